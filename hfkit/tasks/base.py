@@ -1,0 +1,149 @@
+"""The contract between a task and everything else: data in, model inputs out, arrays back to plain values, one score."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from datasets import Dataset, DatasetDict
+from torch import Tensor
+from transformers import AutoConfig, PreTrainedModel
+
+from ..depth import parameter_depths
+from ..errors import UserError
+from ..samples import resolve_checkpoint
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """What one kind of data and label means. The trainer, the baselines and the report see a task only through this.
+
+    A task is a value: its fields are the flags a user sets. It holds no data and no model.
+    """
+
+    dataset: str = field(
+        default="sample", metadata={"help": "'sample', a dataset id on the Hub, or a local file or folder"}
+    )
+
+    name: ClassVar[str]  # the Hub's pipeline tag, e.g. "token-classification"
+    auto_model: ClassVar[type]  # the AutoModelFor… class that is trained and saved
+    headline: ClassVar[str]  # the key of `score` that decides, e.g. "f1"
+    unit: ClassVar[str]  # what the bootstrap resamples, e.g. "sentence"
+
+    @abstractmethod
+    def load(self) -> DatasetDict:
+        """Checked rows of the splits train, validation and test, in the task's own columns."""
+
+    @abstractmethod
+    def labels(self, dataset: DatasetDict) -> list[str]:
+        """The label names in id order: one map over the union of the splits."""
+
+    @abstractmethod
+    def processor(self, checkpoint: str) -> Any:
+        """The tokenizer or image/audio processor that belongs to `checkpoint`."""
+
+    @abstractmethod
+    def prepare(self, dataset: DatasetDict, processor: Any, labels: list[str]) -> DatasetDict:
+        """Model inputs for every split, with the extra columns that `decode` needs to find its way back."""
+
+    @abstractmethod
+    def collator(self, processor: Any) -> Any:
+        """Prepared rows -> one batch of tensors."""
+
+    @abstractmethod
+    def compact(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The part of the logits that `decode` reads, taken on the device before batches are gathered."""
+
+    @abstractmethod
+    def decode(self, outputs: np.ndarray, prepared: Dataset, labels: list[str]) -> tuple[list, list]:
+        """(predictions, references) as plain values, one of each per row of the split that `prepare` was given.
+
+        `outputs` is what `compact` left for every prepared row, padded with -100: (prepared rows, ...). It takes the
+        prepared rows beside the arrays because a long document is several of them and a word may have no token.
+        """
+
+    @abstractmethod
+    def references(self, split: Dataset) -> list:
+        """The gold answers of a loaded split, as plain values: what `decode` returns as its second list."""
+
+    @abstractmethod
+    def score(self, predictions: list, references: list) -> dict[str, float]:
+        """The judge: plain values in, plain floats out. Every contender, trained or not, is measured by this."""
+
+    @abstractmethod
+    def tallies(self, predictions: list, references: list) -> np.ndarray:
+        """Additive counts of each row, (rows, counts): the headline is a function of their sum (see `headline_of`)."""
+
+    @abstractmethod
+    def headline_of(self, sums: np.ndarray) -> np.ndarray:
+        """The headline score of summed tallies: (..., counts) -> (...). The bootstrap resamples rows through this."""
+
+    @abstractmethod
+    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
+        """Facts for the report as plain values: rows and labels per split, duplicates, what was converted or skipped."""
+
+    def loss(self, outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+        """Cross-entropy over every label of the optimizer step, whatever the micro-batches and processes are.
+
+        Many heads of transformers accept `num_items_in_batch` and ignore it, so that gradient accumulation and several
+        processes each multiply the gradient. Here the sum over labels is divided once by their count in the whole step.
+
+        Args:
+            outputs: the model's output; `logits` is (batch, ..., labels).
+            labels: ids, (batch, ...); -100 is ignored.
+            num_items_in_batch: labels in the whole step, over all micro-batches and processes; None takes this batch's.
+        """
+        logits = outputs["logits"].float()
+        total = torch.nn.functional.cross_entropy(
+            logits.view(-1, logits.shape[-1]), labels.view(-1), ignore_index=-100, reduction="sum"
+        )
+        count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
+        return total / count
+
+    def model(self, checkpoint: str, labels: list[str], *, pretrained: bool = True) -> PreTrainedModel:
+        """A plain `AutoModelFor…` with one logit per label: fp32 weights, safetensors only, no remote code.
+
+        The head is fresh where the checkpoint has none or one for another number of labels. `pretrained=False` builds
+        the same architecture from random weights.
+
+        Raises:
+            UserError: the checkpoint cannot be found or read, or lacks weights below the head.
+        """
+        path = resolve_checkpoint(checkpoint)
+        config = AutoConfig.from_pretrained(
+            path,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: i for i, label in enumerate(labels)},
+            trust_remote_code=False,
+        )
+        if not pretrained:
+            return self.auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
+        try:
+            model, info = self.auto_model.from_pretrained(
+                path,
+                config=config,
+                # A bf16 checkpoint would load as bf16, and small learning rates would then round to no change.
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+        except OSError as error:
+            raise UserError(
+                f"checkpoint '{checkpoint}'",
+                f"its weights could not be read ({str(error).splitlines()[0]})",
+                "Give a folder or a Hub id that holds model.safetensors",
+            ) from error
+        depths = parameter_depths(model)
+        fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
+        lost = sorted(key for key in fresh if key in depths and depths[key] < max(depths.values()))
+        if lost:
+            raise UserError(
+                f"checkpoint '{checkpoint}'",
+                f"it has no weights for {len(lost)} parameters below the head ({', '.join(lost[:3])}, …)",
+                f"Use a checkpoint of the architecture '{config.model_type}'",
+            )
+        return model

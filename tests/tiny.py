@@ -1,0 +1,83 @@
+"""Tiny random-weight checkpoints and in-memory data: everything a test needs, without a network."""
+
+import random
+from pathlib import Path
+
+import torch
+from datasets import Dataset, DatasetDict
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+PEOPLE, PLACES = ["anna", "boris", "carla", "dmitri", "elena"], ["paris", "lima", "oslo", "delhi", "cairo"]
+VERBS, NOUNS = ["saw", "met", "left", "likes", "painted"], ["rain", "bread", "music", "snow", "the sea"]
+
+
+def wordpiece() -> PreTrainedTokenizerFast:
+    """A WordPiece tokenizer that knows the tiny corpus and every ASCII character; all else is [UNK]."""
+    words = sorted({word for phrase in PEOPLE + PLACES + VERBS + NOUNS for word in phrase.split()} | {"in", "and", "."})
+    letters = [chr(c) for c in range(33, 127)]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{letter}" for letter in letters)]
+    tokenizer = Tokenizer(
+        models.WordPiece({word: i for i, word in enumerate(dict.fromkeys(vocabulary))}, unk_token="[UNK]")
+    )
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=64,
+    )
+
+
+def bert(folder: Path, *, layers: int = 4, hidden: int = 32) -> str:
+    """A random BERT encoder with its tokenizer, saved to `folder`; the same weights on every call."""
+    tokenizer = wordpiece()
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=2 * hidden,
+        max_position_embeddings=64,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def ner_rows(rows: int, seed: int) -> list[dict]:
+    """Sentences with a rule that can be learnt: names are PER, cities are LOC, all else is O."""
+    draw = random.Random(seed)
+    sentences = []
+    for _ in range(rows):
+        words, tags = [draw.choice(PEOPLE)], ["B-PER"]
+        if draw.random() < 0.3:
+            words, tags = words + [draw.choice(PEOPLE)], tags + ["I-PER"]
+        words, tags = words + [draw.choice(VERBS)], tags + ["O"]
+        for noun in draw.choice(NOUNS).split():
+            words, tags = words + [noun], tags + ["O"]
+        if draw.random() < 0.7:
+            words, tags = words + ["in", draw.choice(PLACES)], tags + ["O", "B-LOC"]
+        sentences.append({"tokens": [*words, "."], "tags": [*tags, "O"]})
+    return sentences
+
+
+def ner_splits(train: int = 96, validation: int = 24, test: int = 24) -> DatasetDict:
+    """The tiny NER corpus as a DatasetDict of `tokens` and string `tags`."""
+    sizes = {"train": train, "validation": validation, "test": test}
+    return DatasetDict({split: Dataset.from_list(ner_rows(n, seed)) for seed, (split, n) in enumerate(sizes.items())})
+
+
+def ner_folder(folder: Path, **sizes: int) -> str:
+    """The tiny NER corpus as parquet files, one per split, in `folder`."""
+    for split, rows in ner_splits(**sizes).items():
+        rows.to_parquet(str(folder / f"{split}.parquet"))
+    return str(folder)
