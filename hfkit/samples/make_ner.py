@@ -1,0 +1,118 @@
+"""Writes the sample NER corpus: templates and names of `ner_material`, a fixed seed, three JSON-lines files.
+
+    python -m hfkit.samples.make_ner
+"""
+
+import json
+import re
+from pathlib import Path
+from random import Random
+
+from .ner_material import HELD_OUT, NAMES, PATTERNS, SHARED, TYPES, WORDS
+
+FOLDER = Path(__file__).parent / "ner"
+SIZES = {"train": 1600, "validation": 320, "test": 320}
+SEED = 7
+HELD_OUT_SHARE = 0.45  # of validation and test: sentences from templates that training never uses
+NO_ENTITY_SHARE = 0.18  # of every split
+LENGTHS = range(4, 36)  # words
+TYPE_OF_KIND = {kind: name for name, kinds in TYPES.items() for kind in kinds}
+SLOT = re.compile(r"\{(\w+)\}")
+
+Sentence = tuple[list[str], list[str]]  # words, IOB2 tags
+
+
+def templates(registers: dict[str, str]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(register, line) of every template: those with an entity slot, then those without."""
+    lines = [(register, line) for register, text in registers.items() for line in text.strip().splitlines()]
+    named = [any(kind in TYPE_OF_KIND for kind in SLOT.findall(line)) for _, line in lines]
+    return (
+        [line for line, has_name in zip(lines, named, strict=True) if has_name],
+        [line for line, has_name in zip(lines, named, strict=True) if not has_name],
+    )
+
+
+def pick(draw: Random, options: list):
+    """One of `options`. `random()` is the one draw that Python promises never to change between versions."""
+    return options[int(draw.random() * len(options))]
+
+
+def shuffled(draw: Random, items: list) -> list:
+    """`items` in a new order."""
+    return [item for _, item in sorted(((draw.random(), item) for item in items), key=lambda pair: pair[0])]
+
+
+def name(draw: Random, kind: str, split: str) -> str:
+    """A phrase of `kind`, with the slots inside it filled."""
+    lists = {**WORDS, **PATTERNS, **NAMES[split]}
+    return SLOT.sub(lambda slot: name(draw, slot[1], split), pick(draw, lists[kind].split(";")))
+
+
+def fill(draw: Random, register: str, line: str, split: str) -> Sentence:
+    """The words and tags of one template with every slot filled."""
+    words: list[str] = []
+    tags: list[str] = []
+    used: set[str] = set()
+    for piece in line.split():
+        slot = SLOT.fullmatch(piece)
+        filled = name(draw, slot[1], split) if slot else piece
+        while slot and filled in used:
+            filled = name(draw, slot[1], split)
+        used.add(filled)
+        phrase = filled.split()
+        label = TYPE_OF_KIND.get(slot[1]) if slot else None
+        if slot and words and words[-1] in ("a", "A") and phrase[0][0] in "AEIOUaeiou":
+            words[-1] += "n"
+        words += phrase
+        tags += [f"{'I' if i else 'B'}-{label}" if label else "O" for i in range(len(phrase))]
+    if register == "forum":
+        words = [word.lower() for word in words]
+    elif register == "headlines":
+        words = [word[0].upper() + word[1:] for word in words]
+    elif words[0][0].islower() and not line[0].islower():
+        words[0] = words[0][0].upper() + words[0][1:]
+    return words, tags
+
+
+def sentences(draw: Random, pool: list[tuple[str, str]], count: int, split: str, seen: set[str]) -> list[Sentence]:
+    """`count` new sentences, every template of `pool` in turn; `seen` holds what is already written, in any case."""
+    made: list[Sentence] = []
+    while len(made) < count:
+        for register, line in shuffled(draw, pool):
+            words, tags = fill(draw, register, line, split)
+            key = " ".join(words).casefold()
+            if key not in seen and len(words) in LENGTHS:
+                seen.add(key)
+                made.append((words, tags))
+    return made[:count]
+
+
+def corpus() -> dict[str, list[Sentence]]:
+    """Every split of the corpus, the same on every call."""
+    draw, seen, splits = Random(SEED), set(), {}
+    for split, size in SIZES.items():
+        named, plain = templates(SHARED)
+        held_named, held_plain = templates(HELD_OUT.get(split, {}))
+        held = HELD_OUT_SHARE if split in HELD_OUT else 0.0
+        rows: list[Sentence] = []
+        for pool, share in (
+            (held_named, held * (1 - NO_ENTITY_SHARE)),
+            (held_plain, held * NO_ENTITY_SHARE),
+            (plain, (1 - held) * NO_ENTITY_SHARE),
+        ):
+            rows += sentences(draw, pool, round(share * size), split, seen)
+        rows += sentences(draw, named, size - len(rows), split, seen)
+        splits[split] = shuffled(draw, rows)
+    return splits
+
+
+def write(folder: Path) -> None:
+    """The corpus as `folder`/{train,validation,test}.jsonl, one sentence a line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, rows in corpus().items():
+        lines = [json.dumps({"tokens": words, "tags": tags}, ensure_ascii=False) for words, tags in rows]
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    write(FOLDER)
