@@ -1,0 +1,255 @@
+"""Named-entity recognition on pre-tokenised text: words and IOB2 tags in, exactly one tag per word out."""
+
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from datasets import Dataset, DatasetDict, Features, List, Value
+from tokenizers import normalizers
+from torch import Tensor
+from transformers import AutoModelForTokenClassification, AutoTokenizer, DataCollatorForTokenClassification
+from transformers import PreTrainedTokenizerFast as Tokenizer
+
+from ..errors import UserError
+from ..samples import resolve_checkpoint
+from .base import Task
+from .files import first_line, read
+from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, refuse_unlearnable
+from .tags import entities, orphans, scheme_of, split_tag
+from .windows import first_windows, glues_words, window_facts, windows
+
+TOKENS_COLUMNS = ("tokens", "words")
+TAGS_COLUMNS = ("ner_tags", "tags", "labels", "ner_labels", "ner")
+LONGEST_WINDOW = 512  # tokens; many tokenizers name no limit, and attention is quadratic in it
+
+
+@dataclass(frozen=True)
+class NER(Task):
+    """Entities in sentences that are split into words already.
+
+    `load` gives rows of `tokens` and IOB2 `tags`, and beside them what was found: `scheme` (the corpus's own),
+    `converted` (the tags of this row were changed) and `invalid_transitions` (how many its scheme does not allow).
+    """
+
+    name: ClassVar[str] = "token-classification"
+    auto_model: ClassVar[type] = AutoModelForTokenClassification
+    headline: ClassVar[str] = "f1"
+    unit: ClassVar[str] = "sentence"
+
+    dataset_config: str | None = field(
+        default=None, metadata={"help": "configuration of a Hub dataset that has several"}
+    )
+    tokens_column: str | None = field(
+        default=None,
+        metadata={"help": f"column of words; default: the one named {' or '.join(TOKENS_COLUMNS)}"},
+    )
+    tags_column: str | None = field(
+        default=None,
+        metadata={"help": f"column of entity tags; default: the one named {' or '.join(TAGS_COLUMNS)}"},
+    )
+    max_length: int | None = field(
+        default=None,
+        metadata={
+            "help": f"tokens in a window; default: what the tokenizer allows, at most {LONGEST_WINDOW}"
+        },
+    )
+    stride: int | None = field(
+        default=None,
+        metadata={"help": "tokens shared by two windows of one document; default: a quarter of the window"},
+    )
+    max_train_rows: int | None = field(
+        default=None, metadata={"help": "train on this many rows, evenly spaced over the split; default: all"}
+    )
+
+    def load(self) -> DatasetDict:
+        """Rows of words and IOB2 tags, every one of them checked.
+
+        Raises:
+            DataError: rows at fault, by split, row and column.
+            UserError: the dataset as a whole cannot be used.
+        """
+        if self.dataset == "sample":
+            from ..samples import sample_ner
+
+            raw = sample_ner()
+        else:
+            raw = read(self.dataset, self.dataset_config)
+        tokens_column = column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column")
+        tags_column = column_named(raw, self.tags_column, TAGS_COLUMNS, "--tags_column")
+        words = {split: checked_words(split, rows, tokens_column) for split, rows in raw.items()}
+        tags = {split: checked_tags(split, rows, tags_column, words[split]) for split, rows in raw.items()}
+        refuse_unlearnable(tags, tags_column)
+        scheme = scheme_of(chain.from_iterable(tags.values()))
+        loaded = DatasetDict({split: iob2_rows(words[split], tags[split], scheme) for split in raw})
+        if self.max_train_rows is not None:
+            loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
+        return loaded
+
+    def labels(self, dataset: DatasetDict) -> list[str]:
+        """O, then B- and I- of every type that any split holds, by type."""
+        tags = set(chain.from_iterable(chain.from_iterable(rows["tags"]) for rows in dataset.values()))
+        kinds = sorted({split_tag(tag)[1] for tag in tags} - {""})
+        return ["O", *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI")]
+
+    def processor(self, checkpoint: str) -> Tokenizer:
+        """The checkpoint's fast tokenizer, set so that words given one by one read as words of running text.
+
+        Raises:
+            UserError: there is no tokenizer, or only one that cannot say which word a token came from.
+        """
+        path = resolve_checkpoint(checkpoint)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"checkpoint '{checkpoint}'",
+                f"its tokenizer could not be read ({first_line(error)})",
+                "Give a folder or a Hub id that holds tokenizer.json",
+            ) from error
+        if not tokenizer.is_fast:
+            raise UserError(
+                f"checkpoint '{checkpoint}'",
+                f"its tokenizer ({type(tokenizer).__name__}) cannot say which word a token belongs to",
+                "Use a checkpoint with a fast tokenizer (tokenizer.json)",
+            )
+        if glues_words(tokenizer):
+            tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, add_prefix_space=True)
+        if glues_words(tokenizer):
+            # Classes that only wrap tokenizer.json accept the argument above and ignore it.
+            backend = tokenizer.backend_tokenizer
+            steps = [normalizers.Prepend(" "), *([backend.normalizer] if backend.normalizer else [])]
+            backend.normalizer = normalizers.Sequence(steps)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        # Windows are counted from the document's start.
+        tokenizer.truncation_side = "right"
+        return tokenizer
+
+    def prepare(self, dataset: DatasetDict, processor: Tokenizer, labels: list[str]) -> DatasetDict:
+        """Windows of tokens, at least one per row, each word labelled on its first token in exactly one window.
+
+        Beside the model's inputs and `labels` (-100 on every other token), a window carries `row` (of its split),
+        `words` (which words its labels stand for, in order) and `gold` (the row's tags; empty in later windows).
+        The rows stay in memory: a cache on disk would outlive changes of the code that made it.
+
+        Raises:
+            UserError: `max_length` or `stride` do not fit the tokenizer.
+        """
+        longest, stride = self.window(processor)
+        ids = {label: number for number, label in enumerate(labels)}
+        inputs = {name: List(Value("int32")) for name in processor.model_input_names}
+        extra = {"labels": List(Value("int32")), "row": Value("int32"), "words": List(Value("int32"))}
+        prepared = {}
+        for split, rows in dataset.items():
+            prepared[split] = rows.map(
+                windows,
+                batched=True,
+                with_indices=True,
+                remove_columns=rows.column_names,
+                features=Features({**inputs, **extra, "gold": List(Value("string"))}),
+                fn_kwargs={"processor": processor, "ids": ids, "longest": longest, "stride": stride},
+                keep_in_memory=True,
+                load_from_cache_file=False,
+                desc=f"Tokenizing {split}",
+            )
+        # The tokenizer keeps the last call's truncation and would save it with the model.
+        processor.backend_tokenizer.no_truncation()
+        return DatasetDict(prepared)
+
+    def window(self, processor: Tokenizer) -> tuple[int, int]:
+        """Tokens in a window, special ones included, and tokens that two windows share."""
+        limit, special = processor.model_max_length, processor.num_special_tokens_to_add()
+        longest = self.max_length or min(limit, LONGEST_WINDOW)
+        if not special < longest <= limit:
+            raise UserError(
+                f"max_length {longest}",
+                f"a window holds more than its {special} special tokens and at most the {limit} that the model reads",
+                "Set --max_length between them, or leave it out",
+            )
+        stride = (longest - special) // 4 if self.stride is None else self.stride
+        if not 0 <= stride < longest - special:
+            raise UserError(
+                f"stride {stride}",
+                f"two windows share fewer tokens than the {longest - special} that one holds",
+                "Set a smaller --stride, or leave it out",
+            )
+        return longest, stride
+
+    def collator(self, processor: Tokenizer) -> DataCollatorForTokenClassification:
+        return InputsOnly(processor)
+
+    def compact(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The best label at every labelled token and -100 elsewhere, (batch, tokens)."""
+        return torch.where(labels == -100, -100, logits.argmax(-1))
+
+    def decode(
+        self, outputs: np.ndarray, prepared: Dataset, labels: list[str]
+    ) -> tuple[list[list[str]], list[list[str]]]:
+        """Predicted and gold tags of every row, one per word; a word without any token is O."""
+        references = [
+            gold for gold, first in zip(prepared["gold"], first_windows(prepared), strict=True) if first
+        ]
+        predictions = [["O"] * len(gold) for gold in references]
+        for output, row, words in zip(outputs, prepared["row"], prepared["words"], strict=True):
+            # By order and not by place: a tokenizer that pads on the left shifts the places.
+            for word, label in zip(words, output[output != -100].tolist(), strict=True):
+                predictions[row][word] = labels[label]
+        return predictions, references
+
+    def references(self, split: Dataset) -> list[list[str]]:
+        return list(split["tags"])
+
+    def score(self, predictions: list[list[str]], references: list[list[str]]) -> dict[str, float]:
+        """Strict entity scores (see `entity_scores`) and how many predicted I- tags continue nothing."""
+        # seqeval brings scikit-learn along, which a plan or a help text need not wait for.
+        from ..evaluation.metrics import entity_scores
+
+        return {
+            **entity_scores(predictions, references),
+            "invalid_predictions": float(sum(map(orphans, predictions))),
+        }
+
+    def tallies(self, predictions: list[list[str]], references: list[list[str]]) -> np.ndarray:
+        """Entities of each sentence, (rows, 3): correct, predicted, gold."""
+        pairs = [
+            (set(entities(ours)), set(entities(gold)))
+            for ours, gold in zip(predictions, references, strict=True)
+        ]
+        return np.array([(len(ours & gold), len(ours), len(gold)) for ours, gold in pairs]).reshape(-1, 3)
+
+    def headline_of(self, sums: np.ndarray) -> np.ndarray:
+        """F1 of summed tallies, (..., 3) -> (...); 0 where there is no entity at all."""
+        correct, predicted, gold = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
+        return 2 * correct / np.maximum(predicted + gold, 1)
+
+    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
+        """What the report says of the data: per split its rows, words, entities, repeats and everything changed."""
+        seen_in_train = set(map(tuple, dataset["train"]["tokens"]))
+        splits = {split: facts(rows) for split, rows in dataset.items()}
+        for split, rows in dataset.items():
+            if split != "train":
+                splits[split]["rows_shared_with_train"] = sum(
+                    tuple(words) in seen_in_train for words in rows["tokens"]
+                )
+            if prepared is not None:
+                splits[split] |= window_facts(prepared[split])
+        summary = {
+            "dataset": self.dataset,
+            "scheme": dataset["train"]["scheme"][0],
+            "labels": self.labels(dataset),
+            "synthetic": self.dataset == "sample",
+            "splits": splits,
+        }
+        if summary["synthetic"]:
+            summary["note"] = "The sample is synthetic: sentences this project generated, for trying the kit."
+        return summary
+
+
+class InputsOnly(DataCollatorForTokenClassification):
+    """The stock collator, given only what the model reads: rows may still hold the columns that `decode` needs."""
+
+    def torch_call(self, features: list[dict]) -> dict[str, Tensor]:
+        names = [*self.tokenizer.model_input_names, "labels"]
+        return super().torch_call([{name: row[name] for name in names if name in row} for row in features])

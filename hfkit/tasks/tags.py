@@ -1,0 +1,101 @@
+"""Tag schemes of pre-tokenised text: which one a corpus is written in, its IOB2 form, and the entities it marks."""
+
+from collections.abc import Iterable, Sequence
+
+from ..errors import UserError
+
+# The prefixes each scheme may use beside the plain O. B starts an entity of several words, S and U are one-word
+# entities, E and L are last words.
+PREFIXES = {"IOB1": "BI", "IOB2": "BI", "BIOES": "BIES", "BILOU": "BILU"}
+
+
+def split_tag(tag: str) -> tuple[str, str]:
+    """The prefix and the entity type of one tag: "B-PER" gives ("B", "PER"), "O" gives ("O", "").
+
+    Raises:
+        ValueError: the tag is neither O nor PREFIX-TYPE with a prefix of one of the four schemes.
+    """
+    prefix, _, kind = tag.partition("-")
+    if tag == "O":
+        return "O", ""
+    # seqeval strips hyphens from both ends of a type, so "B-X-" and "B-X" would be one type there and two here.
+    if len(prefix) != 1 or prefix not in "BIESLU" or not kind or kind != kind.strip("-"):
+        raise ValueError(
+            f"'{tag}' is neither O nor a prefix of {', '.join(PREFIXES)} with a type, such as B-PER"
+        )
+    return prefix, kind
+
+
+def scheme_of(sequences: Iterable[Sequence[str]]) -> str:
+    """The scheme a corpus is written in: "IOB1", "IOB2", "BIOES" or "BILOU".
+
+    Tags that are valid as IOB2 are IOB2. Otherwise, B and I alone are IOB1 if every B separates two entities of one
+    type, which is all that IOB1 uses it for, and IOB2 with errors if not. The two readings give the same entities, so
+    an unlucky choice changes what is called an error, never the labels.
+
+    Raises:
+        UserError: the last words are marked E or S here and L or U there.
+    """
+    prefixes, starts_with_i, separators_only = set(), False, True
+    for tags in sequences:
+        before = ("O", "")
+        for tag in map(split_tag, tags):
+            prefixes.add(tag[0])
+            if tag[0] == "I" and before[1] != tag[1]:
+                starts_with_i = True
+            if tag[0] == "B" and before[1] != tag[1]:
+                separators_only = False
+            before = tag
+    ends = {"BIOES": prefixes & set("ES"), "BILOU": prefixes & set("LU")}
+    if all(ends.values()):
+        raise UserError(
+            f"tags with the prefixes {', '.join(sorted(prefixes))}",
+            "E and S belong to the scheme BIOES, L and U to BILOU, and a dataset is written in one scheme",
+            "Write all splits in one scheme",
+        )
+    for scheme, found in ends.items():
+        if found:
+            return scheme
+    return "IOB1" if starts_with_i and separators_only else "IOB2"
+
+
+def to_iob2(tags: Sequence[str], scheme: str) -> tuple[list[str], int]:
+    """One sentence in IOB2 and how many of its transitions `scheme` does not allow.
+
+    An entity that goes on without having started gets a B; one that is never closed (BIOES, BILOU) ends where the next
+    tag says so. No word loses its type.
+    """
+    closes = scheme in ("BIOES", "BILOU")
+    converted, invalid, running = [], 0, ""  # running: the type of the entity that the next word may continue
+    for prefix, kind in map(split_tag, tags):
+        if prefix in "IEL" and running == kind:
+            converted.append(f"I-{kind}")
+        else:
+            # An I that starts an entity is the rule in IOB1; one mistake is counted once, not as open and as orphan.
+            invalid += (closes and running != "") or (prefix in "IEL" and scheme != "IOB1")
+            converted.append(f"B-{kind}" if kind else "O")
+        running = "" if prefix in "ESLU" else kind
+    return converted, invalid + (closes and running != "")
+
+
+def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
+    """The entities of one IOB2 sentence as (type, first word, word after the last), strictly read.
+
+    Only a B starts an entity. An I that continues nothing belongs to none: the strict mode of seqeval.
+    """
+    found, start, running = [], 0, ""
+    for position, tag in enumerate([*tags, "O"]):
+        if running and tag != f"I-{running}":
+            found.append((running, start, position))
+            running = ""
+        if tag.startswith("B-"):
+            start, running = position, tag[2:]
+    return found
+
+
+def orphans(tags: Sequence[str]) -> int:
+    """How many I- tags of one IOB2 sentence follow neither a B- nor an I- of their own type."""
+    return sum(
+        tag.startswith("I-") and before not in (tag, f"B-{tag[2:]}")
+        for before, tag in zip(["O", *tags], tags, strict=False)
+    )
