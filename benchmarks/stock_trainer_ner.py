@@ -1,6 +1,7 @@
-"""The tuned peer of `recipes/bert_ner.py`: the same job with the stock `transformers.Trainer`, one run per call.
+r"""The tuned peer of `recipes/bert_ner.py`: the same job with the stock `transformers.Trainer`, one run per call.
 
-    python benchmarks/stock_trainer_ner.py --dataset ../shared/data/wnut17 --learning_rate 5e-5 --seed 0 --output runs/bench/wnut17/stock-5e-5-0.json
+    python benchmarks/stock_trainer_ner.py --dataset path/to/wnut17 --learning_rate 5e-5 --seed 0 \
+        --output runs/bench/wnut17/stock-5e-5-0.json
 
 No hfkit code trains here: stock groups, stock schedule, stock collator, fp32, fused AdamW. The scores come from
 seqeval (strict, IOB2), the epoch with the best validation F1 is kept, and the learning rate is chosen on validation by
@@ -36,8 +37,8 @@ def encode(batch, tokenizer, max_length):
     encoded["labels"] = []
     for row, tags in enumerate(batch["ner_tags"]):
         words = encoded.word_ids(row)
-        firsts = [word is not None and word != before for before, word in zip([None, *words], words)]
-        encoded["labels"].append([tags[word] if first else -100 for word, first in zip(words, firsts)])
+        firsts = [word is not None and word != before for before, word in zip([None, *words[:-1]], words, strict=True)]
+        encoded["labels"].append([tags[word] if first else -100 for word, first in zip(words, firsts, strict=True)])
     return encoded
 
 
@@ -45,7 +46,7 @@ def tags_of(labels, logits, names):
     """Gold and predicted tags of every sentence, from padded arrays."""
     predicted = logits.argmax(-1)
     gold = [[names[g] for g in row if g != -100] for row in labels]
-    return gold, [[names[p] for p, g in zip(ps, row) if g != -100] for ps, row in zip(predicted, labels)]
+    return gold, [[names[p] for p, g in zip(ps, row, strict=True) if g != -100] for ps, row in zip(predicted, labels, strict=True)]
 
 
 def score(gold, predicted):

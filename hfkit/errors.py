@@ -8,7 +8,7 @@ class UserError(ValueError):
     """Something the user gave breaks a rule: `value` names it, `rule` says what must hold, `fix` what to do."""
 
     def __init__(self, value: str, rule: str, fix: str) -> None:
-        super().__init__(f"{value}: {rule.rstrip('.')}. {fix.rstrip('.')}.")
+        super().__init__(f"{value}: {rule.rstrip('.')}. {fix.rstrip('.')}{'' if fix.endswith('?') else '.'}")
 
 
 class DataError(UserError):

@@ -1,4 +1,4 @@
-"""The contract between a task and everything else: data in, model inputs out, arrays back to plain values, one score."""
+"""The contract of a task: data in, model inputs out, arrays back to plain values, one score."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -81,9 +81,24 @@ class Task(ABC):
 
     @abstractmethod
     def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
-        """Facts for the report as plain values: rows and labels per split, duplicates, what was converted or skipped."""
+        """Facts for the report: rows and labels per split, duplicates, what was converted or skipped."""
 
-    def loss(self, outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+    def breakdown(self, predictions: list, references: list) -> dict[str, Any]:
+        """For the report: scores per class and a confusion table, as its schema has them; {} where there are none."""
+        return {}
+
+    def errors(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[dict[str, Any]]:
+        """For the report: the most instructive errors, as its schema has them; [] where there are none."""
+        return []
+
+    def loss(
+        self,
+        outputs: Any,
+        labels: Tensor,
+        num_items_in_batch: Tensor | int | None = None,
+        *,
+        label_smoothing: float = 0.0,
+    ) -> Tensor:
         """Cross-entropy over every label of the optimizer step, whatever the micro-batches and processes are.
 
         Many heads of transformers accept `num_items_in_batch` and ignore it, so that gradient accumulation and several
@@ -96,10 +111,14 @@ class Task(ABC):
         """
         logits = outputs["logits"].float()
         total = torch.nn.functional.cross_entropy(
-            logits.view(-1, logits.shape[-1]), labels.view(-1), ignore_index=-100, reduction="sum"
+            logits.view(-1, logits.shape[-1]),
+            labels.view(-1),
+            ignore_index=-100,
+            reduction="sum",
+            label_smoothing=label_smoothing,
         )
-        count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        return total / count
+        count = (labels != -100).sum() if num_items_in_batch is None else torch.as_tensor(num_items_in_batch)
+        return total / count.clamp(min=1)
 
     def model(self, checkpoint: str, labels: list[str], *, pretrained: bool = True) -> PreTrainedModel:
         """A plain `AutoModelFor…` with one logit per label: fp32 weights, safetensors only, no remote code.

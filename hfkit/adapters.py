@@ -1,0 +1,26 @@
+"""Low-rank adapters on a model whose depths are known."""
+
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from .depth import module_depths
+
+
+def with_lora(model: nn.Module, rank: int, blocks: tuple[str, ...] = ()) -> nn.Module:
+    """The model under peft: every linear layer of its blocks gets an adapter of `rank`, the new head is trained whole.
+
+    The head is listed as a module to save, so that the adapter's own files bring it back.
+
+    Source: Hu et al. 2021 (LoRA); scaling alpha / rank = 2.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    depths = module_depths(model, blocks)
+    head = max(depths.values())
+    modules = dict(model.named_modules())
+    adapted = [n for n, m in modules.items() if isinstance(m, nn.Linear | Conv1D) and 0 < depths[n] < head]
+    own = [n for n, m in modules.items() if depths[n] == head and any(True for _ in m.parameters(recurse=False))]
+    return get_peft_model(
+        model,
+        LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules=adapted, modules_to_save=own),
+    )

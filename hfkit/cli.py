@@ -1,0 +1,92 @@
+"""The command line `hfkit …`. Heavy imports live inside the commands, so that `hfkit --help` answers at once."""
+
+import math
+import sys
+
+import typer
+
+app = typer.Typer(
+    help="Transfer learning: see what a strategy would train.", no_args_is_help=True, add_completion=False
+)
+
+
+@app.callback()
+def hfkit() -> None:
+    """Transfer learning for a pretrained checkpoint and a modest dataset."""
+
+
+@app.command(
+    "plan", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]}
+)
+def plan_command(
+    context: typer.Context,
+    rows: int = typer.Option(1000, help="training rows, to turn shares of training into steps"),
+    labels: int = typer.Option(9, help="labels of the new head"),
+) -> None:
+    """Print which layers a recipe's flags would train, when, and at which rates. Nothing is trained or downloaded
+    but the checkpoint's config.
+
+    Takes the flags of a recipe besides its own:
+
+        hfkit plan --checkpoint sample --strategy gradual --unfreeze_stages 4 --rows 3394
+    """
+    from .errors import run
+
+    run(lambda: _print_plan(context.args, rows, labels))
+
+
+def _print_plan(flags: list[str], rows: int, labels: int) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForTokenClassification
+
+    from .adapters import with_lora
+    from .arguments import RecipeArguments, TransferArguments, parse
+    from .depth import depth_names
+    from .optim import layerwise_parameter_groups
+    from .plan import plan_rows, print_plan
+    from .samples import resolve_checkpoint
+    from .unfreezing import Unfreezing, plan_of
+
+    recipe, args = parse((RecipeArguments, TransferArguments), argv=flags)
+    blocks = tuple(args.blocks)
+    config = AutoConfig.from_pretrained(
+        resolve_checkpoint(recipe.checkpoint), num_labels=labels, trust_remote_code=False
+    )
+    with torch.device("meta"):
+        model = AutoModelForTokenClassification.from_config(config, trust_remote_code=False)
+        if args.lora_rank:
+            model = with_lora(model, args.lora_rank, blocks)
+    step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+    steps = args.max_steps if args.max_steps > 0 else math.ceil(math.ceil(rows / step_rows) * args.num_train_epochs)
+    unfreezing = Unfreezing(model, blocks)
+    groups = layerwise_parameter_groups(
+        model,
+        unfreezing.depths,
+        learning_rate=args.learning_rate,
+        layer_decay=args.layer_decay,
+        head_learning_rate=args.head_learning_rate,
+        weight_decay=args.weight_decay,
+    )
+    plan = plan_of(
+        unfreezing.head,
+        steps,
+        head_only=args.head_only,
+        unfreeze_stages=args.unfreeze_stages,
+        unfreeze_until=args.unfreeze_until,
+    )
+    print_plan(
+        plan_rows(
+            model,
+            unfreezing,
+            plan,
+            {group["depth"]: group["lr"] for group in groups},
+            depth_names(model, blocks),
+            total_steps=steps,
+            epochs=steps * step_rows / rows,
+        ),
+        args.strategy,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(app())

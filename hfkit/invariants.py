@@ -1,0 +1,146 @@
+"""What the plan promises, checked while it runs: frozen stays bit-identical, thawed moves, replicas stay equal."""
+
+import hashlib
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from transformers import TrainerCallback
+
+from .unfreezing import Unfreezing
+
+
+class BrokenPromise(RuntimeError):
+    """Training did something else than the plan says. The run stops: its numbers would describe another method."""
+
+
+class NonFinite(RuntimeError):
+    """A loss or gradient is nan or infinite. Raised before the optimizer step: the weights are untouched."""
+
+
+def digest(tensors: Iterable[Tensor]) -> bytes:
+    """16 bytes that change with any bit of the tensors."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        hasher.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return hasher.digest()
+
+
+def refuse_non_finite(step: int, loss: Tensor, model: nn.Module | None) -> None:
+    """Stop before the optimizer step if the loss, or any gradient of `model` (None: not yet complete), is not finite.
+
+    Raises:
+        NonFinite: naming the step and the tensors.
+    """
+    named = [] if model is None else [(n, p.grad) for n, p in model.named_parameters() if p.grad is not None]
+    norms = torch.stack(torch._foreach_norm([gradient for _, gradient in named])) if named else torch.zeros(1)
+    if torch.isfinite(loss).all() and torch.isfinite(norms).all():
+        return
+    bad = [name for (name, _), norm in zip(named, norms, strict=False) if not torch.isfinite(norm)]
+    tensors = f"; {len(bad)} non-finite gradients, first {', '.join(bad[:5])}" if bad else ""
+    raise NonFinite(
+        f"step {step + 1}: loss {loss.item()}{tensors}. Training stopped before the optimizer step, the weights are"
+        " those of the step before. Lower learning_rate or head_learning_rate, or look at the batch for bad values."
+    )
+
+
+class Invariants(TrainerCallback):
+    """Checks the promises of an `Unfreezing` and counts what it checked, for the report.
+
+    - frozen: parameters and buffers of every frozen depth have the same bits at their thaw, or the end, as at start;
+    - thawed: at the first optimizer step of a stage some parameter of every newly thawed depth has a gradient, and at
+      the first step with a rate above zero it moves;
+    - replicas: all processes hold the same trainable weights at every stage, every `every` steps, and at the end.
+    """
+
+    def __init__(self, unfreezing: Unfreezing, *, every: int = 500) -> None:
+        self.unfreezing, self.every = unfreezing, every
+        self.checked = {"frozen_depths_unchanged": 0, "thawed_depths_moved": 0, "replica_comparisons": 0}
+
+    def _of_depth(self, model: nn.Module, depth: int) -> list[Tensor]:
+        depths, modules, never = self.unfreezing.depths, self.unfreezing.module_depths, self.unfreezing.never
+        if depth < 0:  # what a user or peft had frozen, at any depth
+            return [p for name, p in model.named_parameters() if name in never]
+        buffers = (b for name, b in model.named_buffers() if modules[name.rpartition(".")[0]] == depth)
+        return [*(p for n, p in model.named_parameters() if depths[n] == depth and n not in never), *buffers]
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        lowest = self.unfreezing.lowest
+        self._frozen = {depth: digest(self._of_depth(model, depth)) for depth in range(-1, lowest)}
+        self._lowest, self._to_move = lowest, set()
+        self._compare_replicas(args, state, model)
+        self._expect_to_move(range(lowest, self.unfreezing.head + 1), model)
+
+    def on_step_begin(self, args, state, control, model=None, **kwargs):
+        lowest = self.unfreezing.lowest
+        if lowest != self._lowest:
+            thawed = range(lowest, self._lowest)
+            self._verify_frozen(thawed, state, model)
+            self._expect_to_move(thawed, model)
+            self._lowest = lowest
+            self._compare_replicas(args, state, model)
+        elif state.global_step % self.every == self.every - 1:
+            self._compare_replicas(args, state, model)
+
+    def _expect_to_move(self, depths: Iterable[int], model: nn.Module) -> None:
+        learning = {self.unfreezing.depths[n] for n, p in model.named_parameters() if p.requires_grad}
+        self._to_move |= learning.intersection(depths)
+        self._without_gradient = set(self._to_move)
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, optimizer=None, **kwargs):
+        if not self._to_move:
+            return
+        self._before: dict[int, list[tuple[Tensor, int, float]]] = {}
+        rates = {group["depth"]: group["lr"] for group in optimizer.param_groups}
+        for name, parameter in model.named_parameters():
+            depth = self.unfreezing.depths[name]
+            if depth not in self._to_move or parameter.grad is None:
+                continue
+            self._without_gradient.discard(depth)
+            steepest = parameter.grad.abs().argmax().item()
+            if rates[depth] > 0 and parameter.grad.view(-1)[steepest] != 0:
+                value = parameter.detach().view(-1)[steepest].item()
+                self._before.setdefault(depth, []).append((parameter, steepest, value))
+        if self._without_gradient:
+            raise BrokenPromise(
+                f"step {state.global_step + 1}: no parameter of depths {sorted(self._without_gradient)} received a"
+                " gradient although the plan trains them. The model does not use them in its forward pass, or an"
+                " operation in between detaches the graph."
+            )
+
+    def on_optimizer_step(self, args, state, control, **kwargs):
+        if not self._to_move:
+            return
+        for depth, watched in self._before.items():
+            if not any(parameter.detach().view(-1)[i].item() != value for parameter, i, value in watched):
+                raise BrokenPromise(
+                    f"step {state.global_step + 1}: depth {depth} was thawed, has a gradient and a learning rate above"
+                    " zero, and did not move. The optimizer does not hold its parameters."
+                )
+            self._to_move.discard(depth)
+            self.checked["thawed_depths_moved"] += 1
+        self._before = {}
+
+    def on_train_end(self, args, state, control, model=None, **kwargs):
+        self._verify_frozen(range(-1, self._lowest), state, model)
+
+    def _verify_frozen(self, depths: Iterable[int], state, model: nn.Module) -> None:
+        for depth in depths:
+            if digest(self._of_depth(model, depth)) != self._frozen[depth]:
+                where = f"depth {depth}" if depth >= 0 else "the parameters frozen before training"
+                raise BrokenPromise(f"step {state.global_step + 1}: {where} changed while it was frozen.")
+            self.checked["frozen_depths_unchanged"] += 1
+
+    def _compare_replicas(self, args, state, model: nn.Module) -> None:
+        if args.world_size == 1:
+            return
+        mine = torch.frombuffer(bytearray(digest(p for p in model.parameters() if p.requires_grad)), dtype=torch.int64)
+        mine = mine.to(args.device)
+        everyone = [torch.empty_like(mine) for _ in range(args.world_size)]
+        torch.distributed.all_gather(everyone, mine)
+        different = [rank for rank, theirs in enumerate(everyone) if not torch.equal(theirs, everyone[0])]
+        if different:
+            raise BrokenPromise(
+                f"step {state.global_step + 1}: processes {different} hold other weights than process 0."
+            )
+        self.checked["replica_comparisons"] += 1

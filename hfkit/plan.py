@@ -1,0 +1,71 @@
+"""The plan as a table: which stage trains what, from when, at which rates. Printed before the first step."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from .unfreezing import FreezePlan, Unfreezing
+
+
+def plan_rows(
+    model: nn.Module,
+    unfreezing: Unfreezing,
+    plan: FreezePlan,
+    rates: Mapping[int, float],
+    names: list[str],
+    *,
+    total_steps: int,
+    epochs: float,
+) -> list[dict]:
+    """One plain dict per stage.
+
+    Args:
+        rates: depth -> peak learning rate.
+        names: what each depth is called, index = depth.
+        epochs: length of the whole training.
+    """
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    rows = []
+    for i, (start, lowest) in enumerate(zip(plan.starts, plan.lowest, strict=True)):
+        learning = [name for name in sizes if unfreezing.learns(name, lowest)]
+        depths = sorted({unfreezing.depths[name] for name in learning})
+        rows.append(
+            {
+                "stage": i + 1,
+                "from_step": start,
+                "until_step": plan.starts[i + 1] if i + 1 < len(plan.starts) else total_steps,
+                "from_epoch": epochs * start / total_steps,
+                "depths": f"{depths[0]}-{depths[-1]}" if len(depths) > 1 else str(depths[0]),
+                "names": f"{names[depths[0]]} … {names[depths[-1]]}" if len(depths) > 1 else names[depths[0]],
+                "trainable": sum(sizes[name] for name in learning),
+                "share": sum(sizes[name] for name in learning) / sum(sizes.values()),
+                "lowest_learning_rate": min(rates[depth] for depth in depths),
+                "highest_learning_rate": max(rates[depth] for depth in depths),
+            }
+        )
+    return rows
+
+
+def plan_table(rows: list[dict], title: str) -> Table:
+    """The plan for a terminal."""
+    table = Table(title=title, title_justify="left")
+    for column in ("stage", "from step", "from epoch", "depths", "which learn", "parameters", "share", "peak rates"):
+        table.add_column(column, justify="left" if column in ("which learn", "peak rates") else "right")
+    for row in rows:
+        table.add_row(
+            str(row["stage"]),
+            str(row["from_step"]),
+            f"{row['from_epoch']:.2f}",
+            row["depths"],
+            row["names"],
+            f"{row['trainable']:,}",
+            f"{row['share']:.1%}",
+            f"{row['lowest_learning_rate']:.1e} … {row['highest_learning_rate']:.1e}",
+        )
+    return table
+
+
+def print_plan(rows: list[dict], strategy: str) -> None:
+    Console(width=None).print(plan_table(rows, f"Plan: {strategy}"))

@@ -1,0 +1,279 @@
+"""The stock Trainer, told which layers learn, when, and how fast."""
+
+import functools
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import EvalPrediction, Trainer, TrainerCallback
+from transformers.trainer_utils import PredictionOutput
+
+from .adapters import with_lora
+from .arguments import TransferArguments
+from .checkpoints import claim_output_directory, require_same_run, require_writable, run_identity, write_identity
+from .depth import depth_names
+from .errors import UserError
+from .invariants import Invariants, refuse_non_finite
+from .optim import groupwise_schedule, layerwise_parameter_groups, slanted_triangular
+from .plan import plan_rows, print_plan
+from .replicas import rebuild
+from .tasks.base import Task
+from .unfreezing import Unfreezing, plan_of
+
+
+class TransferTrainer(Trainer):
+    """A `Trainer` with layer-wise rates and a freeze plan, judged by its task.
+
+    - all parameters are in named optimizer groups from the start, one per (depth, decays?);
+    - the plan of the strategy says which depths learn at each optimizer step, and is checked while it runs;
+    - the loss is averaged over the labels of the whole optimizer step, across micro-batches and processes;
+    - a non-finite loss or gradient stops the run before the weights are touched;
+    - a run resumes only from its own checkpoints, and then ends bit-identical on CPU.
+
+    Raises:
+        UserError: an output directory that cannot be written or holds another run, or an engine (FSDP, DeepSpeed) or
+            optimizer that would not honour the groups.
+    """
+
+    def __init__(
+        self, model: nn.Module, args: TransferArguments, *, task: Task, processing_class: Any, **kwargs: Any
+    ) -> None:
+        require_writable(Path(args.output_dir))
+        if args.lora_rank:
+            model = with_lora(model, args.lora_rank, tuple(args.blocks))
+        self.task = task
+        self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+        kwargs.setdefault("data_collator", task.collator(processing_class))
+        super().__init__(
+            model,
+            args,
+            processing_class=processing_class,
+            compute_loss_func=functools.partial(task.loss, label_smoothing=args.label_smoothing_factor),
+            compute_metrics=self._judge,
+            preprocess_logits_for_metrics=_compacted(task),
+            **kwargs,
+        )
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            raise UserError(
+                "FSDP or DeepSpeed",
+                "a changing trainable set is only proven for one process and for DDP",
+                "Launch with plain multi-GPU (DDP)",
+            )
+        self.unfreezing = Unfreezing(model, tuple(args.blocks))
+        self.unfreezing.when_changed = self._rebuild_wrapper
+        self.invariants = Invariants(self.unfreezing)
+        for callback in (self.unfreezing, self.invariants, _AnnouncePlan(self)):
+            self.add_callback(callback)
+        self._resumes_from: str | None = None
+        self._train_cost: dict[str, float] = {}
+
+    # What is trained, and how fast
+
+    def set_initial_training_values(self, args, dataloader):
+        values = super().set_initial_training_values(args, dataloader)
+        self.total_steps = values[-1]
+        self.unfreezing.plan = plan_of(
+            self.unfreezing.head,
+            self.total_steps,
+            head_only=args.head_only,
+            unfreeze_stages=args.unfreeze_stages,
+            unfreeze_until=args.unfreeze_until,
+        )
+        self._epochs = self.total_steps / values[1]
+        return values
+
+    def get_optimizer_cls_and_kwargs(self, args, model=None):
+        kind, kwargs = super().get_optimizer_cls_and_kwargs(args, model)
+        if {"params", "model", "optimizer_dict"} & set(kwargs):
+            raise UserError(f"optim={args.optim}", "it makes its own parameter groups", "Use --optim adamw_torch_fused")
+        kwargs["params"] = layerwise_parameter_groups(
+            self.model,
+            self.unfreezing.depths,
+            learning_rate=args.learning_rate,
+            layer_decay=args.layer_decay,
+            head_learning_rate=args.head_learning_rate,
+            weight_decay=args.weight_decay,
+        )
+        return kind, kwargs
+
+    def create_optimizer(self, model=None):
+        optimizer = super().create_optimizer(model)
+        grouped = [id(p) for group in optimizer.param_groups for p in group["params"]]
+        if sorted(grouped) != sorted(id(p) for p in self.model.parameters()) or "name" not in optimizer.param_groups[0]:
+            raise UserError(
+                f"optimizer {type(optimizer).__name__}",
+                "its groups must hold every parameter exactly once, by depth",
+                "Leave `optimizers` to TransferTrainer and choose by --optim",
+            )
+        self._identify(optimizer.param_groups)
+        return optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer=None):
+        if self.lr_scheduler is not None:
+            return self.lr_scheduler
+        stock = super().create_scheduler(num_training_steps, optimizer)
+        warmup = round(self.args.thaw_warmup * num_training_steps)
+        if isinstance(stock, LambdaLR):
+            factor = stock.lr_lambdas[0]
+            if self.args.slanted_triangular:
+                factor = slanted_triangular(num_training_steps)
+            self.lr_scheduler = groupwise_schedule(
+                optimizer or self.optimizer, factor, self.unfreezing.plan.thaw_step, warmup
+            )
+        elif warmup or self.args.slanted_triangular:
+            raise UserError(
+                f"lr_scheduler_type={self.args.lr_scheduler_type}",
+                "it follows the loss, so thawed groups cannot warm up on it",
+                "Use linear or cosine, or --thaw_warmup 0",
+            )
+        return self.lr_scheduler
+
+    def _rebuild_wrapper(self) -> None:
+        if isinstance(self.model_wrapped, DistributedDataParallel):
+            rebuild(self.model_wrapped, **self.accelerator.ddp_handler.to_kwargs())
+
+    def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        # Under fp16 the gradient scaler skips steps with infinite gradients itself, and lowers its scale.
+        complete = self.accelerator.sync_gradients and not self.args.fp16
+        refuse_non_finite(self.state.global_step, loss, self.model if complete else None)
+        return loss
+
+    # How it is judged
+
+    def evaluate(self, eval_dataset=None, *args, **kwargs) -> dict[str, float]:
+        rows = self.eval_dataset if eval_dataset is None else eval_dataset
+        self._rows = self.eval_dataset[rows] if isinstance(rows, str) else rows
+        return super().evaluate(eval_dataset, *args, **kwargs)
+
+    def predict(self, test_dataset: Dataset, *args, **kwargs) -> PredictionOutput:
+        self._rows = test_dataset
+        return super().predict(test_dataset, *args, **kwargs)
+
+    def predictions(self, prepared: Dataset) -> list:
+        """One plain prediction per row of the split that was prepared, the same on every process."""
+        self.predict(prepared)
+        return self._decoded[0]
+
+    def _judge(self, output: EvalPrediction) -> dict[str, float]:
+        self._decoded = self.task.decode(output.predictions, self._rows, self.labels)
+        return self.task.score(*self._decoded)
+
+    # What is written
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs):
+        self._resumes_from = resume_from_checkpoint or None
+        wall, cpu = time.perf_counter(), time.process_time()
+        output = super().train(resume_from_checkpoint, **kwargs)
+        self._train_cost = {
+            "wall_seconds": time.perf_counter() - wall,
+            "cpu_seconds": time.process_time() - cpu,
+            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+        return output
+
+    def facts(self) -> dict[str, Any]:
+        """What happened in training, as plain values for the report: plan, log_history, cost, invariants."""
+        return {
+            "plan": self.plan_rows(),
+            "log_history": self.state.log_history,
+            "cost": self._train_cost,
+            "invariants": dict(self.invariants.checked),
+        }
+
+    def plan_rows(self) -> list[dict]:
+        """The plan as rows (see `hfkit.plan`); known once training has begun."""
+        rates = {group["depth"]: group["initial_lr"] for group in self.optimizer.param_groups}
+        names = depth_names(self.model, tuple(self.args.blocks))
+        return plan_rows(
+            self.model,
+            self.unfreezing,
+            self.unfreezing.plan,
+            rates,
+            names,
+            total_steps=self.total_steps,
+            epochs=self._epochs,
+        )
+
+    def _get_learning_rate(self) -> float:
+        # The stock method reports group 0: here the embeddings, which may be frozen. The top block is what
+        # --learning_rate means.
+        self._rates = {group["depth"]: group["lr"] for group in self.optimizer.param_groups}
+        return self._rates[self.unfreezing.head - 1]
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "learning_rate" in logs:
+            lowest = self.unfreezing.lowest
+            logs["head_learning_rate"] = self._rates[self.unfreezing.head]
+            logs["lowest_learning_rate"] = self._rates[lowest]
+            logs["lowest_trainable_depth"] = lowest
+        super().log(logs, start_time)
+
+    def _identify(self, groups: list[dict]) -> None:
+        """Know this run by what decides its weights; refuse a checkpoint or an output directory of another one."""
+        self._identity = run_identity(
+            self.args.to_dict(),
+            model_config=self.model.config.to_dict(),
+            rows=self.train_dataset,
+            world_size=self.args.world_size,
+            groups=groups,
+        )
+        if self.is_world_process_zero():
+            claim_output_directory(
+                Path(self.args.output_dir),
+                self._identity,
+                resumes=self._resumes_from is not None,
+                overwrite=self.args.overwrite_output_dir,
+            )
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.args.should_save:
+            write_identity(Path(output_dir), self._identity)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            require_same_run(Path(checkpoint), self._identity)
+        super()._load_optimizer_and_scheduler(checkpoint)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save a plain model that loads without hfkit or peft; adapters are merged in, and kept in `adapter/`."""
+        folder = Path(output_dir or self.args.output_dir)
+        if _internal_call or not self.args.lora_rank:
+            super().save_model(output_dir, _internal_call)
+        elif self.args.should_save:
+            self.model.save_pretrained(folder / "adapter")
+            merged(self.model).save_pretrained(folder)
+            self.processing_class.save_pretrained(folder)
+
+    def _save(self, output_dir: str | None = None, state_dict=None) -> None:
+        super()._save(output_dir, state_dict)
+        # A pickle that holds hub_token in plain text, and that nothing here reads.
+        (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink()
+
+
+def merged(adapted: nn.Module) -> nn.Module:
+    """A copy of an adapted model with its adapters folded into the weights; the model itself stays as it is."""
+    import copy
+
+    return copy.deepcopy(adapted).merge_and_unload()
+
+
+def _compacted(task: Task):
+    return lambda logits, labels: task.compact(logits[0] if isinstance(logits, tuple) else logits, labels)
+
+
+class _AnnouncePlan(TrainerCallback):
+    """Prints the plan before the first step."""
+
+    def __init__(self, trainer: TransferTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.is_world_process_zero:
+            print_plan(self.trainer.plan_rows(), args.strategy)

@@ -1,0 +1,146 @@
+"""Which depths learn at which step, and the callback that makes it so."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+
+from torch import nn
+from transformers import TrainerCallback
+
+from .depth import module_depths, parameter_depths
+from .errors import UserError
+
+# torch.compile makes one graph per trainable set and gives up after 8.
+MOST_STAGES = 6
+
+
+@dataclass(frozen=True)
+class FreezePlan:
+    """The lowest depth that learns, as a pure function of the optimizer step: a resumed run needs no saved state."""
+
+    starts: tuple[int, ...]  # first optimizer step of each stage; starts[0] is 0
+    lowest: tuple[int, ...]  # lowest depth that learns in each stage, falling
+
+    def stage(self, step: int) -> int:
+        return bisect_right(self.starts, step) - 1
+
+    def lowest_trainable(self, step: int) -> int:
+        """Depth: everything below it is frozen at `step`."""
+        return self.lowest[self.stage(step)]
+
+    def thaw_step(self, depth: int) -> int | None:
+        """The first step at which `depth` learns; None if it never does."""
+        return next((start for start, low in zip(self.starts, self.lowest, strict=True) if low <= depth), None)
+
+
+def plan_of(
+    head: int, total_steps: int, *, head_only: float, unfreeze_stages: int, unfreeze_until: float
+) -> FreezePlan:
+    """The plan of a strategy: the head alone, then the depths below it in equal groups from the top down.
+
+    Args:
+        head: depth of the head, N + 1.
+        head_only: share of training in which only the head learns.
+        unfreeze_stages: groups that the depths 0..N are thawed in; 0 never thaws one.
+        unfreeze_until: share of training at which the last group thaws; later stages are spread evenly before it.
+
+    Raises:
+        UserError: more stages than torch.compile or the model bears, shares outside 0..1, or stages so close that two
+            begin at the same step.
+    """
+    for name, share in (("head_only", head_only), ("unfreeze_until", unfreeze_until)):
+        if not 0 <= share < 1:
+            raise UserError(f"{name}={share}", "it is a share of the whole training, from 0 to below 1", "Try 0.2")
+    if unfreeze_stages == 0:
+        return FreezePlan((0,), (head,))
+    most = min(head, MOST_STAGES - (head_only > 0))
+    if not 0 < unfreeze_stages <= most:
+        raise UserError(
+            f"unfreeze_stages={unfreeze_stages}",
+            f"from 0 to {most} here: the model has {head} depths below the head, and torch.compile bears {MOST_STAGES}"
+            " stages in all",
+            f"Use {most} or fewer",
+        )
+    gaps = max(1, unfreeze_stages - 1)
+    spread = max(0.0, unfreeze_until - head_only)
+    shares = [head_only + spread * i / gaps for i in range(unfreeze_stages)]
+    starts = [round(share * total_steps) for share in shares]
+    lowest = [round(head * (unfreeze_stages - 1 - i) / unfreeze_stages) for i in range(unfreeze_stages)]
+    if starts[0] > 0:
+        starts, lowest = [0, *starts], [head, *lowest]
+    if len(set(starts)) < len(starts):
+        raise UserError(
+            f"unfreeze_stages={unfreeze_stages}",
+            f"{total_steps} steps are too few for stages that end at {unfreeze_until:.0%} of training: two would begin"
+            " at the same step",
+            "Use fewer stages, a later unfreeze_until, or more steps",
+        )
+    return FreezePlan(tuple(starts), tuple(lowest))
+
+
+def _is_frozen_norm(module: nn.Module) -> bool:
+    """Whether the module keeps running statistics beside weights that do not learn (under adapters, at any depth)."""
+    own = list(module.parameters(recurse=False))
+    return bool(own) and not any(p.requires_grad for p in own) and any(True for _ in module.buffers(recurse=False))
+
+
+class Unfreezing(TrainerCallback):
+    """Applies a `FreezePlan` when training begins and at the first micro-batch of every optimizer step.
+
+    It acts after the model is wrapped and the optimizer is loaded, and never inside an accumulation window. What a user
+    (or peft) had frozen before stays frozen. Frozen modules are held in `eval()` through a forward hook, whoever calls
+    `model.train()`: a frozen BatchNorm would keep moving its statistics, and a frozen dropout would keep drawing.
+    """
+
+    def __init__(self, model: nn.Module, blocks: tuple[str, ...] = ()) -> None:
+        self.depths: Mapping[str, int] = parameter_depths(model, blocks)
+        self.module_depths: Mapping[str, int] = module_depths(model, blocks)
+        self.never: Set[str] = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+        self.plan: FreezePlan | None = None  # set by the trainer once the number of steps is known
+        self.when_changed: Callable[[], None] = lambda: None  # the trainer rebuilds its distributed wrapper here
+        self.lowest: int | None = None
+        self._frozen_modules: list[nn.Module] = []
+
+    @property
+    def head(self) -> int:
+        return max(self.depths.values())
+
+    def learns(self, name: str, lowest: int) -> bool:
+        """Whether the parameter `name` is trained while `lowest` is the lowest trainable depth."""
+        return self.depths[name] >= lowest and name not in self.never
+
+    def apply(self, model: nn.Module, lowest: int) -> None:
+        """Freeze everything below `lowest` and thaw the rest."""
+        if lowest == self.lowest:
+            return
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(self.learns(name, lowest))
+            if not parameter.requires_grad:
+                parameter.grad = None  # a stale gradient would still move the weight at the next optimizer step
+        self._frozen_modules = [
+            module
+            for name, module in model.named_modules()
+            if self.module_depths[name] < lowest or _is_frozen_norm(module)
+        ]
+        self.lowest = lowest
+        self.when_changed()
+
+    def hold_frozen_in_eval(self, *_) -> None:
+        for module in self._frozen_modules:
+            module.training = False
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        self.lowest = (
+            None  # another train() on the same trainer starts from what the plan says, not from where it ended
+        )
+        self._hook = model.register_forward_pre_hook(self.hold_frozen_in_eval)
+        # Only now: DDP registers what requires gradients when it wraps the model and would never synchronise the rest.
+        self.apply(model, self.plan.lowest_trainable(state.global_step))
+
+    def on_step_begin(self, args, state, control, model=None, **kwargs):
+        self.apply(model, self.plan.lowest_trainable(state.global_step))
+
+    def on_train_end(self, args, state, control, model=None, **kwargs):
+        self._hook.remove()
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name not in self.never)

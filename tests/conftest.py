@@ -1,0 +1,25 @@
+"""Everything runs offline, on one thread, with one tiny checkpoint and one tiny corpus for the whole session."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from tests import tiny  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> str:
+    """A random BERT encoder of four layers with its tokenizer."""
+    return tiny.bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> str:
+    """The tiny NER corpus: 22 training rows, so that accumulation windows and last batches are partial."""
+    return tiny.ner_folder(tmp_path_factory.mktemp("ner"), train=22, validation=8, test=8)

@@ -1,0 +1,35 @@
+"""Tiny training runs for the tests: the real trainer, the real NER task, a random encoder of four layers."""
+
+from pathlib import Path
+
+from transformers import set_seed
+
+from hfkit import TransferArguments, TransferTrainer
+from hfkit.tasks import NER
+
+
+def trainer(checkpoint: str, data: str, output: Path, *, model=None, **flags) -> TransferTrainer:
+    """A trainer ready to run: 2 epochs at batch 4 unless the flags say otherwise; the head is seeded."""
+    defaults = dict(
+        num_train_epochs=2,
+        per_device_train_batch_size=4,
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=True,
+        save_strategy="no",
+        logging_steps=1,
+    )
+    args = TransferArguments(output_dir=str(output), **{**defaults, **flags})
+    task = NER(dataset=data)
+    set_seed(args.seed)
+    raw = task.load()
+    labels, processor = task.labels(raw), task.processor(checkpoint)
+    rows = task.prepare(raw, processor, labels)
+    return TransferTrainer(
+        model=model or task.model(checkpoint, labels, pretrained=args.pretrained),
+        args=args,
+        task=task,
+        train_dataset=rows["train"],
+        eval_dataset=rows["validation"],
+        processing_class=processor,
+    )

@@ -1,0 +1,95 @@
+"""The freeze plan is a pure function of the step, and its callback freezes exactly what the plan says."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as draw
+from transformers import AutoModelForTokenClassification
+
+from hfkit.errors import UserError
+from hfkit.strategies import STRATEGIES
+from hfkit.unfreezing import FreezePlan, Unfreezing, plan_of
+
+
+def test_head_first_then_down_in_equal_groups():
+    plan = plan_of(13, 1000, head_only=0.1, unfreeze_stages=4, unfreeze_until=0.4)
+    assert plan.starts == (0, 100, 200, 300, 400)
+    assert plan.lowest == (13, 10, 6, 3, 0)
+    assert [plan.lowest_trainable(step) for step in (0, 99, 100, 399, 400, 10_000)] == [13, 13, 10, 3, 0, 0]
+    assert [plan.thaw_step(depth) for depth in (13, 12, 10, 9, 0)] == [0, 100, 100, 200, 400]
+
+
+def test_never_thawed():
+    plan = plan_of(7, 100, head_only=0.0, unfreeze_stages=0, unfreeze_until=0.0)
+    assert plan == FreezePlan((0,), (7,)) and plan.thaw_step(6) is None and plan.thaw_step(7) == 0
+
+
+@given(
+    head=draw.integers(6, 40),
+    steps=draw.integers(200, 5000),
+    stages=draw.integers(1, 5),
+    head_only=draw.sampled_from([0.0, 0.05, 0.2]),
+)
+def test_every_plan_starts_at_zero_falls_and_ends_at_the_embeddings(head, steps, stages, head_only):
+    plan = plan_of(head, steps, head_only=head_only, unfreeze_stages=stages, unfreeze_until=0.5)
+    assert plan.starts[0] == 0 and list(plan.starts) == sorted(set(plan.starts))
+    assert list(plan.lowest) == sorted(set(plan.lowest), reverse=True) and plan.lowest[-1] == 0
+    assert all(0 <= plan.thaw_step(depth) <= round(steps / 2) for depth in range(head + 1))
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (dict(head_only=1.0), ["head_only=1.0", "share", "0.2"]),
+        (dict(head_only=0.1, unfreeze_stages=6), ["unfreeze_stages=6", "torch.compile", "5 or fewer"]),
+        (dict(head=3, unfreeze_stages=4), ["unfreeze_stages=4", "3 depths", "3 or fewer"]),
+        (dict(steps=5, unfreeze_stages=5, unfreeze_until=0.2), ["5 steps are too few", "fewer stages"]),
+        (dict(unfreeze_stages=-1), ["unfreeze_stages=-1"]),
+    ],
+)
+def test_plans_that_cannot_be_kept_are_refused(flags, words):
+    full = dict(head=13, steps=1000, head_only=0.0, unfreeze_stages=1, unfreeze_until=0.3) | flags
+    with pytest.raises(UserError) as error:
+        plan_of(full.pop("head"), full.pop("steps"), **full)
+    assert all(word in str(error.value) for word in words)
+
+
+def test_every_strategy_has_a_plan_from_short_to_long_training():
+    for strategy in STRATEGIES.values():
+        for steps in (30, 3000):
+            plan_of(
+                7,
+                steps,
+                head_only=strategy.head_only,
+                unfreeze_stages=strategy.unfreeze_stages,
+                unfreeze_until=strategy.unfreeze_until,
+            )
+
+
+def test_frozen_means_no_gradient_no_requires_grad_and_eval_mode(checkpoint):
+    model = AutoModelForTokenClassification.from_pretrained(checkpoint, num_labels=3)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    unfreezing = Unfreezing(model)
+    changes = []
+    unfreezing.when_changed = lambda: changes.append(unfreezing.lowest)
+    for lowest in (5, 3, 3, 0):
+        unfreezing.apply(model, lowest)
+        model.train()
+        unfreezing.hold_frozen_in_eval()
+        for name, parameter in model.named_parameters():
+            frozen = unfreezing.depths[name] < lowest
+            assert parameter.requires_grad is not frozen
+            assert not frozen or parameter.grad is None
+        for name, module in model.named_modules():
+            assert module.training is (unfreezing.module_depths[name] >= lowest), name
+    assert changes == [5, 3, 0]
+
+
+def test_what_was_frozen_before_stays_frozen(checkpoint):
+    model = AutoModelForTokenClassification.from_pretrained(checkpoint, num_labels=3)
+    model.bert.embeddings.word_embeddings.weight.requires_grad_(False)
+    unfreezing = Unfreezing(model)
+    unfreezing.apply(model, 0)
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {"bert.embeddings.word_embeddings.weight"}
