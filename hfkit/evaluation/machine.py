@@ -1,0 +1,143 @@
+"""What a run ran on and what it cost: facts of the machine, the exact command, and a meter."""
+
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("hfkit", "torch", "transformers", "datasets", "accelerate", "peft")
+EVERY = 0.02  # seconds between two looks at the memory
+MIB = 2**20
+WITHHELD = "(withheld)"
+SECRET_NAME = re.compile(r"(?:^|[-_])(?:token|secret|password|passwd|(?:api|access)[-_]key)$", re.IGNORECASE)
+SECRET = re.compile(r"\b(?:hf_[A-Za-z0-9]{16,}|AKIA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{20,})\b")
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the versions: what somebody needs to know before comparing a time or repeating a run."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+        "versions": {package: _version(package) for package in PACKAGES},
+        "commit": _commit(),
+    }
+
+
+def command() -> str:
+    """The command line of this process as a shell takes it, without interpreter and launcher.
+
+    The program is given relative to the working folder, or by its name alone where it lies elsewhere: its folder is
+    nobody's business. Secrets are withheld.
+    """
+    program = Path(sys.argv[0]).absolute()
+    inside = program.is_relative_to(Path.cwd())
+    words = [str(program.relative_to(Path.cwd())) if inside else program.name]
+    for word in sys.argv[1:]:
+        flag, equals, _ = word.partition("=")
+        if equals and SECRET_NAME.search(flag):
+            words.append(f"{flag}={WITHHELD}")
+        else:
+            words.append(WITHHELD if SECRET_NAME.search(words[-1]) else without_secrets(word))
+    return shlex.join(words)
+
+
+def without_secrets(value: Any) -> Any:
+    """A plain value fit to be published: secrets withheld by the name of their key or by how they look, and the home
+    folder, which names the user, as `~`.
+    """
+    if isinstance(value, dict):
+        return {
+            key: WITHHELD if item and SECRET_NAME.search(key) else without_secrets(item) for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    return re.sub(rf"^{re.escape(str(Path.home()))}(?=/|$)", "~", SECRET.sub(WITHHELD, value))
+
+
+@contextmanager
+def measured() -> Iterator[dict[str, float]]:
+    """Yields a dict that holds the cost of the block once it has ended.
+
+    `wall_seconds`; `cpu_seconds` of this process, all threads, and of its finished children; `peak_memory_mib`, the
+    highest resident memory of the whole process while the block ran; with a GPU also `peak_gpu_memory_mib`.
+    """
+    import psutil
+    import torch
+
+    process, over = psutil.Process(), threading.Event()
+    peak = process.memory_info().rss
+
+    # The peak that the system keeps is that of the whole process life, so the training's would hide a baseline's.
+    def watch() -> None:
+        nonlocal peak
+        while not over.wait(EVERY):
+            peak = max(peak, process.memory_info().rss)
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    cost: dict[str, float] = {}
+    wall, cpu = time.perf_counter(), _cpu_seconds()
+    try:
+        yield cost
+    finally:
+        cost["wall_seconds"] = time.perf_counter() - wall
+        cost["cpu_seconds"] = _cpu_seconds() - cpu
+        over.set()
+        watcher.join()
+        cost["peak_memory_mib"] = max(peak, process.memory_info().rss) / MIB
+        if torch.cuda.is_available():
+            cost["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() / MIB
+
+
+def _cpu_seconds() -> float:
+    return sum(os.times()[:4])
+
+
+def _cpu() -> str:
+    facts = Path("/proc/cpuinfo")
+    if facts.is_file():
+        for line in facts.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    """The commit of the checkout in the working folder, with '-dirty' where tracked files differ; 'none' outside."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "none"
+    return found.stdout.strip() or "none"

@@ -1,0 +1,135 @@
+"""A report's facts as a page: the templates' environment, and how numbers and facts are put into words."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import plots
+from .statistics import RESAMPLES
+
+# Tokens may hold characters that turn the reading direction around or that no page can show.
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+BREAKS = re.compile("[\t\n\v\f\r\x85\u2028\u2029]+")
+MARKDOWN = re.compile(r"([\\`*_{}\[\]|~#$!])|(?<=:)(/)(?=/)|(?<=www)(\.)", re.IGNORECASE)
+
+
+def page(template: str, report: dict[str, Any]) -> str:
+    """The report through one of the templates. Every value is escaped for its format; nothing is fetched."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=markdown_text if ".md." in template else visible,
+    )
+    environment.filters |= {
+        "score": score_text,
+        "signed": signed_text,
+        "interval": interval_text,
+        "shown": shown,
+        "words": words,
+        "name": plots.headline_text,
+    }
+    training, breakdown = report["training"], report["breakdown"]
+    return environment.get_template(template).render(
+        report,
+        subject=report["contenders"][0],
+        level=f"{100 * report['contenders'][0]['interval']['level']:g}",
+        draws=RESAMPLES,
+        forest=plots.forest(report["contenders"]),
+        curves=plots.curves(training["log_history"], report["task"]["headline"], training["plan"]) if training else [],
+        heat=plots.heat(breakdown["confusion"]) if breakdown else [],
+        colours=plots.colours(breakdown["per_class"] if breakdown else labels_of(report["errors"])),
+        pieces=plots.pieces,
+        tables=tables(report["data"]),
+    )
+
+
+def visible(value: Any) -> Any:
+    """Text on one line, with a sign for every control character; numbers and the template's markup as they are."""
+    return UNSEEN.sub("\N{REPLACEMENT CHARACTER}", BREAKS.sub(" ", value)) if type(value) is str else value
+
+
+def markdown_text(value: Any) -> Any:
+    """Text that Markdown shows as it is: no table, link, emphasis or heading begins in it."""
+    if type(value) is not str:
+        return value
+    return MARKDOWN.sub(lambda match: "\\" + match[0], visible(value))
+
+
+def score_text(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def signed_text(value: float) -> str:
+    # A rounded nothing has no sign.
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}") if round(value, 3) else "0.000"
+
+
+def interval_text(interval: Mapping[str, Any]) -> str:
+    ends = ", ".join(f"{interval[end]:.3f}" for end in ("low", "high"))
+    return f"[{ends}]".replace("-", "\N{MINUS SIGN}").replace("\N{MINUS SIGN}0.000", "0.000")
+
+
+def shown(value: Any) -> str:
+    """A plain value in a table cell."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
+        return ", ".join(map(str, value)) or "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def words(key: str) -> str:
+    """A key as a reader reads it."""
+    return key.replace("_", " ")
+
+
+def labels_of(errors: list[dict[str, Any]]) -> set[str]:
+    return {span["label"] for error in errors for span in error["gold"] + error["predicted"]}
+
+
+def tables(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A task's facts as tables of `title`, `columns` and `rows` (name, cells): one by split, one of single facts, and
+    one for each fact that is itself a mapping.
+    """
+    splits = ("train", "validation", "test")
+    facts = {key: value for key, value in data.items() if key not in splits}
+    for split in splits:  # facts may also be given split by split
+        for key, value in data.get(split, {}).items():
+            facts.setdefault(key, {})[split] = value
+    single, by_split, others = {}, {}, []
+    for key, value in facts.items():
+        if not isinstance(value, Mapping):
+            single[key] = [value]
+        elif not value:
+            single[key] = ["none"]
+        elif set(value) <= set(splits) and not any(isinstance(item, Mapping) for item in value.values()):
+            by_split[key] = [value.get(split) for split in splits]
+        elif set(value) <= set(splits) and all(isinstance(item, Mapping) for item in value.values()):
+            names = dict.fromkeys(name for counts in value.values() for name in counts)
+            rows = {name: [value.get(split, {}).get(name) for split in splits] for name in names}
+            others.append(_table(key, splits, rows))
+        else:
+            others.append(_table(key, (), {name: [item] for name, item in value.items()}))
+    made = [_table("by split", splits, by_split), _table("facts", (), single), *others]
+    return [table for table in made if table["rows"]]
+
+
+def _table(title: str, columns: tuple[str, ...], rows: Mapping[str, list]) -> dict[str, Any]:
+    return {
+        "title": words(title),
+        "columns": list(columns),
+        "rows": [(words(name), cells) for name, cells in rows.items()],
+    }

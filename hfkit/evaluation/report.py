@@ -1,0 +1,255 @@
+"""The end of a run: every contender scored on the same test rows, written as report.json, report.md and report.html.
+
+report.json is the record (its keys: `schema`); the other two are rendered from it and from nothing else.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import DatasetDict
+
+from ..errors import UserError
+from ..tasks.base import Task
+from .machine import command, environment, measured, without_secrets
+from .pages import interval_text, page, score_text, signed_text
+from .plots import headline_text
+from .schema import SCHEMA, finite, plain, validate
+from .statistics import bootstrap_interval, clearly_different, paired_difference
+
+MOST_ERRORS = 20
+COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mib")
+
+
+class Report:
+    """Collects what a run found out, scores every contender by the task's own `score`, and says who is better.
+
+    The first contender added is the one the report is about: the others are compared with it, and the scores per class
+    and the errors are its own.
+
+    Args:
+        dataset: what `task.load` gave; contenders answer its test split.
+        prepared: what `task.prepare` gave, for the facts about conversion that only it knows.
+        settings: every flag with its resolved value.
+        seed: of the resampling.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        dataset: DatasetDict,
+        *,
+        prepared: DatasetDict | None = None,
+        settings: dict[str, Any],
+        seed: int = 0,
+    ) -> None:
+        self.task, self.dataset, self.prepared = task, dataset, prepared
+        self.settings, self.seed = settings, seed
+        self.references = task.references(dataset["test"])
+        self.contenders: list[dict[str, Any]] = []
+        self.training: dict[str, Any] | None = None
+        self._tallies: list[np.ndarray] = []
+        self._predictions: list = []  # of the first contender
+
+    def trained(
+        self, *, plan: list[dict], log_history: list[dict], cost: dict[str, float], invariants: dict[str, Any]
+    ) -> None:
+        """Take down how the model was trained: plan by stages, the trainer's log, what it cost, what was checked."""
+        epochs_and_rates = ("from_epoch", "share", "lowest_learning_rate", "highest_learning_rate")
+        self.training = {
+            "plan": [{**plain(row), **{key: float(row[key]) for key in epochs_and_rates}} for row in plan],
+            "log_history": finite(plain(log_history)),
+            "cost": _costs(cost, "training"),
+            "invariants": finite(plain(invariants)),
+        }
+
+    def add(self, name: str, predictions: list, *, cost: dict[str, float], description: str = "") -> None:
+        """Score a contender's answers to the test rows, one per row in order.
+
+        Args:
+            cost: `wall_seconds`, `cpu_seconds`, `peak_memory_mib`, and others where they were measured.
+
+        Raises:
+            ValueError: another number of answers than rows, a name used twice, or a score that is not finite.
+        """
+        self._score(name, predictions, cost, description, baseline=False)
+
+    def judge(self, baseline: Any) -> None:
+        """Run a baseline (`hfkit.baselines.base.Baseline`) on the test rows, measure what that costs, and score it."""
+        with measured() as cost:
+            predictions = baseline.predict(self.task, self.dataset)
+        self._score(baseline.name, predictions, cost, baseline.description, baseline=True)
+
+    def _score(
+        self, name: str, predictions: list, cost: Mapping[str, float], description: str, *, baseline: bool
+    ) -> None:
+        if len(predictions) != len(self.references):
+            raise ValueError(f"{name}: {len(predictions)} answers to {len(self.references)} test rows")
+        if name in [contender["name"] for contender in self.contenders]:
+            raise ValueError(f"{name}: a contender of that name was added before")
+        scores = {key: float(score) for key, score in self.task.score(predictions, self.references).items()}
+        wrong = [f"{key} is {score}" for key, score in scores.items() if not math.isfinite(score)]
+        if wrong:
+            raise ValueError(f"{name}: {', '.join(wrong)}; only finite scores are reported")
+        tallies = self.task.tallies(predictions, self.references)
+        headline, summed = scores[self.task.headline], float(self.task.headline_of(tallies.sum(axis=0)))
+        if not math.isclose(headline, summed, abs_tol=1e-9):
+            raise ValueError(
+                f"{name}: score() says {self.task.headline} {headline}, the tallies say {summed}:"
+                " the interval would be that of another number"
+            )
+        difference = None
+        if self.contenders:
+            pair = paired_difference(tallies, self._tallies[0], self.task.headline_of, seed=self.seed)
+            difference = {"to": self.contenders[0]["name"], **pair}
+        else:
+            self._predictions = predictions
+        self._tallies.append(tallies)
+        self.contenders.append(
+            {
+                "name": plain(name),
+                "description": plain(description),
+                "baseline": baseline,
+                "scores": scores,
+                "headline": headline,
+                "interval": asdict(bootstrap_interval(tallies, self.task.headline_of, seed=self.seed)),
+                "cost": _costs(cost, name),
+                "difference": difference,
+            }
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """The whole report as plain values, as report.json holds it.
+
+        Raises:
+            ValueError: no contender was added, or something in it is not what `schema` describes.
+        """
+        if not self.contenders:
+            raise ValueError("a report needs at least one contender: call add() or judge() first")
+        breakdown = self.task.breakdown(self._predictions, self.references)
+        errors = self.task.errors(self._predictions, self.references, self.dataset["test"], MOST_ERRORS)
+        report = {
+            "schema": SCHEMA,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": plain(command()),
+            "seed": self.seed,
+            "settings": without_secrets(finite(plain(self.settings))),
+            "task": {
+                "name": self.task.name,
+                "headline": self.task.headline,
+                "unit": self.task.unit,
+                "dataset": without_secrets(plain(self.task.dataset)),
+            },
+            "rows": len(self.references),
+            "data": without_secrets(plain(self.task.describe(self.dataset, self.prepared))),
+            "contenders": self.contenders,
+            "verdict": verdict(self.contenders, self.task.headline, self.task.unit, len(self.references)),
+            "training": self.training,
+            "breakdown": plain(breakdown) or None,
+            "errors": plain(errors),
+            "environment": environment(),
+        }
+        validate(report)
+        return report
+
+    def save(self, folder: str | Path) -> Path:
+        """Write report.json, report.md and report.html to `folder` and return the path of the last.
+
+        Each file appears whole or not at all. In a run of several processes only one of them should call this.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, text in render(self.facts()).items():
+                part = folder / f".{name}.{os.getpid()}"
+                part.write_text(text, encoding="utf-8")
+                part.replace(folder / name)
+        except OSError as error:
+            raise UserError(
+                f"output_dir '{folder}'",
+                f"the report could not be written there ({error.strerror})",
+                "Give a folder that can be written, with room on its disk",
+            ) from error
+        return folder / "report.html"
+
+    def table(self) -> Any:
+        """The contenders as a `rich` table for the console."""
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        score = headline_text(self.task.headline)
+        # Without a frame it fits a terminal of 80 columns.
+        table = Table(
+            title=f"{score} on {len(self.references):,} test rows",
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 0, 0, 1),
+        )
+        table.add_column("contender", overflow="fold", min_width=16)
+        for heading in (score, "95 % interval", "difference", "wall s", "CPU s", "MiB"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for contender in self.contenders:
+            cost = contender["cost"]
+            table.add_row(
+                Text(contender["name"]),  # Text: a name is not rich's markup
+                score_text(contender["headline"]),
+                interval_text(contender["interval"]),
+                signed_text(contender["difference"]["difference"]) if contender["difference"] else "",
+                *(f"{cost[key]:,.{digits}f}" for key, digits in zip(COSTS, (1, 1, 0), strict=True)),
+            )
+        return table
+
+
+def verdict(contenders: Sequence[Mapping[str, Any]], headline: str, unit: str, rows: int) -> str:
+    """How the first contender does against the best of the others, in words the interval bears, and at what cost."""
+    first, *others = contenders
+    score = headline_text(headline)
+    if not others:
+        return f"{first['name']} reaches {score} {score_text(first['headline'])} {interval_text(first['interval'])}."
+    best = max(others, key=lambda contender: contender["headline"])
+    rival = f"the best {'baseline' if best['baseline'] else 'other contender'} ({best['name']})"
+    pair = best["difference"]
+    # The pair is the rival's lead over the first; turned round, it is the first's over the rival.
+    lead, ahead = -pair["difference"], {"low": -pair["high"], "high": -pair["low"]}
+    cost = f"It cost {first['cost']['cpu_seconds']:,.1f} CPU seconds against {best['cost']['cpu_seconds']:,.1f}."
+    if not clearly_different(pair):
+        return (
+            f"{first['name']} and {rival} cannot be told apart on {rows:,} test {unit}{'s' if rows > 1 else ''}:"
+            f" the difference in {score} is {signed_text(lead)} {interval_text(ahead)}, p = {pair['p']:.2f}. {cost}"
+        )
+    if lead > 0:
+        return f"{first['name']} is {score_text(lead)} {interval_text(ahead)} {score} above {rival}. {cost}"
+    return f"{first['name']} is {score_text(-lead)} {interval_text(pair)} {score} below {rival}. {cost}"
+
+
+def render(report: dict[str, Any]) -> dict[str, str]:
+    """A report's files by name: the record itself, and the two pages made from it.
+
+    Raises:
+        ValueError: `report` is not what `schema` describes.
+    """
+    validate(report)
+    return {
+        "report.json": json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "report.md": page("report.md.j2", report),
+        "report.html": page("report.html.j2", report),
+    }
+
+
+def _costs(cost: Mapping[str, float], owner: str) -> dict[str, float]:
+    costs = {key: float(value) for key, value in cost.items()}
+    missing = [key for key in COSTS if not math.isfinite(costs.get(key, math.nan))]
+    if missing:
+        raise ValueError(f"{owner}: the cost lacks {', '.join(missing)}")
+    return costs

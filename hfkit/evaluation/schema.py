@@ -1,0 +1,206 @@
+"""What report.json holds, key by key, and the check that it holds exactly that.
+
+    schema       name and version of this layout; a change of keys changes the version
+    created      when the record was made, UTC, ISO 8601
+    command      the command line, as a shell takes it
+    seed         of the resampling here (the training's own is among the settings)
+    settings     every flag with its resolved value
+    task         name, headline (the key of `scores` that decides), unit (what is resampled), dataset
+    rows         rows of the test split, on which every contender is scored
+    data         facts about the data, in the task's own terms
+    contenders   in the order they were added: name, description, whether it is a baseline, all scores, the headline
+                 score and its interval, the cost, and by how much it scores above the first contender (`difference`,
+                 null for the first itself)
+    verdict      the comparison in words: only what the intervals support
+    training     null where nothing was trained; else plan (one row per stage), log_history (as the trainer logged it),
+                 cost, invariants (what was checked while it ran)
+    breakdown    null where the task has none; else the first contender's scores per class, and counts of which class
+                 (gold) was taken for which (predicted)
+    errors       the first contender's most instructive errors: row of the test split, kind, why, tokens (the words
+                 from `offset` on, of `words` in all), gold and predicted spans (positions in tokens, end excluded)
+    environment  machine and versions
+
+Seconds are seconds, memory is MiB, scores and shares are fractions of one.
+"""
+
+import math
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+SCHEMA = "hfkit.report/1"
+
+# How a value is described: a type; a string that it must equal; [item]; {"key": value} with exactly these keys;
+# {...: value} with any keys; (one, or another); None; and ANY for every plain value.
+ANY = object()
+COST = {...: float}
+INTERVAL = {"low": float, "high": float, "level": float, "note": str}
+SPANS = [{"start": int, "end": int, "label": str}]
+REPORT = {
+    "schema": SCHEMA,
+    "created": str,
+    "command": str,
+    "seed": int,
+    "settings": {...: ANY},
+    "task": {"name": str, "headline": str, "unit": str, "dataset": str},
+    "rows": int,
+    "data": {...: ANY},
+    "contenders": [
+        {
+            "name": str,
+            "description": str,
+            "baseline": bool,
+            "scores": {...: float},
+            "headline": float,
+            "interval": INTERVAL,
+            "cost": COST,
+            "difference": (None, {"to": str, "difference": float, "p": float, **INTERVAL}),
+        }
+    ],
+    "verdict": str,
+    "training": (
+        None,
+        {
+            "plan": [
+                {
+                    "stage": (int, str),
+                    "from_step": int,
+                    "until_step": (int, None),
+                    "from_epoch": float,
+                    "depths": ANY,
+                    "names": ANY,
+                    "trainable": int,
+                    "share": float,
+                    "lowest_learning_rate": float,
+                    "highest_learning_rate": float,
+                }
+            ],
+            "log_history": [{...: ANY}],
+            "cost": COST,
+            "invariants": {...: ANY},
+        },
+    ),
+    "breakdown": (
+        None,
+        {
+            "per_class": {...: {"precision": float, "recall": float, "f1": float, "support": int}},
+            "confusion": {"gold": [str], "predicted": [str], "counts": [[int]]},
+        },
+    ),
+    "errors": [
+        {
+            "row": int,
+            "kind": str,
+            "why": str,
+            "offset": int,
+            "words": int,
+            "tokens": [str],
+            "gold": SPANS,
+            "predicted": SPANS,
+        }
+    ],
+    "environment": {
+        "python": str,
+        "platform": str,
+        "cpu": str,
+        "cores": int,
+        "threads": int,
+        "gpu": str,
+        "versions": {...: str},
+        "commit": str,
+    },
+}
+
+
+def validate(report: dict[str, Any]) -> None:
+    """Refuse a report whose keys or values are not those of `REPORT`, naming the first place that is wrong.
+
+    Raises:
+        ValueError: a key missing or unknown, a value of another type (numpy's scalars included), or nan or infinity.
+    """
+    fault = _fault(report, REPORT, "report")
+    if fault is None:
+        for i, contender in enumerate(report["contenders"]):
+            if contender["scores"].get(report["task"]["headline"]) != contender["headline"]:
+                fault = f"report.contenders[{i}].headline: it is not the score of that name"
+    if fault is not None:
+        raise ValueError(fault)
+
+
+def plain(value: Any) -> Any:
+    """`value` in the terms of JSON: numpy's scalars and arrays as Python's, tuples and sets as lists, enums as their
+    value, anything else (paths, types) as text. Lone surrogates, which no file can hold, become question marks.
+    """
+    if value is None or type(value) in (bool, int, float):
+        return value
+    if type(value) is str:
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {plain(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=str)
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
+    return plain(str(value))
+
+
+def finite(value: Any) -> Any:
+    """A plain value with nan and infinity as text: for settings and logs, where such an entry is a fact to keep."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _fault(value: Any, rule: Any, place: str) -> str | None:
+    if isinstance(rule, tuple):
+        faults = [_fault(value, one, place) for one in rule]
+        # The last alternative is the fullest, so its fault says most.
+        return None if None in faults else faults[-1]
+    if rule is None:
+        return None if value is None else f"{place}: {value!r} is not null"
+    if rule is ANY:
+        return _any_fault(value, place)
+    if isinstance(rule, str):
+        return None if value == rule else f"{place}: {value!r} is not {rule!r}"
+    if isinstance(rule, type):
+        if type(value) is not rule:
+            return f"{place}: {value!r} is a {type(value).__name__}, not a plain {rule.__name__}"
+        return f"{place}: {value} is not finite" if rule is float and not math.isfinite(value) else None
+    if isinstance(rule, list):
+        if type(value) is not list:
+            return f"{place}: {value!r} is not a list"
+        return _first(_fault(item, rule[0], f"{place}[{i}]") for i, item in enumerate(value))
+    if type(value) is not dict:
+        return f"{place}: {value!r} is not a mapping"
+    if ... in rule:
+        strange = [key for key in value if type(key) is not str]
+        rules = {key: rule[...] for key in value}
+    else:
+        strange = [f"{key} (unknown)" for key in value if key not in rule]
+        strange += [f"{key} (missing)" for key in rule if key not in value]
+        rules = rule
+    if strange:
+        return f"{place}: wrong keys: {', '.join(map(str, strange))}"
+    return _first(_fault(item, rules[key], f"{place}.{key}") for key, item in value.items())
+
+
+def _any_fault(value: Any, place: str) -> str | None:
+    if type(value) is dict:
+        return _fault(value, {...: ANY}, place)
+    if type(value) is list:
+        return _fault(value, [ANY], place)
+    if type(value) is float:
+        return _fault(value, float, place)
+    return None if value is None or type(value) in (bool, int, str) else f"{place}: {value!r} is not a plain value"
+
+
+def _first(faults: Any) -> str | None:
+    return next((fault for fault in faults if fault is not None), None)

@@ -1,0 +1,188 @@
+"""What a tagger gets wrong: scores and confusions per entity type, and the errors that teach the most."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from .tags import entities
+
+KINDS = ("type", "boundary", "type and boundary", "missed", "spurious")
+CONTEXT = 15  # words shown on either side of an error
+PER_KIND = 2
+ALIKE = 0.7  # share of words in common from which two sentences teach the same
+
+
+class Span(NamedTuple):
+    """An entity: words `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+    label: str
+
+
+class Error(NamedTuple):
+    """A gold span and the predicted span that shares words with it; either is None where there is no counterpart."""
+
+    row: int
+    kind: str  # one of KINDS
+    gold: Span | None
+    predicted: Span | None
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        return self.gold.label if self.gold else "", self.predicted.label if self.predicted else ""
+
+    @property
+    def why(self) -> str:
+        gold, predicted = self.labels
+        return {
+            "type": f"{gold} taken for {predicted}",
+            "boundary": f"{gold} with wrong ends",
+            "type and boundary": f"{gold} taken for {predicted}, with wrong ends",
+            "missed": f"{gold} missed",
+            "spurious": f"{predicted} seen where there is no entity",
+        }[self.kind]
+
+
+def spans(tags: Sequence[str]) -> list[Span]:
+    """The entities of one sentence, in order."""
+    return [Span(start, end, label) for label, start, end in entities(tags)]
+
+
+def paired(gold: list[Span], predicted: list[Span]) -> Iterator[tuple[Span | None, Span | None]]:
+    """Gold and predicted spans that share words, each used once, the largest overlap first; then what is left over."""
+    overlaps = sorted(
+        (max(g.start, p.start) - min(g.end, p.end), g != p, g.label != p.label, g, p)
+        for g in gold
+        for p in predicted
+        if max(g.start, p.start) < min(g.end, p.end)
+    )
+    free_gold, free_predicted = set(gold), set(predicted)
+    for *_, g, p in overlaps:
+        if g in free_gold and p in free_predicted:
+            free_gold.remove(g)
+            free_predicted.remove(p)
+            yield g, p
+    yield from ((g, None) for g in sorted(free_gold))
+    yield from ((None, p) for p in sorted(free_predicted))
+
+
+def entity_breakdown(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Strict scores of each entity type, and which type is taken for which.
+
+    Returns:
+        `per_class`: {type: {"precision", "recall", "f1", "support"}}; `confusion`: {"gold", "predicted", "counts"},
+        counts being (gold names, predicted names). Spans that share words are paired, so a span with wrong ends counts
+        under its types; the last row holds predicted spans without a counterpart, the last column gold ones.
+    """
+    right, expected, given = Counter(), Counter(), Counter()
+    confused: Counter[tuple[str | None, str | None]] = Counter()
+    for tags, truth in zip(predictions, references, strict=True):
+        for gold, predicted in paired(spans(truth), spans(tags)):
+            expected.update([gold.label] if gold else [])
+            given.update([predicted.label] if predicted else [])
+            right.update([gold.label] if gold == predicted else [])
+            confused[gold and gold.label, predicted and predicted.label] += 1
+    labels = sorted(expected | given)
+    return {
+        "per_class": {label: _scores(right[label], given[label], expected[label]) for label in labels},
+        "confusion": {
+            "gold": [*labels, "spurious"],
+            "predicted": [*labels, "missed"],
+            "counts": [[confused[gold, predicted] for predicted in [*labels, None]] for gold in [*labels, None]],
+        },
+    }
+
+
+def entity_errors(
+    predictions: Sequence[Sequence[str]],
+    references: Sequence[Sequence[str]],
+    tokens: Sequence[Sequence[str]],
+    limit: int = 20,
+) -> list[dict[str, Any]]:
+    """The most instructive errors, the same for the same input.
+
+    Types taken for each other and wrong ends come first, misses and inventions fill the rest. Every kind of error
+    (kind, gold type, predicted type) is shown at most twice, frequent kinds before rare ones, from sentences with few
+    other errors, and never from two sentences that say nearly the same.
+
+    Returns:
+        Dicts of `row`, `kind`, `why`, `tokens` (the words around the error), `offset` (number of the first of them),
+        `words` (of the whole sentence), and `gold` and `predicted` spans within those tokens.
+    """
+    errors, busy = [], Counter()
+    for row, (tags, truth) in enumerate(zip(predictions, references, strict=True)):
+        for gold, predicted in paired(spans(truth), spans(tags)):
+            if gold != predicted:
+                errors.append(Error(row, _kind(gold, predicted), gold, predicted))
+                busy[row] += 1
+    groups: dict[tuple, list[Error]] = defaultdict(list)
+    for error in sorted(errors, key=lambda error: (busy[error.row], error.row)):
+        groups[error.kind, *error.labels].append(error)
+    chosen: list[Error] = []
+    for error in _in_turn(groups):
+        if len(chosen) == limit:
+            break
+        if _count(chosen, error) < PER_KIND and not any(_alike(tokens[error.row], tokens[e.row]) for e in chosen):
+            chosen.append(error)
+    chosen.sort(key=lambda error: (KINDS.index(error.kind), error.labels, error.row))
+    return [_in_context(error, tokens[error.row], references[error.row], predictions[error.row]) for error in chosen]
+
+
+def _scores(right: int, given: int, expected: int) -> dict[str, Any]:
+    return {
+        "precision": right / given if given else 0.0,
+        "recall": right / expected if expected else 0.0,
+        "f1": 2 * right / (given + expected) if given + expected else 0.0,
+        "support": expected,
+    }
+
+
+def _kind(gold: Span | None, predicted: Span | None) -> str:
+    if gold is None or predicted is None:
+        return "spurious" if gold is None else "missed"
+    if gold[:2] == predicted[:2]:
+        return "type"
+    return "boundary" if gold.label == predicted.label else "type and boundary"
+
+
+def _in_turn(groups: dict[tuple, list[Error]]) -> Iterator[Error]:
+    """One error of each of KINDS in turn, within it one of each pair of types in turn, frequent pairs first."""
+    lanes = []
+    for kind in KINDS:
+        own = sorted((-len(group), key) for key, group in groups.items() if key[0] == kind)
+        rounds = zip_longest(*(groups[key] for _, key in own))
+        lanes.append([error for one_of_each in rounds for error in one_of_each if error])
+    for one_of_each in zip_longest(*lanes):
+        yield from (error for error in one_of_each if error)
+
+
+def _count(chosen: list[Error], error: Error) -> int:
+    return sum((e.kind, e.labels) == (error.kind, error.labels) for e in chosen)
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
+    a, b = ({word.lower() for word in words} for words in (one, other))
+    return len(a & b) >= ALIKE * len(a | b)
+
+
+def _in_context(error: Error, tokens: Sequence[str], truth: Sequence[str], tags: Sequence[str]) -> dict[str, Any]:
+    involved = [span for span in (error.gold, error.predicted) if span]
+    first = max(0, min(span.start for span in involved) - CONTEXT)
+    last = min(len(tokens), max(span.end for span in involved) + CONTEXT)
+
+    def shown(tags: Sequence[str]) -> list[dict[str, Any]]:
+        clipped = (Span(max(s.start, first) - first, min(s.end, last) - first, s.label) for s in spans(tags))
+        return [span._asdict() for span in clipped if span.start < span.end]
+
+    return {
+        "row": error.row,
+        "kind": error.kind,
+        "why": error.why,
+        "offset": first,
+        "words": len(tokens),
+        "tokens": list(tokens[first:last]),
+        "gold": shown(truth),
+        "predicted": shown(tags),
+    }
