@@ -280,14 +280,17 @@ def _joined(block: str, numbers: Iterable[str], blocks: Mapping[str, int]) -> in
 def _stated_by_timm(core: nn.Module) -> tuple[dict[str, int], list[str]]:
     from timm.models import group_parameters
 
-    heads = core.timm_model.pretrained_cfg["classifier"] or ()
+    heads = core.timm_model.pretrained_cfg.get("classifier") or ()
     heads = (heads,) if isinstance(heads, str) else heads
-    stated = group_parameters(core.timm_model, core.timm_model.group_matcher(), reverse=True)
+    matcher = getattr(core.timm_model, "group_matcher", None)
+    if not heads or matcher is None:
+        raise _refusal(core, "timm states no order of its layers")
+    stated = group_parameters(core.timm_model, matcher(), reverse=True)
     # timm numbers what it does not match after all else: the classifier, and with it the layers before it, if any.
     body = {path: place for path, place in stated.items() if not _first_match(heads, path)}
     places = sorted(set(body.values()))
     if len(places) < 2:
-        raise _refusal(core, "timm states no order for it")
+        raise _refusal(core, "timm puts all its layers at one place")
     names = [_shared_path([path for path in body if body[path] == place]) for place in places[1:]]
     depths = {path: places.index(body[path]) if path in body else len(places) for path in stated}
     return {f"timm_model.{path}": depth for path, depth in depths.items()}, names
@@ -295,12 +298,12 @@ def _stated_by_timm(core: nn.Module) -> tuple[dict[str, int], list[str]]:
 
 def _shared_path(paths: list[str]) -> str:
     """The module path that the first parameter has in common with all others under the same top-level module."""
-    top, *_ = first = paths[0].split(".")[:-1]
-    for path in paths:
-        segments = path.split(".")
-        if segments[0] == top:
-            first = [a for i, a in enumerate(first) if segments[: i + 1] == first[: i + 1]]
-    return ".".join(first)
+    modules = [path.split(".")[:-1] for path in paths if "." in path] or [[paths[0]]]
+    shared = modules[0]
+    for module in modules:
+        if module[0] == shared[0]:
+            shared = [a for i, a in enumerate(shared) if module[: i + 1] == shared[: i + 1]]
+    return ".".join(shared)
 
 
 def _declared(core: nn.Module, names: list[str], patterns: Sequence[str]) -> tuple[dict[str, int], list[str]]:
@@ -310,7 +313,7 @@ def _declared(core: nn.Module, names: list[str], patterns: Sequence[str]) -> tup
             raise UserError(
                 f"blocks '{pattern}'",
                 f"no module of {type(core).__name__} that has parameters matches it",
-                f"Give module paths such as {_containers(names)}",
+                f"Give module paths such as {_containers(core)}",
             )
     blocks = {path: depth for depth, path in enumerate(dict.fromkeys(chain(*towers)), start=1)}
     head, base = len(blocks) + 1, _base(core, names)
@@ -325,17 +328,18 @@ def _declared(core: nn.Module, names: list[str], patterns: Sequence[str]) -> tup
     return depths, list(blocks)
 
 
-def _containers(names: Iterable[str]) -> str:
-    """Where a model keeps numbered modules, written as patterns: '"encoder.layer.*" "decoder.layer.*"'."""
-    found = dict.fromkeys(f'"{m[1]}.*"' for name in names if (m := re.match(r"(.+?)\.\d+\.", name)))
+def _containers(core: nn.Module) -> str:
+    """Where the base model keeps numbered modules, as patterns: '"encoder.layer.*" "decoder.layer.*"'."""
+    names = [name for name, _ in core.named_parameters()]
+    inside = [name for name in names if name.startswith(_base(core, names))]
+    found = dict.fromkeys(f'"{m[1]}.*"' for name in inside if (m := re.match(r"(.+?)\.\d+\.", name)))
     return " ".join(list(found)[:4]) or '"backbone.layers.*"'
 
 
 def _refusal(core: nn.Module, rule: str) -> UserError:
-    names = [name for name, _ in core.named_parameters()]
     return UserError(
         f"model {type(core).__name__} (model_type {_model_type(core)!r})",
         rule,
         "Declare its blocks in forward order, every module that matches a pattern being one block: "
-        f"--blocks {_containers(names)}, or blocks=(…) in Python",
+        f"--blocks {_containers(core)}, or blocks=(…) in Python",
     )

@@ -745,6 +745,12 @@ def test_an_unknown_architecture_is_refused_and_shown_how_to_declare_its_blocks(
         assert all(text in str(refusal.value) for text in says)
 
 
+def test_a_timm_model_that_states_no_order_is_refused():
+    model = hf.AutoModelForImageClassification.from_config(timm("poolformer_s12")())
+    with pytest.raises(UserError, match="timm states no order of its layers"):
+        parameter_depths(model)
+
+
 def test_a_part_that_the_layout_does_not_name_is_refused():
     model = build(CASES["bert tokens"])
     model.bert.encoder.gate = nn.Linear(16, 16)
