@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset, DatasetDict
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 PEOPLE, PLACES = ["anna", "boris", "carla", "dmitri", "elena"], ["paris", "lima", "oslo", "delhi", "cairo"]
@@ -16,7 +16,16 @@ def wordpiece() -> PreTrainedTokenizerFast:
     """A WordPiece tokenizer that knows the tiny corpus and every ASCII character; all else is [UNK]."""
     words = sorted({word for phrase in PEOPLE + PLACES + VERBS + NOUNS for word in phrase.split()} | {"in", "and", "."})
     letters = [chr(c) for c in range(33, 127)]
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{letter}" for letter in letters)]
+    vocabulary = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *words,
+        *letters,
+        *(f"##{letter}" for letter in letters),
+    ]
     tokenizer = Tokenizer(
         models.WordPiece({word: i for i, word in enumerate(dict.fromkeys(vocabulary))}, unk_token="[UNK]")
     )
@@ -33,6 +42,35 @@ def wordpiece() -> PreTrainedTokenizerFast:
         sep_token="[SEP]",
         mask_token="[MASK]",
         model_max_length=64,
+    )
+
+
+def byte_bpe() -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer trained on the tiny corpus, which like GPT-2's adds no special tokens by itself."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<end>"],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([" ".join(row["tokens"]) for row in ner_rows(50, 0)], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", model_max_length=64)
+
+
+def unigram() -> PreTrainedTokenizerFast:
+    """A Unigram tokenizer with SentencePiece's usual normalisation, which drops and replaces characters."""
+    pieces = [("<pad>", 0.0), ("<unk>", 0.0), ("</s>", 0.0), ("\u2581", -2.0)]
+    words = sorted({word for row in ner_rows(50, 0) for word in row["tokens"]})
+    pieces += [(f"\u2581{word}", -3.0) for word in words] + [(chr(c), -6.0) for c in range(33, 127)]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=1, byte_fallback=False))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 2)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", eos_token="</s>", model_max_length=64
     )
 
 

@@ -9,9 +9,7 @@ from seqeval.metrics import accuracy_score, classification_report, f1_score
 from seqeval.scheme import IOB2
 
 
-def entity_scores(
-    predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]
-) -> dict[str, float]:
+def entity_scores(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, float]:
     """Entity-level scores of IOB2 tag sequences, by seqeval.
 
     `f1`, `precision` and `recall` count an entity as right if its type and both ends are (seqeval's strict mode: an

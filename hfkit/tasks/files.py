@@ -1,8 +1,9 @@
 """Rows from wherever a user keeps them: a folder with one file per split, a saved DatasetDict, or the Hub."""
 
 from pathlib import Path
+from typing import Any
 
-from datasets import DatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetsError
 
 from ..errors import DataError, UserError
@@ -23,11 +24,12 @@ BUILDERS = {
 }
 
 
-def read(source: str, config: str | None = None) -> DatasetDict:
+def read(source: str, config: str | None = None, revision: str | None = None) -> DatasetDict:
     """The splits train, validation and test of a local folder or a Hub dataset, in the columns they came with.
 
     Raises:
-        UserError: nothing is there, it cannot be read, or one of the splits is missing or empty.
+        UserError: nothing is there, it cannot be read, or a split is missing.
+        DataError: the files of a split cannot be read or hold no rows.
     """
     folder = Path(source).expanduser()
     if folder.is_file():
@@ -37,23 +39,16 @@ def read(source: str, config: str | None = None) -> DatasetDict:
             "Put train, validation and test files into one folder and give that",
         )
     if folder.is_dir():
-        found = read_folder(folder)
-    elif source.startswith((".", "/", "~")) or source.count("/") > 1:
+        return read_folder(folder)
+    if source.startswith((".", "/", "~")) or source.count("/") > 1:
         raise UserError(f"dataset '{source}'", "there is no such folder", "Check the path")
-    else:
-        found = read_hub(source, config)
-    for split, rows in found.items():
-        if len(rows) == 0:
-            raise DataError(
-                "0 rows", "every split needs rows", "Fill the split or use other data", split=split
-            )
-    return found
+    return read_hub(source, config, revision)
 
 
-def read_hub(source: str, config: str | None) -> DatasetDict:
+def read_hub(source: str, config: str | None, revision: str | None) -> DatasetDict:
     """The three splits of a Hub dataset; loading scripts are refused by `datasets`, so no foreign code runs."""
     try:
-        splits = load_dataset(source, config)
+        splits = load_dataset(source, config, revision=revision)
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         raise UserError(
             f"dataset '{source}'",
@@ -68,8 +63,7 @@ def read_hub(source: str, config: str | None) -> DatasetDict:
 def read_folder(folder: Path) -> DatasetDict:
     """One file, a set of shards or a subfolder per split; `dev` and `valid` are taken for validation."""
     files = {
-        split: next(filter(None, (split_files(folder, n) for n in names)), None)
-        for split, names in SPLITS.items()
+        split: next(filter(None, (split_files(folder, n) for n in names)), None) for split, names in SPLITS.items()
     }
     refuse_missing(str(folder), files, sorted(path.name for path in folder.iterdir()))
     suffixes = {path.suffix for paths in files.values() for path in paths}
@@ -81,25 +75,26 @@ def read_folder(folder: Path) -> DatasetDict:
         )
     builder = BUILDERS[suffixes.pop()]
     options = conll_options(files["train"][0]) if builder == "conll" else {}
-    try:
-        splits = load_dataset(
-            builder, data_files={split: list(map(str, paths)) for split, paths in files.items()}, **options
-        )
-    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
-        raise UserError(
-            f"dataset '{folder}'",
-            f"its files could not be read as {builder} ({first_line(error.__cause__ or error)})",
-            "Check that every file is whole, not empty, and of the kind that its name says",
-        ) from error
+    splits = DatasetDict({split: read_files(split, builder, paths, **options) for split, paths in files.items()})
     return checked_conll(splits) if options else splits
+
+
+def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> Dataset:
+    try:
+        return load_dataset(builder, data_files={split: list(map(str, paths))}, split=split, **options)
+    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
+        raise DataError(
+            ", ".join(path.name for path in paths),
+            f"cannot be read as {builder}, or holds no rows ({first_line(error.__cause__ or error)})",
+            "Check that every file is whole, not empty, and of the kind that its name says",
+            split=split,
+        ) from error
 
 
 def split_files(folder: Path, name: str) -> list[Path]:
     """The files of one split: `name.ext`, `name-00000-of-00002.ext` or `name/*.ext`, also one level down in `data`."""
     patterns = (f"{name}.*", f"{name}-[0-9]*", f"{name}/*")
-    paths = (
-        path for place in (folder, folder / "data") for pattern in patterns for path in place.glob(pattern)
-    )
+    paths = (path for place in (folder, folder / "data") for pattern in patterns for path in place.glob(pattern))
     # Beside its rows, a folder that `save_to_disk` wrote holds two JSON files and the caches of earlier `map` calls.
     return sorted(
         path
@@ -134,9 +129,7 @@ def checked_conll(splits: DatasetDict) -> DatasetDict:
     The reader fills missing columns with empty strings and drops surplus ones without a word.
     """
     for split, rows in splits.items():
-        for row, (tokens, tags, beyond) in enumerate(
-            zip(rows["tokens"], rows["tags"], rows["beyond"], strict=True)
-        ):
+        for row, (tokens, tags, beyond) in enumerate(zip(rows["tokens"], rows["tags"], rows["beyond"], strict=True)):
             for token, tag, surplus in zip(tokens, tags, beyond, strict=True):
                 if not tag or surplus:
                     raise DataError(

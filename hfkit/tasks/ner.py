@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast as Tokenizer
 from ..errors import UserError
 from ..samples import resolve_checkpoint
 from .base import Task
+from .entity_errors import entity_breakdown, entity_errors
 from .files import first_line, read
 from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, refuse_unlearnable
 from .tags import entities, orphans, scheme_of, split_tag
@@ -41,6 +42,9 @@ class NER(Task):
     dataset_config: str | None = field(
         default=None, metadata={"help": "configuration of a Hub dataset that has several"}
     )
+    dataset_revision: str | None = field(
+        default=None, metadata={"help": "branch, tag or commit of a Hub dataset, such as refs/convert/parquet"}
+    )
     tokens_column: str | None = field(
         default=None,
         metadata={"help": f"column of words; default: the one named {' or '.join(TOKENS_COLUMNS)}"},
@@ -51,9 +55,7 @@ class NER(Task):
     )
     max_length: int | None = field(
         default=None,
-        metadata={
-            "help": f"tokens in a window; default: what the tokenizer allows, at most {LONGEST_WINDOW}"
-        },
+        metadata={"help": f"tokens in a window; default: what the tokenizer allows, at most {LONGEST_WINDOW}"},
     )
     stride: int | None = field(
         default=None,
@@ -75,7 +77,7 @@ class NER(Task):
 
             raw = sample_ner()
         else:
-            raw = read(self.dataset, self.dataset_config)
+            raw = read(self.dataset, self.dataset_config, self.dataset_revision)
         tokens_column = column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column")
         tags_column = column_named(raw, self.tags_column, TAGS_COLUMNS, "--tags_column")
         words = {split: checked_words(split, rows, tokens_column) for split, rows in raw.items()}
@@ -108,6 +110,13 @@ class NER(Task):
                 f"its tokenizer could not be read ({first_line(error)})",
                 "Give a folder or a Hub id that holds tokenizer.json",
             ) from error
+        if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) < 2:
+            # Without any vocabulary file, transformers builds an empty tokenizer that reads every word as unknown.
+            raise UserError(
+                f"checkpoint '{checkpoint}'",
+                "its tokenizer knows no words: the vocabulary was not found",
+                "Save the tokenizer beside the model (tokenizer.json)",
+            )
         if not tokenizer.is_fast:
             raise UserError(
                 f"checkpoint '{checkpoint}'",
@@ -161,7 +170,7 @@ class NER(Task):
     def window(self, processor: Tokenizer) -> tuple[int, int]:
         """Tokens in a window, special ones included, and tokens that two windows share."""
         limit, special = processor.model_max_length, processor.num_special_tokens_to_add()
-        longest = self.max_length or min(limit, LONGEST_WINDOW)
+        longest = min(limit, LONGEST_WINDOW) if self.max_length is None else self.max_length
         if not special < longest <= limit:
             raise UserError(
                 f"max_length {longest}",
@@ -188,9 +197,7 @@ class NER(Task):
         self, outputs: np.ndarray, prepared: Dataset, labels: list[str]
     ) -> tuple[list[list[str]], list[list[str]]]:
         """Predicted and gold tags of every row, one per word; a word without any token is O."""
-        references = [
-            gold for gold, first in zip(prepared["gold"], first_windows(prepared), strict=True) if first
-        ]
+        references = [gold for gold, first in zip(prepared["gold"], first_windows(prepared), strict=True) if first]
         predictions = [["O"] * len(gold) for gold in references]
         for output, row, words in zip(outputs, prepared["row"], prepared["words"], strict=True):
             # By order and not by place: a tokenizer that pads on the left shifts the places.
@@ -213,10 +220,7 @@ class NER(Task):
 
     def tallies(self, predictions: list[list[str]], references: list[list[str]]) -> np.ndarray:
         """Entities of each sentence, (rows, 3): correct, predicted, gold."""
-        pairs = [
-            (set(entities(ours)), set(entities(gold)))
-            for ours, gold in zip(predictions, references, strict=True)
-        ]
+        pairs = [(set(entities(ours)), set(entities(gold))) for ours, gold in zip(predictions, references, strict=True)]
         return np.array([(len(ours & gold), len(ours), len(gold)) for ours, gold in pairs]).reshape(-1, 3)
 
     def headline_of(self, sums: np.ndarray) -> np.ndarray:
@@ -224,27 +228,30 @@ class NER(Task):
         correct, predicted, gold = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
         return 2 * correct / np.maximum(predicted + gold, 1)
 
+    def breakdown(self, predictions: list[list[str]], references: list[list[str]]) -> dict[str, Any]:
+        return entity_breakdown(predictions, references)
+
+    def errors(
+        self, predictions: list[list[str]], references: list[list[str]], rows: Dataset, limit: int
+    ) -> list[dict[str, Any]]:
+        return entity_errors(predictions, references, list(rows["tokens"]), limit)
+
     def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
         """What the report says of the data: per split its rows, words, entities, repeats and everything changed."""
         seen_in_train = set(map(tuple, dataset["train"]["tokens"]))
         splits = {split: facts(rows) for split, rows in dataset.items()}
         for split, rows in dataset.items():
             if split != "train":
-                splits[split]["rows_shared_with_train"] = sum(
-                    tuple(words) in seen_in_train for words in rows["tokens"]
-                )
+                splits[split]["rows_shared_with_train"] = sum(tuple(words) in seen_in_train for words in rows["tokens"])
             if prepared is not None:
                 splits[split] |= window_facts(prepared[split])
-        summary = {
+        return {
             "dataset": self.dataset,
+            "synthetic": self.dataset == "sample",
             "scheme": dataset["train"]["scheme"][0],
             "labels": self.labels(dataset),
-            "synthetic": self.dataset == "sample",
-            "splits": splits,
+            **splits,
         }
-        if summary["synthetic"]:
-            summary["note"] = "The sample is synthetic: sentences this project generated, for trying the kit."
-        return summary
 
 
 class InputsOnly(DataCollatorForTokenClassification):

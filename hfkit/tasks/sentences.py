@@ -1,10 +1,10 @@
-"""Checked sentences: words and tags of one length in every row, one tag scheme, and nothing left that cannot be learnt."""
+"""Checked sentences: as many tags as words in every row, one tag scheme, and nothing that cannot be learnt."""
 
 from collections import Counter
 from typing import Any
 
 import numpy as np
-from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, LargeList, List, Value
 
 from ..errors import DataError, UserError
 from .tags import entities, split_tag, to_iob2
@@ -44,14 +44,10 @@ def checked_words(split: str, rows: Dataset, column: str) -> list[list[str]]:
     """
     sentences = list(rows[column])
     for row, words in enumerate(sentences):
-        wrong = (
-            next((word for word in words if not isinstance(word, str)), "")
-            if isinstance(words, list)
-            else words
-        )
-        if wrong != "" or not isinstance(words, list):
+        wrong = [word for word in words if not isinstance(word, str)] if isinstance(words, list) else [words]
+        if wrong:
             raise DataError(
-                plain(wrong),
+                plain(wrong[0]),
                 "a row is a list of words, and a word is a string",
                 "Remove the row, or write its words as a list of strings",
                 split=split,
@@ -68,7 +64,7 @@ def checked_tags(split: str, rows: Dataset, column: str, sentences: list[list[st
         DataError: a row is null or of another length, or a tag is no name, no known id or of no known scheme.
     """
     names = names_of(rows, column)
-    known: dict[Any, str] = {}
+    known: dict[tuple[type, str | int], str] = {}
     checked = []
     for row, (words, tags) in enumerate(zip(sentences, rows[column], strict=True)):
         place = {"split": split, "row": row, "column": column}
@@ -82,6 +78,8 @@ def checked_tags(split: str, rows: Dataset, column: str, sentences: list[list[st
                 **place,
             )
         for tag in tags:
+            if not isinstance(tag, str | int):
+                raise DataError(f"tag {plain(tag)}", "a tag is a string", "Mend or remove the row", **place)
             # The type belongs to the key: True == 1 and 1.0 == 1 would let the wrong kind pass.
             if (type(tag), tag) not in known:
                 known[type(tag), tag] = tag_name(tag, names, place)
@@ -91,11 +89,11 @@ def checked_tags(split: str, rows: Dataset, column: str, sentences: list[list[st
 
 def names_of(rows: Dataset, column: str) -> list[str] | None:
     feature = rows.features[column]
-    inner = feature.feature if isinstance(feature, List) else None
+    inner = feature.feature if isinstance(feature, List | LargeList) else None
     return inner.names if isinstance(inner, ClassLabel) else None
 
 
-def tag_name(tag: Any, names: list[str] | None, place: dict[str, Any]) -> str:
+def tag_name(tag: str | int, names: list[str] | None, place: dict[str, Any]) -> str:
     """One tag as a string of a known scheme."""
     if isinstance(tag, int) and names is None:
         raise DataError(
@@ -105,12 +103,8 @@ def tag_name(tag: Any, names: list[str] | None, place: dict[str, Any]) -> str:
             **place,
         )
     if isinstance(tag, int) and not 0 <= tag < len(names):
-        raise DataError(
-            f"tag {tag}", f"tags are ids from 0 to {len(names) - 1}", "Mend or remove the row", **place
-        )
+        raise DataError(f"tag {tag}", f"tags are ids from 0 to {len(names) - 1}", "Mend or remove the row", **place)
     name = names[tag] if isinstance(tag, int) else tag
-    if not isinstance(name, str):
-        raise DataError(f"tag {plain(tag)}", "a tag is a string", "Mend or remove the row", **place)
     try:
         split_tag(name)
     except ValueError as error:

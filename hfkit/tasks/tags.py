@@ -20,9 +20,7 @@ def split_tag(tag: str) -> tuple[str, str]:
         return "O", ""
     # seqeval strips hyphens from both ends of a type, so "B-X-" and "B-X" would be one type there and two here.
     if len(prefix) != 1 or prefix not in "BIESLU" or not kind or kind != kind.strip("-"):
-        raise ValueError(
-            f"'{tag}' is neither O nor a prefix of {', '.join(PREFIXES)} with a type, such as B-PER"
-        )
+        raise ValueError(f"'{tag}' is neither O nor a prefix of {', '.join(PREFIXES)} with a type, such as B-PER")
     return prefix, kind
 
 

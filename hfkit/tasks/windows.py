@@ -32,10 +32,10 @@ def windows(
     inputs = {name: encoded[name] for name in processor.model_input_names}
     columns = {"labels": [], "row": [], "words": [], "gold": []}
     sources = encoded["overflow_to_sample_mapping"]
-    for source, members in groupby(range(len(sources)), key=sources.__getitem__):
-        members, tags = list(members), batch["tags"][source]
-        chosen = first_tokens([encoded.word_ids(window) for window in members], stride)
-        for window, places in zip(members, chosen, strict=True):
+    documents = [list(members) for _, members in groupby(range(len(sources)), key=sources.__getitem__)]
+    for row, tags, document in zip(rows, batch["tags"], documents, strict=True):
+        chosen = first_tokens([encoded.word_ids(window) for window in document], stride)
+        for window, places in zip(document, chosen, strict=True):
             if not encoded["input_ids"][window]:
                 # Without special tokens, words that have no token leave nothing, and no model reads an empty window.
                 for name, value in (("input_ids", processor.pad_token_id), ("attention_mask", 1)):
@@ -44,9 +44,9 @@ def windows(
             for place, word in places:
                 labels[place] = ids[tags[word]]
             columns["labels"].append(labels)
-            columns["row"].append(rows[source])
+            columns["row"].append(row)
             columns["words"].append([word for _, word in places])
-            columns["gold"].append(tags if window == members[0] else [])
+            columns["gold"].append(tags if window == document[0] else [])
     return inputs | columns
 
 
