@@ -59,7 +59,8 @@ def markdown_text(value: Any) -> Any:
     """Text that Markdown shows as it is: no table, link, emphasis or heading begins in it."""
     if type(value) is not str:
         return value
-    return MARKDOWN.sub(lambda match: "\\" + match[0], visible(value))
+    # Stripped: with a space inside, the stars of bold text would be stars.
+    return MARKDOWN.sub(lambda match: "\\" + match[0], visible(value).strip())
 
 
 def score_text(value: float) -> str:
