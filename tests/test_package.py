@@ -11,18 +11,7 @@ import pytest
 import hfkit
 
 ROOT = Path(__file__).parents[1]
-HEAVY = (
-    "torch",
-    "transformers",
-    "datasets",
-    "accelerate",
-    "sklearn",
-    "scipy",
-    "matplotlib",
-    "jinja2",
-    "rich",
-    "typer",
-)
+HEAVY = {"torch", "transformers", "datasets", "accelerate", "numpy", "sklearn", "scipy", "matplotlib", "rich"}
 
 
 def python(code: str) -> str:
