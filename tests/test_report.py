@@ -179,6 +179,16 @@ def test_the_same_input_gives_the_same_report():
     assert render(one) == render(other)
 
 
+def test_markdown_has_a_line_for_every_contender_class_and_error(facts):
+    lines = render(facts)["report.md"].splitlines()
+    for contender in facts["contenders"]:
+        assert sum(line.startswith(f"| {contender['name']} |") for line in lines) == 1
+    for label, scores in facts["breakdown"]["per_class"].items():
+        assert any(line.startswith(f"| {label} | {scores['f1']:.3f} |") for line in lines)
+    for kind in ("- row ", "  - gold: ", "  - predicted: "):
+        assert sum(line.startswith(kind) for line in lines) == len(facts["errors"]) > 0
+
+
 def test_synthetic_data_is_called_synthetic(facts):
     said = render(made(Tags(synthetic=True)).facts())
     assert "Synthetic data" in said["report.html"] and "Synthetic data" in said["report.md"]

@@ -14,7 +14,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("hfkit", "torch", "transformers", "datasets", "accelerate", "peft")
+from .. import __version__
+
+PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft")
 EVERY = 0.02  # seconds between two looks at the memory
 MIB = 2**20
 WITHHELD = "(withheld)"
@@ -34,7 +36,7 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
         "gpu": gpu,
-        "versions": {package: _version(package) for package in PACKAGES},
+        "versions": {"hfkit": __version__, **{package: _version(package) for package in PACKAGES}},
         "commit": _commit(),
     }
 

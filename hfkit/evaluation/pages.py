@@ -47,6 +47,7 @@ def page(template: str, report: dict[str, Any]) -> str:
         colours=plots.colours(breakdown["per_class"] if breakdown else labels_of(report["errors"])),
         pieces=plots.pieces,
         tables=tables(report["data"]),
+        all_scores=list(dict.fromkeys(name for contender in report["contenders"] for name in contender["scores"])),
     )
 
 

@@ -54,7 +54,7 @@ class Report:
         self.references = task.references(dataset["test"])
         self.contenders: list[dict[str, Any]] = []
         self.training: dict[str, Any] | None = None
-        self._tallies: list[np.ndarray] = []
+        self._tallies: np.ndarray | None = None  # of the first contender, (rows, counts)
         self._predictions: list = []  # of the first contender
 
     def trained(
@@ -104,13 +104,11 @@ class Report:
                 f"{name}: score() says {self.task.headline} {headline}, the tallies say {summed}:"
                 " the interval would be that of another number"
             )
-        difference = None
-        if self.contenders:
-            pair = paired_difference(tallies, self._tallies[0], self.task.headline_of, seed=self.seed)
-            difference = {"to": self.contenders[0]["name"], **pair}
+        if self._tallies is None:
+            self._tallies, self._predictions, difference = tallies, predictions, None
         else:
-            self._predictions = predictions
-        self._tallies.append(tallies)
+            pair = paired_difference(tallies, self._tallies, self.task.headline_of, seed=self.seed)
+            difference = {"to": self.contenders[0]["name"], **pair}
         self.contenders.append(
             {
                 "name": plain(name),
