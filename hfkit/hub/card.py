@@ -1,0 +1,156 @@
+"""The model card: a run's report as the README that the Hub shows. Every fact in it stands in the report."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..evaluation.pages import interval_text, markdown_text, score_text, shown, words
+from ..evaluation.plots import headline_text
+from ..evaluation.schema import validate
+
+PACKAGE = Path(__file__).parents[1]
+# An installed package carries the templates; a checkout has them beside the rendered cards.
+TEMPLATES = (PACKAGE / "model_cards", PACKAGE.parent / "model_cards")
+
+# What the bundled encoder is called on the Hub.
+SAMPLE_CHECKPOINT = "sentence-transformers/all-MiniLM-L6-v2"
+HUB_METRICS = ("accuracy", "f1", "precision", "recall")  # scores that go by the name of a metric on the Hub
+SPLITS = ("train", "validation", "test")
+# The settings that say how the weights were trained; the command and report.json hold the rest.
+TRAINING = (
+    *("strategy", "learning_rate", "layer_decay", "head_learning_rate", "lora_rank", "num_train_epochs"),
+    *("per_device_train_batch_size", "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps"),
+    *("weight_decay", "label_smoothing_factor", "seed"),
+)
+
+
+def render_card(report: dict[str, Any]) -> str:
+    """A report (see `hfkit.evaluation.schema`) as a model card: YAML front matter, then Markdown.
+
+    A section that the report has nothing for is left out. Text from data and settings stays text, whatever it holds.
+
+    Raises:
+        ValueError: `report` is not what the schema describes; nan, infinity and numpy's scalars are refused.
+    """
+    validate(report)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=markdown_text,
+    )
+    environment.filters |= {
+        "score": score_text,
+        "interval": interval_text,
+        "shown": shown,
+        "words": words,
+        "name": headline_text,
+        "code": code,
+    }
+    settings, data = report["settings"], report["data"]
+    card = environment.get_template("template.md").render(
+        report,
+        # Markup: YAML has its own way of quoting, and `safe_dump` knows it.
+        front_matter=Markup(yaml.safe_dump(front_matter(report), sort_keys=False, allow_unicode=True).rstrip()),
+        subject=report["contenders"][0],
+        level=f"{100 * report['contenders'][0]['interval']['level']:g}",
+        base=base_model(settings),
+        pretrained=settings.get("pretrained", True),
+        model=model_name(settings),
+        corpus=dataset_name(report["task"]["dataset"]),
+        synthetic=data.get("synthetic", False),
+        labels=data.get("labels", []),
+        splits=[split for split in SPLITS if split in data],
+        facts_by_split=facts_by_split(data),
+        trained_with={name: settings[name] for name in TRAINING if settings.get(name) is not None},
+        limits=limits(report),
+    )
+    return re.sub(r"\n{3,}", "\n\n", card).strip() + "\n"
+
+
+def front_matter(report: dict[str, Any]) -> dict[str, Any]:
+    """The card's metadata as the Hub reads it: task, base model, data, and the headline scores as `model-index`."""
+    settings, task, subject = report["settings"], report["task"], report["contenders"][0]
+    base, dataset = base_model(settings), task["dataset"]
+    scores = {name: score for name, score in subject["scores"].items() if name in {*HUB_METRICS, task["headline"]}}
+    result = {
+        "task": {"type": task["name"], "name": words(task["name"].replace("-", "_"))},
+        "dataset": {"name": dataset_name(dataset), "type": dataset_name(dataset), "split": "test"},
+        "metrics": [
+            {"type": name, "value": score, "name": headline_text(name)} for name, score in sorted(scores.items())
+        ],
+    }
+    found = {
+        "library_name": "transformers",
+        "pipeline_tag": task["name"],
+        "base_model": base if on_hub(base) and settings.get("pretrained", True) else None,
+        "datasets": [dataset] if on_hub(dataset) else None,
+        "metrics": sorted(scores),
+        "tags": ["hfkit", *([settings["strategy"]] if settings.get("strategy") else [])],
+        "model-index": [{"name": model_name(settings), "results": [result]}],
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def on_hub(name: str) -> bool:
+    """Whether a checkpoint or dataset goes by an id of the Hub: an owner and a name, and no path."""
+    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+", name))
+
+
+def base_model(settings: dict[str, Any]) -> str:
+    """The id of the checkpoint that the run started from; a folder goes by its name."""
+    checkpoint = str(settings.get("checkpoint", ""))
+    if checkpoint == "sample":
+        return SAMPLE_CHECKPOINT
+    return checkpoint if on_hub(checkpoint) else Path(checkpoint).name
+
+
+def model_name(settings: dict[str, Any]) -> str:
+    """What the model is called: its id on the Hub, or the name of the folder it was saved to."""
+    return str(settings.get("hub_model_id") or Path(str(settings.get("output_dir", ""))).name or "model")
+
+
+def dataset_name(dataset: str) -> str:
+    """The dataset without the folders above it, which are nobody's business; a Hub id as it is."""
+    if dataset == "sample":
+        return "hfkit sample corpus"
+    return dataset if on_hub(dataset) else Path(dataset).name
+
+
+def facts_by_split(data: dict[str, Any]) -> dict[str, list[int | None]]:
+    """The task's counts of each split: fact -> its value in every split there is."""
+    splits = [data[split] for split in SPLITS if split in data]
+    names = dict.fromkeys(name for facts in splits for name, value in facts.items() if isinstance(value, int) and value)
+    return {name: [facts.get(name) for facts in splits] for name in names}
+
+
+def limits(report: dict[str, Any]) -> list[str]:
+    """What the report itself gives reason to doubt, one sentence each."""
+    found = []
+    breakdown, data = report["breakdown"], report["data"]
+    classes = {
+        name: scores for name, scores in (breakdown or {"per_class": {}})["per_class"].items() if scores["support"]
+    }
+    if len(classes) > 1:
+        name, scores = min(classes.items(), key=lambda item: item[1]["f1"])
+        found.append(f"It is weakest on {name}: F1 {score_text(scores['f1'])} on {scores['support']} in test.")
+    shared = data.get("test", {}).get("rows_shared_with_train", 0)
+    if shared:
+        found.append(f"{shared:,} test rows occur in train word for word; they may flatter every contender.")
+    rival = max(report["contenders"][1:], key=lambda contender: contender["headline"], default=None)
+    if rival and rival["headline"] >= report["contenders"][0]["headline"]:
+        found.append(f"It does not score above {rival['name']}.")
+    if report["training"]:
+        found.append("One training run was measured: the interval does not show how much another seed would change.")
+    return found
+
+
+def code(value: str) -> Markup:
+    """Text as a Python literal inside a code block, where Markdown and HTML have no meaning."""
+    return Markup(ascii(value))

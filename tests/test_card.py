@@ -1,0 +1,182 @@
+"""The model card says what the report says, in a form the Hub reads, and nothing that somebody typed."""
+
+import ast
+import copy
+import math
+import re
+
+import numpy as np
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from huggingface_hub.repocard import REGEX_YAML_BLOCK
+from markdown_it import MarkdownIt
+
+from hfkit.hub import card as module
+from hfkit.hub.card import dataset_name, on_hub, render_card
+from hfkit.tasks import NER
+from tests.reports import Bare, Tags, made
+
+SETTINGS = {
+    "checkpoint": "google-bert/bert-base-cased",
+    "output_dir": "runs/bert-ner",
+    "strategy": "gradual",
+    "pretrained": True,
+    "learning_rate": 5e-5,
+    "seed": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def report() -> dict:
+    return made(Tags(), settings=SETTINGS).facts()
+
+
+def metadata(text: str) -> dict:
+    """The front matter, cut where huggingface_hub cuts it."""
+    return yaml.safe_load(REGEX_YAML_BLOCK.search(text)[2])
+
+
+def headings(text: str) -> list[str]:
+    return re.findall(r"^## (.*)$", text, flags=re.MULTILINE)
+
+
+def test_the_hub_reads_the_scores_of_the_report(report):
+    data = ModelCard(render_card(report)).data
+    scores = report["contenders"][0]["scores"]
+    assert {result.metric_type: result.metric_value for result in data.eval_results} == {
+        name: scores[name] for name in ("f1", "precision", "recall")
+    }
+    assert all(type(result.metric_value) is float for result in data.eval_results)
+    assert (data.library_name, data.pipeline_tag) == ("transformers", "token-classification")
+    assert (data.base_model, data.model_name) == ("google-bert/bert-base-cased", "bert-ner")
+    assert data.tags == ["hfkit", "gradual"]
+
+
+def test_every_figure_is_the_reports(report):
+    text = render_card(report)
+    for contender in report["contenders"]:
+        low, high = (f"{contender['interval'][end]:.3f}" for end in ("low", "high"))
+        assert f"| {contender['name']} | {contender['headline']:.3f} | [{low}, {high}] |" in text
+    for name, scores in report["breakdown"]["per_class"].items():
+        assert f"| {name} | {scores['f1']:.3f} |" in text
+    other = copy.deepcopy(report)
+    other["contenders"][0]["headline"] = other["contenders"][0]["scores"]["f1"] = 0.123
+    assert "0.123" not in text and "0.123" in render_card(other)
+    assert metadata(render_card(other))["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.123
+
+
+def test_the_card_of_a_full_report_has_every_section(report):
+    assert headings(render_card(report)) == ["Use", "Results", "Training", "Limits", "To repeat it"]
+    assert "<code>python train</code>" in render_card(report | {"command": "python train"})
+
+
+@pytest.mark.parametrize("task", [Tags, Bare])
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("settings", [SETTINGS, {"learning_rate": None}], ids=["settings", "none"])
+def test_what_is_not_known_is_left_out(task, trained, settings):
+    text = render_card(made(task(), trained=trained, settings=settings).facts())
+    assert ("Training" in headings(text)) == trained
+    assert ("| class |" in text) == (task is Tags)
+    assert not re.search(r"^#.*\n+(#|\Z)", text, flags=re.MULTILINE)  # a heading has something under it
+    assert "More information needed" not in text and "None" not in text and "\n\n\n" not in text
+    assert metadata(text)["model-index"]
+
+
+def test_synthetic_data_is_called_synthetic(report):
+    other = copy.deepcopy(report)
+    other["data"]["synthetic"] = True
+    other["task"]["dataset"] = "sample"
+    assert "synthetic" not in render_card(report) and "**synthetic**" in render_card(other)
+    assert "datasets" not in metadata(render_card(other))
+
+
+def test_a_model_from_random_weights_claims_no_base(report):
+    other = copy.deepcopy(report)
+    other["settings"]["pretrained"] = False
+    assert "base_model" not in metadata(render_card(other))
+    assert "random weights" in render_card(other)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, np.float64(0.5)], ids=str)
+def test_a_number_that_yaml_cannot_say_is_refused(report, value):
+    broken = copy.deepcopy(report)
+    broken["contenders"][0]["headline"] = broken["contenders"][0]["scores"]["f1"] = value
+    with pytest.raises(ValueError, match="report.contenders"):
+        render_card(broken)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("leondz/wnut_17", True),
+        ("google-bert/bert-base-cased", True),
+        ("sample", False),
+        ("../shared/data/wnut17", False),
+        ("/data/x", False),
+        ("~/x", False),
+        ("a/b/c", False),
+        ("a/b\n", False),
+    ],
+)
+def test_only_ids_are_linked(name, known):
+    assert on_hub(name) is known
+
+
+def test_folders_stay_private(report):
+    other = copy.deepcopy(report)
+    other["task"]["dataset"] = other["settings"]["dataset"] = "/home/somebody/secret/wnut17"
+    other["settings"]["output_dir"] = "/home/somebody/secret/bert-ner"
+    other["settings"]["checkpoint"] = "/home/somebody/secret/encoder"
+    text = render_card(other)
+    assert "secret" not in text and dataset_name(other["task"]["dataset"]) in text
+    assert "base_model" not in metadata(text)
+
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "[click](javascript:alert(1))",
+    "x\n---\nlicense: mit\n---\n# new",
+    "'); import os; ('",
+    "```\n<script>alert(1)</script>",
+    "a | b | c",
+    "{{ command }} {% raw %}",
+    "!!python/object/apply:os.system ['true']",
+    "*bold* _it_ `code` # heading",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stays_text(report, text):
+    def structure(hostile: str) -> tuple:
+        other = copy.deepcopy(report)
+        other["settings"] |= {"output_dir": hostile.replace("/", "∕"), "strategy": hostile, "checkpoint": hostile}
+        other["task"]["dataset"] = hostile
+        other["contenders"][0]["name"] = other["contenders"][1]["name"] = hostile
+        other["verdict"] = other["command"] = other["environment"]["cpu"] = hostile
+        other["data"]["labels"] = [hostile]
+        other["breakdown"]["per_class"] = {hostile: other["breakdown"]["per_class"]["PER"]}
+        rendered = render_card(other)
+        front, body = metadata(rendered), REGEX_YAML_BLOCK.sub("", rendered, count=1)
+        tokens = MarkdownIt("commonmark").enable("table").parse(body)
+        kinds = [token.type for token in tokens]
+        kinds += [child.type for token in tokens for child in token.children or [] if child.type != "text"]
+        ast.parse(next(token.content for token in tokens if token.type == "fence"))
+        return list(front), kinds
+
+    assert structure(text) == structure("harmless")
+
+
+def test_the_snippet_runs(report, checkpoint, tmp_path, monkeypatch, capsys):
+    task = NER()
+    labels = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
+    task.model(checkpoint, labels).save_pretrained(tmp_path / "bert-ner")
+    task.processor(checkpoint).save_pretrained(tmp_path / "bert-ner")
+    monkeypatch.chdir(tmp_path)
+    snippet = re.search(r"```python\n(.*?)```", render_card(report), flags=re.DOTALL)[1]
+    exec(compile(snippet, "card", "exec"), {})  # noqa: S102
+    assert "entity_group" in capsys.readouterr().out
+
+
+def test_the_template_is_where_one_of_the_two_places_is():
+    assert [folder for folder in module.TEMPLATES if (folder / "template.md").is_file()]
