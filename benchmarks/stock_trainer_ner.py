@@ -46,7 +46,9 @@ def tags_of(labels, logits, names):
     """Gold and predicted tags of every sentence, from padded arrays."""
     predicted = logits.argmax(-1)
     gold = [[names[g] for g in row if g != -100] for row in labels]
-    return gold, [[names[p] for p, g in zip(ps, row, strict=True) if g != -100] for ps, row in zip(predicted, labels, strict=True)]
+    return gold, [
+        [names[p] for p, g in zip(ps, row, strict=True) if g != -100] for ps, row in zip(predicted, labels, strict=True)
+    ]
 
 
 def score(gold, predicted):

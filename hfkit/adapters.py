@@ -3,7 +3,7 @@
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from .depth import module_depths
+from .depth import depth_names, module_depths
 
 
 def with_lora(model: nn.Module, rank: int, blocks: tuple[str, ...] = ()) -> nn.Module:
@@ -15,8 +15,7 @@ def with_lora(model: nn.Module, rank: int, blocks: tuple[str, ...] = ()) -> nn.M
     """
     from peft import LoraConfig, get_peft_model
 
-    depths = module_depths(model, blocks)
-    head = max(depths.values())
+    depths, head = module_depths(model, blocks), len(depth_names(model, blocks)) - 1
     modules = dict(model.named_modules())
     adapted = [n for n, m in modules.items() if isinstance(m, nn.Linear | Conv1D) and 0 < depths[n] < head]
     own = [n for n, m in modules.items() if depths[n] == head and any(True for _ in m.parameters(recurse=False))]

@@ -41,7 +41,6 @@ def _print_plan(flags: list[str], rows: int, labels: int) -> None:
 
     from .adapters import with_lora
     from .arguments import RecipeArguments, TransferArguments, parse
-    from .depth import depth_names
     from .optim import layerwise_parameter_groups
     from .plan import plan_rows, print_plan
     from .samples import resolve_checkpoint
@@ -62,30 +61,22 @@ def _print_plan(flags: list[str], rows: int, labels: int) -> None:
     groups = layerwise_parameter_groups(
         model,
         unfreezing.depths,
+        unfreezing.head,
         learning_rate=args.learning_rate,
         layer_decay=args.layer_decay,
         head_learning_rate=args.head_learning_rate,
         weight_decay=args.weight_decay,
     )
-    plan = plan_of(
+    unfreezing.plan = plan_of(
         unfreezing.head,
         steps,
         head_only=args.head_only,
         unfreeze_stages=args.unfreeze_stages,
         unfreeze_until=args.unfreeze_until,
     )
-    print_plan(
-        plan_rows(
-            model,
-            unfreezing,
-            plan,
-            {group["depth"]: group["lr"] for group in groups},
-            depth_names(model, blocks),
-            total_steps=steps,
-            epochs=steps * step_rows / rows,
-        ),
-        args.strategy,
-    )
+    rates = {group["depth"]: group["lr"] for group in groups}
+    described = plan_rows(model, unfreezing, rates, total_steps=steps, epochs=steps * step_rows / rows)
+    print_plan(described, args.strategy)
 
 
 if __name__ == "__main__":

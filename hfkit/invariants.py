@@ -64,26 +64,29 @@ class Invariants(TrainerCallback):
         buffers = (b for name, b in model.named_buffers() if modules[name.rpartition(".")[0]] == depth)
         return [*(p for n, p in model.named_parameters() if depths[n] == depth and n not in never), *buffers]
 
+    # Ahead of Unfreezing in the trainer's callbacks: thawing rebuilds the distributed wrapper, which copies process 0's
+    # weights to the others and would hide that they had drifted apart.
+
     def on_train_begin(self, args, state, control, model=None, **kwargs):
-        lowest = self.unfreezing.lowest
+        lowest = self.unfreezing.plan.lowest_trainable(state.global_step)
         self._frozen = {depth: digest(self._of_depth(model, depth)) for depth in range(-1, lowest)}
         self._lowest, self._to_move = lowest, set()
         self._compare_replicas(args, state, model)
         self._expect_to_move(range(lowest, self.unfreezing.head + 1), model)
 
     def on_step_begin(self, args, state, control, model=None, **kwargs):
-        lowest = self.unfreezing.lowest
+        lowest = self.unfreezing.plan.lowest_trainable(state.global_step)
         if lowest != self._lowest:
             thawed = range(lowest, self._lowest)
             self._verify_frozen(thawed, state, model)
+            self._compare_replicas(args, state, model)
             self._expect_to_move(thawed, model)
             self._lowest = lowest
-            self._compare_replicas(args, state, model)
         elif state.global_step % self.every == self.every - 1:
             self._compare_replicas(args, state, model)
 
     def _expect_to_move(self, depths: Iterable[int], model: nn.Module) -> None:
-        learning = {self.unfreezing.depths[n] for n, p in model.named_parameters() if p.requires_grad}
+        learning = {depth for name, depth in self.unfreezing.depths.items() if name not in self.unfreezing.never}
         self._to_move |= learning.intersection(depths)
         self._without_gradient = set(self._to_move)
 

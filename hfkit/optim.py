@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR
 def layerwise_parameter_groups(
     model: nn.Module,
     depths: Mapping[str, int],
+    head: int,
     *,
     learning_rate: float,
     layer_decay: float,
@@ -22,9 +23,11 @@ def layerwise_parameter_groups(
     at `head_learning_rate`. Parameters of one dimension (biases, norms, scales) are not decayed. Groups are never
     added later: a frozen parameter has no gradient, and an optimizer passes over it until it thaws.
 
+    Args:
+        head: the head's depth, N + 1. A head tied to the embeddings has no parameters there.
+
     Source: Howard and Ruder 2018 (ULMFiT), section 3.2; Clark et al. 2020 (ELECTRA), appendix A.
     """
-    head = max(depths.values())
     groups: dict[str, dict] = {}
     for name, parameter in model.named_parameters():
         depth, decays = depths[name], parameter.ndim > 1

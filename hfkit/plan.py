@@ -6,15 +6,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from .unfreezing import FreezePlan, Unfreezing
+from .unfreezing import Unfreezing
 
 
 def plan_rows(
     model: nn.Module,
     unfreezing: Unfreezing,
-    plan: FreezePlan,
     rates: Mapping[int, float],
-    names: list[str],
     *,
     total_steps: int,
     epochs: float,
@@ -22,10 +20,11 @@ def plan_rows(
     """One plain dict per stage.
 
     Args:
+        unfreezing: with its plan set.
         rates: depth -> peak learning rate.
-        names: what each depth is called, index = depth.
         epochs: length of the whole training.
     """
+    plan, names = unfreezing.plan, unfreezing.names
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     rows = []
     for i, (start, lowest) in enumerate(zip(plan.starts, plan.lowest, strict=True)):
@@ -51,21 +50,21 @@ def plan_rows(
 def plan_table(rows: list[dict], title: str) -> Table:
     """The plan for a terminal."""
     table = Table(title=title, title_justify="left")
-    for column in ("stage", "from step", "from epoch", "depths", "which learn", "parameters", "share", "peak rates"):
-        table.add_column(column, justify="left" if column in ("which learn", "peak rates") else "right")
+    for column in ("stage", "from step", "epoch", "depths that learn", "parameters", "peak rates"):
+        table.add_column(column, justify="left" if column == "depths that learn" else "right", no_wrap=True)
     for row in rows:
+        low, high = (f"{row[f'{end}_learning_rate']:.1e}" for end in ("lowest", "highest"))
         table.add_row(
             str(row["stage"]),
             str(row["from_step"]),
             f"{row['from_epoch']:.2f}",
-            row["depths"],
-            row["names"],
-            f"{row['trainable']:,}",
-            f"{row['share']:.1%}",
-            f"{row['lowest_learning_rate']:.1e} … {row['highest_learning_rate']:.1e}",
+            f"{row['depths']}: {row['names']}",
+            f"{row['trainable']:,} ({row['share']:.1%})",
+            low if low == high else f"{low} … {high}",
         )
     return table
 
 
 def print_plan(rows: list[dict], strategy: str) -> None:
-    Console(width=None).print(plan_table(rows, f"Plan: {strategy}"))
+    # A pipe has no width, and 80 columns would cut the numbers.
+    Console(width=max(Console().width, 100)).print(plan_table(rows, f"Plan: {strategy}"))

@@ -16,7 +16,6 @@ from transformers.trainer_utils import PredictionOutput
 from .adapters import with_lora
 from .arguments import TransferArguments
 from .checkpoints import claim_output_directory, require_same_run, require_writable, run_identity, write_identity
-from .depth import depth_names
 from .errors import UserError
 from .invariants import Invariants, refuse_non_finite
 from .optim import groupwise_schedule, layerwise_parameter_groups, slanted_triangular
@@ -67,7 +66,7 @@ class TransferTrainer(Trainer):
         self.unfreezing = Unfreezing(model, tuple(args.blocks))
         self.unfreezing.when_changed = self._rebuild_wrapper
         self.invariants = Invariants(self.unfreezing)
-        for callback in (self.unfreezing, self.invariants, _AnnouncePlan(self)):
+        for callback in (self.invariants, self.unfreezing, _AnnouncePlan(self)):
             self.add_callback(callback)
         self._resumes_from: str | None = None
         self._train_cost: dict[str, float] = {}
@@ -94,6 +93,7 @@ class TransferTrainer(Trainer):
         kwargs["params"] = layerwise_parameter_groups(
             self.model,
             self.unfreezing.depths,
+            self.unfreezing.head,
             learning_rate=args.learning_rate,
             layer_decay=args.layer_decay,
             head_learning_rate=args.head_learning_rate,
@@ -189,16 +189,7 @@ class TransferTrainer(Trainer):
     def plan_rows(self) -> list[dict]:
         """The plan as rows (see `hfkit.plan`); known once training has begun."""
         rates = {group["depth"]: group["initial_lr"] for group in self.optimizer.param_groups}
-        names = depth_names(self.model, tuple(self.args.blocks))
-        return plan_rows(
-            self.model,
-            self.unfreezing,
-            self.unfreezing.plan,
-            rates,
-            names,
-            total_steps=self.total_steps,
-            epochs=self._epochs,
-        )
+        return plan_rows(self.model, self.unfreezing, rates, total_steps=self.total_steps, epochs=self._epochs)
 
     def _get_learning_rate(self) -> float:
         # The stock method reports group 0: here the embeddings, which may be frozen. The top block is what
@@ -209,8 +200,8 @@ class TransferTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "learning_rate" in logs:
             lowest = self.unfreezing.lowest
-            logs["head_learning_rate"] = self._rates[self.unfreezing.head]
-            logs["lowest_learning_rate"] = self._rates[lowest]
+            logs["head_learning_rate"] = self._rates.get(self.unfreezing.head, logs["learning_rate"])
+            logs["lowest_learning_rate"] = self._rates.get(lowest, logs["learning_rate"])
             logs["lowest_trainable_depth"] = lowest
         super().log(logs, start_time)
 
@@ -253,8 +244,9 @@ class TransferTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict=None) -> None:
         super()._save(output_dir, state_dict)
-        # A pickle that holds hub_token in plain text, and that nothing here reads.
-        (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink()
+        if self.args.should_save:
+            # A pickle that holds hub_token in plain text, and that nothing here reads.
+            (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink()
 
 
 def merged(adapted: nn.Module) -> nn.Module:

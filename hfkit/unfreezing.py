@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 from transformers import TrainerCallback
 
-from .depth import module_depths, parameter_depths
+from .depth import depth_names, module_depths, parameter_depths
 from .errors import UserError
 
 # torch.compile makes one graph per trainable set and gives up after 8.
@@ -45,8 +45,7 @@ def plan_of(
         unfreeze_until: share of training at which the last group thaws; later stages are spread evenly before it.
 
     Raises:
-        UserError: more stages than torch.compile or the model bears, shares outside 0..1, or stages so close that two
-            begin at the same step.
+        UserError: more stages than torch.compile or the model bears, or shares outside 0..1.
     """
     for name, share in (("head_only", head_only), ("unfreeze_until", unfreeze_until)):
         if not 0 <= share < 1:
@@ -68,14 +67,9 @@ def plan_of(
     lowest = [round(head * (unfreeze_stages - 1 - i) / unfreeze_stages) for i in range(unfreeze_stages)]
     if starts[0] > 0:
         starts, lowest = [0, *starts], [head, *lowest]
-    if len(set(starts)) < len(starts):
-        raise UserError(
-            f"unfreeze_stages={unfreeze_stages}",
-            f"{total_steps} steps are too few for stages that end at {unfreeze_until:.0%} of training: two would begin"
-            " at the same step",
-            "Use fewer stages, a later unfreeze_until, or more steps",
-        )
-    return FreezePlan(tuple(starts), tuple(lowest))
+    # In a very short training several stages begin at one step: the last of them is what is trained from there.
+    stages = dict(zip(starts, lowest, strict=True))
+    return FreezePlan(tuple(stages), tuple(stages.values()))
 
 
 def _is_frozen_norm(module: nn.Module) -> bool:
@@ -94,16 +88,14 @@ class Unfreezing(TrainerCallback):
 
     def __init__(self, model: nn.Module, blocks: tuple[str, ...] = ()) -> None:
         self.depths: Mapping[str, int] = parameter_depths(model, blocks)
+        self.names: list[str] = depth_names(model, blocks)
+        self.head = len(self.names) - 1  # without parameters of its own where it is tied to the embeddings
         self.module_depths: Mapping[str, int] = module_depths(model, blocks)
         self.never: Set[str] = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
         self.plan: FreezePlan | None = None  # set by the trainer once the number of steps is known
         self.when_changed: Callable[[], None] = lambda: None  # the trainer rebuilds its distributed wrapper here
         self.lowest: int | None = None
         self._frozen_modules: list[nn.Module] = []
-
-    @property
-    def head(self) -> int:
-        return max(self.depths.values())
 
     def learns(self, name: str, lowest: int) -> bool:
         """Whether the parameter `name` is trained while `lowest` is the lowest trainable depth."""

@@ -36,15 +36,14 @@ def main() -> None:
     )
     set_seed(args.seed)
 
-    # Data: checked rows in, model inputs out. The first process encodes, the others read its cache.
-    with args.main_process_first(desc="loading and encoding"):
-        raw = task.load()
-        labels = task.labels(raw)
-        processor = task.processor(recipe.checkpoint)
-        data = task.prepare(raw, processor, labels)
+    # Data: checked rows in, model inputs out, one label map over all splits.
+    raw = task.load()
+    labels = task.labels(raw)
+    processor = task.processor(recipe.checkpoint)
+    data = task.prepare(raw, processor, labels)
 
     # Model: the pretrained encoder under a new head with one logit per label.
-    model = task.model(recipe.checkpoint, labels, pretrained=args.pretrained)
+    model = task.model(recipe.checkpoint, labels, pretrained=args.pretrained, blocks=args.blocks)
 
     # Training: the strategy says which blocks learn when, and how fast; the best epoch on validation is kept.
     trainer = TransferTrainer(

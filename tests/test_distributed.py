@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from tests import tiny
+
 ROOT = Path(__file__).parents[1]
 GRADUAL = {"strategy": "gradual", "head_only": 0.25, "unfreeze_stages": 3, "unfreeze_until": 0.6, "thaw_warmup": 0.2}
 
@@ -49,9 +51,10 @@ def test_replicas_stay_equal_through_every_thaw(checkpointing, checkpoint, corpu
     assert json.loads((tmp_path / "checked.json").read_text())["replica_comparisons"] >= 4
 
 
-@pytest.mark.parametrize("strategy", [GRADUAL, {"strategy": "full"}], ids=["gradual", "full"])
-def test_two_processes_equal_one_at_the_same_global_batch(strategy, checkpoint, corpus, tmp_path):
-    common = {**strategy, "optim": "sgd", "learning_rate": 0.05, "head_learning_rate": 0.1, "no_dropout": True}
+def test_two_processes_equal_one_at_the_same_global_batch(checkpoint, tmp_path):
+    # 24 rows are 6 whole batches: a last partial batch is filled up with repeated rows by accelerate when it is split.
+    corpus = tiny.ner_folder(tmp_path, train=24, validation=4, test=4)
+    common = {**GRADUAL, "optim": "sgd", "learning_rate": 0.05, "head_learning_rate": 0.1, "no_dropout": True}
     for processes, size in ((1, 4), (2, 2)):
         flags = {**common, "per_device_train_batch_size": size}
         output = tmp_path / str(processes)

@@ -16,9 +16,7 @@ HEAVY = {"torch", "transformers", "datasets", "accelerate", "numpy", "sklearn", 
 
 def python(code: str) -> str:
     """What a fresh interpreter prints for `code`."""
-    return subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
-    ).stdout
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout
 
 
 def test_import_takes_less_than_a_third_of_a_second():

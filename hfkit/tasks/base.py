@@ -1,6 +1,7 @@
 """The contract of a task: data in, model inputs out, arrays back to plain values, one score."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ from datasets import Dataset, DatasetDict
 from torch import Tensor
 from transformers import AutoConfig, PreTrainedModel
 
-from ..depth import parameter_depths
+from ..depth import depth_names, parameter_depths
 from ..errors import UserError
 from ..samples import resolve_checkpoint
 
@@ -83,13 +84,13 @@ class Task(ABC):
     def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
         """Facts for the report: rows and labels per split, duplicates, what was converted or skipped."""
 
+    @abstractmethod
     def breakdown(self, predictions: list, references: list) -> dict[str, Any]:
         """For the report: scores per class and a confusion table, as its schema has them; {} where there are none."""
-        return {}
 
+    @abstractmethod
     def errors(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[dict[str, Any]]:
-        """For the report: the most instructive errors, as its schema has them; [] where there are none."""
-        return []
+        """For the report: at most `limit` instructive errors, as its schema has them; [] where there are none."""
 
     def loss(
         self,
@@ -120,11 +121,13 @@ class Task(ABC):
         count = (labels != -100).sum() if num_items_in_batch is None else torch.as_tensor(num_items_in_batch)
         return total / count.clamp(min=1)
 
-    def model(self, checkpoint: str, labels: list[str], *, pretrained: bool = True) -> PreTrainedModel:
+    def model(
+        self, checkpoint: str, labels: list[str], *, pretrained: bool = True, blocks: Sequence[str] = ()
+    ) -> PreTrainedModel:
         """A plain `AutoModelFor…` with one logit per label: fp32 weights, safetensors only, no remote code.
 
         The head is fresh where the checkpoint has none or one for another number of labels. `pretrained=False` builds
-        the same architecture from random weights.
+        the same architecture from random weights; `blocks` are those of an architecture hfkit does not know.
 
         Raises:
             UserError: the checkpoint cannot be found or read, or lacks weights below the head.
@@ -156,9 +159,9 @@ class Task(ABC):
                 f"its weights could not be read ({str(error).splitlines()[0]})",
                 "Give a folder or a Hub id that holds model.safetensors",
             ) from error
-        depths = parameter_depths(model)
+        depths, head = parameter_depths(model, blocks), len(depth_names(model, blocks)) - 1
         fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
-        lost = sorted(key for key in fresh if key in depths and depths[key] < max(depths.values()))
+        lost = sorted(key for key in fresh if key in depths and depths[key] < head)
         if lost:
             raise UserError(
                 f"checkpoint '{checkpoint}'",
