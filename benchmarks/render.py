@@ -1,0 +1,113 @@
+"""Renders README's tables: results from benchmarks/results/*.json, strategies from the package.
+
+    python benchmarks/render.py           # write them
+    python benchmarks/render.py --check   # exit 1 if README is not what this would write
+
+A table stands between <!-- results:bert_ner:begin --> and <!-- results:bert_ner:end --> and comes from every file
+bert_ner_*.json; nothing between the two lines is typed. A result file is:
+
+    schema       "hfkit.benchmark/1"
+    title, dataset, rows {train, validation, test}, command, machine, versions {package: version}
+    contenders   [{name, settings {}, seeds [], note,
+                   validation_f1 {mean, std, values} or null, test_f1 {mean, std, values, low, high},
+                   train_cpu_seconds {mean, min, max} or null}]
+    grid         [{name, learning_rate, seed, validation_f1, test_f1}]: the runs that a setting was chosen from
+    comparison   {first, second, difference, low, high}: test F1 of the first above the second; {} for none
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+from hfkit.evaluation.pages import interval_text, markdown_text, score_text, signed_text
+from hfkit.strategies import STRATEGIES
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+RESULTS = ROOT / "benchmarks" / "results"
+SECTION = re.compile(r"(?P<begin><!-- (?P<name>[\w:]+):begin -->\n).*?(?P<end><!-- (?P=name):end -->)", re.DOTALL)
+NOTHING = "–"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if README is stale")
+    check = parser.parse_args().check
+    before = README.read_text(encoding="utf-8")
+    after = render(before, RESULTS)
+    if not check:
+        README.write_text(after, encoding="utf-8")
+    elif before != after:
+        sys.exit("README.md is stale: run python benchmarks/render.py")
+
+
+def render(readme: str, results: Path) -> str:
+    """`readme` with every section between markers written anew."""
+    return SECTION.sub(lambda found: found["begin"] + section(found["name"], results) + "\n" + found["end"], readme)
+
+
+def section(name: str, results: Path) -> str:
+    kind, _, recipe = name.partition(":")
+    if kind == "strategies":
+        return strategies_table()
+    if kind != "results":
+        raise ValueError(f"README.md marks a section '{name}', and there is no such table")
+    files = sorted(results.glob(f"{recipe}_*.json"))
+    if not files:
+        return f"No result file yet (`benchmarks/results/{recipe}_*.json`)."
+    return "\n\n".join(results_table(json.loads(path.read_text(encoding="utf-8"))) for path in files)
+
+
+def strategies_table() -> str:
+    rows = [f"| `{name}` | {markdown_text(strategy.summary)} |" for name, strategy in STRATEGIES.items()]
+    return "\n".join(["| `--strategy` | what learns, and when |", "|---|---|", *rows])
+
+
+def results_table(result: dict) -> str:
+    """One result file as a titled table, with what was compared, how it was chosen and where it ran."""
+    if result["schema"] != "hfkit.benchmark/1":
+        raise ValueError(f"{result['title']}: this renders hfkit.benchmark/1 and not {result['schema']}")
+    rows = " / ".join(f"{result['rows'][split]:,}" for split in ("train", "validation", "test"))
+    lines = [
+        f"**{markdown_text(result['title'])}** ({rows} rows)",
+        "",
+        "| contender | seeds | validation F1 | test F1 [95 % interval] | training CPU s |",
+        "|---|---|---|---|---:|",
+        *(contender_row(contender) for contender in result["contenders"]),
+        "",
+    ]
+    if comparison := result["comparison"]:
+        lines += [
+            f"{markdown_text(comparison['first'])} against {markdown_text(comparison['second'])}:"
+            f" {signed_text(comparison['difference'])} test F1 {interval_text(comparison)}.",
+            "",
+        ]
+    notes = [f"- {contender['name']}: {contender['note']}" for contender in result["contenders"] if contender["note"]]
+    if notes:
+        lines += [*map(markdown_text, notes), ""]
+    place = [result["machine"], *(f"{package} {version}" for package, version in result["versions"].items())]
+    lines.append(f"Measured by `{result['command']}` on {markdown_text(', '.join(place))}.")
+    return "\n".join(lines)
+
+
+def contender_row(contender: dict) -> str:
+    validation, test, seconds = (contender[key] for key in ("validation_f1", "test_f1", "train_cpu_seconds"))
+    cells = [
+        markdown_text(contender["name"]),
+        ", ".join(map(str, contender["seeds"])) or NOTHING,
+        spread(validation) if validation else NOTHING,
+        f"{spread(test)} {interval_text(test)}",
+        f"{seconds['mean']:,.0f}" if seconds else NOTHING,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def spread(score: dict) -> str:
+    """A mean over seeds with its standard deviation; one seed has none."""
+    return score_text(score["mean"]) + (f" ± {score_text(score['std'])}" if len(score["values"]) > 1 else "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""README is current: its tables are what the result files say, and its commands name what exists and parse."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from benchmarks.render import RESULTS, render
+from hfkit import RecipeArguments, TransferArguments, parse
+from hfkit.strategies import STRATEGIES
+from hfkit.tasks import NER
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    command
+    for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.strip().splitlines()
+    for command in line.split(" && ")
+]
+RESULT = {
+    "schema": "hfkit.benchmark/1",
+    "title": "Made up",
+    "dataset": "nothing",
+    "rows": {"train": 1234, "validation": 5, "test": 6},
+    "command": "python benchmarks/made_up.py",
+    "machine": "a machine",
+    "versions": {"torch": "9.9"},
+    "contenders": [
+        {
+            "name": "one|two",
+            "settings": {"learning_rate": 5e-5},
+            "seeds": [0, 1, 2],
+            "validation_f1": {"mean": 0.61, "std": 0.012, "values": [0.6, 0.62, 0.61]},
+            "test_f1": {"mean": 0.5, "std": 0.01, "values": [0.49, 0.5, 0.51], "low": 0.45, "high": 0.55},
+            "train_cpu_seconds": {"mean": 1234.4, "min": 1200.0, "max": 1300.0},
+            "note": "chosen from four",
+        },
+        {
+            "name": "lexicon",
+            "settings": {},
+            "seeds": [],
+            "validation_f1": None,
+            "test_f1": {"mean": 0.1, "std": 0.0, "values": [0.1], "low": 0.05, "high": 0.15},
+            "train_cpu_seconds": None,
+            "note": "",
+        },
+    ],
+    "grid": [],
+    "comparison": {"first": "one", "second": "two", "difference": 0.02, "low": -0.01, "high": 0.05},
+}
+SECTION = "before\n<!-- results:made_up:begin -->\nold\n<!-- results:made_up:end -->\nafter\n"
+
+
+def test_tables_are_what_the_files_say():
+    assert render(README, RESULTS) == README
+
+
+def test_check_says_so_with_its_exit_code():
+    # PYTHONPATH: this checkout's hfkit, installed or not.
+    command, environment = [sys.executable, "benchmarks/render.py", "--check"], os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run(command, cwd=ROOT, env=environment).returncode == 0
+
+
+def test_a_result_file_becomes_a_table(tmp_path):
+    (tmp_path / "made_up_x.json").write_text(json.dumps(RESULT))
+    text = render(SECTION, tmp_path)
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert "| one\\|two | 0, 1, 2 | 0.610 ± 0.012 | 0.500 ± 0.010 [0.450, 0.550] | 1,234 |" in text
+    assert "| lexicon | – | – | 0.100 [0.050, 0.150] | – |" in text
+    assert "one against two: +0.020 test F1 [−0.010, 0.050]." in text
+    assert "1,234 / 5 / 6 rows" in text and "chosen from four" in text and "torch 9.9" in text
+    assert render(text, tmp_path) == text
+
+
+def test_a_changed_figure_makes_the_table_stale(tmp_path):
+    file = tmp_path / "made_up_x.json"
+    file.write_text(json.dumps(RESULT))
+    before = render(SECTION, tmp_path)
+    file.write_text(json.dumps(RESULT).replace("0.45,", "0.46,"))
+    assert render(before, tmp_path) != before
+
+
+def test_without_files_the_table_says_so(tmp_path):
+    assert "No result file yet" in render(SECTION, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["figures", "results_of:bert_ner"])
+def test_an_unknown_section_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="no such table"):
+        render(f"<!-- {name}:begin -->\n<!-- {name}:end -->", tmp_path)
+
+
+def test_a_file_of_another_layout_is_refused(tmp_path):
+    (tmp_path / "made_up_x.json").write_text(json.dumps(RESULT | {"schema": "hfkit.benchmark/2"}))
+    with pytest.raises(ValueError, match="hfkit.benchmark/2"):
+        render(SECTION, tmp_path)
+
+
+def test_the_two_commands_are_where_the_continuous_integration_reads_them():
+    # The function of .ci/run itself, so that the test and the check cannot disagree.
+    printed = re.search(
+        r"^printed\(\) \{\n.*?^\}\n", (ROOT / ".ci" / "run").read_text(), flags=re.DOTALL | re.MULTILINE
+    )
+    found = {
+        name: subprocess.run(
+            ["bash", "-c", f"{printed[0]}\nprinted {name}"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for name in ("test", "first", "no_such_name")
+    }
+    assert found == {
+        "test": 'pip install -e ".[test]" && pytest',
+        "first": 'pip install -e ".[sample]" && accelerate launch recipes/bert_ner.py',
+        "no_such_name": "",
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_name_what_exists(command):
+    words = shlex.split(command)
+    for word in words:
+        if "/" in word and not word.startswith("path/to/"):
+            assert (ROOT / word).is_file(), word
+        if word.startswith(".["):
+            extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+            assert set(word[2:-1].split(",")) <= set(extras)
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if "recipes/" in command])
+def test_flags_of_a_recipe_parse(command, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    flags = shlex.split(command.split(".py", 1)[1])
+    parse((RecipeArguments, NER, TransferArguments), argv=flags, output_dir="runs/readme")
+
+
+def test_links_and_named_files_exist():
+    for path in [*re.findall(r"\]\(([^)#]+)\)", README), *re.findall(r"`((?:recipes|benchmarks)/[\w/]+)`", README)]:
+        assert (ROOT / path).exists(), path
+
+
+def test_every_strategy_has_its_row():
+    assert re.findall(r"^\| `([a-z][a-z-]*)` \|", README, flags=re.MULTILINE) == list(STRATEGIES)
