@@ -1,4 +1,4 @@
-"""One worker of the two-process tests: train, then write the digest of its own weights."""
+"""One worker of the two-process tests: train each job, and write the digest of its own weights."""
 
 import json
 import os
@@ -13,20 +13,20 @@ from tests.runs import trainer
 
 
 def main() -> None:
-    job = json.loads(sys.argv[1])
-    output, flags = Path(job["output"]), job["flags"]
-    without_dropout = flags.pop("no_dropout", False)
-    rank = int(os.environ.get("RANK", 0))
-    worker = trainer(job["checkpoint"], job["corpus"], output, **flags)
-    if without_dropout:
-        for module in worker.model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
+    for job in json.loads(sys.argv[1]):
+        train(job, rank=int(os.environ.get("RANK", 0)))
+
+
+def train(job: dict, rank: int) -> None:
+    output = Path(job["output"])
+    worker = trainer(job["checkpoint"], job["corpus"], output, **job["flags"])
+    if job.get("without_dropout"):
+        remove_dropout(worker.model)
     if job.get("tamper"):
 
         def drift(*_, **__):
             if rank == 1 and worker.state.global_step == 2:
-                next(worker.model.classifier.parameters()).data[0] += 1e-3
+                worker.model.classifier.weight.data[0] += 1e-3
 
         worker.callback_handler.callbacks[-1].on_step_end = drift
     worker.train(resume_from_checkpoint=job.get("resume"))
@@ -34,6 +34,13 @@ def main() -> None:
     worker.save_model()
     if rank == 0:
         (output / "checked.json").write_text(json.dumps(worker.invariants.checked))
+
+
+def remove_dropout(model: torch.nn.Module) -> None:
+    """Two processes draw other masks than one: equal weights need none."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
 
 
 if __name__ == "__main__":

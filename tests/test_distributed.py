@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,28 +11,32 @@ import pytest
 from safetensors.torch import load_file
 
 from tests import tiny
+from tests.distributed_run import train
 
 ROOT = Path(__file__).parents[1]
 GRADUAL = {"strategy": "gradual", "head_only": 0.25, "unfreeze_stages": 3, "unfreeze_until": 0.6, "thaw_warmup": 0.2}
+PLAIN = {**GRADUAL, "optim": "sgd", "learning_rate": 0.05, "head_learning_rate": 0.1}
+SAVING = {"save_strategy": "steps", "save_steps": 1}
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
 
 
-def launch(processes: int, job: dict, *, launcher: list[str] | None = None) -> subprocess.CompletedProcess:
-    """Run tests/distributed_run.py with `processes` workers; each writes its digest into job["output"]."""
-    command = launcher or [
-        "-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", str(free_port())
-    ]  # fmt: skip
+def launch(jobs: list[dict], command: list[str] | None = None) -> subprocess.CompletedProcess:
+    """Run the jobs one after the other in two workers: a launch costs seconds of imports, a job hardly one."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         environment.pop(name, None)
+    command = command or [*TORCHRUN, str(free_port())]
     return subprocess.run(
-        [sys.executable, *command, str(ROOT / "tests" / "distributed_run.py"), json.dumps(job)],
-        env=environment, capture_output=True, text=True, timeout=300, cwd=ROOT,
-    )  # fmt: skip
+        [sys.executable, *command, str(ROOT / "tests" / "distributed_run.py"), json.dumps(jobs)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=ROOT,
+    )
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -41,48 +46,60 @@ def digests(folder: Path) -> list[str]:
     return [file.read_text() for file in sorted(folder.glob("rank-*.txt"))]
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_replicas_stay_equal_through_every_thaw(checkpointing, checkpoint, corpus, tmp_path):
-    flags = {**GRADUAL, "per_device_train_batch_size": 2, "activation_checkpointing": checkpointing}
-    done = launch(2, dict(checkpoint=checkpoint, corpus=corpus, output=str(tmp_path), flags=flags))
+@pytest.fixture(scope="module")
+def whole_batches(tmp_path_factory) -> str:
+    """24 rows, 6 whole batches of 4: accelerate fills a partial one up with repeated rows when it is split."""
+    return tiny.ner_folder(tmp_path_factory.mktemp("whole"), train=24, validation=4, test=4)
+
+
+@pytest.fixture(scope="module")
+def pairs(checkpoint, corpus, whole_batches, tmp_path_factory) -> Path:
+    """The runs of two processes, a folder each."""
+    folder = tmp_path_factory.mktemp("pairs")
+
+    def job(name: str, flags: dict, data: str = corpus, **more) -> dict:
+        flags = {**flags, "per_device_train_batch_size": 2}
+        return dict(checkpoint=checkpoint, corpus=data, output=str(folder / name), flags=flags, **more)
+
+    done = launch(
+        [
+            job("gradual", {**GRADUAL, **SAVING}),
+            job("resumed", {**GRADUAL, **SAVING}, resume=str(folder / "gradual" / "checkpoint-4")),
+            job("checkpointing", {**GRADUAL, "activation_checkpointing": True}),
+            job("accumulating", {**GRADUAL, "gradient_accumulation_steps": 2}),
+            job("plain", PLAIN, whole_batches, without_dropout=True),
+        ]
+    )
     assert done.returncode == 0, done.stderr[-3000:]
-    ranks = digests(tmp_path)
+    return folder
+
+
+@pytest.mark.parametrize("run", ["gradual", "checkpointing", "accumulating"])
+def test_replicas_stay_equal_through_every_thaw(run, pairs):
+    ranks = digests(pairs / run)
     assert len(ranks) == 2 and ranks[0] == ranks[1]
-    assert json.loads((tmp_path / "checked.json").read_text())["replica_comparisons"] >= 4
+    # At the start and before each of the three thaws, while they train on different rows.
+    assert json.loads((pairs / run / "checked.json").read_text())["replica_comparisons"] >= 4
 
 
-def test_two_processes_equal_one_at_the_same_global_batch(checkpoint, tmp_path):
-    # 24 rows are 6 whole batches: a last partial batch is filled up with repeated rows by accelerate when it is split.
-    corpus = tiny.ner_folder(tmp_path, train=24, validation=4, test=4)
-    common = {**GRADUAL, "optim": "sgd", "learning_rate": 0.05, "head_learning_rate": 0.1, "no_dropout": True}
-    for processes, size in ((1, 4), (2, 2)):
-        flags = {**common, "per_device_train_batch_size": size}
-        output = tmp_path / str(processes)
-        done = launch(processes, dict(checkpoint=checkpoint, corpus=corpus, output=str(output), flags=flags))
-        assert done.returncode == 0, done.stderr[-3000:]
-    one, two = (load_file(tmp_path / n / "model.safetensors") for n in ("1", "2"))
+def test_a_resumed_pair_equals_the_uninterrupted_pair(pairs):
+    assert digests(pairs / "resumed") == digests(pairs / "gradual")
+
+
+def test_two_processes_equal_one_at_the_same_global_batch(pairs, checkpoint, whole_batches, tmp_path):
+    flags = {**PLAIN, "per_device_train_batch_size": 4}
+    train(dict(checkpoint=checkpoint, corpus=whole_batches, output=str(tmp_path), flags=flags, without_dropout=True), 0)
+    one, two = (load_file(folder / "model.safetensors") for folder in (tmp_path, pairs / "plain"))
     assert max((one[name] - two[name]).abs().max().item() for name in one) < 1e-5
 
 
 def test_diverged_replicas_stop_the_run(checkpoint, corpus, tmp_path):
     flags = {**GRADUAL, "per_device_train_batch_size": 2}
-    done = launch(2, dict(checkpoint=checkpoint, corpus=corpus, output=str(tmp_path), flags=flags, tamper=True))
+    done = launch([dict(checkpoint=checkpoint, corpus=corpus, output=str(tmp_path), flags=flags, tamper=True)])
     assert done.returncode != 0 and "hold other weights than process 0" in done.stderr
 
 
 def test_a_launcher_that_starts_one_process_of_two_is_refused(checkpoint, corpus, tmp_path):
-    accelerate = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
     job = dict(checkpoint=checkpoint, corpus=corpus, output=str(tmp_path), flags={})
-    done = launch(2, job, launcher=accelerate)
+    done = launch([job], ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"])
     assert done.returncode != 0 and "torchrun --nproc_per_node 2" in done.stderr, done.stderr[-2000:]
-
-
-def test_a_resumed_pair_equals_the_uninterrupted_pair(checkpoint, corpus, tmp_path):
-    flags = {**GRADUAL, "per_device_train_batch_size": 2, "save_strategy": "steps", "save_steps": 1}
-    job = dict(checkpoint=checkpoint, corpus=corpus, flags=flags)
-    whole = launch(2, {**job, "output": str(tmp_path / "whole")})
-    assert whole.returncode == 0, whole.stderr[-3000:]
-    cut = str(tmp_path / "whole" / "checkpoint-4")
-    resumed = launch(2, {**job, "output": str(tmp_path / "resumed"), "resume": cut})
-    assert resumed.returncode == 0, resumed.stderr[-3000:]
-    assert digests(tmp_path / "whole") == digests(tmp_path / "resumed")
