@@ -62,6 +62,8 @@ def main() -> None:
         processing_class=processor,
     )
     trainer.train()
+    as_trained = task.score(trainer.predictions(data["test"]), task.references(raw["test"]))
+    decision = trainer.tune_decision(data["validation"])
     predictions = {split: trainer.predictions(data[split]) for split in ("validation", "test")}
     scores = {split: task.score(predictions[split], task.references(raw[split])) for split in predictions}
     cost = trainer.facts()["cost"]
@@ -77,6 +79,8 @@ def main() -> None:
         "seed": args.seed,
         "validation": {key: scores["validation"][key] for key in keys},
         "test": {key: scores["test"][key] for key in keys},
+        "test_as_trained": {key: as_trained[key] for key in keys},
+        "validation_as_trained": {"f1": decision["before"]},
         "train_wall_seconds": cost["wall_seconds"],
         "train_cpu_seconds": cost["cpu_seconds"],
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -159,6 +160,39 @@ class TransferTrainer(Trainer):
         """One plain prediction per row of the split that was prepared, the same on every process."""
         self.predict(prepared)
         return self._decoded[0]
+
+    def tune_decision(self, prepared: Dataset) -> dict[str, float]:
+        """Move the head's bias to where the task's headline is best on `prepared`, rows that were not trained on.
+
+        Nothing else moves, and the saved model stays a plain one.
+
+        Returns:
+            The headline on `prepared` `before` and `after`: equal where the task or its head has nothing to move.
+        """
+        compact, self.preprocess_logits_for_metrics = self.preprocess_logits_for_metrics, None
+        judge, self.compute_metrics = self.compute_metrics, None
+        logits = self.predict(prepared).predictions
+        self.preprocess_logits_for_metrics, self.compute_metrics = compact, judge
+        shift, bias = self.task.decision_bias(logits, prepared, self.labels), self._head_bias()
+        before = self._headline(prepared)
+        if shift is None or bias is None:
+            return {"before": before, "after": before}
+        bias.data += torch.from_numpy(shift).to(bias)
+        return {"before": before, "after": self._headline(prepared)}
+
+    def _headline(self, prepared: Dataset) -> float:
+        predictions = self.predictions(prepared)
+        return self.task.score(predictions, self._decoded[1])[self.task.headline]
+
+    def _head_bias(self) -> nn.Parameter | None:
+        """The bias with one value per label in the head; under adapters the copy that was trained."""
+        depths, head = self.unfreezing.depths, self.unfreezing.head
+        found = [
+            parameter
+            for name, parameter in self.model.named_parameters()
+            if depths[name] == head and name not in self.unfreezing.never and parameter.shape == (len(self.labels),)
+        ]
+        return found[0] if len(found) == 1 else None
 
     def _judge(self, output: EvalPrediction) -> dict[str, float]:
         self._decoded = self.task.decode(output.predictions, self._rows, self.labels)

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForTokenClassification, pipeline
@@ -266,3 +267,31 @@ def test_training_twice_starts_the_plan_anew(checkpoint, corpus, tmp_path):
     assert weights(run.model) != digest(start.values()) and run.unfreezing.lowest == 0
     assert all(parameter.requires_grad for parameter in run.model.parameters())
     assert once
+
+
+def test_tuning_the_decision_moves_one_bias_and_never_lowers_the_headline(checkpoint, corpus, tmp_path):
+    for strategy in ("feature-extraction", "lora"):
+        run = trainer(checkpoint, corpus, tmp_path / strategy, strategy=strategy, learning_rate=1e-2)
+        run.train()
+        before = {name: p.detach().clone() for name, p in run.model.named_parameters()}
+        scores = run.tune_decision(run.eval_dataset)
+        moved = {name for name, p in run.model.named_parameters() if not torch.equal(p, before[name])}
+        assert scores["after"] >= scores["before"] and run.evaluate()["eval_f1"] == pytest.approx(scores["after"])
+        assert moved <= {"classifier.bias", "base_model.model.classifier.modules_to_save.default.bias"}
+        assert (len(moved) == 1) is (scores["after"] > scores["before"])
+
+
+def test_the_decision_bias_takes_back_a_handicap(checkpoint, corpus, tmp_path):
+    """Logits of 1 for the right label and 1.6 more for O: 0.75 is the smallest step that lets every entity win."""
+    run = trainer(checkpoint, corpus, tmp_path, strategy="full")
+    rows, labels = run.eval_dataset, run.labels
+    width = max(map(len, rows["labels"])) + 2
+    logits = np.full((len(rows), width, len(labels)), -100.0, dtype=np.float32)
+    for i, row in enumerate(rows["labels"]):
+        logits[i, : len(row)] = np.eye(len(labels))[[max(label, 0) for label in row]]  # what stands at -100 is not read
+    logits[..., labels.index("O")] += 1.6
+    expected = np.zeros(len(labels))
+    expected[labels.index("O")] = -0.75
+    assert np.array_equal(run.task.decision_bias(logits, rows, labels), expected)
+    logits[..., labels.index("O")] -= 1.6
+    assert run.task.decision_bias(logits, rows, labels) is None

@@ -92,6 +92,16 @@ class Task(ABC):
     def errors(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[dict[str, Any]]:
         """For the report: at most `limit` instructive errors, as its schema has them; [] where there are none."""
 
+    def decision_bias(self, logits: np.ndarray, prepared: Dataset, labels: list[str]) -> np.ndarray | None:
+        """What to add to the logits, (labels,), so that the headline on these rows is best; None where nothing helps.
+
+        Cross-entropy puts the decision where accuracy is best, and a headline like F1 often wants it elsewhere.
+
+        Args:
+            logits: (prepared rows, ..., labels) of rows that were not trained on, padded with -100.
+        """
+        return None
+
     def loss(
         self,
         outputs: Any,
