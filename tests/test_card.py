@@ -66,6 +66,14 @@ def test_every_figure_is_the_reports(report):
     assert metadata(render_card(other))["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.123
 
 
+def test_words_of_the_template_stand_apart_from_values(report):
+    other = copy.deepcopy(report)
+    other["contenders"][1]["baseline"] = True
+    other["environment"] |= {"cpu": "one", "gpu": "two", "commit": "abc"}
+    text = render_card(other)
+    assert "| shuffled (baseline) |" in text and "on one and two." in text and ", commit abc." in text
+
+
 def test_the_card_of_a_full_report_has_every_section(report):
     assert headings(render_card(report)) == ["Use", "Results", "Training", "Limits", "To repeat it"]
     assert "<code>python train</code>" in render_card(report | {"command": "python train"})

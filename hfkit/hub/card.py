@@ -24,7 +24,7 @@ SPLITS = ("train", "validation", "test")
 TRAINING = (
     *("strategy", "learning_rate", "layer_decay", "head_learning_rate", "lora_rank", "num_train_epochs"),
     *("per_device_train_batch_size", "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps"),
-    *("weight_decay", "label_smoothing_factor", "seed"),
+    *("weight_decay", "seed"),
 )
 
 
@@ -81,7 +81,7 @@ def front_matter(report: dict[str, Any]) -> dict[str, Any]:
     scores = {name: score for name, score in subject["scores"].items() if name in {*HUB_METRICS, task["headline"]}}
     result = {
         "task": {"type": task["name"], "name": words(task["name"].replace("-", "_"))},
-        "dataset": {"name": dataset_name(dataset), "type": dataset_name(dataset), "split": "test"},
+        "dataset": {"name": dataset_name(dataset), "type": dataset_name(dataset).replace(" ", "-"), "split": "test"},
         "metrics": [
             {"type": name, "value": score, "name": headline_text(name)} for name, score in sorted(scores.items())
         ],
