@@ -1,6 +1,6 @@
 """Writes the sample NER corpus: templates and names of `ner_material`, a fixed seed, three JSON-lines files.
 
-python -m hfkit.samples.make_ner
+Run it as `python -m hfkit.samples.make_ner` after a change of the material, and commit what it wrote.
 """
 
 import json
@@ -32,23 +32,26 @@ def templates(registers: dict[str, str]) -> tuple[list[tuple[str, str]], list[tu
     )
 
 
-def pick(draw: Random, options: list):
-    """One of `options`. `random()` is the one draw that Python promises never to change between versions."""
-    return options[int(draw.random() * len(options))]
+class Draw:
+    """Reproducible draws for one split: every name and every filler comes up once before any comes up twice."""
+
+    def __init__(self, split: str, seed: int) -> None:
+        self.lists = {kind: names.split(";") for kind, names in {**WORDS, **PATTERNS, **NAMES[split]}.items()}
+        self.left: dict[str, list[str]] = {kind: [] for kind in self.lists}
+        self.random = Random(f"{split} {seed}").random
+
+    def shuffled(self, items: list) -> list:
+        """`items` in a new order. Python promises never to change `random()`, but not `shuffle()`."""
+        return [item for _, item in sorted(((self.random(), item) for item in items), key=lambda pair: pair[0])]
+
+    def name(self, kind: str) -> str:
+        """A phrase of `kind`, with the slots inside it filled."""
+        if not self.left[kind]:
+            self.left[kind] = self.shuffled(self.lists[kind])
+        return SLOT.sub(lambda slot: self.name(slot[1]), self.left[kind].pop())
 
 
-def shuffled(draw: Random, items: list) -> list:
-    """`items` in a new order."""
-    return [item for _, item in sorted(((draw.random(), item) for item in items), key=lambda pair: pair[0])]
-
-
-def name(draw: Random, kind: str, split: str) -> str:
-    """A phrase of `kind`, with the slots inside it filled."""
-    lists = {**WORDS, **PATTERNS, **NAMES[split]}
-    return SLOT.sub(lambda slot: name(draw, slot[1], split), pick(draw, lists[kind].split(";")))
-
-
-def fill(draw: Random, register: str, line: str, split: str) -> Sentence:
+def fill(draw: Draw, register: str, line: str) -> Sentence:
     """The words and tags of one template with every slot filled."""
     words: list[str] = []
     tags: list[str] = []
@@ -58,7 +61,7 @@ def fill(draw: Random, register: str, line: str, split: str) -> Sentence:
         if slot is None:
             words, tags = [*words, piece], [*tags, "O"]
             continue
-        while (filled := name(draw, slot[1], split)) in used:
+        while (filled := draw.name(slot[1])) in used:
             pass
         used.add(filled)
         phrase, before = filled.split(), words[-1].lower() if words else ""
@@ -79,24 +82,26 @@ def fill(draw: Random, register: str, line: str, split: str) -> Sentence:
     return words, tags
 
 
-def sentences(draw: Random, pool: list[tuple[str, str]], count: int, split: str, seen: set[str]) -> list[Sentence]:
+def sentences(draw: Draw, pool: list[tuple[str, str]], count: int, seen: set[str]) -> list[Sentence]:
     """`count` new sentences, every template of `pool` in turn; `seen` holds what is already written, in any case."""
     made: list[Sentence] = []
     while len(made) < count:
-        for register, line in shuffled(draw, pool):
-            words, tags = fill(draw, register, line, split)
+        for register, line in draw.shuffled(pool)[: count - len(made)]:
+            words, tags = fill(draw, register, line)
             key = " ".join(words).casefold()
             if key not in seen and len(words) in LENGTHS:
                 seen.add(key)
                 made.append((words, tags))
-    return made[:count]
+    return made
 
 
 def corpus() -> dict[str, list[Sentence]]:
     """Every split of the corpus, the same on every call."""
-    draw, seen, splits = Random(SEED), set(), {}
+    splits: dict[str, list[Sentence]] = {}
+    seen: set[str] = set()
+    named, plain = templates(SHARED)
     for split, size in SIZES.items():
-        named, plain = templates(SHARED)
+        draw = Draw(split, SEED)
         held_named, held_plain = templates(HELD_OUT.get(split, {}))
         held = HELD_OUT_SHARE if split in HELD_OUT else 0.0
         rows: list[Sentence] = []
@@ -105,9 +110,9 @@ def corpus() -> dict[str, list[Sentence]]:
             (held_plain, held * NO_ENTITY_SHARE),
             (plain, (1 - held) * NO_ENTITY_SHARE),
         ):
-            rows += sentences(draw, pool, round(share * size), split, seen)
-        rows += sentences(draw, named, size - len(rows), split, seen)
-        splits[split] = shuffled(draw, rows)
+            rows += sentences(draw, pool, round(share * size), seen)
+        rows += sentences(draw, named, size - len(rows), seen)
+        splits[split] = draw.shuffled(rows)
     return splits
 
 

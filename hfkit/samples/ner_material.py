@@ -97,7 +97,7 @@ NAMES = {
         "Ford;Chase;Power",
         "city": "Vienna;Ghent;Malmö;Sapporo;Kampala;Cusco;Antwerp;Bratislava;Rotterdam;Izmir;Jakarta;Santiago;Havana;"
         "Tucson;Seattle;Ottawa;Bremen;Genoa;Belfast;Dundee;St. Louis;Rio de Janeiro;Addis Ababa;Mobile;Hull;Rugby;"
-        "Wells;Nether Stow;Harrowgate",
+        "Wells;Barcelona;Milan;Dublin;Harrowgate",
         "country": "Austria;Belgium;Sweden;Uganda;Slovakia;Indonesia;Chile;Cuba;Ethiopia;Georgia;Tunisia;Paraguay;"
         "Estonia;Saudi Arabia;Hungary;Guinea",
         "region": "the Amazon;the Rhine;the Carpathians;the Adriatic Sea;the Gobi Desert;the Isle of Man;the Hebrides;"
@@ -118,20 +118,24 @@ NAMES = {
         "the Six Bridges Relay",
         "feast": "Christmas;Eid;Black Friday;Epiphany;Small Boats Week",
         "era": "the Enlightenment;the Bronze Age;the Great Depression",
-        "work": "The Orchard Keeper 's Son;Thirteen Winters;Tin Soldiers;A Door in the Hedge;Low Water;"
-        "The Cartographer;Notes from a Quiet Street;Ember;Macbeth;Vertigo",
+        "work": "The {tone} {object};The {tone} {object};{object}s of the Valley;{tone} {object}s;"
+        "The Orchard Keeper 's Son;Thirteen Winters;Tin Soldiers;A Door in the Hedge;Low Water;The Cartographer;"
+        "Notes from a Quiet Street;Ember;Macbeth;Vertigo",
+        "tone": "Distant;Iron;Lonely;Scarlet;Wooden",
+        "object": "Traveller;Clock;Bell;Island;Sister",
         "journal": "the Morning Post;the Annals of Marine Biology;River Science;the Tuesday Gazette",
         "product": "Cortado Pro;Excel;Rust;Stormlight 7;PocketScan;Kayano Van;Galaxy;Android;Swiftline;Lumo Lamp;Unity",
     },
     "test": {
         "first": "Agnieszka;Benedikt;Chiara;Dmitri;Eleni;Folake;Gustavo;Henrike;Imran;Jelena;Kwame;Liesel;Marisol;"
-        "Naveen;Ottilie;Piotr;Rosalind;Shirin;Tomás;Vikram;Yelena;Zainab;Will;Hunter;Faith;Heather;Ivy;Penny;May;Lincoln",
+        "Naveen;Ottilie;Piotr;Rosalind;Shirin;Tomás;Vikram;Yelena;Zainab;Will;Hunter;Faith;Heather;Ivy;Penny;May;"
+        "Lincoln",
         "last": "Arslan;Blackwood;Cisneros;Diallo;Esposito;Fujimoto;Gallagher;Hernandez;Ibrahim;Halvorsen;Karlsen;"
         "Lefevre;Mahmoud;Ndiaye;O'Rourke;Papadakis;Richter;Sokolov;Teixeira;Umarov;dos Santos;Yamaguchi;Washington;"
         "Carpenter;Shepherd;Frost;Church;Rivers",
         "city": "Geneva;Utrecht;Gothenburg;Nagoya;Mombasa;Arequipa;Brno;Ankara;Manila;Medellín;Portland;Chicago;"
         "Calgary;Dresden;Palermo;Glasgow;Leeds;Lagos;Bilbao;Tallinn;Hong Kong;San Antonio;Chiang Mai;Reading;"
-        "Washington;Deal;Lincoln;Phoenix;Upper Wexham",
+        "Washington;Deal;Lincoln;Phoenix;Amsterdam;Singapore;Vancouver;Warsaw;Munich;Stratton",
         "country": "Switzerland;Germany;Tanzania;Bolivia;Slovenia;Colombia;Mexico;Greece;Scotland;Cyprus;Mongolia;"
         "Ivory Coast;Sierra Leone;Denmark;Brazil;Angola",
         "region": "the Nile;the Dolomites;the Red Sea;the Kalahari;the Orange River;the Isle of Wight;"
@@ -151,8 +155,11 @@ NAMES = {
         "games": "Wimbledon;the Clash of the Bands;the Great Northern Regatta;the Paralympics;the Science Slam",
         "feast": "Hanukkah;Thanksgiving;Mother 's Day;Poetry Days;Midsummer",
         "era": "the Renaissance;World War II;the Ice Age",
-        "work": "The Amber Road;Eleven Swans;Under the Viaduct;Postcards to Nobody;Halfway Home;The Locksmith;"
-        "Driftwood;Once More with Thunder;Othello;Inferno",
+        "work": "The {tone} {object};The {tone} {object};{object}s of the Plateau;{tone} {object}s;The Amber Road;"
+        "Eleven Swans;Under the Viaduct;Postcards to Nobody;Halfway Home;The Locksmith;Driftwood;"
+        "Once More with Thunder;Othello;Inferno",
+        "tone": "Frozen;Broken;Yellow;Patient;Hidden",
+        "object": "Sailor;Cathedral;Doorway;Feast;Violin",
         "journal": "the Weekly Observer;the Annual Review of Glaciers;Physics Notes;the Coastal Times",
         "product": "Chrome;Java;Surface;Echo;Tern 250;CleverKettle;Marlin Pickup;Blender;Vespa;Roamer 3;Halo Band",
     },
