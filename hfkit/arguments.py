@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
@@ -87,7 +88,22 @@ class TransferArguments(TrainingArguments):
             rate = getattr(self, name)
             if rate is not None and not rate > 0:
                 raise UserError(f"{name}={rate}", "it must be above 0", "To freeze depths use --unfreeze_stages")
+        for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name}={getattr(self, name)}", "it is a count, at least 1", "Leave it out, or set 1")
+        if self.num_train_epochs <= 0 and self.max_steps <= 0:
+            raise UserError(f"num_train_epochs={self.num_train_epochs}", "it must be above 0", "Set 1 or more")
+        if self.lora_rank < 0:
+            raise UserError(f"lora_rank={self.lora_rank}", "it is a rank, or 0 for no adapters", "Try 8")
+        if self.resume_from_checkpoint and not Path(self.resume_from_checkpoint, "trainer_state.json").is_file():
+            raise UserError(
+                f"resume_from_checkpoint={self.resume_from_checkpoint}",
+                "a checkpoint is a folder with trainer_state.json in it",
+                "Give the path of a folder checkpoint-<step>",
+            )
         super().__post_init__()
+        # Without a GPU there is nothing to pin memory for, and every epoch would warn of it.
+        self.dataloader_pin_memory = self.dataloader_pin_memory and torch.cuda.is_available()
         refuse_lost_processes(self.num_processes, self.world_size)
 
 
@@ -136,7 +152,12 @@ def parse(types: tuple[type, ...], *, argv: list[str] | None = None, **literals:
             unknown[0], "no such flag (abbreviations are not accepted)", f"Did you mean {nearest(unknown[0], flags)}?"
         )
     values = vars(namespace)
-    return tuple(kind(**{f.name: values[f.name] for f in fields(kind) if f.init}) for kind in types)
+    try:
+        return tuple(kind(**{f.name: values[f.name] for f in fields(kind) if f.init}) for kind in types)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError("flags", " ".join(str(error).split()), "Change one of them") from error
 
 
 def nearest(word: str, known) -> str:

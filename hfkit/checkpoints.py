@@ -110,15 +110,16 @@ def claim_output_directory(folder: Path, identity: dict, *, resumes: bool, overw
         UserError: it holds a different run.
     """
     file = folder / RUN_FILE
-    if file.is_file() and not resumes:
+    if file.is_file():
         found = differences(json.loads(file.read_text()), identity)
         if found and not overwrite:
             raise UserError(
                 f"output_dir={folder}",
                 f"it holds a different run ({'; '.join(found[:3])})",
-                "Choose another --output_dir, or add --overwrite_output_dir to replace that run",
+                f"{'Resume with the same flags and data, choose' if resumes else 'Choose'} another --output_dir, "
+                "or add --overwrite_output_dir to replace that run",
             )
-        if found:
+        if found and not resumes:
             for checkpoint in folder.glob("checkpoint-*"):
                 shutil.rmtree(checkpoint)
     write_identity(folder, identity)

@@ -37,20 +37,18 @@ def plan_command(
 
 def _print_plan(flags: list[str], rows: int, labels: int) -> None:
     import torch
-    from transformers import AutoConfig, AutoModelForTokenClassification
+    from transformers import AutoModelForTokenClassification
 
     from .adapters import with_lora
     from .arguments import RecipeArguments, TransferArguments, parse
     from .optim import layerwise_parameter_groups
     from .plan import plan_rows, print_plan
-    from .samples import resolve_checkpoint
+    from .tasks.base import read_config
     from .unfreezing import Unfreezing, plan_of
 
     recipe, args = parse((RecipeArguments, TransferArguments), argv=flags)
     blocks = tuple(args.blocks)
-    config = AutoConfig.from_pretrained(
-        resolve_checkpoint(recipe.checkpoint), num_labels=labels, trust_remote_code=False
-    )
+    config = read_config(recipe.checkpoint, num_labels=labels)
     with torch.device("meta"):
         model = AutoModelForTokenClassification.from_config(config, trust_remote_code=False)
         if args.lora_rank:

@@ -145,6 +145,11 @@ class TransferTrainer(Trainer):
         refuse_non_finite(self.state.global_step, loss, self.model if complete else None)
         return loss
 
+    def compute_loss(self, model, inputs, *args, **kwargs):
+        if model.training:
+            inputs = self.task.augment(inputs, self.processing_class)
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
     # How it is judged
 
     def evaluate(self, eval_dataset=None, *args, **kwargs) -> dict[str, float]:

@@ -8,8 +8,11 @@ from hfkit import TransferArguments, TransferTrainer
 from hfkit.tasks import NER
 
 
-def trainer(checkpoint: str, data: str, output: Path, *, model=None, **flags) -> TransferTrainer:
-    """A trainer ready to run: 2 epochs at batch 4 unless the flags say otherwise; the head is seeded."""
+def trainer(checkpoint: str, data: str, output: Path, *, task: dict | None = None, **flags) -> TransferTrainer:
+    """A trainer ready to run: 2 epochs at batch 4 unless the flags say otherwise; the head is seeded.
+
+    `task` holds flags of the task, `flags` those of training.
+    """
     defaults = dict(
         num_train_epochs=2,
         per_device_train_batch_size=4,
@@ -20,13 +23,13 @@ def trainer(checkpoint: str, data: str, output: Path, *, model=None, **flags) ->
         logging_steps=1,
     )
     args = TransferArguments(output_dir=str(output), **{**defaults, **flags})
-    task = NER(dataset=data)
+    task = NER(dataset=data, **task or {})
     set_seed(args.seed)
     raw = task.load()
     labels, processor = task.labels(raw), task.processor(checkpoint)
     rows = task.prepare(raw, processor, labels)
     return TransferTrainer(
-        model=model or task.model(checkpoint, labels, pretrained=args.pretrained),
+        model=task.model(checkpoint, labels, pretrained=args.pretrained),
         args=args,
         task=task,
         train_dataset=rows["train"],

@@ -84,12 +84,10 @@ def test_accumulation_and_partial_windows_do_not_change_the_gradient(checkpoint,
     """One batch of 8 equals 2 micro-batches of 4 and 8 of 1: the loss is averaged over the labels of the whole step."""
     ends = []
     for size, windows in ((8, 1), (4, 2), (1, 8)):
-        model = None
         run = trainer(
             checkpoint,
             corpus,
             tmp_path / f"{size}",
-            model=model,
             strategy="full",
             per_device_train_batch_size=size,
             gradient_accumulation_steps=windows,
@@ -295,3 +293,33 @@ def test_the_decision_bias_takes_back_a_handicap(checkpoint, corpus, tmp_path):
     assert np.array_equal(run.task.decision_bias(logits, rows, labels), expected)
     logits[..., labels.index("O")] -= 1.6
     assert run.task.decision_bias(logits, rows, labels) is None
+
+
+def test_words_are_hidden_whole_and_only_in_training(checkpoint, corpus, tmp_path):
+    run = trainer(checkpoint, corpus, tmp_path, strategy="full", task=dict(word_dropout=0.4))
+    tokenizer = run.processing_class
+    batch = run.data_collator([run.train_dataset[i] for i in range(22)] * 20)
+    torch.manual_seed(0)
+    augmented = run.task.augment(batch, tokenizer)
+    changed = augmented["input_ids"] != batch["input_ids"]
+    assert (augmented["input_ids"][changed] == tokenizer.mask_token_id).all()
+    assert not changed[torch.isin(batch["input_ids"], torch.tensor(tokenizer.all_special_ids))].any()
+    word = (batch["labels"] != -100).cumsum(1)
+    for row in range(0, 440, 40):
+        for number in range(1, int(word[row].max()) + 1):
+            pieces = (word[row] == number) & ~torch.isin(batch["input_ids"][row], torch.tensor([0, 2, 3]))
+            assert changed[row][pieces].all() or not changed[row][pieces].any()
+    share = changed.sum() / (~torch.isin(batch["input_ids"], torch.tensor(tokenizer.all_special_ids))).sum()
+    assert 0.35 < share < 0.45
+    assert all(torch.equal(augmented[key], batch[key]) for key in batch if key != "input_ids")
+    assert run.evaluate()["eval_loss"] == run.evaluate()["eval_loss"]
+
+
+def test_a_resumed_run_draws_the_same_augmentation(checkpoint, corpus, tmp_path):
+    flags = dict(strategy="full", gradient_accumulation_steps=4, num_train_epochs=4, task=dict(word_dropout=0.3))
+    whole = trainer(checkpoint, corpus, tmp_path / "whole", save_strategy="steps", save_steps=1, **flags)
+    whole.train()
+    for cut in (3, 4):
+        resumed = trainer(checkpoint, corpus, tmp_path / f"resumed-{cut}", **flags)
+        resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{cut}"))
+        assert weights(resumed.model) == weights(whole.model)

@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
+from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from ..depth import depth_names, parameter_depths
 from ..errors import UserError
 from ..samples import resolve_checkpoint
+from .files import first_line
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,14 @@ class Task(ABC):
     def errors(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[dict[str, Any]]:
         """For the report: at most `limit` instructive errors, as its schema has them; [] where there are none."""
 
+    def augment(self, inputs: dict[str, Tensor], processor: Any) -> dict[str, Tensor]:
+        """A training batch with random changes that keep its labels true; evaluation never sees it.
+
+        It draws from torch's global generator, on the device, as dropout does: that is what makes a resumed run draw
+        the same.
+        """
+        return inputs
+
     def decision_bias(self, logits: np.ndarray, prepared: Dataset, labels: list[str]) -> np.ndarray | None:
         """What to add to the logits, (labels,), so that the headline on these rows is best; None where nothing helps.
 
@@ -143,16 +153,15 @@ class Task(ABC):
             UserError: the checkpoint cannot be found or read, or lacks weights below the head.
         """
         path = resolve_checkpoint(checkpoint)
-        config = AutoConfig.from_pretrained(
-            path,
+        config = read_config(
+            checkpoint,
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: i for i, label in enumerate(labels)},
-            trust_remote_code=False,
         )
-        if not pretrained:
-            return self.auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
         try:
+            if not pretrained:
+                return self.auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
             model, info = self.auto_model.from_pretrained(
                 path,
                 config=config,
@@ -163,11 +172,11 @@ class Task(ABC):
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
-        except OSError as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise UserError(
                 f"checkpoint '{checkpoint}'",
-                f"its weights could not be read ({str(error).splitlines()[0]})",
-                "Give a folder or a Hub id that holds model.safetensors",
+                f"{self.auto_model.__name__} cannot load it ({first_line(error)})",
+                "Give a folder or a Hub id with a whole model.safetensors, of an architecture that this class knows",
             ) from error
         depths, head = parameter_depths(model, blocks), len(depth_names(model, blocks)) - 1
         fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
@@ -179,3 +188,21 @@ class Task(ABC):
                 f"Use a checkpoint of the architecture '{config.model_type}'",
             )
         return model
+
+
+def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
+    """The checkpoint's configuration with `settings` in it; of a Hub checkpoint nothing else is downloaded.
+
+    Raises:
+        UserError: there is none, it cannot be read, or its architecture is unknown.
+    """
+    try:
+        return AutoConfig.from_pretrained(resolve_checkpoint(checkpoint), trust_remote_code=False, **settings)
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"checkpoint '{checkpoint}'",
+            f"its config.json could not be read ({first_line(error)})",
+            "Check the path or the Hub id, and the network",
+        ) from error
