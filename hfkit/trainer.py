@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor, nn
@@ -176,18 +177,19 @@ class TransferTrainer(Trainer):
         """
         compact, self.preprocess_logits_for_metrics = self.preprocess_logits_for_metrics, None
         judge, self.compute_metrics = self.compute_metrics, None
-        logits = self.predict(prepared).predictions
+        logits, gold, _ = self.predict(prepared)
         self.preprocess_logits_for_metrics, self.compute_metrics = compact, judge
+
+        def headline(logits: np.ndarray) -> float:
+            ids = self.task.compact(torch.from_numpy(logits), torch.from_numpy(gold)).numpy()
+            return self.task.score(*self.task.decode(ids, prepared, self.labels))[self.task.headline]
+
+        before = headline(logits)
         shift, bias = self.task.decision_bias(logits, prepared, self.labels), self._head_bias()
-        before = self._headline(prepared)
         if shift is None or bias is None:
             return {"before": before, "after": before}
         bias.data += torch.from_numpy(shift).to(bias)
-        return {"before": before, "after": self._headline(prepared)}
-
-    def _headline(self, prepared: Dataset) -> float:
-        predictions = self.predictions(prepared)
-        return self.task.score(predictions, self._decoded[1])[self.task.headline]
+        return {"before": before, "after": headline(logits + shift.astype(logits.dtype))}
 
     def _head_bias(self) -> nn.Parameter | None:
         """The bias with one value per label in the head; under adapters the copy that was trained."""

@@ -22,8 +22,8 @@ def main() -> None:
         (RecipeArguments, NER, TransferArguments),
         output_dir="runs/bert-ner",
         strategy="gradual",
-        num_train_epochs=3,
-        per_device_train_batch_size=8,
+        num_train_epochs=2,
+        per_device_train_batch_size=16,
         per_device_eval_batch_size=32,
         warmup_steps=0.1,  # of training
         weight_decay=0.01,
@@ -37,9 +37,9 @@ def main() -> None:
     set_seed(args.seed)
 
     # Data: checked rows in, model inputs out, one label map over all splits.
+    processor = task.processor(recipe.checkpoint)  # first: a wrong checkpoint shows before a large dataset is read
     raw = task.load()
     labels = task.labels(raw)
-    processor = task.processor(recipe.checkpoint)
     data = task.prepare(raw, processor, labels)
 
     # Model: the pretrained encoder under a new head with one logit per label.
@@ -70,7 +70,8 @@ def main() -> None:
         for baseline in (Lexicon(), LinearProbe(recipe.checkpoint)):
             report.judge(baseline)
         page = report.save(args.output_dir)
-        Console().print(report.table(), f"Report: {page}", sep="\n")
+        Console().print(report.table())
+        print(f"Report: {page}")
 
 
 if __name__ == "__main__":

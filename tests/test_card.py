@@ -12,8 +12,9 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 from markdown_it import MarkdownIt
 
+from hfkit.evaluation.names import dataset_name, on_hub
 from hfkit.hub import card as module
-from hfkit.hub.card import dataset_name, on_hub, render_card
+from hfkit.hub.card import render_card
 from hfkit.tasks import NER
 from tests.reports import Bare, Tags, made
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import plots
+from .names import checkpoint_name, dataset_name
 from .statistics import RESAMPLES
 
 # Tokens may hold characters that turn the reading direction around or that no page can show.
@@ -33,6 +34,8 @@ def page(template: str, report: dict[str, Any]) -> str:
         "interval": interval_text,
         "shown": shown,
         "words": words,
+        "checkpoint_name": checkpoint_name,
+        "dataset_name": dataset_name,
         "name": plots.headline_text,
     }
     training, breakdown = report["training"], report["breakdown"]

@@ -210,8 +210,12 @@ class Report:
 
 
 def verdict(contenders: Sequence[Mapping[str, Any]], headline: str, unit: str, rows: int) -> str:
-    """How the first contender does against the best of the others, in words the interval bears, and at what cost."""
+    """How the first contender does against the best baseline, in words the interval bears, and at what cost.
+
+    Without a baseline it is compared with the best of the others.
+    """
     first, *others = contenders
+    others = [other for other in others if other["baseline"]] or others
     score = headline_text(headline)
     if not others:
         return f"{first['name']} reaches {score} {score_text(first['headline'])} {interval_text(first['interval'])}."

@@ -8,6 +8,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..evaluation.names import checkpoint_name, dataset_name, on_hub
 from ..evaluation.pages import interval_text, markdown_text, score_text, shown, words
 from ..evaluation.plots import headline_text
 from ..evaluation.schema import validate
@@ -16,8 +17,6 @@ PACKAGE = Path(__file__).parents[1]
 # An installed package carries the templates; a checkout has them beside the rendered cards.
 TEMPLATES = (PACKAGE / "model_cards", PACKAGE.parent / "model_cards")
 
-# What the bundled encoder is called on the Hub.
-SAMPLE_CHECKPOINT = "sentence-transformers/all-MiniLM-L6-v2"
 HUB_METRICS = ("accuracy", "f1", "precision", "recall")  # scores that go by the name of a metric on the Hub
 SPLITS = ("train", "validation", "test")
 # The settings that say how the weights were trained; the command and report.json hold the rest.
@@ -60,7 +59,7 @@ def render_card(report: dict[str, Any]) -> str:
         front_matter=Markup(yaml.safe_dump(front_matter(report), sort_keys=False, allow_unicode=True).rstrip()),
         subject=report["contenders"][0],
         level=f"{100 * report['contenders'][0]['interval']['level']:g}",
-        base=base_model(settings),
+        base=checkpoint_name(settings.get("checkpoint", "")),
         pretrained=settings.get("pretrained", True),
         model=model_name(settings),
         corpus=dataset_name(report["task"]["dataset"]),
@@ -77,7 +76,7 @@ def render_card(report: dict[str, Any]) -> str:
 def front_matter(report: dict[str, Any]) -> dict[str, Any]:
     """The card's metadata as the Hub reads it: task, base model, data, and the headline scores as `model-index`."""
     settings, task, subject = report["settings"], report["task"], report["contenders"][0]
-    base, dataset = base_model(settings), task["dataset"]
+    base, dataset = checkpoint_name(settings.get("checkpoint", "")), task["dataset"]
     scores = {name: score for name, score in subject["scores"].items() if name in {*HUB_METRICS, task["headline"]}}
     result = {
         "task": {"type": task["name"], "name": words(task["name"].replace("-", "_"))},
@@ -98,29 +97,9 @@ def front_matter(report: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
-def on_hub(name: str) -> bool:
-    """Whether a checkpoint or dataset goes by an id of the Hub: an owner and a name, and no path."""
-    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+", name))
-
-
-def base_model(settings: dict[str, Any]) -> str:
-    """The id of the checkpoint that the run started from; a folder goes by its name."""
-    checkpoint = str(settings.get("checkpoint", ""))
-    if checkpoint == "sample":
-        return SAMPLE_CHECKPOINT
-    return checkpoint if on_hub(checkpoint) else Path(checkpoint).name
-
-
 def model_name(settings: dict[str, Any]) -> str:
     """What the model is called: its id on the Hub, or the name of the folder it was saved to."""
     return str(settings.get("hub_model_id") or Path(str(settings.get("output_dir", ""))).name or "model")
-
-
-def dataset_name(dataset: str) -> str:
-    """The dataset without the folders above it, which are nobody's business; a Hub id as it is."""
-    if dataset == "sample":
-        return "hfkit sample corpus"
-    return dataset if on_hub(dataset) else Path(dataset).name
 
 
 def facts_by_split(data: dict[str, Any]) -> dict[str, list[int | None]]:

@@ -82,7 +82,8 @@ def read_folder(folder: Path) -> DatasetDict:
 def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> Dataset:
     try:
         return load_dataset(builder, data_files={split: list(map(str, paths))}, split=split, **options)
-    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
+    # StopIteration: what the JSON reader makes of an empty file.
+    except (OSError, ValueError, RuntimeError, StopIteration, DatasetsError) as error:
         raise DataError(
             ", ".join(path.name for path in paths),
             f"cannot be read as {builder}, or holds no rows ({first_line(error.__cause__ or error)})",

@@ -1,0 +1,26 @@
+"""What checkpoints and datasets are called where others read of them: without the folders of this machine."""
+
+import re
+from pathlib import Path
+
+# What the bundled encoder is called on the Hub.
+SAMPLE_CHECKPOINT = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def on_hub(name: str) -> bool:
+    """Whether a checkpoint or dataset goes by an id of the Hub: an owner and a name, and no path."""
+    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+", name))
+
+
+def checkpoint_name(checkpoint: str) -> str:
+    """The id of the checkpoint that a run started from; a folder goes by its name."""
+    if checkpoint == "sample":
+        return SAMPLE_CHECKPOINT
+    return checkpoint if on_hub(checkpoint) else Path(checkpoint).name
+
+
+def dataset_name(dataset: str) -> str:
+    """The dataset without the folders above it, which are nobody's business; a Hub id as it is."""
+    if dataset == "sample":
+        return "hfkit sample corpus"
+    return dataset if on_hub(dataset) else Path(dataset).name
