@@ -20,8 +20,8 @@ def hfkit() -> None:
 )
 def plan_command(
     context: typer.Context,
-    rows: int = typer.Option(1000, help="training rows, to turn shares of training into steps"),
-    labels: int = typer.Option(9, help="labels of the new head"),
+    rows: int = typer.Option(1000, min=1, help="training rows, to turn shares of training into steps"),
+    labels: int = typer.Option(9, min=1, help="labels of the new head"),
 ) -> None:
     """Print which layers a recipe's flags would train, when, and at which rates. Nothing is trained or downloaded
     but the checkpoint's config.
@@ -54,7 +54,8 @@ def _print_plan(flags: list[str], rows: int, labels: int) -> None:
         if args.lora_rank:
             model = with_lora(model, args.lora_rank, blocks)
     step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-    steps = args.max_steps if args.max_steps > 0 else math.ceil(math.ceil(rows / step_rows) * args.num_train_epochs)
+    epoch_steps = math.ceil(rows / step_rows)
+    steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)
     unfreezing = Unfreezing(model, blocks)
     groups = layerwise_parameter_groups(
         model,
@@ -73,7 +74,7 @@ def _print_plan(flags: list[str], rows: int, labels: int) -> None:
         unfreeze_until=args.unfreeze_until,
     )
     rates = {group["depth"]: group["lr"] for group in groups}
-    described = plan_rows(model, unfreezing, rates, total_steps=steps, epochs=steps * step_rows / rows)
+    described = plan_rows(model, unfreezing, rates, total_steps=steps, epochs=steps / epoch_steps)
     print_plan(described, args.strategy)
 
 
