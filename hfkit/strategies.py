@@ -38,8 +38,8 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "gradual": Strategy(
         summary="head first, then blocks thaw from the top down, lower blocks more slowly (ULMFiT)",
-        learning_rate=2e-4,
-        layer_decay=0.85,
+        learning_rate=1e-4,
+        layer_decay=0.95,
         head_learning_rate=1e-3,
         head_only=0.05,
         unfreeze_stages=3,
