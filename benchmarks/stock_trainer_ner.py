@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from datasets import load_dataset
 from seqeval.metrics import classification_report
@@ -68,6 +69,7 @@ def main():
     parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--max_length", type=int, default=256)
+    parser.add_argument("--max_train_rows", type=int, default=None, help="train on this many, evenly spaced")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", required=True)
     args = parser.parse_args()
@@ -79,6 +81,9 @@ def main():
     set_seed(args.seed)
     splits = ("train", "validation", "test")
     data = load_dataset("parquet", data_files={split: f"{args.dataset}/{split}.parquet" for split in splits})
+    if args.max_train_rows:
+        chosen = np.linspace(0, len(data["train"]) - 1, args.max_train_rows).round().astype(int)  # as hfkit's NER does
+        data["train"] = data["train"].select(chosen)
     names = data["train"].features["ner_tags"].feature.names
     tokenizer = AutoTokenizer.from_pretrained(args.checkpoint)
     encoded = data.map(
