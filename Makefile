@@ -1,4 +1,5 @@
 .DEFAULT_GOAL := help
+DATA ?= ../shared/data/wnut17
 .PHONY: help check test test-slow bench format readme
 
 help:  ## Show these targets
@@ -13,8 +14,11 @@ test:  ## The test suite in the present environment
 test-slow:  ## The tests that take minutes
 	pytest -m slow
 
-bench:  ## The tuned stock Trainer on WNUT-17, one run: the peer that hfkit is measured against
-	python benchmarks/stock_trainer_ner.py --dataset ../shared/data/wnut17 --learning_rate 5e-5 --output runs/bench/stock.json
+bench:  ## The NER benchmark beside the tuned stock Trainer: hours, resumable. DATA=folder of WNUT-17 parquet files
+	python benchmarks/run_ner.py wnut17 --dataset $(DATA) --jobs 2
+	python benchmarks/collect.py --cells runs/bench/wnut17 --dataset $(DATA) --title "WNUT-17, all-MiniLM-L6-v2" \
+		--result benchmarks/results/bert_ner_wnut17.json
+	python benchmarks/render.py
 
 format:  ## Sort imports, mend what ruff can mend, format
 	ruff check --fix
