@@ -1,7 +1,9 @@
-"""Renders README's tables: results from benchmarks/results/*.json, strategies from the package.
+"""Renders README's tables and the model cards: from benchmarks/results/*.json, strategies from the package.
 
     python benchmarks/render.py           # write them
-    python benchmarks/render.py --check   # exit 1 if README is not what this would write
+    python benchmarks/render.py --check   # exit 1 if a file is not what this would write
+
+The card model_cards/NAME.md comes from report_NAME.json, the report.json of a recipe's run.
 
 A table stands between <!-- results:bert_ner:begin --> and <!-- results:bert_ner:end --> and comes from every file
 bert_ner_*.json; nothing between the two lines is typed. A result file is:
@@ -22,11 +24,13 @@ import sys
 from pathlib import Path
 
 from hfkit.evaluation.pages import interval_text, markdown_text, score_text, signed_text
+from hfkit.hub.card import render_card
 from hfkit.strategies import STRATEGIES
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
+CARDS = ROOT / "model_cards"
 SECTION = re.compile(r"(?P<begin><!-- (?P<name>[\w:]+):begin -->\n).*?(?P<end><!-- (?P=name):end -->)", re.DOTALL)
 NOTHING = "–"
 
@@ -35,12 +39,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if README is stale")
     check = parser.parse_args().check
-    before = README.read_text(encoding="utf-8")
-    after = render(before, RESULTS)
-    if not check:
-        README.write_text(after, encoding="utf-8")
-    elif before != after:
-        sys.exit("README.md is stale: run python benchmarks/render.py")
+    stale = {path: text for path, text in rendered().items() if not path.is_file() or path.read_text("utf-8") != text}
+    if check and stale:
+        sys.exit(f"{', '.join(path.name for path in stale)}: stale; run python benchmarks/render.py")
+    for path, text in stale.items():
+        path.write_text(text, encoding="utf-8")
+
+
+def rendered() -> dict[Path, str]:
+    """Every file that is written from results, as it should be."""
+    cards = {
+        CARDS / f"{path.stem.removeprefix('report_')}.md": render_card(json.loads(path.read_text("utf-8")))
+        for path in sorted(RESULTS.glob("report_*.json"))
+    }
+    return {README: render(README.read_text("utf-8"), RESULTS), **cards}
 
 
 def render(readme: str, results: Path) -> str:

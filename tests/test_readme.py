@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.render import RESULTS, render
+from benchmarks.render import RESULTS, render, rendered
 from hfkit import RecipeArguments, TransferArguments, parse
 from hfkit.strategies import STRATEGIES
 from hfkit.tasks import NER
@@ -60,6 +60,8 @@ SECTION = "before\n<!-- results:made_up:begin -->\nold\n<!-- results:made_up:end
 
 def test_tables_are_what_the_files_say():
     assert render(README, RESULTS) == README
+    for path, text in rendered().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run python benchmarks/render.py"
 
 
 def test_check_says_so_with_its_exit_code():
