@@ -66,6 +66,18 @@ def write_identity(folder: Path, identity: dict) -> None:
     (folder / RUN_FILE).write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n")
 
 
+def newest_checkpoint(folder: Path) -> str:
+    """The checkpoint of the latest step in an output directory.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    if not found:
+        raise UserError("resume_from_checkpoint=True", f"{folder} holds no checkpoint", "Start without it")
+    return str(found[-1])
+
+
 def require_same_run(checkpoint: Path, identity: dict) -> None:
     """Refuse to resume from a checkpoint that another run wrote, naming what differs.
 

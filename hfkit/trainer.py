@@ -17,7 +17,14 @@ from transformers.trainer_utils import PredictionOutput
 
 from .adapters import with_lora
 from .arguments import TransferArguments
-from .checkpoints import claim_output_directory, require_same_run, require_writable, run_identity, write_identity
+from .checkpoints import (
+    claim_output_directory,
+    newest_checkpoint,
+    require_same_run,
+    require_writable,
+    run_identity,
+    write_identity,
+)
 from .errors import UserError
 from .invariants import Invariants, refuse_non_finite
 from .optim import groupwise_schedule, layerwise_parameter_groups, slanted_triangular
@@ -70,7 +77,6 @@ class TransferTrainer(Trainer):
         self.invariants = Invariants(self.unfreezing)
         for callback in (self.invariants, self.unfreezing, _AnnouncePlan(self)):
             self.add_callback(callback)
-        self._resumes_from: str | None = None
         self._train_cost: dict[str, float] = {}
 
     # What is trained, and how fast
@@ -92,16 +98,18 @@ class TransferTrainer(Trainer):
         kind, kwargs = super().get_optimizer_cls_and_kwargs(args, model)
         if {"params", "model", "optimizer_dict"} & set(kwargs):
             raise UserError(f"optim={args.optim}", "it makes its own parameter groups", "Use --optim adamw_torch_fused")
-        kwargs["params"] = layerwise_parameter_groups(
+        return kind, {**kwargs, "params": self._groups()}
+
+    def _groups(self) -> list[dict]:
+        return layerwise_parameter_groups(
             self.model,
             self.unfreezing.depths,
             self.unfreezing.head,
-            learning_rate=args.learning_rate,
-            layer_decay=args.layer_decay,
-            head_learning_rate=args.head_learning_rate,
-            weight_decay=args.weight_decay,
+            learning_rate=self.args.learning_rate,
+            layer_decay=self.args.layer_decay,
+            head_learning_rate=self.args.head_learning_rate,
+            weight_decay=self.args.weight_decay,
         )
-        return kind, kwargs
 
     def create_optimizer(self, model=None):
         optimizer = super().create_optimizer(model)
@@ -112,7 +120,6 @@ class TransferTrainer(Trainer):
                 "its groups must hold every parameter exactly once, by depth",
                 "Leave `optimizers` to TransferTrainer and choose by --optim",
             )
-        self._identify(optimizer.param_groups)
         return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):
@@ -208,7 +215,14 @@ class TransferTrainer(Trainer):
     # What is written
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs):
-        self._resumes_from = resume_from_checkpoint or None
+        """Train as the plan says, from the start or from a checkpoint of this very run.
+
+        Raises:
+            UserError: the checkpoint or the output directory belongs to another run; nothing was changed.
+        """
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = newest_checkpoint(Path(self.args.output_dir))
+        self._claim(resume_from_checkpoint or None)
         wall, cpu = time.perf_counter(), time.process_time()
         output = super().train(resume_from_checkpoint, **kwargs)
         self._train_cost = {
@@ -246,20 +260,22 @@ class TransferTrainer(Trainer):
             logs["lowest_trainable_depth"] = lowest
         super().log(logs, start_time)
 
-    def _identify(self, groups: list[dict]) -> None:
+    def _claim(self, checkpoint: str | None) -> None:
         """Know this run by what decides its weights; refuse a checkpoint or an output directory of another one."""
         self._identity = run_identity(
             self.args.to_dict(),
             model_config=self.model.config.to_dict(),
             rows=self.train_dataset,
             world_size=self.args.world_size,
-            groups=groups,
+            groups=self._groups(),
         )
+        if checkpoint:
+            require_same_run(Path(checkpoint), self._identity)
         if self.is_world_process_zero():
             claim_output_directory(
                 Path(self.args.output_dir),
                 self._identity,
-                resumes=self._resumes_from is not None,
+                resumes=checkpoint is not None,
                 overwrite=self.args.overwrite_output_dir,
             )
 
@@ -267,11 +283,6 @@ class TransferTrainer(Trainer):
         super()._save_optimizer_and_scheduler(output_dir)
         if self.args.should_save:
             write_identity(Path(output_dir), self._identity)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
-            require_same_run(Path(checkpoint), self._identity)
-        super()._load_optimizer_and_scheduler(checkpoint)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save a plain model that loads without hfkit or peft; adapters are merged in, and kept in `adapter/`."""

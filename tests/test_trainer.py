@@ -1,6 +1,7 @@
 """What TransferTrainer promises: it trains what the plan says, resumes bit-exact, and stops before nan spreads."""
 
 import copy
+import shutil
 
 import numpy as np
 import pytest
@@ -226,7 +227,7 @@ def test_another_run_is_not_resumed_nor_overwritten(checkpoint, corpus, tmp_path
         trainer(checkpoint, corpus, tmp_path / "b", layer_decay=0.5, **flags).train(
             resume_from_checkpoint=str(tmp_path / "checkpoint-2")
         )
-    assert (tmp_path / "checkpoint-2").is_dir()
+    assert (tmp_path / "checkpoint-2").is_dir() and not (tmp_path / "b" / "hfkit_run.json").exists()
     trainer(checkpoint, corpus, tmp_path, **flags).train()  # the same run again is welcome
     trainer(checkpoint, corpus, tmp_path, seed=1, overwrite_output_dir=True, **flags).train()
 
@@ -323,3 +324,16 @@ def test_a_resumed_run_draws_the_same_augmentation(checkpoint, corpus, tmp_path)
         resumed = trainer(checkpoint, corpus, tmp_path / f"resumed-{cut}", **flags)
         resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{cut}"))
         assert weights(resumed.model) == weights(whole.model)
+
+
+def test_resuming_from_the_newest_checkpoint(checkpoint, corpus, tmp_path):
+    flags = dict(strategy="full", save_strategy="steps", save_steps=2)
+    whole = trainer(checkpoint, corpus, tmp_path, **flags)
+    with pytest.raises(UserError, match="holds no checkpoint"):
+        whole.train(resume_from_checkpoint=True)
+    whole.train()
+    for step in (12, 10):
+        shutil.rmtree(tmp_path / f"checkpoint-{step}")
+    resumed = trainer(checkpoint, corpus, tmp_path, **flags)
+    resumed.train(resume_from_checkpoint=True)
+    assert resumed._initial_global_step == 8 and weights(resumed.model) == weights(whole.model)
