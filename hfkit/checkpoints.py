@@ -2,68 +2,134 @@
 
 import hashlib
 import json
+import os
+import re
 import shutil
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import torch
+from datasets import Dataset
+from torch import Tensor
 
 from .errors import UserError
 
 RUN_FILE = "hfkit_run.json"
 
-# Where and how often things are written changes no weight, and is free to differ on resume.
-NOT_PART_OF_A_RUN = {
-    "output_dir", "overwrite_output_dir", "resume_from_checkpoint", "run_name", "disable_tqdm", "report_to", "debug",
-    "logging_strategy", "logging_steps", "logging_first_step", "log_level", "log_level_replica", "log_on_each_node",
-    "save_strategy", "save_steps", "save_total_limit", "save_on_each_node", "push_to_hub", "hub_model_id", "hub_token",
-    "hub_strategy", "hub_private_repo", "hub_always_push", "hub_revision", "dataloader_num_workers",
-    "dataloader_pin_memory", "dataloader_prefetch_factor", "dataloader_persistent_workers",
-    "per_device_eval_batch_size", "num_processes", "project", "use_cpu", "ddp_timeout", "ddp_backend",
-}  # fmt: skip
+# What decides the weights. All else (where to write, what to log, how to evaluate) is free to differ on resume.
+DECIDING = (
+    *("learning_rate", "layer_decay", "head_learning_rate", "head_only", "unfreeze_stages", "unfreeze_until"),
+    *("thaw_warmup", "lora_rank", "pretrained", "slanted_triangular", "blocks", "seed", "data_seed"),
+    *("num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"),
+    *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm"),
+    *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "label_smoothing_factor", "neftune_noise_alpha"),
+    *("bf16", "fp16", "tf32", "full_determinism", "dataloader_drop_last", "train_sampling_strategy"),
+    *("average_tokens_across_devices", "ignore_data_skip", "load_best_model_at_end", "metric_for_best_model"),
+)
+# Settings that another version knows and this one does not are no difference between two runs.
+VERSIONED = ("settings", "model", "task")
+LOOKED_AT = 1024  # leading values of each weight that tell one checkpoint from another
 
 
-def rows_digest(rows, *, most: int = 256) -> str:
-    """16 hex digits of a dataset's length and of up to `most` rows spread evenly over it."""
-    hasher = hashlib.blake2b(repr((len(rows), sorted(rows.column_names))).encode(), digest_size=8)
-    for i in range(0, len(rows), max(1, len(rows) // most)):
-        hasher.update(repr(sorted(rows[i].items())).encode())
+def digest(tensors: Iterable[Tensor]) -> bytes:
+    """16 bytes that change with any bit of the tensors."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        hasher.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return hasher.digest()
+
+
+def rows_digest(rows: Dataset) -> str:
+    """16 hex digits that change with any value of any row."""
+    hasher = hashlib.blake2b(repr(rows.column_names).encode(), digest_size=8)
+    for table in rows.with_format("arrow").iter(batch_size=1000):
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table.combine_chunks())
+        hasher.update(sink.getvalue())
     return hasher.hexdigest()
 
 
-def run_identity(arguments: dict[str, Any], *, model_config: dict, rows, world_size: int, groups: list[dict]) -> dict:
-    """Everything that decides the weights of a run, as JSON values, with the names of the optimizer's groups.
+def run_identity(
+    arguments: dict[str, Any],
+    *,
+    task: dict[str, Any],
+    model_config: dict[str, Any],
+    weights: Iterable[Tensor],
+    rows: Iterable[Dataset],
+    world_size: int,
+    groups: list[dict],
+) -> dict[str, Any]:
+    """Everything that decides the weights of a run, as JSON values.
 
     Args:
         arguments: the training arguments as a plain dict.
-        groups: the optimizer's groups with `name`, `lr` and `params`.
+        task: the task's settings, besides the name of its dataset: `rows` say what was in it.
+        weights: the beginnings of those that the run starts from and does not draw itself.
+        rows: what is trained on, and what the best epoch is chosen on.
+        groups: the optimizer's groups with `name` and `params`.
     """
-    settings = {key: value for key, value in arguments.items() if key not in NOT_PART_OF_A_RUN}
+    without_places = {k: v for k, v in model_config.items() if k not in ("_name_or_path", "transformers_version")}
     identity = {
-        "settings": settings,
-        "model": {
-            key: value for key, value in model_config.items() if key not in ("_name_or_path", "transformers_version")
-        },
-        "rows": rows_digest(rows),
+        "settings": {key: arguments[key] for key in DECIDING if key in arguments},
+        "task": {key: value for key, value in task.items() if not key.startswith("dataset")},
+        "model": without_places,
+        "weights": digest(weights).hex(),
+        "rows": [rows_digest(split) for split in rows],
         "world_size": world_size,
         "groups": {group["name"]: len(group["params"]) for group in groups},
     }
     return json.loads(json.dumps(identity, default=str, sort_keys=True))
 
 
-def differences(saved: dict, current: dict, prefix: str = "") -> list[str]:
+def differences(saved: dict, current: dict) -> list[str]:
     """The places where two identities differ: 'settings.seed: 0 then, 1 now'."""
     found = []
-    for key in sorted({*saved, *current}):
-        then, now = saved.get(key), current.get(key)
-        if isinstance(then, dict) and isinstance(now, dict):
-            found += differences(then, now, f"{prefix}{key}.")
-        elif then != now:
-            found.append(f"{prefix}{key}: {then!r} then, {now!r} now")
+    for section in sorted({*saved, *current}):
+        then, now = saved.get(section), current.get(section)
+        if not (isinstance(then, dict) and isinstance(now, dict)):
+            then, now, prefix = {section: then}, {section: now}, ""
+        else:
+            prefix = f"{section}."
+        names = {*then} & {*now} if section in VERSIONED else {*then, *now}
+        found += [
+            f"{prefix}{name}: {then.get(name)!r} then, {now.get(name)!r} now"
+            for name in sorted(names)
+            if then.get(name) != now.get(name)
+        ]
     return found
 
 
 def write_identity(folder: Path, identity: dict) -> None:
+    """Write the run file whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RUN_FILE).write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n")
+    unfinished = folder / f"_{RUN_FILE}"
+    unfinished.write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n")
+    os.replace(unfinished, folder / RUN_FILE)
+
+
+def read_identity(folder: Path) -> dict:
+    """The identity of the run that wrote `folder`.
+
+    Raises:
+        UserError: the run file cannot be read.
+    """
+    try:
+        return json.loads((folder / RUN_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder / RUN_FILE}", f"it says which run wrote the folder, and cannot be read ({error})", "Use another"
+        ) from error
+
+
+def numbered_checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints of a run in its output directory, earliest step first."""
+    found = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+    whole = [path for path in found if (path / "trainer_state.json").is_file()]
+    return sorted(whole, key=lambda path: int(path.name.partition("-")[2]))
 
 
 def newest_checkpoint(folder: Path) -> str:
@@ -72,7 +138,7 @@ def newest_checkpoint(folder: Path) -> str:
     Raises:
         UserError: there is none.
     """
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    found = numbered_checkpoints(folder)
     if not found:
         raise UserError("resume_from_checkpoint=True", f"{folder} holds no checkpoint", "Start without it")
     return str(found[-1])
@@ -84,12 +150,11 @@ def require_same_run(checkpoint: Path, identity: dict) -> None:
     Raises:
         UserError: the checkpoint has no identity, or another one.
     """
-    file = checkpoint / RUN_FILE
-    if not file.is_file():
+    if not (checkpoint / RUN_FILE).is_file():
         raise UserError(
             f"resume_from_checkpoint={checkpoint}", f"a checkpoint of hfkit holds {RUN_FILE}", "Resume from another one"
         )
-    found = differences(json.loads(file.read_text()), identity)
+    found = differences(read_identity(checkpoint), identity)
     if found:
         raise UserError(
             f"resume_from_checkpoint={checkpoint}",
@@ -106,32 +171,33 @@ def require_writable(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".hfkit-write-test"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise UserError(
             f"output_dir={folder}", f"it cannot be written ({error.strerror})", "Choose another --output_dir"
         ) from error
 
 
-def claim_output_directory(folder: Path, identity: dict, *, resumes: bool, overwrite: bool) -> None:
-    """Make `folder` this run's own: fresh, or left by the same run, or emptied of another's checkpoints if told so.
+def claim_output_directory(folder: Path, identity: dict, *, overwrite: bool) -> None:
+    """Make `folder` this run's own: fresh, or left by the same run, or cleared of another's results if told so.
 
     Raises:
-        UserError: it holds a different run.
+        UserError: it holds results of a different run.
     """
-    file = folder / RUN_FILE
-    if file.is_file():
-        found = differences(json.loads(file.read_text()), identity)
-        if found and not overwrite:
-            raise UserError(
-                f"output_dir={folder}",
-                f"it holds a different run ({'; '.join(found[:3])})",
-                f"{'Resume with the same flags and data, choose' if resumes else 'Choose'} another --output_dir, "
-                "or add --overwrite_output_dir to replace that run",
-            )
-        if found and not resumes:
-            for checkpoint in folder.glob("checkpoint-*"):
-                shutil.rmtree(checkpoint)
+    results = [
+        *numbered_checkpoints(folder),
+        *(path for pattern in ("adapter", "model*.safetensors", "report.*") for path in folder.glob(pattern)),
+    ]
+    known = (folder / RUN_FILE).is_file()
+    found = differences(read_identity(folder), identity) if known else ["it does not say which"]
+    if found and results and not overwrite:
+        raise UserError(
+            f"output_dir={folder}",
+            f"it holds results of a different run ({'; '.join(found[:3])})",
+            "Choose another --output_dir, resume with the same flags and data, or add --overwrite_output_dir to replace"
+            " that run",
+        )
+    for path in results if found else []:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     write_identity(folder, identity)

@@ -1,13 +1,16 @@
 """What the plan promises, checked while it runs: frozen stays bit-identical, thawed moves, replicas stay equal."""
 
-import hashlib
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
+from .checkpoints import digest
 from .unfreezing import Unfreezing
+
+COMPARED_EVERY = 500  # steps: replicas, besides at every thaw, save and the end
+PATIENCE = 5  # steps that a thawed depth may go without a gradient: some models skip blocks at random
 
 
 class BrokenPromise(RuntimeError):
@@ -16,14 +19,6 @@ class BrokenPromise(RuntimeError):
 
 class NonFinite(RuntimeError):
     """A loss or gradient is nan or infinite. Raised before the optimizer step: the weights are untouched."""
-
-
-def digest(tensors: Iterable[Tensor]) -> bytes:
-    """16 bytes that change with any bit of the tensors."""
-    hasher = hashlib.blake2b(digest_size=16)
-    for tensor in tensors:
-        hasher.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return hasher.digest()
 
 
 def refuse_non_finite(step: int, loss: Tensor, model: nn.Module | None) -> None:
@@ -48,13 +43,13 @@ class Invariants(TrainerCallback):
     """Checks the promises of an `Unfreezing` and counts what it checked, for the report.
 
     - frozen: parameters and buffers of every frozen depth have the same bits at their thaw, or the end, as at start;
-    - thawed: at the first optimizer step of a stage some parameter of every newly thawed depth has a gradient, and at
-      the first step with a rate above zero it moves;
-    - replicas: all processes hold the same trainable weights at every stage, every `every` steps, and at the end.
+    - thawed: within a few optimizer steps some parameter of every newly thawed depth has a gradient, and at the first
+      such step with a rate above zero it moves;
+    - replicas: all processes hold the same trainable weights at every stage, every 500 steps, at saves and at the end.
     """
 
-    def __init__(self, unfreezing: Unfreezing, *, every: int = 500) -> None:
-        self.unfreezing, self.every = unfreezing, every
+    def __init__(self, unfreezing: Unfreezing) -> None:
+        self.unfreezing = unfreezing
         self.checked = {"frozen_depths_unchanged": 0, "thawed_depths_moved": 0, "replica_comparisons": 0}
 
     def _of_depth(self, model: nn.Module, depth: int) -> list[Tensor]:
@@ -71,6 +66,7 @@ class Invariants(TrainerCallback):
         lowest = self.unfreezing.plan.lowest_trainable(state.global_step)
         self._frozen = {depth: digest(self._of_depth(model, depth)) for depth in range(-1, lowest)}
         self._lowest, self._to_move = lowest, set()
+        self._steps_without_gradient: dict[int, int] = {}
         self._compare_replicas(args, state, model)
         self._expect_to_move(range(lowest, self.unfreezing.head + 1), model)
 
@@ -82,13 +78,14 @@ class Invariants(TrainerCallback):
             self._compare_replicas(args, state, model)
             self._expect_to_move(thawed, model)
             self._lowest = lowest
-        elif state.global_step % self.every == self.every - 1:
+        elif state.global_step % COMPARED_EVERY == COMPARED_EVERY - 1:
             self._compare_replicas(args, state, model)
 
     def _expect_to_move(self, depths: Iterable[int], model: nn.Module) -> None:
         learning = {depth for name, depth in self.unfreezing.depths.items() if name not in self.unfreezing.never}
-        self._to_move |= learning.intersection(depths)
-        self._without_gradient = set(self._to_move)
+        thawed = learning.intersection(depths)
+        self._to_move |= thawed
+        self._steps_without_gradient |= dict.fromkeys(thawed, 0)
 
     def on_pre_optimizer_step(self, args, state, control, model=None, optimizer=None, **kwargs):
         if not self._to_move:
@@ -99,20 +96,24 @@ class Invariants(TrainerCallback):
             depth = self.unfreezing.depths[name]
             if depth not in self._to_move or parameter.grad is None:
                 continue
-            self._without_gradient.discard(depth)
+            self._steps_without_gradient.pop(depth, None)
             steepest = parameter.grad.abs().argmax().item()
             if rates[depth] > 0 and parameter.grad.view(-1)[steepest] != 0:
                 value = parameter.detach().view(-1)[steepest].item()
                 self._before.setdefault(depth, []).append((parameter, steepest, value))
-        if self._without_gradient:
+        for depth in self._steps_without_gradient:
+            self._steps_without_gradient[depth] += 1
+        silent = sorted(depth for depth, steps in self._steps_without_gradient.items() if steps >= PATIENCE)
+        if silent:
             raise BrokenPromise(
-                f"step {state.global_step + 1}: no parameter of depths {sorted(self._without_gradient)} received a"
+                f"step {state.global_step + 1}: in {PATIENCE} steps no parameter of depths {silent} received a"
                 " gradient although the plan trains them. The model does not use them in its forward pass, or an"
                 " operation in between detaches the graph."
             )
 
-    def on_optimizer_step(self, args, state, control, **kwargs):
-        if not self._to_move:
+    def on_optimizer_step(self, args, state, control, optimizer=None, **kwargs):
+        # Under fp16 the gradient scaler skips a step whose gradients overflow.
+        if not self._to_move or optimizer.step_was_skipped:
             return
         for depth, watched in self._before.items():
             if not any(parameter.detach().view(-1)[i].item() != value for parameter, i, value in watched):
@@ -124,8 +125,12 @@ class Invariants(TrainerCallback):
             self.checked["thawed_depths_moved"] += 1
         self._before = {}
 
+    def on_save(self, args, state, control, model=None, **kwargs):
+        self._compare_replicas(args, state, model)
+
     def on_train_end(self, args, state, control, model=None, **kwargs):
         self._verify_frozen(range(-1, self._lowest), state, model)
+        self._compare_replicas(args, state, model)
 
     def _verify_frozen(self, depths: Iterable[int], state, model: nn.Module) -> None:
         for depth in depths:

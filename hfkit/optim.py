@@ -31,11 +31,10 @@ def layerwise_parameter_groups(
     groups: dict[str, dict] = {}
     for name, parameter in model.named_parameters():
         depth, decays = depths[name], parameter.ndim > 1
-        rate = learning_rate * layer_decay ** (head - 1 - depth)
-        if depth == head and head_learning_rate is not None:
-            rate = head_learning_rate
-        elif depth == head:
-            rate = learning_rate
+        if depth < head:
+            rate = learning_rate * layer_decay ** (head - 1 - depth)
+        else:
+            rate = head_learning_rate or learning_rate
         group = groups.setdefault(
             f"depth{depth:03d}.{'decay' if decays else 'no_decay'}",
             {"params": [], "lr": rate, "weight_decay": weight_decay if decays else 0.0, "depth": depth},

@@ -1,8 +1,7 @@
 """The stock Trainer, told which layers learn, when, and how fast."""
 
+import copy
 import functools
-import resource
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,14 @@ from datasets import Dataset
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Sampler, SequentialSampler
 from transformers import EvalPrediction, Trainer, TrainerCallback
-from transformers.trainer_utils import PredictionOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from .adapters import with_lora
 from .arguments import TransferArguments
 from .checkpoints import (
+    LOOKED_AT,
     claim_output_directory,
     newest_checkpoint,
     require_same_run,
@@ -26,6 +27,7 @@ from .checkpoints import (
     write_identity,
 )
 from .errors import UserError
+from .evaluation.machine import measured
 from .invariants import Invariants, refuse_non_finite
 from .optim import groupwise_schedule, layerwise_parameter_groups, slanted_triangular
 from .plan import plan_rows, print_plan
@@ -54,6 +56,12 @@ class TransferTrainer(Trainer):
         require_writable(Path(args.output_dir))
         if args.lora_rank:
             model = with_lora(model, args.lora_rank, tuple(args.blocks))
+        if not isinstance(kwargs.get("train_dataset"), Dataset):
+            raise UserError(
+                f"train_dataset of type {type(kwargs.get('train_dataset')).__name__}",
+                "a run is known by its rows, so it needs a datasets.Dataset",
+                "Give what Task.prepare returns",
+            )
         self.task = task
         self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
         kwargs.setdefault("data_collator", task.collator(processing_class))
@@ -72,12 +80,24 @@ class TransferTrainer(Trainer):
                 "a changing trainable set is only proven for one process and for DDP",
                 "Launch with plain multi-GPU (DDP)",
             )
+        if args.torch_compile and args.world_size > 1:
+            raise UserError(
+                "torch_compile with several processes",
+                "the distributed wrapper is rebuilt at every thaw, which a compiled one does not survive",
+                "Leave one of them out",
+            )
         self.unfreezing = Unfreezing(model, tuple(args.blocks))
         self.unfreezing.when_changed = self._rebuild_wrapper
         self.invariants = Invariants(self.unfreezing)
         for callback in (self.invariants, self.unfreezing, _AnnouncePlan(self)):
             self.add_callback(callback)
+        self._weights = self._starting_weights()
+        self._identity: dict[str, Any] = {}
         self._train_cost: dict[str, float] = {}
+        self._rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
+        # The loop hands only arrays to compute_metrics; decoding needs the rows they belong to.
+        self._rows: Dataset | None = None
+        self._decoded: tuple[list, list] = ([], [])
 
     # What is trained, and how fast
 
@@ -165,6 +185,10 @@ class TransferTrainer(Trainer):
         self._rows = self.eval_dataset[rows] if isinstance(rows, str) else rows
         return super().evaluate(eval_dataset, *args, **kwargs)
 
+    def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler | None:
+        # The stock one reorders rows under group_by_length; predictions belong to rows by their order.
+        return SequentialSampler(eval_dataset) if self.args.world_size == 1 else None
+
     def predict(self, test_dataset: Dataset, *args, **kwargs) -> PredictionOutput:
         self._rows = test_dataset
         return super().predict(test_dataset, *args, **kwargs)
@@ -182,10 +206,12 @@ class TransferTrainer(Trainer):
         Returns:
             The headline on `prepared` `before` and `after`: equal where the task or its head has nothing to move.
         """
-        compact, self.preprocess_logits_for_metrics = self.preprocess_logits_for_metrics, None
-        judge, self.compute_metrics = self.compute_metrics, None
-        logits, gold, _ = self.predict(prepared)
-        self.preprocess_logits_for_metrics, self.compute_metrics = compact, judge
+        hooks = self.preprocess_logits_for_metrics, self.compute_metrics
+        self.preprocess_logits_for_metrics = self.compute_metrics = None
+        try:
+            logits, gold, _ = self.predict(prepared)
+        finally:
+            self.preprocess_logits_for_metrics, self.compute_metrics = hooks
 
         def headline(logits: np.ndarray) -> float:
             ids = self.task.compact(torch.from_numpy(logits), torch.from_numpy(gold)).numpy()
@@ -223,14 +249,11 @@ class TransferTrainer(Trainer):
         if resume_from_checkpoint is True:
             resume_from_checkpoint = newest_checkpoint(Path(self.args.output_dir))
         self._claim(resume_from_checkpoint or None)
-        wall, cpu = time.perf_counter(), time.process_time()
-        output = super().train(resume_from_checkpoint, **kwargs)
-        self._train_cost = {
-            "wall_seconds": time.perf_counter() - wall,
-            "cpu_seconds": time.process_time() - cpu,
-            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        }
-        return output
+        try:
+            with measured() as self._train_cost:
+                return super().train(resume_from_checkpoint, **kwargs)
+        finally:
+            self.unfreezing.release(self.model)
 
     def facts(self) -> dict[str, Any]:
         """What happened in training, as plain values for the report: plan, log_history, cost, invariants."""
@@ -243,7 +266,7 @@ class TransferTrainer(Trainer):
 
     def plan_rows(self) -> list[dict]:
         """The plan as rows (see `hfkit.plan`); known once training has begun."""
-        rates = {group["depth"]: group["initial_lr"] for group in self.optimizer.param_groups}
+        rates = {group["depth"]: group["lr"] for group in self._groups()}
         return plan_rows(self.model, self.unfreezing, rates, total_steps=self.total_steps, epochs=self._epochs)
 
     def _get_learning_rate(self) -> float:
@@ -262,22 +285,31 @@ class TransferTrainer(Trainer):
 
     def _claim(self, checkpoint: str | None) -> None:
         """Know this run by what decides its weights; refuse a checkpoint or an output directory of another one."""
+        choosing = [self.eval_dataset] if self.args.load_best_model_at_end else []
         self._identity = run_identity(
             self.args.to_dict(),
+            task=vars(self.task),
             model_config=self.model.config.to_dict(),
-            rows=self.train_dataset,
+            weights=self._weights,
+            rows=[self.train_dataset, *choosing],
             world_size=self.args.world_size,
             groups=self._groups(),
         )
         if checkpoint:
             require_same_run(Path(checkpoint), self._identity)
         if self.is_world_process_zero():
-            claim_output_directory(
-                Path(self.args.output_dir),
-                self._identity,
-                resumes=checkpoint is not None,
-                overwrite=self.args.overwrite_output_dir,
-            )
+            claim_output_directory(Path(self.args.output_dir), self._identity, overwrite=self.args.overwrite_output_dir)
+
+    def _starting_weights(self) -> list[Tensor]:
+        """The beginnings of the weights that come from the checkpoint; a head, an adapter or scratch draws its own."""
+        adapted, head = bool(self.args.lora_rank), self.unfreezing.head
+        return [
+            parameter.detach().flatten()[:LOOKED_AT].clone()
+            for name, parameter in self.model.named_parameters()
+            if self.args.pretrained
+            and self.unfreezing.depths[name] < head
+            and (not adapted or name in self.unfreezing.never)
+        ]
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
@@ -287,7 +319,7 @@ class TransferTrainer(Trainer):
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save a plain model that loads without hfkit or peft; adapters are merged in, and kept in `adapter/`."""
         folder = Path(output_dir or self.args.output_dir)
-        if _internal_call or not self.args.lora_rank:
+        if not self.args.lora_rank or folder.name.startswith(PREFIX_CHECKPOINT_DIR):
             super().save_model(output_dir, _internal_call)
         elif self.args.should_save:
             self.model.save_pretrained(folder / "adapter")
@@ -303,8 +335,6 @@ class TransferTrainer(Trainer):
 
 def merged(adapted: nn.Module) -> nn.Module:
     """A copy of an adapted model with its adapters folded into the weights; the model itself stays as it is."""
-    import copy
-
     return copy.deepcopy(adapted).merge_and_unload()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 from transformers import TrainerCallback
 
 from .depth import depth_names, module_depths, parameter_depths
@@ -96,6 +97,7 @@ class Unfreezing(TrainerCallback):
         self.when_changed: Callable[[], None] = lambda: None  # the trainer rebuilds its distributed wrapper here
         self.lowest: int | None = None
         self._frozen_modules: list[nn.Module] = []
+        self._hook: RemovableHandle | None = None
 
     def learns(self, name: str, lowest: int) -> bool:
         """Whether the parameter `name` is trained while `lowest` is the lowest trainable depth."""
@@ -122,9 +124,8 @@ class Unfreezing(TrainerCallback):
             module.training = False
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
-        self.lowest = (
-            None  # another train() on the same trainer starts from what the plan says, not from where it ended
-        )
+        # Another train() on the same trainer starts from what the plan says, not from where the last one ended.
+        self.lowest = None
         self._hook = model.register_forward_pre_hook(self.hold_frozen_in_eval)
         # Only now: DDP registers what requires gradients when it wraps the model and would never synchronise the rest.
         self.apply(model, self.plan.lowest_trainable(state.global_step))
@@ -132,7 +133,11 @@ class Unfreezing(TrainerCallback):
     def on_step_begin(self, args, state, control, model=None, **kwargs):
         self.apply(model, self.plan.lowest_trainable(state.global_step))
 
-    def on_train_end(self, args, state, control, model=None, **kwargs):
+    def release(self, model: nn.Module) -> None:
+        """Leave the model as it came, also after a training that was interrupted; calling it again does nothing."""
+        if self._hook is None:
+            return
         self._hook.remove()
+        self._hook = None
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name not in self.never)

@@ -9,7 +9,7 @@ import torch
 
 from hfkit import run
 from hfkit.invariants import digest
-from tests.runs import trainer
+from tests.runs import at, trainer
 
 
 def main() -> None:
@@ -25,10 +25,10 @@ def train(job: dict, rank: int) -> None:
     if job.get("tamper"):
 
         def drift(*_, **__):
-            if rank == 1 and worker.state.global_step == 2:
+            if rank == 1 and worker.state.global_step == job["tamper"]:
                 worker.model.classifier.weight.data[0] += 1e-3
 
-        worker.callback_handler.callbacks[-1].on_step_end = drift
+        worker.add_callback(at("on_step_end", drift))
     worker.train(resume_from_checkpoint=job.get("resume"))
     (output / f"rank-{rank}.txt").write_text(digest(worker.model.state_dict().values()).hex())
     worker.save_model()

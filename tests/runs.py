@@ -1,11 +1,19 @@
 """Tiny training runs for the tests: the real trainer, the real NER task, a random encoder of four layers."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from transformers import set_seed
+from transformers import TrainerCallback, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
 from hfkit.tasks import NER
+
+
+def at(event: str, act: Callable) -> TrainerCallback:
+    """A callback that does one thing at one event of training."""
+    callback = TrainerCallback()
+    setattr(callback, event, act)
+    return callback
 
 
 def trainer(checkpoint: str, data: str, output: Path, *, task: dict | None = None, **flags) -> TransferTrainer:

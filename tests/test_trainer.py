@@ -6,12 +6,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from transformers import AutoModelForTokenClassification, pipeline
 
 from hfkit.errors import UserError
 from hfkit.invariants import BrokenPromise, NonFinite, digest
 from hfkit.strategies import STRATEGIES
-from tests.runs import trainer
+from tests.runs import at, trainer
 
 # Stages at steps 0, 3, 5 and 7 of the 12 that 22 rows make in two epochs of 6 batches; 0, 1, 2 with 3 per window.
 GRADUAL = dict(strategy="gradual", head_only=0.25, unfreeze_stages=3, unfreeze_until=0.58, thaw_warmup=0.2)
@@ -52,7 +53,7 @@ def test_the_plan_is_what_moves(strategy, checkpoint, corpus, tmp_path):
             if seen[name] is None and not torch.equal(parameter, before[name]):
                 seen[name] = run.state.global_step
 
-    run.callback_handler.callbacks[-1].on_step_end = watch
+    run.add_callback(at("on_step_end", watch))
     run.train()
     plan, unfreezing = run.unfreezing.plan, run.unfreezing
     for name, step in seen.items():
@@ -123,7 +124,7 @@ def test_a_non_finite_value_stops_before_the_weights_are_touched(where, checkpoi
                     outputs["logits"].sum() * float("nan")
                 )
 
-    run.callback_handler.callbacks[-1].on_step_begin = spoil
+    run.add_callback(at("on_step_begin", spoil))
     with pytest.raises(NonFinite) as error:
         run.train()
     assert "step 4" in str(error.value)
@@ -139,14 +140,14 @@ def test_broken_promises_are_noticed_while_training(checkpoint, corpus, tmp_path
         if run.state.global_step == 2:
             frozen.data[0, 0] += 1
 
-    run.callback_handler.callbacks[-1].on_step_end = tamper
+    run.add_callback(at("on_step_end", tamper))
     with pytest.raises(BrokenPromise, match="depth 1 changed while it was frozen"):
         run.train()
 
     run = trainer(checkpoint, corpus, tmp_path / "b", **GRADUAL)
     block = run.model.bert.encoder.layer[3]
     block.register_forward_hook(lambda module, inputs, output: output.detach())
-    with pytest.raises(BrokenPromise, match=r"depths \[3, 4\].*gradient|depths \[4\].*gradient"):
+    with pytest.raises(BrokenPromise, match=r"step 8: in 5 steps no parameter of depths \[3, 4\]"):
         run.train()
 
     run = trainer(checkpoint, corpus, tmp_path / "c", **GRADUAL)
@@ -221,7 +222,7 @@ def test_scratch_shares_nothing_with_the_checkpoint(checkpoint, corpus, tmp_path
 def test_another_run_is_not_resumed_nor_overwritten(checkpoint, corpus, tmp_path):
     flags = dict(strategy="full", num_train_epochs=1, save_strategy="steps", save_steps=2)
     trainer(checkpoint, corpus, tmp_path, **flags).train()
-    with pytest.raises(UserError, match=r"different run \(settings.seed: 42 then, 1 now"):
+    with pytest.raises(UserError, match=r"results of a different run \(settings.seed: 42 then, 1 now"):
         trainer(checkpoint, corpus, tmp_path, seed=1, **flags).train()
     with pytest.raises(UserError, match="settings.layer_decay: 1.0 then, 0.5 now"):
         trainer(checkpoint, corpus, tmp_path / "b", layer_decay=0.5, **flags).train(
@@ -257,15 +258,91 @@ def test_optimizers_that_would_not_honour_the_groups_are_refused(checkpoint, cor
 def test_training_twice_starts_the_plan_anew(checkpoint, corpus, tmp_path):
     run = trainer(checkpoint, corpus, tmp_path, **GRADUAL)
     start = copy.deepcopy(run.model.state_dict())
+    lowest = []
+    run.add_callback(at("on_step_end", lambda *_, **__: lowest.append(run.unfreezing.lowest)))
     run.train()
-    once = weights(run.model)
     run.model.load_state_dict(start)
-    run.optimizer = None
-    torch.manual_seed(run.args.seed)
     run.train()
-    assert weights(run.model) != digest(start.values()) and run.unfreezing.lowest == 0
+    assert len(lowest) == 24 and lowest[:12] == lowest[12:] and set(lowest) == {5, 3, 2, 0}
     assert all(parameter.requires_grad for parameter in run.model.parameters())
-    assert once
+
+
+def test_an_interrupted_training_leaves_the_model_as_it_came(checkpoint, corpus, tmp_path):
+    run = trainer(checkpoint, corpus, tmp_path, **GRADUAL)
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    run.add_callback(at("on_step_end", interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+    assert all(parameter.requires_grad for parameter in run.model.parameters())
+    assert not run.model._forward_pre_hooks
+    trainer(checkpoint, corpus, tmp_path, seed=1, **GRADUAL).train()  # it had written nothing, so it claims nothing
+
+
+def test_what_decides_the_weights_is_part_of_the_run(checkpoint, corpus, tmp_path):
+    """Another base under an adapter, another augmentation, a changed row: each is another run."""
+    flags = dict(strategy="lora", save_strategy="steps", save_steps=6)
+    trainer(checkpoint, corpus, tmp_path / "a", **flags).train()
+    cut = str(tmp_path / "a" / "checkpoint-6")
+    other = trainer(checkpoint, corpus, tmp_path / "b", **flags)
+    other._weights[5] += 1e-3
+    with pytest.raises(UserError, match="different run .weights:"):
+        other.train(resume_from_checkpoint=cut)
+    with pytest.raises(UserError, match="task.word_dropout: 0.0 then, 0.1 now"):
+        trainer(checkpoint, corpus, tmp_path / "b", task=dict(word_dropout=0.1), **flags).train(
+            resume_from_checkpoint=cut
+        )
+    changed = trainer(checkpoint, corpus, tmp_path / "b", **flags)
+    rows = changed.train_dataset.to_list()
+    rows[17]["input_ids"][1] += 1
+    changed.train_dataset = Dataset.from_list(rows, features=changed.train_dataset.features)
+    with pytest.raises(UserError, match="different run .rows:"):
+        changed.train(resume_from_checkpoint=cut)
+    # What changes no weight is free to differ.
+    free = dict(eval_accumulation_steps=4, save_total_limit=1)
+    trainer(checkpoint, corpus, tmp_path / "b", **free, **flags).train(resume_from_checkpoint=cut)
+
+
+def test_foreign_folders_are_never_deleted(checkpoint, corpus, tmp_path):
+    flags = dict(strategy="full", num_train_epochs=1)
+    run = trainer(checkpoint, corpus, tmp_path, save_strategy="steps", save_steps=6, **flags)
+    run.train()
+    run.save_model()
+    (tmp_path / "checkpoint-best-of-mine").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds results of a different run"):
+        trainer(checkpoint, corpus, tmp_path, seed=1, **flags).train()
+    trainer(checkpoint, corpus, tmp_path, seed=1, overwrite_output_dir=True, **flags).train()
+    assert {p.name for p in tmp_path.iterdir()} >= {"checkpoint-best-of-mine", "notes.txt", "hfkit_run.json"}
+    assert not (tmp_path / "checkpoint-6").exists() and not (tmp_path / "model.safetensors").exists()
+    (tmp_path / "foreign" / "checkpoint-500").mkdir(parents=True)
+    (tmp_path / "foreign" / "checkpoint-500" / "trainer_state.json").write_text("{}")
+    with pytest.raises(UserError, match="it does not say which"):
+        trainer(checkpoint, corpus, tmp_path / "foreign", **flags).train()
+
+
+def test_a_damaged_run_file_is_named(checkpoint, corpus, tmp_path):
+    flags = dict(strategy="full", num_train_epochs=1, save_strategy="steps", save_steps=6)
+    trainer(checkpoint, corpus, tmp_path, **flags).train()
+    (tmp_path / "hfkit_run.json").write_text('{"settings": {')
+    with pytest.raises(UserError, match=r"hfkit_run.json: it says which run wrote the folder, and cannot be read"):
+        trainer(checkpoint, corpus, tmp_path, **flags).train()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        dict(lr_scheduler_type="reduce_lr_on_plateau", eval_strategy="epoch", thaw_warmup=0.0),
+        dict(train_sampling_strategy="group_by_length", eval_strategy="epoch"),
+    ],
+    ids=["plateau", "group_by_length"],
+)
+def test_stock_flags_that_move_the_schedule_or_the_order(flags, checkpoint, corpus, tmp_path):
+    run = trainer(checkpoint, corpus, tmp_path, strategy="full", **flags)
+    run.train()
+    assert run.evaluate()["eval_f1"] == run.task.score(run.predictions(run.eval_dataset), run._decoded[1])["f1"]
 
 
 def test_tuning_the_decision_moves_one_bias_and_never_lowers_the_headline(checkpoint, corpus, tmp_path):
