@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -10,11 +11,13 @@ from typing import Any, Literal
 import torch
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
+from transformers.hf_argparser import string_to_bool
 
 from .errors import UserError
 from .strategies import STRATEGIES
 
 MOST_YAML_BYTES = 1_000_000
+KINDS = {string_to_bool: "true or false", int: "a whole number", float: "a number"}  # of any other flag: text
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ class TransferArguments(TrainingArguments):
         default_factory=list,
         metadata={"help": "module paths of the blocks in forward order, for an architecture hfkit does not know"},
     )
+    resume_from_checkpoint: str | None = field(
+        default=None, metadata={"help": "a folder checkpoint-<step>, or true: the newest one in output_dir"}
+    )
     num_processes: int | None = field(
         default=None, metadata={"help": "refuse to start with another number of processes"}
     )
@@ -74,12 +80,7 @@ class TransferArguments(TrainingArguments):
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "see transformers; off, nan is refused"})
 
     def __post_init__(self) -> None:
-        if self.strategy not in STRATEGIES:
-            raise UserError(
-                f"strategy='{self.strategy}'",
-                f"one of {', '.join(STRATEGIES)}",
-                f"Try '{nearest(self.strategy, STRATEGIES)}'",
-            )
+        require_choice("strategy", self.strategy, STRATEGIES)
         chosen = STRATEGIES[self.strategy]
         for name in (f.name for f in fields(chosen) if f.name != "summary"):
             if getattr(self, name) is None:
@@ -91,32 +92,58 @@ class TransferArguments(TrainingArguments):
         for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}={getattr(self, name)}", "it is a count, at least 1", "Leave it out, or set 1")
-        if self.num_train_epochs <= 0 and self.max_steps <= 0:
+        self._require_shares()
+        if self.max_steps == 0:
+            raise UserError("max_steps=0", "it is a number of steps, or -1 to train by epochs", "Set 1 or more, or -1")
+        if not self.num_train_epochs > 0 and self.max_steps < 0:
             raise UserError(f"num_train_epochs={self.num_train_epochs}", "it must be above 0", "Set 1 or more")
         if self.lora_rank < 0:
             raise UserError(f"lora_rank={self.lora_rank}", "it is a rank, or 0 for no adapters", "Try 8")
-        if self.resume_from_checkpoint and not Path(self.resume_from_checkpoint, "trainer_state.json").is_file():
-            raise UserError(
-                f"resume_from_checkpoint={self.resume_from_checkpoint}",
-                "a checkpoint is a folder with trainer_state.json in it",
-                "Give the path of a folder checkpoint-<step>",
-            )
+        if self.batch_eval_metrics:
+            raise UserError("batch_eval_metrics=True", "metrics are of a whole split, not of a batch", "Leave it out")
+        self._resolve_resume()
         super().__post_init__()
         # Without a GPU there is nothing to pin memory for, and every epoch would warn of it.
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.cuda.is_available()
         refuse_lost_processes(self.num_processes, self.world_size)
 
+    def _require_shares(self) -> None:
+        for name in ("head_only", "unfreeze_until", "thaw_warmup"):
+            share = getattr(self, name)
+            if not 0 <= share < 1:
+                raise UserError(f"{name}={share}", "it is a share of the whole training, from 0 to below 1", "Try 0.2")
+        if self.unfreeze_stages > 1 and self.head_only >= self.unfreeze_until:
+            raise UserError(
+                f"head_only={self.head_only}, unfreeze_until={self.unfreeze_until}",
+                f"{self.unfreeze_stages} stages would thaw at once, for the last comes no later than the first",
+                "Raise --unfreeze_until above --head_only, or set --unfreeze_stages 1",
+            )
+
+    def _resolve_resume(self) -> None:
+        """True stands for the newest checkpoint of the output directory, which the trainer looks up."""
+        given = self.resume_from_checkpoint
+        if str(given).lower() in ("true", "false"):
+            self.resume_from_checkpoint = True if str(given).lower() == "true" else None
+        elif given and not Path(given, "trainer_state.json").is_file():
+            raise UserError(
+                f"resume_from_checkpoint={given}",
+                "a checkpoint is a folder with trainer_state.json in it",
+                "Give the path of a folder checkpoint-<step>, or true for the newest one in output_dir",
+            )
+
 
 def refuse_lost_processes(asked: int | None, started: int) -> None:
     """Refuse to train with fewer processes than the launcher was asked for.
 
-    `accelerate launch --cpu --num_processes 2` prepares an address for several processes and then starts one.
+    `accelerate launch --cpu --num_processes 2` prepares an address for several processes and then starts one. An
+    address alone proves nothing: job scripts of clusters export one for every program they start.
 
     Raises:
-        UserError: `asked` differs from `started`, or the environment shows an address but no rank.
+        UserError: `asked` differs from `started`, or accelerate's launcher left an address but no rank.
     """
-    announced = "MASTER_PORT" in os.environ and "WORLD_SIZE" not in os.environ and "RANK" not in os.environ
-    if announced or (asked is not None and asked != started):
+    launched = {"MASTER_PORT", "ACCELERATE_MIXED_PRECISION"} <= os.environ.keys()
+    lost = started == 1 and launched and not {"WORLD_SIZE", "RANK"} & os.environ.keys()
+    if lost if asked is None else asked != started:
         raise UserError(
             f"{started} process{'es' * (started > 1)} started",
             f"{'several' if asked is None else asked} were asked for, and the launcher did not start them",
@@ -124,13 +151,16 @@ def refuse_lost_processes(asked: int | None, started: int) -> None:
         )
 
 
-def parse(types: tuple[type, ...], *, argv: list[str] | None = None, **literals: Any) -> tuple:
+def parse(
+    types: tuple[type, ...], *, argv: list[str] | None = None, own_flags: tuple[str, ...] = (), **literals: Any
+) -> tuple:
     """One value per dataclass in `types`, from the recipe's literals, a `--config` YAML file and the command line.
 
     Later sources win. Unknown or abbreviated flags and unknown YAML keys are refused with the nearest valid one.
 
     Args:
         argv: the command line without the program's name; None takes the process's own.
+        own_flags: flags that the program has read already, proposed where one is misspelt.
         literals: defaults, by flag name.
 
     Raises:
@@ -138,16 +168,20 @@ def parse(types: tuple[type, ...], *, argv: list[str] | None = None, **literals:
     """
     parser = _Parser(types, allow_abbrev=False)
     parser.add_argument("--config", help="YAML file of flags; the command line wins over it")
-    actions = {action.dest: action for action in parser._actions}
-    # Bare `--debug` asks for tracebacks (see errors.run); with a value it is the stock flag.
-    actions["debug"].nargs, actions["debug"].const = "?", []
-    parser.set_defaults(**_checked(literals, actions, "the recipe"))
+    # A flag that is on by default has two actions, and the first is the one that takes a value.
+    actions = {action.dest: action for action in reversed(parser._actions)}
+    if "debug" in actions:
+        # Bare `--debug` asks for tracebacks (see errors.run); with a value it is the stock flag.
+        actions["debug"].nargs, actions["debug"].const, actions["debug"].type = "?", [], str
+    # As declared: the recipe's literals become defaults, and what a flag may be does not depend on them.
+    optional = {name for name, action in actions.items() if action.default is None}
+    parser.set_defaults(**_checked(literals, actions, optional, "the recipe"))
     config = parser.parse_known_args(argv)[0].config
     if config:
-        parser.set_defaults(**_checked(_read_yaml(Path(config)), actions, config))
+        parser.set_defaults(**_checked(_read_yaml(Path(config)), actions, optional, config))
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
-        flags = {option for action in parser._actions for option in action.option_strings}
+        flags = [*own_flags, *(option for action in parser._actions for option in action.option_strings)]
         raise UserError(
             unknown[0], "no such flag (abbreviations are not accepted)", f"Did you mean {nearest(unknown[0], flags)}?"
         )
@@ -160,9 +194,16 @@ def parse(types: tuple[type, ...], *, argv: list[str] | None = None, **literals:
         raise UserError("flags", " ".join(str(error).split()), "Change one of them") from error
 
 
-def nearest(word: str, known) -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
     """The known word most like `word`."""
     return max(known, key=lambda k: difflib.SequenceMatcher(None, word.partition("=")[0], k).ratio())
+
+
+def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Refuse a value that is not among the choices, with the nearest one."""
+    if value not in choices:
+        rule = f"one of {', '.join(choices)}"
+        raise UserError(f"{name}='{value}'", rule, f"Did you mean '{nearest(str(value), choices)}'?")
 
 
 class _Parser(HfArgumentParser):
@@ -171,6 +212,23 @@ class _Parser(HfArgumentParser):
     def error(self, message: str) -> None:
         raise UserError("command line", message, "See --help")
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None:
+            require_choice(action.dest, value, action.choices)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which no key is set twice: the last would win, and the first be forgotten."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                again = f"line {key.start_mark.line + 1}"
+                raise UserError(f"{self.name}: {key.value}", f"it is set twice, again in {again}", "Keep one of them")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     if not file.is_file():
@@ -178,35 +236,66 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     if file.stat().st_size > MOST_YAML_BYTES:
         raise UserError(f"config={file}", "a config is below 1 MB", "Give a file of flags")
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        with file.open(encoding="utf-8") as stream:
+            values = yaml.load(stream, _Loader)
+    except UserError:
+        raise
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise UserError(f"config={file}", f"it is not YAML ({error})", "Mend the file") from error
     if not isinstance(values, dict):
         raise UserError(f"config={file}", "a config maps flags to values", "Write lines like 'learning_rate: 1e-4'")
     return values
 
 
-def _checked(values: dict[str, Any], actions: dict[str, argparse.Action], source: str) -> dict[str, Any]:
+def _checked(
+    values: dict[str, Any], actions: dict[str, argparse.Action], optional: set[str], source: str
+) -> dict[str, Any]:
     """`values` as the command line would have read them: YAML's '1e-5' is a string, a flag's is a number."""
     known = {name for name in actions if name not in ("help", "config")}
     checked = {}
     for name, value in values.items():
         if name not in known:
-            raise UserError(f"{source}: {name}", "no such flag", f"Did you mean {nearest(name, known)}?")
-        read = actions[name].type
-        if read is not None and not callable(read):
-            read = None
+            raise UserError(f"{source}: {name}", "no such flag", f"Did you mean {nearest(str(name), known)}?")
+        action = actions[name]
+        several = action.nargs in ("+", "*")
+        if value is None and name in optional:
+            checked[name] = None
+            continue
         try:
-            if isinstance(value, str) and read is not None:
-                value = read(value)
-            elif isinstance(value, list):
-                value = [read(v) if isinstance(v, str) and read is not None else v for v in value]
-            elif read in (int, float) and value is not None and (isinstance(value, bool) or read(value) != value):
-                raise ValueError
-            elif read is float and value is not None:
-                value = float(value)
-        except (ValueError, TypeError, argparse.ArgumentTypeError) as error:
-            kind = getattr(read, "__name__", str(read))
-            raise UserError(f"{source}: {name}={value!r}", f"it must be of type {kind}", "Mend the value") from error
-        checked[name] = value
+            if several:
+                checked[name] = [_read_as(action, v) for v in (value if isinstance(value, list) else [value])]
+            else:
+                checked[name] = _read_as(action, value)
+        except UserError:
+            raise
+        except (ValueError, TypeError, OverflowError, argparse.ArgumentTypeError) as error:
+            kind = KINDS.get(action.type, "text") + " or a list of it" * several
+            fix = "Write a mapping as JSON in quotes" if isinstance(value, dict) else "Mend the value"
+            raise UserError(f"{source}: {name}={value!r}", f"it must be {kind}", fix) from error
     return checked
+
+
+def _read_as(action: argparse.Action, value: Any) -> Any:
+    """One value as the action's type reads it.
+
+    Raises:
+        UserError: it is not among the action's choices.
+        ValueError, TypeError, OverflowError, argparse.ArgumentTypeError: it is of another kind.
+    """
+    read = action.type
+    if isinstance(value, bool) and read is not string_to_bool:
+        # YAML reads a bare no as false.
+        if value is False and "no" in (action.choices or ()):
+            value = "no"
+        elif action.dest == "resume_from_checkpoint":
+            value = str(value).lower()
+    if read in (int, float) and not isinstance(value, str):
+        if isinstance(value, bool) or read(value) != value:
+            raise ValueError
+        return read(value)
+    if not isinstance(value, (str, bool) if read is string_to_bool else str):
+        raise TypeError
+    value = read(value)
+    if action.choices is not None:
+        require_choice(action.dest, value, action.choices)
+    return value

@@ -26,7 +26,8 @@ def plan_command(
     """Print which layers a recipe's flags would train, when, and at which rates. Nothing is trained or downloaded
     but the checkpoint's config.
 
-    Takes the flags of a recipe besides its own:
+    Every flag of a recipe is accepted, and so is --config FILE.yaml; `python recipes/bert_ner.py --help` lists them.
+    What a recipe sets in its own code is not known here: give its epochs and batch size, and the rows of its data.
 
         hfkit plan --checkpoint sample --strategy gradual --unfreeze_stages 4 --rows 3394
     """
@@ -43,17 +44,19 @@ def _print_plan(flags: list[str], rows: int, labels: int) -> None:
     from .arguments import RecipeArguments, TransferArguments, parse
     from .optim import layerwise_parameter_groups
     from .plan import plan_rows, print_plan
+    from .tasks import NER
     from .tasks.base import read_config
     from .unfreezing import Unfreezing, plan_of
 
-    recipe, args = parse((RecipeArguments, TransferArguments), argv=flags)
+    own_flags = ("--rows", "--labels")
+    recipe, _, args = parse((RecipeArguments, NER, TransferArguments), argv=flags, own_flags=own_flags)
     blocks = tuple(args.blocks)
     config = read_config(recipe.checkpoint, num_labels=labels)
     with torch.device("meta"):
         model = AutoModelForTokenClassification.from_config(config, trust_remote_code=False)
         if args.lora_rank:
             model = with_lora(model, args.lora_rank, blocks)
-    step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+    step_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     epoch_steps = math.ceil(rows / step_rows)
     steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)
     unfreezing = Unfreezing(model, blocks)
@@ -74,8 +77,13 @@ def _print_plan(flags: list[str], rows: int, labels: int) -> None:
         unfreeze_until=args.unfreeze_until,
     )
     rates = {group["depth"]: group["lr"] for group in groups}
-    described = plan_rows(model, unfreezing, rates, total_steps=steps, epochs=steps / epoch_steps)
-    print_plan(described, args.strategy)
+    epochs = steps / epoch_steps
+    assumed = (
+        f"{rows} rows (--rows), {epochs:g} epochs (--num_train_epochs), {step_rows} rows a step"
+        " (--per_device_train_batch_size)"
+    )
+    described = plan_rows(model, unfreezing, rates, total_steps=steps, epochs=epochs)
+    print_plan(described, f"{args.strategy}, if training has {assumed}")
 
 
 if __name__ == "__main__":

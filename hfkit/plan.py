@@ -8,6 +8,8 @@ from torch import nn
 
 from .unfreezing import Unfreezing
 
+WIDEST = 1000  # columns
+
 
 def plan_rows(
     model: nn.Module,
@@ -65,6 +67,6 @@ def plan_table(rows: list[dict], title: str) -> Table:
     return table
 
 
-def print_plan(rows: list[dict], strategy: str) -> None:
-    # A pipe has no width, and 80 columns would cut the numbers.
-    Console(width=max(Console().width, 100)).print(plan_table(rows, f"Plan: {strategy}"))
+def print_plan(rows: list[dict], title: str) -> None:
+    # A pipe has no width, and a narrow console would cut the numbers: the table is as wide as its cells.
+    Console(width=WIDEST).print(plan_table(rows, f"Plan: {title}"))

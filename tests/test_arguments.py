@@ -38,15 +38,50 @@ def test_a_strategy_fills_what_nobody_set(tmp_path):
         (["--learning_rat", "3"], None, ["--learning_rat", "abbreviations", "Did you mean --learning_rate?"]),
         (["--learnin_rate=3"], None, ["--learnin_rate=3", "Did you mean --learning_rate?"]),
         ([], "learning_rates: 1", ["learning_rates", "no such flag", "Did you mean learning_rate?"]),
-        ([], "seed: one", ["seed='one'", "of type int"]),
-        ([], "seed: 1.5", ["seed=1.5", "of type int"]),
-        ([], "seed: true", ["seed=True", "of type int"]),
+        ([], "1: 2", ["1: no such flag"]),
+        ([], "seed: one", ["seed='one'", "must be a whole number"]),
+        ([], "seed: 1.5", ["seed=1.5", "must be a whole number"]),
+        ([], "seed: .inf", ["seed=inf", "must be a whole number"]),
+        ([], "seed: true", ["seed=True", "must be a whole number"]),
+        ([], "seed: [1, 2]", ["seed=[1, 2]", "must be a whole number"]),
+        ([], "seed: null", ["seed=None", "must be a whole number"]),
+        ([], "num_train_epochs: null", ["num_train_epochs=None", "must be a number"]),
+        ([], "weight_decay: [0.1]", ["weight_decay=[0.1]", "must be a number"]),
+        ([], "weight_decay: true", ["weight_decay=True", "must be a number"]),
+        ([], "bf16: 3", ["bf16=3", "must be true or false"]),
+        ([], "bf16: perhaps", ["bf16='perhaps'", "must be true or false"]),
+        ([], "dataloader_pin_memory: 2", ["dataloader_pin_memory=2", "must be true or false"]),
+        ([], "checkpoint: 5", ["checkpoint=5", "must be text"]),
+        ([], "run_name: 2024-01-01", ["run_name=", "must be text"]),
+        ([], "run_name: 2024-13-45", ["not YAML"]),
+        ([], "lr_scheduler_kwargs: {num_cycles: 2}", ["must be text", "JSON in quotes"]),
+        ([], "blocks: [a, 5]", ["blocks=['a', 5]", "text or a list of it"]),
+        ([], "strategy: null", ["strategy=None", "must be text"]),
+        ([], "strategy: 5", ["strategy=5", "must be text"]),
+        ([], "strategy: [full]", ["strategy=['full']", "must be text"]),
+        ([], "strategy: fulll", ["strategy='fulll'", "one of feature-extraction, full", "Did you mean 'full'?"]),
+        ([], "save_strategy: yes", ["save_strategy=True", "must be text"]),
+        ([], "save_strategy: epochs", ["save_strategy='epochs'", "Did you mean 'epoch'?"]),
+        ([], "hub_strategy: no", ["hub_strategy=False", "must be text"]),
+        ([], "seed: 1\nbf16: false\nseed: 1", ["job.yaml: seed", "set twice, again in line 3"]),
         ([], "- a\n- b", ["maps flags to values"]),
         ([], "a: [", ["not YAML"]),
         ([], "a: !!python/object/apply:os.system [ls]", ["not YAML"]),
         (["--config", "nowhere.yaml"], None, ["nowhere.yaml", "no such file"]),
         (["--seed", "x"], None, ["--seed", "invalid int value"]),
-        (["--strategy", "fulll"], None, ["fulll"]),
+        (["--strategy", "fulll"], None, ["strategy='fulll'", "one of feature-ext", "Did you mean 'full'?"]),
+        (["--optim", "adamw_torch_fuse"], None, ["optim=", "Did you mean 'adamw_torch_fused'?"]),
+        (["--max_steps", "0"], None, ["max_steps=0", "-1 to train by epochs"]),
+        ([], "max_steps: 0", ["max_steps=0", "-1 to train by epochs"]),
+        (["--num_train_epochs", "nan"], None, ["num_train_epochs=nan", "above 0"]),
+        (["--head_only", "1"], None, ["head_only=1.0", "from 0 to below 1", "Try 0.2"]),
+        (["--unfreeze_until", "-0.1"], None, ["unfreeze_until=-0.1", "from 0 to below 1", "Try 0.2"]),
+        (["--thaw_warmup", "nan"], None, ["thaw_warmup=nan", "from 0 to below 1", "Try 0.2"]),
+        ([], "thaw_warmup: .inf", ["thaw_warmup=inf", "from 0 to below 1", "Try 0.2"]),
+        (["--head_only", "0.3"], None, ["head_only=0.3, unfreeze_until=0.2", "3 stages", "--unfreeze_stages 1"]),
+        (["--strategy", "full", "--unfreeze_stages", "2"], None, ["head_only=0.0, unfreeze_until=0.0", "2 stages"]),
+        (["--batch_eval_metrics"], None, ["batch_eval_metrics=True", "whole split"]),
+        (["--resume_from_checkpoint", "tru"], None, ["resume_from_checkpoint=tru", "trainer_state.json"]),
         (["--learning_rate", "0"], None, ["learning_rate=0.0", "above 0", "--unfreeze_stages"]),
         (["--num_processes", "2"], None, ["1 process started", "2 were asked for", "torchrun"]),
     ],
@@ -57,12 +92,62 @@ def test_mistakes_are_refused_with_the_nearest_right_thing(tmp_path, argv, yaml,
     assert all(word in str(error.value) for word in words), error.value
 
 
+@pytest.mark.parametrize(
+    "yaml, name, value",
+    [
+        ("blocks: encoder.layer.*", "blocks", ["encoder.layer.*"]),
+        ("blocks: [a.*, b]", "blocks", ["a.*", "b"]),
+        ("save_strategy: no", "save_strategy", "no"),
+        ("save_strategy: best", "save_strategy", "best"),
+        ("dataloader_pin_memory: false", "dataloader_pin_memory", False),
+        ("bf16_full_eval: 'false'", "bf16_full_eval", False),
+        ("save_total_limit: null", "save_total_limit", None),
+        ("seed: '3'", "seed", 3),
+        ("seed: 3.0", "seed", 3),
+        ("weight_decay: 1", "weight_decay", 1.0),
+        ("lr_scheduler_kwargs: '{\"num_cycles\": 2}'", "lr_scheduler_kwargs", {"num_cycles": 2}),
+        ("strategy: lora", "lora_rank", STRATEGIES["lora"].lora_rank),
+        ("head_only: 0.3\nunfreeze_stages: 1", "head_only", 0.3),
+        ("num_train_epochs: 0\nmax_steps: 5", "max_steps", 5),
+    ],
+)
+def test_yaml_values_arrive_as_from_the_command_line(tmp_path, yaml, name, value):
+    read_value = getattr(read(tmp_path, yaml=yaml, save_total_limit=1)[1], name)
+    assert read_value == value and isinstance(read_value, type(value))
+
+
+def test_a_strategy_is_refused_in_python_too(tmp_path):
+    with pytest.raises(UserError, match="Did you mean 'full'"):
+        TransferArguments(output_dir=str(tmp_path), strategy="fulll")
+
+
+def test_true_resumes_from_the_newest_checkpoint(tmp_path):
+    assert read(tmp_path, "--resume_from_checkpoint", "true")[1].resume_from_checkpoint is True
+    assert read(tmp_path, yaml="resume_from_checkpoint: true")[1].resume_from_checkpoint is True
+    assert read(tmp_path, yaml="resume_from_checkpoint: false")[1].resume_from_checkpoint is None
+    assert read(tmp_path, yaml="resume_from_checkpoint: null")[1].resume_from_checkpoint is None
+
+
+def test_the_training_arguments_may_be_left_out():
+    assert parse((RecipeArguments,), argv=["--checkpoint", "bert"]) == (RecipeArguments(checkpoint="bert"),)
+
+
+def test_own_flags_of_a_program_are_proposed():
+    with pytest.raises(UserError, match=r"Did you mean --rows\?"):
+        parse((RecipeArguments,), argv=["--row", "3"], own_flags=("--rows",))
+
+
 def test_a_launcher_that_lost_processes_is_noticed(monkeypatch):
-    for name in ("WORLD_SIZE", "RANK"):
+    for name in ("WORLD_SIZE", "RANK", "ACCELERATE_MIXED_PRECISION"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MASTER_PORT", "29500")  # what `accelerate launch --cpu --num_processes 2` leaves
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    refuse_lost_processes(None, 1)  # what the job script of a cluster exports
+    # What `accelerate launch --cpu --num_processes 2` leaves.
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
     with pytest.raises(UserError, match="torchrun"):
         refuse_lost_processes(None, 1)
+    refuse_lost_processes(1, 1)
+    refuse_lost_processes(None, 2)  # mpirun
     monkeypatch.setenv("WORLD_SIZE", "1")
     refuse_lost_processes(None, 1)
 

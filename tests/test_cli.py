@@ -1,14 +1,21 @@
 """`hfkit …` answers at once, prints the plan that training would follow, and refuses like a recipe."""
 
+import contextlib
+import io
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from hfkit.cli import app
+from hfkit.plan import print_plan
 from hfkit.strategies import STRATEGIES
 from tests import runs
+
+CONFIGS = sorted((Path(__file__).parents[1] / "recipes" / "configs").glob("*.yaml"))
 
 
 def hfkit(*argv: str):
@@ -52,7 +59,10 @@ def test_the_plan_is_the_one_that_training_prints(strategy, checkpoint, corpus, 
     "argv, fragments",
     [
         (["--strateg", "full"], ["--strateg: no such flag", "Did you mean --strategy?"]),
-        (["--strategy", "fulll"], ["invalid choice: 'fulll'"]),
+        (["--row", "3"], ["--row: no such flag", "Did you mean --rows?"]),
+        (["--label=3"], ["Did you mean --labels?"]),
+        (["--datase", "x"], ["Did you mean --dataset?"]),
+        (["--strategy", "fulll"], ["strategy='fulll'", "Did you mean 'full'?"]),
         (["--checkpoint", "./nowhere"], ["checkpoint './nowhere'", "folder with config.json", "Check the path"]),
         (
             ["--checkpoint", "nobody/nothing"],
@@ -71,6 +81,42 @@ def test_mistakes_end_with_exit_code_2_and_without_a_traceback(argv, fragments, 
     for fragment in fragments:
         assert fragment in ended.stderr
     assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_the_config_of_a_recipe_is_planned(config, checkpoint):
+    argv = ["--config", str(config), "--checkpoint", checkpoint, "--rows", "3394", "--num_train_epochs", "2"]
+    ended = hfkit("plan", *argv, "--per_device_train_batch_size", "16", "--use_cpu")
+    assert ended.exit_code == 0, ended.output
+    title = " ".join(ended.stdout.partition("┏")[0].split())
+    assert "3394 rows (--rows), 2 epochs (--num_train_epochs), 16 rows a step (--per_device_train_" in title
+    rate = yaml.safe_load(config.read_text())["learning_rate"]
+    assert f"{float(rate) * STRATEGIES['gradual'].layer_decay:.1e}" in ended.stdout
+
+
+def test_no_number_is_cut_in_a_pipe():
+    stage = {
+        "stage": 1,
+        "from_step": 0,
+        "from_epoch": 0.0,
+        "depths": "0-13",
+        "names": f"embeddings … {'a.very.long.path.' * 8}layer.11",
+        "trainable": 10**9,
+        "share": 1.0,
+        "lowest_learning_rate": 9.5e-05,
+        "highest_learning_rate": 1e-3,
+    }
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        print_plan([stage], "full")
+    cells = first_cells(printed.getvalue())[0]
+    assert cells == ["1", "0", "0.00", f"0-13: {stage['names']}", "1,000,000,000 (100.0%)", "9.5e-05 … 1.0e-03"]
+
+
+def test_help_says_that_the_flags_of_a_recipe_are_taken():
+    printed = " ".join(hfkit("plan", "--help").stdout.split())
+    assert "Every flag of a recipe is accepted" in printed
+    assert "--config" in printed and "bert_ner.py --help" in printed
 
 
 def test_nothing_is_written(checkpoint, tmp_path, monkeypatch):
