@@ -158,16 +158,33 @@ def parameter_depths(model: nn.Module, blocks: Sequence[str] = ()) -> dict[str, 
 
 
 def module_depths(model: nn.Module, blocks: Sequence[str] = ()) -> dict[str, int]:
-    """Depth of every module of `model.named_modules()`: the greatest among its parameters.
+    """Depth of every module of `model.named_modules()`: once all depths up to it are frozen, it may be put in `eval()`.
 
-    A module without parameters (dropout, activation) has the depth of the nearest module around it that has some. Once
-    all depths up to this one are frozen, the module may be put into `eval()`.
+    With parameters it is the greatest of theirs. In the base model a module that spans blocks is no deeper than the
+    last of them, though it holds the final norm as well: what it draws by itself (a functional dropout, layers or
+    frames that it leaves out) it draws among the blocks.
+
+    Without parameters (dropout, activation) it is that of the layer just before it, where layers of both sides stand
+    beside it: GPT-2's dropout behind the embeddings is 0. At the end of a module it is that module's own depth.
     """
-    by_identity, _ = _locate(model, blocks)
+    by_identity, names = _locate(model, blocks)
+    head, spanning = len(names) + 1, _in_base_model(model)
+    modules = dict(model.named_modules())
     depths: dict[str, int] = {}
-    for name, module in model.named_modules():
-        own = [by_identity[id(parameter)] for parameter in module.parameters()]
-        depths[name] = max(own) if own else depths[name.rpartition(".")[0]]
+
+    def below_head(module: nn.Module) -> list[int]:
+        return [depth for p in module.parameters() if (depth := by_identity[id(p)]) < head]
+
+    for name, module in modules.items():
+        if any(True for _ in module.parameters()):
+            own = (id(module) in spanning and below_head(module)) or [by_identity[id(p)] for p in module.parameters()]
+            depths[name] = max(own)
+            continue
+        container, _, itself = name.rpartition(".")
+        siblings = list(modules[container].named_children())
+        place = [sibling for sibling, _ in siblings].index(itself)
+        before, after = ([d for _, s in part if (d := below_head(s))] for part in (siblings[:place], siblings[place:]))
+        depths[name] = max(before[-1]) if before and after else depths[container]
     return depths
 
 
@@ -197,6 +214,16 @@ def _locate(model: nn.Module, blocks: Sequence[str]) -> tuple[dict[int, int], li
         identity = id(parameters[name])
         by_identity[identity] = min(depth, by_identity.get(identity, depth))
     return by_identity, names
+
+
+def _in_base_model(model: nn.Module) -> set[int]:
+    """Identities of the modules that hold nothing of the task's head: the base model, or what is below the model."""
+    core = _core(model)
+    names = [name for name, _ in core.named_parameters(remove_duplicate=False)]
+    base = _base(core, names)
+    root = core.get_submodule(base.rstrip("."))
+    holds_head = all(name.startswith(base) for name in names)  # also timm's, whose base model ends in the classifier
+    return {id(module) for module in root.modules() if not (holds_head and module is root)}
 
 
 def _core(model: nn.Module) -> nn.Module:

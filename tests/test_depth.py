@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from hfkit.depth import LAYOUTS, depth_names, module_depths, parameter_depths
 from hfkit.errors import UserError
+from hfkit.unfreezing import Unfreezing
 
 SIZES = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 32}
 TEXT = SIZES | {"vocab_size": 50, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
@@ -593,16 +594,16 @@ def test_freezing_up_to_a_depth_leaves_gradients_above_it_only(built):
     assert {depths[name] for name in learning} == set(depths.values())
 
 
-def test_a_module_is_as_deep_as_its_deepest_parameter(built):
+def test_a_module_is_as_deep_as_its_deepest_parameter_and_one_that_spans_blocks_as_the_last_of_them(built):
     case, model = built
     depths, modules = parameter_depths(model), module_depths(model)
     assert list(modules) == [name for name, _ in model.named_modules()]
     assert modules[""] == max(depths.values())
-    for name, depth in depths.items():
-        path = name
-        while path:
-            path = path.rpartition(".")[0]
-            assert modules[path] >= depth
+    by_identity = {id(parameter): depths[name] for name, parameter in model.named_parameters()}
+    for name, module in model.named_modules():
+        own = {by_identity[id(parameter)] for parameter in module.parameters()}
+        among_blocks = own - {case.blocks + 1} or own
+        assert not own or modules[name] in (max(own), max(among_blocks)), name
 
 
 @pytest.mark.parametrize(
@@ -661,13 +662,103 @@ def test_what_timm_leaves_after_the_blocks_is_a_block_of_its_own():
     assert depth_names(build(CASES["timm mobilenetv3"]))[-2:] == ["conv_head", "head"]
 
 
-def test_modules_without_parameters_go_with_what_is_around_them():
-    modules = module_depths(build(CASES["bert tokens"]))
-    assert modules["bert.embeddings.dropout"] == 0
-    assert modules["bert.encoder.layer.0.output.dropout"] == 1
-    assert modules["bert.encoder.layer.1.intermediate.intermediate_act_fn"] == 2
-    assert modules["bert.encoder"] == modules["bert"] == 2
-    assert modules["dropout"] == 3
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [
+        (
+            "bert tokens",
+            {
+                "bert.embeddings.dropout": 0,
+                "bert.encoder.layer.0.output.dropout": 1,
+                "bert.encoder.layer.1.intermediate.intermediate_act_fn": 2,
+                "bert.encoder": 2,
+                "bert": 2,
+                "dropout": 3,
+            },
+        ),
+        # The dropout behind the embeddings is registered beside the final norm, which is head.
+        ("gpt2 sequence", {"transformer.drop": 0, "transformer.h.0.attn.attn_dropout": 1, "transformer": 3, "": 4}),
+        ("gpt2 causal", {"transformer.drop": 0, "transformer.h.2.mlp.dropout": 3, "transformer": 3}),
+        ("gpt_neo", {"transformer.drop": 0, "dropout": 3}),
+        ("gpt_neox", {"gpt_neox.emb_dropout": 0}),
+        ("vit", {"vit.embeddings.dropout": 0, "vit": 2}),
+        # Its embeddings, its first and its last use of one dropout: it draws until the last block is frozen.
+        ("xlnet", {"transformer.dropout": 2}),
+        ("t5", {"encoder.dropout": 2, "decoder.dropout": 5, "decoder": 5}),
+        ("t5 sequence", {"transformer.decoder.dropout": 5, "classification_head.dropout": 6}),
+        ("wav2vec2", {"wav2vec2.encoder.dropout": 0, "wav2vec2.encoder": 2, "dropout": 3}),
+        ("wav2vec2 stable", {"wav2vec2.encoder.dropout": 0, "wav2vec2.encoder": 2, "wav2vec2": 2}),
+        ("detr timm", {"model.backbone.model.bn1": 0, "model.decoder": 9}),
+        ("timm vit", {"timm_model.pos_drop": 0, "timm_model.head_drop": 13, "timm_model": 13}),
+        ("timm vgg16", {"timm_model.features.1": 0, "timm_model.features.3": 1, "timm_model.head.drop": 14}),
+    ],
+)
+def test_modules_without_parameters_go_with_the_layer_before_them_or_what_is_around_them(name, places):
+    modules = module_depths(build(CASES[name]))
+    assert {place: modules[place] for place in places} == places
+
+
+CLASSIFIERS = {name: case for name, case in CASES.items() if case.auto in (TOKEN, SEQUENCE)}
+# Architectures that draw within a frozen part for as long as the rest of its container learns.
+DRAWS_ON = {
+    "xlnet": "one dropout module serves the embeddings and the last block",
+    "t5 tokens": "one dropout module serves the embeddings and the end of the stack",
+    "t5 sequence": "one dropout module serves the embeddings and the end of each stack",
+    "bart sequence": "the encoder and the decoder drop their embeddings by a function, under their own training flag",
+}
+
+
+@pytest.fixture(scope="module", params=CLASSIFIERS)
+def drawing(request):
+    """(name, model, its inputs) with every dropout of the configuration at one half."""
+    case = CLASSIFIERS[request.param]
+    config = case.config()
+    for key, value in config.to_dict().items():
+        # Not layerdrop: a layer that is left out is nothing to compare.
+        if "drop" in key and "layerdrop" not in key and isinstance(value, int | float) and not isinstance(value, bool):
+            setattr(config, key, 0.5)
+    torch.manual_seed(0)
+    return request.param, case.auto.from_config(config), case.inputs
+
+
+def repeats(model: nn.Module, part: nn.Module, inputs: dict[str, torch.Tensor], unfreezing: Unfreezing) -> bool:
+    """Whether `part` gives the same bits twice in training mode."""
+    seen: list[list[torch.Tensor]] = []
+    hook = part.register_forward_hook(
+        lambda module, args, output: seen.append([v for v in tree_leaves(output) if torch.is_tensor(v)])
+    )
+    model.train()
+    unfreezing.hold_frozen_in_eval()
+    with torch.no_grad():
+        outputs = [model(**inputs) for _ in range(2)]
+    hook.remove()
+    assert len(outputs) == len(seen) == 2 and seen[0]
+    return all(torch.equal(*pair) for pair in zip(*seen, strict=True))
+
+
+def test_a_frozen_base_model_is_deterministic_in_training(drawing):
+    _, model, inputs = drawing
+    unfreezing = Unfreezing(model)
+    unfreezing.apply(model, unfreezing.head)
+    assert repeats(model, model.base_model, inputs, unfreezing)
+    unfreezing.apply(model, 0)
+    assert not repeats(model, model.base_model, inputs, unfreezing)
+
+
+def test_a_frozen_prefix_is_deterministic_in_training(drawing):
+    name, model, inputs = drawing
+    unfreezing = Unfreezing(model)
+    repeated = {}
+    for lowest in range(2, unfreezing.head):
+        unfreezing.apply(model, lowest)
+        (last,) = (m for path, m in model.named_modules() if f".{path}".endswith(f".{unfreezing.names[lowest - 1]}"))
+        repeated[lowest] = repeats(model, last, inputs, unfreezing)
+    if name in DRAWS_ON:
+        assert not repeated[2], f"{name} is no exception any more"
+        if unfreezing.head > 3:
+            assert repeated[3]  # the whole encoder is frozen, and only the decoder draws
+    else:
+        assert all(repeated.values()), repeated
 
 
 @pytest.mark.parametrize(

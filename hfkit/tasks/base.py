@@ -1,8 +1,10 @@
 """The contract of a task: data in, model inputs out, arrays back to plain values, one score."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -150,7 +152,8 @@ class Task(ABC):
         the same architecture from random weights; `blocks` are those of an architecture hfkit does not know.
 
         Raises:
-            UserError: the checkpoint cannot be found or read, or lacks weights below the head.
+            UserError: the checkpoint cannot be found or read, names weights outside its folder, or lacks some below
+                the head.
         """
         path = resolve_checkpoint(checkpoint)
         config = read_config(
@@ -159,6 +162,10 @@ class Task(ABC):
             id2label=dict(enumerate(labels)),
             label2id={label: i for i, label in enumerate(labels)},
         )
+        # The configuration may name an index of its own.
+        for index in ("model.safetensors.index.json", getattr(config, "transformers_weights", None)):
+            if index and index.endswith(".index.json"):
+                refuse_shards_elsewhere(Path(path, index))
         try:
             if not pretrained:
                 return self.auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
@@ -206,3 +213,30 @@ def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
             f"its config.json could not be read ({first_line(error)})",
             "Check the path or the Hub id, and the network",
         ) from error
+
+
+def refuse_shards_elsewhere(index: Path) -> None:
+    """Refuse an index of a local checkpoint that names weights outside its folder: loading would follow it there.
+
+    Raises:
+        UserError: naming the shard; or the index cannot be read.
+    """
+    if not index.is_file():
+        return
+    try:
+        content = json.loads(index.read_text(encoding="utf-8"))
+        weights, _ = content["weight_map"], content["metadata"]  # transformers reads both
+        shards = sorted({str(name) for name in weights.values()})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"file '{index}'",
+            f"it is not an index with metadata and a map from weights to files ({first_line(error)})",
+            "Save the checkpoint again",
+        ) from error
+    for shard in shards:
+        if "/" in shard or "\\" in shard or shard == "..":
+            raise UserError(
+                f"file '{index}'",
+                f"the weights of a checkpoint lie in its own folder, and here they are in '{shard}'",
+                "Use a checkpoint from a source you trust, or save this one again",
+            )
