@@ -56,7 +56,9 @@ class Invariants(TrainerCallback):
         depths, modules, never = self.unfreezing.depths, self.unfreezing.module_depths, self.unfreezing.never
         if depth < 0:  # what a user or peft had frozen, at any depth
             return [p for name, p in model.named_parameters() if name in never]
-        buffers = (b for name, b in model.named_buffers() if modules[name.rpartition(".")[0]] == depth)
+        # What is not saved is scratch space: a rotary embedding may recompute its table for a longer input.
+        saved = model.state_dict().keys()
+        buffers = (b for n, b in model.named_buffers() if n in saved and modules[n.rpartition(".")[0]] == depth)
         return [*(p for n, p in model.named_parameters() if depths[n] == depth and n not in never), *buffers]
 
     # Ahead of Unfreezing in the trainer's callbacks: thawing rebuilds the distributed wrapper, which copies process 0's
