@@ -172,9 +172,9 @@ CASES: dict[str, tuple[Callable[[Path, str], list[str]], list[str]]] = {
     ),
     "a value of the wrong type in the YAML file": (
         yaml_file("seed: soon\n"),
-        ["job.yaml: seed='soon'", "must be of type int", "Mend the value"],
+        ["job.yaml: seed='soon'", "must be a whole number", "Mend the value"],
     ),
-    "an unknown strategy": (flags("--strategy", "fulll"), ["--strategy: invalid choice: 'fulll'", "See --help"]),
+    "an unknown strategy": (flags("--strategy", "fulll"), ["strategy='fulll'", "Did you mean 'full'?"]),
     "a batch without rows": (
         flags("--per_device_train_batch_size", "0"),
         ["per_device_train_batch_size=0", "at least 1", "Leave it out"],
