@@ -1,7 +1,7 @@
 r"""Gathers the runs of the NER benchmark into one result file that README's table is rendered from.
 
     python benchmarks/collect.py --cells runs/bench/wnut17 --dataset path/to/wnut17 --title "WNUT-17, MiniLM encoder" \
-        --report runs/bert-ner-wnut17/report.json --result benchmarks/results/bert_ner_wnut17.json
+        --report benchmarks/results/report_bert-ner.json --result benchmarks/results/bert_ner_wnut17.json
 
 A cell is what stock_trainer_ner.py and transfer_trainer_ner.py write, one training run each. Learning rates are chosen
 by mean validation F1; test scores are looked at only afterwards. The interval of a contender resamples test sentences
@@ -59,7 +59,7 @@ def main() -> None:
         "title": args.title,
         "dataset": Path(args.dataset).name,
         "rows": {split: len(rows) for split, rows in data.items()},
-        "command": "python benchmarks/collect.py",
+        "command": f"python benchmarks/run_ner.py {args.cells.name} --dataset path/to/{Path(args.dataset).name}",
         "machine": f"{machine['cpu']}, one thread a run, CPU only",
         "versions": {package: machine["versions"][package] for package in PACKAGES},
         "contenders": sorted(contenders, key=lambda c: -c["test_f1"]["mean"]),

@@ -33,23 +33,30 @@ from transformers import (
 
 
 def encode(batch, tokenizer, max_length):
-    """Token ids and labels: the first piece of each word carries its tag, every other piece is ignored."""
+    """Token ids and labels: the first piece of each word carries its tag, every other piece is ignored.
+
+    `words` are the numbers of the words that have a piece, in order: some characters tokenise to nothing.
+    """
     encoded = tokenizer(batch["tokens"], is_split_into_words=True, truncation=True, max_length=max_length)
-    encoded["labels"] = []
+    encoded["labels"], encoded["words"] = [], []
     for row, tags in enumerate(batch["ner_tags"]):
         words = encoded.word_ids(row)
         firsts = [word is not None and word != before for before, word in zip([None, *words[:-1]], words, strict=True)]
         encoded["labels"].append([tags[word] if first else -100 for word, first in zip(words, firsts, strict=True)])
+        encoded["words"].append([word for word, first in zip(words, firsts, strict=True) if first])
     return encoded
 
 
-def tags_of(labels, logits, names):
-    """Gold and predicted tags of every sentence, from padded arrays."""
-    predicted = logits.argmax(-1)
-    gold = [[names[g] for g in row if g != -100] for row in labels]
-    return gold, [
-        [names[p] for p, g in zip(ps, row, strict=True) if g != -100] for ps, row in zip(predicted, labels, strict=True)
-    ]
+def tags_of(output, encoded, raw, names):
+    """Gold and predicted tags of every word of every sentence; a word without a piece is predicted as O."""
+    gold = [[names[tag] for tag in tags] for tags in raw["ner_tags"]]
+    predicted = [["O"] * len(tags) for tags in gold]
+    for row, words, labels, logits in zip(
+        predicted, encoded["words"], output.label_ids, output.predictions, strict=True
+    ):
+        for word, tag in zip(words, logits.argmax(-1)[labels != -100], strict=True):
+            row[word] = names[tag]
+    return gold, predicted
 
 
 def score(gold, predicted):
@@ -121,14 +128,15 @@ def main():
             train_dataset=encoded["train"],
             eval_dataset=encoded["validation"],
             data_collator=DataCollatorForTokenClassification(tokenizer),
-            compute_metrics=lambda output: score(*tags_of(output.label_ids, output.predictions, names)),
+            compute_metrics=lambda output: score(*tags_of(output, encoded["validation"], data["validation"], names)),
         )
         wall, cpu = time.perf_counter(), time.process_time()
         trainer.train()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        trainer.compute_metrics = None  # it knows the validation rows only
         outputs = {split: trainer.predict(encoded[split]) for split in ("validation", "test")}
 
-    tags = {split: tags_of(out.label_ids, out.predictions, names) for split, out in outputs.items()}
+    tags = {split: tags_of(output, encoded[split], data[split], names) for split, output in outputs.items()}
     result = {
         "contender": "stock Trainer",
         "dataset": Path(args.dataset).name,
