@@ -3,8 +3,8 @@ r"""Runs every cell of the NER benchmark that has no result yet, some at a time;
     python benchmarks/run_ner.py wnut17 --dataset path/to/wnut17 --jobs 2
 
 A cell is one training run on one thread; a killed benchmark continues where it was. WNUT-17 holds the grid of the stock
-Trainer, every strategy once, and three seeds of what is compared; the second corpus only checks, at the same settings,
-that nothing was fitted to the first.
+Trainer, every strategy once, and three seeds of what is compared; the second corpus only checks, at the settings of the
+first and with one seed, that nothing was fitted to it.
 """
 
 import argparse
@@ -42,7 +42,7 @@ CORPORA = {
     ],
     "broad_twitter": [
         (name, [*command, "--max_train_rows", str(CHECKED_ROWS)])
-        for name, command in (stock(CHOSEN_STOCK_RATE, 0), *(strategy(name, 0) for name in SEEDED))
+        for name, command in (stock(CHOSEN_STOCK_RATE, 0), strategy("gradual", 0))
     ],
 }
 

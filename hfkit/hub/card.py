@@ -132,4 +132,6 @@ def limits(report: dict[str, Any]) -> list[str]:
 
 def code(value: str) -> Markup:
     """Text as a Python literal inside a code block, where Markdown and HTML have no meaning."""
-    return Markup(ascii(value))
+    literal = ascii(value)
+    # With the quotes that formatters of code prefer, so that a formatted card is still the rendered one.
+    return Markup(literal if '"' in literal or "'" in literal[1:-1] else f'"{literal[1:-1]}"')
