@@ -42,11 +42,10 @@ def _print_plan(flags: list[str], rows: int, labels: int) -> None:
 
     from .adapters import with_lora
     from .arguments import RecipeArguments, TransferArguments, parse
-    from .optim import layerwise_parameter_groups
-    from .plan import plan_rows, print_plan
+    from .plan import plan_rows, planned_groups, planned_stages, print_plan
     from .tasks import NER
     from .tasks.base import read_config
-    from .unfreezing import Unfreezing, plan_of
+    from .unfreezing import Unfreezing
 
     own_flags = ("--rows", "--labels")
     recipe, _, args = parse((RecipeArguments, NER, TransferArguments), argv=flags, own_flags=own_flags)
@@ -60,29 +59,14 @@ def _print_plan(flags: list[str], rows: int, labels: int) -> None:
     epoch_steps = math.ceil(rows / step_rows)
     steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)
     unfreezing = Unfreezing(model, blocks)
-    groups = layerwise_parameter_groups(
-        model,
-        unfreezing.depths,
-        unfreezing.head,
-        learning_rate=args.learning_rate,
-        layer_decay=args.layer_decay,
-        head_learning_rate=args.head_learning_rate,
-        weight_decay=args.weight_decay,
-    )
-    unfreezing.plan = plan_of(
-        unfreezing.head,
-        steps,
-        head_only=args.head_only,
-        unfreeze_stages=args.unfreeze_stages,
-        unfreeze_until=args.unfreeze_until,
-    )
-    rates = {group["depth"]: group["lr"] for group in groups}
+    unfreezing.plan = planned_stages(unfreezing, args, steps)
     epochs = steps / epoch_steps
     assumed = (
         f"{rows} rows (--rows), {epochs:g} epochs (--num_train_epochs), {step_rows} rows a step"
         " (--per_device_train_batch_size)"
     )
-    described = plan_rows(model, unfreezing, rates, total_steps=steps, epochs=epochs)
+    groups = planned_groups(model, unfreezing, args)
+    described = plan_rows(model, unfreezing, groups, total_steps=steps, epochs=epochs)
     print_plan(described, f"{args.strategy}, if training has {assumed}")
 
 

@@ -1,20 +1,44 @@
 """The plan as a table: which stage trains what, from when, at which rates. Printed before the first step."""
 
-from collections.abc import Mapping
-
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from .unfreezing import Unfreezing
+from .arguments import TransferArguments
+from .optim import layerwise_parameter_groups
+from .unfreezing import FreezePlan, Unfreezing, plan_of
 
 WIDEST = 1000  # columns
+
+
+def planned_groups(model: nn.Module, unfreezing: Unfreezing, args: TransferArguments) -> list[dict]:
+    """The optimizer's groups as the arguments want them (see `layerwise_parameter_groups`)."""
+    return layerwise_parameter_groups(
+        model,
+        unfreezing.depths,
+        unfreezing.head,
+        learning_rate=args.learning_rate,
+        layer_decay=args.layer_decay,
+        head_learning_rate=args.head_learning_rate,
+        weight_decay=args.weight_decay,
+    )
+
+
+def planned_stages(unfreezing: Unfreezing, args: TransferArguments, total_steps: int) -> FreezePlan:
+    """The stages as the arguments want them (see `plan_of`)."""
+    return plan_of(
+        unfreezing.head,
+        total_steps,
+        head_only=args.head_only,
+        unfreeze_stages=args.unfreeze_stages,
+        unfreeze_until=args.unfreeze_until,
+    )
 
 
 def plan_rows(
     model: nn.Module,
     unfreezing: Unfreezing,
-    rates: Mapping[int, float],
+    groups: list[dict],
     *,
     total_steps: int,
     epochs: float,
@@ -23,10 +47,11 @@ def plan_rows(
 
     Args:
         unfreezing: with its plan set.
-        rates: depth -> peak learning rate.
+        groups: those of `planned_groups`, with the peak rates.
         epochs: length of the whole training.
     """
     plan, names = unfreezing.plan, unfreezing.names
+    rates = {group["depth"]: group["lr"] for group in groups}
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     rows = []
     for i, (start, lowest) in enumerate(zip(plan.starts, plan.lowest, strict=True)):

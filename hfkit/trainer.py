@@ -29,11 +29,11 @@ from .checkpoints import (
 from .errors import UserError
 from .evaluation.machine import measured
 from .invariants import Invariants, refuse_non_finite
-from .optim import groupwise_schedule, layerwise_parameter_groups, slanted_triangular
-from .plan import plan_rows, print_plan
+from .optim import groupwise_schedule, slanted_triangular
+from .plan import plan_rows, planned_groups, planned_stages, print_plan
 from .replicas import rebuild
 from .tasks.base import Task
-from .unfreezing import Unfreezing, plan_of
+from .unfreezing import Unfreezing
 
 
 class TransferTrainer(Trainer):
@@ -104,13 +104,7 @@ class TransferTrainer(Trainer):
     def set_initial_training_values(self, args, dataloader):
         values = super().set_initial_training_values(args, dataloader)
         self.total_steps = values[-1]
-        self.unfreezing.plan = plan_of(
-            self.unfreezing.head,
-            self.total_steps,
-            head_only=args.head_only,
-            unfreeze_stages=args.unfreeze_stages,
-            unfreeze_until=args.unfreeze_until,
-        )
+        self.unfreezing.plan = planned_stages(self.unfreezing, args, self.total_steps)
         self._epochs = self.total_steps / values[1]
         return values
 
@@ -121,15 +115,7 @@ class TransferTrainer(Trainer):
         return kind, {**kwargs, "params": self._groups()}
 
     def _groups(self) -> list[dict]:
-        return layerwise_parameter_groups(
-            self.model,
-            self.unfreezing.depths,
-            self.unfreezing.head,
-            learning_rate=self.args.learning_rate,
-            layer_decay=self.args.layer_decay,
-            head_learning_rate=self.args.head_learning_rate,
-            weight_decay=self.args.weight_decay,
-        )
+        return planned_groups(self.model, self.unfreezing, self.args)
 
     def create_optimizer(self, model=None):
         optimizer = super().create_optimizer(model)
@@ -266,8 +252,7 @@ class TransferTrainer(Trainer):
 
     def plan_rows(self) -> list[dict]:
         """The plan as rows (see `hfkit.plan`); known once training has begun."""
-        rates = {group["depth"]: group["lr"] for group in self._groups()}
-        return plan_rows(self.model, self.unfreezing, rates, total_steps=self.total_steps, epochs=self._epochs)
+        return plan_rows(self.model, self.unfreezing, self._groups(), total_steps=self.total_steps, epochs=self._epochs)
 
     def _get_learning_rate(self) -> float:
         # The stock method reports group 0: here the embeddings, which may be frozen. The top block is what

@@ -63,8 +63,9 @@ def main() -> None:
     # Report: every contender on the same test rows, by the same score.
     if trainer.is_world_process_zero():
         report = Report(task, raw, prepared=data, settings={**vars(recipe), **vars(task), **args.to_dict()})
-        report.trained(**trainer.facts())
-        cost, gain = trainer.facts()["cost"], "{before:.3f} before, {after:.3f} after".format(**tuned)
+        facts = trainer.facts()
+        report.trained(**facts)
+        cost, gain = facts["cost"], "{before:.3f} before, {after:.3f} after".format(**tuned)
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=cost, description=f"validation {gain} tuning")
         report.add("the same, decision not tuned", as_trained, cost=cost)
         for baseline in (Lexicon(), LinearProbe(recipe.checkpoint)):
