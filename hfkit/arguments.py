@@ -76,6 +76,8 @@ class TransferArguments(TrainingArguments):
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "replace the checkpoints of a different run in output_dir"}
     )
+    # The stock default drops what only the task's collator reads: pictures, and which row of the data this is.
+    remove_unused_columns: bool = field(default=False, metadata={"help": "the task's collator takes what it needs"})
     # The stock default shows a nan loss as 0.0 in the logs.
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "see transformers; off, nan is refused"})
 
@@ -99,6 +101,12 @@ class TransferArguments(TrainingArguments):
             raise UserError(f"num_train_epochs={self.num_train_epochs}", "it must be above 0", "Set 1 or more")
         if self.lora_rank < 0:
             raise UserError(f"lora_rank={self.lora_rank}", "it is a rank, or 0 for no adapters", "Try 8")
+        if self.remove_unused_columns:
+            raise UserError(
+                "remove_unused_columns=True",
+                "the task's collator reads columns that the model does not",
+                "Leave it out",
+            )
         if self.batch_eval_metrics:
             raise UserError("batch_eval_metrics=True", "metrics are of a whole split, not of a batch", "Leave it out")
         self._resolve_resume()

@@ -50,7 +50,7 @@ def _print_plan(flags: list[str], rows: int, labels: int) -> None:
     own_flags = ("--rows", "--labels")
     recipe, _, args = parse((RecipeArguments, NER, TransferArguments), argv=flags, own_flags=own_flags)
     blocks = tuple(args.blocks)
-    config = read_config(recipe.checkpoint, num_labels=labels)
+    config = read_config(NER().path(recipe.checkpoint), num_labels=labels)
     with torch.device("meta"):
         model = AutoModelForTokenClassification.from_config(config, trust_remote_code=False)
         if args.lora_rank:

@@ -11,7 +11,7 @@ from datasets import Dataset
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import Sampler, SequentialSampler
+from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import EvalPrediction, Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
@@ -62,6 +62,8 @@ class TransferTrainer(Trainer):
                 "a run is known by its rows, so it needs a datasets.Dataset",
                 "Give what Task.prepare returns",
             )
+        if args.metric_for_best_model == "headline":
+            args.metric_for_best_model = task.headline
         self.task = task
         self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
         kwargs.setdefault("data_collator", task.collator(processing_class))
@@ -69,7 +71,9 @@ class TransferTrainer(Trainer):
             model,
             args,
             processing_class=processing_class,
-            compute_loss_func=functools.partial(task.loss, label_smoothing=args.label_smoothing_factor),
+            compute_loss_func=functools.partial(
+                task.loss, label_smoothing=args.label_smoothing_factor, weights=task.weights(kwargs["train_dataset"])
+            ),
             compute_metrics=self._judge,
             preprocess_logits_for_metrics=_compacted(task),
             **kwargs,
@@ -89,7 +93,8 @@ class TransferTrainer(Trainer):
         self.unfreezing = Unfreezing(model, tuple(args.blocks))
         self.unfreezing.when_changed = self._rebuild_wrapper
         self.invariants = Invariants(self.unfreezing)
-        for callback in (self.invariants, self.unfreezing, _AnnouncePlan(self)):
+        self.training_collator = task.training_collator(processing_class, args.seed)
+        for callback in (self.invariants, self.unfreezing, _AnnouncePlan(self), _TellEpoch(self)):
             self.add_callback(callback)
         self._weights = self._starting_weights()
         self._identity: dict[str, Any] = {}
@@ -105,7 +110,8 @@ class TransferTrainer(Trainer):
         values = super().set_initial_training_values(args, dataloader)
         self.total_steps = values[-1]
         self.unfreezing.plan = planned_stages(self.unfreezing, args, self.total_steps)
-        self._epochs = self.total_steps / values[1]
+        self.epoch_steps = values[1]
+        self._epochs = self.total_steps / self.epoch_steps
         return values
 
     def get_optimizer_cls_and_kwargs(self, args, model=None):
@@ -159,10 +165,12 @@ class TransferTrainer(Trainer):
         refuse_non_finite(self.state.global_step, loss, self.model if complete else None)
         return loss
 
-    def compute_loss(self, model, inputs, *args, **kwargs):
-        if model.training:
-            inputs = self.task.augment(inputs, self.processing_class)
-        return super().compute_loss(model, inputs, *args, **kwargs)
+    def get_train_dataloader(self) -> DataLoader:
+        judging, self.data_collator = self.data_collator, self.training_collator
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.data_collator = judging
 
     # How it is judged
 
@@ -196,6 +204,8 @@ class TransferTrainer(Trainer):
         self.preprocess_logits_for_metrics = self.compute_metrics = None
         try:
             logits, gold, _ = self.predict(prepared)
+            # Encoder-decoders return hidden states beside them.
+            logits = logits[0] if isinstance(logits, tuple) else logits
         finally:
             self.preprocess_logits_for_metrics, self.compute_metrics = hooks
 
@@ -325,6 +335,17 @@ def merged(adapted: nn.Module) -> nn.Module:
 
 def _compacted(task: Task):
     return lambda logits, labels: task.compact(logits[0] if isinstance(logits, tuple) else logits, labels)
+
+
+class _TellEpoch(TrainerCallback):
+    """Tells the training collator which epoch begins, before the loader's workers take a copy of it."""
+
+    def __init__(self, trainer: TransferTrainer) -> None:
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        # Not state.epoch, a float that a resumed run begins in the middle.
+        self.trainer.training_collator.epoch = state.global_step // self.trainer.epoch_steps
 
 
 class _AnnouncePlan(TrainerCallback):

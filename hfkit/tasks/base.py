@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,13 +27,21 @@ class Task(ABC):
     A task is a value: its fields are the flags a user sets. It holds no data and no model.
     """
 
-    dataset: str = field(
-        default="sample", metadata={"help": "'sample', a dataset id on the Hub, or a local file or folder"}
+    dataset: str = field(default="sample", metadata={"help": "'sample', a dataset id on the Hub, or a local folder"})
+    dataset_config: str | None = field(
+        default=None, metadata={"help": "configuration of a Hub dataset that has several"}
+    )
+    dataset_revision: str | None = field(
+        default=None, metadata={"help": "branch, tag or commit of a Hub dataset, such as refs/convert/parquet"}
+    )
+    max_train_rows: int | None = field(
+        default=None, metadata={"help": "train on this many rows, evenly spaced over the split; default: all"}
     )
 
     name: ClassVar[str]  # the Hub's pipeline tag, e.g. "token-classification"
     auto_model: ClassVar[type]  # the AutoModelFor… class that is trained and saved
-    headline: ClassVar[str]  # the key of `score` that decides, e.g. "f1"
+    sample: ClassVar[str] = "sample-text"  # the bundled checkpoint that 'sample' stands for
+    headline: ClassVar[str]  # the key of `score` that decides, e.g. "f1"; a property where the flags choose it
     unit: ClassVar[str]  # what the bootstrap resamples, e.g. "sentence"
 
     @abstractmethod
@@ -54,7 +62,15 @@ class Task(ABC):
 
     @abstractmethod
     def collator(self, processor: Any) -> Any:
-        """Prepared rows -> one batch of tensors."""
+        """Prepared rows -> one batch of tensors, the same every time: what a model is judged and probed on."""
+
+    def training_collator(self, processor: Any, seed: int) -> Any:
+        """The collator of training, which may change a batch at random where its labels stay true.
+
+        What it draws is a pure function of the seed, the epoch and the rows (see `draws.seeded`): a resumed run and any
+        number of loader workers then draw the same. The trainer sets its attribute `epoch` as each one begins.
+        """
+        return self.collator(processor)
 
     @abstractmethod
     def compact(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -96,13 +112,19 @@ class Task(ABC):
     def errors(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[dict[str, Any]]:
         """For the report: at most `limit` instructive errors, as its schema has them; [] where there are none."""
 
-    def augment(self, inputs: dict[str, Tensor], processor: Any) -> dict[str, Tensor]:
-        """A training batch with random changes that keep its labels true; evaluation never sees it.
+    def pictures(self, prepared: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
+        """For the report: at most `limit` prepared rows as `collator` gives them to the model; [] for text."""
+        return []
 
-        It draws from torch's global generator, on the device, as dropout does: that is what makes a resumed run draw
-        the same.
+    def features(self, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        """What a linear probe reads of a frozen backbone's outputs: (batch, features), or (batch, tokens, features)
+        where every token has a label.
         """
-        return inputs
+        return outputs.last_hidden_state
+
+    def weights(self, prepared: Dataset) -> Tensor | None:
+        """How much each label counts in the loss, (labels,), by what the training rows hold; None: all alike."""
+        return None
 
     def decision_bias(self, logits: np.ndarray, prepared: Dataset, labels: list[str]) -> np.ndarray | None:
         """What to add to the logits, (labels,), so that the headline on these rows is best; None where nothing helps.
@@ -121,6 +143,7 @@ class Task(ABC):
         num_items_in_batch: Tensor | int | None = None,
         *,
         label_smoothing: float = 0.0,
+        weights: Tensor | None = None,
     ) -> Tensor:
         """Cross-entropy over every label of the optimizer step, whatever the micro-batches and processes are.
 
@@ -131,17 +154,31 @@ class Task(ABC):
             outputs: the model's output; `logits` is (batch, ..., labels).
             labels: ids, (batch, ...); -100 is ignored.
             num_items_in_batch: labels in the whole step, over all micro-batches and processes; None takes this batch's.
+            weights: of each label, (labels,).
         """
         logits = outputs["logits"].float()
         total = torch.nn.functional.cross_entropy(
             logits.view(-1, logits.shape[-1]),
             labels.view(-1),
+            weights if weights is None else weights.to(logits),
             ignore_index=-100,
             reduction="sum",
             label_smoothing=label_smoothing,
         )
         count = (labels != -100).sum() if num_items_in_batch is None else torch.as_tensor(num_items_in_batch)
         return total / count.clamp(min=1)
+
+    def path(self, checkpoint: str) -> str:
+        """The folder or Hub id that `checkpoint` stands for (see `resolve_checkpoint`)."""
+        return resolve_checkpoint(self.sample if checkpoint == "sample" else checkpoint)
+
+    def head(self, labels: list[str]) -> dict[str, Any]:
+        """What a model's configuration says of its head."""
+        return {
+            "num_labels": len(labels),
+            "id2label": dict(enumerate(labels)),
+            "label2id": {label: i for i, label in enumerate(labels)},
+        }
 
     def model(
         self, checkpoint: str, labels: list[str], *, pretrained: bool = True, blocks: Sequence[str] = ()
@@ -155,13 +192,8 @@ class Task(ABC):
             UserError: the checkpoint cannot be found or read, names weights outside its folder, or lacks some below
                 the head.
         """
-        path = resolve_checkpoint(checkpoint)
-        config = read_config(
-            checkpoint,
-            num_labels=len(labels),
-            id2label=dict(enumerate(labels)),
-            label2id={label: i for i, label in enumerate(labels)},
-        )
+        path = self.path(checkpoint)
+        config = read_config(path, **self.head(labels))
         # The configuration may name an index of its own.
         for index in ("model.safetensors.index.json", getattr(config, "transformers_weights", None)):
             if index and index.endswith(".index.json"):

@@ -74,7 +74,8 @@ def entity_breakdown(predictions: Sequence[Sequence[str]], references: Sequence[
     Returns:
         `per_class`: {type: {"precision", "recall", "f1", "support"}}; `confusion`: {"gold", "predicted", "counts"},
         counts being (gold names, predicted names). Spans that share words are paired, so a span with wrong ends counts
-        under its types; the last row holds predicted spans without a counterpart, the last column gold ones.
+        under its types; the last row holds predicted spans without a counterpart, the last column gold ones. `note`
+        says so to the reader.
     """
     right, expected, given = Counter(), Counter(), Counter()
     confused: Counter[tuple[str | None, str | None]] = Counter()
@@ -92,6 +93,7 @@ def entity_breakdown(predictions: Sequence[Sequence[str]], references: Sequence[
             "predicted": [*labels, "missed"],
             "counts": [[confused[gold, predicted] for predicted in [*labels, None]] for gold in [*labels, None]],
         },
+        "note": "Gold and predicted spans that share words are paired, so one with wrong ends counts under its class.",
     }
 
 

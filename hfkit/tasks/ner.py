@@ -13,8 +13,8 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, DataCol
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from ..errors import UserError
-from ..samples import resolve_checkpoint
 from .base import Task
+from .draws import seeded
 from .entity_errors import entity_breakdown, entity_errors
 from .files import first_line, read
 from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, refuse_unlearnable
@@ -40,12 +40,6 @@ class NER(Task):
     headline: ClassVar[str] = "f1"
     unit: ClassVar[str] = "sentence"
 
-    dataset_config: str | None = field(
-        default=None, metadata={"help": "configuration of a Hub dataset that has several"}
-    )
-    dataset_revision: str | None = field(
-        default=None, metadata={"help": "branch, tag or commit of a Hub dataset, such as refs/convert/parquet"}
-    )
     tokens_column: str | None = field(
         default=None,
         metadata={"help": f"column of words; default: the one named {' or '.join(TOKENS_COLUMNS)}"},
@@ -65,9 +59,6 @@ class NER(Task):
     word_dropout: float = field(
         default=0.0,
         metadata={"help": "share of the words hidden behind the mask token in training, so that context must tell"},
-    )
-    max_train_rows: int | None = field(
-        default=None, metadata={"help": "train on this many rows, evenly spaced over the split; default: all"}
     )
 
     def load(self) -> DatasetDict:
@@ -106,7 +97,7 @@ class NER(Task):
         Raises:
             UserError: there is no tokenizer, or only one that cannot say which word a token came from.
         """
-        path = resolve_checkpoint(checkpoint)
+        path = self.path(checkpoint)
         try:
             tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
         except (OSError, ValueError) as error:
@@ -200,6 +191,11 @@ class NER(Task):
     def collator(self, processor: Tokenizer) -> DataCollatorForTokenClassification:
         return InputsOnly(processor)
 
+    def training_collator(self, processor: Tokenizer, seed: int) -> DataCollatorForTokenClassification:
+        if not self.word_dropout:
+            return self.collator(processor)
+        return WordDropout(processor, share=self.word_dropout, seed=seed)
+
     def compact(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The best label at every labelled token and -100 elsewhere, (batch, tokens)."""
         return torch.where(labels == -100, -100, logits.argmax(-1))
@@ -238,20 +234,6 @@ class NER(Task):
         """F1 of summed tallies, (..., 3) -> (...); 0 where there is no entity at all."""
         correct, predicted, gold = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
         return 2 * correct / np.maximum(predicted + gold, 1)
-
-    def augment(self, inputs: dict[str, Tensor], processor: Tokenizer) -> dict[str, Tensor]:
-        """Whole words behind the mask token: an entity that is not in the training data is known by its context.
-
-        Source: word dropout of Iyyer et al. 2015, section 3.3, with the encoder's own mask instead of nothing.
-        """
-        if not self.word_dropout:
-            return inputs
-        ids, first = inputs["input_ids"], inputs["labels"] != -100
-        word = first.cumsum(1)  # (batch, tokens): 0 before the first word, then its number
-        dropped = torch.rand(len(ids), int(word.max()) + 1, device=ids.device) < self.word_dropout
-        special = torch.isin(ids, torch.tensor(processor.all_special_ids, device=ids.device))
-        hidden = dropped.gather(1, word) & (word > 0) & ~special
-        return {**inputs, "input_ids": ids.masked_fill(hidden, processor.mask_token_id)}
 
     def decision_bias(self, logits: np.ndarray, prepared: Dataset, labels: list[str]) -> np.ndarray | None:
         """The handicap of O that gives the best entity F1: rare entities are missed more often than invented.
@@ -303,3 +285,25 @@ class InputsOnly(DataCollatorForTokenClassification):
     def torch_call(self, features: list[dict]) -> dict[str, Tensor]:
         names = [*self.tokenizer.model_input_names, "labels"]
         return super().torch_call([{name: row[name] for name in names if name in row} for row in features])
+
+
+@dataclass
+class WordDropout(InputsOnly):
+    """Whole words behind the mask token: an entity that is not in the training data is known by its context.
+
+    Source: word dropout of Iyyer et al. 2015, section 3.3, with the encoder's own mask instead of nothing.
+    """
+
+    share: float = 0.0  # of words
+    seed: int = 0
+    epoch: int = 0
+
+    def torch_call(self, features: list[dict]) -> dict[str, Tensor]:
+        batch = super().torch_call(features)
+        ids, first = batch["input_ids"], batch["labels"] != -100
+        word = first.cumsum(1)  # (batch, tokens): 0 before the first word, then its number
+        with seeded(self.seed, self.epoch, *(row["row"] for row in features)):
+            dropped = torch.rand(len(ids), int(word.max()) + 1) < self.share
+        special = torch.isin(ids, torch.tensor(self.tokenizer.all_special_ids))
+        hidden = dropped.gather(1, word) & (word > 0) & ~special
+        return {**batch, "input_ids": ids.masked_fill(hidden, self.tokenizer.mask_token_id)}

@@ -1,0 +1,114 @@
+"""What a report shows of a classifier: scores of every class, what is taken for what, and errors that teach."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+MOST_CONFUSED = 20  # classes in the table of confusions
+OF_A_KIND = 2  # errors shown
+OTHERS = "(others)"
+
+
+def class_breakdown(
+    predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]], *, single: bool
+) -> dict[str, Any]:
+    """Precision, recall and F1 of every class, and, for one label a row, the confusions of the worst classes."""
+    right, said, gold = Counter(), Counter(), Counter()
+    for ours, theirs in zip(predictions, references, strict=True):
+        right.update(set(ours) & set(theirs))
+        said.update(ours)
+        gold.update(theirs)
+    per_class = {
+        name: {
+            "precision": right[name] / max(said[name], 1),
+            "recall": right[name] / max(gold[name], 1),
+            "f1": 2 * right[name] / max(said[name] + gold[name], 1),
+            "support": gold[name],
+        }
+        for name in sorted({*said, *gold})
+    }
+    if not single:
+        return {"per_class": per_class, "confusion": None, "note": "A row may have several classes."}
+    return {"per_class": per_class, **confusion([row[0] for row in predictions], [row[0] for row in references])}
+
+
+def confusion(predictions: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+    """Counts of which class (gold) was taken for which (predicted); of many classes only the most confused."""
+    counts = Counter(zip(references, predictions, strict=True))
+    wrong = Counter()
+    for (gold, predicted), count in counts.items():
+        if gold != predicted:
+            wrong.update({gold: count, predicted: count})
+    names = sorted({*predictions, *references})
+    note = ""
+    if len(names) > MOST_CONFUSED:
+        names = sorted(name for name, _ in wrong.most_common(MOST_CONFUSED))
+        note = f"The {len(names)} classes that are most often confused, of {len({*predictions, *references})}."
+        if not names:
+            return {"confusion": None, "note": "No class was taken for another."}
+    totals = Counter(references)
+    table = [[counts[gold, predicted] for predicted in names] for gold in names]
+    predicted = list(names)
+    if note:
+        predicted.append(OTHERS)
+        table = [[*row, totals[gold] - sum(row)] for gold, row in zip(names, table, strict=True)]
+    return {"confusion": {"gold": names, "predicted": predicted, "counts": table}, "note": note}
+
+
+def class_errors(predictions: list, references: list, problem: str, limit: int) -> list[dict[str, Any]]:
+    """At most `limit` wrong rows: `row`, `kind`, `why`, `gold` and `predicted` in words.
+
+    Of classes the confusions that happen most, at most `OF_A_KIND` of each; of numbers the largest misses.
+    """
+    if problem in ("regression", "ordinal"):
+        misses = np.abs(np.array(predictions, dtype=float) - np.array(references, dtype=float))
+        worst = [int(row) for row in np.argsort(-misses, kind="stable")[:limit] if misses[row] > 0]
+        return [
+            {
+                "row": row,
+                "kind": "far off",
+                "why": f"off by {misses[row]:.2f}",
+                "gold": f"{references[row]:g}",
+                "predicted": f"{predictions[row]:.3g}",
+            }
+            for row in worst
+        ]
+    single = problem == "single-label"
+    pairs = [
+        ((gold,), (ours[0],)) if single else (tuple(gold), tuple(ours))
+        for ours, gold in zip(predictions, references, strict=True)
+    ]
+    wrong = [row for row, (gold, ours) in enumerate(pairs) if set(gold) != set(ours)]
+    kinds = Counter(pairs[row] for row in wrong)
+    shown: Counter = Counter()
+    chosen = []
+    for row in sorted(wrong, key=lambda row: -kinds[pairs[row]]):
+        if shown[pairs[row]] < OF_A_KIND and len(chosen) < limit:
+            shown[pairs[row]] += 1
+            chosen.append(row)
+    return [
+        {
+            "row": row,
+            "kind": "confusion" if single else "set of labels",
+            "why": why(pairs[row], kinds[pairs[row]], single),
+            "gold": in_words(pairs[row][0]),
+            "predicted": in_words(pairs[row][1]),
+        }
+        for row in chosen
+    ]
+
+
+def why(pair: tuple[tuple[str, ...], tuple[str, ...]], count: int, single: bool) -> str:
+    gold, ours = pair
+    times = f"{count} times in test" if count > 1 else "once in test"
+    if single:
+        return f"{gold[0]} taken for {ours[0]}, {times}"
+    missed, invented = sorted({*gold} - {*ours}), sorted({*ours} - {*gold})
+    parts = [f"missed {in_words(missed)}"] * bool(missed) + [f"invented {in_words(invented)}"] * bool(invented)
+    return f"{', '.join(parts)}, {times}"
+
+
+def in_words(labels: Sequence[str]) -> str:
+    return ", ".join(labels) or "none"

@@ -1,0 +1,291 @@
+"""What the classification of texts and of images have in common: labels, loss, decision and score."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from datasets import Dataset, DatasetDict, List, Value
+from torch import Tensor
+from torch.nn import functional
+
+from ..errors import UserError
+from .base import Task
+from .class_errors import class_breakdown, class_errors
+from .thresholds import best_shifts
+
+PROBLEMS = ("single-label", "multi-label", "regression", "ordinal")
+RANKED = 5  # labels in a prediction
+
+
+@dataclass(frozen=True)
+class Classification(Task):
+    """One answer per row: a class, a set of classes, a number, or a place on a scale.
+
+    As plain values, a single label is predicted as the `RANKED` likeliest labels, best first, and its reference is one
+    label; several labels are a list on both sides; a regression is a float; a place on a scale is an int.
+    """
+
+    problem: Literal[PROBLEMS] = field(  # type: ignore[valid-type]
+        default="single-label",
+        metadata={"help": "one label a row, several, a number, or whole numbers on a scale (ordinal)"},
+    )
+    label_column: str | None = field(default=None, metadata={"help": "column of labels; default: the one named so"})
+    class_weights: Literal["none", "balanced"] = field(
+        default="none", metadata={"help": "balanced: every class counts alike in the loss, however rare it is"}
+    )
+    out_of_scope: str | None = field(
+        default=None, metadata={"help": "the label of rows that belong to no class, scored apart from the others"}
+    )
+    on_bad_row: Literal["error", "skip"] = field(
+        default="error", metadata={"help": "stop at the first bad row, or leave such rows out and count them"}
+    )
+    validation_share: float = field(
+        default=0.0, metadata={"help": "share of train (0 to 1) set aside where the dataset has no validation split"}
+    )
+
+    unit: ClassVar[str] = "row"
+
+    def __post_init__(self) -> None:
+        for name, value, fitting in (
+            ("class_weights", self.class_weights != "none", ("single-label", "multi-label")),
+            ("out_of_scope", self.out_of_scope is not None, ("single-label",)),
+        ):
+            if value and self.problem not in fitting:
+                raise UserError(
+                    f"{name} with problem={self.problem}", f"it is for {' and '.join(fitting)}", "Leave it out"
+                )
+        if not 0 <= self.validation_share < 1:
+            raise UserError(f"validation_share={self.validation_share}", "a share from 0 to below 1", "Try 0.1")
+
+    @property
+    def headline(self) -> str:
+        return {
+            "single-label": "accuracy",
+            "multi-label": "f1",
+            "regression": "pearson",
+            "ordinal": "quadratic_kappa",
+        }[self.problem]
+
+    # Labels
+
+    def labels(self, dataset: DatasetDict) -> list[str]:
+        """Every label of any split, numbers by value and names by letter; a scale is one label, 'LOWEST to HIGHEST'."""
+        if self.problem == "regression":
+            return ["score"]
+        if self.problem == "ordinal":
+            grades = {grade for rows in dataset.values() for grade in self.references(rows)}
+            return [f"{min(grades)} to {max(grades)}"]
+        several = self.problem == "multi-label"
+        names = {
+            name
+            for rows in dataset.values()
+            for gold in self.references(rows)
+            for name in (gold if several else [gold])
+        }
+        return sorted(names, key=in_order)
+
+    def head(self, labels: list[str]) -> dict[str, Any]:
+        kind = {"single-label": "single_label_classification", "multi-label": "multi_label_classification"}
+        return {**super().head(labels), "problem_type": kind.get(self.problem, "regression")}
+
+    def references(self, split: Dataset) -> list:
+        return list(split["label"])
+
+    def targets(self, rows: Dataset, labels: list[str]) -> tuple[list, Any]:
+        """What the loss takes for every row, and its feature: an id, a 0 or 1 per label, or a number."""
+        gold, ids = self.references(rows), {label: i for i, label in enumerate(labels)}
+        if self.problem == "single-label":
+            return [ids[label] for label in gold], Value("int64")
+        if self.problem == "multi-label":
+            return [[float(label in of_row) for label in labels] for of_row in map(set, gold)], List(Value("float32"))
+        return [float(value) for value in gold], Value("float32")
+
+    def targeted(self, prepared: Dataset, rows: Dataset, labels: list[str]) -> Dataset:
+        """`prepared` with `labels` (what the loss takes) and `row` (of the split) beside its inputs, one row each."""
+        values, feature = self.targets(rows, labels)
+        prepared = prepared.add_column("labels", values, feature=feature)
+        return prepared.add_column("row", list(range(len(rows))), feature=Value("int32"))
+
+    # Learning
+
+    def weights(self, prepared: Dataset) -> Tensor | None:
+        """`balanced`: rows / (classes * rows of the class); of several labels, rows without a label per row with it."""
+        if self.class_weights == "none":
+            return None
+        found = prepared.with_format("torch")["labels"][:]
+        if self.problem == "multi-label":
+            having = found.sum(0)
+            return (len(found) - having) / having.clamp(min=1)
+        counts = torch.bincount(found)
+        # A class without training rows has no loss to weigh.
+        return len(found) / ((counts > 0).sum() * counts.clamp(min=1))
+
+    def loss(
+        self,
+        outputs: Mapping[str, Tensor],
+        labels: Tensor,
+        num_items_in_batch: Tensor | int | None = None,
+        *,
+        label_smoothing: float = 0.0,
+        weights: Tensor | None = None,
+    ) -> Tensor:
+        """Cross-entropy, binary cross-entropy of every label, or squared error: the mean over the whole optimizer step.
+
+        Args:
+            labels: ids (batch,), shares of every label (batch, labels), or numbers (batch,).
+            num_items_in_batch: elements of `labels` in the whole step; None takes this batch's.
+        """
+        logits = outputs["logits"].float()  # (batch, labels)
+        weights = weights if weights is None else weights.to(logits)
+        count = torch.as_tensor(labels.numel() if num_items_in_batch is None else num_items_in_batch)
+        if self.problem == "multi-label":
+            soft = labels * (1 - label_smoothing) + label_smoothing / 2
+            total = functional.binary_cross_entropy_with_logits(logits, soft, pos_weight=weights, reduction="sum")
+        elif self.problem == "single-label":
+            total = functional.cross_entropy(logits, labels, weights, reduction="sum", label_smoothing=label_smoothing)
+            # Mixed labels are a row of shares, and the trainer counts every one.
+            count = count / (labels.shape[1] if labels.ndim == 2 else 1)
+        else:
+            total = (logits.squeeze(-1) - labels).square().sum()
+        return total / count.clamp(min=1)
+
+    # Deciding
+
+    def compact(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return logits.float()
+
+    def decode(self, outputs: np.ndarray, prepared: Dataset, labels: list[str]) -> tuple[list, list]:
+        """Plain answers and references of every row; of a row that was prepared as several views, by their mean."""
+        row = np.array(prepared["row"])
+        first = np.unique(row, return_index=True)[1]
+        logits = np.zeros((len(first), outputs.shape[-1]))
+        np.add.at(logits, row, outputs)
+        logits /= np.bincount(row)[:, None]
+        gold = [prepared[int(i)]["labels"] for i in first] if len(first) < len(row) else list(prepared["labels"])
+        return self.answers(logits, labels), [self.plain(target, labels) for target in gold]
+
+    def answers(self, logits: np.ndarray, labels: list[str]) -> list:
+        """Plain answers to logits, (rows, labels)."""
+        if self.problem == "single-label":
+            ranked = np.argsort(-logits, axis=-1, kind="stable")[:, :RANKED]
+            return [[labels[i] for i in row] for row in ranked]
+        if self.problem == "multi-label":
+            return [[labels[i] for i in np.flatnonzero(row > 0)] for row in logits]
+        if self.problem == "ordinal":
+            low, high = scale(labels)
+            return [int(value) for value in np.clip(np.round(logits[:, 0]), low, high)]
+        return [float(value) for value in logits[:, 0]]
+
+    def plain(self, target: Any, labels: list[str]) -> Any:
+        """What `targets` made of a reference, turned back."""
+        if self.problem == "single-label":
+            return labels[target]
+        if self.problem == "multi-label":
+            return [label for label, share in zip(labels, target, strict=True) if share]
+        return int(target) if self.problem == "ordinal" else float(target)
+
+    def decision_bias(self, logits: np.ndarray, prepared: Dataset, labels: list[str]) -> np.ndarray | None:
+        """A threshold for every label, as what to add to its logit so that 0 decides; for several labels a row only."""
+        if self.problem != "multi-label":
+            return None
+        gold = np.array(prepared["labels"], dtype=bool)
+        return best_shifts(np.asarray(logits, dtype=float), gold)
+
+    # Judging
+
+    def score(self, predictions: list, references: list) -> dict[str, float]:
+        """Scores by the problem; see `evaluation.metrics`."""
+        from ..evaluation import metrics
+
+        if self.problem == "single-label":
+            scores = metrics.class_scores(predictions, references)
+            if self.out_of_scope is not None:
+                first = [ranked[0] for ranked in predictions]
+                scores |= metrics.scope_scores(first, references, self.out_of_scope)
+        elif self.problem == "multi-label":
+            scores = metrics.label_set_scores(predictions, references)
+        else:
+            scores = metrics.number_scores(predictions, references)
+        # The headline stands first, and comes from the same sums that its interval is made of.
+        headline = float(self.headline_of(self.tallies(predictions, references).sum(0)))
+        return {self.headline: headline} | scores | {self.headline: headline}
+
+    def tallies(self, predictions: list, references: list) -> np.ndarray:
+        """Of each row: (right, 1); for several labels (right, predicted, gold); for numbers p and g their
+        (1, p, g, p², g², pg).
+        """
+        if self.problem == "single-label":
+            return np.array([(ranked[0] == gold, 1) for ranked, gold in zip(predictions, references, strict=True)])
+        if self.problem == "multi-label":
+            pairs = [(set(ours), set(gold)) for ours, gold in zip(predictions, references, strict=True)]
+            return np.array([(len(ours & gold), len(ours), len(gold)) for ours, gold in pairs])
+        # Both scores are blind to a common shift, and small numbers keep their digits when squared.
+        centre = float(np.mean(references))
+        p, g = np.array(predictions, dtype=float) - centre, np.array(references, dtype=float) - centre
+        return np.stack([np.ones_like(p), p, g, p * p, g * g, p * g], axis=-1)
+
+    def headline_of(self, sums: np.ndarray) -> np.ndarray:
+        """Accuracy, micro F1, Pearson correlation or quadratic weighted kappa of summed tallies; 0 where undefined."""
+        columns = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
+        if self.problem == "single-label":
+            return columns[0] / np.maximum(columns[1], 1)
+        if self.problem == "multi-label":
+            return 2 * columns[0] / np.maximum(columns[1] + columns[2], 1)
+        count = np.maximum(columns[0], 1)
+        p, g, pp, gg, pg = (column / count for column in columns[1:])
+        if self.problem == "ordinal":
+            # Cohen 1968 with squared distances: one minus observed over expected disagreement.
+            return divided(2 * (pg - p * g), pp + gg - 2 * p * g)
+        return divided(pg - p * g, np.sqrt(np.maximum(pp - p * p, 0) * np.maximum(gg - g * g, 0)))
+
+    # Reporting
+
+    def breakdown(self, predictions: list, references: list) -> dict[str, Any]:
+        if self.problem in ("regression", "ordinal"):
+            return {}
+        return class_breakdown(self.sets(predictions), self.sets(references), single=self.problem == "single-label")
+
+    def errors(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[dict[str, Any]]:
+        found = class_errors(predictions, references, self.problem, limit)
+        return [{**error, **self.shown(rows[error["row"]])} for error in found]
+
+    def shown(self, row: dict[str, Any]) -> dict[str, str]:
+        """A row for the eye: its `text`, or its `picture` as a data URI; the other one is empty."""
+        raise NotImplementedError
+
+    def sets(self, answers: list) -> list[list[str]]:
+        """Answers as lists of labels: of a ranking its first."""
+        if self.problem == "multi-label":
+            return answers
+        return [[answer if isinstance(answer, str) else answer[0]] for answer in answers]
+
+    def label_facts(self, rows: Dataset) -> dict[str, Any]:
+        """How the answers of a split are spread, for the report."""
+        gold = self.references(rows)
+        if self.problem in ("regression", "ordinal"):
+            return {"mean": float(np.mean(gold)), "lowest": float(min(gold)), "highest": float(max(gold))}
+        counts = Counter(label for labels in self.sets(gold) for label in labels)
+        return {"classes": dict(sorted(counts.items(), key=lambda item: in_order(item[0])))}
+
+
+def in_order(name: str) -> tuple[bool, float, str]:
+    """Sort key: numbers by value, before names by letter."""
+    try:
+        return (False, float(name), name)
+    except ValueError:
+        return (True, 0.0, name)
+
+
+def scale(labels: list[str]) -> tuple[int, int]:
+    """The ends of an ordinal scale, as `labels` names them."""
+    low, _, high = labels[0].partition(" to ")
+    return int(low), int(high)
+
+
+def divided(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """A quotient that is 0 where the denominator is (nearly) nothing: constant answers correlate with nothing."""
+    defined = denominator > 1e-12
+    return np.where(defined, numerator / np.where(defined, denominator, 1), 0.0)

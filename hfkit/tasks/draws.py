@@ -1,0 +1,19 @@
+"""Random draws as a pure function of seed, epoch and row, so that a resumed run and any loader worker draw the same."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def seeded(seed: int, epoch: int, *rows: int) -> Iterator[None]:
+    """Within it torch's global CPU generator stands where these numbers put it; afterwards, where it stood before.
+
+    The global one, because torchvision's transforms draw from no other.
+    """
+    key = np.random.SeedSequence([seed, epoch, *rows]).generate_state(1, np.uint64)[0]
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(key >> 1))
+        yield
