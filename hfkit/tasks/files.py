@@ -1,15 +1,19 @@
 """Rows from wherever a user keeps them: a folder with one file per split, a saved DatasetDict, or the Hub."""
 
+import codecs
+import csv
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, load_dataset
+import numpy as np
+from datasets import Dataset, DatasetDict, Features, Value, load_dataset
 from datasets.exceptions import DatasetsError
 
 from ..errors import DataError, UserError
 
 # The names under which each split is found, the exact one first.
-SPLITS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
+SPLITS = {"train": ("train",), "validation": ("validation", "valid", "dev", "val"), "test": ("test",)}
 
 BUILDERS = {
     ".parquet": "parquet",
@@ -24,8 +28,31 @@ BUILDERS = {
 }
 
 
-def read(source: str, config: str | None = None, revision: str | None = None) -> DatasetDict:
+TABLES = {
+    ".parquet": "parquet",
+    ".json": "json",
+    ".jsonl": "json",
+    ".arrow": "arrow",
+    ".csv": "csv",
+    ".tsv": "csv",
+}
+
+
+def read(
+    source: str,
+    config: str | None = None,
+    revision: str | None = None,
+    *,
+    kinds: Mapping[str, str] = BUILDERS,
+    encoding: str = "utf-8",
+    validation_share: float | None = None,
+) -> DatasetDict:
     """The splits train, validation and test of a local folder or a Hub dataset, in the columns they came with.
+
+    Args:
+        kinds: suffix of a file -> what reads it: a builder of `datasets`, or 'csv', in which every cell is a string.
+        encoding: of files of text.
+        validation_share: share of train to set aside where there is no validation split; None where a task cannot.
 
     Raises:
         UserError: nothing is there, it cannot be read, or a split is missing.
@@ -39,14 +66,20 @@ def read(source: str, config: str | None = None, revision: str | None = None) ->
             "Put train, validation and test files into one folder and give that",
         )
     if folder.is_dir():
-        return read_folder(folder)
-    if source.startswith((".", "/", "~")) or source.count("/") > 1:
+        splits = read_folder(folder, kinds, encoding, validation_share)
+    elif source.startswith((".", "/", "~")) or source.count("/") > 1:
         raise UserError(f"dataset '{source}'", "there is no such folder", "Check the path")
-    return read_hub(source, config, revision)
+    else:
+        splits = read_hub(source, config, revision, kinds, validation_share)
+    if "validation" not in splits:
+        splits |= set_aside(source, splits["train"], validation_share)
+    return DatasetDict({split: splits[split] for split in SPLITS})
 
 
-def read_hub(source: str, config: str | None, revision: str | None) -> DatasetDict:
-    """The three splits of a Hub dataset; loading scripts are refused by `datasets`, so no foreign code runs."""
+def read_hub(
+    source: str, config: str | None, revision: str | None, kinds: Mapping[str, str], validation_share: float | None
+) -> dict[str, Dataset]:
+    """The splits of a Hub dataset; loading scripts are refused by `datasets`, so no foreign code runs."""
     try:
         splits = load_dataset(source, config, revision=revision)
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
@@ -56,16 +89,20 @@ def read_hub(source: str, config: str | None, revision: str | None) -> DatasetDi
             "Check the id, --dataset_config and the network, or give a folder with train, validation and test files",
         ) from error
     chosen = {split: next((n for n in names if n in splits), None) for split, names in SPLITS.items()}
-    refuse_missing(source, chosen, sorted(splits))
-    return DatasetDict({split: splits[name] for split, name in chosen.items()})
+    refuse_missing(source, chosen, sorted(splits), kinds, validation_share)
+    return {split: splits[name] for split, name in chosen.items() if name}
 
 
-def read_folder(folder: Path) -> DatasetDict:
-    """One file, a set of shards or a subfolder per split; `dev` and `valid` are taken for validation."""
+def read_folder(
+    folder: Path, kinds: Mapping[str, str], encoding: str, validation_share: float | None
+) -> dict[str, Dataset]:
+    """One file, a set of shards or a subfolder per split; `valid`, `dev` and `val` are taken for validation."""
     files = {
-        split: next(filter(None, (split_files(folder, n) for n in names)), None) for split, names in SPLITS.items()
+        split: next(filter(None, (split_files(folder, n, kinds) for n in names)), None)
+        for split, names in SPLITS.items()
     }
-    refuse_missing(str(folder), files, sorted(path.name for path in folder.iterdir()))
+    refuse_missing(str(folder), files, sorted(path.name for path in folder.iterdir()), kinds, validation_share)
+    files = {split: paths for split, paths in files.items() if paths}
     suffixes = {path.suffix for paths in files.values() for path in paths}
     if len(suffixes) > 1:
         raise UserError(
@@ -73,10 +110,124 @@ def read_folder(folder: Path) -> DatasetDict:
             f"its splits are files of one kind, and here are {', '.join(sorted(suffixes))}",
             "Keep one kind of file per dataset",
         )
-    builder = BUILDERS[suffixes.pop()]
-    options = conll_options(files["train"][0]) if builder == "conll" else {}
-    splits = DatasetDict({split: read_files(split, builder, paths, **options) for split, paths in files.items()})
-    return checked_conll(splits) if options else splits
+    builder = kinds[suffixes.pop()]
+    if builder in ("csv", "json"):
+        for path in (path for paths in files.values() for path in paths):
+            refuse_other_encoding(path, encoding)
+    if builder == "csv":
+        return {split: read_csv(split, paths, encoding) for split, paths in files.items()}
+    options = {"encoding": encoding} if builder == "json" else {}
+    if builder == "conll":
+        options = conll_options(files["train"][0])
+    splits = {split: read_files(split, builder, paths, **options) for split, paths in files.items()}
+    return checked_conll(splits) if builder == "conll" else splits
+
+
+def set_aside(source: str, train: Dataset, share: float) -> dict[str, Dataset]:
+    """Train without a share of its rows, and those as validation: the same at every call, in their order.
+
+    Raises:
+        UserError: one of them would hold no row.
+    """
+    wanted = round(share * len(train))
+    if not 0 < wanted < len(train):
+        raise UserError(
+            f"validation_share={share}",
+            f"train and validation each need a row, and train has {len(train)}",
+            f"Set another --validation_share, or add a validation split to '{source}'",
+        )
+    order = np.random.default_rng(0).permutation(len(train))
+    return {"train": train.select(np.sort(order[wanted:])), "validation": train.select(np.sort(order[:wanted]))}
+
+
+def refuse_other_encoding(path: Path, encoding: str) -> None:
+    """Refuse a file that `encoding` cannot read, by its first bad byte.
+
+    Raises:
+        UserError: it cannot, or there is no such encoding.
+    """
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)()
+    except LookupError as error:
+        raise UserError(
+            f"encoding '{encoding}'", "there is none of this name", "Try utf-8, latin-1 or utf-16"
+        ) from error
+    seen = 0
+    with path.open("rb") as file:
+        while True:
+            piece = file.read(1 << 20)
+            seen += len(piece)
+            try:
+                decoder.decode(piece, final=not piece)
+            except UnicodeDecodeError as error:
+                # What the decoder held back of the piece before counts too.
+                byte = seen - len(error.object) + error.start
+                raise UserError(
+                    f"file '{path}'",
+                    f"it is not {encoding}: byte {byte} is 0x{error.object[error.start]:02x} ({error.reason})",
+                    "Save it as UTF-8, or name what it is with --encoding latin-1",
+                ) from error
+            if not piece:
+                return
+
+
+def read_csv(split: str, paths: list[Path], encoding: str) -> Dataset:
+    """The cells of .csv or .tsv files as strings, whatever they look like: 'NA' and '1e3' are texts, not numbers.
+
+    Raises:
+        DataError: no row, two columns of one name, or a line with too many or too few columns.
+    """
+    columns: dict[str, list[str]] = {}
+    for path in paths:
+        header, *rows = cells(split, path, encoding) or [[]]
+        if not header or len(set(header)) < len(header) or (columns and header != list(columns)):
+            raise DataError(
+                f"the first line of {path.name} is {', '.join(header) or 'missing'}",
+                "it names every column once, the same ones in every file of a split",
+                "Mend the first line",
+                split=split,
+            )
+        for row, cell in enumerate(rows):
+            if len(cell) != len(header):
+                raise DataError(
+                    f"{len(cell)} columns in {path.name}, beginning {cell[0][:40]!r}",
+                    f"every row has the {len(header)} columns that the first line names",
+                    'Put texts that hold the separator into "quotes"',
+                    split=split,
+                    row=row,
+                )
+        for name, values in zip(header, zip(*rows, strict=True) if rows else [()] * len(header), strict=True):
+            columns.setdefault(name, []).extend(values)
+    if not next(iter(columns.values())):
+        raise DataError(
+            ", ".join(path.name for path in paths), "it holds no rows", "Give every split some rows", split=split
+        )
+    return Dataset.from_dict(columns, features=Features({name: Value("string") for name in columns}))
+
+
+def cells(split: str, path: Path, encoding: str) -> list[list[str]]:
+    """The rows of a .csv or .tsv file, its header first. Tabs need no quotes, so in a .tsv they may be mere text."""
+
+    def rows(**options: Any) -> Iterator[list[str]]:
+        # utf-8-sig: a byte-order mark would become part of the first column's name.
+        with path.open(newline="", encoding="utf-8-sig" if encoding == "utf-8" else encoding) as file:
+            reader = csv.reader(file, strict=True, **options)
+            try:
+                yield from filter(None, reader)
+            except csv.Error as error:
+                raise csv.Error(f"line {reader.line_num}: {error}") from error
+
+    try:
+        return list(rows(delimiter="\t" if path.suffix == ".tsv" else ","))
+    except csv.Error as error:
+        if path.suffix == ".tsv":
+            return list(rows(delimiter="\t", quoting=csv.QUOTE_NONE))
+        raise DataError(
+            path.name,
+            f"it cannot be read as CSV ({error})",
+            'Put texts with commas or quotes into "quotes", and write a quote within as ""',
+            split=split,
+        ) from error
 
 
 def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> Dataset:
@@ -92,7 +243,7 @@ def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> D
         ) from error
 
 
-def split_files(folder: Path, name: str) -> list[Path]:
+def split_files(folder: Path, name: str, kinds: Mapping[str, str]) -> list[Path]:
     """The files of one split: `name.ext`, `name-00000-of-00002.ext` or `name/*.ext`, also one level down in `data`."""
     patterns = (f"{name}.*", f"{name}-[0-9]*", f"{name}/*")
     paths = (path for place in (folder, folder / "data") for pattern in patterns for path in place.glob(pattern))
@@ -100,7 +251,7 @@ def split_files(folder: Path, name: str) -> list[Path]:
     return sorted(
         path
         for path in paths
-        if path.suffix in BUILDERS
+        if path.suffix in kinds
         and path.name not in ("state.json", "dataset_info.json")
         and not path.name.startswith("cache-")
     )
@@ -124,7 +275,7 @@ def conll_options(path: Path) -> dict:
     return {"column_names": names, "delimiter": delimiter, "encoding": "utf-8-sig"}
 
 
-def checked_conll(splits: DatasetDict) -> DatasetDict:
+def checked_conll(splits: dict[str, Dataset]) -> dict[str, Dataset]:
     """The splits without the helper column, once it has shown that no line was short or long.
 
     The reader fills missing columns with empty strings and drops surplus ones without a word.
@@ -141,18 +292,23 @@ def checked_conll(splits: DatasetDict) -> DatasetDict:
                         row=row,
                         column="tags",
                     )
-    return splits.remove_columns("beyond")
+    return {split: rows.remove_columns("beyond") for split, rows in splits.items()}
 
 
-def refuse_missing(source: str, found: dict, seen: list[str]) -> None:
+def refuse_missing(
+    source: str, found: dict, seen: list[str], kinds: Mapping[str, str], validation_share: float | None
+) -> None:
     for split, value in found.items():
-        if not value:
-            raise UserError(
-                f"dataset '{source}'",
-                f"the split '{split}' is missing; found: {', '.join(seen) or 'nothing'}",
-                f"Add a split or file named {' or '.join(SPLITS[split])} "
-                "(.parquet, .json, .jsonl, .conll, .txt; token first and tag last in CoNLL lines)",
-            )
+        if value or (split == "validation" and validation_share):
+            continue
+        lines = "; token first and tag last in CoNLL lines" if "conll" in kinds.values() else ""
+        aside = split == "validation" and validation_share is not None
+        raise UserError(
+            f"dataset '{source}'",
+            f"the split '{split}' is missing; found: {', '.join(seen) or 'nothing'}",
+            f"Add a split or file named {' or '.join(SPLITS[split])} ({', '.join(kinds)}{lines})"
+            + (", or set a share of train aside with --validation_share 0.1" if aside else ""),
+        )
 
 
 def first_line(error: BaseException) -> str:
