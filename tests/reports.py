@@ -1,10 +1,15 @@
 """A task that is no more than the report needs, and reports about it."""
 
+import base64
+import io
 import math
+from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
+from PIL import Image
 
 from hfkit.evaluation.report import Report
 from hfkit.tasks.base import Task
@@ -92,6 +97,138 @@ class Bare(Tags):
 
     def errors(self, predictions, references, rows, limit):
         return []
+
+
+@dataclass(frozen=True)
+class Texts(Tags):
+    """One class per text: row i of `count` classes belongs to class i."""
+
+    count: int = 4
+
+    name = "text-classification"
+    headline = "accuracy"
+    unit = "text"
+
+    def load(self):
+        rows = [{"text": f"text {i} of its class", "label": f"class {i % self.count}"} for i in range(3 * self.count)]
+        return DatasetDict({split: Dataset.from_list(rows) for split in ("train", "validation", "test")})
+
+    def labels(self, dataset):
+        return sorted(set(dataset["train"]["label"]))
+
+    def references(self, split):
+        return list(split["label"])
+
+    def score(self, predictions, references):
+        return {"accuracy": float(self.headline_of(self.tallies(predictions, references).sum(axis=0)))}
+
+    def tallies(self, predictions, references):
+        return np.array([(ours == gold, 1) for ours, gold in zip(predictions, references, strict=True)])
+
+    def headline_of(self, sums):
+        return sums[..., 0] / np.maximum(sums[..., 1], 1)
+
+    def describe(self, dataset, prepared=None):
+        return {"labels": self.labels(dataset), "classes": {"test": dict(Counter(dataset["test"]["label"]))}}
+
+    def breakdown(self, predictions, references):
+        names = sorted({*predictions, *references})
+        right, given, gold = (
+            Counter(side)
+            for side in ([p for p, g in zip(predictions, references, strict=True) if p == g], predictions, references)
+        )
+        per_class = {
+            name: {
+                "precision": right[name] / max(given[name], 1),
+                "recall": right[name] / max(gold[name], 1),
+                "f1": 2 * right[name] / (given[name] + gold[name]),
+                "support": gold[name],
+            }
+            for name in names
+        }
+        pairs = Counter(zip(references, predictions, strict=True))
+        # The columns run the other way: only their names say which cell is right.
+        columns = names[:0:-1]
+        counts = [[pairs[name, column] for column in columns] for name in names]
+        counts = [[*row, gold[name] - sum(row)] for name, row in zip(names, counts, strict=True)]
+        confusion = {"gold": names, "predicted": [*columns, "(others)"], "counts": counts}
+        return {"per_class": per_class, "confusion": confusion, "note": "The first class stands among the others."}
+
+    def errors(self, predictions, references, rows, limit):
+        wrong = [i for i, (ours, gold) in enumerate(zip(predictions, references, strict=True)) if ours != gold]
+        return [
+            {"row": i, "kind": "confusion", "why": f"{references[i]} taken for {predictions[i]}", **self.shown(rows[i])}
+            | {"gold": references[i], "predicted": predictions[i]}
+            for i in wrong[:limit]
+        ]
+
+    def shown(self, row):
+        return {"text": row["text"], "picture": ""}
+
+
+class Pictures(Texts):
+    """The same with a picture instead of every text."""
+
+    name = "image-classification"
+    unit = "image"
+    sample = "sample-resnet"
+
+    def shown(self, row):
+        return {"text": "", "picture": picture(8)}
+
+
+class Correlation(Bare):
+    """Numbers, judged by their correlation with the gold ones."""
+
+    name = "text-classification"
+    headline = "pearson"
+
+    def load(self):
+        rows = Dataset.from_dict({"label": [float(i % 7) for i in range(21)]})
+        return DatasetDict(train=rows, validation=rows, test=rows)
+
+    def references(self, split):
+        return list(split["label"])
+
+    def describe(self, dataset, prepared=None):
+        return {}
+
+    def score(self, predictions, references):
+        rmse = float(np.sqrt(np.mean((np.array(predictions) - references) ** 2)))
+        return {"pearson": float(self.headline_of(self.tallies(predictions, references).sum(axis=0))), "rmse": rmse}
+
+    def tallies(self, predictions, references):
+        p, g = np.array(predictions), np.array(references)
+        return np.stack([np.ones_like(p), p, g, p * p, g * g, p * g], axis=-1)
+
+    def headline_of(self, sums):
+        n, p, g, pp, gg, pg = np.moveaxis(sums, -1, 0)
+        spread = np.sqrt(np.maximum((pp / n - (p / n) ** 2) * (gg / n - (g / n) ** 2), 1e-12))
+        return (pg / n - p * g / n**2) / spread
+
+
+@cache
+def picture(side: int, kind: str = "png") -> str:
+    """A square picture of so many pixels a side, as a data URI."""
+    written = io.BytesIO()
+    Image.fromarray(np.arange(side * side, dtype=np.uint8).reshape(side, side)).save(written, kind)
+    return f"data:image/{kind};base64,{base64.b64encode(written.getvalue()).decode()}"
+
+
+def classified(task: Texts, *, wrong: int = 3, **settings) -> Report:
+    """A report of a classifier that takes every so-manieth row for the class after it, and of a worse baseline."""
+    dataset = task.load()
+    labels, gold = task.labels(dataset), task.references(dataset["test"])
+
+    def answers(every: int) -> list[str]:
+        after = {name: labels[(i + 1) % len(labels)] for i, name in enumerate(labels)}
+        return [after[name] if i % every == 0 else name for i, name in enumerate(gold)]
+
+    baseline = type("Shifted", (), {"name": "shifted", "description": "", "predict": lambda *_: answers(2)})
+    report = Report(task, dataset, settings={"checkpoint": "sample", "output_dir": "runs/classifier"} | settings)
+    report.add("fine-tuned", answers(wrong), cost=COST)
+    report.judge(baseline())
+    return report
 
 
 def spoilt(task: Task, dataset: DatasetDict, every: int) -> list[list[str]]:

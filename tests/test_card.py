@@ -11,12 +11,22 @@ import yaml
 from huggingface_hub import ModelCard
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 from markdown_it import MarkdownIt
+from PIL import Image
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessor,
+)
 
 from hfkit.evaluation.names import dataset_name, on_hub
+from hfkit.evaluation.report import Report
 from hfkit.hub import card as module
 from hfkit.hub.card import render_card
 from hfkit.tasks import NER
-from tests.reports import Bare, Tags, made
+from tests.reports import COST, Bare, Correlation, Pictures, Tags, Texts, classified, made, picture
 
 SETTINGS = {
     "checkpoint": "google-bert/bert-base-cased",
@@ -36,6 +46,11 @@ def report() -> dict:
 def metadata(text: str) -> dict:
     """The front matter, cut where huggingface_hub cuts it."""
     return yaml.safe_load(REGEX_YAML_BLOCK.search(text)[2])
+
+
+def run_snippet(card: str) -> None:
+    snippet = re.search(r"```python\n(.*?)```", card, flags=re.DOTALL)[1]
+    exec(compile(snippet, "card", "exec"), {})  # noqa: S102
 
 
 def headings(text: str) -> list[str]:
@@ -182,9 +197,63 @@ def test_the_snippet_runs(report, checkpoint, tmp_path, monkeypatch, capsys):
     task.model(checkpoint, labels).save_pretrained(tmp_path / "bert-ner")
     task.processor(checkpoint).save_pretrained(tmp_path / "bert-ner")
     monkeypatch.chdir(tmp_path)
-    snippet = re.search(r"```python\n(.*?)```", render_card(report), flags=re.DOTALL)[1]
-    exec(compile(snippet, "card", "exec"), {})  # noqa: S102
+    run_snippet(render_card(report))
     assert "entity_group" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("task", [Texts, Pictures])
+def test_the_card_of_a_classifier(task):
+    report = classified(task(), wrong=2)  # no better than its baseline
+    report.show([{"picture": picture(8), "label": "class 1"}])
+    text = render_card(report.facts())
+    data = ModelCard(text).data
+    assert data.pipeline_tag == task.name and f'pipeline("{task.name}", model="classifier")' in text
+    assert [(result.metric_type, result.metric_name) for result in data.eval_results] == [("accuracy", "accuracy")]
+    assert "data:" not in text and "aggregation" not in text and "word" not in text
+    assert "- It does not score above shifted." in text
+    assert "| class 1 |" in text and f"resample {task.unit}s, not training runs" in text
+    assert headings(text) == ["Use", "Results", "Limits", "To repeat it"]
+
+
+def test_scores_go_by_the_names_of_the_hub():
+    report = Report(Correlation(), Correlation().load(), settings=SETTINGS | {"problem": "multi-label"})
+    report.add("fine-tuned", report.references, cost=COST)
+    text = render_card(report.facts())
+    assert metadata(text)["metrics"] == ["pearsonr", "rmse"]
+    named = {result.metric_type: result.metric_name for result in ModelCard(text).data.eval_results}
+    assert named == {"pearsonr": "Pearson r", "rmse": "RMSE"}
+    assert 'model="bert-ner", top_k=None)' in text
+
+
+def test_of_many_classes_the_card_shows_the_ends():
+    text = render_card(classified(Texts(count=40)).facts())
+    assert len(re.findall(r"^\| class \d+ \|", text, flags=re.MULTILINE)) == 30
+    assert "The 15 lowest F1 and 15 highest F1, of 40 classes." in text
+    assert "… (40 in all)." in text and "class 9" not in text.split("## Results")[0]
+
+
+def test_the_snippets_of_classifiers_run(checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    labels = {"num_labels": 4, "id2label": {i: f"class {i}" for i in range(4)}}
+    AutoTokenizer.from_pretrained(checkpoint).save_pretrained("classifier")
+    config = AutoConfig.from_pretrained(checkpoint, **labels)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained("classifier")
+    run_snippet(render_card(classified(Texts()).facts()))
+    assert "'label': 'class " in capsys.readouterr().out
+    small = ViTConfig(
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=8,
+        image_size=16,
+        patch_size=8,
+        **labels,
+    )
+    ViTForImageClassification(small).save_pretrained("classifier")
+    ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained("classifier")
+    Image.new("RGB", (20, 20)).save("picture.png")
+    run_snippet(render_card(classified(Pictures()).facts()))
+    assert capsys.readouterr().out.count("'label': 'class ") == 4
 
 
 def test_the_template_is_where_one_of_the_two_places_is():

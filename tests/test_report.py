@@ -17,9 +17,10 @@ from rich.console import Console
 import hfkit.evaluation
 from hfkit.errors import UserError
 from hfkit.evaluation import machine, plots
+from hfkit.evaluation.pages import extremes
 from hfkit.evaluation.report import Report, render, verdict
 from hfkit.evaluation.schema import plain, validate
-from tests.reports import COST, LOG, PLAN, Bare, Tags, made, spoilt
+from tests.reports import COST, LOG, PLAN, Bare, Correlation, Tags, made, spoilt
 
 
 class Memoriser:
@@ -148,7 +149,11 @@ def test_values_are_made_plain():
     ("good", "bad", "expected"),
     [
         (4, 1, r"^fine-tuned is 0\.\d+ \[0\.\d+, 0\.\d+\] F1 above the best other contender \(rival\)"),
-        (1, 4, r"^fine-tuned is 0\.\d+ \[0\.\d+, 0\.\d+\] F1 below the best other contender \(rival\)"),
+        (
+            1,
+            4,
+            r"^fine-tuned is 0\.\d+ \[0\.\d+, 0\.\d+\] F1 below the best other contender \(rival\), which does better",
+        ),
         (4, 5, r"cannot be told apart on 24 test sentences: .*\[−0\.\d+, 0\.\d+\], p = "),
     ],
 )
@@ -266,6 +271,62 @@ def test_ticks_are_few_round_and_cover_the_values(low, width):
     assert 2 <= len(found) <= 7 and found == sorted(set(found))
     assert found[0] <= low + 1e-9 and found[-1] >= low + width - 1e-9
     assert all(len(f"{tick:g}") <= 7 for tick in found)
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("accuracy", "accuracy"),
+        ("f1", "F1"),
+        ("macro_f1", "macro F1"),
+        ("top5_accuracy", "top-5 accuracy"),
+        ("mcc", "MCC"),
+        ("quadratic_kappa", "quadratic kappa"),
+        ("pearson", "Pearson r"),
+        ("spearman", "Spearman rho"),
+        ("rmse", "RMSE"),
+        ("wer", "WER"),
+        ("exact_match", "exact match"),
+    ],
+)
+def test_a_score_goes_by_the_name_that_readers_know(key, name):
+    assert plots.headline_text(key) == name
+
+
+def test_scores_below_zero_and_above_one_are_shown_as_they_are():
+    task = Correlation()
+    dataset = task.load()
+    report = Report(task, dataset, settings={})
+    report.add("fine-tuned", [-score for score in report.references], cost=COST)
+    report.add("other", list(report.references), cost=COST)
+    facts = report.facts()
+    assert facts["contenders"][0]["headline"] == pytest.approx(-1) and facts["contenders"][0]["scores"]["rmse"] > 1
+    assert "Pearson r below the best other contender" in facts["verdict"]
+    for row in plots.forest(facts["contenders"])["rows"]:
+        assert 0 <= row["low"] <= row["value"] <= row["high"] <= 100
+    pages = render(facts)
+    for page in (pages["report.html"], pages["report.md"]):
+        assert "\N{MINUS SIGN}1.000" in page and "Pearson r" in page and not re.search(r"[|>\[] ?-\d", page)
+    assert re.search(r"RMSE</th><td class=\"n\">\d\.\d{3}</td>", pages["report.html"])
+    written = io.StringIO()
+    Console(width=80, file=written).print(report.table())
+    assert max(map(len, written.getvalue().splitlines())) <= 80 and "…" not in written.getvalue()
+
+
+def test_few_and_many_classes():
+    def scores(f1: float, support: int) -> dict:
+        return {"precision": f1, "recall": f1, "f1": f1, "support": support}
+
+    few = {f"class {i}": scores(i / 30, 1) for i in range(30)}
+    assert extremes(few) == [("", few)]
+    many = {f"class {i}": scores(i % 50 / 50, i) for i in range(151)}
+    (low_title, lowest), (high_title, highest) = extremes(many)
+    assert (low_title, high_title) == ("15 lowest F1", "15 highest F1") and not lowest.keys() & highest.keys()
+    assert list(lowest)[:4] == ["class 150", "class 100", "class 50", "class 101"]  # class 0 is not in test
+    assert list(highest)[:2] == ["class 149", "class 99"]
+    assert max(one["f1"] for one in lowest.values()) < min(one["f1"] for one in highest.values())
+    unseen = {name: scores(0.5, int(name == "class 7")) for name in many}
+    assert extremes(unseen) == [("1 lowest F1", {"class 7": scores(0.5, 1)})]
 
 
 def test_a_sentence_in_pieces_is_the_sentence():

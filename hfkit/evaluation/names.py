@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-# What the bundled encoder is called on the Hub.
-SAMPLE_CHECKPOINT = "sentence-transformers/all-MiniLM-L6-v2"
+# What the bundled encoder is called on the Hub; the other bundled checkpoints are only here.
+SAMPLE_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def on_hub(name: str) -> bool:
@@ -14,13 +14,13 @@ def on_hub(name: str) -> bool:
 
 def checkpoint_name(checkpoint: str) -> str:
     """The id of the checkpoint that a run started from; a folder goes by its name."""
-    if checkpoint == "sample":
-        return SAMPLE_CHECKPOINT
+    if checkpoint in ("sample", "sample-text"):
+        return SAMPLE_ENCODER
     return checkpoint if on_hub(checkpoint) else Path(checkpoint).name
 
 
 def dataset_name(dataset: str) -> str:
     """The dataset without the folders above it, which are nobody's business; a Hub id as it is."""
     if dataset == "sample":
-        return "hfkit sample corpus"
+        return "hfkit sample data"
     return dataset if on_hub(dataset) else Path(dataset).name

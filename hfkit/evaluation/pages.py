@@ -1,5 +1,7 @@
 """A report's facts as a page: the templates' environment, and how numbers and facts are put into words."""
 
+import base64
+import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -14,6 +16,9 @@ from .statistics import RESAMPLES
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 BREAKS = re.compile("[\t\n\v\f\r\x85\u2028\u2029]+")
 MARKDOWN = re.compile(r"([\\`*_{}\[\]|~#$!])|(?<=:)(/)(?=/)|(?<=www)(\.)", re.IGNORECASE)
+
+MOST = 30  # rows of a table, items of a list: more are folded or left to report.json
+SMALL = 64  # pixels a side: a PNG of no more is shown as squares, not blurred
 
 
 def page(template: str, report: dict[str, Any]) -> str:
@@ -34,6 +39,10 @@ def page(template: str, report: dict[str, Any]) -> str:
         "interval": interval_text,
         "shown": shown,
         "words": words,
+        "number": number_text,
+        "clipped": clipped,
+        "extremes": extremes,
+        "small": small,
         "checkpoint_name": checkpoint_name,
         "dataset_name": dataset_name,
         "name": plots.headline_text,
@@ -44,9 +53,10 @@ def page(template: str, report: dict[str, Any]) -> str:
         subject=report["contenders"][0],
         level=f"{100 * report['contenders'][0]['interval']['level']:g}",
         draws=RESAMPLES,
+        most=MOST,
         forest=plots.forest(report["contenders"]),
         curves=plots.curves(training["log_history"], report["task"]["headline"], training["plan"]) if training else [],
-        heat=plots.heat(breakdown["confusion"]) if breakdown else [],
+        heat=plots.heat(breakdown["confusion"]) if breakdown and breakdown["confusion"] else [],
         colours=plots.colours(breakdown["per_class"] if breakdown else labels_of(report["errors"])),
         pieces=plots.pieces,
         tables=tables(report["data"]),
@@ -68,17 +78,21 @@ def markdown_text(value: Any) -> Any:
 
 
 def score_text(value: float) -> str:
-    return f"{value:.3f}"
+    # A rounded nothing has no sign.
+    return f"{value:.3f}".replace("-", plots.MINUS) if round(value, 3) else "0.000"
 
 
 def signed_text(value: float) -> str:
-    # A rounded nothing has no sign.
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}") if round(value, 3) else "0.000"
+    return f"{'+' if round(value, 3) > 0 else ''}{score_text(value)}"
 
 
 def interval_text(interval: Mapping[str, Any]) -> str:
-    ends = ", ".join(f"{interval[end]:.3f}" for end in ("low", "high"))
-    return f"[{ends}]".replace("-", "\N{MINUS SIGN}").replace("\N{MINUS SIGN}0.000", "0.000")
+    return f"[{score_text(interval['low'])}, {score_text(interval['high'])}]"
+
+
+def number_text(value: float) -> str:
+    """A score, or a count among the scores."""
+    return f"{value:,.0f}" if abs(value) > 1 and value.is_integer() else score_text(value)
 
 
 def shown(value: Any) -> str:
@@ -92,7 +106,8 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
-        return ", ".join(map(str, value)) or "none"
+        rest = f", … ({len(value):,} in all)" if len(value) > MOST else ""
+        return (", ".join(map(str, value[:MOST])) or "none") + rest
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -101,8 +116,39 @@ def words(key: str) -> str:
     return key.replace("_", " ")
 
 
+def clipped(text: str, most: int) -> str:
+    """The beginning of a long text, cut between words where there is a gap near, with an ellipsis."""
+    if len(text) <= most:
+        return text
+    start = text[:most]
+    return (start[: start.rfind(" ", most - 40) + 1] or start).rstrip() + " …"
+
+
 def labels_of(errors: list[dict[str, Any]]) -> set[str]:
-    return {span["label"] for error in errors for span in error["gold"] + error["predicted"]}
+    return {span["label"] for error in errors if "tokens" in error for span in error["gold"] + error["predicted"]}
+
+
+def extremes(per_class: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, dict[str, Any]]]]:
+    """What to show of the scores by class, as (title, scores): all of few classes; of many, those with the lowest and
+    the highest F1 among the classes that test has, larger ones first where they are equal.
+    """
+    if len(per_class) <= MOST:
+        return [("", dict(per_class))]
+    half, found = MOST // 2, [item for item in per_class.items() if item[1]["support"]]
+    lowest = sorted(found, key=lambda item: (item[1]["f1"], -item[1]["support"]))[:half]
+    rest = [item for item in found if item not in lowest]
+    highest = sorted(rest, key=lambda item: (-item[1]["f1"], -item[1]["support"]))[:half]
+    return [(f"{len(part)} {name} F1", dict(part)) for name, part in (("lowest", lowest), ("highest", highest)) if part]
+
+
+def small(picture: str) -> bool:
+    """Whether a data URI is a PNG of so few pixels that smoothing would only blur it."""
+    try:
+        # The first 24 bytes: signature, length and name of the header, then width and height.
+        header = base64.b64decode(picture.partition("image/png;base64,")[2][:32])
+    except binascii.Error:
+        return False
+    return len(header) == 24 and max(int.from_bytes(header[16:20]), int.from_bytes(header[20:])) <= SMALL
 
 
 def tables(data: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -10,6 +10,21 @@ from typing import Any
 
 MOST_POINTS = 300  # of one curve: more cannot be told apart on a page
 COLOURS = 8  # entity types share this many
+MINUS = "\N{MINUS SIGN}"
+SCORES = {  # score -> its name for a reader
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
+    "macro_f1": "macro F1",
+    "top5_accuracy": "top-5 accuracy",
+    "mcc": "MCC",
+    "quadratic_kappa": "quadratic kappa",
+    "pearson": "Pearson r",
+    "spearman": "Spearman rho",
+    "rmse": "RMSE",
+    "mae": "MAE",
+}
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
@@ -59,7 +74,10 @@ def curves(log: Sequence[Mapping[str, Any]], headline: str, plan: Sequence[Mappi
 
 
 def heat(confusion: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a confusion table: `name`, `cells` of (count, share of the row, whether it is right), `total`."""
+    """The rows of a confusion table: `name`, `cells` of (count, share of the row, whether it is right), `total`.
+
+    Right is where the two names are the same: rows and columns need not be the same classes in the same order.
+    """
     rows = []
     for name, counts in zip(confusion["gold"], confusion["counts"], strict=True):
         total = sum(counts)
@@ -91,8 +109,8 @@ def colours(labels: Iterable[str]) -> dict[str, int]:
 
 
 def headline_text(key: str) -> str:
-    """The name of a score as a reader knows it: F1, WER, accuracy."""
-    return key.upper() if len(key) <= 3 else key.replace("_", " ")
+    """The name of a score as a reader knows it: F1, WER, accuracy, Pearson r."""
+    return SCORES.get(key) or (key.upper() if len(key) <= 3 else key.replace("_", " "))
 
 
 def _series(log: Sequence[Mapping[str, Any]], keys: Mapping[str, str]) -> dict[str, list[tuple[float, float]]]:
@@ -121,7 +139,7 @@ def _chart(
         {
             "name": name,
             "points": [(_percent(x, x_axis), _percent(y, y_axis)) for x, y in points],
-            "last": "" if logarithmic else f"{points[-1][1]:.3f}",
+            "last": "" if logarithmic else f"{points[-1][1]:.3f}".replace("-", MINUS),
         }
         for name, points in series.items()
     ]
@@ -146,4 +164,4 @@ def _percent(value: float, axis: Sequence[float]) -> float:
 
 def _labelled(axis: Sequence[float]) -> list[tuple[float, str]]:
     decimals = max((len(f"{tick:.6f}".rstrip("0").partition(".")[2]) for tick in axis), default=0)
-    return [(_percent(tick, axis), f"{tick:.{decimals}f}") for tick in axis]
+    return [(_percent(tick, axis), f"{tick:.{decimals}f}".replace("-", MINUS)) for tick in axis]

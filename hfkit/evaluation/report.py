@@ -54,6 +54,7 @@ class Report:
         self.references = task.references(dataset["test"])
         self.contenders: list[dict[str, Any]] = []
         self.training: dict[str, Any] | None = None
+        self.pictures: list[dict[str, str]] = []
         self._tallies: np.ndarray | None = None  # of the first contender, (rows, counts)
         self._predictions: list = []  # of the first contender
 
@@ -68,6 +69,14 @@ class Report:
             "cost": _costs(cost, "training"),
             "invariants": finite(plain(invariants)),
         }
+
+    def show(self, pictures: list[dict[str, str]]) -> None:
+        """Keep augmented training samples, for the reader's eye.
+
+        Args:
+            pictures: `picture`, a data URI of a PNG or JPEG, and `label`, of each.
+        """
+        self.pictures = plain(pictures)
 
     def add(self, name: str, predictions: list, *, cost: dict[str, float], description: str = "") -> None:
         """Score a contender's answers to the test rows, one per row in order.
@@ -137,7 +146,7 @@ class Report:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": plain(command()),
             "seed": self.seed,
-            "settings": without_secrets(finite(plain(self.settings))),
+            "settings": without_secrets(finite(plain(self._resolved()))),
             "task": {
                 "name": self.task.name,
                 "headline": self.task.headline,
@@ -151,10 +160,16 @@ class Report:
             "training": self.training,
             "breakdown": plain(breakdown) or None,
             "errors": plain(errors),
+            "pictures": self.pictures,
             "environment": environment(),
         }
         validate(report)
         return report
+
+    def _resolved(self) -> dict[str, Any]:
+        # 'sample' is another checkpoint for every task, and a page should not have to know which.
+        sampled = self.settings.get("checkpoint") == "sample"
+        return {**self.settings, "checkpoint": self.task.sample} if sampled else self.settings
 
     def save(self, folder: str | Path) -> Path:
         """Write report.json, report.md and report.html to `folder` and return the path of the last.
@@ -185,7 +200,8 @@ class Report:
         from rich.table import Table
         from rich.text import Text
 
-        score = headline_text(self.task.headline)
+        # A long name takes two lines, not a wide column.
+        score, narrow = headline_text(self.task.headline), "\n".join(headline_text(self.task.headline).split())
         # Without a frame it fits a terminal of 80 columns.
         table = Table(
             title=f"{score} on {len(self.references):,} test rows",
@@ -195,7 +211,7 @@ class Report:
             padding=(0, 0, 0, 1),
         )
         table.add_column("contender", overflow="fold", min_width=16)
-        for heading in (score, "95 % interval", "difference", "wall s", "CPU s", "MiB"):
+        for heading in (narrow, "95 % interval", "difference", "wall s", "CPU s", "MiB"):
             table.add_column(heading, justify="right", no_wrap=True)
         for contender in self.contenders:
             cost = contender["cost"]
@@ -232,7 +248,10 @@ def verdict(contenders: Sequence[Mapping[str, Any]], headline: str, unit: str, r
         )
     if lead > 0:
         return f"{first['name']} is {score_text(lead)} {interval_text(ahead)} {score} above {rival}. {cost}"
-    return f"{first['name']} is {score_text(-lead)} {interval_text(pair)} {score} below {rival}. {cost}"
+    return (
+        f"{first['name']} is {score_text(-lead)} {interval_text(pair)} {score} below {rival},"
+        f" which does better on these rows. {cost}"
+    )
 
 
 def render(report: dict[str, Any]) -> dict[str, str]:

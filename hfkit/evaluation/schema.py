@@ -14,30 +14,39 @@
     verdict      the comparison in words: only what the intervals support
     training     null where nothing was trained; else plan (one row per stage), log_history (as the trainer logged it),
                  cost, invariants (what was checked while it ran)
-    breakdown    null where the task has none; else the first contender's scores per class, and counts of which class
-                 (gold) was taken for which (predicted)
-    errors       the first contender's most instructive errors: row of the test split, kind, why, tokens (the words
-                 from `offset` on, of `words` in all), gold and predicted spans (positions in tokens, end excluded)
+    breakdown    null where the task has none; else the first contender's scores per class, counts of which class
+                 (gold) was taken for which (predicted), null where that says nothing, and a note on how to read them.
+                 Of very many classes the counts hold only the most confused, and a last column "(others)" the rest
+    errors       the first contender's most instructive errors: row of the test split, kind, why, and either tokens
+                 (the words from `offset` on, of `words` in all) with gold and predicted spans (positions in tokens,
+                 end excluded), or the row's text or picture, one of them empty, with gold and predicted class in words
+    pictures     augmented training samples with their labels, for the reader's eye; [] where there are none
     environment  machine and versions
 
-Seconds are seconds, memory is MiB, scores and shares are fractions of one.
+Seconds are seconds, memory is MiB, shares are fractions of one. A picture is a data URI of a PNG or JPEG, so that a
+page with it fetches nothing.
 """
 
 import math
-from collections.abc import Mapping
+import re
+import reprlib
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-SCHEMA = "hfkit.report/1"
+SCHEMA = "hfkit.report/2"
 
-# How a value is described: a type; a string that it must equal; [item]; {"key": value} with exactly these keys;
-# {...: value} with any keys; (one, or another); None; and ANY for every plain value.
+# How a value is described: a type; a string that it must equal; a pattern that it must match as a whole; [item];
+# {"key": value} with exactly these keys; {...: value} with any keys; (one, or another); None; and ANY for every plain
+# value.
 ANY = object()
 COST = {...: float}
 INTERVAL = {"low": float, "high": float, "level": float, "note": str}
+PICTURE = re.compile("data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")
 SPANS = [{"start": int, "end": int, "label": str}]
+WHICH = {"row": int, "kind": str, "why": str}
 REPORT = {
     "schema": SCHEMA,
     "created": str,
@@ -86,21 +95,17 @@ REPORT = {
         None,
         {
             "per_class": {...: {"precision": float, "recall": float, "f1": float, "support": int}},
-            "confusion": {"gold": [str], "predicted": [str], "counts": [[int]]},
+            "confusion": (None, {"gold": [str], "predicted": [str], "counts": [[int]]}),
+            "note": str,
         },
     ),
     "errors": [
-        {
-            "row": int,
-            "kind": str,
-            "why": str,
-            "offset": int,
-            "words": int,
-            "tokens": [str],
-            "gold": SPANS,
-            "predicted": SPANS,
-        }
+        (
+            {**WHICH, "offset": int, "words": int, "tokens": [str], "gold": SPANS, "predicted": SPANS},
+            {**WHICH, "text": str, "picture": ("", PICTURE), "gold": str, "predicted": str},
+        )
     ],
+    "pictures": [{"picture": PICTURE, "label": str}],
     "environment": {
         "python": str,
         "platform": str,
@@ -118,13 +123,10 @@ def validate(report: dict[str, Any]) -> None:
     """Refuse a report whose keys or values are not those of `REPORT`, naming the first place that is wrong.
 
     Raises:
-        ValueError: a key missing or unknown, a value of another type (numpy's scalars included), or nan or infinity.
+        ValueError: a key missing or unknown, a value of another type (numpy's scalars included), nan or infinity, a
+            picture that is not a data URI, or counts that are not one for every gold and predicted class.
     """
-    fault = _fault(report, REPORT, "report")
-    if fault is None:
-        for i, contender in enumerate(report["contenders"]):
-            if contender["scores"].get(report["task"]["headline"]) != contender["headline"]:
-                fault = f"report.contenders[{i}].headline: it is not the score of that name"
+    fault = _fault(report, REPORT, "report") or _first(_contradictions(report))
     if fault is not None:
         raise ValueError(fault)
 
@@ -159,17 +161,31 @@ def finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _contradictions(report: dict[str, Any]) -> Iterator[str]:
+    """Where values that are each as described do not fit each other."""
+    for i, contender in enumerate(report["contenders"]):
+        if contender["scores"].get(report["task"]["headline"]) != contender["headline"]:
+            yield f"report.contenders[{i}].headline: it is not the score of that name"
+    confusion = (report["breakdown"] or {}).get("confusion")
+    if confusion and [len(confusion["predicted"])] * len(confusion["gold"]) != list(map(len, confusion["counts"])):
+        yield "report.breakdown.confusion.counts: not one for every gold and predicted class"
+
+
 def _fault(value: Any, rule: Any, place: str) -> str | None:
     if isinstance(rule, tuple):
         faults = [_fault(value, one, place) for one in rule]
-        # The last alternative is the fullest, so its fault says most.
-        return None if None in faults else faults[-1]
+        # What is wrong is best said of the alternative that the value resembles, else of the last, the fullest.
+        alike = [len(one.keys() & value.keys()) if type(one) is type(value) is dict else 0 for one in rule]
+        return None if None in faults else max(zip(alike, range(len(rule)), faults, strict=True))[2]
     if rule is None:
         return None if value is None else f"{place}: {value!r} is not null"
     if rule is ANY:
         return _any_fault(value, place)
     if isinstance(rule, str):
         return None if value == rule else f"{place}: {value!r} is not {rule!r}"
+    if isinstance(rule, re.Pattern):
+        good = type(value) is str and rule.fullmatch(value)
+        return None if good else f"{place}: {reprlib.repr(value)} does not match {rule.pattern}"
     if isinstance(rule, type):
         if type(value) is not rule:
             return f"{place}: {value!r} is a {type(value).__name__}, not a plain {rule.__name__}"

@@ -9,15 +9,26 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..evaluation.names import checkpoint_name, dataset_name, on_hub
-from ..evaluation.pages import interval_text, markdown_text, score_text, shown, words
-from ..evaluation.plots import headline_text
+from ..evaluation.pages import extremes, interval_text, markdown_text, score_text, shown, words
+from ..evaluation.plots import SCORES, headline_text
 from ..evaluation.schema import validate
 
 PACKAGE = Path(__file__).parents[1]
 # An installed package carries the templates; a checkout has them beside the rendered cards.
 TEMPLATES = (PACKAGE / "model_cards", PACKAGE.parent / "model_cards")
 
-HUB_METRICS = ("accuracy", "f1", "precision", "recall")  # scores that go by the name of a metric on the Hub
+# Scores whose metric goes by another name on the Hub.
+HUB_METRICS = {"macro_f1": "f1", "mcc": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
+# How the pipeline of a task is made and called: (its name in the snippet, further arguments, an input).
+USE = {
+    "token-classification": (
+        "tagger",
+        {"aggregation_strategy": "simple"},
+        "Ada Lovelace wrote to Charles Babbage from London.",
+    ),
+    "text-classification": ("classifier", {}, "The parcel came a day late, but all of it was there."),
+    "image-classification": ("classifier", {}, "picture.png"),
+}
 SPLITS = ("train", "validation", "test")
 # The settings that say how the weights were trained; the command and report.json hold the rest.
 TRAINING = (
@@ -51,8 +62,12 @@ def render_card(report: dict[str, Any]) -> str:
         "words": words,
         "name": headline_text,
         "code": code,
+        "extremes": extremes,
     }
     settings, data = report["settings"], report["data"]
+    variable, options, example = USE.get(report["task"]["name"], ("model", {}, ""))
+    if settings.get("problem") == "multi-label":
+        options = options | {"top_k": None}  # all labels, each with its own score; the default is the first alone
     card = environment.get_template("template.md").render(
         report,
         # Markup: YAML has its own way of quoting, and `safe_dump` knows it.
@@ -62,6 +77,7 @@ def render_card(report: dict[str, Any]) -> str:
         base=checkpoint_name(settings.get("checkpoint", "")),
         pretrained=settings.get("pretrained", True),
         model=model_name(settings),
+        use={"variable": variable, "options": options, "example": example},
         corpus=dataset_name(report["task"]["dataset"]),
         synthetic=data.get("synthetic", False),
         labels=data.get("labels", []),
@@ -77,12 +93,13 @@ def front_matter(report: dict[str, Any]) -> dict[str, Any]:
     """The card's metadata as the Hub reads it: task, base model, data, and the headline scores as `model-index`."""
     settings, task, subject = report["settings"], report["task"], report["contenders"][0]
     base, dataset = checkpoint_name(settings.get("checkpoint", "")), task["dataset"]
-    scores = {name: score for name, score in subject["scores"].items() if name in {*HUB_METRICS, task["headline"]}}
+    scores = {name: score for name, score in subject["scores"].items() if name in {*SCORES, task["headline"]}}
     result = {
         "task": {"type": task["name"], "name": words(task["name"].replace("-", "_"))},
         "dataset": {"name": dataset_name(dataset), "type": dataset_name(dataset).replace(" ", "-"), "split": "test"},
         "metrics": [
-            {"type": name, "value": score, "name": headline_text(name)} for name, score in sorted(scores.items())
+            {"type": HUB_METRICS.get(name, name), "value": score, "name": headline_text(name)}
+            for name, score in sorted(scores.items())
         ],
     }
     found = {
@@ -90,7 +107,7 @@ def front_matter(report: dict[str, Any]) -> dict[str, Any]:
         "pipeline_tag": task["name"],
         "base_model": base if on_hub(base) and settings.get("pretrained", True) else None,
         "datasets": [dataset] if on_hub(dataset) else None,
-        "metrics": sorted(scores),
+        "metrics": sorted({HUB_METRICS.get(name, name) for name in scores}),
         "tags": ["hfkit", *([settings["strategy"]] if settings.get("strategy") else [])],
         "model-index": [{"name": model_name(settings), "results": [result]}],
     }
@@ -117,11 +134,11 @@ def limits(report: dict[str, Any]) -> list[str]:
         name: scores for name, scores in (breakdown or {"per_class": {}})["per_class"].items() if scores["support"]
     }
     if len(classes) > 1:
-        name, scores = min(classes.items(), key=lambda item: item[1]["f1"])
+        name, scores = min(classes.items(), key=lambda item: (item[1]["f1"], -item[1]["support"]))
         found.append(f"It is weakest on {name}: F1 {score_text(scores['f1'])} on {scores['support']} in test.")
     shared = data.get("test", {}).get("rows_shared_with_train", 0)
     if shared:
-        found.append(f"{shared:,} test rows occur in train word for word; they may flatter every contender.")
+        found.append(f"{shared:,} test rows occur in train as they are; they may flatter every contender.")
     rival = max(report["contenders"][1:], key=lambda contender: contender["headline"], default=None)
     if rival and rival["headline"] >= report["contenders"][0]["headline"]:
         found.append(f"It does not score above {rival['name']}.")
@@ -130,8 +147,10 @@ def limits(report: dict[str, Any]) -> list[str]:
     return found
 
 
-def code(value: str) -> Markup:
-    """Text as a Python literal inside a code block, where Markdown and HTML have no meaning."""
+def code(value: str | None) -> Markup:
+    """Text or None as a Python literal inside a code block, where Markdown and HTML have no meaning."""
     literal = ascii(value)
+    if value is None:
+        return Markup(literal)
     # With the quotes that formatters of code prefer, so that a formatted card is still the rendered one.
     return Markup(literal if '"' in literal or "'" in literal[1:-1] else f'"{literal[1:-1]}"')
