@@ -1,0 +1,86 @@
+"""How training images are varied, so that what does not change the label does not change the answer."""
+
+from dataclasses import dataclass
+
+import torch
+from PIL import Image as Pillow
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+RATIO = (3 / 4, 4 / 3)  # width to height of a crop
+SPARE = 2.0  # how many times the wanted size a picture keeps while it is shrunk in cheap steps
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What is drawn for a training image."""
+
+    scale: tuple[float, float] | None = None  # share of the area that a crop keeps; None: no crop
+    jitter: float = 0.0  # of brightness, contrast and saturation
+    trivial: bool = False  # one operation of TrivialAugment's wide space
+    erasing: float = 0.0  # probability that a rectangle is filled with the mean colour
+
+
+# Sources: crops of Szegedy et al. 2015, section 6; TrivialAugment of Müller and Hutter 2021; random erasing of Zhong
+# et al. 2020, with its probability of a quarter as in later training recipes.
+PRESETS = {
+    "none": Preset(),
+    "light": Preset(scale=(0.6, 1.0), jitter=0.1),
+    "standard": Preset(scale=(0.25, 1.0), jitter=0.3),
+    "strong": Preset(scale=(0.08, 1.0), trivial=True, erasing=0.25),
+}
+
+
+class Augmentation:
+    """An opened image to what a model is trained on, drawn from torch's global generator.
+
+    Args:
+        size: height and width of what comes out.
+        fill: the colour that stands for nothing, one value of 0 to 255 per channel.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        size: tuple[int, int],
+        *,
+        flipped: bool,
+        resample: Pillow.Resampling,
+        fill: tuple[int, ...],
+    ) -> None:
+        self.size, self.flipped, self.resample, self.channels = size, flipped, resample, len(fill)
+        self.crop = v2.RandomResizedCrop(size, scale=preset.scale, ratio=RATIO)
+        steps: list[v2.Transform] = []
+        if preset.jitter:
+            steps.append(v2.ColorJitter(preset.jitter, preset.jitter, preset.jitter if len(fill) == 3 else 0))
+        if preset.trivial:
+            steps.append(v2.TrivialAugmentWide(fill=list(fill)))
+        if preset.erasing:
+            steps.append(v2.RandomErasing(preset.erasing, value=fill))
+        self.steps = steps
+
+    def box(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """A crop of an image of this size: left, upper, right, lower."""
+        # It asks a picture for nothing but its size.
+        drawn = self.crop.make_params([torch.empty(0, height, width)])
+        return drawn["left"], drawn["top"], drawn["left"] + drawn["width"], drawn["top"] + drawn["height"]
+
+    def __call__(self, image: Pillow.Image, box: tuple[float, float, float, float]) -> Tensor:
+        """The part of the picture within `box`, varied: uint8, (channels, height, width)."""
+        small = image.resize(self.size[::-1], self.resample, box=box, reducing_gap=SPARE)
+        pixels = functional.pil_to_tensor(small)
+        if self.flipped and torch.rand(()) < 0.5:
+            pixels = pixels.flip(-1)
+        for step in self.steps:
+            pixels = step(pixels)
+        return pixels
+
+
+def mixer(mix: str, alpha: float, classes: int) -> v2.Transform:
+    """Mixes the rows of a batch and their labels: (images, labels) -> (images, shares of each label).
+
+    Sources: mixup of Zhang et al. 2018; CutMix of Yun et al. 2019, both with one share for the whole batch.
+    """
+    kinds = {"mixup": [v2.MixUp], "cutmix": [v2.CutMix], "both": [v2.MixUp, v2.CutMix]}[mix]
+    return v2.RandomChoice([kind(alpha=alpha, num_classes=classes) for kind in kinds])

@@ -1,0 +1,386 @@
+"""Image classification: files in class folders or images in a column, checked once, decoded when they are needed."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from datasets import ClassLabel, Dataset, DatasetDict, Image, LargeList, List, Value, concatenate_datasets, config
+from torch import Tensor
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+from ..errors import UserError
+from .bad_rows import Fault, skipped, without
+from .base import read_config
+from .classification import Classification, in_order
+from .files import TABLES, first_line, read
+from .sentences import column_named, evenly
+
+if TYPE_CHECKING:
+    from .image_batches import JudgedImages, VariedImages
+
+IMAGE_COLUMNS = ("image", "img", "image_path", "path", "file_name", "file")
+LABEL_COLUMNS = ("label", "labels", "class", "target")
+PICTURE, THUMBNAIL = 96, 128  # pixels
+
+
+@dataclass(frozen=True)
+class ImageClassification(Classification):
+    """Pictures with a class, several, or a number.
+
+    `load` gives rows of `image` (bytes or a path, not decoded), `label`, and what one look at each image found:
+    `fingerprint` of its bytes, `format`, `mode`, `width`, `height`, `animated`, `rotated`.
+    """
+
+    image_column: str | None = field(default=None, metadata={"help": "column of images; default: the only one"})
+    allow_outside_images: bool = field(
+        default=False,
+        metadata={"help": "follow paths out of the dataset's folder; addresses are never fetched"},
+    )
+    max_megapixels: float = field(
+        default=50.0, metadata={"help": "larger images are bad rows; a small file can unpack to gigabytes"}
+    )
+    augmentation: Literal["none", "light", "standard", "strong"] = field(
+        default="light",
+        metadata={"help": "how training images vary: a crop of most of it, of less and with colour, or much of all"},
+    )
+    flip: Literal["none", "horizontal"] = field(
+        default="none",
+        metadata={
+            "help": "horizontal: half of the training images mirrored; right for photographs, wrong for digits,"
+            " text and X-rays"
+        },
+    )
+    mix: Literal["none", "mixup", "cutmix", "both"] = field(
+        default="none", metadata={"help": "mix the images of a training batch, and their labels with them"}
+    )
+    mix_alpha: float = field(
+        default=0.2, metadata={"help": "how evenly two images are mixed: near 0 hardly, 1 any share alike"}
+    )
+    tta: Literal["none", "flip", "crops"] = field(
+        default="none",
+        metadata={"help": "judge by the mean over views: also mirrored, or also the four corners"},
+    )
+
+    name: ClassVar[str] = "image-classification"
+    auto_model: ClassVar[type] = AutoModelForImageClassification
+    sample: ClassVar[str] = "sample-resnet"
+    unit: ClassVar[str] = "image"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mix != "none" and self.problem not in ("single-label", "multi-label"):
+            raise UserError(f"mix={self.mix} with problem={self.problem}", "it mixes classes", "Leave it out")
+        if not self.mix_alpha > 0:
+            raise UserError(f"mix_alpha={self.mix_alpha}", "it is above 0", "Try 0.2, or 1 for cutmix")
+        if not 0 < self.max_megapixels <= 89:
+            raise UserError(
+                f"max_megapixels={self.max_megapixels}",
+                "it is above 0 and at most 89, from where Pillow takes a file for a decompression bomb",
+                "Scale larger images down",
+            )
+
+    # Loading
+
+    def load(self) -> DatasetDict:
+        """Rows with an image and a label, every image read to its end once.
+
+        Raises:
+            DataError: rows at fault, by split, row and column.
+            UserError: the dataset as a whole cannot be used, or a library for images is missing.
+        """
+        require_vision()
+        from .image_files import located, look_at_all
+
+        raw, roots, image_column, label_column = self.found()
+        checked: dict[str, Dataset] = {}
+        for split, rows in raw.items():
+            learnt = set(chain.from_iterable(map(each, checked["train"]["label"]))) if checked else None
+            labels, faults = checked_labels(rows, label_column, self.problem, learnt)
+            rows = rows.select_columns([image_column])
+            rows = rows if image_column == "image" else rows.rename_column(image_column, "image")
+            rows = rows.cast_column("image", Image(decode=False))
+            rows, astray = located(rows, roots, allow_outside=self.allow_outside_images, column=image_column)
+            rows, unusable = look_at_all(
+                rows, split, image_column, most_megapixels=self.max_megapixels, known={fault.row for fault in astray}
+            )
+            rows = rows.add_column("label", labels, feature=self.gold_feature())
+            faults = sorted([*faults, *astray, *unusable], key=lambda fault: fault.row)
+            checked[split] = without(split, rows, faults, self.on_bad_row)
+        loaded = DatasetDict(checked)
+        if self.max_train_rows is not None:
+            loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
+        return loaded
+
+    def found(self) -> tuple[DatasetDict, list[Path], str, str]:
+        """The rows as they came, the folders their files may lie in, and the columns of images and labels."""
+        from .image_files import class_folders, read_class_folders
+
+        if self.dataset == "sample":
+            from ..samples.digits import sample_digits
+
+            return sample_digits(), [Path()], "image", "label"
+        folder = Path(self.dataset).expanduser()
+        if folder.is_dir() and (splits := class_folders(folder)):
+            if self.problem != "single-label":
+                raise UserError(
+                    f"problem={self.problem} with '{self.dataset}'",
+                    "a folder per class gives every image one label",
+                    "Put the images or their paths into parquet files with a column of labels",
+                )
+            raw = read_class_folders(folder, splits, self.on_bad_row, self.validation_share)
+            return raw, [folder], "image", "label"
+        raw = read(
+            self.dataset,
+            self.dataset_config,
+            self.dataset_revision,
+            kinds=TABLES,
+            validation_share=self.validation_share,
+        )
+        pictures = [name for name, feature in raw["train"].features.items() if isinstance(feature, Image)]
+        image_column = self.image_column or (pictures[0] if len(pictures) == 1 else None)
+        image_column = column_named(raw, image_column, IMAGE_COLUMNS, "--image_column")
+        label_column = column_named(raw, self.label_column, LABEL_COLUMNS, "--label_column")
+        # What `datasets` downloaded for a Hub dataset of files lies in its cache.
+        cached = [Path(config.HF_DATASETS_CACHE), Path(config.HF_HUB_CACHE)]
+        return raw, [folder] if folder.is_dir() else cached, image_column, label_column
+
+    def gold_feature(self) -> Any:
+        """The feature of the column `label`."""
+        kinds = {"single-label": "string", "multi-label": "string", "ordinal": "int64", "regression": "float64"}
+        value = Value(kinds[self.problem])
+        return List(value) if self.problem == "multi-label" else value
+
+    # Model inputs
+
+    def processor(self, checkpoint: str) -> Any:
+        """The checkpoint's own image processor.
+
+        Raises:
+            UserError: there is none, or it makes something else of images than what the model reads.
+        """
+        require_vision()
+        from .image_batches import channels_of, scale_of
+
+        path = self.path(checkpoint)
+        channels = vars(read_config(path)).get("num_channels", 3)
+        try:
+            processor = AutoImageProcessor.from_pretrained(path, trust_remote_code=False)
+        except (OSError, ValueError, ImportError) as error:
+            raise UserError(
+                f"checkpoint '{checkpoint}'",
+                f"its image processor could not be read ({first_line(error)})",
+                "Give a folder or a Hub id that holds preprocessor_config.json",
+            ) from error
+        if channels != channels_of(processor) and channels in (1, 3):
+            raise UserError(
+                f"checkpoint '{checkpoint}'",
+                f"its model reads {channels} channels, and its processor normalises {channels_of(processor)}",
+                "Give image_mean and image_std one value per channel in preprocessor_config.json",
+            )
+        scale_of(processor)
+        return processor
+
+    def prepare(self, dataset: DatasetDict, processor: Any, labels: list[str]) -> DatasetDict:
+        """Rows with `image` (not decoded: pixels are made batch by batch), `labels`, `row` and `view`.
+
+        Validation and test have one row per view of `tta`. Paths below the dataset's folder become relative to it, so
+        that a run stays the same run when its data move; `fingerprint` says what is in the files.
+        """
+        from .image_batches import VIEWS
+
+        prepared = {}
+        for split, rows in dataset.items():
+            kept = self.targeted(self.portable(rows.select_columns(["image", "label", "fingerprint"])), rows, labels)
+            if split == "train" and self.mix != "none":
+                kept = kept.add_column("classes", [len(labels)] * len(rows), feature=Value("int32"))
+            views = VIEWS["none" if split == "train" else self.tta]
+            # Joined end to end, every view is the same table again: nothing is copied.
+            prepared[split] = concatenate_datasets(
+                [kept.add_column("view", [view] * len(rows), feature=Value("int8")) for view in views]
+            )
+        return DatasetDict(prepared)
+
+    def portable(self, rows: Dataset) -> Dataset:
+        """The rows with paths below the dataset's folder relative to it; embedded images stay where they are."""
+        from .image_files import has_files, image_rows
+
+        if not has_files(rows):
+            return rows
+        inside = f"{self.folder()}{os.sep}"
+        images = [{**image, "path": (image["path"] or "").removeprefix(inside)} for image in rows["image"]]
+        return concatenate_datasets([image_rows(images), rows.remove_columns("image")], axis=1)
+
+    def collator(self, processor: Any) -> "JudgedImages":
+        from .image_batches import JudgedImages
+
+        return JudgedImages(processor, self.folder())
+
+    def training_collator(self, processor: Any, seed: int) -> "VariedImages":
+        from .augmentation import PRESETS
+        from .image_batches import VariedImages
+
+        return VariedImages(
+            processor,
+            self.folder(),
+            preset=PRESETS[self.augmentation],
+            flipped=self.flip == "horizontal",
+            mix=self.mix,
+            mix_alpha=self.mix_alpha,
+            seed=seed,
+        )
+
+    def folder(self) -> Path:
+        """Where relative paths of images begin."""
+        return Path(self.dataset).expanduser().absolute()
+
+    def features(self, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        """What the backbone pooled, else its first token or the mean over space: (batch, features)."""
+        if isinstance(outputs, Tensor):  # of a model of timm
+            return outputs.flatten(1)
+        pooled, hidden = outputs.get("pooler_output"), outputs.last_hidden_state
+        if pooled is not None:
+            return pooled.flatten(1)
+        return hidden.mean((2, 3)) if hidden.ndim == 4 else hidden[:, 0]
+
+    # Reporting
+
+    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
+        """Per split its rows, labels, repeats, what was skipped, and what its images are."""
+        from .image_files import image_facts
+
+        learnt = set(dataset["train"]["fingerprint"])
+        splits = {}
+        for split, rows in dataset.items():
+            splits[split] = {"rows": len(rows), **self.label_facts(rows), **image_facts(rows)}
+            if split != "train":
+                splits[split]["rows_shared_with_train"] = sum(mark in learnt for mark in rows["fingerprint"])
+            splits[split]["skipped"] = skipped(rows)
+            if prepared is not None and len(prepared[split]) > len(rows):
+                splits[split]["views"] = len(prepared[split]) // len(rows)
+        return {
+            "dataset": self.dataset,
+            "synthetic": False,
+            "problem": self.problem,
+            "labels": self.labels(dataset),
+            **splits,
+        }
+
+    def shown(self, row: dict[str, Any]) -> dict[str, str]:
+        from .image_batches import data_uri, decoded
+
+        return {"text": "", "picture": data_uri(decoded(row["image"], self.folder(), 3), THUMBNAIL)}
+
+    def pictures(self, prepared: Dataset, collator: "JudgedImages", limit: int) -> list[dict[str, str]]:
+        """Rows spread over the split as `collator` gives them, its normalisation undone, and what they are taught."""
+        from .image_batches import as_pictures, data_uri
+
+        chosen = evenly(len(prepared), limit)
+        batch = collator([prepared[int(row)] for row in chosen])
+        names = self.names_of_targets(prepared)
+        pictures = as_pictures(batch["pixel_values"], collator.processor)
+        return [
+            {"picture": data_uri(picture, PICTURE), "label": in_shares(target, names)}
+            for picture, target in zip(pictures, batch["labels"], strict=True)
+        ]
+
+    def names_of_targets(self, prepared: Dataset) -> dict[int, str]:
+        """The label that an id, or a place in a row of shares, stands for: {} for numbers."""
+        if self.problem == "single-label":
+            return dict(zip(prepared["labels"], prepared["label"], strict=True))
+        if self.problem != "multi-label":
+            return {}
+        pairs = zip(prepared["labels"], prepared["label"], strict=True)
+        return {
+            int(place): name
+            for shares, gold in pairs
+            for place, name in zip(np.flatnonzero(shares), sorted(set(gold), key=in_order), strict=True)
+        }
+
+
+def in_shares(target: Tensor, names: dict[int, str]) -> str:
+    """A target in words: a label, several with their shares, or a number."""
+    if not names:
+        return f"{target.item():g}"
+    if not target.ndim:
+        return names[int(target)]
+    shares = {names[place]: float(share) for place, share in enumerate(target) if share >= 0.005}
+    if all(share == 1 for share in shares.values()):
+        return ", ".join(shares) or "none"
+    return " + ".join(f"{name} {share:.2g}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def each(gold: Any) -> list:
+    return gold if isinstance(gold, list) else [gold]
+
+
+def checked_labels(rows: Dataset, column: str, problem: str, learnt: set | None) -> tuple[list, list[Fault]]:
+    """The gold values of every row, a placeholder where there is none, and the faults.
+
+    Args:
+        learnt: labels that train has; None while train itself is read.
+    """
+    feature = rows.features[column]
+    inner = feature.feature if isinstance(feature, List | LargeList) else feature
+    names = inner.names if isinstance(inner, ClassLabel) else None
+    empty = {"single-label": "", "multi-label": [], "ordinal": 0, "regression": 0.0}[problem]
+    labels, faults = [], []
+    for row, value in enumerate(rows[column]):
+        try:
+            gold = plain_label(value, problem, names)
+            new = [name for name in each(gold) if learnt is not None and name not in learnt]
+            if new and problem in ("single-label", "multi-label"):
+                faults.append(
+                    Fault(row, column, f"label '{new[0]}'", "train has no such label", "Add images of it to train")
+                )
+        except ValueError as error:
+            faults.append(Fault(row, column, "null" if value is None else repr(value), str(error), "Mend the label"))
+            gold = empty
+        labels.append(gold)
+    return labels, faults
+
+
+def plain_label(value: Any, problem: str, names: list[str] | None) -> Any:
+    """A label as `Classification` has it.
+
+    Raises:
+        ValueError: it is none, in words.
+    """
+    if problem == "multi-label":
+        if not isinstance(value, list):
+            raise ValueError("several labels are a list")
+        return list(dict.fromkeys(plain_label(one, "single-label", names) for one in value))
+    if problem == "single-label":
+        if isinstance(value, int) and names is not None and not isinstance(value, bool):
+            if not 0 <= value < len(names):
+                raise ValueError(f"labels are ids from 0 to {len(names) - 1}")
+            return names[value]
+        if not isinstance(value, int | str) or value == "":
+            raise ValueError("a label is a name or a whole number")
+        return str(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not np.isfinite(number):
+        raise ValueError("a label is a finite number")
+    if problem == "ordinal" and not number.is_integer():
+        raise ValueError("a place on a scale is a whole number")
+    return int(number) if problem == "ordinal" else number
+
+
+def require_vision() -> None:
+    """Refuse to go on without the libraries for images.
+
+    Raises:
+        UserError: one is missing.
+    """
+    missing = [name for name, module in (("pillow", "PIL"), ("torchvision", "torchvision")) if not find_spec(module)]
+    if missing:
+        raise UserError(
+            ", ".join(missing), "images need it, and it is not installed", 'Run: pip install "hfkit[vision]"'
+        )

@@ -1,0 +1,338 @@
+"""Images wherever a user keeps them, in class folders or columns, and one look at each before anything is trained."""
+
+import hashlib
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from datasets import Dataset, DatasetDict, Features, Image, Value, concatenate_datasets
+from PIL import Image as Pillow
+from tqdm.auto import tqdm
+
+from ..errors import DataError
+from .bad_rows import Fault
+from .files import SPLITS, first_line, refuse_missing, set_aside
+
+Pillow.init()  # now: threads would each begin to load its plugins
+# Not every format that Pillow knows: it would hand PostScript to another program.
+SAFE = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+FORMATS = tuple(kind for kind in SAFE if kind in Pillow.OPEN)
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".avif", ".jp2"),
+}
+# F and I hold numbers of any range, and LAB has no conversion.
+MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
+DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
+AT_ONCE = 256  # rows whose bytes are in memory while they are looked at
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the check saw of an image."""
+
+    fingerprint: str = ""  # of the bytes: equal files are one image twice
+    format: str = ""
+    mode: str = ""  # Pillow's, as stored
+    width: int = 0  # pixels, as stored
+    height: int = 0
+    animated: bool = False
+    rotated: bool = False  # by its EXIF tag
+
+
+LOOK = Features(
+    {
+        "fingerprint": Value("string"),
+        "format": Value("string"),
+        "mode": Value("string"),
+        "width": Value("int32"),
+        "height": Value("int32"),
+        "animated": Value("bool"),
+        "rotated": Value("bool"),
+    }
+)
+
+
+class Refused(Exception):
+    """Why an image is not taken, and what to do."""
+
+    def __init__(self, rule: str, fix: str) -> None:
+        super().__init__(rule)
+        self.rule, self.fix = rule, fix
+
+
+# Where images are
+
+
+def class_folders(folder: Path) -> dict[str, Path]:
+    """The folder of every split that is there, if train is a folder of folders; else nothing."""
+    found = {
+        split: next((folder / name for name in names if (folder / name).is_dir()), None)
+        for split, names in SPLITS.items()
+    }
+    if found["train"] is None or not any(path.is_dir() for path in found["train"].iterdir()):
+        return {}
+    return {split: path for split, path in found.items() if path}
+
+
+def read_class_folders(folder: Path, splits: dict[str, Path], on_bad_row: str, validation_share: float) -> DatasetDict:
+    """Rows of `image` and `label`, the name of the folder that a file lies in, below the folder of its split.
+
+    Raises:
+        DataError: a class folder without an image, or an image outside of every class folder.
+        UserError: a split is missing.
+    """
+    seen = sorted(path.name for path in folder.iterdir())
+    kinds = {"a folder with one folder per class": ""}
+    refuse_missing(str(folder), {split: splits.get(split) for split in SPLITS}, seen, kinds, validation_share)
+    rows = {split: read_split(split, place, on_bad_row) for split, place in splits.items()}
+    if "validation" not in rows:
+        rows |= set_aside(str(folder), rows["train"], validation_share)
+    return DatasetDict({split: rows[split] for split in SPLITS})
+
+
+def read_split(split: str, folder: Path, on_bad_row: str) -> Dataset:
+    paths: list[str] = []
+    labels: list[str] = []
+    others = 0
+    for place in sorted(folder.iterdir()):
+        if place.name.startswith("."):
+            continue
+        if not place.is_dir():
+            if place.suffix.lower() in SUFFIXES:
+                raise DataError(
+                    f"file '{place.name}'",
+                    "an image lies in the folder of its class, and this one lies beside them",
+                    "Move it into a class folder",
+                    split=split,
+                )
+            others += 1
+            continue
+        files = sorted(os.path.join(where, name) for where, _, names in os.walk(place) for name in names)
+        images = [path for path in files if Path(path).suffix.lower() in SUFFIXES]
+        others += sum(not Path(path).name.startswith(".") for path in files) - len(images)
+        if not images and on_bad_row == "error":
+            raise DataError(
+                f"class folder '{place.name}'",
+                "it holds no image",
+                f"Remove it, or put images into it ({', '.join(sorted(SUFFIXES))})",
+                split=split,
+            )
+        if not images:
+            print(f"{split}: class folder '{place.name}' holds no image and is left out")
+        paths += images
+        labels += [place.name] * len(images)
+    if others:
+        print(f"{split}: {others:,} files without the suffix of an image are left out")
+    if not paths:
+        raise DataError(f"folder '{folder.name}'", "it holds no image", "Put one folder per class into it", split=split)
+    images = image_rows([{"bytes": None, "path": os.path.abspath(path)} for path in paths])
+    return images.add_column("label", labels, feature=Value("string"))
+
+
+def located(rows: Dataset, roots: Sequence[Path], *, allow_outside: bool, column: str) -> tuple[Dataset, list[Fault]]:
+    """The rows with absolute paths of images that are not embedded, and a fault for each path that leads astray.
+
+    Args:
+        roots: folders that hold the dataset; relative paths begin at the first.
+    """
+    if not has_files(rows):
+        return rows, []
+    roots = [root.resolve() for root in roots]
+    faults, moved = [], []
+    for row, image in enumerate(rows["image"]):
+        if image is not None and image["bytes"] is None and image["path"] is not None:
+            try:
+                image = {"bytes": None, "path": place_of(image["path"], roots, allow_outside)}
+            except Refused as error:
+                faults.append(Fault(row, column, f"path '{image['path']}'", error.rule, error.fix))
+        moved.append(image)
+    return image_rows(moved), faults
+
+
+def image_rows(images: list[dict | None]) -> Dataset:
+    """Rows of `image` alone."""
+    # Not Dataset.from_list, which drops the bytes of a row whose path is also that of a file.
+    table = pa.table({"image": pa.array(images, type=Image.pa_type)})
+    return Dataset(table).cast_column("image", Image(decode=False))
+
+
+def has_files(rows: Dataset) -> bool:
+    """Whether any image is a path and not embedded."""
+    pieces = rows.data.column("image").chunks
+    return any(pc.any(pc.and_(p.field("path").is_valid(), p.field("bytes").is_null())).as_py() for p in pieces)
+
+
+def place_of(path: str, roots: Sequence[Path], allow_outside: bool) -> str:
+    """The absolute path of an image file, links not resolved.
+
+    Raises:
+        Refused: an address, a place outside the dataset, or no file.
+    """
+    if "://" in path or path.startswith("data:"):
+        raise Refused("an image is a file or bytes, and nothing is fetched from an address", "Download the image first")
+    try:
+        place = roots[0] / path
+        real = place.resolve()
+        inside, there = any(real.is_relative_to(root) for root in roots), real.is_file()
+    except (OSError, ValueError) as error:
+        raise Refused("it is no path", "Mend or remove the row") from error
+    if not inside and not allow_outside:
+        raise Refused(
+            "the images of a dataset lie in its own folder, links resolved",
+            "Copy the image there, or add --allow_outside_images if you trust whoever wrote the paths",
+        )
+    if not there:
+        raise Refused("there is no such file", "Mend the path or remove the row")
+    return str(place)
+
+
+# What images are
+
+
+def look_at_all(
+    rows: Dataset, split: str, column: str, *, most_megapixels: float, known: set[int]
+) -> tuple[Dataset, list[Fault]]:
+    """The rows with what `Look` holds beside them, and a fault for each image that cannot be used.
+
+    Every byte is read and decoded once, in as many threads as torch may use.
+
+    Args:
+        known: rows that are at fault already and not looked at.
+    """
+    faults, looks = [], []
+    with (
+        ThreadPoolExecutor(torch.get_num_threads()) as pool,
+        tqdm(total=len(rows), desc=f"Checking the images of {split}", unit="image", disable=None, delay=2) as bar,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Pillow.DecompressionBombWarning)
+        for row, image, seen in in_threads(pool, rows, most_megapixels, known):
+            if isinstance(seen, Refused):
+                faults.append(Fault(row, column, named(image), seen.rule, seen.fix))
+                seen = Look()
+            looks.append(asdict(seen))
+            bar.update()
+    table = Dataset.from_dict({name: [look[name] for look in looks] for name in LOOK}, features=LOOK)
+    return concatenate_datasets([rows, table], axis=1), faults
+
+
+def in_threads(
+    pool: ThreadPoolExecutor, rows: Dataset, most_megapixels: float, known: set[int]
+) -> Iterator[tuple[int, dict | None, Look | Refused]]:
+    def one(row: int, image: dict | None) -> Look | Refused:
+        try:
+            return Look() if row in known else look(bytes_of(image), most_megapixels)
+        except Refused as error:
+            return error
+
+    row = 0
+    for batch in rows.select_columns(["image"]).iter(AT_ONCE):
+        numbers = range(row, row + len(batch["image"]))
+        yield from zip(numbers, batch["image"], pool.map(one, numbers, batch["image"]), strict=True)
+        row = numbers.stop
+
+
+def named(image: dict | None) -> str:
+    """An image as its owner knows it."""
+    path = image and image["path"]
+    return f"image '{os.sep.join(Path(path).parts[-3:])}'" if path else "the embedded image" if image else "null"
+
+
+def bytes_of(image: dict | None) -> bytes:
+    """The bytes of an image's file.
+
+    Raises:
+        Refused: there are none.
+    """
+    if image is None or image["bytes"] is None and image["path"] is None:
+        raise Refused("every row has an image", "Remove the row")
+    try:
+        return Path(image["path"]).read_bytes() if image["bytes"] is None else image["bytes"]
+    except OSError as error:
+        raise Refused(f"it cannot be read ({error.strerror})", "Mend or remove it") from error
+
+
+def look(data: bytes, most_megapixels: float) -> Look:
+    """What is in an image file, read to its end.
+
+    Raises:
+        Refused: it is empty, no image, damaged, too large, or of a mode without a known range.
+    """
+    if not data:
+        raise Refused("the file is empty", "Remove it, or fetch it again")
+    try:
+        image = Pillow.open(BytesIO(data), formats=FORMATS)
+        # From the header, before a small file becomes gigabytes of pixels.
+        small = image.width * image.height <= most_megapixels * 1e6
+    except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
+        small = False
+    except Exception as error:  # decoders of foreign bytes raise whatever they like
+        kinds = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        raise Refused(f"it is no image that can be read ({kinds})", "Remove it, or save it as one") from error
+    if not small:
+        raise Refused(
+            f"an image has at most {most_megapixels:g} megapixels",
+            "Scale it down, or raise --max_megapixels if you trust the file",
+        )
+    mode = image.mode
+    if mode not in (*MODES, *DEEP):
+        raise Refused(f"pixels of mode {mode} have no known range", "Save it with 8 or 16 bits a channel")
+    try:
+        if image.format == "PNG":
+            # Decoding alone does not compare the checksums.
+            image.verify()
+            image = Pillow.open(BytesIO(data), formats=FORMATS)
+        seen = Look(
+            fingerprint=hashlib.blake2b(data, digest_size=16).hexdigest(),
+            format="JPEG" if image.format == "MPO" else image.format,  # a photo with others behind it
+            mode=mode,
+            width=image.width,
+            height=image.height,
+            animated=image.format != "MPO" and getattr(image, "is_animated", False),
+            rotated=orientation(image) != 1,
+        )
+        # At an eighth of the size a JPEG is still read to its end, in a third of the time.
+        image.draft("L", (1, 1))
+        image.load()
+    except Exception as error:  # decoders of foreign bytes raise whatever they like
+        raise Refused(
+            f"the file is damaged or cut off ({first_line(error)})", "Remove it, or fetch it again"
+        ) from error
+    return seen
+
+
+def orientation(image: Pillow.Image) -> int:
+    """How the EXIF tag says the image is turned, 1 (not at all) to 8."""
+    try:
+        found = image.getexif().get(0x0112, 1)
+    except Exception:  # a broken tag is not a broken image
+        return 1
+    return found if found in range(1, 9) else 1
+
+
+def image_facts(rows: Dataset) -> dict[str, Any]:
+    """What a split's images are, from the one look at each."""
+    twins = len(rows) - len(set(rows["fingerprint"]))
+    modes = dict(Counter(rows["mode"]).most_common())
+    return {
+        "formats": dict(Counter(rows["format"]).most_common()),
+        "modes": modes,
+        "converted": sum(count for mode, count in modes.items() if mode not in ("L", "RGB")),
+        "median_width": float(np.median(rows["width"])),
+        "median_height": float(np.median(rows["height"])),
+        "animated": sum(rows["animated"]),
+        "rotated": sum(rows["rotated"]),
+        "repeated_rows": twins,
+    }
