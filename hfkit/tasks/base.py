@@ -122,6 +122,16 @@ class Task(ABC):
         """
         return outputs.last_hidden_state
 
+    def targeted(self, prepared: Dataset, rows: Dataset, labels: list[str]) -> Dataset:
+        """`prepared` with `labels` (what the loss takes) and `row` (of the split) beside its inputs, one row each.
+
+        For tasks with one answer per row. Contenders that make inputs of their own are fitted and decoded through it.
+
+        Raises:
+            UserError: the task has no such rows.
+        """
+        raise UserError(f"task '{self.name}'", "its rows have more than one answer each", "Use another baseline")
+
     def weights(self, prepared: Dataset) -> Tensor | None:
         """How much each label counts in the loss, (labels,), by what the training rows hold; None: all alike."""
         return None
