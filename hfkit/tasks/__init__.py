@@ -2,3 +2,4 @@
 
 from .image_classification import ImageClassification as ImageClassification
 from .ner import NER as NER
+from .text_classification import TextClassification as TextClassification

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import UserError
+from .answers import in_order
 from .base import Task
 from .class_errors import class_breakdown, class_errors
 from .thresholds import best_shifts
@@ -269,14 +270,6 @@ class Classification(Task):
             return {"mean": float(np.mean(gold)), "lowest": float(min(gold)), "highest": float(max(gold))}
         counts = Counter(label for labels in self.sets(gold) for label in labels)
         return {"classes": dict(sorted(counts.items(), key=lambda item: in_order(item[0])))}
-
-
-def in_order(name: str) -> tuple[bool, float, str]:
-    """Sort key: numbers by value, before names by letter."""
-    try:
-        return (False, float(name), name)
-    except ValueError:
-        return (True, 0.0, name)
 
 
 def scale(labels: list[str]) -> tuple[int, int]:

@@ -9,16 +9,17 @@ import torch
 from datasets import Dataset, DatasetDict, Features, List, Value
 from tokenizers import normalizers
 from torch import Tensor
-from transformers import AutoModelForTokenClassification, AutoTokenizer, DataCollatorForTokenClassification
+from transformers import AutoModelForTokenClassification, DataCollatorForTokenClassification
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from ..errors import UserError
 from .base import Task
 from .draws import seeded
 from .entity_errors import entity_breakdown, entity_errors
-from .files import first_line, read
+from .files import read
 from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, refuse_unlearnable
 from .tags import entities, orphans, scheme_of, split_tag
+from .tokenizers import load_tokenizer
 from .windows import first_windows, glues_words, window_facts, windows
 
 TOKENS_COLUMNS = ("tokens", "words")
@@ -98,21 +99,7 @@ class NER(Task):
             UserError: there is no tokenizer, or only one that cannot say which word a token came from.
         """
         path = self.path(checkpoint)
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"checkpoint '{checkpoint}'",
-                f"its tokenizer could not be read ({first_line(error)})",
-                "Give a folder or a Hub id that holds tokenizer.json",
-            ) from error
-        if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) < 2:
-            # Without any vocabulary file, transformers builds an empty tokenizer that reads every word as unknown.
-            raise UserError(
-                f"checkpoint '{checkpoint}'",
-                "its tokenizer knows no words: the vocabulary was not found",
-                "Save the tokenizer beside the model (tokenizer.json)",
-            )
+        tokenizer = load_tokenizer(path, checkpoint)
         if not tokenizer.is_fast:
             raise UserError(
                 f"checkpoint '{checkpoint}'",
@@ -120,14 +107,12 @@ class NER(Task):
                 "Use a checkpoint with a fast tokenizer (tokenizer.json)",
             )
         if glues_words(tokenizer):
-            tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, add_prefix_space=True)
+            tokenizer = load_tokenizer(path, checkpoint, add_prefix_space=True)
         if glues_words(tokenizer):
             # Classes that only wrap tokenizer.json accept the argument above and ignore it.
             backend = tokenizer.backend_tokenizer
             steps = [normalizers.Prepend(" "), *([backend.normalizer] if backend.normalizer else [])]
             backend.normalizer = normalizers.Sequence(steps)
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
         if not 0 <= self.word_dropout < 1 or (self.word_dropout and tokenizer.mask_token is None):
             raise UserError(
                 f"word_dropout={self.word_dropout}",

@@ -1,0 +1,254 @@
+"""Checked gold answers of a classification: the column that holds them, and a fault for each one that is none."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from datasets import ClassLabel, Dataset, DatasetDict, LargeList, List, Value
+
+from ..errors import UserError
+from .bad_rows import Fault
+from .sentences import column_named, evenly
+
+# Where a dataset has columns of several tiers, the first one wins.
+ANSWER_COLUMNS = (("label", "labels"), ("class", "category", "target", "sentiment", "intent", "emotion", "score"))
+NOTHING = {"single-label": "", "multi-label": [], "regression": 0.0, "ordinal": 0}  # stands where a row is at fault
+MEND = "Mend or remove the row"
+
+FEATURES = {
+    "single-label": Value("string"),
+    "multi-label": List(Value("string")),
+    "regression": Value("float64"),
+    "ordinal": Value("int64"),
+}
+
+
+class NoAnswer(Exception):
+    """Why a value is no answer, and what to do."""
+
+    def __init__(self, rule: str, fix: str = MEND) -> None:
+        super().__init__(rule)
+        self.rule, self.fix = rule, fix
+
+
+def column_of(dataset: DatasetDict, given: str | None, tiers: Iterable[tuple[str, ...]], flag: str) -> str:
+    """The column the user named, or the only one of the first tier that has any.
+
+    Raises:
+        UserError: no column or several fit.
+        DataError: one split lacks it.
+    """
+    tiers, columns = list(tiers), dataset["train"].column_names
+    found = next((tier for tier in tiers if set(tier) & set(columns)), sum(tiers, ()))
+    return column_named(dataset, given, found, flag)
+
+
+def refuse_other_problem(dataset: DatasetDict, column: str, problem: str) -> None:
+    """Refuse a column whose values are of another problem.
+
+    Raises:
+        UserError: naming the problem that it looks like.
+    """
+    for split, rows in dataset.items():
+        several = isinstance(rows.features[column], List | LargeList)
+        if several != (problem == "multi-label"):
+            raise UserError(
+                f"problem={problem} with column '{column}'",
+                f"in split '{split}' it holds {'lists' if several else 'one answer a row and no lists'}",
+                "Set --problem multi-label, or name another --label_column"
+                if several
+                else "Set --problem single-label, or write the labels as lists (.jsonl or .parquet)",
+            )
+    if problem == "single-label" and fractions(dataset["train"], column):
+        raise UserError(
+            f"problem=single-label with column '{column}'",
+            "its answers are numbers with fractions, and each would become a class of its own",
+            "Set --problem regression, or name another --label_column",
+        )
+
+
+def fractions(rows: Dataset, column: str) -> bool:
+    """Whether a column of numbers, or of nothing but numbers as strings, has one that is not whole."""
+    feature = rows.features[column]
+    if not isinstance(feature, Value) or feature.dtype not in ("string", "large_string", "float32", "float64"):
+        return False
+    try:
+        numbers = [float(value) for value in set(rows[column]) if value not in (None, "")]
+    except ValueError:
+        return False
+    return any(math.isfinite(number) and not number.is_integer() for number in numbers)
+
+
+def checked_answers(
+    rows: Dataset, column: str, problem: str, learnt: set[str] | None = None
+) -> tuple[list, list[Fault]]:
+    """The gold answers of every row as plain values, and a fault for each row that has none.
+
+    Args:
+        learnt: the labels that train has; None while train itself is checked.
+    """
+    feature = rows.features[column]
+    inner = feature.feature if isinstance(feature, List | LargeList) else feature
+    names = inner.names if isinstance(inner, ClassLabel) else None
+    of_value = answer_of(problem, names)
+    answers, faults = [], []
+    for row, value in enumerate(rows[column]):
+        try:
+            answer = of_value(value)
+            if learnt is not None and problem in ("single-label", "multi-label"):
+                refuse_unlearnt([answer] if problem == "single-label" else answer, learnt)
+        except NoAnswer as error:
+            answer = NOTHING[problem]
+            faults.append(Fault(row, column, in_words(value), error.rule, error.fix))
+        answers.append(answer)
+    return answers, faults
+
+
+def answer_of(problem: str, names: list[str] | None) -> Callable[[Any], Any]:
+    """What turns a value of the column into a plain answer, or raises `NoAnswer`.
+
+    Args:
+        names: of the ids, where the column has them.
+    """
+    known: dict[Any, str] = {}  # a column has few labels and many rows
+
+    def label(value: Any) -> str:
+        if isinstance(value, list | dict):
+            raise NoAnswer("a label is a name or a whole number")
+        # The type belongs to the key: True == 1 would let the wrong kind pass.
+        if (type(value), value) not in known:
+            known[type(value), value] = label_of(value, names)
+        return known[type(value), value]
+
+    def labels(value: Any) -> list[str]:
+        if not isinstance(value, list):
+            raise NoAnswer("every row has a list of labels, which may be empty")
+        found = [label(one) for one in value]
+        if len(set(found)) < len(found):
+            raise NoAnswer("a row names each of its labels once", "Write names of labels, not a 0 or 1 for each")
+        return sorted(found, key=in_order)
+
+    if problem == "single-label":
+        return label
+    if problem == "multi-label":
+        return labels
+    return lambda value: number_of(value if names is None else label_of(value, names), problem)
+
+
+def label_of(value: Any, names: list[str] | None) -> str:
+    """One label as a string; whole numbers without names become their decimal text."""
+    if value is None or value == "" or value != value:
+        raise NoAnswer("every row has a label")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # whole numbers with a null among them are stored so
+    if isinstance(value, int) and names is not None:
+        if not 0 <= value < len(names):
+            raise NoAnswer(f"labels are ids from 0 to {len(names) - 1}")
+        return names[value]
+    if not isinstance(value, int | str):
+        raise NoAnswer("a label is a name or a whole number")
+    if isinstance(value, str) and not value.strip():
+        raise NoAnswer("every row has a label")
+    if isinstance(value, str) and value != value.strip():
+        raise NoAnswer("a label has no spaces around it, or it would be a class of its own", "Strip the labels")
+    return str(value)
+
+
+def number_of(value: Any, problem: str) -> float | int:
+    """A finite number; of an ordinal scale a whole one."""
+    if value is None or isinstance(value, str) and not value.strip():
+        raise NoAnswer("every row has a number")
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise NoAnswer("an answer is a finite number", f"{MEND}, or set --problem single-label if these are names")
+    if problem == "regression":
+        return number
+    if not number.is_integer():
+        raise NoAnswer("a place on a scale is a whole number", f"{MEND}, or set --problem regression")
+    return int(number)
+
+
+def refuse_unlearnt(labels: Sequence[str], learnt: set[str]) -> None:
+    missing = [label for label in labels if label not in learnt]
+    if missing:
+        shown = sorted(learnt, key=in_order)
+        knows = ", ".join(shown[:8]) + (", …" if len(shown) > 8 else "")
+        raise NoAnswer(
+            f"its label '{missing[0]}' does not occur in train, which knows {knows}", "Add such rows to train"
+        )
+
+
+def labels_in(answers: Iterable, problem: str) -> set[str] | None:
+    """The labels that train's answers hold; None for numbers."""
+    if problem in ("regression", "ordinal"):
+        return None
+    return {label for answer in answers for label in (answer if problem == "multi-label" else [answer])}
+
+
+def refuse_unlearnable(train: Dataset, column: str, problem: str, out_of_scope: str | None = None) -> None:
+    """Refuse train rows that all have the same answer, and a name for 'out of scope' that no row has.
+
+    Raises:
+        UserError: there is nothing to learn.
+    """
+    answers = list(train["label"])
+    if all(answer == answers[0] for answer in answers):
+        raise UserError(
+            f"column '{column}'",
+            f"every row of train has the answer {in_words(answers[0])}, so there is nothing to learn",
+            "Check --label_column, and that train holds rows of every class",
+        )
+    if out_of_scope is not None and out_of_scope not in answers:
+        raise UserError(
+            f"out_of_scope='{out_of_scope}'",
+            f"it is a label of train, which knows {', '.join(sorted(set(answers), key=in_order))}",
+            "Name the label that those rows have, or leave --out_of_scope out",
+        )
+
+
+def fewer(train: Dataset, problem: str, wanted: int) -> Dataset:
+    """`wanted` rows in their order: evenly spaced over the answers, and of every label at least one.
+
+    Raises:
+        UserError: there are more labels than rows wanted.
+    """
+    if wanted >= len(train):
+        return train
+    answers = list(train["label"])
+    first: dict[Any, int] = {}
+    if problem in ("single-label", "multi-label"):
+        for row, answer in enumerate(answers):
+            new = [label for label in (answer if problem == "multi-label" else [answer]) if label not in first]
+            first |= dict.fromkeys(new, row)
+    kept = set(first.values())
+    if wanted < len(kept):
+        raise UserError(
+            f"max_train_rows {wanted}",
+            f"every one of the {len(first)} labels keeps a row, which takes {len(kept)}",
+            f"Set it to {len(kept)} or more",
+        )
+    others = [row for row in range(len(answers)) if row not in kept]
+    others.sort(key=lambda row: answers[row])
+    if wanted > len(kept) or not kept:
+        kept |= {others[place] for place in evenly(len(others), wanted - len(kept))}
+    return train.select(np.array(sorted(kept)))
+
+
+def in_order(name: str) -> tuple[bool, float, str]:
+    """Sort key: numbers by value, before names by letter."""
+    try:
+        number = float(name)
+    except ValueError:
+        number = math.nan
+    return (False, number, name) if math.isfinite(number) else (True, 0.0, name)
+
+
+def in_words(value: Any) -> str:
+    """A value as a user wrote it."""
+    return "null" if value is None else f"'{value}'" if isinstance(value, str) else f"{value}"

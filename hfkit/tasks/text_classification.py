@@ -1,0 +1,270 @@
+"""Text classification: a sentence, a document or a pair of texts in; a class, several, or a number out."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from datasets import Dataset, DatasetDict, Features, List, Value
+from torch import Tensor
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoModelForSequenceClassification,
+    DataCollatorWithPadding,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from ..errors import DataError, UserError
+from .answers import (
+    ANSWER_COLUMNS,
+    FEATURES,
+    checked_answers,
+    column_of,
+    fewer,
+    labels_in,
+    refuse_other_problem,
+    refuse_unlearnable,
+)
+from .bad_rows import Fault, skipped, without
+from .base import read_config
+from .classification import Classification
+from .files import TABLES, read
+from .texts import JOINT, checked_texts, keys, text_columns, text_facts
+from .tokenizers import load_tokenizer
+
+LONGEST_TEXT = 256  # tokens; attention costs their square, and what decides mostly stands near the start
+
+
+@dataclass(frozen=True)
+class TextClassification(Classification):
+    """Texts, or pairs of them, with a class, several, or a number.
+
+    `load` gives rows of `text` (of pairs also `text_pair`) and `label`, the gold answer as a plain value.
+    """
+
+    text_column: str | None = field(
+        default=None, metadata={"help": "column of texts; default: the one named text, sentence or the like"}
+    )
+    text_pair_column: str | None = field(
+        default=None,
+        metadata={"help": "column of the second text of a pair; default: that of premise and hypothesis or the like"},
+    )
+    max_length: int | None = field(
+        default=None,
+        metadata={"help": f"tokens of a text, the rest is cut off; default: {LONGEST_TEXT}, or what the model reads"},
+    )
+    encoding: str = field(default="utf-8", metadata={"help": "of local .csv, .tsv and .json files, such as latin-1"})
+
+    name: ClassVar[str] = "text-classification"
+    auto_model: ClassVar[type] = AutoModelForSequenceClassification
+    unit: ClassVar[str] = "text"
+
+    # Loading
+
+    def load(self) -> DatasetDict:
+        """Rows of texts and answers, every one of them checked.
+
+        Raises:
+            DataError: rows at fault, by split, row and column.
+            UserError: the dataset as a whole cannot be used.
+        """
+        if self.dataset == "sample":
+            from ..samples.sentiment import sample_sentiment
+
+            raw = sample_sentiment()
+        else:
+            raw = read(
+                self.dataset,
+                self.dataset_config,
+                self.dataset_revision,
+                kinds=TABLES,
+                encoding=self.encoding,
+                validation_share=self.validation_share,
+            )
+        texts = text_columns(raw, self.text_column, self.text_pair_column)
+        answers = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
+        if answers in texts:
+            raise UserError(
+                f"column '{answers}'", "texts and labels are two columns", "Set --text_column and --label_column"
+            )
+        refuse_other_problem(raw, answers, self.problem)
+        loaded: dict[str, Dataset] = {}
+        for split in ("train", "validation", "test"):
+            learnt = labels_in(loaded["train"]["label"], self.problem) if loaded else None
+            loaded[split] = self.checked(split, raw[split], texts, answers, learnt)
+        refuse_unlearnable(loaded["train"], answers, self.problem, self.out_of_scope)
+        if self.max_train_rows is not None:
+            loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
+        return DatasetDict(loaded)
+
+    def checked(self, split: str, raw: Dataset, texts: list[str], answers: str, learnt: set[str] | None) -> Dataset:
+        """The rows of a split in this task's columns, without those at fault."""
+        columns: dict[str, list] = {}
+        faults: list[Fault] = []
+        for name, column in zip(("text", "text_pair"), texts, strict=False):
+            columns[name], found = checked_texts(raw, column)
+            faults += found
+        columns["label"], found = checked_answers(raw, answers, self.problem, learnt)
+        strings = {name: Value("string") for name in columns}
+        rows = Dataset.from_dict(columns, features=Features({**strings, "label": FEATURES[self.problem]}))
+        return without(split, rows, sorted(faults + found, key=lambda fault: fault.row), self.on_bad_row)
+
+    # Model inputs
+
+    def processor(self, checkpoint: str) -> Tokenizer:
+        """The checkpoint's tokenizer, set to read every text as text and to give only what the model takes.
+
+        It is saved with the model as it is here, so that others read texts in the same way.
+
+        Raises:
+            UserError: there is none, or it cannot be used.
+        """
+        path = self.path(checkpoint)
+        # A "[SEP]" or "</s>" that somebody wrote is no end: BART and T5 would pool there, or fail.
+        options: dict[str, Any] = {"split_special_tokens": True}
+        tokenizer, config = load_tokenizer(path, checkpoint, **options), read_config(path)
+        names = inputs_taken(config, tokenizer.model_input_names)
+        if names != tokenizer.model_input_names:
+            tokenizer = load_tokenizer(path, checkpoint, **options, model_input_names=names)
+        # Some tokenizers name no limit, and others a larger one than the model's table of positions.
+        positions = getattr(config.get_text_config(), "max_position_embeddings", None) or -1
+        if 0 < positions < tokenizer.model_max_length:
+            tokenizer.model_max_length = positions
+        return tokenizer
+
+    def model(self, checkpoint: str, labels: list[str], **kwargs: Any) -> PreTrainedModel:
+        """The stock model, told which token pads: decoders pool the last token that is none."""
+        model = super().model(checkpoint, labels, **kwargs)
+        padding = self.processor(checkpoint).pad_token_id
+        model.config.get_text_config().pad_token_id = padding
+        model.config.pad_token_id = padding
+        return model
+
+    def prepare(self, dataset: DatasetDict, processor: Tokenizer, labels: list[str]) -> DatasetDict:
+        """Tokens of every row, at most `max_length`, not padded; with `labels`, `row` and whether it was `truncated`.
+
+        The rows stay in memory: a cache on disk would outlive changes of the code that made it.
+
+        Raises:
+            UserError: `max_length` does not fit the tokenizer.
+            DataError: the tokenizer makes nothing of a text.
+        """
+        longest = self.longest(processor, pairs="text_pair" in dataset["train"].column_names)
+        inputs = {name: List(Value("int32")) for name in processor.model_input_names}
+        prepared = {}
+        for split, rows in dataset.items():
+            tokens = rows.map(
+                tokenized,
+                batched=True,
+                remove_columns=rows.column_names,
+                features=Features({**inputs, "truncated": Value("bool")}),
+                fn_kwargs={"processor": processor, "longest": longest},
+                keep_in_memory=True,
+                load_from_cache_file=False,
+                desc=f"Tokenizing {split}",
+            )
+            refuse_empty(split, tokens, rows)
+            prepared[split] = self.targeted(tokens, rows, labels)
+        if processor.is_fast:
+            # The tokenizer keeps the last call's truncation and would save it with the model.
+            processor.backend_tokenizer.no_truncation()
+        return DatasetDict(prepared)
+
+    def longest(self, processor: Tokenizer, *, pairs: bool) -> int:
+        """Tokens of a row, special ones included."""
+        limit, special = processor.model_max_length, processor.num_special_tokens_to_add(pair=pairs)
+        longest = min(limit, LONGEST_TEXT) if self.max_length is None else self.max_length
+        if not special < longest <= limit:
+            raise UserError(
+                f"max_length {longest}",
+                f"a row holds more than its {special} special tokens and at most the {limit} that the model reads",
+                "Set --max_length between them, or leave it out",
+            )
+        return longest
+
+    def collator(self, processor: Tokenizer) -> DataCollatorWithPadding:
+        return PaddedTexts(processor)
+
+    def features(self, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        """The mean of the last hidden states over the tokens that are no padding, (batch, features)."""
+        mask = batch["attention_mask"].unsqueeze(-1)  # (batch, tokens, 1)
+        return (outputs.last_hidden_state * mask).sum(1) / mask.sum(1)
+
+    # Reporting
+
+    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
+        """Per split its rows, labels, repeats, lengths, what was cut off and what was skipped."""
+        learnt = set(keys(dataset["train"]))
+        splits = {}
+        for split, rows in dataset.items():
+            splits[split] = {**text_facts(rows), **self.label_facts(rows)}
+            if split != "train":
+                splits[split]["rows_shared_with_train"] = sum(key in learnt for key in keys(rows))
+            if prepared is not None:
+                lengths = list(map(len, prepared[split]["input_ids"]))
+                splits[split] |= {
+                    "median_tokens": float(np.median(lengths)),
+                    "most_tokens": max(lengths),
+                    "truncated": sum(prepared[split]["truncated"]),
+                }
+            splits[split]["skipped"] = skipped(rows)
+        return {
+            "dataset": self.dataset,
+            "synthetic": self.dataset == "sample",
+            "problem": self.problem,
+            "labels": self.labels(dataset),
+            **splits,
+        }
+
+    def shown(self, row: dict[str, Any]) -> dict[str, str]:
+        return {"text": JOINT.join(row[name] for name in ("text", "text_pair") if name in row), "picture": ""}
+
+
+class PaddedTexts(DataCollatorWithPadding):
+    """The stock collator, given only what the model reads: rows may still hold the columns that `decode` needs."""
+
+    def __call__(self, features: list[dict[str, Any]]) -> dict[str, Tensor]:
+        names = [*self.tokenizer.model_input_names, "labels"]
+        return super().__call__([{name: row[name] for name in names if name in row} for row in features])
+
+
+def inputs_taken(config: PreTrainedConfig, names: list[str]) -> list[str]:
+    """Which of a tokenizer's outputs the model takes: a generic tokenizer gives token types to models without."""
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        return names  # the model will be refused, in words
+    taken = inspect.signature(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)].forward).parameters
+    # A table of one token type has no row for the second text of a pair.
+    single = getattr(config, "type_vocab_size", None) == 1
+    return [name for name in names if name in taken and not (single and name == "token_type_ids")]
+
+
+def tokenized(batch: dict[str, list], processor: Tokenizer, longest: int) -> dict[str, list]:
+    """A batch of `text` (and `text_pair`) as tokens, cut off at `longest`."""
+    texts = [batch[name] for name in ("text", "text_pair") if name in batch]
+    encoded = processor(*texts, verbose=False)
+    truncated = [len(ids) > longest for ids in encoded["input_ids"]]
+    inputs = {name: encoded[name] for name in processor.model_input_names}
+    if any(truncated):
+        # Only these once more: the tokenizer knows which special tokens a cut text keeps.
+        long = [row for row, cut in enumerate(truncated) if cut]
+        again = processor(*([column[row] for row in long] for column in texts), truncation=True, max_length=longest)
+        for name, rows in inputs.items():
+            for row, values in zip(long, again[name], strict=True):
+                rows[row] = values
+    return {**inputs, "truncated": truncated}
+
+
+def refuse_empty(split: str, tokens: Dataset, rows: Dataset) -> None:
+    for row, ids in enumerate(tokens["input_ids"]):
+        if not len(ids):
+            raise DataError(
+                f"text {rows[row]['text']!r}",
+                "the tokenizer makes no token of it, and no model reads an empty row",
+                "Remove the row",
+                split=split,
+                row=row,
+                column="text",
+            )

@@ -1,0 +1,67 @@
+"""Checked texts: which columns hold them, and a fault for each row without any."""
+
+from typing import Any
+
+from datasets import Dataset, DatasetDict
+
+from ..errors import UserError
+from .answers import MEND, column_of, in_words
+from .bad_rows import Fault
+from .sentences import column_named
+
+# Where a dataset has columns of several tiers, the first one wins.
+TEXT_COLUMNS = (
+    ("text", "sentence"),
+    ("content", "review", "tweet", "comment", "document", "question", "query", "utterance", "title", "body"),
+)
+PAIRS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("text", "text_pair"))
+JOINT = " ⟂ "  # between the two texts of a pair, where people read them
+
+
+def text_columns(dataset: DatasetDict, text: str | None, pair: str | None) -> list[str]:
+    """The column of texts, or the two of pairs: those the user named, else those with usual names.
+
+    Raises:
+        UserError: no column or several fit, or only the second of a pair is named.
+        DataError: one split lacks it.
+    """
+    if pair is not None and text is None:
+        raise UserError(f"text_pair_column '{pair}'", "the first text of a pair is named too", "Add --text_column")
+    if text is not None:
+        given = [("--text_column", text), *([("--text_pair_column", pair)] if pair else [])]
+        return [column_named(dataset, name, (), flag) for flag, name in given]
+    columns = set(dataset["train"].column_names)
+    pairs = [names for names in PAIRS if columns >= set(names)]
+    beside = [name for names in pairs for name in TEXT_COLUMNS[0] if name in columns - set(names)]
+    if len(pairs) > 1 or beside:
+        shown = [" and ".join(names) for names in pairs] + beside
+        raise UserError(
+            f"columns {', '.join(dataset['train'].column_names)}",
+            f"one text or one pair of texts is classified, and here are {', '.join(shown)}",
+            "Name the right one with --text_column, and --text_pair_column for pairs",
+        )
+    if pairs:
+        return [column_named(dataset, name, (), "--text_column") for name in pairs[0]]
+    return [column_of(dataset, None, TEXT_COLUMNS, "--text_column")]
+
+
+def checked_texts(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
+    """The texts of a column, and a fault for each row where there is none."""
+    texts, faults = [], []
+    for row, text in enumerate(rows[column]):
+        if not isinstance(text, str) or not text.strip():
+            rule = "a text is a string" if text is not None and not isinstance(text, str) else "every row has a text"
+            faults.append(Fault(row, column, in_words(text), rule, MEND))
+            text = ""
+        texts.append(text)
+    return texts, faults
+
+
+def text_facts(rows: Dataset) -> dict[str, Any]:
+    """Rows, and how many repeat an earlier one, whatever their labels."""
+    return {"rows": len(rows), "repeated_rows": len(rows) - len(set(keys(rows)))}
+
+
+def keys(rows: Dataset) -> list[tuple[str, ...]]:
+    """What makes two rows the same input."""
+    return list(zip(*(rows[name] for name in ("text", "text_pair") if name in rows.column_names), strict=True))
