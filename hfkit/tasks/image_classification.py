@@ -4,19 +4,30 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from datasets import ClassLabel, Dataset, DatasetDict, Image, LargeList, List, Value, concatenate_datasets, config
+from datasets import Dataset, DatasetDict, Image, Value, concatenate_datasets, config
+from huggingface_hub.constants import HF_HUB_CACHE
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from ..errors import UserError
-from .bad_rows import Fault, skipped, without
+from .answers import (
+    ANSWER_COLUMNS,
+    FEATURES,
+    checked_answers,
+    column_of,
+    fewer,
+    in_order,
+    labels_in,
+    refuse_other_problem,
+    refuse_unlearnable,
+)
+from .bad_rows import skipped, without
 from .base import read_config
-from .classification import Classification, in_order
+from .classification import Classification
 from .files import TABLES, first_line, read
 from .sentences import column_named, evenly
 
@@ -24,7 +35,6 @@ if TYPE_CHECKING:
     from .image_batches import JudgedImages, VariedImages
 
 IMAGE_COLUMNS = ("image", "img", "image_path", "path", "file_name", "file")
-LABEL_COLUMNS = ("label", "labels", "class", "target")
 PICTURE, THUMBNAIL = 96, 128  # pixels
 
 
@@ -97,10 +107,11 @@ class ImageClassification(Classification):
         from .image_files import located, look_at_all
 
         raw, roots, image_column, label_column = self.found()
+        refuse_other_problem(raw, label_column, self.problem)
         checked: dict[str, Dataset] = {}
         for split, rows in raw.items():
-            learnt = set(chain.from_iterable(map(each, checked["train"]["label"]))) if checked else None
-            labels, faults = checked_labels(rows, label_column, self.problem, learnt)
+            learnt = labels_in(checked["train"]["label"], self.problem) if checked else None
+            answers, faults = checked_answers(rows, label_column, self.problem, learnt)
             rows = rows.select_columns([image_column])
             rows = rows if image_column == "image" else rows.rename_column(image_column, "image")
             rows = rows.cast_column("image", Image(decode=False))
@@ -108,12 +119,13 @@ class ImageClassification(Classification):
             rows, unusable = look_at_all(
                 rows, split, image_column, most_megapixels=self.max_megapixels, known={fault.row for fault in astray}
             )
-            rows = rows.add_column("label", labels, feature=self.gold_feature())
+            rows = rows.add_column("label", answers, feature=FEATURES[self.problem])
             faults = sorted([*faults, *astray, *unusable], key=lambda fault: fault.row)
             checked[split] = without(split, rows, faults, self.on_bad_row)
         loaded = DatasetDict(checked)
+        refuse_unlearnable(loaded["train"], label_column, self.problem, self.out_of_scope)
         if self.max_train_rows is not None:
-            loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
+            loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
         return loaded
 
     def found(self) -> tuple[DatasetDict, list[Path], str, str]:
@@ -144,16 +156,10 @@ class ImageClassification(Classification):
         pictures = [name for name, feature in raw["train"].features.items() if isinstance(feature, Image)]
         image_column = self.image_column or (pictures[0] if len(pictures) == 1 else None)
         image_column = column_named(raw, image_column, IMAGE_COLUMNS, "--image_column")
-        label_column = column_named(raw, self.label_column, LABEL_COLUMNS, "--label_column")
+        label_column = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
         # What `datasets` downloaded for a Hub dataset of files lies in its cache.
-        cached = [Path(config.HF_DATASETS_CACHE), Path(config.HF_HUB_CACHE)]
+        cached = [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
         return raw, [folder] if folder.is_dir() else cached, image_column, label_column
-
-    def gold_feature(self) -> Any:
-        """The feature of the column `label`."""
-        kinds = {"single-label": "string", "multi-label": "string", "ordinal": "int64", "regression": "float64"}
-        value = Value(kinds[self.problem])
-        return List(value) if self.problem == "multi-label" else value
 
     # Model inputs
 
@@ -167,7 +173,7 @@ class ImageClassification(Classification):
         from .image_batches import channels_of, scale_of
 
         path = self.path(checkpoint)
-        channels = vars(read_config(path)).get("num_channels", 3)
+        channels = read_config(path).to_dict().get("num_channels")  # timm's own processor knows it
         try:
             processor = AutoImageProcessor.from_pretrained(path, trust_remote_code=False)
         except (OSError, ValueError, ImportError) as error:
@@ -176,7 +182,7 @@ class ImageClassification(Classification):
                 f"its image processor could not be read ({first_line(error)})",
                 "Give a folder or a Hub id that holds preprocessor_config.json",
             ) from error
-        if channels != channels_of(processor) and channels in (1, 3):
+        if channels is not None and channels != channels_of(processor):
             raise UserError(
                 f"checkpoint '{checkpoint}'",
                 f"its model reads {channels} channels, and its processor normalises {channels_of(processor)}",
@@ -312,65 +318,6 @@ def in_shares(target: Tensor, names: dict[int, str]) -> str:
     if all(share == 1 for share in shares.values()):
         return ", ".join(shares) or "none"
     return " + ".join(f"{name} {share:.2g}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
-
-
-def each(gold: Any) -> list:
-    return gold if isinstance(gold, list) else [gold]
-
-
-def checked_labels(rows: Dataset, column: str, problem: str, learnt: set | None) -> tuple[list, list[Fault]]:
-    """The gold values of every row, a placeholder where there is none, and the faults.
-
-    Args:
-        learnt: labels that train has; None while train itself is read.
-    """
-    feature = rows.features[column]
-    inner = feature.feature if isinstance(feature, List | LargeList) else feature
-    names = inner.names if isinstance(inner, ClassLabel) else None
-    empty = {"single-label": "", "multi-label": [], "ordinal": 0, "regression": 0.0}[problem]
-    labels, faults = [], []
-    for row, value in enumerate(rows[column]):
-        try:
-            gold = plain_label(value, problem, names)
-            new = [name for name in each(gold) if learnt is not None and name not in learnt]
-            if new and problem in ("single-label", "multi-label"):
-                faults.append(
-                    Fault(row, column, f"label '{new[0]}'", "train has no such label", "Add images of it to train")
-                )
-        except ValueError as error:
-            faults.append(Fault(row, column, "null" if value is None else repr(value), str(error), "Mend the label"))
-            gold = empty
-        labels.append(gold)
-    return labels, faults
-
-
-def plain_label(value: Any, problem: str, names: list[str] | None) -> Any:
-    """A label as `Classification` has it.
-
-    Raises:
-        ValueError: it is none, in words.
-    """
-    if problem == "multi-label":
-        if not isinstance(value, list):
-            raise ValueError("several labels are a list")
-        return list(dict.fromkeys(plain_label(one, "single-label", names) for one in value))
-    if problem == "single-label":
-        if isinstance(value, int) and names is not None and not isinstance(value, bool):
-            if not 0 <= value < len(names):
-                raise ValueError(f"labels are ids from 0 to {len(names) - 1}")
-            return names[value]
-        if not isinstance(value, int | str) or value == "":
-            raise ValueError("a label is a name or a whole number")
-        return str(value)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not np.isfinite(number):
-        raise ValueError("a label is a finite number")
-    if problem == "ordinal" and not number.is_integer():
-        raise ValueError("a place on a scale is a whole number")
-    return int(number) if problem == "ordinal" else number
 
 
 def require_vision() -> None:

@@ -29,7 +29,8 @@ SAFE = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 FORMATS = tuple(kind for kind in SAFE if kind in Pillow.OPEN)
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".avif", ".jp2"),
+    *(".ppm", ".pgm", ".pbm", ".avif", ".jp2", ".j2k"),
+    *(".heic", ".heif", ".svg"),  # images to their owner, who is told that they cannot be read
 }
 # F and I hold numbers of any range, and LAB has no conversion.
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
@@ -64,11 +65,11 @@ LOOK = Features(
 
 
 class Refused(Exception):
-    """Why an image is not taken, and what to do."""
+    """Why an image is not taken, what to do, and what the decoder said."""
 
-    def __init__(self, rule: str, fix: str) -> None:
+    def __init__(self, rule: str, fix: str, detail: str = "") -> None:
         super().__init__(rule)
-        self.rule, self.fix = rule, fix
+        self.rule, self.fix, self.detail = rule, fix, detail
 
 
 # Where images are
@@ -220,7 +221,8 @@ def look_at_all(
         warnings.simplefilter("error", Pillow.DecompressionBombWarning)
         for row, image, seen in in_threads(pool, rows, most_megapixels, known):
             if isinstance(seen, Refused):
-                faults.append(Fault(row, column, named(image), seen.rule, seen.fix))
+                detail = f" ({seen.detail})" if seen.detail else ""
+                faults.append(Fault(row, column, named(image) + detail, seen.rule, seen.fix))
                 seen = Look()
             looks.append(asdict(seen))
             bar.update()
@@ -280,7 +282,7 @@ def look(data: bytes, most_megapixels: float) -> Look:
         small = False
     except Exception as error:  # decoders of foreign bytes raise whatever they like
         kinds = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        raise Refused(f"it is no image that can be read ({kinds})", "Remove it, or save it as one") from error
+        raise Refused(f"it cannot be read as an image ({kinds})", "Remove it, or save it as one") from error
     if not small:
         raise Refused(
             f"an image has at most {most_megapixels:g} megapixels",
@@ -307,9 +309,7 @@ def look(data: bytes, most_megapixels: float) -> Look:
         image.draft("L", (1, 1))
         image.load()
     except Exception as error:  # decoders of foreign bytes raise whatever they like
-        raise Refused(
-            f"the file is damaged or cut off ({first_line(error)})", "Remove it, or fetch it again"
-        ) from error
+        raise Refused("the file is damaged or cut off", "Remove it, or fetch it again", first_line(error)) from error
     return seen
 
 
