@@ -6,10 +6,12 @@ import torch
 from datasets import Dataset, DatasetDict
 from sklearn.linear_model import LogisticRegression
 from torch import nn
+from torch.nn.functional import cross_entropy
 from transformers.modeling_outputs import BaseModelOutput
 
 from hfkit.baselines import Lexicon, LinearProbe
-from hfkit.baselines.linear_probe import Features, features_of, fit, outputs_of, standardised
+from hfkit.baselines.linear import Features, fit, outputs_of, standardised
+from hfkit.baselines.linear_probe import features_of
 from hfkit.tasks import NER
 
 
@@ -87,7 +89,7 @@ def test_features_are_those_of_each_row_alone(checkpoint, dataset):
     processor, labels = task.processor(checkpoint), task.labels(dataset)
     rows = task.prepare(dataset, processor, labels)["validation"]
     backbone = task.model(checkpoint, labels).base_model.train()  # dropout must go off by itself
-    found = features_of(backbone, rows, task.collator(processor), desc="test")
+    found = features_of(backbone, rows, task.collator(processor), task.features, desc="test")
     expected, targets = [], []
     for row in rows:
         ids = torch.tensor([row["input_ids"]])
@@ -108,15 +110,15 @@ def test_features_follow_the_labels_when_padding_is_on_the_left(checkpoint, data
     found = {}
     for processor.padding_side in ("right", "left"):
         # Words alone, without positions, which padding on the left shifts.
-        found[processor.padding_side] = features_of(Words(embeddings), rows, task.collator(processor), desc="test")
+        found[processor.padding_side] = features_of(
+            Words(embeddings), rows, task.collator(processor), task.features, desc="test"
+        )
     assert torch.equal(found["left"].inputs, found["right"].inputs)
     assert found["left"].places.tolist() == found["right"].places.tolist()
 
 
 class Words(nn.Module):
     """A backbone whose hidden state is the word embedding."""
-
-    device = torch.device("cpu")
 
     def __init__(self, embeddings: nn.Embedding) -> None:
         super().__init__()
@@ -132,7 +134,7 @@ def test_the_fit_is_that_of_logistic_regression():
     targets = (inputs @ draw.normal(size=(6, 3)) + draw.normal(size=(300, 3))).argmax(-1)
     head = nn.Linear(6, 3)
     for penalty in (1e-1, 1e-2):
-        fit(head, Features(torch.from_numpy(inputs), torch.from_numpy(targets), np.array([])), penalty)
+        fit(head, Features(torch.from_numpy(inputs), torch.from_numpy(targets), np.array([])), penalty, cross_entropy)
         # C weighs the summed loss against half the squared weights.
         known = LogisticRegression(C=1 / (penalty * 300), tol=1e-8, max_iter=1000).fit(inputs, targets)
         weight = head.weight.detach().numpy()
@@ -151,5 +153,5 @@ def test_outputs_stand_where_the_labels_stood():
     head = nn.Linear(1, 2, bias=False)
     head.weight.data = torch.tensor([[-1.0], [1.0]])
     places = np.array([[False, True, True], [False, True, False]])
-    outputs = outputs_of(head, Features(torch.tensor([[2.0], [-2.0], [3.0]]), torch.zeros(3), places))
+    outputs = outputs_of(head, Features(torch.tensor([[2.0], [-2.0], [3.0]]), torch.zeros(3), places), NER())
     assert outputs.tolist() == [[-100, 1, 0], [-100, 1, -100]]

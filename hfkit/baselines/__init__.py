@@ -2,5 +2,8 @@
 
 from .lexicon import Lexicon
 from .linear_probe import LinearProbe
+from .majority import Majority
+from .pixel_probe import PixelProbe
+from .tfidf import TfIdf
 
-__all__ = ["Lexicon", "LinearProbe"]
+__all__ = ["Lexicon", "LinearProbe", "Majority", "PixelProbe", "TfIdf"]

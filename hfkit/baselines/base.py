@@ -2,8 +2,10 @@
 
 from typing import Protocol
 
-from datasets import DatasetDict
+import numpy as np
+from datasets import Dataset, DatasetDict
 
+from ..errors import UserError
 from ..tasks.base import Task
 
 
@@ -19,3 +21,47 @@ class Baseline(Protocol):
         `dataset` is what `task.load` gave. Train and validation may be learnt from; the labels of test may not.
         """
         ...
+
+
+def targets_of(task: Task, dataset: DatasetDict, labels: list[str]) -> DatasetDict:
+    """What a fit and `task.decode` need of every row, for baselines that make their own inputs: no inputs are here.
+
+    Raises:
+        UserError: the task has several answers per row.
+    """
+    return DatasetDict(
+        {
+            split: task.targeted(Dataset.from_dict({"place": list(range(len(rows)))}), rows, labels)
+            for split, rows in dataset.items()
+        }
+    )
+
+
+def column_of(dataset: DatasetDict, name: str, baseline: str) -> dict[str, list]:
+    """A column of every split.
+
+    Raises:
+        UserError: the task's rows have none of that name.
+    """
+    columns = dataset["train"].column_names
+    if name not in columns:
+        raise UserError(
+            f"baseline '{baseline}'", f"it reads the column '{name}' of rows that have {columns}", "Leave it out"
+        )
+    return {split: rows[name] for split, rows in dataset.items()}
+
+
+def decided(
+    task: Task, validation: np.ndarray, test: np.ndarray, prepared: DatasetDict, labels: list[str]
+) -> tuple[list, list]:
+    """Predictions of validation and test from logits, (prepared rows, labels), the decision tuned on validation.
+
+    Every contender is tuned alike, so that none is ahead by its threshold alone.
+    """
+    shift = task.decision_bias(validation, prepared["validation"], labels)
+    if shift is not None:
+        validation, test = validation + shift, test + shift
+    return (
+        task.decode(validation, prepared["validation"], labels)[0],
+        task.decode(test, prepared["test"], labels)[0],
+    )
