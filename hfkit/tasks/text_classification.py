@@ -33,7 +33,7 @@ from .base import read_config
 from .classification import Classification
 from .files import TABLES, read
 from .texts import JOINT, checked_texts, keys, text_columns, text_facts
-from .tokenizers import load_tokenizer
+from .tokenizers import load_tokenizer, marks_read, separate_pairs, spelt_out
 
 LONGEST_TEXT = 256  # tokens; attention costs their square, and what decides mostly stands near the start
 
@@ -133,6 +133,7 @@ class TextClassification(Classification):
         positions = getattr(config.get_text_config(), "max_position_embeddings", None) or -1
         if 0 < positions < tokenizer.model_max_length:
             tokenizer.model_max_length = positions
+        separate_pairs(tokenizer)
         return tokenizer
 
     def model(self, checkpoint: str, labels: list[str], **kwargs: Any) -> PreTrainedModel:
@@ -153,6 +154,7 @@ class TextClassification(Classification):
             DataError: the tokenizer makes nothing of a text.
         """
         longest = self.longest(processor, pairs="text_pair" in dataset["train"].column_names)
+        marks = marks_read(processor)
         inputs = {name: List(Value("int32")) for name in processor.model_input_names}
         prepared = {}
         for split, rows in dataset.items():
@@ -161,7 +163,7 @@ class TextClassification(Classification):
                 batched=True,
                 remove_columns=rows.column_names,
                 features=Features({**inputs, "truncated": Value("bool")}),
-                fn_kwargs={"processor": processor, "longest": longest},
+                fn_kwargs={"processor": processor, "longest": longest, "marks": marks},
                 keep_in_memory=True,
                 load_from_cache_file=False,
                 desc=f"Tokenizing {split}",
@@ -241,9 +243,11 @@ def inputs_taken(config: PreTrainedConfig, names: list[str]) -> list[str]:
     return [name for name in names if name in taken and not (single and name == "token_type_ids")]
 
 
-def tokenized(batch: dict[str, list], processor: Tokenizer, longest: int) -> dict[str, list]:
-    """A batch of `text` (and `text_pair`) as tokens, cut off at `longest`."""
-    texts = [batch[name] for name in ("text", "text_pair") if name in batch]
+def tokenized(
+    batch: dict[str, list], processor: Tokenizer, longest: int, marks: tuple[str, ...] = ()
+) -> dict[str, list]:
+    """A batch of `text` (and `text_pair`) as tokens, cut off at `longest`, with `marks` spelt out."""
+    texts = [[spelt_out(text, marks) for text in batch[name]] for name in ("text", "text_pair") if name in batch]
     encoded = processor(*texts, verbose=False)
     truncated = [len(ids) > longest for ids in encoded["input_ids"]]
     inputs = {name: encoded[name] for name in processor.model_input_names}

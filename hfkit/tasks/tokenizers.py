@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
@@ -42,3 +43,35 @@ def load_tokenizer(path: str, checkpoint: str, **options: Any) -> Tokenizer:
             "Name one as pad_token in tokenizer_config.json",
         )
     return tokenizer
+
+
+def separate_pairs(tokenizer: Tokenizer) -> None:
+    """Put the end token between the texts of a pair where a tokenizer would glue them, as GPT-2's does.
+
+    It is saved with the tokenizer, so that a pipeline reads pairs in the same way.
+    """
+    added = [tokenizer.num_special_tokens_to_add(pair=pair) for pair in (False, True)]
+    if any(added) or not tokenizer.is_fast or tokenizer.eos_token is None:
+        return
+    end = tokenizer.eos_token
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="$A", pair=["$A", end, "$B"], special_tokens=[(end, tokenizer.eos_token_id)]
+    )
+
+
+def marks_read(tokenizer: Tokenizer) -> tuple[str, ...]:
+    """The special tokens that are tokens even where somebody wrote them: Unigram models have them as pieces."""
+    ids = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+    ids.pop(tokenizer.unk_token, None)
+    return tuple(
+        mark
+        for mark, number in ids.items()
+        if len(mark) > 1 and number in tokenizer(mark, add_special_tokens=False)["input_ids"]
+    )
+
+
+def spelt_out(text: str, marks: tuple[str, ...]) -> str:
+    """The text with a space within every mark, which then is no token: T5 and BART count the end tokens of a row."""
+    for mark in marks:
+        text = text.replace(mark, f"{mark[0]} {mark[1:]}")
+    return text
