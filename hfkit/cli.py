@@ -2,8 +2,19 @@
 
 import math
 import sys
+from enum import StrEnum
+from typing import Annotated
 
 import typer
+
+
+class TaskName(StrEnum):
+    """The tasks that a plan can be made for, by the Hub's names."""
+
+    ner = "token-classification"
+    text = "text-classification"
+    image = "image-classification"
+
 
 app = typer.Typer(
     help="Transfer learning: see what a strategy would train.", no_args_is_help=True, add_completion=False
@@ -20,6 +31,7 @@ def hfkit() -> None:
 )
 def plan_command(
     context: typer.Context,
+    task: Annotated[TaskName, typer.Option(help="what the new head is for")] = TaskName.ner,
     rows: int = typer.Option(1000, min=1, help="training rows, to turn shares of training into steps"),
     labels: int = typer.Option(9, min=1, help="labels of the new head"),
 ) -> None:
@@ -33,26 +45,26 @@ def plan_command(
     """
     from .errors import run
 
-    run(lambda: _print_plan(context.args, rows, labels))
+    run(lambda: _print_plan(context.args, task, rows, labels))
 
 
-def _print_plan(flags: list[str], rows: int, labels: int) -> None:
+def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> None:
     import torch
-    from transformers import AutoModelForTokenClassification
 
     from .adapters import with_lora
     from .arguments import RecipeArguments, TransferArguments, parse
     from .plan import plan_rows, planned_groups, planned_stages, print_plan
-    from .tasks import NER
+    from .tasks import NER, ImageClassification, TextClassification
     from .tasks.base import read_config
     from .unfreezing import Unfreezing
 
-    own_flags = ("--rows", "--labels")
-    recipe, _, args = parse((RecipeArguments, NER, TransferArguments), argv=flags, own_flags=own_flags)
+    kind = {task.name: task for task in (NER, TextClassification, ImageClassification)}[name]
+    own_flags = ("--task", "--rows", "--labels")
+    recipe, task, args = parse((RecipeArguments, kind, TransferArguments), argv=flags, own_flags=own_flags)
     blocks = tuple(args.blocks)
-    config = read_config(NER().path(recipe.checkpoint), num_labels=labels)
+    config = read_config(task.path(recipe.checkpoint), **task.head([str(label) for label in range(labels)]))
     with torch.device("meta"):
-        model = AutoModelForTokenClassification.from_config(config, trust_remote_code=False)
+        model = task.auto_model.from_config(config, trust_remote_code=False)
         if args.lora_rank:
             model = with_lora(model, args.lora_rank, blocks)
     step_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
