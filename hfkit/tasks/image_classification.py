@@ -11,7 +11,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict, Image, Value, concatenate_datasets, config
 from huggingface_hub.constants import HF_HUB_CACHE
 from torch import Tensor
-from transformers import AutoImageProcessor, AutoModelForImageClassification
+from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
 from ..errors import UserError
 from .answers import (
@@ -190,6 +190,13 @@ class ImageClassification(Classification):
             )
         scale_of(processor)
         return processor
+
+    def model(self, checkpoint: str, labels: list[str], **kwargs: Any) -> PreTrainedModel:
+        model = super().model(checkpoint, labels, **kwargs)
+        if model.config.model_type == "timm_wrapper":
+            # Saved under a name of its own, which would stay that of the checkpoint.
+            model.config.label_names = list(labels)
+        return model
 
     def prepare(self, dataset: DatasetDict, processor: Any, labels: list[str]) -> DatasetDict:
         """Rows with `image` (not decoded: pixels are made batch by batch), `labels`, `row` and `view`.
