@@ -52,7 +52,13 @@ def best_predictions(
 ) -> list:
     """Decoded predictions of every test row, with the penalty that did best on the answers of validation, `gold`."""
     train, weights = features["train"], task.weights(prepared["train"])
-    start_at_zero(head, train.targets)
+    mean, spread = 0.0, 1.0
+    if train.targets.ndim == 1 and train.targets.is_floating_point():
+        # Numbers far from 0 are lost in single precision.
+        mean, spread = scale_of(train.targets)
+        train = train._replace(targets=(train.targets - mean) / spread)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
     # Where a row has several labels the loss is a mean over them too.
     share = len(train.targets) / train.targets.numel()
     best_score, best = -np.inf, []
@@ -74,6 +80,7 @@ def best_predictions(
                 for split, outputs in (("validation", validation), ("test", test))
             )
         else:
+            validation, test = (mean + spread * outputs for outputs in (validation, test))
             ours, answers = decided(task, validation, test, prepared, labels)
         score = task.score(ours, gold)[task.headline]
         if score > best_score:
@@ -81,13 +88,10 @@ def best_predictions(
     return best
 
 
-@torch.no_grad()
-def start_at_zero(head: nn.Module, targets: Tensor) -> None:
-    """No weights; where targets are numbers the bias starts at their mean, which may be far from 0."""
-    head.weight.zero_()
-    head.bias.zero_()
-    if targets.ndim == 1 and targets.is_floating_point():
-        head.bias += targets.mean()
+def scale_of(numbers: Tensor) -> tuple[float, float]:
+    """Their mean, and their standard deviation, or 1 where all are equal."""
+    spread, mean = torch.std_mean(numbers.double(), correction=0)
+    return mean.item(), spread.item() or 1.0
 
 
 def standardised(features: dict[str, Features]) -> dict[str, Features]:

@@ -59,5 +59,11 @@ def small(image: dict[str, Any]) -> np.ndarray:
 
     source = BytesIO(image["bytes"]) if image["bytes"] is not None else image["path"]
     with Image.open(source) as picture:
-        upright = ImageOps.exif_transpose(picture).convert("RGB")
-    return np.asarray(upright.resize((SIDE, SIDE), Image.Resampling.BOX)).reshape(-1)
+        upright = ImageOps.exif_transpose(picture)
+    if upright.mode.startswith("I;16"):
+        # Pillow would make white of everything above 255.
+        upright = Image.fromarray((np.asarray(upright) / 257).astype(np.uint8))
+    if upright.has_transparency_data:
+        # What shows is the white below, not the colour that a hidden pixel happens to have.
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
+    return np.asarray(upright.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)).reshape(-1)
