@@ -3,6 +3,8 @@
     python benchmarks/render.py           # write them
     python benchmarks/render.py --check   # exit 1 if a file is not what this would write
 
+The backbone families are the list that tests/test_families.py goes through, so a family without a test has no row.
+
 The card model_cards/NAME.md comes from report_NAME.json, the report.json of a recipe's run.
 
 A table stands between <!-- results:bert_ner:begin --> and <!-- results:bert_ner:end --> and comes from every file
@@ -64,6 +66,8 @@ def section(name: str, results: Path) -> str:
     kind, _, recipe = name.partition(":")
     if kind == "strategies":
         return strategies_table()
+    if kind == "families":
+        return families_table()
     if kind != "results":
         raise ValueError(f"README.md marks a section '{name}', and there is no such table")
     files = sorted(results.glob(f"{recipe}_*.json"))
@@ -75,6 +79,23 @@ def section(name: str, results: Path) -> str:
 def strategies_table() -> str:
     rows = [f"| `{name}` | {markdown_text(strategy.summary)} |" for name, strategy in STRATEGIES.items()]
     return "\n".join(["| `--strategy` | what learns, and when |", "|---|---|", *rows])
+
+
+def families_table() -> str:
+    """The families that tests/test_families.py proves: the list is the tests' own."""
+    from tests.families import FAMILIES
+
+    rows = [
+        f"| {family.name} | {family.modality} | `{family.model_class}` | {family.depths} | {family.note or NOTHING} |"
+        for family in FAMILIES
+    ]
+    return "\n".join(
+        [
+            "| family | reads | loaded as | depths between embeddings or stem and head | note |",
+            "|---|---|---|---|---|",
+            *rows,
+        ]
+    )
 
 
 def results_table(result: dict) -> str:
@@ -122,4 +143,5 @@ def spread(score: dict) -> str:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))  # the families are listed in tests/, and other packages may install a `tests`
     main()

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.render import RESULTS, render, rendered
+from benchmarks.render import RESULTS, families_table, render, rendered
 from hfkit import RecipeArguments, TransferArguments, parse
 from hfkit.strategies import STRATEGIES
 from hfkit.tasks import NER
+from tests.families import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -149,3 +150,13 @@ def test_links_and_named_files_exist():
 
 def test_every_strategy_has_its_row():
     assert re.findall(r"^\| `([a-z][a-z-]*)` \|", README, flags=re.MULTILINE) == list(STRATEGIES)
+
+
+def test_every_family_that_is_tested_has_its_row_and_no_other():
+    table = families_table()
+    assert table in README
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    assert [(row[0].removeprefix("| "), row[2].strip("`")) for row in rows] == [
+        (family.name, family.model_class) for family in FAMILIES
+    ]
+    assert len({family.name for family in FAMILIES}) == len(FAMILIES)
