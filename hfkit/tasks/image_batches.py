@@ -1,6 +1,7 @@
 """Images as a model gets them: decoded, seen from one or several views, varied in training, and in batches."""
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
@@ -97,9 +98,9 @@ class Scale(NamedTuple):
     black: Tensor  # (channels, 1, 1)
     white: Tensor
 
-    def normalised(self, pixels: Tensor) -> Tensor:
-        """uint8 pixels as the processor would have normalised them."""
-        return torch.addcmul(self.black, pixels, (self.white - self.black) / 255)
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Pixels from 0 to 255, made in place what the processor would have made of them."""
+        return pixels.mul_((self.white - self.black) / 255).add_(self.black)
 
     def pixels(self, normalised: Tensor) -> Tensor:
         """The reverse, back to uint8."""
@@ -200,11 +201,17 @@ class VariedImages(JudgedImages):
         return {"pixel_values": pixel_values, "labels": labels}
 
     def pixel_values(self, rows: list[dict[str, Any]]) -> Tensor:
-        drawn = []
-        for row in rows:
-            with seeded(self.seed, self.epoch, row["row"]):
-                drawn.append(self.mirrored(row) if self.preset.scale is None else self.varied(row))
-        return self.processed(drawn) if self.preset.scale is None else self.scale.normalised(torch.stack(drawn))
+        if self.preset.scale is None:
+            return self.processed([self.drawn(self.mirrored, row) for row in rows])
+        batch = torch.empty(len(rows), self.channels, *self.scale.size)
+        # One by one, while the pixels of an image are still in the processor's cache.
+        for row, place in zip(rows, batch, strict=True):
+            self.scale.normalise(place.copy_(self.drawn(self.varied, row)))
+        return batch
+
+    def drawn(self, of_row: Callable[[dict[str, Any]], Any], row: dict[str, Any]) -> Any:
+        with seeded(self.seed, self.epoch, row["row"]):
+            return of_row(row)
 
     def mirrored(self, row: dict[str, Any]) -> Pillow.Image:
         return viewed(self.picture(row), int(self.flipped and torch.rand(()) < 0.5))
@@ -218,11 +225,10 @@ class VariedImages(JudgedImages):
         # A JPEG is decoded at a half, a quarter or an eighth of its size where the crop still has pixels to spare.
         if (spare := min(needed[0] / wanted_width, needed[1] / wanted_height)) >= 2:
             image.draft(None, tuple(int(side / spare) for side in stored))
-        shrunk = image.width / stored[0], image.height / stored[1]
-        x, y = shrunk if turn < 5 else shrunk[::-1]
         picture = upright(image, self.channels, turn)
-        right, lower = min(box[2] * x, picture.width), min(box[3] * y, picture.height)
-        return self.augmentation(picture, (box[0] * x, box[1] * y, right, lower))
+        x, y = picture.width / width, picture.height / height
+        left, upper, right, lower = (round(place * share) for place, share in zip(box, (x, y, x, y), strict=True))
+        return self.augmentation(picture, (left, upper, max(right, left + 1), max(lower, upper + 1)))
 
 
 def as_pictures(pixel_values: Tensor, processor: Any) -> list[Pillow.Image]:
