@@ -42,7 +42,7 @@ source resemble each other, and the held-out ones are drawn from the same source
 
 - The text it generates is not meaningful: it looks like English for a few words, and states nothing.
 - It is hundreds of times smaller than the smallest GPT-2 that people use, so a result on it says whether a run works,
-  not what GPT-2 can do.
+  not what GPT-2 can do. Expect little or no gain over the same network from scratch, least of all on few rows.
 - Nothing was done against bias, insults or outdated views beyond the choice of sources. What they hold, it may repeat.
 
 ## What it was trained on
