@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from datasets import Dataset, DatasetDict
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
 PEOPLE, PLACES = ["anna", "boris", "carla", "dmitri", "elena"], ["paris", "lima", "oslo", "delhi", "cairo"]
 VERBS, NOUNS = ["saw", "met", "left", "likes", "painted"], ["rain", "bread", "music", "snow", "the sea"]
@@ -118,4 +118,50 @@ def ner_folder(folder: Path, **sizes: int) -> str:
     """The tiny NER corpus as parquet files, one per split, in `folder`."""
     for split, rows in ner_splits(**sizes).items():
         rows.to_parquet(str(folder / f"{split}.parquet"))
+    return str(folder)
+
+
+GOOD, BAD = ["likes", "painted"], ["left", "saw"]
+
+
+def reviews(rows: int, seed: int) -> list[dict]:
+    """Texts with a rule that can be learnt: some verbs are positive, the others negative."""
+    draw = random.Random(seed)
+    found = []
+    for _ in range(rows):
+        label = draw.choice(["negative", "positive"])
+        verb = draw.choice(GOOD if label == "positive" else BAD)
+        found.append({"text": f"{draw.choice(PEOPLE)} {verb} {draw.choice(NOUNS)}.", "label": label})
+    return found
+
+
+def review_splits(train: int = 96, validation: int = 24, test: int = 24) -> DatasetDict:
+    """The tiny reviews as a DatasetDict of `text` and `label`, both strings."""
+    sizes = {"train": train, "validation": validation, "test": test}
+    return DatasetDict({split: Dataset.from_list(reviews(n, seed)) for seed, (split, n) in enumerate(sizes.items())})
+
+
+def folder_of(splits: DatasetDict, folder: Path) -> str:
+    """Splits as parquet files in `folder`."""
+    folder.mkdir(exist_ok=True)
+    for split, rows in splits.items():
+        rows.to_parquet(str(folder / f"{split}.parquet"))
+    return str(folder)
+
+
+def gpt2(folder: Path, *, layers: int = 3, hidden: int = 32) -> str:
+    """A random GPT-2 decoder with its tokenizer, neither of which names a token to pad with."""
+    tokenizer = byte_bpe()
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_embd=hidden,
+        n_layer=layers,
+        n_head=2,
+        n_positions=48,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    GPT2Model(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return str(folder)
