@@ -2,6 +2,7 @@
 
 import base64
 import json
+import runpy
 import shutil
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from transformers import AutoImageProcessor, pipeline, set_seed
 from hfkit import TransferArguments, TransferTrainer
 from hfkit.checkpoints import rows_digest
 from hfkit.errors import UserError
+from hfkit.evaluation.schema import validate
 from hfkit.tasks import ImageClassification
 from tests import tiny_images as tiny
 
@@ -447,3 +449,23 @@ def opened(uri: str) -> Pillow.Image:
     kind, _, content = uri.partition(",")
     assert kind == "data:image/png;base64"
     return Pillow.open(tiny.BytesIO(base64.b64decode(content)))
+
+
+# From end to end
+
+
+@pytest.mark.parametrize("name", ["resnet", "vit"])
+def test_a_recipe_ends_in_a_report_with_pictures(name, checkpoints, images, tmp_path, monkeypatch, capsys):
+    recipe = Path(__file__).parents[1] / "recipes" / f"{name}_images.py"
+    argv = ["--checkpoint", checkpoints[name], "--dataset", images, "--output_dir", str(tmp_path), "--max_steps", "3"]
+    monkeypatch.setattr("sys.argv", [str(recipe), *argv, "--tta", "flip", "--mix", "cutmix", "--flip", "horizontal"])
+    runpy.run_path(str(recipe), run_name="__main__")
+    assert capsys.readouterr().out.splitlines()[-1] == f"Report: {tmp_path / 'report.html'}"
+    report = json.loads((tmp_path / "report.json").read_text())
+    validate(report)
+    names = ["fine-tuned (gradual)", "majority", "pixels", "linear probe"]
+    assert [contender["name"] for contender in report["contenders"]] == names
+    assert len(report["pictures"]) == 16
+    assert report["task"]["headline"] == "accuracy"
+    assert report["data"]["test"]["views"] == 2
+    assert pipeline("image-classification", model=str(tmp_path), device="cpu").model.config.id2label[2] == "red"
