@@ -14,6 +14,7 @@ import pyarrow as pa
 import torch
 from datasets import Dataset
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from .errors import UserError
 
@@ -142,6 +143,28 @@ def newest_checkpoint(folder: Path) -> str:
     if not found:
         raise UserError("resume_from_checkpoint=True", f"{folder} holds no checkpoint", "Start without it")
     return str(found[-1])
+
+
+def read_weights(model: PreTrainedModel, checkpoint: str) -> None:
+    """Give `model` every weight of a checkpoint, whatever names they have there.
+
+    `save_pretrained` writes ViT, Swin, DINOv2 and others under the older names that the Hub has. The stock trainer
+    looks for the new names, finds none, warns, and goes on without those weights (transformers issue 43701).
+
+    Raises:
+        UserError: a weight is missing.
+    """
+    with torch.random.fork_rng(devices=[]):
+        saved, info = type(model).from_pretrained(
+            checkpoint, config=model.config, dtype=model.dtype, use_safetensors=True, output_loading_info=True
+        )
+    if info["missing_keys"]:
+        raise UserError(
+            f"checkpoint '{checkpoint}'",
+            f"it lacks weights ({', '.join(sorted(info['missing_keys'])[:3])}, …)",
+            "Use another one",
+        )
+    model.load_state_dict(saved.state_dict())
 
 
 def require_same_run(checkpoint: Path, identity: dict) -> None:

@@ -21,6 +21,7 @@ from .checkpoints import (
     LOOKED_AT,
     claim_output_directory,
     newest_checkpoint,
+    read_weights,
     require_same_run,
     require_writable,
     run_identity,
@@ -90,6 +91,8 @@ class TransferTrainer(Trainer):
                 "the distributed wrapper is rebuilt at every thaw, which a compiled one does not survive",
                 "Leave one of them out",
             )
+        # Else a model whose forward pass takes no labels (DeiT with a distillation head) would not be judged.
+        self.label_names = ["labels"]
         self.unfreezing = Unfreezing(model, tuple(args.blocks))
         self.unfreezing.when_changed = self._rebuild_wrapper
         self.invariants = Invariants(self.unfreezing)
@@ -250,6 +253,18 @@ class TransferTrainer(Trainer):
                 return super().train(resume_from_checkpoint, **kwargs)
         finally:
             self.unfreezing.release(self.model)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if self.args.lora_rank:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        else:
+            read_weights(self.model, resume_from_checkpoint)
+
+    def _load_best_model(self) -> None:
+        if self.args.lora_rank:
+            super()._load_best_model()
+        else:
+            read_weights(self.model, self.state.best_model_checkpoint)
 
     def facts(self) -> dict[str, Any]:
         """What happened in training, as plain values for the report: plan, log_history, cost, invariants."""
