@@ -17,6 +17,8 @@ CLASSICAL = {"text": "TF-IDF", "image": "pixels"}
 def classification_table(results: list[dict], task: str) -> str:
     """One row per test: every contender's score with its interval, the best one in bold."""
     chosen = sorted((one for one in results if one["task"] == task), key=lambda one: one["title"])
+    if not chosen:
+        return f"No result file yet for {task}s."
     heads = [CLASSICAL[task] if kind == "classical" else name for kind, name in COLUMNS.items()]
     lines = [
         f"| trained on → tested on | rows | score | {' | '.join(heads)} |",

@@ -17,6 +17,8 @@ bert_ner_*.json; nothing between the two lines is typed. A result file is:
                    train_cpu_seconds {mean, min, max} or null}]
     grid         [{name, learning_rate, seed, validation_f1, test_f1}]: the runs that a setting was chosen from
     comparison   {first, second, difference, low, high}: test F1 of the first above the second; {} for none
+
+Files of the classification benchmark (see collect_classification.py) become the tables of classification_tables.py.
 """
 
 import argparse
@@ -38,6 +40,7 @@ NOTHING = "–"
 
 
 def main() -> None:
+    sys.path.insert(0, str(ROOT))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if README is stale")
     check = parser.parse_args().check
@@ -70,10 +73,18 @@ def section(name: str, results: Path) -> str:
         return families_table()
     if kind != "results":
         raise ValueError(f"README.md marks a section '{name}', and there is no such table")
-    files = sorted(results.glob(f"{recipe}_*.json"))
-    if not files:
+    recipe, _, part = recipe.partition(":")
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob(f"{recipe}_*.json"))]
+    if not found:
         return f"No result file yet (`benchmarks/results/{recipe}_*.json`)."
-    return "\n\n".join(results_table(json.loads(path.read_text(encoding="utf-8"))) for path in files)
+    # Not above: started as a program, this file's own folder is all that can be imported from.
+    from benchmarks.classification_tables import classification_table, gain_table
+
+    if recipe == "classification":
+        return classification_table(found, part)
+    if recipe == "gain":
+        return gain_table(found)
+    return "\n\n".join(map(results_table, found))
 
 
 def strategies_table() -> str:
