@@ -85,9 +85,9 @@ def test_pixels_are_normalised_as_the_processor_does(make, tmp_path):
     assert scale.size == (SIDE, SIDE)
     flat = Pillow.new("RGB", (50, 40), (7, 120, 250))
     own = processor(flat, return_tensors="pt")["pixel_values"][0]
-    ours = scale.normalise(torch.tensor([7.0, 120.0, 250.0]).view(3, 1, 1).repeat(1, SIDE, SIDE))
+    ours = scale.normalise(torch.tensor([7.0, 120.0, 250.0]).div(255).view(3, 1, 1).repeat(1, SIDE, SIDE))
     torch.testing.assert_close(ours, own, atol=1e-5, rtol=1e-5)
-    assert torch.equal(scale.pixels(scale.normalise(pixels.float())), pixels)
+    assert torch.equal(scale.pixels(scale.normalise(pixels / 255)), pixels)
     assert settings_of(processor)["interpolation"] in (Pillow.Resampling.BILINEAR, Pillow.Resampling.BICUBIC)
 
 

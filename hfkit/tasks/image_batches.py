@@ -98,9 +98,9 @@ class Scale(NamedTuple):
     black: Tensor  # (channels, 1, 1)
     white: Tensor
 
-    def normalise(self, pixels: Tensor) -> Tensor:
-        """Pixels from 0 to 255, made in place what the processor would have made of them."""
-        return pixels.mul_((self.white - self.black) / 255).add_(self.black)
+    def normalise(self, shares: Tensor) -> Tensor:
+        """Pixels from 0 to 1, made in place what the processor would have made of them."""
+        return shares.mul_(self.white - self.black).add_(self.black)
 
     def pixels(self, normalised: Tensor) -> Tensor:
         """The reverse, back to uint8."""
