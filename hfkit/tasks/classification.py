@@ -165,8 +165,8 @@ class Classification(Task):
         logits = np.zeros((len(first), outputs.shape[-1]))
         np.add.at(logits, row, outputs)
         logits /= np.bincount(row)[:, None]
-        gold = [prepared[int(i)]["labels"] for i in first] if len(first) < len(row) else list(prepared["labels"])
-        return self.answers(logits, labels), [self.plain(target, labels) for target in gold]
+        targets = list(prepared["labels"])  # the column alone: a row may hold an image
+        return self.answers(logits, labels), [self.plain(targets[i], labels) for i in first]
 
     def answers(self, logits: np.ndarray, labels: list[str]) -> list:
         """Plain answers to logits, (rows, labels)."""
