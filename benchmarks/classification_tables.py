@@ -88,6 +88,33 @@ def gain_table(results: list[dict]) -> str:
     return "\n".join([*lines, "", measured_by(results)])
 
 
+def image_input_table(result: dict) -> str:
+    """CPU time of one image from file to model input, and how memory grows with the number of images."""
+    photos = result["photos"]
+    lines = [
+        f"| {photos['width']} x {photos['height']} {photos['format']} → {result['size']} | CPU ms per image "
+        "| times as fast as the example [lowest, highest of the rounds] |",
+        "|---|---:|---|",
+    ]
+    for name, one in result["speed"].items():
+        spread = f"[{one['lowest']:.2f}, {one['highest']:.2f}]"
+        lines.append(f"| {markdown_text(name)} | {one['cpu_ms']:.2f} | {one['times_the_example']:.2f} {spread} |")
+    grown = [
+        f"{one['rows']:,} images ({one['mib_of_images']:,.0f} MiB, {name}): {one['mib_after_batches']:,.0f} MiB"
+        for name, one in result["memory"].items()
+    ]
+    machine = result["environment"]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Memory that a dataset takes once batches have been made of it: {'; '.join(grown)}.",
+            "",
+            f"Measured by `{result['command']}` on {markdown_text(machine['cpu'])}, one thread.",
+        ]
+    )
+
+
 def measured_by(results: list[dict]) -> str:
     one = results[0]
     place = [one["machine"], *(f"{package} {version}" for package, version in one["versions"].items())]

@@ -74,16 +74,19 @@ def section(name: str, results: Path) -> str:
     if kind != "results":
         raise ValueError(f"README.md marks a section '{name}', and there is no such table")
     recipe, _, part = recipe.partition(":")
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob(f"{recipe}_*.json"))]
+    files = sorted(results.glob(f"{recipe}_*.json")) or sorted(results.glob(f"{recipe}.json"))
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     if not found:
         return f"No result file yet (`benchmarks/results/{recipe}_*.json`)."
     # Not above: started as a program, this file's own folder is all that can be imported from.
-    from benchmarks.classification_tables import classification_table, gain_table
+    from benchmarks.classification_tables import classification_table, gain_table, image_input_table
 
     if recipe == "classification":
         return classification_table(found, part)
     if recipe == "gain":
         return gain_table(found)
+    if recipe == "image_input":
+        return image_input_table(found[0])
     return "\n\n".join(map(results_table, found))
 
 
