@@ -4,7 +4,7 @@
     python recipes/gpt2_classification.py --checkpoint openai-community/gpt2 --dataset path/to/folder --output_dir out
 
 The story of bert_sentiment.py for a model that reads from left to right. What differs, the task sees to: GPT-2 has no
-token to pad with, so its end token pads; and the head reads the last token that is no padding, which has seen all others.
+token to pad with, so its end token pads; and the head reads the last token that is no padding: it has seen the others.
 
 Every value below is a default; a --config YAML overrides it, and the command line overrides both. Without a flag it
 trains a bundled decoder of 0.5 M parameters, which shows the steps and no skill, on the bundled synthetic corpus.
