@@ -107,6 +107,12 @@ class TransferArguments(TrainingArguments):
                 "the task's collator reads columns that the model does not",
                 "Leave it out",
             )
+        if self.dataloader_persistent_workers:
+            raise UserError(
+                "dataloader_persistent_workers=True",
+                "a worker that lives on would not hear that an epoch begins, and draw the same again",
+                "Leave it out",
+            )
         if self.batch_eval_metrics:
             raise UserError("batch_eval_metrics=True", "metrics are of a whole split, not of a batch", "Leave it out")
         self._resolve_resume()

@@ -81,6 +81,8 @@ def test_a_strategy_fills_what_nobody_set(tmp_path):
         (["--head_only", "0.3"], None, ["head_only=0.3, unfreeze_until=0.2", "3 stages", "--unfreeze_stages 1"]),
         (["--strategy", "full", "--unfreeze_stages", "2"], None, ["head_only=0.0, unfreeze_until=0.0", "2 stages"]),
         (["--batch_eval_metrics"], None, ["batch_eval_metrics=True", "whole split"]),
+        (["--remove_unused_columns"], None, ["remove_unused_columns=True", "collator reads"]),
+        (["--dataloader_persistent_workers"], None, ["dataloader_persistent_workers=True", "epoch begins"]),
         (["--resume_from_checkpoint", "tru"], None, ["resume_from_checkpoint=tru", "trainer_state.json"]),
         (["--learning_rate", "0"], None, ["learning_rate=0.0", "above 0", "--unfreeze_stages"]),
         (["--num_processes", "2"], None, ["1 process started", "2 were asked for", "torchrun"]),

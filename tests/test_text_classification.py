@@ -7,10 +7,11 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value, concatenate_datasets
 from tokenizers import normalizers
-from transformers import AutoTokenizer, pipeline, set_seed
+from transformers import AutoTokenizer, BertConfig, RobertaConfig, T5Config, pipeline, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
 from hfkit.tasks import TextClassification
+from hfkit.tasks.tokenizers import positions_of
 from tests import tiny
 
 ODD = [  # what readers of files like to change
@@ -323,3 +324,15 @@ def test_shards_of_one_split_become_one_table(tmp_path):
             (tmp_path / f"{split}-0000{shard}-of-00002.csv").write_text(header + "".join(lines))
     loaded = TextClassification(dataset=str(tmp_path)).load()
     assert loaded["train"]["text"][:] == concatenate_datasets([splits["train"]] * 2)["text"][:]
+
+
+@pytest.mark.parametrize(
+    ("config", "positions"),
+    [
+        (BertConfig(max_position_embeddings=64), 64),
+        (RobertaConfig(max_position_embeddings=66, pad_token_id=1), 64),
+        (T5Config(), -1),
+    ],
+)
+def test_positions_are_those_that_a_text_can_have(config, positions):
+    assert positions_of(config) == positions

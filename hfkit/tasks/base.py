@@ -221,7 +221,8 @@ class Task(ABC):
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, SafetensorError) as error:
+        # TypeError: what timm makes of settings that it does not know.
+        except (OSError, ValueError, TypeError, SafetensorError) as error:
             raise UserError(
                 f"checkpoint '{checkpoint}'",
                 f"{self.auto_model.__name__} cannot load it ({first_line(error)})",

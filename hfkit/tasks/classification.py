@@ -210,6 +210,9 @@ class Classification(Task):
             scores = metrics.label_set_scores(predictions, references)
         else:
             scores = metrics.number_scores(predictions, references)
+            if self.problem == "ordinal":
+                hits = [ours == gold for ours, gold in zip(predictions, references, strict=True)]
+                scores["accuracy"] = sum(hits) / len(hits)
         # The headline stands first, and comes from the same sums that its interval is made of.
         headline = float(self.headline_of(self.tallies(predictions, references).sum(0)))
         return {self.headline: headline} | scores | {self.headline: headline}

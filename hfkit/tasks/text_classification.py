@@ -33,7 +33,7 @@ from .base import read_config
 from .classification import Classification
 from .files import TABLES, read
 from .texts import JOINT, checked_texts, keys, text_columns, text_facts
-from .tokenizers import load_tokenizer, marks_read, separate_pairs, spelt_out
+from .tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
 
 LONGEST_TEXT = 256  # tokens; attention costs their square, and what decides mostly stands near the start
 
@@ -130,7 +130,7 @@ class TextClassification(Classification):
         if names != tokenizer.model_input_names:
             tokenizer = load_tokenizer(path, checkpoint, **options, model_input_names=names)
         # Some tokenizers name no limit, and others a larger one than the model's table of positions.
-        positions = getattr(config.get_text_config(), "max_position_embeddings", None) or -1
+        positions = positions_of(config)
         if 0 < positions < tokenizer.model_max_length:
             tokenizer.model_max_length = positions
         separate_pairs(tokenizer)

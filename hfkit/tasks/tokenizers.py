@@ -3,11 +3,13 @@
 from typing import Any
 
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedConfig
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from ..errors import UserError
 from .files import first_line
+
+COUNTED_BEHIND_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer")
 
 
 def load_tokenizer(path: str, checkpoint: str, **options: Any) -> Tokenizer:
@@ -43,6 +45,14 @@ def load_tokenizer(path: str, checkpoint: str, **options: Any) -> Tokenizer:
             "Name one as pad_token in tokenizer_config.json",
         )
     return tokenizer
+
+
+def positions_of(config: PreTrainedConfig) -> int:
+    """How many tokens of a text the model's table of positions holds; -1 where it has none."""
+    config = config.get_text_config()
+    positions = getattr(config, "max_position_embeddings", None) or -1
+    # RoBERTa and its kin number positions from behind the padding id on, within a table of that size.
+    return positions - config.pad_token_id - 1 if config.model_type in COUNTED_BEHIND_PADDING else positions
 
 
 def separate_pairs(tokenizer: Tokenizer) -> None:
