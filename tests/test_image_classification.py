@@ -473,14 +473,14 @@ def test_a_recipe_ends_in_a_report_with_pictures(name, checkpoints, images, tmp_
 
 
 @pytest.mark.slow
-def test_without_a_flag_digits_are_learnt(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["resnet", "vit"])
+def test_without_a_flag_digits_are_learnt(name, tmp_path, monkeypatch):
     """Real digits of 8 x 8 pixels: what was learnt from formulas helps beyond the pixels themselves."""
-    recipe = Path(__file__).parents[1] / "recipes" / "resnet_images.py"
+    recipe = Path(__file__).parents[1] / "recipes" / f"{name}_images.py"
     monkeypatch.setattr("sys.argv", [str(recipe), "--output_dir", str(tmp_path)])
     before = time.process_time()
     runpy.run_path(str(recipe), run_name="__main__")
     assert time.process_time() - before < 120  # CPU seconds, because a busy machine must not fail this
     report = json.loads((tmp_path / "report.json").read_text())
     accuracy = {contender["name"]: contender["headline"] for contender in report["contenders"]}
-    assert accuracy["fine-tuned (gradual)"] > 0.96
-    assert accuracy["fine-tuned (gradual)"] > accuracy["pixels"] - 0.01
+    assert accuracy["fine-tuned (gradual)"] > max(0.97, accuracy["pixels"])
