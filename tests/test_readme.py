@@ -14,7 +14,7 @@ import pytest
 from benchmarks.render import RESULTS, families_table, render, rendered
 from hfkit import RecipeArguments, TransferArguments, parse
 from hfkit.strategies import STRATEGIES
-from hfkit.tasks import NER
+from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests.families import FAMILIES
 
 ROOT = Path(__file__).parents[1]
@@ -94,6 +94,43 @@ def test_without_files_the_table_says_so(tmp_path):
     assert "No result file yet" in render(SECTION, tmp_path)
 
 
+def classification_result(**changes) -> dict:
+    """A result of the classification benchmark in which TF-IDF is clearly above gradual unfreezing."""
+    kinds = ("majority", "classical", "frozen", "gradual", "full", "scratch")
+    everything = {"out_of_scope_recall": 0.31, "out_of_scope_precision": 0.8, "in_scope_accuracy": 0.9}
+    scores = {
+        kind: {"headline": 0.5 + i / 100, "low": 0.4, "high": 0.6, "all": everything} for i, kind in enumerate(kinds)
+    }
+    above = {kind: {"difference": 0.0, "low": -0.1, "high": 0.1, "p": 1.0, "clear": False} for kind in kinds}
+    above["classical"] = {"difference": -0.2, "low": -0.3, "high": -0.1, "p": 0.001, "clear": True}
+    return {
+        "schema": "hfkit.classification/1",
+        "title": "Made up",
+        "task": "text",
+        "dataset": "here",
+        "headline": "accuracy",
+        "rows": {"train": 1234, "validation": 5, "test": 6},
+        "seed": 0,
+        "command": "python benchmarks/made_up.py",
+        "machine": "a machine",
+        "versions": {"torch": "9.9"},
+        "tests": [{"test": name, "rows": 6, "scores": scores, "gradual_above": above} for name in ("here", "there")],
+        **changes,
+    }
+
+
+def test_a_classification_result_becomes_rows_and_words(tmp_path):
+    (tmp_path / "classification_x.json").write_text(json.dumps(classification_result()))
+    (tmp_path / "classification_y.json").write_text(json.dumps(classification_result(task="image", title="Picture")))
+    marked = "<!-- results:classification:text:begin -->\n<!-- results:classification:text:end -->"
+    table = render(marked, tmp_path).splitlines()[1:-1]
+    assert len([line for line in table if line.startswith("| Made up")]) == 2
+    assert "Made up → there" in table[3] and "**0.550** [0.400, 0.600]" in table[2]
+    assert "- Made up: TF-IDF is 0.200 [0.100, 0.300] above gradual." in table
+    assert "out-of-scope recall 0.310" in "".join(table) and "Picture" not in "".join(table)
+    assert table[-1] == "Measured by `python benchmarks/made_up.py` on a machine, torch 9.9, seed 0."
+
+
 @pytest.mark.parametrize("name", ["figures", "results_of:bert_ner"])
 def test_an_unknown_section_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match="no such table"):
@@ -127,9 +164,9 @@ def test_the_two_commands_are_where_the_continuous_integration_reads_them():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_name_what_exists(command):
     words = shlex.split(command)
-    for word in words:
-        # What a reader has, and what a run writes, is not part of the checkout.
-        if "/" in word and not word.startswith(("path/to/", "runs/")):
+    for before, word in zip(["", *words], words, strict=False):
+        # What a reader has, what a run writes and what the Hub holds is not part of the checkout.
+        if "/" in word and before != "--checkpoint" and not word.startswith(("path/to/", "runs/")):
             assert (ROOT / word).is_file(), word
         if word.startswith(".["):
             extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -139,8 +176,9 @@ def test_commands_name_what_exists(command):
 @pytest.mark.parametrize("command", [command for command in COMMANDS if "recipes/" in command])
 def test_flags_of_a_recipe_parse(command, monkeypatch):
     monkeypatch.chdir(ROOT)
-    flags = shlex.split(command.split(".py", 1)[1])
-    parse((RecipeArguments, NER, TransferArguments), argv=flags, output_dir="runs/readme")
+    recipe, flags = command.split(".py", 1)
+    task = NER if "ner" in recipe else ImageClassification if "images" in recipe else TextClassification
+    parse((RecipeArguments, task, TransferArguments), argv=shlex.split(flags), output_dir="runs/readme")
 
 
 def test_links_and_named_files_exist():
