@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch.nn import functional
 
 from hfkit import TransferArguments, TransferTrainer
@@ -203,6 +203,10 @@ def test_thresholds_are_moved_into_the_logits_and_only_where_that_helps():
         "multi-label", [[name for name, yes in zip("abc", row, strict=True) if yes] for row in gold], [*"abc"]
     )
     np.testing.assert_array_equal(task.decision_bias(logits, rows, [*"abc"]), shifts)
+    # Of two views their mean is what is judged, and so what is tuned on.
+    views = concatenate_datasets([rows, rows])
+    spread = np.concatenate([logits - 5, logits + 5])
+    np.testing.assert_allclose(task.decision_bias(spread, views, [*"abc"]), shifts)
     assert TextClassification().decision_bias(logits, rows, [*"abc"]) is None
 
 

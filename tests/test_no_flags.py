@@ -1,4 +1,4 @@
-"""Every recipe of classification without a flag: offline, from the bundled data to a report, and it learns something."""
+"""Every recipe of classification without a flag: offline, from the bundled data to a report."""
 
 import json
 import os

@@ -97,8 +97,8 @@ def label_set_scores(predictions: Sequence[Sequence[str]], references: Sequence[
 
 
 def number_scores(predictions: Sequence[float], references: Sequence[float]) -> dict[str, float]:
-    """Scores of numbers: Pearson's and Spearman's correlation (0 where a side is constant), the root of the mean squared
-    error, and the mean absolute error.
+    """Scores of numbers: Pearson's and Spearman's correlation (0 where a side is constant), the root of the mean
+    squared error, and the mean absolute error.
     """
     from scipy.stats import pearsonr, spearmanr
 

@@ -160,13 +160,8 @@ class Classification(Task):
 
     def decode(self, outputs: np.ndarray, prepared: Dataset, labels: list[str]) -> tuple[list, list]:
         """Plain answers and references of every row; of a row that was prepared as several views, by their mean."""
-        row = np.array(prepared["row"])
-        first = np.unique(row, return_index=True)[1]
-        logits = np.zeros((len(first), outputs.shape[-1]))
-        np.add.at(logits, row, outputs)
-        logits /= np.bincount(row)[:, None]
-        targets = list(prepared["labels"])  # the column alone: a row may hold an image
-        return self.answers(logits, labels), [self.plain(targets[i], labels) for i in first]
+        logits, targets = by_row(outputs, prepared)
+        return self.answers(logits, labels), [self.plain(target, labels) for target in targets]
 
     def answers(self, logits: np.ndarray, labels: list[str]) -> list:
         """Plain answers to logits, (rows, labels)."""
@@ -192,8 +187,8 @@ class Classification(Task):
         """A threshold for every label, as what to add to its logit so that 0 decides; for several labels a row only."""
         if self.problem != "multi-label":
             return None
-        gold = np.array(prepared["labels"], dtype=bool)
-        return best_shifts(np.asarray(logits, dtype=float), gold)
+        means, targets = by_row(logits, prepared)
+        return best_shifts(means, np.array(targets, dtype=bool))
 
     # Judging
 
@@ -273,6 +268,16 @@ class Classification(Task):
             return {"mean": float(np.mean(gold)), "lowest": float(min(gold)), "highest": float(max(gold))}
         counts = Counter(label for labels in self.sets(gold) for label in labels)
         return {"classes": dict(sorted(counts.items(), key=lambda item: in_order(item[0])))}
+
+
+def by_row(outputs: np.ndarray, prepared: Dataset) -> tuple[np.ndarray, list]:
+    """The mean output of every row of the split over its views, (rows, labels), and its target."""
+    row = np.array(prepared["row"])
+    first = np.unique(row, return_index=True)[1]
+    means = np.zeros((len(first), outputs.shape[-1]))
+    np.add.at(means, row, outputs)
+    targets = list(prepared["labels"])  # the column alone: a row may hold an image
+    return means / np.bincount(row)[:, None], [targets[i] for i in first]
 
 
 def scale(labels: list[str]) -> tuple[int, int]:
