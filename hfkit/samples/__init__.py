@@ -1,4 +1,4 @@
-"""What "sample" stands for: a real small encoder from a package, and corpora this project writes itself."""
+"""What "sample" stands for: a real small encoder from a package, and checkpoints and data of this project's own."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
 
-# Trained by this project, see make_backbones and make_gpt2.
+# Trained by make_backbones and make_gpt2.
 OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2"}
 
 
