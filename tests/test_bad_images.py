@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from datasets import List, Value
+from datasets import Dataset, List, Value
 from PIL import Image as Pillow
 
 from hfkit.errors import DataError, UserError
@@ -223,6 +223,14 @@ def test_trusted_paths_may_lead_outside_but_not_to_an_address(tables):
 def test_a_dataset_may_lie_behind_a_link(folder, tmp_path):
     (tmp_path / "link").symlink_to(folder)
     assert len(ImageClassification(dataset=str(tmp_path / "link")).load()["train"]) == 9
+
+
+@pytest.mark.parametrize("values", [[1, 2], [[PNG], [PNG]]], ids=["numbers", "lists of files"])
+def test_a_column_that_holds_no_images_is_named(values, tmp_path):
+    for split in ("train", "validation", "test"):
+        Dataset.from_dict({"image": values, "label": ["a", "b"]}).to_parquet(str(tmp_path / f"{split}.parquet"))
+    with pytest.raises(DataError, match="split 'train', column 'image': it holds .*--image_column"):
+        ImageClassification(dataset=str(tmp_path)).load()
 
 
 def test_labels_of_a_column_are_checked(tmp_path):

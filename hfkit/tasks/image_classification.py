@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import pyarrow as pa
 from datasets import Dataset, DatasetDict, Image, Value, concatenate_datasets, config
 from huggingface_hub.constants import HF_HUB_CACHE
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
-from ..errors import UserError
+from ..errors import DataError, UserError
 from .answers import (
     ANSWER_COLUMNS,
     FEATURES,
@@ -114,7 +115,7 @@ class ImageClassification(Classification):
             answers, faults = checked_answers(rows, label_column, self.problem, learnt)
             rows = rows.select_columns([image_column])
             rows = rows if image_column == "image" else rows.rename_column(image_column, "image")
-            rows = rows.cast_column("image", Image(decode=False))
+            rows = as_images(rows, split, image_column)
             rows, astray = located(rows, roots, allow_outside=self.allow_outside_images, column=image_column)
             rows, unusable = look_at_all(
                 rows, split, image_column, most_megapixels=self.max_megapixels, known={fault.row for fault in astray}
@@ -313,6 +314,24 @@ class ImageClassification(Classification):
             for shares, gold in pairs
             for place, name in zip(np.flatnonzero(shares), sorted(set(gold), key=in_order), strict=True)
         }
+
+
+def as_images(rows: Dataset, split: str, column: str) -> Dataset:
+    """The rows with their paths, bytes or pixels as images that are not decoded.
+
+    Raises:
+        DataError: the column holds something else.
+    """
+    try:
+        return rows.cast_column("image", Image(decode=False))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise DataError(
+            f"it holds {rows.features['image']}",
+            "a column of images holds images, their bytes, or paths of files",
+            "Name another with --image_column",
+            split=split,
+            column=column,
+        ) from error
 
 
 def in_shares(target: Tensor, names: dict[int, str]) -> str:
