@@ -63,6 +63,12 @@ class TransferTrainer(Trainer):
                 "a run is known by its rows, so it needs a datasets.Dataset",
                 "Give what Task.prepare returns",
             )
+        if args.activation_checkpointing and not model.supports_gradient_checkpointing:
+            raise UserError(
+                "activation_checkpointing or gradient_checkpointing",
+                f"{type(model).__name__} cannot recompute its blocks",
+                "Leave it out",
+            )
         if args.metric_for_best_model == "headline":
             args.metric_for_best_model = task.headline
         self.task = task

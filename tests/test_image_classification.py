@@ -366,6 +366,12 @@ def test_other_problems_are_learnt_from_a_column(kind, checkpoints, tmp_path):
     assert len(shown) == 4 and all(picture["label"] for picture in shown)
 
 
+@pytest.mark.parametrize("flags", [{"strategy": "lora"}, {"activation_checkpointing": True}], ids=["lora", "recompute"])
+def test_what_a_resnet_cannot_do_is_refused(flags, checkpoints, images, tmp_path):
+    with pytest.raises(UserError, match="ResNetForImageClassification (have none|cannot recompute)"):
+        trainer(checkpoints["resnet"], ImageClassification(dataset=images), tmp_path, **flags)
+
+
 def test_mixing_is_for_classes_alone():
     with pytest.raises(UserError, match="it mixes classes"):
         ImageClassification(problem="regression", mix="mixup")
