@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -69,22 +70,33 @@ class TransferTrainer(Trainer):
                 f"{type(model).__name__} cannot recompute its blocks",
                 "Leave it out",
             )
+        if args.label_smoothing_factor and model.config.problem_type == "regression":
+            raise UserError(
+                f"label_smoothing_factor={args.label_smoothing_factor}",
+                "numbers have no classes to smooth",
+                "Leave it out",
+            )
         if args.metric_for_best_model == "headline":
             args.metric_for_best_model = task.headline
         self.task = task
         self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
         kwargs.setdefault("data_collator", task.collator(processing_class))
-        super().__init__(
-            model,
-            args,
-            processing_class=processing_class,
-            compute_loss_func=functools.partial(
-                task.loss, label_smoothing=args.label_smoothing_factor, weights=task.weights(kwargs["train_dataset"])
-            ),
-            compute_metrics=self._judge,
-            preprocess_logits_for_metrics=_compacted(task),
-            **kwargs,
-        )
+        with warnings.catch_warnings():
+            # The task's own loss smooths several labels too.
+            warnings.filterwarnings("ignore", message="Label smoothing is not compatible with multi-label")
+            super().__init__(
+                model,
+                args,
+                processing_class=processing_class,
+                compute_loss_func=functools.partial(
+                    task.loss,
+                    label_smoothing=args.label_smoothing_factor,
+                    weights=task.weights(kwargs["train_dataset"]),
+                ),
+                compute_metrics=self._judge,
+                preprocess_logits_for_metrics=_compacted(task),
+                **kwargs,
+            )
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise UserError(
                 "FSDP or DeepSpeed",

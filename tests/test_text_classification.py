@@ -10,6 +10,7 @@ from tokenizers import normalizers
 from transformers import AutoTokenizer, BertConfig, RobertaConfig, T5Config, pipeline, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
+from hfkit.errors import UserError
 from hfkit.tasks import TextClassification
 from hfkit.tasks.tokenizers import positions_of
 from tests import tiny
@@ -313,6 +314,28 @@ def test_a_trained_model_answers_alike_in_a_pipeline_that_knows_nothing_of_hfkit
     else:
         assert [found["score"] for found in served(texts)] == pytest.approx(predictions, abs=1e-4)
         assert {found["label"] for found in served(texts)} == {"score"}
+
+
+@pytest.mark.filterwarnings("error:Label smoothing")
+@pytest.mark.parametrize("problem", ["multi-label", "regression"])
+def test_labels_are_smoothed_or_the_flag_is_refused(problem, checkpoint, tmp_path):
+    splits = tiny.review_splits(8, 4, 4).map(lambda row: {"label": ANSWERS[problem][0](row["label"])})
+    task = TextClassification(dataset=tiny.folder_of(splits, tmp_path / "data"), problem=problem)
+    args = TransferArguments(output_dir=str(tmp_path), label_smoothing_factor=0.1, report_to="none", use_cpu=True)
+    raw = task.load()
+    labels, processor = task.labels(raw), task.processor(checkpoint)
+    data = task.prepare(raw, processor, labels)
+    given = dict(args=args, task=task, train_dataset=data["train"], eval_dataset=data["validation"])
+
+    def build() -> TransferTrainer:
+        return TransferTrainer(model=task.model(checkpoint, labels), processing_class=processor, **given)
+
+    if problem == "regression":
+        with pytest.raises(UserError, match="label_smoothing_factor=0.1: numbers have no classes"):
+            build()
+    else:
+        sure = {"logits": torch.tensor([[20.0, -20.0]])}  # costs nothing, unless labels are smoothed
+        assert build().compute_loss_func(sure, torch.tensor([[1.0, 0.0]])) > 0.5
 
 
 def test_shards_of_one_split_become_one_table(tmp_path):
