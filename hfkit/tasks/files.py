@@ -175,7 +175,7 @@ def read_csv(split: str, paths: list[Path], encoding: str) -> Dataset:
     """The cells of .csv or .tsv files as strings, whatever they look like: 'NA' and '1e3' are texts, not numbers.
 
     Raises:
-        DataError: no row, two columns of one name, or a line with too many or too few columns.
+        DataError: no row, two columns of one name, another separator, or a line with too many or too few columns.
     """
     columns: dict[str, list[str]] = {}
     for path in paths:
@@ -185,6 +185,14 @@ def read_csv(split: str, paths: list[Path], encoding: str) -> Dataset:
                 f"the first line of {path.name} is {', '.join(header) or 'missing'}",
                 "it names every column once, the same ones in every file of a split",
                 "Mend the first line",
+                split=split,
+            )
+        other = next((mark for mark in ("\t", ";", "|", ",") if mark in header[0]), None)
+        if len(header) == 1 and other:
+            raise DataError(
+                f"the first line of {path.name} is {header[0]!r}",
+                "columns are separated by commas in a .csv and by tabs in a .tsv",
+                {"\t": "Name the file .tsv", ",": "Name the file .csv"}.get(other, "Save it with commas"),
                 split=split,
             )
         for row, cell in enumerate(rows):
