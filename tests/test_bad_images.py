@@ -133,6 +133,18 @@ def test_a_class_that_train_lacks_is_named(folder):
     assert len(ImageClassification(dataset=str(folder), on_bad_row="skip").load()["test"]) == 4
 
 
+def test_one_class_in_train_is_said_before_the_other_splits_are_read(folder):
+    for label in ("blue", "green"):
+        shutil.rmtree(folder / "train" / label)
+    with pytest.raises(UserError, match="every row of train has the answer 'red'"):
+        ImageClassification(dataset=str(folder)).load()
+
+
+def test_a_folder_without_splits_is_told_where_images_lie(folder):
+    with pytest.raises(UserError, match="the split 'train' is missing; found: blue, green, red.*train/CLASS/"):
+        ImageClassification(dataset=str(folder / "train")).load()
+
+
 def test_images_beside_the_class_folders_are_refused(folder):
     (folder / "train" / "stray.png").write_bytes(PNG)
     with pytest.raises(DataError, match="file 'stray.png': an image lies in the folder of its class"):

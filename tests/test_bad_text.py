@@ -130,6 +130,11 @@ DATASETS = {
         UserError,
         ["every row of train has the answer 'good'", "--label_column"],
     ),
+    "one class in train, two elsewhere": (
+        rows([{"text": "one", "label": "good"}] * 2, validation=[{"text": "two", "label": "bad"}]),
+        UserError,
+        ["every row of train has the answer 'good'", "--label_column"],
+    ),
     "one number": (only("text", label=2, other=2, problem="regression"), UserError, ["the answer 2.0"]),
     "no row with a label": (only("text", label=None, other=None), DataError, ["split 'train', row 0", "has a label"]),
     "lists for single labels": (

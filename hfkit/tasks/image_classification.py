@@ -123,8 +123,9 @@ class ImageClassification(Classification):
             rows = rows.add_column("label", answers, feature=FEATURES[self.problem])
             faults = sorted([*faults, *astray, *unusable], key=lambda fault: fault.row)
             checked[split] = without(split, rows, faults, self.on_bad_row)
+            if split == "train":
+                refuse_unlearnable(checked[split], label_column, self.problem, self.out_of_scope)
         loaded = DatasetDict(checked)
-        refuse_unlearnable(loaded["train"], label_column, self.problem, self.out_of_scope)
         if self.max_train_rows is not None:
             loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
         return loaded
@@ -151,7 +152,7 @@ class ImageClassification(Classification):
             self.dataset,
             self.dataset_config,
             self.dataset_revision,
-            kinds=TABLES,
+            kinds=TABLES | {"or images as train/CLASS/*.jpg": ""},  # read above; named for those who have neither
             validation_share=self.validation_share,
         )
         pictures = [name for name, feature in raw["train"].features.items() if isinstance(feature, Image)]

@@ -95,7 +95,8 @@ class TextClassification(Classification):
         for split in ("train", "validation", "test"):
             learnt = labels_in(loaded["train"]["label"], self.problem) if loaded else None
             loaded[split] = self.checked(split, raw[split], texts, answers, learnt)
-        refuse_unlearnable(loaded["train"], answers, self.problem, self.out_of_scope)
+            if split == "train":
+                refuse_unlearnable(loaded[split], answers, self.problem, self.out_of_scope)
         if self.max_train_rows is not None:
             loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
         return DatasetDict(loaded)
