@@ -178,6 +178,12 @@ def test_headlines_agree_with_other_libraries():
     assert several["f1"] == pytest.approx(f1_score(sets[1], sets[0], average="micro"))
 
 
+@pytest.mark.filterwarnings("error")
+def test_rows_of_one_class_are_scored_without_a_warning():
+    scores = TextClassification().score([["a", "b"], ["a", "b"]], ["a", "a"])
+    assert scores["accuracy"] == 1 and scores["mcc"] == 0
+
+
 @pytest.mark.parametrize("problem", ["regression", "ordinal"])
 def test_constant_answers_correlate_with_nothing(problem):
     task = TextClassification(problem=problem)

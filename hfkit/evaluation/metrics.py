@@ -51,7 +51,8 @@ def class_scores(predictions: Sequence[Sequence[str]], references: Sequence[str]
     first = [ranked[0] for ranked in predictions]
     scores = {
         "macro_f1": float(f1_of_classes(references, first, average="macro", zero_division=0)),
-        "mcc": float(matthews_corrcoef(references, first)),
+        # Of one label alone it is 0, and scikit-learn would warn.
+        "mcc": float(matthews_corrcoef(references, first)) if len({*references, *first}) > 1 else 0.0,
         # Not balanced_accuracy_score, which warns of classes that are only predicted.
         "balanced_accuracy": float(
             recall_score(references, first, labels=sorted(set(references)), average="macro", zero_division=0)
