@@ -113,8 +113,14 @@ class TransferArguments(TrainingArguments):
                 "a worker that lives on would not hear that an epoch begins, and draw the same again",
                 "Leave it out",
             )
-        if self.batch_eval_metrics:
-            raise UserError("batch_eval_metrics=True", "metrics are of a whole split, not of a batch", "Leave it out")
+        for name, needed, rule in (
+            ("batch_eval_metrics", False, "metrics are of a whole split, not of a batch"),
+            ("dataloader_drop_last", False, "it would drop rows of validation and test too, and every row is judged"),
+            ("prediction_loss_only", False, "every row is judged by its answer"),
+            ("eval_do_concat_batches", True, "answers are read from the whole split at once"),
+        ):
+            if getattr(self, name) is not needed:
+                raise UserError(f"{name}={getattr(self, name)}", rule, "Leave it out")
         self._resolve_resume()
         super().__post_init__()
         # Without a GPU there is nothing to pin memory for, and every epoch would warn of it.
