@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from .checkpoints import digest
+from .errors import UserError
 from .unfreezing import Unfreezing
 
 COMPARED_EVERY = 500  # steps: replicas, besides at every thaw, save and the end
@@ -45,6 +46,7 @@ class Invariants(TrainerCallback):
     - frozen: parameters and buffers of every frozen depth have the same bits at their thaw, or the end, as at start;
     - thawed: within a few optimizer steps some parameter of every newly thawed depth has a gradient, and at the first
       such step with a rate above zero it moves;
+    - judged: the score that is to choose the best epoch is one that the task has;
     - replicas: all processes hold the same trainable weights at every stage, every 500 steps, at saves and at the end.
     """
 
@@ -126,6 +128,17 @@ class Invariants(TrainerCallback):
             self._to_move.discard(depth)
             self.checked["thawed_depths_moved"] += 1
         self._before = {}
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+        wanted = f"eval_{(args.metric_for_best_model or 'loss').removeprefix('eval_')}"
+        # Of several validation sets each is evaluated by itself, under its own name.
+        if "eval_loss" in metrics and wanted not in metrics:
+            known = [name.removeprefix("eval_") for name in metrics if name.startswith("eval_")]
+            raise UserError(
+                f"metric_for_best_model='{args.metric_for_best_model}'",
+                f"it is a score of this task: {', '.join(known)}",
+                "Leave it out, or name one of them",
+            )
 
     def on_save(self, args, state, control, model=None, **kwargs):
         self._compare_replicas(args, state, model)

@@ -406,6 +406,13 @@ def test_a_resumed_run_draws_the_same_augmentation(checkpoint, corpus, tmp_path)
         assert weights(resumed.model) == weights(whole.model)
 
 
+def test_a_score_that_the_task_has_not_cannot_choose_the_best_epoch(checkpoint, corpus, tmp_path):
+    run = trainer(checkpoint, corpus, tmp_path, metric_for_best_model="macro_f1", eval_strategy="steps", eval_steps=1)
+    with pytest.raises(UserError, match="metric_for_best_model='macro_f1': it is a score of this task: loss, f1, prec"):
+        run.train()
+    assert run.state.global_step == 1
+
+
 def test_resuming_from_the_newest_checkpoint(checkpoint, corpus, tmp_path):
     flags = dict(strategy="full", save_strategy="steps", save_steps=2)
     whole = trainer(checkpoint, corpus, tmp_path, **flags)
