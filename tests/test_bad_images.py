@@ -169,6 +169,8 @@ def test_a_missing_split_is_named(folder):
 def test_folders_hold_one_label_an_image(folder):
     with pytest.raises(UserError, match="a folder per class gives every image one label"):
         ImageClassification(dataset=str(folder), problem="multi-label").load()
+    with pytest.raises(UserError, match="label_column='kind': class folders have no columns"):
+        ImageClassification(dataset=str(folder), label_column="kind").load()
 
 
 # Paths that are written in a column

@@ -146,6 +146,9 @@ class ImageClassification(Classification):
                     "a folder per class gives every image one label",
                     "Put the images or their paths into parquet files with a column of labels",
                 )
+            for flag, given in (("image_column", self.image_column), ("label_column", self.label_column)):
+                if given not in (None, flag.removesuffix("_column")):
+                    raise UserError(f"{flag}='{given}'", "class folders have no columns", "Leave it out")
             raw = read_class_folders(folder, splits, self.on_bad_row, self.validation_share)
             return raw, [folder], "image", "label"
         raw = read(
