@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import EvalPrediction, Trainer, TrainerCallback
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from .adapters import with_lora
@@ -193,6 +194,10 @@ class TransferTrainer(Trainer):
         finally:
             self.data_collator = judging
 
+    def _get_train_sampler(self, train_dataset=None) -> Sampler | None:
+        self.train_sampler = super()._get_train_sampler(train_dataset)
+        return self.train_sampler
+
     # How it is judged
 
     def evaluate(self, eval_dataset=None, *args, **kwargs) -> dict[str, float]:
@@ -222,11 +227,11 @@ class TransferTrainer(Trainer):
             The headline on `prepared` `before` and `after`: equal where the task or its head has nothing to move.
         """
         hooks = self.preprocess_logits_for_metrics, self.compute_metrics
-        self.preprocess_logits_for_metrics = self.compute_metrics = None
+        # Encoder-decoders return hidden states beside the logits: those of every row would fill the memory.
+        self.preprocess_logits_for_metrics = lambda outputs, _: outputs[0] if isinstance(outputs, tuple) else outputs
+        self.compute_metrics = None
         try:
             logits, gold, _ = self.predict(prepared)
-            # Encoder-decoders return hidden states beside them.
-            logits = logits[0] if isinstance(logits, tuple) else logits
         finally:
             self.preprocess_logits_for_metrics, self.compute_metrics = hooks
 
@@ -371,14 +376,17 @@ def _compacted(task: Task):
 
 
 class _TellEpoch(TrainerCallback):
-    """Tells the training collator which epoch begins, before the loader's workers take a copy of it."""
+    """Tells the training collator and the sampler which epoch begins, before the loader's workers take a copy."""
 
     def __init__(self, trainer: TransferTrainer) -> None:
         self.trainer = trainer
 
     def on_epoch_begin(self, args, state, control, **kwargs):
         # Not state.epoch, a float that a resumed run begins in the middle.
-        self.trainer.training_collator.epoch = state.global_step // self.trainer.epoch_steps
+        epoch = self.trainer.training_collator.epoch = state.global_step // self.trainer.epoch_steps
+        if isinstance(self.trainer.train_sampler, LengthGroupedSampler):
+            # It would draw from the global generator, which a resumed run or another process has elsewhere.
+            self.trainer.train_sampler.generator = torch.Generator().manual_seed(args.seed + epoch)
 
 
 class _AnnouncePlan(TrainerCallback):

@@ -40,6 +40,16 @@ def test_a_resumed_run_ends_with_the_same_bits(strategy, accumulation, checkpoin
         assert losses[0] == losses[1]
 
 
+def test_rows_of_like_length_come_in_the_same_order_after_a_cut(checkpoint, corpus, tmp_path):
+    flags = dict(strategy="full", train_sampling_strategy="group_by_length")
+    whole = trainer(checkpoint, corpus, tmp_path / "whole", save_strategy="steps", save_steps=1, **flags)
+    whole.train()
+    cut = whole.total_steps * 3 // 4  # within the second epoch
+    resumed = trainer(checkpoint, corpus, tmp_path / "resumed", **flags)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{cut}"))
+    assert weights(resumed.model) == weights(whole.model)
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_plan_is_what_moves(strategy, checkpoint, corpus, tmp_path):
     """Frozen depths keep their bits until their thaw; from then on they change."""
