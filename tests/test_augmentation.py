@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
+from transformers import MobileViTImageProcessor
 
 from hfkit.tasks import ImageClassification
 from hfkit.tasks.augmentation import PRESETS, Augmentation, Preset, mixer
-from hfkit.tasks.image_batches import VariedImages, scale_of, settings_of
+from hfkit.tasks.image_batches import JudgedImages, VariedImages, scale_of, settings_of
 from tests import tiny_images as tiny
 
 SIDE = tiny.SIDE
@@ -89,6 +90,17 @@ def test_pixels_are_normalised_as_the_processor_does(make, tmp_path):
     torch.testing.assert_close(ours, own, atol=1e-5, rtol=1e-5)
     assert torch.equal(scale.pixels(scale.normalise(pixels / 255)), pixels)
     assert settings_of(processor)["interpolation"] in (Pillow.Resampling.BILINEAR, Pillow.Resampling.BICUBIC)
+
+
+def test_channels_stand_in_the_order_that_the_processor_gives_them():
+    """MobileViT reads blue first; training must show it what judging does."""
+    processor = MobileViTImageProcessor(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
+    varied = collator(Preset(scale=(1.0, 1.0)), processor=processor)
+    batch = rows(Pillow.new("RGB", (SIDE, SIDE), (200, 100, 0)))
+    judged = JudgedImages(processor, Path())(batch)["pixel_values"]
+    assert judged[0, 2].mean() > judged[0, 0].mean()
+    torch.testing.assert_close(varied(batch)["pixel_values"], judged, atol=0.01, rtol=0)
+    assert varied.scale.pixels(judged)[0, :, 5, 5].tolist() == [200, 100, 0]
 
 
 @pytest.mark.parametrize("scale", [(0.08, 1.0), (0.6, 1.0), (1.0, 1.0)])

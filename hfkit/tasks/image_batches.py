@@ -97,15 +97,19 @@ class Scale(NamedTuple):
     size: tuple[int, int]  # height, width
     black: Tensor  # (channels, 1, 1)
     white: Tensor
+    reversed: bool  # the model reads blue, green, red
 
     def normalise(self, shares: Tensor) -> Tensor:
         """Pixels from 0 to 1, made in place what the processor would have made of them."""
+        if self.reversed:
+            shares.copy_(shares.flip(-3))
         return shares.mul_(self.white - self.black).add_(self.black)
 
     def pixels(self, normalised: Tensor) -> Tensor:
         """The reverse, back to uint8."""
         shares = (normalised - self.black) / (self.white - self.black)
-        return shares.mul(255).round().clamp(0, 255).to(torch.uint8)
+        pixels = shares.mul(255).round().clamp(0, 255).to(torch.uint8)
+        return pixels.flip(-3) if self.reversed else pixels
 
 
 def scale_of(processor: Any) -> Scale:
@@ -118,7 +122,11 @@ def scale_of(processor: Any) -> Scale:
     try:
         made = [
             processor(Pillow.new(mode, size, colour), return_tensors="pt")["pixel_values"][0]
-            for size, colour in (((96, 64), "black"), ((64, 96), "white"))
+            for size, colour in (
+                ((96, 64), "black"),
+                ((64, 96), "white"),
+                ((64, 64), "red" if mode == "RGB" else "white"),
+            )
         ]
     except (ValueError, RuntimeError, TypeError) as error:
         raise UserError(
@@ -134,8 +142,8 @@ def scale_of(processor: Any) -> Scale:
             'Set do_center_crop, or "size" with height and width, in preprocessor_config.json',
         )
     height, width = made[0].shape[-2:]
-    black, white = (each[:, height // 2, width // 2].reshape(-1, 1, 1) for each in made)
-    return Scale((height, width), black, white)
+    black, white, red = (each[:, height // 2, width // 2].reshape(-1, 1, 1) for each in made)
+    return Scale((height, width), black, white, reversed=int(((red - black) / (white - black)).argmax()) == 2)
 
 
 @dataclass
