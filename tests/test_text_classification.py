@@ -66,6 +66,15 @@ def test_tabs_may_stand_between_texts_with_quotes_that_quote_nothing(tmp_path):
     assert rows["text"][:] == ['"Great" they said', 'an 8" disc', '"']
 
 
+@pytest.mark.parametrize(("suffix", "separator"), [(".csv", ","), (".tsv", "\t")])
+def test_a_text_may_be_as_long_as_a_book(suffix, separator, tmp_path):
+    book = "word " * 50_000
+    for split in ("train", "validation", "test"):
+        lines = ["text" + separator + "label", book + separator + "long", "so so" + separator + "short"]
+        (tmp_path / f"{split}{suffix}").write_text("\n".join(lines))
+    assert TextClassification(dataset=str(tmp_path)).load()["test"]["text"] == [book, "so so"]
+
+
 def test_another_encoding_is_read_when_it_is_named(tmp_path):
     for split in ("train", "validation", "test"):
         (tmp_path / f"{split}.csv").write_bytes("text,label\nCafé crème,süß\nThé,herb\n".encode("latin-1"))

@@ -220,6 +220,7 @@ def cells(split: str, path: Path, encoding: str) -> list[list[str]]:
         # utf-8-sig: a byte-order mark would become part of the first column's name.
         with path.open(newline="", encoding="utf-8-sig" if encoding == "utf-8" else encoding) as file:
             reader = csv.reader(file, strict=True, **options)
+            csv.field_size_limit(2**31 - 1)  # by default longer texts than 131,072 characters are refused
             try:
                 yield from filter(None, reader)
             except csv.Error as error:
