@@ -184,6 +184,12 @@ def test_rows_of_one_class_are_scored_without_a_warning():
     assert scores["accuracy"] == 1 and scores["mcc"] == 0
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_correlation_knows_no_unit(unit):
+    scores = TextClassification(problem="regression").score([unit, 3 * unit, 2 * unit], [0.0, 2 * unit, unit])
+    assert scores["pearson"] == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("problem", ["regression", "ordinal"])
 def test_constant_answers_correlate_with_nothing(problem):
     task = TextClassification(problem=problem)

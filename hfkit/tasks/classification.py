@@ -221,9 +221,9 @@ class Classification(Task):
         if self.problem == "multi-label":
             pairs = [(set(ours), set(gold)) for ours, gold in zip(predictions, references, strict=True)]
             return np.array([(len(ours & gold), len(ours), len(gold)) for ours, gold in pairs])
-        # Both scores are blind to a common shift, and small numbers keep their digits when squared.
-        centre = float(np.mean(references))
-        p, g = np.array(predictions, dtype=float) - centre, np.array(references, dtype=float) - centre
+        # Both scores are blind to a common shift and unit, and so numbers of any size keep their digits when squared.
+        centre, unit = float(np.mean(references)), float(np.ptp(references)) or 1.0
+        p, g = ((np.array(side, dtype=float) - centre) / unit for side in (predictions, references))
         return np.stack([np.ones_like(p), p, g, p * p, g * g, p * g], axis=-1)
 
     def headline_of(self, sums: np.ndarray) -> np.ndarray:
