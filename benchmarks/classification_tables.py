@@ -11,6 +11,7 @@ COLUMNS = {
     "full": "full",
     "gradual": "gradual",
 }
+NOT_RUN = "–"
 CLASSICAL = {"text": "TF-IDF", "image": "pixels"}
 
 
@@ -27,7 +28,7 @@ def classification_table(results: list[dict], task: str) -> str:
     for result in chosen:
         for test in result["tests"]:
             best = max(test["scores"].values(), key=lambda score: score["headline"])["headline"]
-            cells = [cell(test["scores"][kind], best) for kind in COLUMNS]
+            cells = [cell(test["scores"][kind], best) if kind in test["scores"] else NOT_RUN for kind in COLUMNS]
             where = "" if test["test"] == result["dataset"] else f" → {test['test']}"
             lines.append(
                 f"| {markdown_text(result['title'] + where)} | {result['rows']['train']:,} / {test['rows']:,} "

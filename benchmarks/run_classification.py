@@ -73,7 +73,7 @@ def image_cells(data: Path, weights: Path) -> list[Cell]:
         folder = data / "digits_shift" / domain
         cells += image(f"digits_{domain}", folder, V1, 3, "--augmentation", "light", "--other_tests", other)
     cells += image("bccd_v2", data / "bccd_cells", V2, 4, *photos)
-    cells += image("omniglot", data / "omniglot_small" / "small1", V1, 12, "--augmentation", "light")
+    cells += image("omniglot", data / "omniglot_small" / "small1", V1, 8, "--augmentation", "light")
     return cells
 
 

@@ -67,7 +67,7 @@ def main() -> None:
         report = Report(task, raw, prepared=data, settings={**vars(recipe), **vars(task), **args.to_dict()})
         facts = trainer.facts()
         report.trained(**facts)
-        gain = "validation {before:.3f} before, {after:.3f} after tuning".format(**tuned)
+        gain = "validation {before:.3f}, tuned {after:.3f}".format(**tuned) if tuned["before"] < tuned["after"] else ""
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=facts["cost"], description=gain)
         for baseline in (Majority(), TfIdf(), LinearProbe(recipe.checkpoint)):
             report.judge(baseline)

@@ -242,9 +242,11 @@ def verdict(contenders: Sequence[Mapping[str, Any]], headline: str, unit: str, r
     lead, ahead = -pair["difference"], {"low": -pair["high"], "high": -pair["low"]}
     cost = f"It cost {first['cost']['cpu_seconds']:,.1f} CPU seconds against {best['cost']['cpu_seconds']:,.1f}."
     if not clearly_different(pair):
+        alone = " The interval alone would tell them apart, the randomisation test does not."
         return (
             f"{first['name']} and {rival} cannot be told apart on {rows:,} test {unit}{'s' if rows > 1 else ''}:"
-            f" the difference in {score} is {signed_text(lead)} {interval_text(ahead)}, p = {pair['p']:.2f}. {cost}"
+            f" the difference in {score} is {signed_text(lead)} {interval_text(ahead)}, p = {pair['p']:.2f}."
+            f"{alone if pair['low'] > 0 or pair['high'] < 0 else ''} {cost}"
         )
     if lead > 0:
         return f"{first['name']} is {score_text(lead)} {interval_text(ahead)} {score} above {rival}. {cost}"
