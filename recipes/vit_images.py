@@ -59,16 +59,16 @@ def main() -> None:
     )
     trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
     trainer.tune_decision(data["validation"])  # thresholds, where a picture may have several labels
+    trainer.tune_decision(data["validation"])  # of several labels an image: each gets a threshold of its own
     trainer.save_model()
     predictions = trainer.predictions(data["test"])
 
     # Report: every contender on the same test rows, by the same score, and the pictures as training saw them.
     if trainer.is_world_process_zero():
         report = Report(task, raw, prepared=data, settings={**vars(recipe), **vars(task), **args.to_dict()})
-        facts = trainer.facts()
-        report.trained(**facts)
+        report.trained(**trainer.facts())
         report.show(task.pictures(data["train"], trainer.training_collator, 16))
-        report.add(f"fine-tuned ({args.strategy})", predictions, cost=facts["cost"])
+        report.add(f"fine-tuned ({args.strategy})", predictions, cost=trainer.facts()["cost"])
         for baseline in (Majority(), PixelProbe(), LinearProbe(recipe.checkpoint)):
             report.judge(baseline)
         page = report.save(args.output_dir)
