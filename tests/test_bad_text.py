@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value
 
 from hfkit.errors import DataError, UserError
 from hfkit.tasks import TextClassification
@@ -261,3 +262,16 @@ def test_lengths_that_do_not_fit_the_model_are_refused(checkpoint, max_length):
     task = TextClassification(max_length=max_length)
     with pytest.raises(UserError, match=f"max_length {max_length}: .* its 2 special tokens and at most the 64"):
         task.prepare(tiny.review_splits(2, 2, 2), task.processor(checkpoint), ["negative", "positive"])
+
+
+@pytest.mark.parametrize("column", ["text", "label"])
+def test_a_column_of_pictures_is_refused_before_any_is_opened(column, tmp_path):
+    address = {"bytes": None, "path": "http://127.0.0.1:9/x.png"}
+    kept = {name: Image(decode=False) if name == column else Value("string") for name in ("text", "label")}
+    about = {"info": {"features": Features({**kept, column: Image()}).to_dict()}}
+    for split in SPLITS:
+        table = Dataset.from_list([{**row, column: address} for row in TWO], features=Features(kept)).data.table
+        # Not to_parquet, which would fetch the pictures and put them into the file.
+        pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(about)}), tmp_path / f"{split}.parquet")
+    with pytest.raises(UserError, match=f"column '{column}': .* values of Image"):
+        TextClassification(dataset=str(tmp_path)).load()

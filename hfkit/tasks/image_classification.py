@@ -160,7 +160,7 @@ class ImageClassification(Classification):
         )
         pictures = [name for name, feature in raw["train"].features.items() if isinstance(feature, Image)]
         image_column = self.image_column or (pictures[0] if len(pictures) == 1 else None)
-        image_column = column_named(raw, image_column, IMAGE_COLUMNS, "--image_column")
+        image_column = column_named(raw, image_column, IMAGE_COLUMNS, "--image_column", media=True)
         label_column = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
         # What `datasets` downloaded for a Hub dataset of files lies in its cache.
         cached = [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]

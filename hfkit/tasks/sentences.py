@@ -4,17 +4,23 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from datasets import ClassLabel, Dataset, DatasetDict, Features, LargeList, List, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Json, LargeList, List, Value
+from datasets.features.features import require_decoding
 
 from ..errors import DataError, UserError
 from .tags import entities, split_tag, to_iob2
 
 
-def column_named(dataset: DatasetDict, given: str | None, usual: tuple[str, ...], flag: str) -> str:
+def column_named(
+    dataset: DatasetDict, given: str | None, usual: tuple[str, ...], flag: str, *, media: bool = False
+) -> str:
     """The column the user named, or the only one with a usual name.
 
+    Args:
+        media: it may hold images or the like.
+
     Raises:
-        UserError: no column or several fit.
+        UserError: no column or several fit, or it holds media.
         DataError: one split lacks it.
     """
     columns = dataset["train"].column_names
@@ -32,6 +38,15 @@ def column_named(dataset: DatasetDict, given: str | None, usual: tuple[str, ...]
                 f"every split needs the column '{fitting[0]}'",
                 f"Rename it in the data, or name another with {flag}",
                 split=split,
+            )
+        feature = rows.features[fitting[0]]
+        inner = feature.feature if isinstance(feature, List | LargeList) else feature
+        # To read such a value is to decode it, and `datasets` would fetch whatever address a file names.
+        if not media and require_decoding(inner) and not isinstance(inner, Json):
+            raise UserError(
+                f"column '{fitting[0]}'",
+                f"in split '{split}' it holds values of {type(inner).__name__}, neither texts nor labels",
+                f"Name another with {flag}",
             )
     return fitting[0]
 
