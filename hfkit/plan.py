@@ -1,8 +1,11 @@
 """The plan as a table: which stage trains what, from when, at which rates. Printed before the first step."""
 
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 from torch import nn
+from transformers import TrainerCallback
 
 from .arguments import TransferArguments
 from .optim import layerwise_parameter_groups
@@ -95,3 +98,14 @@ def plan_table(rows: list[dict], title: str) -> Table:
 def print_plan(rows: list[dict], title: str) -> None:
     # A pipe has no width, and a narrow console would cut the numbers: the table is as wide as its cells.
     Console(width=WIDEST).print(plan_table(rows, f"Plan: {title}"))
+
+
+class AnnouncePlan(TrainerCallback):
+    """Prints the trainer's plan before the first step."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.is_world_process_zero:
+            print_plan(self.trainer.plan_rows(), args.strategy)

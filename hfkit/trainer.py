@@ -33,7 +33,7 @@ from .errors import UserError
 from .evaluation.machine import measured
 from .invariants import Invariants, refuse_non_finite
 from .optim import groupwise_schedule, slanted_triangular
-from .plan import plan_rows, planned_groups, planned_stages, print_plan
+from .plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
 from .replicas import rebuild
 from .tasks.base import Task
 from .unfreezing import Unfreezing
@@ -116,7 +116,7 @@ class TransferTrainer(Trainer):
         self.unfreezing.when_changed = self._rebuild_wrapper
         self.invariants = Invariants(self.unfreezing)
         self.training_collator = task.training_collator(processing_class, args.seed)
-        for callback in (self.invariants, self.unfreezing, _AnnouncePlan(self), _TellEpoch(self)):
+        for callback in (self.invariants, self.unfreezing, AnnouncePlan(self), _TellEpoch(self)):
             self.add_callback(callback)
         self._weights = self._starting_weights()
         self._identity: dict[str, Any] = {}
@@ -195,6 +195,9 @@ class TransferTrainer(Trainer):
             self.data_collator = judging
 
     def _get_train_sampler(self, train_dataset=None) -> Sampler | None:
+        strategy = self.args.train_sampling_strategy
+        if strategy not in ("random", "sequential") and "input_ids" not in self.train_dataset.column_names:
+            raise UserError(f"train_sampling_strategy={strategy}", "it goes by the length of texts", "Leave it out")
         self.train_sampler = super()._get_train_sampler(train_dataset)
         return self.train_sampler
 
@@ -387,14 +390,3 @@ class _TellEpoch(TrainerCallback):
         if isinstance(self.trainer.train_sampler, LengthGroupedSampler):
             # It would draw from the global generator, which a resumed run or another process has elsewhere.
             self.trainer.train_sampler.generator = torch.Generator().manual_seed(args.seed + epoch)
-
-
-class _AnnouncePlan(TrainerCallback):
-    """Prints the plan before the first step."""
-
-    def __init__(self, trainer: TransferTrainer) -> None:
-        self.trainer = trainer
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        if state.is_world_process_zero:
-            print_plan(self.trainer.plan_rows(), args.strategy)

@@ -107,6 +107,11 @@ ROWS = {  # rows at fault, all of them the third of validation
         "column 'label': 'inf'",
         "a finite number",
     ),
+    "the number that stands for none": (
+        label(-100.0, NUMBERS, problem="regression"),
+        "column 'label': -100.0",
+        "-100 stands for no answer",
+    ),
     "half a grade": (label(1.5, NUMBERS, problem="ordinal"), "column 'label': 1.5", "whole number", "regression"),
 }
 

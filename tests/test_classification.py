@@ -7,7 +7,7 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch.nn import functional
 
 from hfkit import TransferArguments, TransferTrainer
-from hfkit.errors import DataError
+from hfkit.errors import DataError, UserError
 from hfkit.evaluation.statistics import bootstrap_interval
 from hfkit.tasks import TextClassification
 from hfkit.tasks.answers import in_order
@@ -128,6 +128,22 @@ def test_predictions_are_ranked_and_the_first_five_kept():
     assert task.answers(logits, list("abcdef")) == [list("bcfed"), list("abfec")]
     scores = task.score([list("bcfed"), list("abfec")], ["e", "d"])
     assert (scores["accuracy"], scores["top5_accuracy"]) == (0.0, 0.5)
+
+
+def test_a_scale_is_that_of_train():
+    splits = DatasetDict(
+        {name: Dataset.from_dict({"label": found}) for name, found in (("train", [2, 4]), ("test", [9]))}
+    )
+    assert TextClassification(problem="ordinal").labels(splits) == ["2 to 4"]
+    with pytest.raises(UserError, match="max_train_rows=0"):
+        TextClassification(max_train_rows=0)
+
+
+def test_a_label_of_every_row_still_weighs_something():
+    task = TextClassification(problem="multi-label", class_weights="balanced")
+    assert task.weights(prepared("multi-label", [["a"], ["a", "b"], ["a"]], ["a", "b"])).tolist() == pytest.approx(
+        [1 / 3, 2]
+    )
 
 
 def test_grades_are_rounded_and_stay_on_the_scale():

@@ -168,6 +168,8 @@ def number_of(value: Any, problem: str) -> float | int:
     if not math.isfinite(number):
         raise NoAnswer("an answer is a finite number", f"{MEND}, or set --problem single-label if these are names")
     if problem == "regression":
+        if number == -100:
+            raise NoAnswer("-100 stands for no answer in transformers", "Add a constant to all, or scale them")
         return number
     if not number.is_integer():
         raise NoAnswer("a place on a scale is a whole number", f"{MEND}, or set --problem regression")

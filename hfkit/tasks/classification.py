@@ -58,6 +58,10 @@ class Classification(Task):
                 raise UserError(
                     f"{name} with problem={self.problem}", f"it is for {' and '.join(fitting)}", "Leave it out"
                 )
+        if self.max_train_rows is not None and self.max_train_rows < 1:
+            raise UserError(
+                f"max_train_rows={self.max_train_rows}", "a model learns from at least one row", "Leave it out"
+            )
         if not 0 <= self.validation_share < 1:
             raise UserError(f"validation_share={self.validation_share}", "a share from 0 to below 1", "Try 0.1")
 
@@ -73,11 +77,11 @@ class Classification(Task):
     # Labels
 
     def labels(self, dataset: DatasetDict) -> list[str]:
-        """Every label of any split, numbers by value and names by letter; a scale is one label, 'LOWEST to HIGHEST'."""
+        """Every label of any split, numbers by value, names by letter; a scale is one: 'LOWEST to HIGHEST' of train."""
         if self.problem == "regression":
             return ["score"]
         if self.problem == "ordinal":
-            grades = {grade for rows in dataset.values() for grade in self.references(rows)}
+            grades = set(self.references(dataset["train"]))
             return [f"{min(grades)} to {max(grades)}"]
         several = self.problem == "multi-label"
         names = {
@@ -119,7 +123,8 @@ class Classification(Task):
         found = prepared.with_format("torch")["labels"][:]
         if self.problem == "multi-label":
             having = found.sum(0)
-            return (len(found) - having) / having.clamp(min=1)
+            # A label of every row would otherwise weigh nothing, and of no row everything.
+            return (len(found) - having).clamp(min=1) / having.clamp(min=1)
         counts = torch.bincount(found)
         # A class without training rows has no loss to weigh.
         return len(found) / ((counts > 0).sum() * counts.clamp(min=1))
