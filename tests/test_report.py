@@ -5,6 +5,7 @@ import copy
 import io
 import json
 import math
+import mmap
 import re
 import sys
 import time
@@ -30,7 +31,8 @@ class Memoriser:
 
     def predict(self, task, dataset):
         time.sleep(0.15)
-        block = np.ones(12_000_000)  # 92 MiB
+        # Straight from the system: the allocator may have that much left from an earlier test.
+        block = np.frombuffer(mmap.mmap(-1, 96_000_000))  # 92 MiB
         start = time.process_time()
         while time.process_time() - start < 0.1:
             block += 1

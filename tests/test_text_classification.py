@@ -138,7 +138,7 @@ def test_fewer_rows_keep_every_label_their_order_and_their_shares(tmp_path):
     [
         ("single-label", ["b", "a", "c"], ["a", "b", "c"]),
         ("multi-label", [["b", "a"], [], ["c"]], ["a", "b", "c"]),
-        ("regression", [0.5, -100.0, 2.0], ["score"]),
+        ("regression", [0.5, -99.5, 2.0], ["score"]),
         ("ordinal", [3, 1, 5], ["1 to 5"]),
     ],
 )
