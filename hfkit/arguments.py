@@ -101,19 +101,13 @@ class TransferArguments(TrainingArguments):
             raise UserError(f"num_train_epochs={self.num_train_epochs}", "it must be above 0", "Set 1 or more")
         if self.lora_rank < 0:
             raise UserError(f"lora_rank={self.lora_rank}", "it is a rank, or 0 for no adapters", "Try 8")
-        if self.remove_unused_columns:
-            raise UserError(
-                "remove_unused_columns=True",
-                "the task's collator reads columns that the model does not",
-                "Leave it out",
-            )
-        if self.dataloader_persistent_workers:
-            raise UserError(
-                "dataloader_persistent_workers=True",
-                "a worker that lives on would not hear that an epoch begins, and draw the same again",
-                "Leave it out",
-            )
         for name, needed, rule in (
+            ("remove_unused_columns", False, "the task's collator reads columns that the model does not"),
+            (
+                "dataloader_persistent_workers",
+                False,
+                "a worker that lives on would not hear that an epoch begins, and draw the same again",
+            ),
             ("batch_eval_metrics", False, "metrics are of a whole split, not of a batch"),
             ("dataloader_drop_last", False, "it would drop rows of validation and test too, and every row is judged"),
             ("prediction_loss_only", False, "every row is judged by its answer"),

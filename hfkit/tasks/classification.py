@@ -1,5 +1,6 @@
 """What the classification of texts and of images have in common: labels, loss, decision and score."""
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -256,9 +257,9 @@ class Classification(Task):
         found = class_errors(predictions, references, self.problem, limit)
         return [{**error, **self.shown(rows[error["row"]])} for error in found]
 
+    @abstractmethod
     def shown(self, row: dict[str, Any]) -> dict[str, str]:
         """A row for the eye: its `text`, or its `picture` as a data URI; the other one is empty."""
-        raise NotImplementedError
 
     def sets(self, answers: list) -> list[list[str]]:
         """Answers as lists of labels: of a ranking its first."""
