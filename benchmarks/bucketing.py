@@ -145,6 +145,7 @@ def cell(args: argparse.Namespace) -> None:
         loss=loss,
     )
     trainer.train()
+    padding = 1 - trainer.padded[0] / trainer.padded[1]
     scores = {
         split: task.score(trainer.predictions(data[split]), task.references(raw[split]))
         for split in ("validation", "test")
@@ -156,7 +157,7 @@ def cell(args: argparse.Namespace) -> None:
         **{split: scores[split]["f1"] for split in scores},
         "train_cpu_seconds": trainer.facts()["cost"]["cpu_seconds"],
         "train_wall_seconds": trainer.facts()["cost"]["wall_seconds"],
-        "padding": 1 - trainer.padded[0] / trainer.padded[1],
+        "padding": padding,
         "environment": environment(),
     }
     args.result.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
