@@ -275,7 +275,7 @@ def decoded(tap: Tap, flat: Tensor, batch: Mapping[str, Tensor], size: Size) -> 
         value = flat.view(shape)
     else:
         value = flat.new_zeros(shape)
-        value[mask.to(flat.device)] = flat.view(-1, *shape[2:])
+        value.view(-1, flat.shape[1]).index_copy_(0, mask.reshape(-1).nonzero().squeeze(1).to(flat.device), flat)
     return rows_first(tap, value, back=True)
 
 
