@@ -123,6 +123,9 @@ class TransferArguments(TrainingArguments):
         super().__post_init__()
         # Without a GPU there is nothing to pin memory for, and every epoch would warn of it.
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.cuda.is_available()
+        # Adam's moments of rare tokens fade into numbers below 1e-38, which a CPU adds many times more slowly. This is
+        # a setting of a thread, which those it starts take over: torch's workers start with the first large operation.
+        torch.set_flush_denormal(self.device.type == "cpu")
         refuse_lost_processes(self.num_processes, self.world_size)
 
     def _require_shares(self) -> None:

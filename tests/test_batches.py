@@ -146,3 +146,10 @@ def test_random_order_is_there_for_whoever_asks(checkpoint, corpus, tmp_path):
         "sequential": "SequentialSampler",
     }
     assert TransferArguments(output_dir=str(tmp_path)).train_sampling_strategy == "group_by_length"
+
+
+def test_numbers_too_small_to_matter_are_zero_on_a_cpu(tmp_path):
+    torch.set_flush_denormal(False)
+    assert (torch.tensor([1e-20]) * 1e-19).item() > 0
+    TransferArguments(output_dir=str(tmp_path), use_cpu=True)
+    assert (torch.tensor([1e-20]) * 1e-19).item() == 0
