@@ -18,7 +18,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from .adapters import with_lora
 from .arguments import TransferArguments
-from .batches import LengthBuckets, fetched, in_order, judging_order, training_order
+from .batches import LengthBuckets, SortedSteps, fetched, in_order, judging_order, training_order
 from .checkpoints import (
     LOOKED_AT,
     claim_output_directory,
@@ -388,5 +388,5 @@ class _TellEpoch(TrainerCallback):
     def on_epoch_begin(self, args, state, control, **kwargs):
         # Not state.epoch, a float that a resumed run begins in the middle.
         epoch = self.trainer.training_collator.epoch = state.global_step // self.trainer.epoch_steps
-        if isinstance(self.trainer.train_sampler, LengthBuckets):
+        if isinstance(self.trainer.train_sampler, LengthBuckets | SortedSteps):
             self.trainer.train_sampler.epoch = epoch
