@@ -7,7 +7,8 @@ r"""Does it cost quality to train on batches of like length? WNUT-17 in one epoc
 on where it was. A cell is an order of the rows and a loss:
 
 - random: the rows as drawn. buckets: `hfkit.batches.LengthBuckets`, whose batches come in random order. grouped: the
-  stock `LengthGroupedSampler`, whose batches fall in length within each 50.
+  stock `LengthGroupedSampler`, whose batches fall in length within each 50. budget: as many batches as the others have,
+  of like length and of as many tokens each: more short sentences, fewer long ones.
 - mean: the loss of a step is the mean over its labelled words, so that a word in a batch of short sentences counts
   for more. constant: it is divided by the labelled words that a batch has on average, so that all words count alike.
 
@@ -28,14 +29,15 @@ import numpy as np
 import torch
 from scipy.stats import t
 from transformers import set_seed
+from transformers.trainer_pt_utils import BatchRebalanceSampler
 
 from hfkit import TransferArguments, TransferTrainer
-from hfkit.batches import LengthBuckets
+from hfkit.batches import MEGA_BATCH, LengthBuckets
 from hfkit.evaluation.machine import environment
 from hfkit.tasks import NER
 
 CELLS = Path("runs/bench/bucketing")
-VARIANTS = ("random-mean", "buckets-mean", "buckets-constant", "random-constant", "grouped-mean")
+VARIANTS = ("random-mean", "buckets-mean", "budget-mean", "buckets-constant", "random-constant", "grouped-mean")
 SEEDS = (0, 1, 2, 3, 4)
 SETTINGS = {
     "strategy": "full",
@@ -89,6 +91,31 @@ def run(args: argparse.Namespace) -> None:
         sys.exit(f"failed: {', '.join(failed)}; see {cells}/*.log")
 
 
+class TokenBudget(BatchRebalanceSampler):
+    """Batches of like length and of as many tokens; of a stock class, because that is how a Trainer takes batches."""
+
+    def __init__(self, lengths: np.ndarray, batch: int, seed: int) -> None:
+        self.lengths, self.batch, self.seed, self.epoch = lengths, batch, seed, 0
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.batch)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self):
+        draw = np.random.default_rng([self.seed, self.epoch])
+        rows, batches = draw.permutation(len(self.lengths)), []
+        groups = np.array_split(rows, max(1, round(len(self) / MEGA_BATCH)))
+        counts = np.diff(np.round(np.linspace(0, len(self), len(groups) + 1)).astype(int))
+        for group, count in zip(groups, counts, strict=True):
+            sorted_rows = group[np.argsort(self.lengths[group], kind="stable")]
+            tokens = np.cumsum(self.lengths[sorted_rows])
+            ends = np.searchsorted(tokens, tokens[-1] * np.arange(1, count) / count)
+            batches += np.split(sorted_rows, ends)
+        yield from (batches[i].tolist() for i in draw.permutation(len(batches)))
+
+
 class Cell(TransferTrainer):
     """Trains on rows in the order, and with the loss, that the cell is of."""
 
@@ -99,10 +126,11 @@ class Cell(TransferTrainer):
         self.words_in_row = sum(label != -100 for row in labels for label in row) / len(labels)
 
     def _get_train_sampler(self, train_dataset=None):
-        if self.order != "buckets":
+        if self.order not in ("buckets", "budget"):
             return super()._get_train_sampler(train_dataset)
         lengths = np.array([len(row) for row in self.train_dataset["input_ids"]])
-        self.train_sampler = LengthBuckets(lengths, self.args.per_device_train_batch_size, self.args.seed)
+        kind = LengthBuckets if self.order == "buckets" else TokenBudget
+        self.train_sampler = kind(lengths, self.args.per_device_train_batch_size, self.args.seed)
         return self.train_sampler
 
     def _get_num_items_in_batch(self, batch_samples, device):

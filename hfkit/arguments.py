@@ -76,10 +76,6 @@ class TransferArguments(TrainingArguments):
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "replace the checkpoints of a different run in output_dir"}
     )
-    train_sampling_strategy: Literal["group_by_length", "random", "sequential", "batch_rebalance"] = field(
-        default="group_by_length",
-        metadata={"help": "group_by_length: texts in batches of like length, other rows at random; see transformers"},
-    )
     prefix_cache: bool = field(
         default=True, metadata={"help": "compute what frozen layers make of each row once, where that saves time"}
     )
@@ -143,6 +139,9 @@ class TransferArguments(TrainingArguments):
         super().__post_init__()
         # Without a GPU there is nothing to pin memory for, and every epoch would warn of it.
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.cuda.is_available()
+        # Adam's moments of rare tokens fade into numbers below 1e-38, which a CPU adds many times more slowly. This is
+        # a setting of a thread, which those it starts take over: torch's workers start with the first large operation.
+        torch.set_flush_denormal(self.device.type == "cpu")
         refuse_lost_processes(self.num_processes, self.world_size)
 
     def _require_shares(self) -> None:

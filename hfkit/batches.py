@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from datasets import Dataset
 from torch.utils.data import Dataset as MapDataset
-from torch.utils.data import RandomSampler, Sampler, SequentialSampler
+from torch.utils.data import Sampler, SequentialSampler
 from transformers import TrainingArguments
 
 from .errors import UserError
@@ -44,6 +45,31 @@ class LengthBuckets(Sampler[int]):
         yield from rows[whole:].tolist()
 
 
+class SortedSteps(Sampler[int]):
+    """The stock random order, with the rows of every optimizer step sorted by length before they are dealt out.
+
+    Micro-batches and processes then hold texts of like length, and the step has the rows, and so the gradient, that it
+    has in the stock order: less is computed and nothing else is learnt.
+
+    Args:
+        lengths: tokens of every row.
+        step: rows of an optimizer step, over its micro-batches and all processes.
+        seed: of the stock order, which is a pure function of seed and epoch too.
+    """
+
+    def __init__(self, lengths: np.ndarray, step: int, seed: int) -> None:
+        self.lengths, self.step, self.seed, self.epoch = lengths, step, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        rows = torch.randperm(len(self), generator=torch.Generator().manual_seed(self.seed + self.epoch)).numpy()
+        for start in range(0, len(rows), self.step):
+            of_step = rows[start : start + self.step]
+            yield from of_step[np.argsort(self.lengths[of_step], kind="stable")].tolist()
+
+
 class LongestFirst(Sampler[int]):
     """Rows by falling length, equal ones in their order: batches without padding, and the largest of them first.
 
@@ -61,23 +87,24 @@ class LongestFirst(Sampler[int]):
         return iter(self.order.tolist())
 
 
-def training_order(rows: Dataset, args: TrainingArguments) -> Sampler[int] | None:
-    """Under group_by_length texts in `LengthBuckets`, anything else at random; None leaves it to the stock Trainer.
-
-    The rows of a bucket are those of an optimizer step: micro-batches and processes do not change what it holds.
+def training_order(rows: Dataset, args: TrainingArguments) -> LengthBuckets | SortedSteps | None:
+    """The order of texts under group_by_length or random; None leaves it to the stock Trainer.
 
     Raises:
         UserError: the rows are no texts, and are to be dealt out by their length.
     """
     strategy = args.train_sampling_strategy
-    if strategy == "batch_rebalance" and not is_text(rows):
-        raise UserError(f"train_sampling_strategy={strategy}", "it goes by the length of texts", "Leave it out")
-    if strategy != "group_by_length":
-        return None
     if not is_text(rows):
-        return RandomSampler(rows)
+        if strategy not in ("random", "sequential"):
+            raise UserError(f"train_sampling_strategy={strategy}", "it goes by the length of texts", "Leave it out")
+        return None
+    seed = args.seed if args.data_seed is None else args.data_seed
     step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-    return LengthBuckets(text_lengths(rows), step, args.seed if args.data_seed is None else args.data_seed)
+    if strategy == "group_by_length":
+        return LengthBuckets(text_lengths(rows), step, seed)
+    if strategy == "random" and step > args.train_batch_size:
+        return SortedSteps(text_lengths(rows), step, seed)
+    return None
 
 
 def judging_order(rows: Dataset) -> Sampler[int]:
@@ -85,9 +112,9 @@ def judging_order(rows: Dataset) -> Sampler[int]:
     return LongestFirst(text_lengths(rows)) if is_text(rows) else SequentialSampler(rows)
 
 
-def in_order(values: np.ndarray, rows: Dataset) -> np.ndarray:
-    """What was found in `judging_order`, by row: (rows, ...) both times."""
-    if not is_text(rows):
+def in_order(values: np.ndarray | None, rows: Dataset) -> np.ndarray | None:
+    """What was found in `judging_order`, by row: (rows, ...) both times; None stays None."""
+    if values is None or not is_text(rows):
         return values
     found = np.empty_like(values)
     found[judging_order(rows).order] = values

@@ -18,7 +18,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from .adapters import with_lora
 from .arguments import TransferArguments
-from .batches import LengthBuckets, fetched, in_order, judging_order, training_order
+from .batches import LengthBuckets, SortedSteps, fetched, in_order, judging_order, training_order
 from .caching import Caching, NumberedBatches, NumberedRows
 from .checkpoints import (
     LOOKED_AT,
@@ -413,5 +413,5 @@ class _TellEpoch(TrainerCallback):
         # Not state.epoch, a float that a resumed run begins in the middle.
         epoch = state.global_step // self.trainer.epoch_steps
         self.trainer.training_collator.epoch = epoch % args.cache_views if args.cache_views else epoch
-        if isinstance(self.trainer.train_sampler, LengthBuckets):
+        if isinstance(self.trainer.train_sampler, LengthBuckets | SortedSteps):
             self.trainer.train_sampler.epoch = epoch

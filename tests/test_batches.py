@@ -135,14 +135,34 @@ def test_answers_belong_to_their_rows_however_they_are_batched(checkpoint, corpu
         assert gold[: len(of_row)].tolist() == row["labels"]
 
 
-def test_random_order_is_there_for_whoever_asks(checkpoint, corpus, tmp_path):
-    taken = {}
-    for strategy in ("group_by_length", "random", "sequential"):
+def test_the_order_of_training_is_the_one_asked_for(checkpoint, corpus, tmp_path):
+    orders = {"group_by_length": "LengthBuckets", "random": "RandomSampler", "sequential": "SequentialSampler"}
+    for strategy, order in orders.items():
         run = trainer(checkpoint, corpus, tmp_path / strategy, train_sampling_strategy=strategy)
-        taken[strategy] = type(run._get_train_sampler()).__name__
-    assert taken == {
-        "group_by_length": "LengthBuckets",
-        "random": "RandomSampler",
-        "sequential": "SequentialSampler",
-    }
-    assert TransferArguments(output_dir=str(tmp_path)).train_sampling_strategy == "group_by_length"
+        assert type(run._get_train_sampler()).__name__ == order
+
+
+def test_a_step_has_the_rows_of_the_stock_order_sorted_by_length(checkpoint, corpus, tmp_path):
+    """The stock order is the one of a run that has a step's rows in one batch."""
+    steps = {}
+    for size, parts in ((8, 1), (4, 2), (2, 4)):
+        flags = dict(per_device_train_batch_size=size, gradient_accumulation_steps=parts)
+        run = trainer(checkpoint, corpus, tmp_path / f"{size}", **flags)
+        numbers = NumberRows(run.train_dataset)
+        loader, taken = run.get_train_dataloader(), []
+        for epoch in range(3):
+            loader.set_epoch(epoch)
+            run.train_sampler.epoch = epoch
+            taken += [row for batch in loader.batch_sampler for row in batch]
+        steps[size] = [taken[e * 22 + s : min(e * 22 + s + 8, e * 22 + 22)] for e in range(3) for s in (0, 8, 16)]
+        lengths = [[len(numbers[row]["input_ids"]) for row in step] for step in steps[size]]
+        assert size == 8 or all(step == sorted(step) for step in lengths)
+    assert [set(step) for step in steps[4]] == [set(step) for step in steps[8]]
+    assert steps[2] == steps[4] and len({tuple(step) for step in steps[2]}) == 9
+
+
+def test_numbers_too_small_to_matter_are_zero_on_a_cpu(tmp_path):
+    torch.set_flush_denormal(False)
+    assert (torch.tensor([1e-20]) * 1e-19).item() > 0
+    TransferArguments(output_dir=str(tmp_path), use_cpu=True)
+    assert (torch.tensor([1e-20]) * 1e-19).item() == 0

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict, List, Value
+from datasets.fingerprint import generate_random_fingerprint
 from torch import Tensor
 from torch.nn import functional
 
@@ -98,7 +99,7 @@ class Classification(Task):
         return {**super().head(labels), "problem_type": kind.get(self.problem, "regression")}
 
     def references(self, split: Dataset) -> list:
-        return list(split["label"])
+        return split["label"][:]
 
     def targets(self, rows: Dataset, labels: list[str]) -> tuple[list, Any]:
         """What the loss takes for every row, and its feature: an id, a 0 or 1 per label, or a number."""
@@ -112,8 +113,10 @@ class Classification(Task):
     def targeted(self, prepared: Dataset, rows: Dataset, labels: list[str]) -> Dataset:
         """`prepared` with `labels` (what the loss takes) and `row` (of the split) beside its inputs, one row each."""
         values, feature = self.targets(rows, labels)
-        prepared = prepared.add_column("labels", values, feature=feature)
-        return prepared.add_column("row", list(range(len(rows))), feature=Value("int32"))
+        # Else every value is hashed, for a cache that is not used.
+        random = generate_random_fingerprint
+        prepared = prepared.add_column("labels", values, new_fingerprint=random(), feature=feature)
+        return prepared.add_column("row", np.arange(len(rows)), new_fingerprint=random(), feature=Value("int32"))
 
     # Learning
 

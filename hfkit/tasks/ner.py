@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict, Features, List, Value
+from datasets.fingerprint import generate_random_fingerprint
 from tokenizers import normalizers
 from torch import Tensor
 from transformers import AutoModelForTokenClassification
@@ -149,6 +150,8 @@ class NER(Task):
                 fn_kwargs={"processor": processor, "ids": ids, "longest": longest, "stride": stride},
                 keep_in_memory=True,
                 load_from_cache_file=False,
+                # Else the whole vocabulary is hashed, for a cache that is not used.
+                new_fingerprint=generate_random_fingerprint(),
                 desc=f"Tokenizing {split}",
             )
         # The tokenizer keeps the last call's truncation and would save it with the model.

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 from datasets import Dataset, DatasetDict, Features, List, Value
+from datasets.fingerprint import generate_random_fingerprint
 from torch import Tensor
 from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
@@ -16,6 +18,7 @@ from transformers import (
 )
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from ..batches import text_lengths
 from ..errors import DataError, UserError
 from .answers import (
     ANSWER_COLUMNS,
@@ -33,6 +36,7 @@ from .classification import Classification
 from .files import TABLES, read
 from .padding import PaddedTexts
 from .texts import JOINT, checked_texts, keys, text_columns, text_facts
+from .token_columns import encoded, lists
 from .tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
 
 LONGEST_TEXT = 256  # tokens; attention costs their square, and what decides mostly stands near the start
@@ -167,6 +171,8 @@ class TextClassification(Classification):
                 fn_kwargs={"processor": processor, "longest": longest, "marks": marks},
                 keep_in_memory=True,
                 load_from_cache_file=False,
+                # Else the whole vocabulary is hashed, for a cache that is not used.
+                new_fingerprint=generate_random_fingerprint(),
                 desc=f"Tokenizing {split}",
             )
             refuse_empty(split, tokens, rows)
@@ -207,10 +213,10 @@ class TextClassification(Classification):
             if split != "train":
                 splits[split]["rows_shared_with_train"] = sum(key in learnt for key in keys(rows))
             if prepared is not None:
-                lengths = list(map(len, prepared[split]["input_ids"]))
+                lengths = text_lengths(prepared[split])
                 splits[split] |= {
                     "median_tokens": float(np.median(lengths)),
-                    "most_tokens": max(lengths),
+                    "most_tokens": int(lengths.max()),
                     "truncated": sum(prepared[split]["truncated"]),
                 }
             splits[split]["skipped"] = skipped(rows)
@@ -236,14 +242,11 @@ def inputs_taken(config: PreTrainedConfig, names: list[str]) -> list[str]:
     return [name for name in names if name in taken and not (single and name == "token_type_ids")]
 
 
-def tokenized(
-    batch: dict[str, list], processor: Tokenizer, longest: int, marks: tuple[str, ...] = ()
-) -> dict[str, list]:
+def tokenized(batch: dict[str, list], processor: Tokenizer, longest: int, marks: tuple[str, ...] = ()) -> pa.Table:
     """A batch of `text` (and `text_pair`) as tokens, cut off at `longest`, with `marks` spelt out."""
     texts = [[spelt_out(text, marks) for text in batch[name]] for name in ("text", "text_pair") if name in batch]
-    encoded = processor(*texts, verbose=False)
-    truncated = [len(ids) > longest for ids in encoded["input_ids"]]
-    inputs = {name: encoded[name] for name in processor.model_input_names}
+    inputs = encoded(texts, processor)
+    truncated = [len(ids) > longest for ids in inputs["input_ids"]]
     if any(truncated):
         # Only these once more: the tokenizer knows which special tokens a cut text keeps.
         long = [row for row, cut in enumerate(truncated) if cut]
@@ -251,17 +254,18 @@ def tokenized(
         for name, rows in inputs.items():
             for row, values in zip(long, again[name], strict=True):
                 rows[row] = values
-    return {**inputs, "truncated": truncated}
+    return pa.table({name: lists(rows) for name, rows in inputs.items()} | {"truncated": pa.array(truncated)})
 
 
 def refuse_empty(split: str, tokens: Dataset, rows: Dataset) -> None:
-    for row, ids in enumerate(tokens["input_ids"]):
-        if not len(ids):
-            raise DataError(
-                f"text {rows[row]['text']!r}",
-                "the tokenizer makes no token of it, and no model reads an empty row",
-                "Remove the row",
-                split=split,
-                row=row,
-                column="text",
-            )
+    empty = np.flatnonzero(text_lengths(tokens) == 0)
+    if len(empty):
+        row = int(empty[0])
+        raise DataError(
+            f"text {rows[row]['text']!r}",
+            "the tokenizer makes no token of it, and no model reads an empty row",
+            "Remove the row",
+            split=split,
+            row=row,
+            column="text",
+        )

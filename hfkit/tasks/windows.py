@@ -1,9 +1,13 @@
 """Words to tokens and back: long documents in overlapping windows, every word labelled exactly once."""
 
-from itertools import groupby
+from itertools import chain
 
+import numpy as np
+import pyarrow as pa
 from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
+
+from .token_columns import lists, lists_of
 
 
 def glues_words(tokenizer: PreTrainedTokenizerFast) -> bool:
@@ -19,7 +23,7 @@ def windows(
     ids: dict[str, int],
     longest: int,
     stride: int,
-) -> dict[str, list]:
+) -> pa.Table:
     """A batch of `tokens` and `tags` as windows of at most `longest` tokens; `NER.prepare` says what they carry."""
     encoded = processor(
         batch["tokens"],
@@ -30,24 +34,49 @@ def windows(
         return_overflowing_tokens=True,
     )
     inputs = {name: encoded[name] for name in processor.model_input_names}
-    columns = {"labels": [], "row": [], "words": [], "gold": []}
-    sources = encoded["overflow_to_sample_mapping"]
-    documents = [list(members) for _, members in groupby(range(len(sources)), key=sources.__getitem__)]
-    for row, tags, document in zip(rows, batch["tags"], documents, strict=True):
-        chosen = first_tokens([encoded.word_ids(window) for window in document], stride)
-        for window, places in zip(document, chosen, strict=True):
-            if not encoded["input_ids"][window]:
-                # Without special tokens, words that have no token leave nothing, and no model reads an empty window.
-                for name, value in (("input_ids", processor.pad_token_id), ("attention_mask", 1)):
-                    inputs[name][window] = [value]
-            labels = [-100] * len(inputs["input_ids"][window])
-            for place, word in places:
-                labels[place] = ids[tags[word]]
-            columns["labels"].append(labels)
-            columns["row"].append(row)
-            columns["words"].append([word for _, word in places])
-            columns["gold"].append(tags if window == document[0] else [])
-    return inputs | columns
+    word_ids = [window.word_ids for window in encoded.encodings]
+    for window in (number for number, tokens in enumerate(word_ids) if not tokens):
+        # Without special tokens, words that have no token leave nothing, and no model reads an empty window.
+        for name, value in (("input_ids", processor.pad_token_id), ("attention_mask", 1)):
+            inputs[name][window] = [value]
+        word_ids[window] = [None]
+    source = np.array(encoded["overflow_to_sample_mapping"])  # (windows,): places in the batch
+    lengths = np.fromiter(map(len, word_ids), np.int64, len(word_ids))
+    word = np.array(list(chain.from_iterable(word_ids)), dtype=float)  # (tokens of all windows,), nan for special ones
+    answers = answering(word, source, lengths, word_ids, stride)
+    words, window_of = word[answers].astype(int), np.repeat(np.arange(len(lengths)), lengths)[answers]
+    tags = np.fromiter((ids[tag] for tag in chain.from_iterable(batch["tags"])), np.int64)
+    begin = np.cumsum([0, *map(len, batch["tags"])])
+    labels = np.full(len(word), -100)
+    labels[answers] = tags[begin[source[window_of]] + words]
+    firsts = np.diff(source, prepend=-1) > 0
+    gold = [batch["tags"][place] if first else [] for place, first in zip(source.tolist(), firsts, strict=True)]
+    columns = {
+        "labels": lists_of(labels, lengths),
+        "row": pa.array(np.array(rows)[source], pa.int32()),
+        "words": lists_of(words, np.bincount(window_of, minlength=len(lengths))),
+        "gold": pa.array(gold, pa.list_(pa.string())),
+    }
+    return pa.table({name: lists(values) for name, values in inputs.items()} | columns)
+
+
+def answering(
+    word: np.ndarray, source: np.ndarray, lengths: np.ndarray, word_ids: list[list[int | None]], stride: int
+) -> np.ndarray:
+    """At which tokens of all windows a word is answered for, (tokens,): see `first_tokens`."""
+    ends = np.cumsum(lengths)
+    window = np.repeat(np.arange(len(lengths)), lengths)
+    places = np.flatnonzero(~np.isnan(word))
+    begins = (np.diff(word[places], prepend=-1) != 0) | (np.diff(window[places], prepend=-1) != 0)
+    answers = np.zeros(len(word), dtype=bool)
+    answers[places[begins]] = True
+    # Of a document in several windows some words are in two of them.
+    for document in np.flatnonzero(np.bincount(source) > 1):
+        members = np.flatnonzero(source == document)
+        answers[ends[members[0]] - lengths[members[0]] : ends[members[-1]]] = False
+        for member, chosen in zip(members, first_tokens([word_ids[i] for i in members], stride), strict=True):
+            answers[[ends[member] - lengths[member] + place for place, _ in chosen]] = True
+    return answers
 
 
 def first_tokens(word_ids: list[list[int | None]], stride: int) -> list[list[tuple[int, int]]]:
