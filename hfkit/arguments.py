@@ -3,7 +3,9 @@
 import argparse
 import difflib
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -76,6 +78,11 @@ class TransferArguments(TrainingArguments):
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "replace the checkpoints of a different run in output_dir"}
     )
+    cache_dir: str | None = field(
+        default=None,
+        metadata={"help": "folder to keep what is computed once; default: in output_dir, deleted when training ends"},
+    )
+    cache_budget: float = field(default=20.0, metadata={"help": "GB that cache_dir may take; 0 keeps nothing"})
     # The stock default drops what only the task's collator reads: pictures, and which row of the data this is.
     remove_unused_columns: bool = field(default=False, metadata={"help": "the task's collator takes what it needs"})
     # The stock default shows a nan loss as 0.0 in the logs.
@@ -120,6 +127,21 @@ class TransferArguments(TrainingArguments):
         # Without a GPU there is nothing to pin memory for, and every epoch would warn of it.
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.cuda.is_available()
         refuse_lost_processes(self.num_processes, self.world_size)
+
+    @contextmanager
+    def cache_folder(self) -> Iterator[Path]:
+        """`cache_dir`, or a folder in `output_dir` that is deleted at the end: all processes share it."""
+        folder = Path(self.cache_dir or Path(self.output_dir, "cache"))
+        try:
+            yield folder
+        finally:
+            if self.cache_dir is None and self.process_index == 0:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def may_repeat_rows(self) -> bool:
+        """Whether a row may be seen in a second epoch, or in a later run."""
+        return self.cache_dir is not None or self.max_steps > 0 or self.num_train_epochs > 1
 
     def _require_shares(self) -> None:
         for name in ("head_only", "unfreeze_until", "thaw_warmup"):
