@@ -70,7 +70,7 @@ class Scale(NamedTuple):
         """Pixels from 0 to 1, made in place what the processor would have made of them."""
         if self.reversed:
             shares.copy_(shares.flip(-3))
-        return torch.addcmul(self.black, shares, self.white - self.black, out=shares)
+        return shares.mul_(self.white - self.black).add_(self.black)
 
     def pixels(self, normalised: Tensor) -> Tensor:
         """The reverse, back to uint8."""

@@ -34,7 +34,7 @@ class Picture(NamedTuple):
 class PictureFile:
     """Pictures by key. Each has its place from the start, so loader workers and processes fill the file side by side.
 
-    A record is written whole, with a checksum: what is unfinished, damaged or of another picture reads as not there.
+    Each record has a checksum: what is unfinished, damaged or of another picture reads as not there.
     The file is opened for every record. So nothing has to be handed to a worker, and no page of it stays in memory.
     """
 
@@ -46,34 +46,36 @@ class PictureFile:
         """The picture, or None where it is not there."""
         if (place := self.place(key)) is None:
             return None
-        record = np.empty(place[1] - place[0], np.uint8)
+        pixels = np.empty(place[1] - place[0] - HEAD.size, np.uint8)
         try:
             with open(self.path, "rb", buffering=0) as file:
                 file.seek(place[0])
-                found = file.readinto(record)
+                head = file.read(HEAD.size)
+                # Not yet written: a hole, or the end of the file.
+                if not any(head) or file.readinto(pixels) < len(pixels):
+                    return None
         except OSError:
             return None
-        check, name, *shape, width, height = HEAD.unpack_from(record)
-        if found < len(record) or name.rstrip(b"\0") != key.encode() or check != xxh3_64_intdigest(record[8:]):
+        check, name, *shape, width, height = HEAD.unpack(head)
+        if name.rstrip(b"\0") != key.encode() or check != checksum(head[8:], pixels):
             return None
-        return Picture(record[HEAD.size :].reshape(shape), (width, height))
+        return Picture(pixels.reshape(shape), (width, height))
 
     def write(self, key: str, picture: Picture) -> None:
         """Keep the picture, unless there is no place for it: beyond the budget, or not of the size it was said to be.
 
         A disk that is full is told of once; a file that has been deleted is not made again.
         """
-        place, length = self.place(key), HEAD.size + picture.pixels.size
-        if place is None or place[1] - place[0] != length:
+        place = self.place(key)
+        if place is None or place[1] - place[0] != HEAD.size + picture.pixels.size:
             return
-        record = np.empty(length, np.uint8)
-        HEAD.pack_into(record, 0, 0, key.encode(), *picture.pixels.shape, *picture.size)
-        record[HEAD.size :] = picture.pixels.reshape(-1)
-        struct.pack_into("<Q", record, 0, xxh3_64_intdigest(record[8:]))
+        pixels = np.ascontiguousarray(picture.pixels)
+        head = HEAD.pack(0, key.encode(), *pixels.shape, *picture.size)[8:]
         try:
             with open(self.path, "r+b", buffering=0) as file:
                 file.seek(place[0])
-                file.write(record)
+                file.write(struct.pack("<Q", checksum(head, pixels)) + head)
+                file.write(pixels)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -131,6 +133,10 @@ def picture_file(
     # A file with holes: what is not written yet takes no space.
     os.truncate(path, int(places[fitting]))
     return PictureFile(path, named[:fitting], places[: fitting + 1])
+
+
+def checksum(head: bytes, pixels: np.ndarray) -> int:
+    return xxh3_64_intdigest(pixels.reshape(-1), seed=xxh3_64_intdigest(head))
 
 
 def begins_with(path: Path, start: bytes) -> bool:
