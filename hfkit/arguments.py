@@ -106,6 +106,8 @@ class TransferArguments(TrainingArguments):
             raise UserError("max_steps=0", "it is a number of steps, or -1 to train by epochs", "Set 1 or more, or -1")
         if not self.num_train_epochs > 0 and self.max_steps < 0:
             raise UserError(f"num_train_epochs={self.num_train_epochs}", "it must be above 0", "Set 1 or more")
+        if not self.cache_budget >= 0:
+            raise UserError(f"cache_budget={self.cache_budget}", "it is a number of GB", "Set 0 to keep nothing")
         if self.lora_rank < 0:
             raise UserError(f"lora_rank={self.lora_rank}", "it is a rank, or 0 for no adapters", "Try 8")
         for name, needed, rule in (
@@ -131,7 +133,7 @@ class TransferArguments(TrainingArguments):
     @contextmanager
     def cache_folder(self) -> Iterator[Path]:
         """`cache_dir`, or a folder in `output_dir` that is deleted at the end: all processes share it."""
-        folder = Path(self.cache_dir or Path(self.output_dir, "cache"))
+        folder = Path(self.cache_dir or Path(self.output_dir, "hfkit_cache"))
         try:
             yield folder
         finally:

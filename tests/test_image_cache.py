@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from transformers import BeitImageProcessor, MobileViTImageProcessor, ViTImageProcessor, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
+from hfkit.errors import UserError
 from hfkit.tasks import ImageClassification
 from hfkit.tasks.augmentation import Preset
 from hfkit.tasks.image_batches import JudgedImages, VariedImages, shrunk_size
@@ -337,3 +338,8 @@ def test_a_run_learns_the_same_and_leaves_no_cache_behind(images, tmp_path):
         assert all(torch.equal(weights[key], without[key]) for key in without), name
         assert not list((tmp_path / name).rglob(f"*{SUFFIX}"))
     assert len(list((tmp_path / "kept").iterdir())) == 2  # for training, and for validation
+
+
+def test_a_budget_below_nothing_is_refused(tmp_path):
+    with pytest.raises(UserError, match="cache_budget"):
+        TransferArguments(output_dir=str(tmp_path), cache_budget=-1.0)
