@@ -3,7 +3,9 @@
 import argparse
 import difflib
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -81,12 +83,14 @@ class TransferArguments(TrainingArguments):
     )
     cache_dir: str | None = field(
         default=None,
-        metadata={"help": "keep computed activations here for later runs; default: in output_dir, deleted when used"},
+        metadata={"help": "folder to keep what is computed once; default: in output_dir, deleted when training ends"},
     )
     cache_dtype: Literal["float16", "bfloat16", "float32"] = field(
         default="float16", metadata={"help": "precision of stored activations"}
     )
-    cache_budget: float = field(default=20.0, metadata={"help": "GB that stored activations of a split may take"})
+    cache_budget: float = field(
+        default=20.0, metadata={"help": "GB that stored activations, or pictures, of a split may take"}
+    )
     cache_views: int = field(
         default=0, metadata={"help": "train on this many fixed draws of each augmented row, so that they can be stored"}
     )
@@ -113,11 +117,11 @@ class TransferArguments(TrainingArguments):
             raise UserError("max_steps=0", "it is a number of steps, or -1 to train by epochs", "Set 1 or more, or -1")
         if not self.num_train_epochs > 0 and self.max_steps < 0:
             raise UserError(f"num_train_epochs={self.num_train_epochs}", "it must be above 0", "Set 1 or more")
-        if self.cache_views < 0 or not self.cache_budget > 0:
+        if self.cache_views < 0 or not self.cache_budget >= 0:
             raise UserError(
                 f"cache_views={self.cache_views}, cache_budget={self.cache_budget}",
-                "views are a count, 0 for none, and the budget is above 0 GB",
-                "Leave them out; --prefix_cache false stores nothing",
+                "views are a count and the budget a number of GB, 0 for none",
+                "Leave them out",
             )
         if self.lora_rank < 0:
             raise UserError(f"lora_rank={self.lora_rank}", "it is a rank, or 0 for no adapters", "Try 8")
@@ -143,6 +147,24 @@ class TransferArguments(TrainingArguments):
         # a setting of a thread, which those it starts take over: torch's workers start with the first large operation.
         torch.set_flush_denormal(self.device.type == "cpu")
         refuse_lost_processes(self.num_processes, self.world_size)
+
+    @contextmanager
+    def cache_folder(self) -> Iterator[Path]:
+        """`cache_dir`, or a folder in `output_dir` that is deleted at the end: all processes share it."""
+        try:
+            yield self.cache_place
+        finally:
+            if self.cache_dir is None and self.process_index == 0:
+                shutil.rmtree(self.cache_place, ignore_errors=True)
+
+    @property
+    def cache_place(self) -> Path:
+        return Path(self.cache_dir or Path(self.output_dir, "hfkit_cache"))
+
+    @property
+    def may_repeat_rows(self) -> bool:
+        """Whether a row may be seen in a second epoch, or in a later run."""
+        return self.cache_dir is not None or self.max_steps > 0 or self.num_train_epochs > 1
 
     def _require_shares(self) -> None:
         for name in ("head_only", "unfreeze_until", "thaw_warmup"):

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +36,7 @@ class Caching(TrainerCallback):
 
     def __init__(self, trainer: "TransferTrainer") -> None:
         self.trainer = trainer
-        self.folder = Path(trainer.args.cache_dir or Path(trainer.args.output_dir, "prefix_cache"))
+        self.folder = trainer.args.cache_place / "activations"
         self.of_train: list[PrefixCache] = []  # one for each view
         self.of_eval: PrefixCache | None = None
         self._proven: set[tuple[str, int]] = set()

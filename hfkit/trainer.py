@@ -299,11 +299,19 @@ class TransferTrainer(Trainer):
             resume_from_checkpoint = newest_checkpoint(Path(self.args.output_dir))
         self._claim(resume_from_checkpoint or None)
         try:
-            with measured() as self._train_cost:
+            with measured() as self._train_cost, self.args.cache_folder() as folder:
+                if self.args.may_repeat_rows:
+                    self._keep_in(folder)
                 return super().train(resume_from_checkpoint, **kwargs)
         finally:
             self.unfreezing.release(self.model)
             self.caching.close()
+
+    def _keep_in(self, folder: Path) -> None:
+        budget = int(self.args.cache_budget * 1e9)
+        self.training_collator = self.task.cached(self.training_collator, self.train_dataset, folder, budget)
+        if isinstance(self.eval_dataset, Dataset):
+            self.data_collator = self.task.cached(self.data_collator, self.eval_dataset, folder, budget)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self.args.lora_rank:

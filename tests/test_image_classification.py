@@ -198,7 +198,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("kind", PICTURES)
 def test_every_mode_becomes_rgb_as_stated(kind):
-    from hfkit.tasks.image_batches import decoded
+    from hfkit.pictures import decoded
     from hfkit.tasks.image_files import look
 
     format, (image, options), colour = PICTURES[kind]
@@ -213,7 +213,7 @@ def test_every_mode_becomes_rgb_as_stated(kind):
 
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_a_photo_is_turned_as_its_tag_says(turn):
-    from hfkit.tasks.image_batches import decoded
+    from hfkit.pictures import decoded
 
     exif = Pillow.Exif()
     exif[0x0112] = turn

@@ -13,6 +13,7 @@ RECIPES = sorted((ROOT / "recipes").glob("*.py"))
 LAYERS = {
     "errors": -1,
     "depth": 0,
+    "pictures": 0,
     "samples": 0,
     "strategies": 0,
     "evaluation.metrics": 0,

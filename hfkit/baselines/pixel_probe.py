@@ -1,7 +1,7 @@
 """A linear model on small pictures, nothing pretrained: what an image model must beat to see more than colours."""
 
 from dataclasses import dataclass
-from io import BytesIO
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,16 +54,9 @@ def pixels(images: Any, *, desc: str) -> Tensor:
 
 
 def small(image: dict[str, Any]) -> np.ndarray:
-    """An image of bytes or a path as `SIDE` x `SIDE` pixels in RGB, the way up that its camera was held."""
-    from PIL import Image, ImageOps  # an extra, which texts do without
+    """An image of bytes or a path as `SIDE` x `SIDE` pixels in RGB."""
+    from PIL import Image  # an extra, which texts do without
 
-    source = BytesIO(image["bytes"]) if image["bytes"] is not None else image["path"]
-    with Image.open(source) as picture:
-        upright = ImageOps.exif_transpose(picture)
-    if upright.mode.startswith("I;16"):
-        # Pillow would make white of everything above 255.
-        upright = Image.fromarray((np.asarray(upright) / 257).astype(np.uint8))
-    if upright.has_transparency_data:
-        # What shows is the white below, not the colour that a hidden pixel happens to have.
-        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
-    return np.asarray(upright.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)).reshape(-1)
+    from ..pictures import decoded
+
+    return np.asarray(decoded(image, Path(), 3).resize((SIDE, SIDE), Image.Resampling.BOX)).reshape(-1)

@@ -77,6 +77,13 @@ class Task(ABC):
         """
         return self.collator(processor)
 
+    def cached(self, collator: Any, rows: Dataset, folder: Path, budget: int) -> Any:
+        """One of the two collators with a place in `folder`, at most `budget` bytes, for what it makes of `rows`.
+
+        Its batches are those of `collator`, whatever lies in the folder or happens to it: only their cost differs.
+        """
+        return collator
+
     @abstractmethod
     def compact(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The part of the logits that `decode` reads, taken on the device before batches are gathered."""

@@ -1,68 +1,35 @@
 """Images as a model gets them: decoded, seen from one or several views, varied in training, and in batches."""
 
 import base64
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
+from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from datasets import Dataset
 from PIL import Image as Pillow
 from torch import Tensor
+from torchvision.transforms.v2 import functional
 from transformers import TimmWrapperImageProcessor
 
 from ..errors import UserError
-from .augmentation import PRESETS, Augmentation, Preset, mixer
+from ..pictures import decoded, drafted, opened, orientation, upright
+from .augmentation import PRESETS, Augmentation, Preset, mixer, pixels_of
 from .draws import seeded
 from .files import first_line
-from .image_files import DEEP, FORMATS, orientation
+from .image_cache import Picture, PictureFile, picture_file
 
-# How the tag of EXIF says that a picture is to be turned.
-TURNS = {
-    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
-    3: Pillow.Transpose.ROTATE_180,
-    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
-    5: Pillow.Transpose.TRANSPOSE,
-    6: Pillow.Transpose.ROTATE_270,
-    7: Pillow.Transpose.TRANSVERSE,
-    8: Pillow.Transpose.ROTATE_90,
-}
 WHOLE, MIRRORED, CORNERS = 0, 1, (2, 3, 4, 5)  # views
 VIEWS = {"none": (WHOLE,), "flip": (WHOLE, MIRRORED), "crops": (WHOLE, *CORNERS)}
 CORNER = 7 / 8  # of each side
-
-
-def opened(image: dict[str, Any], folder: Path) -> Pillow.Image:
-    """An image whose pixels are not decoded yet; relative paths begin at `folder`."""
-    data = (folder / image["path"]).read_bytes() if image["bytes"] is None else image["bytes"]
-    return Pillow.open(BytesIO(data), formats=FORMATS)
-
-
-def upright(image: Pillow.Image, channels: int, turn: int) -> Pillow.Image:
-    """The picture as it is meant to be seen, in RGB, or L for one channel.
-
-    What stands for what: 16-bit grey is divided by 257; what is transparent shows white; palettes, CMYK, YCbCr and HSV
-    become RGB by their tables, without colour profiles; grey is repeated in every channel; of an animation the first
-    frame counts; and the EXIF tag's turn is done.
-    """
-    if image.mode in DEEP:
-        image = Pillow.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
-    if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        image = Pillow.alpha_composite(Pillow.new("RGBA", seen.size, "white"), seen)
-    mode = "L" if channels == 1 else "RGB"
-    image = image if image.mode == mode else image.convert(mode)
-    return image.transpose(TURNS[turn]) if turn in TURNS else image
-
-
-def decoded(image: dict[str, Any], folder: Path, channels: int) -> Pillow.Image:
-    """The whole picture of a row (see `upright`)."""
-    found = opened(image, folder)
-    turn = orientation(found)
-    return upright(found, channels, turn)
+SPARE = 1.5  # the sides of a kept picture are at most so many times what the model reads
 
 
 def viewed(picture: Pillow.Image, view: int) -> Pillow.Image:
@@ -152,21 +119,65 @@ class JudgedImages:
 
     processor: Any
     folder: Path
+    kept: PictureFile | None = field(default=None, kw_only=True)
+    levels: Tensor | None = field(default=None, kw_only=True)  # of what is kept (see `levels_of`)
 
     @cached_property
     def channels(self) -> int:
         return channels_of(self.processor)
 
+    @cached_property
+    def scale(self) -> Scale:
+        return scale_of(self.processor)
+
+    def cached(self, rows: Dataset, folder: Path, budget: int) -> Self:
+        """This collator with a place in `folder` for what it makes of these rows; the batches stay bit by bit the same.
+
+        Kept are the bytes that the processor has resized and cropped, before it normalises them.
+        """
+        return self.with_views(rows, zip(rows["fingerprint"], rows["view"], strict=True), folder, budget)
+
+    def with_views(self, rows: Dataset, views: Iterable[tuple[str, int]], folder: Path, budget: int) -> Self:
+        levels = levels_of(self.processor)
+        if as_bytes(self.made_of([rows[0]], [WHOLE])[0], levels) is None:
+            name = type(self.processor).__name__
+            print(f"Image cache: {name} makes more of pictures than bytes can hold; they are decoded in every epoch")
+            return self
+        keys = [f"{fingerprint}{view}" for fingerprint, view in views]
+        lengths = np.full(len(keys), self.channels * self.scale.size[0] * self.scale.size[1])
+        kept = picture_file(folder, keys, lengths, budget, processor=self.processor.to_dict())
+        return replace(self, kept=kept, levels=levels)
+
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
         return {"pixel_values": self.pixel_values(rows), "labels": torch.tensor([row["labels"] for row in rows])}
 
     def pixel_values(self, rows: list[dict[str, Any]]) -> Tensor:
-        return self.processed([viewed(self.picture(row), row["view"]) for row in rows])
+        return self.processed(rows, [row["view"] for row in rows])
 
-    def picture(self, row: dict[str, Any]) -> Pillow.Image:
-        return decoded(row["image"], self.folder, self.channels)
+    def processed(self, rows: list[dict[str, Any]], views: list[int]) -> Tensor:
+        if self.kept is None:
+            return self.made_of(rows, views)
+        keys = [f"{row['fingerprint']}{view}" for row, view in zip(rows, views, strict=True)]
+        batch = torch.empty(len(rows), self.channels, *self.scale.size)
+        missing = []
+        for place, key in enumerate(keys):
+            if (found := self.kept.read(key)) is None:
+                missing.append(place)
+            else:
+                batch[place] = normalised(torch.from_numpy(found.pixels), self.levels)
+        if missing:
+            batch[missing] = self.made_of([rows[place] for place in missing], [views[place] for place in missing])
+        for place in missing:
+            # One that bytes cannot hold is made again the next time.
+            if (pixels := as_bytes(batch[place], self.levels)) is not None:
+                self.kept.write(keys[place], Picture(pixels.numpy(), (0, 0)))
+        return batch
 
-    def processed(self, pictures: list[Pillow.Image]) -> Tensor:
+    def made_of(self, rows: list[dict[str, Any]], views: list[int]) -> Tensor:
+        pictures = [
+            viewed(decoded(row["image"], self.folder, self.channels), view)
+            for row, view in zip(rows, views, strict=True)
+        ]
         return self.processor(pictures, return_tensors="pt")["pixel_values"]
 
 
@@ -175,6 +186,9 @@ class VariedImages(JudgedImages):
     """Training rows, each drawn by the seed, the epoch and its number; `mix` then mixes the rows of the batch.
 
     Decoding and drawing happen here, so that they happen in the loader's workers.
+
+    Args:
+        shrunk: crops are taken of pictures shrunk to `side`, which can be kept (see `cached`), and not of whole ones.
     """
 
     preset: Preset = field(default_factory=lambda: PRESETS["none"])
@@ -183,10 +197,7 @@ class VariedImages(JudgedImages):
     mix_alpha: float = 0.2
     seed: int = 0
     epoch: int = 0
-
-    @cached_property
-    def scale(self) -> Scale:
-        return scale_of(self.processor)
+    shrunk: bool = False
 
     @cached_property
     def augmentation(self) -> Augmentation:
@@ -199,6 +210,32 @@ class VariedImages(JudgedImages):
             fill=tuple(fill.flatten().tolist()),
         )
 
+    @cached_property
+    def side(self) -> int:
+        """Pixels of the shorter side of a shrunk picture; smaller ones stay as they are.
+
+        The smallest crop still has the pixels that the model reads; where the preset crops below 0.44 of the area, the
+        picture has `SPARE` times the model's side, and crops below that share are enlarged.
+        """
+        return math.ceil(max(self.scale.size) * min(SPARE, self.preset.scale[0] ** -0.5))
+
+    def cached(self, rows: Dataset, folder: Path, budget: int) -> Self:
+        """This collator with a place in `folder` for what it decodes of these rows; the batches stay the same.
+
+        Kept are the shrunk pictures that crops are taken of: their pixels are resampled twice, once here, by the
+        processor's own filter, and once in the crop, both with antialiasing. Without crops nothing is random but the
+        mirror, and what the processor makes of both is kept.
+        """
+        if self.preset.scale is None:
+            marks, views = rows["fingerprint"], (WHOLE, MIRRORED) if self.flipped else (WHOLE,)
+            return self.with_views(rows, product(marks, views), folder, budget)
+        if not self.shrunk:
+            return self
+        keys = [f"{fingerprint}{WHOLE}" for fingerprint in rows["fingerprint"]]
+        width, height = shrunk_size(np.array(rows["width"]), np.array(rows["height"]), self.side)
+        made_by = {"side": self.side, "channels": self.channels, "resample": self.augmentation.resample}
+        return replace(self, kept=picture_file(folder, keys, width * height * self.channels, budget, **made_by))
+
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
         batch = super().__call__(rows)
         if self.mix == "none":
@@ -210,33 +247,91 @@ class VariedImages(JudgedImages):
 
     def pixel_values(self, rows: list[dict[str, Any]]) -> Tensor:
         if self.preset.scale is None:
-            return self.processed([self.drawn(self.mirrored, row) for row in rows])
+            return self.processed(rows, [self.mirrored(row) for row in rows])
         batch = torch.empty(len(rows), self.channels, *self.scale.size)
+        of_row = self.varied_shrunk if self.shrunk else self.varied
         # One by one, while the pixels of an image are still in the processor's cache.
         for row, place in zip(rows, batch, strict=True):
-            self.scale.normalise(place.copy_(self.drawn(self.varied, row)))
+            with self.drawn(row):
+                of_row(row, place)
+            self.scale.normalise(place)
         return batch
 
-    def drawn(self, of_row: Callable[[dict[str, Any]], Any], row: dict[str, Any]) -> Any:
-        with seeded(self.seed, self.epoch, row["row"]):
-            return of_row(row)
+    def drawn(self, row: dict[str, Any]) -> AbstractContextManager[None]:
+        return seeded(self.seed, self.epoch, row["row"])
 
-    def mirrored(self, row: dict[str, Any]) -> Pillow.Image:
-        return viewed(self.picture(row), int(self.flipped and torch.rand(()) < 0.5))
+    def mirrored(self, row: dict[str, Any]) -> int:
+        with self.drawn(row):
+            return int(self.flipped and torch.rand(()) < 0.5)
 
-    def varied(self, row: dict[str, Any]) -> Tensor:
+    def varied(self, row: dict[str, Any], out: Tensor) -> None:
         image = opened(row["image"], self.folder)
-        turn, stored = orientation(image), image.size
-        width, height = stored if turn < 5 else stored[::-1]
-        box = self.augmentation.box(width, height)
-        needed, (wanted_height, wanted_width) = (box[2] - box[0], box[3] - box[1]), self.scale.size
-        # A JPEG is decoded at a half, a quarter or an eighth of its size where the crop still has pixels to spare.
-        if (spare := min(needed[0] / wanted_width, needed[1] / wanted_height)) >= 2:
-            image.draft(None, tuple(int(side / spare) for side in stored))
+        turn = orientation(image)
+        whole = image.size if turn < 5 else image.size[::-1]
+        box = self.augmentation.box(*whole)
+        drafted(image, min((box[2] - box[0]) / self.scale.size[1], (box[3] - box[1]) / self.scale.size[0]))
         picture = upright(image, self.channels, turn)
-        x, y = picture.width / width, picture.height / height
-        left, upper, right, lower = (round(place * share) for place, share in zip(box, (x, y, x, y), strict=True))
-        return self.augmentation(picture, (left, upper, max(right, left + 1), max(lower, upper + 1)))
+        self.augmentation(pixels_of(picture.crop(scaled(box, whole, picture.size))), out)
+
+    def varied_shrunk(self, row: dict[str, Any], out: Tensor) -> None:
+        picture = self.shrunk_picture(row)
+        pixels = torch.from_numpy(picture.pixels)
+        box = scaled(self.augmentation.box(*picture.size), picture.size, (pixels.shape[1], pixels.shape[0]))
+        left, upper, right, lower = box
+        self.augmentation(pixels[upper:lower, left:right].permute(2, 0, 1), out)
+
+    def shrunk_picture(self, row: dict[str, Any]) -> Picture:
+        """(height, width, channels), the shorter side at most `side`: kept, or decoded and then kept."""
+        key = f"{row['fingerprint']}{WHOLE}" if self.kept else ""
+        if self.kept and (found := self.kept.read(key)):
+            return found
+        image = opened(row["image"], self.folder)
+        turn = orientation(image)
+        width, height = image.size if turn < 5 else image.size[::-1]
+        drafted(image, min(width, height) / self.side)
+        pixels = pixels_of(upright(image, self.channels, turn))
+        wanted_width, wanted_height = shrunk_size(width, height, self.side)
+        pixels = functional.resize(pixels, [wanted_height, wanted_width], interpolation=self.augmentation.resample)
+        made = Picture(pixels.permute(1, 2, 0).contiguous().numpy(), (width, height))
+        if self.kept:
+            self.kept.write(key, made)
+        return made
+
+
+def scaled(box: tuple[int, int, int, int], whole: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """A box of the whole image in a smaller picture of it; sizes are width and height."""
+    x, y = size[0] / whole[0], size[1] / whole[1]
+    left, upper, right, lower = (round(place * share) for place, share in zip(box, (x, y, x, y), strict=True))
+    return left, upper, max(right, left + 1), max(lower, upper + 1)
+
+
+def shrunk_size(width: Any, height: Any, side: int) -> tuple[Any, Any]:
+    """Width and height, numbers or arrays of them, so that the shorter one is at most `side`."""
+    factor = np.minimum(1, side / np.minimum(width, height))
+    return tuple(np.maximum(1, np.rint(each * factor)).astype(np.int64) for each in (width, height))
+
+
+def levels_of(processor: Any) -> Tensor:
+    """What the processor makes of each value of a byte, (channels, 256), found by asking it."""
+    mode = "L" if channels_of(processor) == 1 else "RGB"
+    found = []
+    for value in range(256):
+        picture = Pillow.new(mode, (8, 8), value if mode == "L" else (value,) * 3)
+        made = processor(picture, return_tensors="pt")["pixel_values"][0]
+        found.append(made[:, made.shape[1] // 2, made.shape[2] // 2])
+    return torch.stack(found, 1)
+
+
+def normalised(pixels: Tensor, levels: Tensor) -> Tensor:
+    """Bytes (channels, height, width) as what the processor makes of each."""
+    return levels.gather(1, pixels.flatten(1).long()).view(pixels.shape)
+
+
+def as_bytes(values: Tensor, levels: Tensor) -> Tensor | None:
+    """The bytes that the processor has made exactly these values of; None where it has not made them of bytes."""
+    black, white = levels[:, :1, None], levels[:, -1:, None]
+    pixels = values.sub(black).div_(white - black).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+    return pixels if torch.equal(normalised(pixels, levels), values) else None
 
 
 def as_pictures(pixel_values: Tensor, processor: Any) -> list[Pillow.Image]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 IMAGE_COLUMNS = ("image", "img", "image_path", "path", "file_name", "file")
 PICTURE, THUMBNAIL = 96, 128  # pixels
+KEY = ["fingerprint", "width", "height"]  # by which a decoded image is kept
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,13 @@ class ImageClassification(Classification):
     )
     mix_alpha: float = field(
         default=0.2, metadata={"help": "how evenly two images are mixed: near 0 hardly, 1 any share alike"}
+    )
+    image_cache: bool = field(
+        default=True,
+        metadata={
+            "help": "decode every image once and keep it, shrunk to what the crops of --augmentation need; false crops"
+            " from the file in every epoch"
+        },
     )
     tta: Literal["none", "flip", "crops"] = field(
         default="none",
@@ -204,7 +212,7 @@ class ImageClassification(Classification):
         return model
 
     def prepare(self, dataset: DatasetDict, processor: Any, labels: list[str]) -> DatasetDict:
-        """Rows with `image` (not decoded: pixels are made batch by batch), `labels`, `row` and `view`.
+        """Rows with `image` (not decoded: pixels are made batch by batch), `labels`, `row` and `view`, and `KEY`.
 
         Validation and test have one row per view of `tta`. Paths below the dataset's folder become relative to it, so
         that a run stays the same run when its data move; `fingerprint` says what is in the files.
@@ -213,7 +221,7 @@ class ImageClassification(Classification):
 
         prepared = {}
         for split, rows in dataset.items():
-            kept = self.targeted(self.portable(rows.select_columns(["image", "label", "fingerprint"])), rows, labels)
+            kept = self.targeted(self.portable(rows.select_columns(["image", "label", *KEY])), rows, labels)
             if split == "train" and self.mix != "none":
                 kept = kept.add_column("classes", [len(labels)] * len(rows), feature=Value("int32"))
             views = VIEWS["none" if split == "train" else self.tta]
@@ -256,7 +264,13 @@ class ImageClassification(Classification):
             mix=self.mix,
             mix_alpha=self.mix_alpha,
             seed=seed,
+            shrunk=self.image_cache,
         )
+
+    def cached(
+        self, collator: "JudgedImages | VariedImages", rows: Dataset, folder: Path, budget: int
+    ) -> "JudgedImages | VariedImages":
+        return collator.cached(rows, folder, budget) if self.image_cache else collator
 
     def folder(self) -> Path:
         """Where relative paths of images begin."""
@@ -295,7 +309,8 @@ class ImageClassification(Classification):
         }
 
     def shown(self, row: dict[str, Any]) -> dict[str, str]:
-        from .image_batches import data_uri, decoded
+        from ..pictures import decoded
+        from .image_batches import data_uri
 
         return {"text": "", "picture": data_uri(decoded(row["image"], self.folder(), 3), THUMBNAIL)}
 

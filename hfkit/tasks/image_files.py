@@ -20,13 +20,10 @@ from PIL import Image as Pillow
 from tqdm.auto import tqdm
 
 from ..errors import DataError
+from ..pictures import DEEP, FORMATS, orientation
 from .bad_rows import Fault
 from .files import SPLITS, first_line, refuse_missing, set_aside
 
-Pillow.init()  # now: threads would each begin to load its plugins
-# Not every format that Pillow knows: it would hand PostScript to another program.
-SAFE = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
-FORMATS = tuple(kind for kind in SAFE if kind in Pillow.OPEN)
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".avif", ".jp2", ".j2k"),
@@ -34,7 +31,6 @@ SUFFIXES = {
 }
 # F and I hold numbers of any range, and LAB has no conversion.
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
-DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 AT_ONCE = 256  # rows whose bytes are in memory while they are looked at
 
 
@@ -311,15 +307,6 @@ def look(data: bytes, most_megapixels: float) -> Look:
     except Exception as error:  # decoders of foreign bytes raise whatever they like
         raise Refused("the file is damaged or cut off", "Remove it, or fetch it again", first_line(error)) from error
     return seen
-
-
-def orientation(image: Pillow.Image) -> int:
-    """How the EXIF tag says the image is turned, 1 (not at all) to 8."""
-    try:
-        found = image.getexif().get(0x0112, 1)
-    except Exception:  # a broken tag is not a broken image
-        return 1
-    return found if found in range(1, 9) else 1
 
 
 def image_facts(rows: Dataset) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""Image files as pictures: opened, turned the way the camera was held, in the channels that a model reads."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+Pillow.init()  # now: threads would each begin to load its plugins
+# Not every format that Pillow knows: it would hand PostScript to another program.
+SAFE = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+FORMATS = tuple(kind for kind in SAFE if kind in Pillow.OPEN)
+DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
+# How the tag of EXIF says that a picture is to be turned.
+TURNS = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
+
+
+def opened(image: dict[str, Any], folder: Path) -> Pillow.Image:
+    """An image whose pixels are not decoded yet; relative paths begin at `folder`."""
+    data = (folder / image["path"]).read_bytes() if image["bytes"] is None else image["bytes"]
+    return Pillow.open(BytesIO(data), formats=FORMATS)
+
+
+def upright(image: Pillow.Image, channels: int, turn: int) -> Pillow.Image:
+    """The picture as it is meant to be seen, in RGB, or L for one channel.
+
+    What stands for what: 16-bit grey is divided by 257; what is transparent shows white; palettes, CMYK, YCbCr and HSV
+    become RGB by their tables, without colour profiles; grey is repeated in every channel; of an animation the first
+    frame counts; and the EXIF tag's turn is done.
+    """
+    if image.mode in DEEP:
+        image = Pillow.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        image = Pillow.alpha_composite(Pillow.new("RGBA", seen.size, "white"), seen)
+    mode = "L" if channels == 1 else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
+    return image.transpose(TURNS[turn]) if turn in TURNS else image
+
+
+def decoded(image: dict[str, Any], folder: Path, channels: int) -> Pillow.Image:
+    """The whole picture of a row (see `upright`)."""
+    found = opened(image, folder)
+    turn = orientation(found)
+    return upright(found, channels, turn)
+
+
+def orientation(image: Pillow.Image) -> int:
+    """How the EXIF tag says the image is turned, 1 (not at all) to 8."""
+    try:
+        found = image.getexif().get(0x0112, 1)
+    except Exception:  # a broken tag is not a broken image
+        return 1
+    return found if found in range(1, 9) else 1
+
+
+def drafted(image: Pillow.Image, spare: float) -> None:
+    """Have a JPEG decoded at a half, a quarter or an eighth of its size where it has pixels to spare."""
+    if spare >= 2:
+        image.draft(None, tuple(int(side / spare) for side in image.size))
