@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -148,6 +149,7 @@ class NER(Task):
                 fn_kwargs={"processor": processor, "ids": ids, "longest": longest, "stride": stride},
                 keep_in_memory=True,
                 load_from_cache_file=False,
+                new_fingerprint=uuid4().hex,  # else datasets hashes the tokenizer, which takes longer than tokenising
                 desc=f"Tokenizing {split}",
             )
         # The tokenizer keeps the last call's truncation and would save it with the model.

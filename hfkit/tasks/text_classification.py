@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import numpy as np
 from datasets import Dataset, DatasetDict, Features, List, Value
@@ -167,6 +168,7 @@ class TextClassification(Classification):
                 fn_kwargs={"processor": processor, "longest": longest, "marks": marks},
                 keep_in_memory=True,
                 load_from_cache_file=False,
+                new_fingerprint=uuid4().hex,  # else datasets hashes the tokenizer, which takes longer than tokenising
                 desc=f"Tokenizing {split}",
             )
             refuse_empty(split, tokens, rows)
