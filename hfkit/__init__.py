@@ -3,8 +3,9 @@
 The public names are loaded when they are first used, so that `import hfkit` costs next to nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import on_first_use
 
 if TYPE_CHECKING:
     from .arguments import RecipeArguments, TransferArguments, parse
@@ -15,23 +16,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["RecipeArguments", "Report", "TransferArguments", "TransferTrainer", "UserError", "parse", "run"]
 
-_HOMES = {
-    "RecipeArguments": ".arguments",
-    "Report": ".evaluation.report",
-    "TransferArguments": ".arguments",
-    "TransferTrainer": ".trainer",
-    "UserError": ".errors",
-    "parse": ".arguments",
-    "run": ".errors",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """The public name, imported from its module on first use and kept."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'hfkit' has no attribute '{name}'")
-    globals()[name] = value = getattr(import_module(_HOMES[name], __name__), name)
-    return value
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "RecipeArguments": ".arguments",
+        "Report": ".evaluation.report",
+        "TransferArguments": ".arguments",
+        "TransferTrainer": ".trainer",
+        "UserError": ".errors",
+        "parse": ".arguments",
+        "run": ".errors",
+    },
+)
 
 
 def __dir__() -> list[str]:

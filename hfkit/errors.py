@@ -1,5 +1,6 @@
 """What a user sees when something they gave cannot work: value, rule, fix, and exit code 2."""
 
+import gc
 import sys
 from collections.abc import Callable
 
@@ -27,6 +28,7 @@ class DataError(UserError):
 
 def run(main: Callable[[], None]) -> None:
     """Call `main`; a `UserError` becomes one line on stderr and exit code 2. `--debug` keeps the traceback."""
+    gc.freeze()  # what is imported stays to the end: the collector need not walk it
     try:
         main()
     except UserError as error:
@@ -35,6 +37,7 @@ def run(main: Callable[[], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     finally:
+        gc.unfreeze()  # at its end the interpreter tells of whatever it could not take down
         _leave_process_group()
 
 

@@ -8,8 +8,8 @@ Every value below is a default; a --config YAML overrides it, and the command li
 trains the bundled encoder on the bundled synthetic corpus, without a network. Measured results: model_cards/bert-ner.md
 """
 
+import transformers
 from rich.console import Console
-from transformers import set_seed
 
 from hfkit import RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import Lexicon, LinearProbe
@@ -34,7 +34,7 @@ def main() -> None:
         metric_for_best_model=NER.headline,
         logging_steps=50,
     )
-    set_seed(args.seed)
+    transformers.set_seed(args.seed)
 
     # Data: checked rows in, model inputs out, one label map over all splits.
     processor = task.processor(recipe.checkpoint)  # first: a wrong checkpoint shows before a large dataset is read

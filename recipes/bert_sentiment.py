@@ -9,8 +9,8 @@ trains the bundled encoder on the bundled synthetic corpus, without a network. A
 with several labels a row, or with a number (--problem). Measured results: model_cards/bert-sentiment.md
 """
 
+import transformers
 from rich.console import Console
-from transformers import set_seed
 
 from hfkit import RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import LinearProbe, Majority, TfIdf
@@ -35,7 +35,7 @@ def main() -> None:
         metric_for_best_model="headline",
         logging_steps=50,
     )
-    set_seed(args.seed)
+    transformers.set_seed(args.seed)
 
     # Data: checked rows in, model inputs out, one label map over all splits.
     processor = task.processor(recipe.checkpoint)  # first: a wrong checkpoint shows before a large dataset is read

@@ -10,8 +10,8 @@ Every value below is a default; a --config YAML overrides it, and the command li
 trains a bundled decoder of 0.5 M parameters, which shows the steps and no skill, on the bundled synthetic corpus.
 """
 
+import transformers
 from rich.console import Console
-from transformers import set_seed
 
 from hfkit import RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import LinearProbe, Majority, TfIdf
@@ -37,7 +37,7 @@ def main() -> None:
         metric_for_best_model="headline",
         logging_steps=50,
     )
-    set_seed(args.seed)
+    transformers.set_seed(args.seed)
 
     # Data: checked rows in, model inputs out, one label map over all splits.
     processor = task.processor(recipe.checkpoint)  # first: a wrong checkpoint shows before a large dataset is read

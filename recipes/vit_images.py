@@ -7,8 +7,8 @@ A dataset is a folder of train/CLASS/*.jpg and so on, parquet files with images,
 overrides the values below, flags override both; without any, the bundled transformer learns 8 x 8 digits, offline.
 """
 
+import transformers
 from rich.console import Console
-from transformers import set_seed
 
 from hfkit import RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import LinearProbe, Majority, PixelProbe
@@ -37,7 +37,7 @@ def main() -> None:
         metric_for_best_model="headline",
         logging_steps=50,
     )
-    set_seed(args.seed)
+    transformers.set_seed(args.seed)
 
     # Data: every image looked at once, rows with paths or bytes in; pixels are made batch by batch.
     processor = task.processor(recipe.checkpoint)  # first: a wrong checkpoint shows before a large dataset is read

@@ -12,6 +12,7 @@ RECIPES = sorted((ROOT / "recipes").glob("*.py"))
 # A module, or a folder of modules, and its layer: it imports lower layers and its own folder, nothing else.
 LAYERS = {
     "errors": -1,
+    "lazy": -1,
     "depth": 0,
     "pictures": 0,
     "samples": 0,

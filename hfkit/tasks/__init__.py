@@ -1,5 +1,21 @@
 """One task per file: what a kind of data and label means."""
 
-from .image_classification import ImageClassification as ImageClassification
-from .ner import NER as NER
-from .text_classification import TextClassification as TextClassification
+from typing import TYPE_CHECKING
+
+from ..lazy import on_first_use
+
+if TYPE_CHECKING:
+    from .image_classification import ImageClassification
+    from .ner import NER
+    from .text_classification import TextClassification
+
+__all__ = ["NER", "ImageClassification", "TextClassification"]
+
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "ImageClassification": ".image_classification",
+        "NER": ".ner",
+        "TextClassification": ".text_classification",
+    },
+)

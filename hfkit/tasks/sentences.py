@@ -57,7 +57,7 @@ def checked_words(split: str, rows: Dataset, column: str) -> list[list[str]]:
     Raises:
         DataError: a row is null or no list, or a word is no string.
     """
-    sentences = list(rows[column])
+    sentences = rows[column][:]
     for row, words in enumerate(sentences):
         wrong = [word for word in words if not isinstance(word, str)] if isinstance(words, list) else [words]
         if wrong:
@@ -81,7 +81,7 @@ def checked_tags(split: str, rows: Dataset, column: str, sentences: list[list[st
     names = names_of(rows, column)
     known: dict[tuple[type, str | int], str] = {}
     checked = []
-    for row, (words, tags) in enumerate(zip(sentences, rows[column], strict=True)):
+    for row, (words, tags) in enumerate(zip(sentences, rows[column][:], strict=True)):
         place = {"split": split, "row": row, "column": column}
         if not isinstance(tags, list):
             raise DataError(plain(tags), "tags are a list, one per word", "Remove or mend the row", **place)
@@ -144,11 +144,11 @@ def refuse_unlearnable(tags: dict[str, list[list[str]]], column: str) -> None:
         UserError: every tag is O.
         DataError: a type does not occur in train.
     """
-    known = {split_tag(tag)[1] for row in tags["train"] for tag in row}
+    known = {"", *(split_tag(tag)[1] for row in tags["train"] for tag in row)}
     for split, rows in tags.items():
         for row, sentence in enumerate(rows):
             for tag in sentence:
-                if split_tag(tag)[1] not in known | {""}:
+                if split_tag(tag)[1] not in known:
                     raise DataError(
                         f"tag '{tag}'",
                         f"its type does not occur in train, which knows {', '.join(sorted(known - {''})) or 'none'}",

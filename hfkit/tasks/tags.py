@@ -1,6 +1,7 @@
 """Tag schemes of pre-tokenised text: which one a corpus is written in, its IOB2 form, and the entities it marks."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from ..errors import UserError
 
@@ -9,6 +10,7 @@ from ..errors import UserError
 PREFIXES = {"IOB1": "BI", "IOB2": "BI", "BIOES": "BIES", "BILOU": "BILU"}
 
 
+@lru_cache(maxsize=4096)  # a corpus has a handful of tags, each asked for once per word
 def split_tag(tag: str) -> tuple[str, str]:
     """The prefix and the entity type of one tag: "B-PER" gives ("B", "PER"), "O" gives ("O", "").
 

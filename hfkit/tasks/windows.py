@@ -89,6 +89,10 @@ def first_tokens(word_ids: list[list[int | None]], stride: int) -> list[list[tup
         word_ids: the word of every token of every window, None for special tokens.
         stride: tokens that a window shares with the one before it.
     """
+    if len(word_ids) == 1:  # most documents: nothing overlaps, so nothing is weighed
+        (words,) = word_ids
+        pairs = enumerate(zip([None, *words], words, strict=False))
+        return [[(place, word) for place, (before, word) in pairs if word is not None and word != before]]
     best: dict[int, tuple[int, int, int]] = {}  # word -> (tokens on its poorer side, window, position)
     before = None  # the word of the token just before the window: its first token is not in this window
     for window, words in enumerate(word_ids):
