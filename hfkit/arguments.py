@@ -76,6 +76,10 @@ class TransferArguments(TrainingArguments):
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "replace the checkpoints of a different run in output_dir"}
     )
+    train_sampling_strategy: Literal["group_by_length", "random", "sequential", "batch_rebalance"] = field(
+        default="group_by_length",
+        metadata={"help": "group_by_length: texts in batches of like length, other rows at random; see transformers"},
+    )
     # The stock default drops what only the task's collator reads: pictures, and which row of the data this is.
     remove_unused_columns: bool = field(default=False, metadata={"help": "the task's collator takes what it needs"})
     # The stock default shows a nan loss as 0.0 in the logs.

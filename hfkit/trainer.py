@@ -12,13 +12,13 @@ from datasets import Dataset
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader, Sampler, SequentialSampler
+from torch.utils.data import DataLoader, Sampler
 from transformers import EvalPrediction, Trainer, TrainerCallback
-from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from .adapters import with_lora
 from .arguments import TransferArguments
+from .batches import LengthBuckets, fetched, in_order, judging_order, training_order
 from .checkpoints import (
     LOOKED_AT,
     claim_output_directory,
@@ -195,11 +195,11 @@ class TransferTrainer(Trainer):
             self.data_collator = judging
 
     def _get_train_sampler(self, train_dataset=None) -> Sampler | None:
-        strategy = self.args.train_sampling_strategy
-        if strategy not in ("random", "sequential") and "input_ids" not in self.train_dataset.column_names:
-            raise UserError(f"train_sampling_strategy={strategy}", "it goes by the length of texts", "Leave it out")
-        self.train_sampler = super()._get_train_sampler(train_dataset)
+        self.train_sampler = training_order(self.train_dataset, self.args) or super()._get_train_sampler(train_dataset)
         return self.train_sampler
+
+    def _get_dataloader(self, dataset: Dataset, *args: Any, sampler_fn: Any, **kwargs: Any) -> DataLoader:
+        return super()._get_dataloader(fetched(dataset), *args, sampler_fn=lambda _: sampler_fn(dataset), **kwargs)
 
     # How it is judged
 
@@ -208,13 +208,13 @@ class TransferTrainer(Trainer):
         self._rows = self.eval_dataset[rows] if isinstance(rows, str) else rows
         return super().evaluate(eval_dataset, *args, **kwargs)
 
-    def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler | None:
-        # The stock one reorders rows under group_by_length; predictions belong to rows by their order.
-        return SequentialSampler(eval_dataset) if self.args.world_size == 1 else None
+    def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
+        return judging_order(eval_dataset)
 
     def predict(self, test_dataset: Dataset, *args, **kwargs) -> PredictionOutput:
         self._rows = test_dataset
-        return super().predict(test_dataset, *args, **kwargs)
+        found, gold, metrics = super().predict(test_dataset, *args, **kwargs)
+        return PredictionOutput(in_order(found, test_dataset), in_order(gold, test_dataset), metrics)
 
     def predictions(self, prepared: Dataset) -> list:
         """One plain prediction per row of the split that was prepared, the same on every process."""
@@ -260,7 +260,8 @@ class TransferTrainer(Trainer):
         return found[0] if len(found) == 1 else None
 
     def _judge(self, output: EvalPrediction) -> dict[str, float]:
-        self._decoded = self.task.decode(output.predictions, self._rows, self.labels)
+        outputs = in_order(output.predictions, self._rows)
+        self._decoded = self.task.decode(outputs, self._rows, self.labels)
         return self.task.score(*self._decoded)
 
     # What is written
@@ -387,6 +388,5 @@ class _TellEpoch(TrainerCallback):
     def on_epoch_begin(self, args, state, control, **kwargs):
         # Not state.epoch, a float that a resumed run begins in the middle.
         epoch = self.trainer.training_collator.epoch = state.global_step // self.trainer.epoch_steps
-        if isinstance(self.trainer.train_sampler, LengthGroupedSampler):
-            # It would draw from the global generator, which a resumed run or another process has elsewhere.
-            self.trainer.train_sampler.generator = torch.Generator().manual_seed(args.seed + epoch)
+        if isinstance(self.trainer.train_sampler, LengthBuckets):
+            self.trainer.train_sampler.epoch = epoch

@@ -32,6 +32,7 @@ def train(job: dict, rank: int) -> None:
     worker.train(resume_from_checkpoint=job.get("resume"))
     (output / f"rank-{rank}.txt").write_text(digest(worker.model.state_dict().values()).hex())
     worker.save_model()
+    (output / f"answers-{rank}.json").write_text(json.dumps(worker.predictions(worker.eval_dataset)))
     if rank == 0:
         (output / "checked.json").write_text(json.dumps(worker.invariants.checked))
 

@@ -14,6 +14,7 @@ import torch
 from datasets import ClassLabel, Dataset, List, Value, concatenate_datasets
 from PIL import Image as Pillow
 from PIL import ImageOps
+from torch.utils.data import RandomSampler
 from transformers import AutoImageProcessor, pipeline, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
@@ -494,6 +495,8 @@ def test_without_a_flag_digits_are_learnt(name, tmp_path, monkeypatch):
 
 def test_images_have_no_length_to_group_by(checkpoints, images, tmp_path):
     task = ImageClassification(dataset=images)
-    run = trainer(checkpoints["resnet"], task, tmp_path, train_sampling_strategy="group_by_length")
-    with pytest.raises(UserError, match="train_sampling_strategy=group_by_length"):
+    run = trainer(checkpoints["resnet"], task, tmp_path, train_sampling_strategy="batch_rebalance")
+    with pytest.raises(UserError, match="train_sampling_strategy=batch_rebalance"):
         run.train()
+    run = trainer(checkpoints["resnet"], task, tmp_path / "default")
+    assert type(run._get_train_sampler()) is RandomSampler

@@ -18,6 +18,7 @@ LAYERS = {
     "evaluation.metrics": 0,
     "evaluation.statistics": 0,
     "arguments": 1,
+    "batches": 1,
     "optim": 1,
     "unfreezing": 1,
     "adapters": 1,

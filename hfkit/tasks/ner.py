@@ -9,7 +9,7 @@ import torch
 from datasets import Dataset, DatasetDict, Features, List, Value
 from tokenizers import normalizers
 from torch import Tensor
-from transformers import AutoModelForTokenClassification, DataCollatorForTokenClassification
+from transformers import AutoModelForTokenClassification
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from ..errors import UserError
@@ -17,6 +17,7 @@ from .base import Task
 from .draws import seeded
 from .entity_errors import entity_breakdown, entity_errors
 from .files import read
+from .padding import PaddedTexts
 from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, refuse_unlearnable
 from .tags import entities, orphans, scheme_of, split_tag
 from .tokenizers import load_tokenizer
@@ -173,13 +174,13 @@ class NER(Task):
             )
         return longest, stride
 
-    def collator(self, processor: Tokenizer) -> DataCollatorForTokenClassification:
-        return InputsOnly(processor)
+    def collator(self, processor: Tokenizer) -> PaddedTexts:
+        return PaddedTexts(processor, token_labels=True)
 
-    def training_collator(self, processor: Tokenizer, seed: int) -> DataCollatorForTokenClassification:
+    def training_collator(self, processor: Tokenizer, seed: int) -> PaddedTexts:
         if not self.word_dropout:
             return self.collator(processor)
-        return WordDropout(processor, share=self.word_dropout, seed=seed)
+        return WordDropout(processor, token_labels=True, share=self.word_dropout, seed=seed)
 
     def compact(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The best label at every labelled token and -100 elsewhere, (batch, tokens)."""
@@ -264,16 +265,8 @@ class NER(Task):
         }
 
 
-class InputsOnly(DataCollatorForTokenClassification):
-    """The stock collator, given only what the model reads: rows may still hold the columns that `decode` needs."""
-
-    def torch_call(self, features: list[dict]) -> dict[str, Tensor]:
-        names = [*self.tokenizer.model_input_names, "labels"]
-        return super().torch_call([{name: row[name] for name in names if name in row} for row in features])
-
-
 @dataclass
-class WordDropout(InputsOnly):
+class WordDropout(PaddedTexts):
     """Whole words behind the mask token: an entity that is not in the training data is known by its context.
 
     Source: word dropout of Iyyer et al. 2015, section 3.3, with the encoder's own mask instead of nothing.
@@ -283,8 +276,8 @@ class WordDropout(InputsOnly):
     seed: int = 0
     epoch: int = 0
 
-    def torch_call(self, features: list[dict]) -> dict[str, Tensor]:
-        batch = super().torch_call(features)
+    def __call__(self, features: list[dict]) -> dict[str, Tensor]:
+        batch = super().__call__(features)
         ids, first = batch["input_ids"], batch["labels"] != -100
         word = first.cumsum(1)  # (batch, tokens): 0 before the first word, then its number
         with seeded(self.seed, self.epoch, *(row["row"] for row in features)):

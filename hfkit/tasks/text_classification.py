@@ -11,7 +11,6 @@ from torch import Tensor
 from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoModelForSequenceClassification,
-    DataCollatorWithPadding,
     PreTrainedConfig,
     PreTrainedModel,
 )
@@ -32,6 +31,7 @@ from .bad_rows import Fault, skipped, without
 from .base import read_config
 from .classification import Classification
 from .files import TABLES, read
+from .padding import PaddedTexts
 from .texts import JOINT, checked_texts, keys, text_columns, text_facts
 from .tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
 
@@ -188,7 +188,7 @@ class TextClassification(Classification):
             )
         return longest
 
-    def collator(self, processor: Tokenizer) -> DataCollatorWithPadding:
+    def collator(self, processor: Tokenizer) -> PaddedTexts:
         return PaddedTexts(processor)
 
     def features(self, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
@@ -224,14 +224,6 @@ class TextClassification(Classification):
 
     def shown(self, row: dict[str, Any]) -> dict[str, str]:
         return {"text": JOINT.join(row[name] for name in ("text", "text_pair") if name in row), "picture": ""}
-
-
-class PaddedTexts(DataCollatorWithPadding):
-    """The stock collator, given only what the model reads: rows may still hold the columns that `decode` needs."""
-
-    def __call__(self, features: list[dict[str, Any]]) -> dict[str, Tensor]:
-        names = [*self.tokenizer.model_input_names, "labels"]
-        return super().__call__([{name: row[name] for name in names if name in row} for row in features])
 
 
 def inputs_taken(config: PreTrainedConfig, names: list[str]) -> list[str]:

@@ -1,0 +1,61 @@
+"""Batches of tokenised texts: rows of unlike length padded into tensors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+IGNORED = -100  # the label of tokens that the loss passes over
+ON_GPU = 8  # tokens; matrices of such widths run on tensor cores, and a CPU only computes the padding
+
+
+def multiple_here() -> int:
+    return ON_GPU if PartialState().device.type == "cuda" else 1
+
+
+@dataclass
+class PaddedTexts:
+    """Prepared rows -> what the model reads of them, padded to the longest row on the tokenizer's side.
+
+    Rows may hold other columns, and a list of numbers may be an array. Labels of tokens are padded with -100; labels of
+    rows (a number, or as many in every row) are stacked.
+    """
+
+    tokenizer: Tokenizer
+    token_labels: bool = False
+    multiple: int = field(default_factory=multiple_here)  # of tokens, up to what the model reads
+
+    def __post_init__(self) -> None:
+        fillings = {
+            self.tokenizer.model_input_names[0]: self.tokenizer.pad_token_id,
+            "token_type_ids": self.tokenizer.pad_token_type_id,
+            "special_tokens_mask": 1,
+        }
+        self.fillings = {name: fillings.get(name, 0) for name in self.tokenizer.model_input_names}
+        if self.token_labels:
+            self.fillings["labels"] = IGNORED
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        longest = max(len(row[self.tokenizer.model_input_names[0]]) for row in rows)
+        width = -(-longest // self.multiple) * self.multiple
+        width = max(longest, min(width, self.tokenizer.model_max_length))
+        left = self.tokenizer.padding_side == "left"
+        batch = {}
+        for name, filling in self.fillings.items():
+            if name in rows[0]:
+                padded = np.full((len(rows), width), filling, dtype=np.int64)
+                for places, row in zip(padded, rows, strict=True):
+                    values = row[name]
+                    if left:
+                        places[width - len(values) :] = values
+                    else:
+                        places[: len(values)] = values
+                batch[name] = torch.from_numpy(padded)
+        if "labels" in rows[0] and not self.token_labels:
+            batch["labels"] = torch.tensor(np.array([row["labels"] for row in rows]).tolist())
+        return batch
