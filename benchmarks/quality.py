@@ -12,10 +12,23 @@ from typing import Any
 
 from benchmarks.speed import CELLS, FROZEN_EPOCHS, FROZEN_RATES, Cell, Corpus, Work, compared
 
-# Shares of training: of the head alone, and at which the last group of blocks thaws.
+# Of gradual unfreezing, as many tries as the peer has rates. At most the upper three blocks and the head learn, which is
+# what makes it cheap; in the last plan everything does from the given share of training on.
+UPPER = ("--head_only", "0.05", "--unfreeze_stages", "2", "--unfreeze_until", "0.99")
+THAWED = ("--head_only", "0.1", "--unfreeze_stages", "2", "--unfreeze_until", "0.7")
 PLANS: dict[str, dict[str, tuple[str, ...]]] = {
-    "wnut17": {},
-    "banking77": {},
+    "wnut17": {
+        "upper-2e-4": (*UPPER, "--learning_rate", "2e-4"),
+        "upper-4e-4": (*UPPER, "--learning_rate", "4e-4"),
+        "upper-2e-4-longer": (*UPPER, "--learning_rate", "2e-4", "--num_train_epochs", "4"),
+        "thawed-2e-4": (*THAWED, "--learning_rate", "2e-4"),
+    },
+    "banking77": {
+        "upper-2e-4": (*UPPER, "--learning_rate", "2e-4"),
+        "upper-4e-4": (*UPPER, "--learning_rate", "4e-4"),
+        "upper-2e-4-longer": (*UPPER, "--learning_rate", "2e-4", "--num_train_epochs", "4"),
+        "thawed-2e-4": (*THAWED, "--learning_rate", "2e-4"),
+    },
 }
 WORKS = (
     Work("gradual unfreezing to the score of full fine-tuning", "stock", "gradual", "train", 2, 3.8),

@@ -219,7 +219,7 @@ def compared(
 def rate_of_work(cells: list[dict], work: Work) -> dict[str, float]:
     """Useful GFLOP/s, what share of the products was of real tokens, and the peak; only where whole models ran."""
     found = {"matmul_gflops": median(cell["matmul_gflops"] for cell in cells)}
-    full = work.part == "evaluation" or work.own == "full"
+    full = work.part == "evaluation" or (work.part, work.own) == ("train", "full")
     if not full or not cells[0].get("evaluation", {}).get("real_forward_flops"):
         return found
     passes = 1 if work.part == "evaluation" else 3  # forward, and twice as much backward
