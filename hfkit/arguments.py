@@ -80,6 +80,20 @@ class TransferArguments(TrainingArguments):
         default="group_by_length",
         metadata={"help": "group_by_length: texts in batches of like length, other rows at random; see transformers"},
     )
+    prefix_cache: bool = field(
+        default=True, metadata={"help": "compute what frozen layers make of each row once, where that saves time"}
+    )
+    cache_dir: str | None = field(
+        default=None,
+        metadata={"help": "keep computed activations here for later runs; default: in output_dir, deleted when used"},
+    )
+    cache_dtype: Literal["float16", "bfloat16", "float32"] = field(
+        default="float16", metadata={"help": "precision of stored activations"}
+    )
+    cache_budget: float = field(default=20.0, metadata={"help": "GB that stored activations of a split may take"})
+    cache_views: int = field(
+        default=0, metadata={"help": "train on this many fixed draws of each augmented row, so that they can be stored"}
+    )
     # The stock default drops what only the task's collator reads: pictures, and which row of the data this is.
     remove_unused_columns: bool = field(default=False, metadata={"help": "the task's collator takes what it needs"})
     # The stock default shows a nan loss as 0.0 in the logs.
@@ -103,6 +117,12 @@ class TransferArguments(TrainingArguments):
             raise UserError("max_steps=0", "it is a number of steps, or -1 to train by epochs", "Set 1 or more, or -1")
         if not self.num_train_epochs > 0 and self.max_steps < 0:
             raise UserError(f"num_train_epochs={self.num_train_epochs}", "it must be above 0", "Set 1 or more")
+        if self.cache_views < 0 or not self.cache_budget > 0:
+            raise UserError(
+                f"cache_views={self.cache_views}, cache_budget={self.cache_budget}",
+                "views are a count, 0 for none, and the budget is above 0 GB",
+                "Leave them out; --prefix_cache false stores nothing",
+            )
         if self.lora_rank < 0:
             raise UserError(f"lora_rank={self.lora_rank}", "it is a rank, or 0 for no adapters", "Try 8")
         for name, needed, rule in (

@@ -179,7 +179,7 @@ class _Search:
             gradient = torch.autograd.grad((logits * weights).sum(), leaf)[0]
         read = gradient.abs().amax(-1) > 0  # (rows, tokens)
         for reads in ("first", "last"):
-            if torch.equal(read, only(reads, real_tokens(self.batch, read))):
+            if torch.equal(read, only(reads, real_tokens(self.batch, read.shape).to(read.device))):
                 return replace(cut, taps=(replace(tap, reads=reads),))
         return cut
 

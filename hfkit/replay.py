@@ -256,10 +256,10 @@ def answers(output: Mapping[str, Any]) -> Tensor:
     return torch.cat([value.flatten() for name, value in output.items() if "logits" in name or "pred" in name])
 
 
-def real_tokens(batch: Mapping[str, Tensor], like: Tensor) -> Tensor:
+def real_tokens(batch: Mapping[str, Tensor], shape: Sequence[int]) -> Tensor:
     """Which tokens are no padding, (rows, tokens); all of them where the batch has no mask of that shape."""
     mask = batch.get("attention_mask")
-    return mask.bool() if mask is not None and mask.shape == like.shape else torch.ones_like(like, dtype=torch.bool)
+    return mask.bool() if mask is not None and mask.shape == shape else torch.ones(shape, dtype=torch.bool)
 
 
 def only(reads: Literal["first", "last"], real: Tensor) -> Tensor:

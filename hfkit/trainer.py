@@ -19,6 +19,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 from .adapters import with_lora
 from .arguments import TransferArguments
 from .batches import LengthBuckets, fetched, in_order, judging_order, training_order
+from .caching import Caching, NumberedBatches, NumberedRows
 from .checkpoints import (
     LOOKED_AT,
     claim_output_directory,
@@ -116,14 +117,15 @@ class TransferTrainer(Trainer):
         self.unfreezing.when_changed = self._rebuild_wrapper
         self.invariants = Invariants(self.unfreezing)
         self.training_collator = task.training_collator(processing_class, args.seed)
-        for callback in (self.invariants, self.unfreezing, AnnouncePlan(self), _TellEpoch(self)):
+        self.caching = Caching(self)
+        for callback in (self.invariants, self.unfreezing, AnnouncePlan(self), _TellEpoch(self), self.caching):
             self.add_callback(callback)
         self._weights = self._starting_weights()
         self._identity: dict[str, Any] = {}
         self._train_cost: dict[str, float] = {}
         self._rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
         # The loop hands only arrays to compute_metrics; decoding needs the rows they belong to.
-        self._rows: Dataset | None = None
+        self.judged: Dataset | None = None
         self._decoded: tuple[list, list] = ([], [])
 
     # What is trained, and how fast
@@ -181,7 +183,8 @@ class TransferTrainer(Trainer):
             rebuild(self.model_wrapped, **self.accelerator.ddp_handler.to_kwargs())
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        with self.caching.replayed(self.model, inputs, "train"):
+            loss = super().training_step(model, inputs, num_items_in_batch)
         # Under fp16 the gradient scaler skips steps with infinite gradients itself, and lowers its scale.
         complete = self.accelerator.sync_gradients and not self.args.fp16
         refuse_non_finite(self.state.global_step, loss, self.model if complete else None)
@@ -199,20 +202,30 @@ class TransferTrainer(Trainer):
         return self.train_sampler
 
     def _get_dataloader(self, dataset: Dataset, *args: Any, sampler_fn: Any, **kwargs: Any) -> DataLoader:
-        return super()._get_dataloader(fetched(dataset), *args, sampler_fn=lambda _: sampler_fn(dataset), **kwargs)
+        split, collator = "train" if kwargs.get("is_training") else "eval", self.data_collator
+        self.data_collator = NumberedBatches(collator, dataset)
+        try:
+            rows = NumberedRows(fetched(dataset), self.caching, split)
+            return super()._get_dataloader(rows, *args, sampler_fn=lambda _: sampler_fn(dataset), **kwargs)
+        finally:
+            self.data_collator = collator
+
+    def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args, **kwargs) -> tuple:
+        with self.caching.replayed(self.model, inputs, "eval"):
+            return super().prediction_step(model, inputs, *args, **kwargs)
 
     # How it is judged
 
     def evaluate(self, eval_dataset=None, *args, **kwargs) -> dict[str, float]:
         rows = self.eval_dataset if eval_dataset is None else eval_dataset
-        self._rows = self.eval_dataset[rows] if isinstance(rows, str) else rows
+        self.judged = self.eval_dataset[rows] if isinstance(rows, str) else rows
         return super().evaluate(eval_dataset, *args, **kwargs)
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
         return judging_order(eval_dataset)
 
     def predict(self, test_dataset: Dataset, *args, **kwargs) -> PredictionOutput:
-        self._rows = test_dataset
+        self.judged = test_dataset
         found, gold, metrics = super().predict(test_dataset, *args, **kwargs)
         return PredictionOutput(in_order(found, test_dataset), in_order(gold, test_dataset), metrics)
 
@@ -260,8 +273,8 @@ class TransferTrainer(Trainer):
         return found[0] if len(found) == 1 else None
 
     def _judge(self, output: EvalPrediction) -> dict[str, float]:
-        outputs = in_order(output.predictions, self._rows)
-        self._decoded = self.task.decode(outputs, self._rows, self.labels)
+        outputs = in_order(output.predictions, self.judged)
+        self._decoded = self.task.decode(outputs, self.judged, self.labels)
         return self.task.score(*self._decoded)
 
     # What is written
@@ -280,6 +293,7 @@ class TransferTrainer(Trainer):
                 return super().train(resume_from_checkpoint, **kwargs)
         finally:
             self.unfreezing.release(self.model)
+            self.caching.close()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self.args.lora_rank:
@@ -387,6 +401,7 @@ class _TellEpoch(TrainerCallback):
 
     def on_epoch_begin(self, args, state, control, **kwargs):
         # Not state.epoch, a float that a resumed run begins in the middle.
-        epoch = self.trainer.training_collator.epoch = state.global_step // self.trainer.epoch_steps
+        epoch = state.global_step // self.trainer.epoch_steps
+        self.trainer.training_collator.epoch = epoch % args.cache_views if args.cache_views else epoch
         if isinstance(self.trainer.train_sampler, LengthBuckets):
             self.trainer.train_sampler.epoch = epoch

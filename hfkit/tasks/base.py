@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -43,6 +43,11 @@ class Task(ABC):
     sample: ClassVar[str] = "sample-text"  # the bundled checkpoint that 'sample' stands for
     headline: ClassVar[str]  # the key of `score` that decides, e.g. "f1"; a property where the flags choose it
     unit: ClassVar[str]  # what the bootstrap resamples, e.g. "sentence"
+
+    @property
+    def varies(self) -> Literal["rows", "batches"] | None:
+        """What `training_collator` draws anew in every epoch: something of each row, of whole batches, or nothing."""
+        return None
 
     @abstractmethod
     def load(self) -> DatasetDict:

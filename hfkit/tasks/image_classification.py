@@ -238,6 +238,12 @@ class ImageClassification(Classification):
 
         return JudgedImages(processor, self.folder())
 
+    @property
+    def varies(self) -> Literal["rows", "batches"] | None:
+        if self.mix != "none":
+            return "batches"
+        return "rows" if self.augmentation != "none" or self.flip == "horizontal" else None
+
     def training_collator(self, processor: Any, seed: int) -> "VariedImages":
         from .augmentation import PRESETS
         from .image_batches import VariedImages

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -176,6 +176,10 @@ class NER(Task):
 
     def collator(self, processor: Tokenizer) -> PaddedTexts:
         return PaddedTexts(processor, token_labels=True)
+
+    @property
+    def varies(self) -> Literal["batches"] | None:
+        return "batches" if self.word_dropout else None
 
     def training_collator(self, processor: Tokenizer, seed: int) -> PaddedTexts:
         if not self.word_dropout:

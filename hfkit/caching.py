@@ -1,0 +1,263 @@
+"""When a training starts above its frozen layers: the decision, the numbers of the rows, the proof of every cut."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from datasets import Dataset
+from torch import Tensor, nn
+from torch.utils.data import Dataset as MapDataset
+from transformers import TrainerCallback
+
+from .checkpoints import rows_digest
+from .prefix_cache import TOLERANCE, Frozen, PrefixCache, Settings
+from .replay import CannotReplay, Size
+
+if TYPE_CHECKING:
+    from .trainer import TransferTrainer
+
+ROWS = "row_numbers"  # the name they have in a batch
+WORTH = 1.5  # times that each row must pass the frozen layers: once is what building costs
+
+
+class Caching(TrainerCallback):
+    """Gives the model what its frozen layers return, instead of running them, wherever the plan freezes some.
+
+    It follows the plan of `trainer.unfreezing` and acts after it. In doubt it stays out of the way, and says why in one
+    line: the model then runs its frozen layers as ever.
+    """
+
+    def __init__(self, trainer: "TransferTrainer") -> None:
+        self.trainer = trainer
+        self.folder = Path(trainer.args.cache_dir or Path(trainer.args.output_dir, "prefix_cache"))
+        self.of_train: list[PrefixCache] = []  # one for each view
+        self.of_eval: PrefixCache | None = None
+        self._proven: set[tuple[str, int]] = set()
+        self._depth: int | None = None
+
+    # What the loop tells
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        plan = self.trainer.unfreezing.plan
+        cuts = sorted({depth for depth in plan.lowest[plan.stage(state.global_step) :] if depth > 0})
+        self._proven, self._depth = set(), plan.lowest_trainable(state.global_step)
+        if not args.prefix_cache or not cuts:
+            return
+        reason = self._reason_against()
+        if reason is None:
+            with judging(model):
+                reason = self._open(model, cuts)
+        if reason is not None:
+            self._give_up(reason)
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        lowest = self.trainer.unfreezing.lowest
+        if lowest != self._depth:
+            for cache in self._caches():
+                if self._depth in cache.stores:
+                    cache.drop(self._depth)
+            self._depth = lowest
+
+    def close(self) -> None:
+        """Forget everything, and delete what is not kept for later runs; calling it again does nothing."""
+        self.of_train, self.of_eval = [], None
+        if self.trainer.args.cache_dir is None and PartialState().is_main_process:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # What a step asks
+
+    @contextmanager
+    def replayed(self, model: nn.Module, inputs: dict[str, Any], split: str) -> Iterator[None]:
+        """Within it a forward pass over `inputs` starts above the frozen layers, if their activations are there.
+
+        Takes the row numbers out of `inputs`, and puts in what the loader left out.
+        """
+        if ROWS not in inputs:
+            yield
+            return
+        rows = inputs.pop(ROWS).cpu().numpy()
+        cache, depth = self._cache(split), self.trainer.unfreezing.lowest
+        ready = cache is not None and depth in cache.stores
+        if ready and (split, depth) not in self._proven:
+            self._complete(inputs, rows, split)
+            ready = self._proves(model, cache, depth, rows, inputs, split)
+        if not ready:
+            self._complete(inputs, rows, split)
+            yield
+            return
+        for name in cache.unread.keys() - inputs.keys():
+            inputs[name] = cache.unread[name].filled(0, Size(len(rows), 1), cache.device)
+        with cache.replay(depth, rows, inputs):
+            yield
+
+    def without_inputs(self, split: str) -> bool:
+        """Whether a batch may do without what only the frozen layers read: pictures need not be decoded."""
+        cache = self._cache(split)
+        return cache is not None and bool(cache.unread) and self.trainer.unfreezing.lowest in cache.stores
+
+    # How it is decided
+
+    def _reason_against(self) -> str | None:
+        """Why activations are not to be stored, in words; None where nothing is against it."""
+        trainer, args = self.trainer, self.trainer.args
+        varies = trainer.task.varies
+        if varies == "batches" or (varies == "rows" and not args.cache_views):
+            wayout = "" if varies == "batches" else "; --cache_views 4 would keep four draws of each row"
+            return f"the inputs are drawn anew in every epoch{wayout}"
+        if args.activation_checkpointing:
+            return "activation checkpointing computes layers twice"
+        if args.torch_compile:
+            return "a compiled model runs as a whole"
+        if int(os.environ.get("LOCAL_WORLD_SIZE", args.world_size)) < args.world_size:
+            return "several machines do not share a disk"
+        return None
+
+    def _open(self, model: nn.Module, cuts: list[int]) -> str | None:
+        trainer, args = self.trainer, self.trainer.args
+        frozen = Frozen(model, trainer.unfreezing.depths, trainer.unfreezing.module_depths)
+        if any(p.requires_grad and frozen.depths[n] < min(cuts) for n, p in model.named_parameters()):
+            return "something below the frozen blocks learns"
+        settings = Settings(self.folder, args.cache_dtype, args.cache_budget, keep=args.cache_dir is not None)
+        views = args.cache_views if trainer.task.varies else 1
+        passes, evaluations = self._passes()
+        if passes < WORTH * views and not settings.keep:
+            return f"each row passes the frozen layers {passes:.1f} times, and storing takes one pass"
+        identity = {
+            "processor": repr(trainer.processing_class),
+            "precision": [args.bf16, args.fp16, args.tf32],
+        }
+        collator = trainer.training_collator
+        try:
+            for view in range(views):
+                collator.epoch = view
+                drawn = {"view": view, "seed": args.seed, "task": trainer.task} if trainer.task.varies else {}
+                self.of_train.append(
+                    PrefixCache(
+                        frozen,
+                        trainer.train_dataset,
+                        collator,
+                        cuts,
+                        settings,
+                        {**identity, **drawn, "rows": rows_digest(trainer.train_dataset)},
+                        desc="Frozen layers: train",
+                    )
+                )
+            if isinstance(trainer.eval_dataset, Dataset) and evaluations >= 2:
+                self.of_eval = PrefixCache(
+                    frozen,
+                    trainer.eval_dataset,
+                    trainer.data_collator,
+                    cuts,
+                    settings,
+                    {**identity, "rows": rows_digest(trainer.eval_dataset)},
+                    desc="Frozen layers: validation",
+                )
+        except CannotReplay as error:
+            return str(error)
+        return None
+
+    def _passes(self) -> tuple[float, int]:
+        """How often the whole plan takes each training row, and the validation split, through frozen layers."""
+        trainer, args = self.trainer, self.trainer.args
+        plan, total = trainer.unfreezing.plan, trainer.total_steps
+        ends = [*plan.starts[1:], total]
+        steps = sum(end - start for start, end, low in zip(plan.starts, ends, plan.lowest, strict=True) if low > 0)
+        every = {"epoch": trainer.epoch_steps, "steps": args.eval_steps}.get(str(args.eval_strategy.value))
+        return steps / trainer.epoch_steps, int(steps / every) if every else 0
+
+    def _cache(self, split: str) -> PrefixCache | None:
+        if split == "eval":
+            known = self.of_eval is not None and self.trainer.judged is self.of_eval.rows
+            return self.of_eval if known else None
+        return self.of_train[self.trainer.training_collator.epoch % len(self.of_train)] if self.of_train else None
+
+    def _caches(self) -> list[PrefixCache]:
+        return [*self.of_train, *([self.of_eval] if self.of_eval else [])]
+
+    def _complete(self, inputs: dict[str, Any], rows: np.ndarray, split: str) -> None:
+        """Put in what the loader left out."""
+        if inputs.keys() != {"labels"}:
+            return
+        trainer, judged = self.trainer, split == "eval"
+        data = trainer.judged if judged else trainer.train_dataset
+        collator = trainer.data_collator if judged else trainer.training_collator
+        batch, device = collator(data.__getitems__(rows.tolist())), inputs["labels"].device
+        inputs.update({name: value.to(device) for name, value in batch.items()})
+
+    def _proves(
+        self, model: nn.Module, cache: PrefixCache, depth: int, rows: np.ndarray, inputs: dict[str, Tensor], split: str
+    ) -> bool:
+        """Run the first batch at a cut both ways; a difference switches the cache off."""
+        self._proven.add((split, depth))
+        given, labels = {name: value for name, value in inputs.items() if name != "labels"}, inputs["labels"]
+        with judging(model):
+            real = model(**given)["logits"]
+            with cache.replay(depth, rows, given):
+                replayed = model(**given)["logits"]
+        if real.shape[:-1] == labels.shape:  # nobody asks what is made of padding
+            real, replayed = real[labels != -100], replayed[labels != -100]
+        apart = (real - replayed).abs().max().item() / (1e-12 + real.abs().max().item())
+        fine = apart <= 10 * TOLERANCE[cache.settings.dtype]
+        if not all(gather_object([fine])):
+            self._give_up(f"at depth {depth} logits differ by {apart:.2g} of the largest")
+        return fine
+
+    def _give_up(self, reason: str) -> None:
+        self.close()
+        if PartialState().is_main_process:
+            print(f"Prefix cache off: {reason}.")
+
+
+class NumberedRows(MapDataset):
+    """Rows with their numbers, for `NumberedBatches`; nothing but the number where nothing else will be read."""
+
+    def __init__(self, rows: Any, caching: Caching | None, split: str) -> None:
+        self.rows, self.caching, self.split = rows, caching, split
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A loader's worker on another start method gets a copy, and would copy the whole trainer with it.
+        return {**vars(self), "caching": None}
+
+    def __getitems__(self, numbers: list[int]) -> tuple[list[int], Any]:
+        bare = self.caching is not None and self.caching.without_inputs(self.split)
+        return numbers, None if bare else self.rows.__getitems__(numbers)
+
+
+class NumberedBatches:
+    """A collator that puts the numbers of the rows into the batch, beside what the collator inside makes of them."""
+
+    def __init__(self, collator: Any, prepared: Dataset) -> None:
+        self.collator, self.prepared = collator, prepared
+
+    @cached_property
+    def labels(self) -> list:
+        return self.prepared["labels"][:]
+
+    def __call__(self, fetched: tuple[list[int], Any]) -> dict[str, Tensor]:
+        numbers, rows = fetched
+        batch = {"labels": torch.tensor([self.labels[n] for n in numbers])} if rows is None else self.collator(rows)
+        return {**batch, ROWS: torch.tensor(numbers)}
+
+
+@contextmanager
+def judging(model: nn.Module) -> Iterator[None]:
+    """Within it every module is in `eval()` and nothing is recorded for gradients; afterwards, as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
