@@ -22,13 +22,13 @@ class NonFinite(RuntimeError):
     """A loss or gradient is nan or infinite. Raised before the optimizer step: the weights are untouched."""
 
 
-def refuse_non_finite(step: int, loss: Tensor, model: nn.Module | None) -> None:
-    """Stop before the optimizer step if the loss, or any gradient of `model` (None: not yet complete), is not finite.
+def refuse_non_finite(step: int, loss: Tensor, learning: Iterable[tuple[str, nn.Parameter]]) -> None:
+    """Stop before the optimizer step if the loss, or a gradient of what is `learning`, is not finite.
 
     Raises:
         NonFinite: naming the step and the tensors.
     """
-    named = [] if model is None else [(n, p.grad) for n, p in model.named_parameters() if p.grad is not None]
+    named = [(name, parameter.grad) for name, parameter in learning if parameter.grad is not None]
     norms = torch.stack(torch._foreach_norm([gradient for _, gradient in named])) if named else torch.zeros(1)
     if torch.isfinite(loss).all() and torch.isfinite(norms).all():
         return

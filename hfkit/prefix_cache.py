@@ -257,7 +257,7 @@ def width_of(tap: Tap) -> int:
 def encoded(tap: Tap, value: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor, np.ndarray]:
     """What is stored of a tap: (activations, width) without padding, and how many of them each row has."""
     value = rows_first(tap, value)
-    mask = places_read(tap, value, batch)
+    mask = places_read(tap, value.shape, batch)
     if mask is None:
         return value.reshape(len(value), -1), np.ones(len(value), dtype=np.int64)
     return value[mask].reshape(int(mask.sum()), -1), mask.sum(1).cpu().numpy()
@@ -265,13 +265,17 @@ def encoded(tap: Tap, value: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tenso
 
 def decoded(tap: Tap, flat: Tensor, batch: Mapping[str, Tensor], size: Size) -> Tensor:
     """The tap as the model wants it; 0 where nothing was stored."""
-    shape = rows_first(tap, tap.shape.filled(0, size, torch.device("meta"))).shape
-    mask = places_read(tap, torch.empty(shape, device="meta"), batch)
+    lengths = [axis.length(size) for axis in tap.shape.axes]
+    shape = [lengths.pop(tap.shape.rows_axis)]
+    if tap.shape.tokens_axis is not None:
+        shape.append(lengths.pop(tap.shape.tokens_axis - (tap.shape.tokens_axis > tap.shape.rows_axis)))
+    shape += lengths
+    mask = places_read(tap, shape, batch)
     if mask is None:
         value = flat.view(shape)
     else:
         value = flat.new_zeros(shape)
-        value[mask.to(flat.device)] = flat.view(-1, *shape[2:])
+        value.view(-1, flat.shape[1]).index_copy_(0, mask.reshape(-1).nonzero().squeeze(1).to(flat.device), flat)
     return rows_first(tap, value, back=True)
 
 
@@ -285,9 +289,9 @@ def rows_first(tap: Tap, value: Tensor, *, back: bool = False) -> Tensor:
     return value if second is None else value.movedim(second, 1)
 
 
-def places_read(tap: Tap, value: Tensor, batch: Mapping[str, Tensor]) -> Tensor | None:
-    """Which places of `value`, (rows, tokens, …), are stored, (rows, tokens); None: all of them as one."""
+def places_read(tap: Tap, shape: Sequence[int], batch: Mapping[str, Tensor]) -> Tensor | None:
+    """Which places of a value of `shape`, (rows, tokens, …), are stored, (rows, tokens); None: all of them as one."""
     if tap.shape.tokens_axis is None and tap.reads == "all":
         return None
-    real = real_tokens(batch, value.shape[:2])
+    real = real_tokens(batch, shape[:2])
     return real if tap.reads == "all" else only(tap.reads, real)

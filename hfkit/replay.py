@@ -259,7 +259,7 @@ def answers(output: Mapping[str, Any]) -> Tensor:
 def real_tokens(batch: Mapping[str, Tensor], shape: Sequence[int]) -> Tensor:
     """Which tokens are no padding, (rows, tokens); all of them where the batch has no mask of that shape."""
     mask = batch.get("attention_mask")
-    return mask.bool() if mask is not None and mask.shape == shape else torch.ones(shape, dtype=torch.bool)
+    return mask.bool() if mask is not None and list(mask.shape) == list(shape) else torch.ones(shape, dtype=torch.bool)
 
 
 def only(reads: Literal["first", "last"], real: Tensor) -> Tensor:

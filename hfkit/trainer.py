@@ -121,6 +121,7 @@ class TransferTrainer(Trainer):
         for callback in (self.invariants, self.unfreezing, AnnouncePlan(self), _TellEpoch(self), self.caching):
             self.add_callback(callback)
         self._weights = self._starting_weights()
+        self._size: int | None = None  # parameters besides the embeddings
         self._identity: dict[str, Any] = {}
         self._train_cost: dict[str, float] = {}
         self._rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
@@ -187,8 +188,17 @@ class TransferTrainer(Trainer):
             loss = super().training_step(model, inputs, num_items_in_batch)
         # Under fp16 the gradient scaler skips steps with infinite gradients itself, and lowers its scale.
         complete = self.accelerator.sync_gradients and not self.args.fp16
-        refuse_non_finite(self.state.global_step, loss, self.model if complete else None)
+        refuse_non_finite(self.state.global_step, loss, self.unfreezing.trainable if complete else ())
         return loss
+
+    def _clip_grad_norm(self, model: nn.Module) -> Tensor:
+        # The stock method walks through every module in each step: with a head alone that is half of its cost.
+        return self.accelerator.clip_grad_norm_([p for _, p in self.unfreezing.trainable], self.args.max_grad_norm)
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        if self._size is None:
+            self._size = self.model.num_parameters(exclude_embeddings=True)
+        return 6 * inputs[self.model.main_input_name].numel() * self._size
 
     def get_train_dataloader(self) -> DataLoader:
         judging, self.data_collator = self.data_collator, self.training_collator

@@ -79,6 +79,12 @@ def _is_frozen_norm(module: nn.Module) -> bool:
     return bool(own) and not any(p.requires_grad for p in own) and any(True for _ in module.buffers(recurse=False))
 
 
+def _set_training(modules: list[nn.Module], mode: bool) -> None:
+    for module in modules:
+        # Past torch's __setattr__, which asks of every value whether it is a parameter: forty times as fast.
+        module.__dict__["training"] = mode
+
+
 class Unfreezing(TrainerCallback):
     """Applies a `FreezePlan` when training begins and at the first micro-batch of every optimizer step.
 
@@ -96,7 +102,9 @@ class Unfreezing(TrainerCallback):
         self.plan: FreezePlan | None = None  # set by the trainer once the number of steps is known
         self.when_changed: Callable[[], None] = lambda: None  # the trainer rebuilds its distributed wrapper here
         self.lowest: int | None = None
+        self.trainable: list[tuple[str, nn.Parameter]] = []  # those that learn now
         self._frozen_modules: list[nn.Module] = []
+        self._other_modules: list[nn.Module] = []
         self._hook: RemovableHandle | None = None
 
     def learns(self, name: str, lowest: int) -> bool:
@@ -111,27 +119,55 @@ class Unfreezing(TrainerCallback):
             parameter.requires_grad_(self.learns(name, lowest))
             if not parameter.requires_grad:
                 parameter.grad = None  # a stale gradient would still move the weight at the next optimizer step
-        self._frozen_modules = [
-            module
+        self.trainable = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        frozen = {
+            id(module)
             for name, module in model.named_modules()
             if self.module_depths[name] < lowest or _is_frozen_norm(module)
-        ]
+        }
+        self._frozen_modules = [module for module in model.modules() if id(module) in frozen]
+        self._other_modules = [module for module in model.modules() if id(module) not in frozen]
         self.lowest = lowest
         self.when_changed()
 
     def hold_frozen_in_eval(self, *_) -> None:
-        for module in self._frozen_modules:
-            module.training = False
+        _set_training(self._frozen_modules, False)
+
+    # With a head alone to train, half of a step went into torch's own walks through all modules: twice to set modes,
+    # once to reset gradients. While the plan holds, these two do the same from lists.
+
+    def _train(self, mode: bool = True) -> nn.Module:
+        _set_training(self._other_modules, mode)
+        _set_training(self._frozen_modules, False)
+        return self._model
+
+    def _zero_grad(self, set_to_none: bool = True) -> None:
+        for _, parameter in self.trainable:
+            if set_to_none or parameter.grad is None:
+                parameter.grad = None
+            else:
+                parameter.grad.zero_()
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         # Another train() on the same trainer starts from what the plan says, not from where the last one ended.
         self.lowest = None
         self._hook = model.register_forward_pre_hook(self.hold_frozen_in_eval)
+        self._model = model
+        model.__dict__.update(train=self._train, zero_grad=self._zero_grad)
         # Only now: DDP registers what requires gradients when it wraps the model and would never synchronise the rest.
         self.apply(model, self.plan.lowest_trainable(state.global_step))
 
     def on_step_begin(self, args, state, control, model=None, **kwargs):
         self.apply(model, self.plan.lowest_trainable(state.global_step))
+
+    def on_pre_optimizer_step(self, args, state, control, optimizer=None, **kwargs):
+        # Passing over groups without gradients takes an optimizer as long as the step of a head alone.
+        self._groups = list(optimizer.param_groups)
+        learning = {id(parameter) for _, parameter in self.trainable}
+        optimizer.param_groups[:] = [g for g in self._groups if any(id(p) in learning for p in g["params"])]
+
+    def on_optimizer_step(self, args, state, control, optimizer=None, **kwargs):
+        optimizer.param_groups[:] = self._groups
 
     def release(self, model: nn.Module) -> None:
         """Leave the model as it came, also after a training that was interrupted; calling it again does nothing."""
@@ -139,5 +175,7 @@ class Unfreezing(TrainerCallback):
             return
         self._hook.remove()
         self._hook = None
+        for name in ("train", "zero_grad"):
+            del model.__dict__[name]
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name not in self.never)
