@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
-DATA ?= ../shared/data/wnut17
-.PHONY: help check test test-slow bench format readme
+DATA ?= ../shared/data
+WEIGHTS ?= ../shared/weights
+.PHONY: help check test test-slow bench bench-ner format readme
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,10 +15,13 @@ test:  ## The test suite in the present environment
 test-slow:  ## The tests that take minutes
 	pytest -m slow
 
-bench:  ## The NER benchmark beside the tuned stock Trainer: hours, resumable. DATA=folder of WNUT-17 parquet files
-	python benchmarks/run_ner.py wnut17 --dataset $(DATA) --jobs 2
-	python benchmarks/collect.py --cells runs/bench/wnut17 --dataset $(DATA) --title "WNUT-17, all-MiniLM-L6-v2" \
-		--result benchmarks/results/bert_ner_wnut17.json
+bench:  ## Speed beside the tuned stock Trainer, and README's tables of it: hours, resumable. DATA, WEIGHTS=folders
+	python -m benchmarks --data $(DATA) --weights $(WEIGHTS)
+
+bench-ner:  ## The NER benchmark beside the tuned stock Trainer: hours, resumable
+	python benchmarks/run_ner.py wnut17 --dataset $(DATA)/wnut17 --jobs 2
+	python benchmarks/collect.py --cells runs/bench/wnut17 --dataset $(DATA)/wnut17 \
+		--title "WNUT-17, all-MiniLM-L6-v2" --result benchmarks/results/bert_ner_wnut17.json
 	python benchmarks/render.py
 
 format:  ## Sort imports, mend what ruff can mend, format

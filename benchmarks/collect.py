@@ -3,7 +3,7 @@ r"""Gathers the runs of the NER benchmark into one result file that README's tab
     python benchmarks/collect.py --cells runs/bench/wnut17 --dataset path/to/wnut17 --title "WNUT-17, MiniLM encoder" \
         --report benchmarks/results/report_bert-ner.json --result benchmarks/results/bert_ner_wnut17.json
 
-A cell is what stock_trainer_ner.py and transfer_trainer_ner.py write, one training run each. Learning rates are chosen
+A cell is what peers.py and ours.py write, one training run each. Learning rates are chosen
 by mean validation F1; test scores are looked at only afterwards. The interval of a contender resamples test sentences
 and scores the mean over its seeds; the comparison resamples them in pairs.
 """

@@ -18,7 +18,8 @@ bert_ner_*.json; nothing between the two lines is typed. A result file is:
     grid         [{name, learning_rate, seed, validation_f1, test_f1}]: the runs that a setting was chosen from
     comparison   {first, second, difference, low, high}: test F1 of the first above the second; {} for none
 
-Files of the classification benchmark (see collect_classification.py) become the tables of classification_tables.py.
+Files of the classification benchmark (see collect_classification.py) become the tables of classification_tables.py, and
+speed.json and scaling.json (see __main__.py) those of speed_tables.py.
 """
 
 import argparse
@@ -80,6 +81,7 @@ def section(name: str, results: Path) -> str:
         return f"No result file yet (`benchmarks/results/{recipe}_*.json`)."
     # Not above: started as a program, this file's own folder is all that can be imported from.
     from benchmarks.classification_tables import classification_table, gain_table, image_input_table
+    from benchmarks.speed_tables import scaling_table, speed_table
 
     if recipe == "classification":
         return classification_table(found, part)
@@ -87,6 +89,10 @@ def section(name: str, results: Path) -> str:
         return gain_table(found)
     if recipe == "image_input":
         return image_input_table(found[0])
+    if recipe == "speed":
+        return speed_table(found[0])
+    if recipe == "scaling":
+        return scaling_table(found[0])
     return "\n\n".join(map(results_table, found))
 
 

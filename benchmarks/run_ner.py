@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 SEEDS = (0, 1, 2)
 STOCK_RATES = ("2e-5", "5e-5", "1e-4", "2e-4")
 CHOSEN_STOCK_RATE = "1e-4"  # on WNUT-17's validation rows, seed 0
@@ -25,12 +25,12 @@ CHECKED_ROWS = 3394  # of the second corpus: as many as WNUT-17 trains on
 
 def stock(rate: str, seed: int) -> tuple[str, list[str]]:
     flags = ["--learning_rate", rate, "--seed", str(seed)]
-    return f"stock-{rate}-{seed}", ["stock_trainer_ner.py", "--output", "{result}", *flags]
+    return f"stock-{rate}-{seed}", ["benchmarks.peers", "ner", "--result", "{result}", *flags]
 
 
 def strategy(name: str, seed: int) -> tuple[str, list[str]]:
-    flags = ["--strategy", name, "--seed", str(seed), "--disable_tqdm", "true"]
-    return f"{name}-{seed}", ["transfer_trainer_ner.py", "--result", "{result}", *flags]
+    flags = ["--strategy", name, "--seed", str(seed)]
+    return f"{name}-{seed}", ["benchmarks.ours", "ner", "--result", "{result}", *flags]
 
 
 CORPORA = {
@@ -57,17 +57,17 @@ def main() -> None:
     cells.mkdir(parents=True, exist_ok=True)
 
     def run(cell: tuple[str, list[str]]) -> int:
-        name, (script, *flags) = cell
+        name, (module, *flags) = cell
         result = cells / f"{name}.json"
         if result.is_file():
             return 0
-        command = [sys.executable, str(HERE / script), "--dataset", args.dataset, *flags]
+        command = [sys.executable, "-m", module, *flags, "--dataset", args.dataset]
         with (cells / f"{name}.log").open("w") as log:
             return subprocess.run(
                 [part.format(result=result) for part in command],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
             ).returncode
 
     with ThreadPoolExecutor(args.jobs) as pool:
