@@ -78,6 +78,10 @@ class TransferArguments(TrainingArguments):
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "replace the checkpoints of a different run in output_dir"}
     )
+    split_by_length: bool = field(
+        default=True,
+        metadata={"help": "on a CPU, compute a batch of texts in parts of like length: the same step, less padding"},
+    )
     prefix_cache: bool = field(
         default=True, metadata={"help": "compute what frozen layers make of each row once, where that saves time"}
     )

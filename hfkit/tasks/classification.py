@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict, List, Value
-from datasets.fingerprint import generate_random_fingerprint
 from torch import Tensor
 from torch.nn import functional
 
@@ -113,10 +112,9 @@ class Classification(Task):
     def targeted(self, prepared: Dataset, rows: Dataset, labels: list[str]) -> Dataset:
         """`prepared` with `labels` (what the loss takes) and `row` (of the split) beside its inputs, one row each."""
         values, feature = self.targets(rows, labels)
-        # Else every value is hashed, for a cache that is not used.
-        random = generate_random_fingerprint
-        prepared = prepared.add_column("labels", values, new_fingerprint=random(), feature=feature)
-        return prepared.add_column("row", np.arange(len(rows)), new_fingerprint=random(), feature=Value("int32"))
+        # A fingerprint of their own: else every value is hashed, for a cache that is not used.
+        prepared = prepared.add_column("labels", values, new_fingerprint=uuid4().hex, feature=feature)
+        return prepared.add_column("row", np.arange(len(rows)), new_fingerprint=uuid4().hex, feature=Value("int32"))
 
     # Learning
 
