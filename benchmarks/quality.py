@@ -12,15 +12,16 @@ from typing import Any
 
 from benchmarks.speed import CELLS, FROZEN_EPOCHS, FROZEN_RATES, Cell, Corpus, Work, compared
 
-# Of gradual unfreezing, as many tries as the peer has rates. At most the upper three blocks and the head learn, which is
-# what makes it cheap; in the last plan everything does from the given share of training on.
+# Of gradual unfreezing, as many tries as the peer has rates. What makes them cheap is how long the lower blocks stay
+# frozen: to the end, the lowest of them to the end, or to 70 % of training.
 UPPER = ("--head_only", "0.05", "--unfreeze_stages", "2", "--unfreeze_until", "0.99")
 THAWED = ("--head_only", "0.1", "--unfreeze_stages", "2", "--unfreeze_until", "0.7")
+LOWER_LATE = ("--head_only", "0.05", "--unfreeze_stages", "3", "--unfreeze_until", "0.99")
 PLANS: dict[str, dict[str, tuple[str, ...]]] = {
     "wnut17": {
         "upper-2e-4": (*UPPER, "--learning_rate", "2e-4"),
-        "upper-4e-4": (*UPPER, "--learning_rate", "4e-4"),
         "upper-2e-4-longer": (*UPPER, "--learning_rate", "2e-4", "--num_train_epochs", "4"),
+        "lower-late-2e-4": (*LOWER_LATE, "--learning_rate", "2e-4"),
         "thawed-2e-4": (*THAWED, "--learning_rate", "2e-4"),
     },
     "banking77": {
