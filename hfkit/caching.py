@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +20,6 @@ from .checkpoints import rows_digest
 from .prefix_cache import TOLERANCE, Frozen, PrefixCache, Settings
 from .replay import CannotReplay, Size
 
-if TYPE_CHECKING:
-    from .trainer import TransferTrainer
-
 ROWS = "row_numbers"  # the name they have in a batch
 WORTH = 1.5  # times that each row must pass the frozen layers: once is what building costs
 
@@ -34,7 +31,7 @@ class Caching(TrainerCallback):
     line: the model then runs its frozen layers as ever.
     """
 
-    def __init__(self, trainer: "TransferTrainer") -> None:
+    def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
         self.folder = trainer.args.cache_place / "activations"
         self.of_train: list[PrefixCache] = []  # one for each view

@@ -1,6 +1,5 @@
 """The stock Trainer, told which layers learn, when, and how fast."""
 
-import copy
 import functools
 import warnings
 from pathlib import Path
@@ -13,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
-from transformers import EvalPrediction, Trainer, TrainerCallback
+from transformers import EvalPrediction, Trainer
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
-from .adapters import with_lora
+from .adapters import merged, with_lora
 from .arguments import TransferArguments
-from .batches import LengthBuckets, SortedSteps, fetched, in_order, judging_order, training_order
+from .batches import TellEpoch, fetched, in_order, judging_order, training_order
 from .caching import Caching, NumberedBatches, NumberedRows
 from .checkpoints import (
     LOOKED_AT,
@@ -36,6 +35,7 @@ from .invariants import Invariants, refuse_non_finite
 from .optim import groupwise_schedule, slanted_triangular
 from .parts import in_parts
 from .plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
+from .refusals import refuse_before, refuse_engines
 from .replicas import rebuild
 from .tasks.base import Task
 from .unfreezing import Unfreezing
@@ -61,24 +61,7 @@ class TransferTrainer(Trainer):
         require_writable(Path(args.output_dir))
         if args.lora_rank:
             model = with_lora(model, args.lora_rank, tuple(args.blocks))
-        if not isinstance(kwargs.get("train_dataset"), Dataset):
-            raise UserError(
-                f"train_dataset of type {type(kwargs.get('train_dataset')).__name__}",
-                "a run is known by its rows, so it needs a datasets.Dataset",
-                "Give what Task.prepare returns",
-            )
-        if args.activation_checkpointing and not model.supports_gradient_checkpointing:
-            raise UserError(
-                "activation_checkpointing or gradient_checkpointing",
-                f"{type(model).__name__} cannot recompute its blocks",
-                "Leave it out",
-            )
-        if args.label_smoothing_factor and model.config.problem_type == "regression":
-            raise UserError(
-                f"label_smoothing_factor={args.label_smoothing_factor}",
-                "numbers have no classes to smooth",
-                "Leave it out",
-            )
+        refuse_before(model, args, kwargs.get("train_dataset"))
         if args.metric_for_best_model == "headline":
             args.metric_for_best_model = task.headline
         self.task = task
@@ -100,18 +83,7 @@ class TransferTrainer(Trainer):
                 preprocess_logits_for_metrics=_compacted(task),
                 **kwargs,
             )
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            raise UserError(
-                "FSDP or DeepSpeed",
-                "a changing trainable set is only proven for one process and for DDP",
-                "Launch with plain multi-GPU (DDP)",
-            )
-        if args.torch_compile and args.world_size > 1:
-            raise UserError(
-                "torch_compile with several processes",
-                "the distributed wrapper is rebuilt at every thaw, which a compiled one does not survive",
-                "Leave one of them out",
-            )
+        refuse_engines(self)
         # Else a model whose forward pass takes no labels (DeiT with a distillation head) would not be judged.
         self.label_names = ["labels"]
         self.unfreezing = Unfreezing(model, tuple(args.blocks))
@@ -119,7 +91,7 @@ class TransferTrainer(Trainer):
         self.invariants = Invariants(self.unfreezing)
         self.training_collator = task.training_collator(processing_class, args.seed)
         self.caching = Caching(self)
-        for callback in (self.invariants, self.unfreezing, AnnouncePlan(self), _TellEpoch(self), self.caching):
+        for callback in (self.invariants, self.unfreezing, AnnouncePlan(self), TellEpoch(self), self.caching):
             self.add_callback(callback)
         self._weights = self._starting_weights()
         self._size: int | None = None  # parameters besides the embeddings
@@ -411,24 +383,5 @@ class TransferTrainer(Trainer):
             (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink()
 
 
-def merged(adapted: nn.Module) -> nn.Module:
-    """A copy of an adapted model with its adapters folded into the weights; the model itself stays as it is."""
-    return copy.deepcopy(adapted).merge_and_unload()
-
-
 def _compacted(task: Task):
     return lambda logits, labels: task.compact(logits[0] if isinstance(logits, tuple) else logits, labels)
-
-
-class _TellEpoch(TrainerCallback):
-    """Tells the training collator and the sampler which epoch begins, before the loader's workers take a copy."""
-
-    def __init__(self, trainer: TransferTrainer) -> None:
-        self.trainer = trainer
-
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        # Not state.epoch, a float that a resumed run begins in the middle.
-        epoch = state.global_step // self.trainer.epoch_steps
-        self.trainer.training_collator.epoch = epoch % args.cache_views if args.cache_views else epoch
-        if isinstance(self.trainer.train_sampler, LengthBuckets | SortedSteps):
-            self.trainer.train_sampler.epoch = epoch
