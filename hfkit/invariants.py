@@ -11,6 +11,7 @@ from .errors import UserError
 from .unfreezing import Unfreezing
 
 COMPARED_EVERY = 500  # steps: replicas, besides at every thaw, save and the end
+LEAST = 1e-30  # a gradient; what an optimizer makes of smaller ones may round to nothing
 PATIENCE = 5  # steps that a thawed depth may go without a gradient: some models skip blocks at random
 
 
@@ -102,7 +103,7 @@ class Invariants(TrainerCallback):
                 continue
             self._steps_without_gradient.pop(depth, None)
             steepest = parameter.grad.abs().argmax().item()
-            if rates[depth] > 0 and parameter.grad.view(-1)[steepest] != 0:
+            if rates[depth] > 0 and parameter.grad.view(-1)[steepest].abs() > LEAST:
                 value = parameter.detach().view(-1)[steepest].item()
                 self._before.setdefault(depth, []).append((parameter, steepest, value))
         for depth in self._steps_without_gradient:
