@@ -209,7 +209,7 @@ class Caching(TrainerCallback):
     def _give_up(self, reason: str) -> None:
         self.close()
         if PartialState().is_main_process:
-            print(f"Prefix cache off: {reason}.")
+            print(f"Prefix cache not used: {reason}.")
 
 
 class NumberedRows(MapDataset):
