@@ -70,6 +70,7 @@ def stages(folder: Path, rows: int) -> dict[str, Any]:
         output_dir=str(folder / "out"),
         strategy="feature-extraction",
         num_train_epochs=1,
+        cache_dir=str(folder / "kept"),
         per_device_train_batch_size=BATCH,
         eval_strategy="no",
         save_strategy="no",
