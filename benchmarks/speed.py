@@ -21,7 +21,7 @@ from hfkit.evaluation.statistics import paired_difference
 from hfkit.tasks import NER, ImageClassification, TextClassification
 
 CELLS = Path("runs/bench/speed")
-FEW = "1000"  # training rows where all threads are used: there only the ratio matters
+ROWS = "1000"  # training rows of a round, evenly spaced: what is compared is a ratio
 FROZEN_EPOCHS = "10"
 FROZEN_RATES = ("1e-3", "5e-3")  # of what stands on the frozen encoder; the same for both sides
 # Of the first half of training only blocks 5 and 6 and the head learn; then depths are thawed that are not looked at.
@@ -116,14 +116,12 @@ def round_cells(corpus: Corpus, rates: dict[str, str], number: int, threads: int
     """One round: every contender once, in an order of its own."""
     folder = CELLS / corpus.name / f"threads-{threads}" / f"round-{number}"
     found = contenders(corpus, rates, folder, number)
-    if threads > 1:
-        small = ["--max_train_rows", FEW]
-        found = {
-            name: [command + small for command in commands]
-            for name, commands in found.items()
-            if name not in ("features", "probe", "frozen-again")
-        }
-    cells = [(folder / f"{name}.json", commands) for name, commands in found.items()]
+    once = ("features", "probe", "frozen-again") if threads > 1 else ()
+    cells = [
+        (folder / f"{name}.json", [[*command, "--max_train_rows", ROWS] for command in commands])
+        for name, commands in found.items()
+        if name not in once
+    ]
     random.Random(number).shuffle(cells)
     return cells
 
