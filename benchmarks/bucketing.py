@@ -6,9 +6,9 @@ r"""Does it cost quality to train on batches of like length? WNUT-17 in one epoc
 `run` trains every cell that has no result yet in runs/bench/bucketing, seed by seed, one thread each; a killed run goes
 on where it was. A cell is an order of the rows and a loss:
 
-- random: the rows as drawn. buckets: `hfkit.batches.LengthBuckets`, whose batches come in random order. grouped: the
-  stock `LengthGroupedSampler`, whose batches fall in length within each 50. budget: as many batches as the others have,
-  of like length and of as many tokens each: more short sentences, fewer long ones.
+- random: the rows as drawn. grouped: the stock order and that of `hfkit.batches.LengthBuckets`, whose batches fall in
+  length within each 50. buckets: the like, with the batches of the epoch in random order. budget: as many batches as
+  the others have, of like length and of as many tokens each: more short sentences, fewer long ones.
 - mean: the loss of a step is the mean over its labelled words, so that a word in a batch of short sentences counts
   for more. constant: it is divided by the labelled words that a batch has on average, so that all words count alike.
 
@@ -28,15 +28,16 @@ from statistics import mean, stdev
 import numpy as np
 import torch
 from scipy.stats import t
+from torch.utils.data import Sampler
 from transformers import set_seed
 from transformers.trainer_pt_utils import BatchRebalanceSampler
 
 from hfkit import TransferArguments, TransferTrainer
-from hfkit.batches import MEGA_BATCH, LengthBuckets
 from hfkit.evaluation.machine import environment
 from hfkit.tasks import NER
 
 CELLS = Path("runs/bench/bucketing")
+MEGA_BATCH = 50  # batches that rows are sorted within
 VARIANTS = ("random-mean", "buckets-mean", "budget-mean", "buckets-constant", "random-constant", "grouped-mean")
 SEEDS = (0, 1, 2, 3, 4)
 SETTINGS = {
@@ -91,6 +92,25 @@ def run(args: argparse.Namespace) -> None:
         sys.exit(f"failed: {', '.join(failed)}; see {cells}/*.log")
 
 
+class ShuffledBuckets(Sampler[int]):
+    """Batches of like length, in random order; the rows that are left over come last, as they were drawn."""
+
+    def __init__(self, lengths: np.ndarray, batch: int, seed: int) -> None:
+        self.lengths, self.batch, self.seed, self.epoch = lengths, batch, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self):
+        draw = np.random.default_rng([self.seed, self.epoch])
+        rows = draw.permutation(len(self.lengths))
+        whole = len(rows) - len(rows) % self.batch
+        groups = np.split(rows[:whole], range(MEGA_BATCH * self.batch, whole, MEGA_BATCH * self.batch))
+        inside = [group[np.argsort(self.lengths[group], kind="stable")].reshape(-1, self.batch) for group in groups]
+        yield from draw.permutation(np.concatenate(inside)).ravel().tolist()
+        yield from rows[whole:].tolist()
+
+
 class TokenBudget(BatchRebalanceSampler):
     """Batches of like length and of as many tokens; of a stock class, because that is how a Trainer takes batches."""
 
@@ -129,7 +149,7 @@ class Cell(TransferTrainer):
         if self.order not in ("buckets", "budget"):
             return super()._get_train_sampler(train_dataset)
         lengths = np.array([len(row) for row in self.train_dataset["input_ids"]])
-        kind = LengthBuckets if self.order == "buckets" else TokenBudget
+        kind = ShuffledBuckets if self.order == "buckets" else TokenBudget
         self.train_sampler = kind(lengths, self.args.per_device_train_batch_size, self.args.seed)
         return self.train_sampler
 

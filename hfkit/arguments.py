@@ -78,9 +78,9 @@ class TransferArguments(TrainingArguments):
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "replace the checkpoints of a different run in output_dir"}
     )
-    split_by_length: bool = field(
-        default=True,
-        metadata={"help": "on a CPU, compute a batch of texts in parts of like length: the same step, less padding"},
+    train_sampling_strategy: Literal["group_by_length", "random", "sequential", "batch_rebalance"] = field(
+        default="group_by_length",
+        metadata={"help": "group_by_length: texts in batches of like length, other rows at random; see transformers"},
     )
     prefix_cache: bool = field(
         default=True, metadata={"help": "compute what frozen layers make of each row once, where that saves time"}

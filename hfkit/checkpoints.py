@@ -29,7 +29,7 @@ DECIDING = (
     *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "label_smoothing_factor", "neftune_noise_alpha"),
     *("bf16", "fp16", "tf32", "full_determinism", "dataloader_drop_last", "train_sampling_strategy"),
     *("average_tokens_across_devices", "ignore_data_skip", "load_best_model_at_end", "metric_for_best_model"),
-    *("split_by_length", "prefix_cache", "cache_dtype", "cache_views"),
+    *("prefix_cache", "cache_dtype", "cache_views"),
 )
 # Settings that another version knows and this one does not are no difference between two runs.
 VERSIONED = ("settings", "model", "task")

@@ -33,7 +33,6 @@ from .errors import UserError
 from .evaluation.machine import measured
 from .invariants import Invariants, refuse_non_finite
 from .optim import groupwise_schedule, slanted_triangular
-from .parts import in_parts
 from .plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
 from .refusals import refuse_before, refuse_engines
 from .replicas import rebuild
@@ -157,20 +156,12 @@ class TransferTrainer(Trainer):
             rebuild(self.model_wrapped, **self.accelerator.ddp_handler.to_kwargs())
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
-        loss = torch.zeros((), device=self.args.device)
-        for part in self._parts(inputs, num_items_in_batch):
-            with self.caching.replayed(self.model, part, "train"):
-                loss += super().training_step(model, part, num_items_in_batch)
+        with self.caching.replayed(self.model, inputs, "train"):
+            loss = super().training_step(model, inputs, num_items_in_batch)
         # Under fp16 the gradient scaler skips steps with infinite gradients itself, and lowers its scale.
         complete = self.accelerator.sync_gradients and not self.args.fp16
         refuse_non_finite(self.state.global_step, loss, self.unfreezing.trainable if complete else ())
         return loss
-
-    def _parts(self, inputs: dict[str, Tensor], labels: Tensor | int | None) -> list[dict[str, Tensor]]:
-        """The batch in parts of like length, where that saves time; the loss of each is divided by all `labels`."""
-        args, alone = self.args, self.unfreezing.lowest == self.unfreezing.head
-        whole = labels is None or alone or args.world_size > 1 or args.device.type != "cpu" or not args.split_by_length
-        return [inputs] if whole else in_parts(inputs)
 
     def _clip_grad_norm(self, model: nn.Module) -> Tensor:
         # The stock method walks through every module in each step: with a head alone that is half of its cost.
