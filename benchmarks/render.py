@@ -19,7 +19,8 @@ bert_ner_*.json; nothing between the two lines is typed. A result file is:
     comparison   {first, second, difference, low, high}: test F1 of the first above the second; {} for none
 
 Files of the classification benchmark (see collect_classification.py) become the tables of classification_tables.py, and
-speed.json and scaling.json (see __main__.py) those of speed_tables.py.
+speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py and
+startup.py write those of input_tables.py.
 """
 
 import argparse
@@ -81,18 +82,23 @@ def section(name: str, results: Path) -> str:
         return f"No result file yet (`benchmarks/results/{recipe}_*.json`)."
     # Not above: started as a program, this file's own folder is all that can be imported from.
     from benchmarks.classification_tables import classification_table, gain_table, image_input_table
+    from benchmarks.input_tables import bucketing_table, input_side_table, startup_table
     from benchmarks.speed_tables import scaling_table, speed_table
 
     if recipe == "classification":
         return classification_table(found, part)
     if recipe == "gain":
         return gain_table(found)
-    if recipe == "image_input":
-        return image_input_table(found[0])
-    if recipe == "speed":
-        return speed_table(found[0])
-    if recipe == "scaling":
-        return scaling_table(found[0])
+    of_one_file = {
+        "image_input": image_input_table,
+        "speed": speed_table,
+        "scaling": scaling_table,
+        "startup": startup_table,
+        "bucketing": bucketing_table,
+        "input_side": input_side_table,
+    }
+    if recipe in of_one_file:
+        return of_one_file[recipe](found[0])
     return "\n\n".join(map(results_table, found))
 
 

@@ -1,0 +1,73 @@
+"""README's tables of what happens before and beside the model: start-up, the order of batches, the input side."""
+
+from hfkit.evaluation.pages import markdown_text, score_text, signed_text
+
+
+def startup_table(result: dict) -> str:
+    """CPU seconds from the command to the first step, beside a short driver that works as the example script does."""
+    lines = [
+        "| start | hfkit, CPU s | stock script, CPU s | hfkit against it [lowest, highest] |",
+        "|---|---:|---:|---|",
+    ]
+    for name, words in (("first", "the stock script tokenises"), ("again", "it finds what it tokenised before")):
+        own, peer, ratio = (result[name][key] for key in ("hfkit_cpu_seconds", "stock_cpu_seconds", "ratio"))
+        lines.append(f"| {words} | {own['median']:.2f} | {peer['median']:.2f} | {spread_text(ratio)} |")
+    return measured(lines, result)
+
+
+def bucketing_table(result: dict) -> str:
+    """Whether batches of like length cost quality: scores over seeds, and the difference to the random order."""
+    sweep = result["sweeps"]["warmup-0"]
+    lines = [
+        "| order of the rows, loss | seeds | padding | F1, validation | F1, test | minus random order, validation; test |",
+        "|---|---:|---:|---|---|---|",
+    ]
+    for name, found in sweep["variants"].items():
+        order, _, loss = name.partition("-")
+        scores = [
+            f"{score_text(found[split]['mean'])} ± {score_text(found[split]['sd'])}" for split in ("validation", "test")
+        ]
+        lines.append(
+            f"| {order}, {loss} | {len(found['seeds'])} | {found['padding']['mean']:.0%} | {' | '.join(scores)} "
+            f"| {difference_text(sweep['differences'], name)} |"
+        )
+    return measured(lines, result)
+
+
+def difference_text(differences: dict, name: str) -> str:
+    found = differences.get(f"{name} minus random-mean")
+    if found is None:
+        return "–"
+    return "; ".join(
+        f"{signed_text(found[split]['mean'])} [{signed_text(found[split]['low'])}, {signed_text(found[split]['high'])}]"
+        for split in ("validation", "test")
+    )
+
+
+def input_side_table(result: dict) -> str:
+    """CPU time of what surrounds the model, as a share of what the stock way takes."""
+    parts = (
+        ("a batch of 8 texts, padded", result["batches"]["hfkit"], result["batches"]["stock"]),
+        ("a row of words, tokenised", result["tokens"]["words"]["hfkit"], result["tokens"]["words"]["stock"]),
+        ("a text, tokenised", result["tokens"]["texts"]["hfkit"], result["tokens"]["texts"]["stock"]),
+        (
+            "a step of AdamW, one group for each depth and decay",
+            result["groups"]["layer-wise"],
+            result["groups"]["one group"],
+        ),
+    )
+    lines = ["| part | hfkit, CPU ms | stock, CPU ms | hfkit against it [lowest, highest] |", "|---|---:|---:|---|"]
+    lines += [
+        f"| {words} | {own['cpu_ms']['median']:.3f} | {peer['cpu_ms']['median']:.3f} | {spread_text(own['over_first'])} |"
+        for words, own, peer in parts
+    ]
+    return measured(lines, result)
+
+
+def spread_text(ratio: dict) -> str:
+    return f"**{ratio['median']:.2f}** [{ratio['lowest']:.2f}, {ratio['highest']:.2f}]"
+
+
+def measured(lines: list[str], result: dict) -> str:
+    cpu = markdown_text(result["environment"]["cpu"])
+    return "\n".join([*lines, "", f"Measured by `{result['command']}` on {cpu}, CPU only, one thread."])
