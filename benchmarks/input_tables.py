@@ -19,7 +19,7 @@ def bucketing_table(result: dict) -> str:
     """Whether batches of like length cost quality: scores over seeds, and the difference to the random order."""
     sweep = result["sweeps"]["warmup-0"]
     lines = [
-        "| order of the rows, loss | seeds | padding | F1, validation | F1, test | minus random order, validation; test |",
+        "| order of the rows, loss | seeds | padding | F1, validation | F1, test | against random: validation; test |",
         "|---|---:|---:|---|---|---|",
     ]
     for name, found in sweep["variants"].items():
@@ -58,7 +58,8 @@ def input_side_table(result: dict) -> str:
     )
     lines = ["| part | hfkit, CPU ms | stock, CPU ms | hfkit against it [lowest, highest] |", "|---|---:|---:|---|"]
     lines += [
-        f"| {words} | {own['cpu_ms']['median']:.3f} | {peer['cpu_ms']['median']:.3f} | {spread_text(own['over_first'])} |"
+        f"| {words} | {own['cpu_ms']['median']:.3f} | {peer['cpu_ms']['median']:.3f} "
+        f"| {spread_text(own['over_first'])} |"
         for words, own, peer in parts
     ]
     return measured(lines, result)
