@@ -1,5 +1,7 @@
 """Low-rank adapters on a model whose depths are known."""
 
+import copy
+
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -33,3 +35,8 @@ def with_lora(model: nn.Module, rank: int, blocks: tuple[str, ...] = ()) -> nn.M
         model,
         LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules=adapted, modules_to_save=own),
     )
+
+
+def merged(adapted: nn.Module) -> nn.Module:
+    """A copy of an adapted model with its adapters folded into the weights; the model itself stays as it is."""
+    return copy.deepcopy(adapted).merge_and_unload()

@@ -1,6 +1,5 @@
 """The stock Trainer, told which layers learn, when, and how fast."""
 
-import copy
 import functools
 import warnings
 from pathlib import Path
@@ -13,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
-from transformers import EvalPrediction, Trainer, TrainerCallback
+from transformers import EvalPrediction, Trainer
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
-from .adapters import with_lora
+from .adapters import merged, with_lora
 from .arguments import TransferArguments
-from .batches import LengthBuckets, fetched, in_order, judging_order, training_order
+from .batches import TellEpoch, fetched, in_order, judging_order, training_order
 from .caching import Caching, NumberedBatches, NumberedRows
 from .checkpoints import (
     LOOKED_AT,
@@ -118,7 +117,7 @@ class TransferTrainer(Trainer):
         self.invariants = Invariants(self.unfreezing)
         self.training_collator = task.training_collator(processing_class, args.seed)
         self.caching = Caching(self)
-        for callback in (self.invariants, self.unfreezing, AnnouncePlan(self), _TellEpoch(self), self.caching):
+        for callback in (self.invariants, self.unfreezing, AnnouncePlan(self), TellEpoch(self), self.caching):
             self.add_callback(callback)
         self._weights = self._starting_weights()
         self._size: int | None = None  # parameters besides the embeddings
@@ -394,24 +393,5 @@ class TransferTrainer(Trainer):
             (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink()
 
 
-def merged(adapted: nn.Module) -> nn.Module:
-    """A copy of an adapted model with its adapters folded into the weights; the model itself stays as it is."""
-    return copy.deepcopy(adapted).merge_and_unload()
-
-
 def _compacted(task: Task):
     return lambda logits, labels: task.compact(logits[0] if isinstance(logits, tuple) else logits, labels)
-
-
-class _TellEpoch(TrainerCallback):
-    """Tells the training collator and the sampler which epoch begins, before the loader's workers take a copy."""
-
-    def __init__(self, trainer: TransferTrainer) -> None:
-        self.trainer = trainer
-
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        # Not state.epoch, a float that a resumed run begins in the middle.
-        epoch = state.global_step // self.trainer.epoch_steps
-        self.trainer.training_collator.epoch = epoch % args.cache_views if args.cache_views else epoch
-        if isinstance(self.trainer.train_sampler, LengthBuckets):
-            self.trainer.train_sampler.epoch = epoch
