@@ -100,9 +100,10 @@ def test_a_decoder_is_trained_as_without_a_cache(corpus, tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["vit", "resnet"])
 @pytest.mark.parametrize(
-    "flags", [FEATURE, GRADUAL, FEATURE | {"dataloader_num_workers": 2}], ids=["feature", "gradual", "workers"]
+    ("name", "flags"),
+    [("vit", FEATURE), ("vit", GRADUAL), ("vit", FEATURE | {"dataloader_num_workers": 2}), ("resnet", GRADUAL)],
+    ids=["feature extraction", "gradual", "workers", "convolutions"],
 )
 def test_images_are_trained_as_without_a_cache(name, flags, images, request, tmp_path):
     task = ImageClassification(dataset=images, augmentation="none", flip="none")

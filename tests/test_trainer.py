@@ -402,8 +402,8 @@ def test_words_are_hidden_whole_and_only_in_training(checkpoint, corpus, tmp_pat
     assert all(torch.equal(again, augmented[key]) for key, again in run.training_collator(rows).items())
     run.training_collator.epoch = 1
     assert not torch.equal(run.training_collator(rows)["input_ids"], augmented["input_ids"])
-    assert run.get_eval_dataloader().collate_fn is run.data_collator is not run.training_collator
-    assert run.get_train_dataloader().collate_fn is run.training_collator
+    assert run.get_eval_dataloader().collate_fn.collator is run.data_collator is not run.training_collator
+    assert run.get_train_dataloader().collate_fn.collator is run.training_collator
 
 
 def test_a_resumed_run_draws_the_same_augmentation(checkpoint, corpus, tmp_path):
