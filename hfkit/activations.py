@@ -1,7 +1,6 @@
 """Activations on disk: rows of different length in flat files, without padding, read through a memory map."""
 
 import json
-import os
 import shutil
 import zlib
 from collections.abc import Sequence
@@ -191,9 +190,11 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def replace_folder(place: Path, built: Path | None) -> None:
-    """Put a finished folder where a damaged one may stand; None only clears the place."""
-    if place.exists():
-        shutil.rmtree(place)
-    if built is not None:
-        os.replace(built, place)
+def put_in_place(built: Path, place: Path | None) -> None:
+    """Give a finished folder its name, unless another run was first; None deletes it."""
+    try:
+        if place is not None:
+            built.rename(place)
+    except OSError:
+        pass
+    shutil.rmtree(built, ignore_errors=True)

@@ -18,9 +18,10 @@ from transformers import TrainerCallback
 
 from .checkpoints import rows_digest
 from .prefix_cache import TOLERANCE, Frozen, PrefixCache, Settings
-from .replay import CannotReplay, Size
+from .replay import CannotReplay
 
 ROWS = "row_numbers"  # the name they have in a batch
+DECISION, ON = "prefix_cache", "on"  # in the log; else the reason
 WORTH = 1.5  # times that each row must pass the frozen layers: once is what building costs
 
 
@@ -44,15 +45,20 @@ class Caching(TrainerCallback):
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         plan = self.trainer.unfreezing.plan
         cuts = sorted({depth for depth in plan.lowest[plan.stage(state.global_step) :] if depth > 0})
+        self.of_train, self.of_eval = [], None
         self._proven, self._depth = set(), plan.lowest_trainable(state.global_step)
         if not args.prefix_cache or not cuts:
             return
-        reason = self._reason_against()
+        # A resumed run keeps to what was decided: fewer cuts are left, and their reasons may be other ones.
+        decided = [entry[DECISION] for entry in state.log_history if DECISION in entry]
+        reason = self._reason_against() if not decided else decided[-1] if decided[-1] != ON else None
         if reason is None:
             with judging(model):
-                reason = self._open(model, cuts)
+                reason = self._open(model, cuts, decided=bool(decided))
         if reason is not None:
             self._give_up(reason)
+        elif not decided:
+            state.log_history.append({"step": state.global_step, DECISION: ON})
 
     def on_step_begin(self, args, state, control, **kwargs):
         lowest = self.trainer.unfreezing.lowest
@@ -89,8 +95,7 @@ class Caching(TrainerCallback):
             self._complete(inputs, rows, split)
             yield
             return
-        for name in cache.unread.keys() - inputs.keys():
-            inputs[name] = cache.unread[name].filled(0, Size(len(rows), 1), cache.device)
+        inputs.update({name: value for name, value in cache.blanks(len(rows)).items() if name not in inputs})
         with cache.replay(depth, rows, inputs):
             yield
 
@@ -112,11 +117,18 @@ class Caching(TrainerCallback):
             return "activation checkpointing computes layers twice"
         if args.torch_compile:
             return "a compiled model runs as a whole"
+        if args.lora_rank:
+            return "adapters learn inside frozen layers"
+        config = trainer.model.config.to_dict()
+        if any("layerdrop" in name and share for name, share in config.items()):
+            return "the model leaves out whole layers at random (layerdrop)"
+        if config.get("apply_spec_augment"):
+            return "the model masks its inputs at random (apply_spec_augment)"
         if int(os.environ.get("LOCAL_WORLD_SIZE", args.world_size)) < args.world_size:
             return "several machines do not share a disk"
         return None
 
-    def _open(self, model: nn.Module, cuts: list[int]) -> str | None:
+    def _open(self, model: nn.Module, cuts: list[int], *, decided: bool) -> str | None:
         trainer, args = self.trainer, self.trainer.args
         frozen = Frozen(model, trainer.unfreezing.depths, trainer.unfreezing.module_depths)
         if any(p.requires_grad and frozen.depths[n] < min(cuts) for n, p in model.named_parameters()):
@@ -124,7 +136,7 @@ class Caching(TrainerCallback):
         settings = Settings(self.folder, args.cache_dtype, args.cache_budget, keep=args.cache_dir is not None)
         views = args.cache_views if trainer.task.varies else 1
         passes, evaluations = self._passes()
-        if passes < WORTH * views and not settings.keep:
+        if passes < WORTH * views and not settings.keep and not decided:
             return f"each row passes the frozen layers {passes:.1f} times, and storing takes one pass"
         identity = {
             "processor": repr(trainer.processing_class),
@@ -197,17 +209,20 @@ class Caching(TrainerCallback):
         with judging(model):
             real = model(**given)["logits"]
             with cache.replay(depth, rows, given):
-                replayed = model(**given)["logits"]
+                # As in the steps to come: without what only the frozen layers read.
+                replayed = model(**{**given, **cache.blanks(len(rows))})["logits"]
         if real.shape[:-1] == labels.shape:  # nobody asks what is made of padding
             real, replayed = real[labels != -100], replayed[labels != -100]
         apart = (real - replayed).abs().max().item() / (1e-12 + real.abs().max().item())
-        fine = apart <= 10 * TOLERANCE[cache.settings.dtype]
-        if not all(gather_object([fine])):
+        # Of all processes, or some would go on with a cache and others without.
+        fine = all(gather_object([apart <= 10 * TOLERANCE[cache.settings.dtype]]))
+        if not fine:
             self._give_up(f"at depth {depth} logits differ by {apart:.2g} of the largest")
         return fine
 
     def _give_up(self, reason: str) -> None:
         self.close()
+        self.trainer.state.log_history.append({"step": self.trainer.state.global_step, DECISION: reason})
         if PartialState().is_main_process:
             print(f"Prefix cache not used: {reason}.")
 

@@ -98,6 +98,7 @@ class _Search:
         sizes: Sequence[Size],
     ) -> None:
         self.model, self.depth, self.batch, self.traces, self.sizes = model, depth, batch, traces, sizes
+        self.depths = depths
         self.calls, self.logits, self.is_head = traces[0], answers(model(**batch)), depth == max(depths.values())
         by_identity = {id(parameter): depths[name] for name, parameter in model.named_parameters()}
         self.span = {path: _span(module, by_identity) for path, module in model.named_modules()}
@@ -130,6 +131,8 @@ class _Search:
             for _ in range(MOST_ROUNDS):
                 given = self.poisoned(taps=taps, ending=start)[start]
                 read = [i for i, leaf in enumerate(given) if _holds_nan(leaf)]
+                if any((start, leaf) in self.learning for leaf in read):
+                    return ()  # such as a learnt sum over layers: it changes while what it sums does not
                 shapes = {leaf: self._shape([trace[start].inputs[leaf] for trace in self.traces]) for leaf in read}
                 stray = [leaf for leaf in read if not shapes[leaf].is_per_row]
                 if not stray:
@@ -287,6 +290,7 @@ class _Search:
         self.values: dict[Key, dict[int, Tensor]] = {}
         self.given: dict[Key, list[Any]] = {}
         self.sources: dict[tuple[Key, int], tuple[Key, int]] = {}
+        self.learning: set[tuple[Key, int]] = set()  # inputs of the starts that parameters above the cut decide
         returned: list[tuple[Tensor, tuple[Key, int]]] = []
 
         def below(key: Key) -> Handler:
@@ -294,7 +298,7 @@ class _Search:
                 output = own(*args, **kwargs)
                 leaves = tree_flatten(output)[0]
                 places = [i for i, leaf in enumerate(self.templates[key].leaves) if isinstance(leaf, Shape)]
-                self.values[key] = {i: leaves[i].clone() for i in places}
+                self.values[key] = {i: leaves[i].detach().clone() for i in places}
                 returned.extend((leaves[i], (key, i)) for i in places)
                 return output
 
@@ -303,7 +307,8 @@ class _Search:
         def start(key: Key) -> Handler:
             def handler(own: Callable, args: tuple, kwargs: dict) -> Any:
                 leaves = tree_flatten((args, kwargs))[0]
-                self.given[key] = [leaf.clone() if torch.is_tensor(leaf) else leaf for leaf in leaves]
+                self.given[key] = [leaf.detach().clone() if torch.is_tensor(leaf) else leaf for leaf in leaves]
+                self.learning |= {(key, i) for i, v in enumerate(leaves) if torch.is_tensor(v) and v.requires_grad}
                 for place, leaf in enumerate(leaves):
                     # Of several that return it the last: those between may have written into it.
                     self.sources.update(((key, place), source) for value, source in returned if value is leaf)
@@ -312,8 +317,15 @@ class _Search:
             return handler
 
         handlers = {key: below(key) for key in self.templates} | {key: start(key) for key in self.starts}
-        with intercepted(self.model, handlers):
-            self.model(**self.batch)
+        marks = [(parameter, parameter.requires_grad) for parameter in self.model.parameters()]
+        try:
+            for name, parameter in self.model.named_parameters():
+                parameter.requires_grad_(self.depths[name] >= self.depth)
+            with torch.enable_grad(), intercepted(self.model, handlers):
+                self.model(**self.batch)
+        finally:
+            for parameter, mark in marks:
+                parameter.requires_grad_(mark)
 
     def _tap(self, leaf: int, shape: Shape, start: Key) -> Tap:
         """Where the tensor comes from, if a call below returns it as it is; else where it arrives.

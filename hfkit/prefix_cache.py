@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,8 +19,8 @@ from datasets import Dataset
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .activations import DTYPES, Damaged, Overflow, Store, Writer, free_bytes, replace_folder
-from .batches import is_text, text_lengths
+from .activations import DTYPES, Damaged, Overflow, Store, Writer, free_bytes, put_in_place
+from .batches import fetched, is_text, text_lengths
 from .checkpoints import digest
 from .cuts import find_cuts
 from .replay import CannotReplay, Shape, Size, Tap, only, read_taps, real_tokens, replaying
@@ -88,6 +90,7 @@ class PrefixCache:
         desc: str,
     ) -> None:
         self.frozen, self.rows, self.collator, self.settings = frozen, rows, collator, settings
+        self._fetched = fetched(rows)
         self.device = next(frozen.model.parameters()).device
         self.lengths = text_lengths(rows) if is_text(rows) else np.ones(len(rows), dtype=np.int64)
         probes = [self._batch(chosen) for chosen in self._probes()]
@@ -122,6 +125,10 @@ class PrefixCache:
         ]
         return replaying(self.frozen.model, cut, values, size)
 
+    def blanks(self, rows: int) -> dict[str, Tensor]:
+        """What stands for inputs that nobody reads, in a batch of so many rows."""
+        return {name: shape.filled(0, Size(rows, 1), self.device) for name, shape in self.unread.items()}
+
     def drop(self, depth: int) -> None:
         """Forget a cut whose stage has ended, and delete its files unless they are kept for later runs."""
         store = self.stores.pop(depth)
@@ -134,19 +141,21 @@ class PrefixCache:
         if len(self.rows) < 3:
             raise CannotReplay("fewer than 3 rows")
         order = np.argsort(self.lengths, kind="stable")
-        short = order[:3]
-        longer = order[self.lengths[order] > self.lengths[short].max()][:3]
-        first = longer if len(longer) > 1 else short
-        return [first, first[:-1], short if len(longer) > 1 else first]
+        short = order[:1].repeat(3)
+        # Padding may hide a difference in length: what is longer is so in a batch.
+        longer = order[self.lengths[order] > Size.of(self._batch(short)).tokens]
+        first = np.resize(longer[:3] if len(longer) else order, 3)
+        return [first, first[:2], short if len(longer) else first]
 
     def _batch(self, rows: Sequence[int]) -> dict[str, Tensor]:
-        batch = self.collator(self.rows.__getitems__([int(row) for row in rows]))
+        batch = self.collator(self._fetched.__getitems__([int(row) for row in rows]))
         return {name: value.to(self.device) for name, value in batch.items() if name != "labels"}
 
     def _refuse_too_much(self) -> None:
         tokens = {tap: int(self.lengths.sum()) if per_token(tap) else len(self.rows) for tap in self._taps()}
         size = sum(count * width_of(tap) for tap, count in tokens.items()) * DTYPES[self.settings.dtype].itemsize
-        budget = min(self.settings.budget * 1e9, 0.9 * free_bytes(self.settings.folder))
+        # The least that a process sees: all of them must come to one answer.
+        budget = min(self.settings.budget * 1e9, 0.9 * min(gather_object([free_bytes(self.settings.folder)])))
         if size > budget:
             raise CannotReplay(f"the activations take {size / 1e9:.1f} GB, and {budget / 1e9:.1f} GB are left for them")
 
@@ -190,28 +199,28 @@ class PrefixCache:
     def _build(self, places: Mapping[int, Path], desc: str) -> None:
         """One pass over this process's share of the rows, for all missing cuts."""
         state = PartialState()
-        building = {depth: place.with_name(f"{place.name}.building") for depth, place in places.items()}
+        # Another run may be building the same beside this one.
+        unique = gather_object([uuid.uuid4().hex])[0]
+        building = {depth: place.with_name(f"{place.name}.{unique}") for depth, place in places.items()}
         if state.is_main_process:
-            for folder in building.values():
-                replace_folder(folder, None)
-        state.wait_for_everyone()
+            for place in places.values():
+                shutil.rmtree(place, ignore_errors=True)
         failure = None
         try:
             self._write(building, state, desc)
         except (Overflow, OSError) as error:
-            failure = str(error)
+            failure = f"{error} (see --cache_dtype, --cache_dir)"
         failures = [failure for failure in gather_object([failure]) if failure]
-        if failures:
-            raise CannotReplay(f"{failures[0]} (see --cache_dtype, --cache_dir)")
         if state.is_main_process:
             for depth, place in places.items():
-                replace_folder(place, building[depth])
+                put_in_place(building[depth], None if failures else place)
         state.wait_for_everyone()
-        for depth, place in places.items():
-            store = self._opened(depth, place)
-            if store is None:
-                raise CannotReplay("what was written is not what is computed")
-            self.stores[depth] = store
+        if not failures:
+            self.stores |= {depth: store for depth, place in places.items() if (store := self._opened(depth, place))}
+            whole = all(gather_object([places.keys() <= self.stores.keys()]))
+            failures = [] if whole else ["what was written is not what is computed"]
+        if failures:
+            raise CannotReplay(failures[0])
 
     def _write(self, building: Mapping[int, Path], state: PartialState, desc: str) -> None:
         writers = {

@@ -35,6 +35,9 @@ def train(job: dict, rank: int) -> None:
     (output / f"answers-{rank}.json").write_text(json.dumps(worker.predictions(worker.eval_dataset)))
     if rank == 0:
         (output / "checked.json").write_text(json.dumps(worker.invariants.checked))
+        log = {name: value for entry in worker.state.log_history for name, value in entry.items()}
+        losses = [entry[name] for entry in worker.state.log_history for name in ("loss", "eval_loss") if name in entry]
+        (output / "log.json").write_text(json.dumps({**log, "losses": losses}))
 
 
 def remove_dropout(model: torch.nn.Module) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
@@ -17,6 +18,7 @@ from tests.runs import trainer
 ROOT = Path(__file__).parents[1]
 GRADUAL = {"strategy": "gradual", "head_only": 0.25, "unfreeze_stages": 3, "unfreeze_until": 0.6, "thaw_warmup": 0.2}
 PLAIN = {**GRADUAL, "optim": "sgd", "learning_rate": 0.05, "head_learning_rate": 0.1}
+CACHED = {**PLAIN, "cache_dtype": "float32", "eval_strategy": "epoch", "num_train_epochs": 4}
 SAVING = {"save_strategy": "steps", "save_steps": 1}
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
 
@@ -69,18 +71,39 @@ def pairs(checkpoint, corpus, whole_batches, tmp_path_factory) -> Path:
             job("checkpointing", {**GRADUAL, "activation_checkpointing": True}),
             job("accumulating", {**GRADUAL, "gradient_accumulation_steps": 2}),
             job("plain", PLAIN, whole_batches, without_dropout=True),
+            job("cached", {**CACHED, "cache_dir": str(folder / "cached" / "kept")}),
+            job("uncached", {**CACHED, "prefix_cache": False}),
+            job("cached later", {**CACHED, "seed": 1, "cache_dir": str(folder / "cached" / "kept")}),
         ]
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
 
-@pytest.mark.parametrize("run", ["gradual", "checkpointing", "accumulating"])
+@pytest.mark.parametrize("run", ["gradual", "checkpointing", "accumulating", "cached", "cached later"])
 def test_replicas_stay_equal_through_every_thaw(run, pairs):
     ranks = digests(pairs / run)
     assert len(ranks) == 2 and ranks[0] == ranks[1]
     # At the start and before each of the three thaws, while they train on different rows.
     assert json.loads((pairs / run / "checked.json").read_text())["replica_comparisons"] >= 4
+
+
+def test_a_pair_builds_a_cache_in_disjoint_parts_and_trains_as_without(pairs):
+    decided = [json.loads((pairs / run / "log.json").read_text()) for run in ("cached", "uncached", "cached later")]
+    assert [log.get("prefix_cache") for log in decided] == ["on", None, "on"]
+    stores = list((pairs / "cached" / "kept").iterdir())
+    # Three cuts of validation and of training, and the later pair added none.
+    for store, rows in zip(sorted(stores, key=lambda store: len(held(store))), [8] * 3 + [22] * 3, strict=True):
+        assert {file.name for file in store.glob("rows*.npy")} == {"rows0.npy", "rows1.npy"}
+        assert sorted(held(store)) == list(range(rows))
+    one, two = (load_file(pairs / run / "model.safetensors") for run in ("cached", "uncached"))
+    assert max((one[name] - two[name]).abs().max().item() for name in one) < 1e-5
+    losses = [log["losses"] for log in decided[:2]]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def held(store: Path) -> list[int]:
+    return [row for file in store.glob("rows*.npy") for row in np.load(file).tolist()]
 
 
 def test_a_resumed_pair_equals_the_uninterrupted_pair(pairs):
