@@ -130,6 +130,7 @@ def stock_trainer(args: argparse.Namespace, raw: DatasetDict, judge: Any) -> Non
         meter = Meter(trainer)
         cost = meter.train()
         trainer.compute_metrics = None  # it knows the validation rows only
+        trainer.args.train_sampling_strategy = "random"  # else the stock Trainer judges rows in another order too
         outputs = {split: trainer.predict(job.data[split]) for split in ("validation", "test")}
         evaluation = meter.evaluate(job.data["test"], trainer.predict, args.evaluations)
 
