@@ -190,7 +190,8 @@ def compared(
     if not paths:
         return None
     # Cells of the older NER benchmark have scores that hold, and times of another day.
-    pairs = [cells for pair in paths if all("train" in cell for cell in (cells := [read_cell(path) for path in pair]))]
+    read = [[read_cell(path) for path in pair] for pair in paths]
+    pairs = [pair for pair in read if all("train" in cell for cell in pair)]
     if not pairs:
         return None
     parts = [[part_of(cell, work.part) for cell in pair] for pair in pairs]
