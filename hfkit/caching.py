@@ -224,7 +224,7 @@ class Caching(TrainerCallback):
         self.close()
         self.trainer.state.log_history.append({"step": self.trainer.state.global_step, DECISION: reason})
         if PartialState().is_main_process:
-            print(f"Prefix cache not used: {reason}.")
+            print(f"Prefix cache off: {reason}.")
 
 
 class NumberedRows(MapDataset):

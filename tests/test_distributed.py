@@ -91,7 +91,7 @@ def test_replicas_stay_equal_through_every_thaw(run, pairs):
 def test_a_pair_builds_a_cache_in_disjoint_parts_and_trains_as_without(pairs):
     decided = [json.loads((pairs / run / "log.json").read_text()) for run in ("cached", "uncached", "cached later")]
     assert [log.get("prefix_cache") for log in decided] == ["on", None, "on"]
-    stores = list((pairs / "cached" / "kept").iterdir())
+    stores = list((pairs / "cached" / "kept" / "activations").iterdir())
     # Three cuts of validation and of training, and the later pair added none.
     for store, rows in zip(sorted(stores, key=lambda store: len(held(store))), [8] * 3 + [22] * 3, strict=True):
         assert {file.name for file in store.glob("rows*.npy")} == {"rows0.npy", "rows1.npy"}

@@ -168,9 +168,9 @@ def test_a_later_run_needs_no_pass_through_the_frozen_layers(checkpoint, corpus,
     # Probes of at most 3 rows; of each split 8 that are computed again, and the first batch.
     assert [n for n in rows if n > 3] == [8, 8, 4, 8]
     gradual = trainer(checkpoint, corpus, tmp_path / "third", cache_dir=kept, **GRADUAL, **PLAIN)
-    before = set(Path(kept).iterdir())
+    before = set(Path(kept, "activations").iterdir())
     gradual.train()
-    assert before < set(Path(kept).iterdir()) and len(before) == 2  # the head's cut was there
+    assert before < set(Path(kept, "activations").iterdir()) and len(before) == 2  # the head's cut was there
 
 
 def kept_run(checkpoint: str, corpus: str, folder: Path, name: str = "run", **flags) -> TransferTrainer:
@@ -179,7 +179,7 @@ def kept_run(checkpoint: str, corpus: str, folder: Path, name: str = "run", **fl
 
 
 def only_store(folder: Path) -> Path:
-    (store,) = (folder / "kept").iterdir()
+    (store,) = (folder / "kept" / "activations").iterdir()
     return store
 
 
@@ -294,7 +294,7 @@ def test_what_only_the_first_batch_can_see_is_seen_there(checkpoint, corpus, tmp
 
 def test_whatever_decides_the_activations_has_a_cache_of_its_own(checkpoint, corpus, tmp_path):
     kept_run(checkpoint, corpus, tmp_path).train()
-    folder, counts = tmp_path / "kept", [1]
+    folder, counts = tmp_path / "kept" / "activations", [1]
 
     def another(name: str, data: str = corpus, change=lambda model: None, **flags) -> None:
         run = kept_run(checkpoint, data, tmp_path, name, **flags)
@@ -317,7 +317,7 @@ def test_activations_too_large_for_the_precision_switch_it_off(checkpoint, corpu
     run.model.bert.encoder.layer[-1].output.LayerNorm.weight.data *= 1e6
     run.train()
     assert "Prefix cache off: an activation of" in capsys.readouterr().out
-    assert run.state.global_step == run.total_steps and list((tmp_path / "kept").iterdir()) == []
+    assert run.state.global_step == run.total_steps and list((tmp_path / "kept" / "activations").iterdir()) == []
 
 
 def test_a_small_budget_switches_it_off_for_the_whole_plan(checkpoint, corpus, tmp_path, capsys):
@@ -345,7 +345,7 @@ def test_it_stays_off_where_it_would_be_wrong_or_useless(flags, task, reason, ch
     run = trainer(checkpoint, corpus, tmp_path, task=task, **FEATURE, **flags)
     run.train()
     assert decision(run).startswith(reason) and f"Prefix cache off: {reason}" in capsys.readouterr().out
-    assert not (tmp_path / "prefix_cache").exists()
+    assert not (tmp_path / "hfkit_cache").exists()
 
 
 def test_layers_left_out_at_random_are_not_stored(checkpoint, corpus, tmp_path):
@@ -380,26 +380,26 @@ def test_files_go_with_their_stage(checkpoint, corpus, tmp_path):
     stores = {}
 
     def count(args, state, control, **_):
-        stores[state.global_step - 1] = len(list((tmp_path / "prefix_cache").glob("*")))
+        stores[state.global_step - 1] = len(list((tmp_path / "hfkit_cache" / "activations").glob("*")))
 
     run.add_callback(at("on_step_end", count))
     run.train()
     assert run.unfreezing.plan.starts == (0, 6, 10, 14)
     assert [stores[step] for step in (0, 5, 6, 9, 10, 13, 14, 23)] == [3, 3, 2, 2, 1, 1, 0, 0]
-    assert not (tmp_path / "prefix_cache").exists()
+    assert not (tmp_path / "hfkit_cache").exists()
 
 
 def test_files_go_when_training_fails(checkpoint, corpus, tmp_path):
     run = trainer(checkpoint, corpus, tmp_path, **FEATURE)
 
     def fail(args, state, control, **_):
-        assert (tmp_path / "prefix_cache").exists()
+        assert (tmp_path / "hfkit_cache").exists()
         raise KeyboardInterrupt
 
     run.add_callback(at("on_step_end", fail))
     with pytest.raises(KeyboardInterrupt):
         run.train()
-    assert not (tmp_path / "prefix_cache").exists()
+    assert not (tmp_path / "hfkit_cache").exists()
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["rebuilt", "reopened"])
