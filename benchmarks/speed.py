@@ -47,7 +47,7 @@ class Corpus:
 
     def ours(self, *flags: str, epochs: int | str = 1) -> list[str]:
         common = [self.kind, "--dataset", str(self.folder), "--per_device_train_batch_size", str(self.batch)]
-        plain = ["--augmentation", "none"] if self.kind == "image" else []
+        plain = ["--augmentation", "none"] if self.kind == "image" else ["--train_sampling_strategy", "group_by_length"]
         return ["benchmarks.ours", *common, "--num_train_epochs", str(epochs), *plain, *self._checkpoint(), *flags]
 
     def _checkpoint(self) -> list[str]:

@@ -78,9 +78,9 @@ class TransferArguments(TrainingArguments):
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "replace the checkpoints of a different run in output_dir"}
     )
-    train_sampling_strategy: Literal["group_by_length", "random", "sequential", "batch_rebalance"] = field(
-        default="group_by_length",
-        metadata={"help": "group_by_length: texts in batches of like length, other rows at random; see transformers"},
+    train_sampling_strategy: Literal["auto", "group_by_length", "random", "sequential", "batch_rebalance"] = field(
+        default="auto",
+        metadata={"help": "auto: many texts in batches of like length (group_by_length), else random"},
     )
     prefix_cache: bool = field(
         default=True, metadata={"help": "compute what frozen layers make of each row once, where that saves time"}

@@ -8,11 +8,15 @@ import pyarrow as pa
 import torch
 from datasets import Dataset
 from torch.utils.data import Dataset as MapDataset
-from torch.utils.data import RandomSampler, Sampler, SequentialSampler
+from torch.utils.data import Sampler, SequentialSampler
 from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from .errors import UserError
+
+# Below as many batches an epoch, sorting by length is not worth its risk: four times the 50 that it is done within.
+# After 124 steps on WNUT-17 entity F1 was 0.02 in that order and 0.18 at random; after 425 it was the same.
+FEWEST_BATCHES = 200
 
 
 class LengthBuckets(Sampler[int]):
@@ -83,18 +87,22 @@ class LongestFirst(Sampler[int]):
 
 
 def training_order(rows: Dataset, args: TrainingArguments) -> Sampler[int] | None:
-    """The order of texts under group_by_length or random; None leaves it to the stock Trainer.
+    """The order of training as the arguments ask for it; None leaves it to the stock Trainer.
+
+    `auto` is group_by_length for texts, from `FEWEST_BATCHES` an epoch on, and else random.
 
     Raises:
-        UserError: the rows are no texts, and are to be balanced by their length.
+        UserError: the rows are no texts, and are to be dealt out by their length.
     """
     strategy = args.train_sampling_strategy
     if not is_text(rows):
-        if strategy == "batch_rebalance":
+        if strategy not in ("auto", "random", "sequential"):
             raise UserError(f"train_sampling_strategy={strategy}", "it goes by the length of texts", "Leave it out")
-        return RandomSampler(rows) if strategy == "group_by_length" else None
+        return None
     seed = args.seed if args.data_seed is None else args.data_seed
     step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+    if strategy == "auto":
+        strategy = "group_by_length" if len(rows) >= FEWEST_BATCHES * step else "random"
     if strategy == "group_by_length":
         return LengthBuckets(text_lengths(rows), step, seed)
     if strategy == "random" and step > args.train_batch_size:

@@ -9,7 +9,7 @@ from datasets import Dataset, Features, List, Value
 from transformers import DataCollatorForTokenClassification, DataCollatorWithPadding
 
 from hfkit import TransferArguments
-from hfkit.batches import LengthBuckets, NumberRows, in_order, judging_order, text_lengths
+from hfkit.batches import LengthBuckets, NumberRows, in_order, judging_order, text_lengths, training_order
 from hfkit.tasks.padding import PaddedTexts
 from tests.families import FAMILIES
 from tests.runs import trainer
@@ -138,6 +138,14 @@ def test_the_order_of_training_is_the_one_asked_for(checkpoint, corpus, tmp_path
     for strategy, order in orders.items():
         run = trainer(checkpoint, corpus, tmp_path / strategy, train_sampling_strategy=strategy)
         assert type(run._get_train_sampler()).__name__ == order
+
+
+def test_only_many_texts_are_grouped_by_length_unasked():
+    rows = Dataset.from_dict({"input_ids": [[1] * length for length in LENGTHS]})
+    args = TransferArguments(output_dir="unused", per_device_train_batch_size=5, use_cpu=True)
+    assert type(training_order(rows, args)) is LengthBuckets  # 201 batches
+    assert training_order(rows.select(range(999)), args) is None  # the stock, random order
+    assert training_order(Dataset.from_dict({"pixels": [0] * 1003}), args) is None
 
 
 def test_a_step_has_the_rows_of_the_stock_order_sorted_by_length(checkpoint, corpus, tmp_path):

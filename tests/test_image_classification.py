@@ -492,8 +492,8 @@ def test_without_a_flag_digits_are_learnt(name, tmp_path, monkeypatch):
     assert accuracy["fine-tuned (gradual)"] > max(0.97, accuracy["pixels"])
 
 
-def test_images_have_no_length_to_balance_by(checkpoints, images, tmp_path):
+def test_images_have_no_length_to_group_by(checkpoints, images, tmp_path):
     task = ImageClassification(dataset=images)
-    run = trainer(checkpoints["resnet"], task, tmp_path, train_sampling_strategy="batch_rebalance")
-    with pytest.raises(UserError, match="train_sampling_strategy=batch_rebalance"):
+    run = trainer(checkpoints["resnet"], task, tmp_path, train_sampling_strategy="group_by_length")
+    with pytest.raises(UserError, match="train_sampling_strategy=group_by_length"):
         run.train()
