@@ -135,15 +135,17 @@ def run_cells(cells: Iterable[Cell], threads: int = 1, jobs: int = 1) -> list[Pa
             return True
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_suffix(".log").open("w") as log:
+            # What only prepares has a result of its own, or a run cut short would leave it in the cell's place.
+            results = [path.with_name(f"before-{path.name}")] * (len(commands) - 1) + [path]
             done = all(
                 subprocess.run(
-                    [sys.executable, "-m", *command, "--result", str(path)],
+                    [sys.executable, "-m", *command, "--result", str(result)],
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"},
                 ).returncode
                 == 0
-                for command in commands
+                for command, result in zip(commands, results, strict=True)
             )
         shutil.rmtree(path.with_suffix(""), ignore_errors=True)
         if not done:
