@@ -193,7 +193,8 @@ def compared(
         return None
     # Cells of the older NER benchmark have scores that hold, and times of another day.
     read = [[read_cell(path) for path in pair] for pair in paths]
-    pairs = [pair for pair in read if all("train" in cell for cell in pair)]
+    timed = "train" if work.part == "step" else work.part
+    pairs = [pair for pair in read if all(timed in cell for cell in pair)]
     if not pairs:
         return None
     parts = [[part_of(cell, work.part) for cell in pair] for pair in pairs]
