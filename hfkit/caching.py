@@ -142,7 +142,7 @@ class Caching(TrainerCallback):
             "processor": repr(trainer.processing_class),
             "precision": [args.bf16, args.fp16, args.tf32],
         }
-        collator = trainer.training_collator
+        collator, rows = trainer.training_collator, rows_digest(trainer.train_dataset)
         try:
             for view in range(views):
                 collator.epoch = view
@@ -154,7 +154,7 @@ class Caching(TrainerCallback):
                         collator,
                         cuts,
                         settings,
-                        {**identity, **drawn, "rows": rows_digest(trainer.train_dataset)},
+                        {**identity, **drawn, "rows": rows},
                         desc="Frozen layers: train",
                     )
                 )

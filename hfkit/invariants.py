@@ -8,7 +8,7 @@ from transformers import TrainerCallback
 
 from .checkpoints import digest
 from .errors import UserError
-from .unfreezing import Unfreezing
+from .unfreezing import Unfreezing, saved_state
 
 COMPARED_EVERY = 500  # steps: replicas, besides at every thaw, save and the end
 LEAST = 1e-30  # a gradient; what an optimizer makes of smaller ones may round to nothing
@@ -59,10 +59,7 @@ class Invariants(TrainerCallback):
         depths, modules, never = self.unfreezing.depths, self.unfreezing.module_depths, self.unfreezing.never
         if depth < 0:  # what a user or peft had frozen, at any depth
             return [p for name, p in model.named_parameters() if name in never]
-        # What is not saved is scratch space: a rotary embedding may recompute its table for a longer input.
-        saved = model.state_dict().keys()
-        buffers = (b for n, b in model.named_buffers() if n in saved and modules[n.rpartition(".")[0]] == depth)
-        return [*(p for n, p in model.named_parameters() if depths[n] == depth and n not in never), *buffers]
+        return [v for name, v, at in saved_state(model, depths, modules) if at == depth and name not in never]
 
     # Ahead of Unfreezing in the trainer's callbacks: thawing rebuilds the distributed wrapper, which copies process 0's
     # weights to the others and would hide that they had drifted apart.

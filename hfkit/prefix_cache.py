@@ -24,6 +24,7 @@ from .batches import fetched, is_text, text_lengths
 from .checkpoints import digest
 from .cuts import find_cuts
 from .replay import CannotReplay, Shape, Size, Tap, only, read_taps, real_tokens, replaying
+from .unfreezing import saved_state
 
 # A pass in small batches of like length is the fastest on a CPU: they stay in its cache.
 TOKENS_AT_ONCE, ROWS_AT_ONCE = 1024, 32
@@ -52,14 +53,8 @@ class Frozen:
 
     def digest_below(self, depth: int) -> str:
         """Changes with any weight or statistic below `depth`."""
-        state = [p for name, p in self.model.named_parameters() if self.depths[name] < depth]
-        held = self.model.state_dict().keys()
-        state += [
-            b
-            for name, b in self.model.named_buffers()
-            if name in held and self.module_depths[name.rpartition(".")[0]] < depth
-        ]
-        return digest(state).hex()
+        state = saved_state(self.model, self.depths, self.module_depths)
+        return digest(value for _, value, at in state if at < depth).hex()
 
 
 class PrefixCache:
@@ -108,7 +103,6 @@ class PrefixCache:
         self.stores = {depth: store for depth in cuts if (store := self._opened(depth, places[depth]))}
         # Every process must come to the same answer, or they would wait for each other.
         missing = sorted(set().union(*gather_object([[depth for depth in cuts if depth not in self.stores]])))
-        self.was_built = bool(missing)
         if missing:
             self._build({depth: places[depth] for depth in missing}, desc)
 

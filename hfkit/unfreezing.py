@@ -1,10 +1,10 @@
 """Which depths learn at which step, and the callback that makes it so."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import TrainerCallback
 
@@ -85,6 +85,21 @@ def _set_training(modules: list[nn.Module], mode: bool) -> None:
         module.__dict__["training"] = mode
 
 
+def saved_state(
+    model: nn.Module, depths: Mapping[str, int], module_depths: Mapping[str, int]
+) -> Iterator[tuple[str, Tensor, int]]:
+    """Name, value and depth of every parameter and every buffer that is saved.
+
+    What is not saved is scratch space: a rotary embedding may recompute its table for a longer input.
+    """
+    for name, parameter in model.named_parameters():
+        yield name, parameter, depths[name]
+    saved = model.state_dict().keys()
+    for name, buffer in model.named_buffers():
+        if name in saved:
+            yield name, buffer, module_depths[name.rpartition(".")[0]]
+
+
 class Unfreezing(TrainerCallback):
     """Applies a `FreezePlan` when training begins and at the first micro-batch of every optimizer step.
 
@@ -163,8 +178,7 @@ class Unfreezing(TrainerCallback):
     def on_pre_optimizer_step(self, args, state, control, optimizer=None, **kwargs):
         # Passing over groups without gradients takes an optimizer as long as the step of a head alone.
         self._groups = list(optimizer.param_groups)
-        learning = {id(parameter) for _, parameter in self.trainable}
-        optimizer.param_groups[:] = [g for g in self._groups if any(id(p) in learning for p in g["params"])]
+        optimizer.param_groups[:] = [group for group in self._groups if group["depth"] >= self.lowest]
 
     def on_optimizer_step(self, args, state, control, optimizer=None, **kwargs):
         optimizer.param_groups[:] = self._groups

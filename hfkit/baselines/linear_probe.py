@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from ..batches import fetched, is_text, text_lengths
 from ..tasks.base import Task
 from .linear import Features, Search, best_predictions, standardised
 
@@ -85,23 +86,22 @@ def features_of(
     """
     backbone.eval()
     device = next(backbone.parameters()).device
-    order = list(range(len(rows)))
-    if "input_ids" in rows.column_names:
-        lengths = list(map(len, rows["input_ids"]))
-        order.sort(key=lambda row: lengths[row])
+    order, source = list(range(len(rows))), fetched(rows)
+    if is_text(rows):
+        order = np.argsort(text_lengths(rows), kind="stable").tolist()
     found: dict[int, tuple[Tensor, Tensor]] = {}
     by_token = False
     for start in tqdm(range(0, len(order), BATCH), desc=desc, disable=None):
         chosen = order[start : start + BATCH]
-        batch = {name: value.to(device) for name, value in collator([rows[row] for row in chosen]).items()}
+        batch = {name: value.to(device) for name, value in collator(source.__getitems__(chosen)).items()}
         targets = batch.pop("labels")
         inputs = read(backbone(**batch), batch).float()
         by_token = inputs.ndim == 3
         for i, row in enumerate(chosen):
             # The batch's own labels, not those of the row: a tokenizer may pad on the left.
             here = targets[i] != -100 if by_token else slice(i, i + 1)
-            source = (inputs[i], targets[i]) if by_token else (inputs, targets)
-            found[row] = tuple(values[here].cpu() for values in source)
+            of_row = (inputs[i], targets[i]) if by_token else (inputs, targets)
+            found[row] = tuple(values[here].cpu() for values in of_row)
     inputs, targets = (torch.cat(parts) for parts in zip(*(found[row] for row in range(len(rows))), strict=True))
     return Features(inputs, targets, labelled(rows["labels"]) if by_token else np.ones(len(rows), dtype=bool))
 
