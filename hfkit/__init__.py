@@ -14,11 +14,21 @@ if TYPE_CHECKING:
     from .trainer import TransferTrainer
 
 __version__ = "0.1.0"
-__all__ = ["RecipeArguments", "Report", "TransferArguments", "TransferTrainer", "UserError", "parse", "run"]
+__all__ = [
+    "KEEP_BEST",
+    "RecipeArguments",
+    "Report",
+    "TransferArguments",
+    "TransferTrainer",
+    "UserError",
+    "parse",
+    "run",
+]
 
 __getattr__ = on_first_use(
     __name__,
     {
+        "KEEP_BEST": ".arguments",
         "RecipeArguments": ".arguments",
         "Report": ".evaluation.report",
         "TransferArguments": ".arguments",

@@ -19,6 +19,14 @@ from .errors import UserError
 from .strategies import STRATEGIES
 
 MOST_YAML_BYTES = 1_000_000
+# Flags of a recipe that judges every epoch and keeps the best one on validation.
+KEEP_BEST = {
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
+    "save_total_limit": 1,
+    "load_best_model_at_end": True,
+    "metric_for_best_model": "headline",
+}
 KINDS = {string_to_bool: "true or false", int: "a whole number", float: "a number"}  # of any other flag: text
 
 
@@ -28,6 +36,10 @@ class RecipeArguments:
 
     checkpoint: str = field(
         default="sample", metadata={"help": "'sample', a model id on the Hub, or a folder with config.json"}
+    )
+    baseline: list[str] = field(
+        default_factory=list,
+        metadata={"help": "contenders without fine-tuning, by name (hfkit.baselines.BASELINES has them)"},
     )
 
 
@@ -98,6 +110,8 @@ class TransferArguments(TrainingArguments):
     cache_views: int = field(
         default=0, metadata={"help": "train on this many fixed draws of each augmented row, so that they can be stored"}
     )
+    # The stock 500 steps are more than a modest dataset has.
+    logging_steps: float = field(default=50, metadata={"help": "log every so many steps; below 1: share of training"})
     # The stock default drops what only the task's collator reads: pictures, and which row of the data this is.
     remove_unused_columns: bool = field(default=False, metadata={"help": "the task's collator takes what it needs"})
     # The stock default shows a nan loss as 0.0 in the logs.

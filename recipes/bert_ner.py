@@ -11,15 +11,17 @@ trains the bundled encoder on the bundled synthetic corpus, without a network. M
 import transformers
 from rich.console import Console
 
-from hfkit import RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
-from hfkit.baselines import Lexicon, LinearProbe
+from hfkit import KEEP_BEST, RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
+from hfkit.baselines import chosen
 from hfkit.tasks import NER
 
 
-def main() -> None:
-    # Arguments: what to start from, what to learn, and how.
-    recipe, task, args = parse(
+def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, NER, TransferArguments]:
+    """What to start from, what to learn, and how: `hfkit compare` reads this too."""
+    return parse(
         (RecipeArguments, NER, TransferArguments),
+        argv=argv,
+        baseline=["lexicon", "linear-probe"],
         output_dir="runs/bert-ner",
         strategy="gradual",
         num_train_epochs=2,
@@ -27,13 +29,12 @@ def main() -> None:
         per_device_eval_batch_size=32,
         warmup_steps=0.1,  # of training
         weight_decay=0.01,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model=NER.headline,
-        logging_steps=50,
+        **KEEP_BEST,  # judged after every epoch; the best one on validation is kept
     )
+
+
+def main() -> None:
+    recipe, task, args = arguments()
     transformers.set_seed(args.seed)
 
     # Data: checked rows in, model inputs out, one label map over all splits.
@@ -68,7 +69,7 @@ def main() -> None:
         cost, gain = facts["cost"], "{before:.3f} before, {after:.3f} after".format(**tuned)
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=cost, description=f"validation {gain} tuning")
         report.add("the same, decision not tuned", as_trained, cost=cost)
-        for baseline in (Lexicon(), LinearProbe(recipe.checkpoint)):
+        for baseline in chosen(recipe):
             report.judge(baseline)
         page = report.save(args.output_dir)
         Console().print(report.table())

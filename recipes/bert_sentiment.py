@@ -12,15 +12,17 @@ with several labels a row, or with a number (--problem). Measured results: model
 import transformers
 from rich.console import Console
 
-from hfkit import RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
-from hfkit.baselines import LinearProbe, Majority, TfIdf
+from hfkit import KEEP_BEST, RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
+from hfkit.baselines import chosen
 from hfkit.tasks import TextClassification
 
 
-def main() -> None:
-    # Arguments: what to start from, what to learn, and how.
-    recipe, task, args = parse(
+def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, TextClassification, TransferArguments]:
+    """What to start from, what to learn, and how: `hfkit compare` reads this too."""
+    return parse(
         (RecipeArguments, TextClassification, TransferArguments),
+        argv=argv,
+        baseline=["majority", "tf-idf", "linear-probe"],
         output_dir="runs/bert-sentiment",
         strategy="gradual",
         num_train_epochs=2,
@@ -28,13 +30,12 @@ def main() -> None:
         per_device_eval_batch_size=32,
         warmup_steps=0.1,  # of training
         weight_decay=0.01,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model="headline",
-        logging_steps=50,
+        **KEEP_BEST,  # judged after every epoch; the best one on validation is kept
     )
+
+
+def main() -> None:
+    recipe, task, args = arguments()
     transformers.set_seed(args.seed)
 
     # Data: checked rows in, model inputs out, one label map over all splits.
@@ -67,7 +68,7 @@ def main() -> None:
         report.trained(**facts)
         gain = "validation {before:.3f}, tuned {after:.3f}".format(**tuned) if tuned["before"] < tuned["after"] else ""
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=facts["cost"], description=gain)
-        for baseline in (Majority(), TfIdf(), LinearProbe(recipe.checkpoint)):
+        for baseline in chosen(recipe):
             report.judge(baseline)
         page = report.save(args.output_dir)
         Console().print(report.table())

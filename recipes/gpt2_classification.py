@@ -3,25 +3,27 @@
     accelerate launch recipes/gpt2_classification.py
     python recipes/gpt2_classification.py --checkpoint openai-community/gpt2 --dataset path/to/folder --output_dir out
 
-The story of bert_sentiment.py for a model that reads from left to right. What differs, the task sees to: GPT-2 has no
-token to pad with, so its end token pads; and the head reads the last token that is no padding: it has seen the others.
+The story of bert_sentiment.py for a model that reads from left to right. What differs, the task sees to: GPT-2 pads
+with its end token, and the head reads the last token that is no padding.
 
-Every value below is a default; a --config YAML overrides it, and the command line overrides both. Without a flag it
-trains a bundled decoder of 0.5 M parameters, which shows the steps and no skill, on the bundled synthetic corpus.
+A --config YAML overrides the values below, flags override both; without any it trains a bundled decoder of 0.5 M
+parameters, which shows the steps and no skill, on the bundled synthetic corpus.
 """
 
 import transformers
 from rich.console import Console
 
-from hfkit import RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
-from hfkit.baselines import LinearProbe, Majority, TfIdf
+from hfkit import KEEP_BEST, RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
+from hfkit.baselines import chosen
 from hfkit.tasks import TextClassification
 
 
-def main() -> None:
-    # Arguments: what to start from, what to learn, and how.
-    recipe, task, args = parse(
+def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, TextClassification, TransferArguments]:
+    """What to start from, what to learn, and how: `hfkit compare` reads this too."""
+    return parse(
         (RecipeArguments, TextClassification, TransferArguments),
+        argv=argv,
+        baseline=["majority", "tf-idf", "linear-probe"],
         checkpoint="sample-gpt2",
         output_dir="runs/gpt2-classification",
         strategy="gradual",
@@ -30,13 +32,12 @@ def main() -> None:
         per_device_eval_batch_size=32,
         warmup_steps=0.1,  # of training
         weight_decay=0.01,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model="headline",
-        logging_steps=50,
+        **KEEP_BEST,  # judged after every epoch; the best one on validation is kept
     )
+
+
+def main() -> None:
+    recipe, task, args = arguments()
     transformers.set_seed(args.seed)
 
     # Data: checked rows in, model inputs out, one label map over all splits.
@@ -64,16 +65,15 @@ def main() -> None:
 
     # Report: every contender on the same test rows, by the same score.
     if trainer.is_world_process_zero():
-        report = Report(task, raw, prepared=data, settings={**vars(recipe), **vars(task), **args.to_dict()})
         facts = trainer.facts()
+        report = Report(task, raw, prepared=data, settings={**vars(recipe), **vars(task), **args.to_dict()})
         report.trained(**facts)
         gain = "validation {before:.3f}, tuned {after:.3f}".format(**tuned) if tuned["before"] < tuned["after"] else ""
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=facts["cost"], description=gain)
-        for baseline in (Majority(), TfIdf(), LinearProbe(recipe.checkpoint)):
+        for baseline in chosen(recipe):
             report.judge(baseline)
         page = report.save(args.output_dir)
-        Console().print(report.table())
-        print(f"Report: {page}")
+        Console().print(report.table(), f"Report: {page}", sep="\n")
 
 
 if __name__ == "__main__":

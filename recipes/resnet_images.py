@@ -10,15 +10,17 @@ overrides the values below, flags override both; without any, the bundled ResNet
 import transformers
 from rich.console import Console
 
-from hfkit import RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
-from hfkit.baselines import LinearProbe, Majority, PixelProbe
+from hfkit import KEEP_BEST, RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
+from hfkit.baselines import chosen
 from hfkit.tasks import ImageClassification
 
 
-def main() -> None:
-    # Arguments: what to start from, what to learn, and how.
-    recipe, task, args = parse(
+def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, ImageClassification, TransferArguments]:
+    """What to start from, what to learn, and how: `hfkit compare` reads this too."""
+    return parse(
         (RecipeArguments, ImageClassification, TransferArguments),
+        argv=argv,
+        baseline=["majority", "pixels", "linear-probe"],
         checkpoint="sample-resnet",
         output_dir="runs/resnet-images",
         flip="none",  # a mirrored digit is none; photographs want "horizontal"
@@ -30,13 +32,12 @@ def main() -> None:
         per_device_eval_batch_size=64,
         warmup_steps=0.1,  # of training
         weight_decay=0.05,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model="headline",
-        logging_steps=50,
+        **KEEP_BEST,  # judged after every epoch; the best one on validation is kept
     )
+
+
+def main() -> None:
+    recipe, task, args = arguments()
     transformers.set_seed(args.seed)
 
     # Data: every image looked at once, rows with paths or bytes in; pixels are made batch by batch.
@@ -58,7 +59,6 @@ def main() -> None:
         processing_class=processor,
     )
     trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
-    trainer.tune_decision(data["validation"])  # thresholds, where a picture may have several labels
     trainer.tune_decision(data["validation"])  # of several labels an image: each gets a threshold of its own
     trainer.save_model()
     predictions = trainer.predictions(data["test"])
@@ -69,7 +69,7 @@ def main() -> None:
         report.trained(**trainer.facts())
         report.show(task.pictures(data["train"], trainer.training_collator, 16))
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=trainer.facts()["cost"])
-        for baseline in (Majority(), PixelProbe(), LinearProbe(recipe.checkpoint)):
+        for baseline in chosen(recipe):
             report.judge(baseline)
         page = report.save(args.output_dir)
         Console().print(report.table())

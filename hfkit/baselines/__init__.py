@@ -5,21 +5,37 @@ from typing import TYPE_CHECKING
 from ..lazy import on_first_use
 
 if TYPE_CHECKING:
+    from .base import Answers, Baseline
+    from .choice import BASELINES, chosen
     from .lexicon import Lexicon
     from .linear_probe import LinearProbe
     from .majority import Majority
     from .pixel_probe import PixelProbe
     from .tfidf import TfIdf
 
-__all__ = ["Lexicon", "LinearProbe", "Majority", "PixelProbe", "TfIdf"]
+__all__ = [
+    "BASELINES",
+    "Answers",
+    "Baseline",
+    "Lexicon",
+    "LinearProbe",
+    "Majority",
+    "PixelProbe",
+    "TfIdf",
+    "chosen",
+]
 
 __getattr__ = on_first_use(
     __name__,
     {
+        "Answers": ".base",
+        "BASELINES": ".choice",
+        "Baseline": ".base",
         "Lexicon": ".lexicon",
         "LinearProbe": ".linear_probe",
         "Majority": ".majority",
         "PixelProbe": ".pixel_probe",
         "TfIdf": ".tfidf",
+        "chosen": ".choice",
     },
 )

@@ -1,6 +1,9 @@
 """What every baseline is: a contender without fine-tuning, judged by the task's own score on the same rows."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from datasets import Dataset, DatasetDict
@@ -9,18 +12,30 @@ from ..errors import UserError
 from ..tasks.base import Task
 
 
-class Baseline(Protocol):
+class Answers(NamedTuple):
+    """What a contender says of the test rows, and what else a comparison shows of it."""
+
+    predictions: list  # one per test row, in order, as `task.score` takes them
+    probabilities: np.ndarray | None = None  # (rows, labels), where a row has one class of several
+    facts: Mapping[str, Any] = MappingProxyType({})  # plain values: what validation chose, how many were unparseable
+
+
+class Baseline(ABC):
     """A rival that a fine-tuned model has to beat to be worth its training."""
 
     name: str  # as the contenders table shows it
     description: str  # what it does, in one plain phrase
 
+    @abstractmethod
     def predict(self, task: Task, dataset: DatasetDict) -> list:
         """One prediction per row of `dataset["test"]`, in order, as `task.score` takes them.
 
         `dataset` is what `task.load` gave. Train and validation may be learnt from; the labels of test may not.
         """
-        ...
+
+    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+        """The predictions, with probabilities and facts where this baseline has them."""
+        return Answers(self.predict(task, dataset))
 
 
 def targets_of(task: Task, dataset: DatasetDict, labels: list[str]) -> DatasetDict:

@@ -8,12 +8,13 @@ from typing import ClassVar
 from datasets import DatasetDict
 
 from ..tasks.base import Task
+from .base import Baseline
 
 Words = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Lexicon:
+class Lexicon(Baseline):
     """Tags the longest strings that were entities in training with the type they had most often.
 
     For tasks whose rows have `tokens` and whose references are IOB2 tags. A string is looked up as it is written

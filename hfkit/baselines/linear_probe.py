@@ -15,6 +15,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from ..batches import fetched, is_text, text_lengths
 from ..tasks.base import Task
+from .base import Baseline
 from .linear import Features, Search, best_predictions, standardised
 
 BATCH = 64  # rows
@@ -23,7 +24,7 @@ OF_ROWS = Search(penalties=(1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3))  # rows are 
 
 
 @dataclass(frozen=True)
-class LinearProbe:
+class LinearProbe(Baseline):
     """A linear model on features of the frozen checkpoint: of every labelled token, or of the whole row."""
 
     checkpoint: str

@@ -7,11 +7,11 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from ..tasks.base import Task
-from .base import decided, targets_of
+from .base import Baseline, decided, targets_of
 
 
 @dataclass(frozen=True)
-class Majority:
+class Majority(Baseline):
     """Says the same of every row: labels by how frequent they are in training, or the mean of its numbers.
 
     For tasks with one answer per row. Of several labels it says those whose share in training is above the threshold

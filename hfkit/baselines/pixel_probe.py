@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..tasks.base import Task
-from .base import column_of, targets_of
+from .base import Baseline, column_of, targets_of
 from .linear import Features, Search, best_predictions, standardised
 
 SIDE = 16  # pixels
@@ -19,7 +19,7 @@ SEARCH = Search(penalties=(3.0, 1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3))  # neighbourin
 
 
 @dataclass(frozen=True)
-class PixelProbe:
+class PixelProbe(Baseline):
     """Logistic regression on the pixels of images shrunk to `SIDE` x `SIDE`; ridge for numbers.
 
     For tasks whose rows have an `image` of bytes or a path.

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from tqdm.auto import tqdm
 
 from ..tasks.base import Task
-from .base import column_of, targets_of
+from .base import Baseline, column_of, targets_of
 from .linear import Features, Search, Sparse, SparseLinear, best_predictions
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)  # of fitting: C of scikit-learn's LogisticRegression
@@ -22,7 +22,7 @@ ENOUGH_ROWS = 1000  # from here on a term that stands in one row only is left ou
 
 
 @dataclass(frozen=True)
-class TfIdf:
+class TfIdf(Baseline):
     """Logistic regression on TF-IDF of words, pairs of words and pieces of 3 to 5 characters; ridge for numbers.
 
     For tasks whose rows have a `text`, and maybe a `text_pair`. The two texts of a pair share the vocabulary and have
