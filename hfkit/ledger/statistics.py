@@ -75,7 +75,7 @@ def compared(
     """
     tallies = {name: [by_unit(array, units) for array in arrays] for name, arrays in tallies.items()}
     rows = len(next(iter(tallies.values()))[0]) if tallies else 0
-    sides = dict(zip(tallies, _sides(list(tallies.values()), headline_of, resamples, seed), strict=True))
+    sides = dict(zip(tallies, sides_of(list(tallies.values()), headline_of, resamples, seed), strict=True))
     best = max(sides, key=lambda name: sides[name].mean, default=None)
     rest = [name for name in sides if name != best]
     per_unit = 1.0 if units is None else len(units) / rows
@@ -97,7 +97,7 @@ def compared(
         found[name] = {
             "headline": side.mean,
             "spread": float(side.headlines.std(ddof=1)) if side.seeds > 1 else None,
-            "interval": asdict(_interval(side, rows, level)),
+            "interval": asdict(interval_of(side, rows, level)),
             "difference": difference,
         }
     return found
@@ -129,13 +129,13 @@ def pair(
     seed on both sides everything is the paired row bootstrap and randomisation of `evaluation.statistics`.
     """
     sides = [[by_unit(array, units) for array in side] for side in (tallies_a, tallies_b)]
-    a, b = _sides(sides, headline_of, resamples, seed)
+    a, b = sides_of(sides, headline_of, resamples, seed)
     rows = len(sides[0][0])
     p = _p(a, b, *sides, headline_of, rows, resamples, seed)
     return _facts(a, b, rows, p, level, 1 - level, 1.0 if units is None else len(units) / rows)
 
 
-def _sides(contenders: list, headline_of: Headline, resamples: int, seed: int) -> list[Side]:
+def sides_of(contenders: list, headline_of: Headline, resamples: int, seed: int) -> list[Side]:
     """Every contender from the same resamples of the rows."""
     if not all(contenders):
         raise ValueError("every contender needs at least one seed that did not fail")
@@ -193,7 +193,7 @@ def _limits(value: float, sides: Sequence[Side], draws: np.ndarray, rows: int, l
     return float(max(low, floor)), float(min(high, max(1.0, float(draws.max()), value)))
 
 
-def _interval(side: Side, rows: int, level: float) -> Interval:
+def interval_of(side: Side, rows: int, level: float) -> Interval:
     if rows < 2:
         return Interval(side.mean, side.mean, level, ONE_ROW)
     low, high = _limits(side.mean, [side], side.draws, rows, level)
