@@ -70,7 +70,7 @@ def _with_seeds(side: Side, generator: np.random.Generator) -> np.ndarray:
 
 
 def _crossover(a: str, b: str, rows: np.ndarray, gaps: np.ndarray, drawn: np.ndarray, level: float) -> dict[str, Any]:
-    """Of two curves, from a's lead at each budget: `gaps`, (budgets,), and in each resample `drawn`, (budgets, resamples)."""
+    """Of two curves, by a's lead at each budget: `gaps` (budgets,), and resampled `drawn` (budgets, resamples)."""
     if not len(rows) or gaps[-1] == 0:
         note = "they have no budget in common" if not len(rows) else "they score the same at the largest budget"
         return {"ahead": a, "behind": b, "rows": None, "low": None, "high": None, "level": level, "note": note}
