@@ -2,20 +2,25 @@
 
 from collections.abc import Callable
 
+# Not the names themselves: each module is imported when its baseline is chosen.
+from .. import baselines
 from ..arguments import RecipeArguments, require_choice
 from .base import Baseline
-from .lexicon import Lexicon
-from .linear_probe import LinearProbe
-from .majority import Majority
-from .pixel_probe import PixelProbe
-from .tfidf import TfIdf
+from .label_texts import read_label_texts
 
 BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
-    "majority": lambda recipe: Majority(),
-    "lexicon": lambda recipe: Lexicon(),
-    "tf-idf": lambda recipe: TfIdf(),
-    "pixels": lambda recipe: PixelProbe(),
-    "linear-probe": lambda recipe: LinearProbe(recipe.checkpoint),
+    "majority": lambda recipe: baselines.Majority(),
+    "lexicon": lambda recipe: baselines.Lexicon(),
+    "tf-idf": lambda recipe: baselines.TfIdf(),
+    "n-grams": lambda recipe: baselines.NGrams(),
+    "pixels": lambda recipe: baselines.PixelProbe(),
+    "hog": lambda recipe: baselines.Hog(),
+    "linear-probe": lambda recipe: baselines.LinearProbe(recipe.checkpoint, recipe.features_dir),
+    "knn": lambda recipe: baselines.KNN(recipe.checkpoint, recipe.features_dir),
+    "nearest-mean": lambda recipe: baselines.NearestMean(recipe.checkpoint, recipe.features_dir),
+    "zero-shot-similarity": lambda recipe: baselines.SimilarityZeroShot(
+        recipe.checkpoint, recipe.features_dir, read_label_texts(recipe.label_texts)
+    ),
 }
 
 
