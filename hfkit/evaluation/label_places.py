@@ -1,35 +1,35 @@
 """Where labels of a plot stand so that no two meet, at every width that the plot may have."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
-from itertools import pairwise, product
+from itertools import product
 from typing import Any
 
 LETTER = 6.6  # pixels: width of a label's letter at 12 px, generously
-LINE = 15  # pixels: height of a label
+LINE = 17  # pixels: height of a label
 
 
 def placed(
     places: Sequence[tuple[float, float]],
     texts: Sequence[str],
-    line: Sequence[tuple[float, float]],
+    strokes: Sequence[tuple[tuple[float, float], tuple[float, float]]],
     widths: Sequence[int],
     height: int,
 ) -> list[dict[str, Any]]:
     """Where each text stands beside its point: `dx`, `dy` in pixels to the text's middle left, right or centre, and
-    its `anchor`; no two overlap at any of the widths, and points and the `line` are left free where that can be. A text
-    for which there is no room has `anchor` None.
+    its `anchor`; no two overlap at any of the widths, and points and strokes (upright or level, from place
+    to place) are left free where that can be. A text for which there is no room has `anchor` None.
     """
     chosen: dict[int, dict[str, Any]] = {}
     boxes: list[list[tuple]] = []  # of the texts placed so far, one for every width
     dots = [[_around(x * w / 100, (100 - y) * height / 100, 7) for w in widths] for x, y in places]
-    # The line's steps run along the axes, so that each has a box of its own.
-    strokes = [
+    drawn = [
         [
             (min(a[0], b[0]) * w / 100 - 2, (100 - max(a[1], b[1])) * height / 100 - 2)
             + (max(a[0], b[0]) * w / 100 + 2, (100 - min(a[1], b[1])) * height / 100 + 2)
             for w in widths
         ]
-        for a, b in pairwise(line)
+        for a, b in strokes
     ]
     # From the best score down: where it is crowded, those at the top get the good places.
     for i in sorted(range(len(places)), key=lambda i: -places[i][1]):
@@ -41,7 +41,7 @@ def placed(
             if out or any(_meet(a, b) for other in boxes for a, b in zip(box, other, strict=True)):
                 continue
             met = sum(2 * any(map(_meet, box, dot)) for j, dot in enumerate(dots) if j != i)
-            met += any(any(map(_meet, box, stroke)) for stroke in strokes)
+            met += any(any(map(_meet, box, stroke)) for stroke in drawn)
             if met <= 2 * allowed - (allowed == 1):
                 boxes.append(box)
                 chosen[i] = {"dx": dx, "dy": dy, "anchor": anchor, "far": abs(dx) + abs(dy) > 25}
@@ -72,7 +72,7 @@ def clear(marks: Sequence[tuple[float, str]], width: int) -> list[tuple[float, s
     """The marks whose texts, centred, do not meet in a plot of that width; the last one stays."""
     kept: list[tuple[float, str]] = []
     for at, text in reversed(marks):
-        needed = LETTER * (len(text) + len(kept[-1][1])) / 2 + 6 if kept else 0
+        needed = (_length(text) + _length(kept[-1][1])) / 2 + 6 if kept else 0
         if not kept or (kept[-1][0] - at) * width / 100 >= needed:
             kept.append((at, text))
     return kept[::-1]
@@ -80,14 +80,19 @@ def clear(marks: Sequence[tuple[float, str]], width: int) -> list[tuple[float, s
 
 def _candidates() -> Iterator[tuple[int, int, str]]:
     """Places beside a point, the usual ones first, then farther away."""
-    yield from ((10, 0, "start"), (0, -15, "middle"), (-10, 0, "end"), (0, 15, "middle"))
+    yield from ((10, 0, "start"), (0, -16, "middle"), (-10, 0, "end"), (0, 16, "middle"))
     for far in (13, 20, 30, 42, 56, 72):
         yield from ((8, -far, "start"), (8, far, "start"), (-8, -far, "end"), (-8, far, "end"))
         yield from ((0, -far, "middle"), (0, far, "middle"), (far, 0, "start"), (-far, 0, "end"))
 
 
+def _length(text: str) -> float:
+    """Pixels; a letter of East Asian width takes two."""
+    return LETTER * sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text)
+
+
 def _box(place: tuple[float, float], text: str, dx: int, dy: int, anchor: str, width: int, height: int) -> tuple:
-    long = LETTER * len(text)
+    long = _length(text)
     left = place[0] * width / 100 + dx - {"start": 0, "middle": long / 2, "end": long}[anchor]
     middle = (100 - place[1]) * height / 100 + dy
     return left, middle - LINE / 2, left + long, middle + LINE / 2

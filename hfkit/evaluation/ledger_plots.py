@@ -61,8 +61,9 @@ def pareto(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     steps += [places[front[-1]], (100.0, places[front[-1]][1])]
     names = [f"{i + 1} {shortened(c['name'])}" for i, c in enumerate(contenders)]
     numbers = [str(i + 1) for i in range(len(contenders))]
-    named = placed(places, names, steps, WIDE, HEIGHT)
-    numbered = placed(places, numbers, steps, NARROW, HEIGHT)
+    strokes = [*pairwise(steps), *((place, (place[0], 0.0)) for place in places if place[1] == FOOT)]
+    named = placed(places, names, strokes, WIDE, HEIGHT)
+    numbered = placed(places, numbers, strokes, NARROW, HEIGHT)
     points = [
         {
             "x": x,
@@ -158,7 +159,7 @@ def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -
                 "seeds": [(x(p["rows"]), y(value)) for p in points for value in p["seeds"]],
             }
         )
-    # Numbers at the lines' ends, moved apart where lines end together: 300 px high, labels of 15.
+    # Numbers at the lines' ends, moved apart where lines end together: the plot is 300 px high.
     ends = apart([curve["points"][-1][1] for curve in curves], 100 * LINE / 300)
     for curve, end in zip(curves, ends, strict=True):
         curve["end"] = end
