@@ -349,9 +349,12 @@ addEventListener("load", () => {
     const y = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
     if (x > 1 && y > 1) met.push(labels[i][0].textContent.trim() + " | " + labels[j][0].textContent.trim());
   }
-  const faint = [...document.querySelectorAll(".tick, svg text, p, th, td, li, .what, .rule, .rank, .label")].filter(seen)
-    .map((e) => [e, value(e instanceof SVGElement ? getComputedStyle(e).fill : getComputedStyle(e).color)])
-    .filter(([_, c]) => against(c, paper) < (_.matches(".tag") ? 3 : 4.5)).map(([e]) => e.textContent.trim());
+  const under = (style) => { const [r, g, b, share = 1] = value(style.backgroundColor);
+    return style.backgroundColor == "transparent" ? paper : [r, g, b].map((v, i) => share * v + (1 - share) * paper[i]) };
+  const faint = [...document.querySelectorAll(".tick, svg text, p, th, td, li, .what, .rule, .rank")].filter(seen)
+    .map((e) => [e, getComputedStyle(e)])
+    .filter(([e, style]) => against(value(e instanceof SVGElement ? style.fill : style.color), under(style))
+      < (e.matches(".tag") ? 3 : 4.5)).map(([e]) => e.textContent.trim());
   parent.postMessage({
     name: window.name, width: innerWidth, scroll: document.documentElement.scrollWidth, labels: labels.length,
     met, faint,
