@@ -45,6 +45,16 @@ class RecipeArguments:
         default=None,
         metadata={"help": 'what labels are called in words, as JSON: {"label": "text"}; default: their names'},
     )
+    nli_checkpoint: str | None = field(
+        default=None, metadata={"help": "model of inference for the baseline zero-shot-nli"}
+    )
+    hypothesis: str = field(
+        default="This example is {}.", metadata={"help": "what zero-shot-nli asks, with {} for a label's text"}
+    )
+    clip_checkpoint: str | None = field(
+        default=None, metadata={"help": "dual encoder, such as CLIP or SigLIP, for the baseline zero-shot-clip"}
+    )
+    setfit_shots: int = field(default=8, metadata={"help": "rows of each class that the baseline setfit learns from"})
 
 
 @dataclass

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from .linear_probe import LinearProbe
     from .majority import Majority
     from .pixel_probe import PixelProbe
+    from .setfit import SetFit
     from .tfidf import TfIdf
+    from .zero_shot_clip import ZeroShotCLIP
+    from .zero_shot_nli import ZeroShotNLI
 
 __all__ = [
     "BASELINES",
@@ -21,7 +24,10 @@ __all__ = [
     "LinearProbe",
     "Majority",
     "PixelProbe",
+    "SetFit",
     "TfIdf",
+    "ZeroShotCLIP",
+    "ZeroShotNLI",
     "chosen",
 ]
 
@@ -35,7 +41,10 @@ __getattr__ = on_first_use(
         "LinearProbe": ".linear_probe",
         "Majority": ".majority",
         "PixelProbe": ".pixel_probe",
+        "SetFit": ".setfit",
         "TfIdf": ".tfidf",
+        "ZeroShotCLIP": ".zero_shot_clip",
+        "ZeroShotNLI": ".zero_shot_nli",
         "chosen": ".choice",
     },
 )

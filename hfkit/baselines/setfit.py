@@ -1,0 +1,211 @@
+"""Few examples of every class, an encoder tuned to tell them apart pair by pair, and a linear model on top.
+
+Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts" (SetFit).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from datasets import Dataset, DatasetDict
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from tqdm.auto import tqdm
+from transformers import get_linear_schedule_with_warmup
+
+from ..errors import UserError
+from ..tasks.base import Task
+from .base import Answers, Baseline
+from .linear_probe import backbone_of, features_of
+from .logits import answers_of, has_one_label, refuse_numbers
+
+ROUNDS = 20  # pairs of each kind that a row begins, as in the paper
+MOST_PAIRS = 2400  # of both kinds together
+BATCH = 16  # pairs
+RATE = 2e-5
+WARMUP = 0.1  # share of the steps
+STRENGTHS = (1.0, 10.0, 100.0)  # C of the logistic regression; the best on validation is kept
+
+
+@dataclass(frozen=True)
+class SetFit(Baseline):
+    """The checkpoint's encoder after contrastive tuning on a few rows of each class, under a logistic regression.
+
+    For rows with one class. Pairs of a class are pulled together and others pushed apart, by the cosine of what
+    `task.features` reads of them; then the same rows fit the linear model.
+
+    Args:
+        shots: rows of each class, drawn by `seed`; None takes every row of train, each class in as many pairs.
+    """
+
+    checkpoint: str
+    shots: int | None = 8
+    seed: int = 0
+
+    name: ClassVar[str] = "SetFit"
+    description: ClassVar[str] = "logistic regression on an encoder tuned on pairs of a few rows per class"
+
+    def predict(self, task: Task, dataset: DatasetDict) -> list:
+        """Decoded predictions of every test row."""
+        return self.answers(task, dataset).predictions
+
+    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+        """Predictions and probabilities of every test row, and what was tuned on.
+
+        Raises:
+            UserError: sentence-transformers is missing, rows have no single class, or a class has too few of them.
+        """
+        refuse_missing()
+        labels, processor = task.labels(dataset), task.processor(self.checkpoint)
+        prepared = task.prepare(dataset, processor, labels)
+        refuse_numbers(self.name, prepared)
+        if not has_one_label(prepared["train"]):
+            raise UserError(f"baseline '{self.name}'", "it tells apart rows of one class each", "Leave it out")
+        rows = drawn(np.array(prepared["train"]["labels"]), labels, self.shots, self.seed)
+        few = prepared["train"].select(rows)
+        backbone = backbone_of(task.model(self.checkpoint, labels)).to(PartialState().device)
+        collator = task.collator(processor)
+        pairs = pairs_of(np.array(few["labels"]), self.seed)
+        tune(Embedder(backbone, task), few, collator, pairs, seed=self.seed, desc=f"{self.name}: tuning")
+
+        def embedded(name: str, split: Dataset) -> np.ndarray:
+            found = features_of(backbone, split, collator, task.features, desc=f"{self.name}: {name}")
+            return normalize(found.inputs).numpy()
+
+        inputs = {name: embedded(name, few if name == "train" else split) for name, split in prepared.items()}
+        logits, strength = fitted(
+            task, inputs, few, prepared["validation"], labels, task.references(dataset["validation"])
+        )
+        facts = {"rows": len(rows), "pairs": len(pairs), "strength": strength, "seed": self.seed}
+        return answers_of(task, logits.__getitem__, prepared, labels, facts)
+
+
+class Embedder(nn.Module):
+    """What the losses of sentence-transformers take for a model: a batch in, its embeddings out."""
+
+    def __init__(self, backbone: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.backbone, self.task = backbone, task
+
+    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"sentence_embedding": self.task.features(self.backbone(**batch), batch)}  # (batch, features)
+
+
+def refuse_missing() -> None:
+    """Refuse to go on without sentence-transformers, which is not needed elsewhere.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import sentence_transformers  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "sentence-transformers",
+            "the baseline 'setfit' takes its loss from there, and it is not installed",
+            'Run: pip install "hfkit[few-shot]"',
+        ) from error
+
+
+def drawn(targets: np.ndarray, labels: list[str], shots: int | None, seed: int) -> np.ndarray:
+    """So many rows of each class that train has, by seed; all of them for None.
+
+    Args:
+        targets: ids of classes, (rows,).
+
+    Raises:
+        UserError: a class has fewer.
+    """
+    if shots is None:
+        return np.arange(len(targets))
+    if shots < 1:
+        raise UserError(f"setfit_shots={shots}", "it is a number of rows per class, at least 1", "Try 8")
+    classes, counts = np.unique(targets, return_counts=True)
+    if counts.min() < shots:
+        smallest = labels[classes[counts.argmin()]]
+        raise UserError(
+            f"setfit_shots={shots}",
+            f"every class needs so many rows, and '{smallest}' has {counts.min()} in train",
+            f"Set --setfit_shots {counts.min()} or less",
+        )
+    draw = np.random.default_rng(seed)
+    rows = [draw.choice(np.flatnonzero(targets == place), shots, replace=False) for place in classes]
+    return np.sort(np.concatenate(rows))
+
+
+def pairs_of(targets: np.ndarray, seed: int) -> np.ndarray:
+    """Pairs of rows in random order with whether they are of one class, (pairs, 3): half of them are.
+
+    Every class begins as many pairs, and within it every row. A class of one row is paired with itself.
+    """
+    draw = np.random.default_rng(seed)
+    of_class = [np.flatnonzero(targets == place) for place in np.unique(targets)]
+    classes = len(of_class)
+    beginnings = min(ROUNDS * len(targets), MOST_PAIRS // 2)
+    waiting: list[list[int]] = [[] for _ in of_class]
+    found = []
+    for turn in range(beginnings):
+        place = turn % classes
+        if not waiting[place]:
+            waiting[place] = draw.permutation(of_class[place]).tolist()
+        row = waiting[place].pop()
+        same = of_class[place][of_class[place] != row]
+        found.append((row, draw.choice(same) if len(same) else row, 1))
+        other = (place + 1 + draw.integers(classes - 1)) % classes
+        found.append((row, draw.choice(of_class[other]), 0))
+    return draw.permutation(np.array(found))
+
+
+def tune(embedder: Embedder, rows: Dataset, collator: Any, pairs: np.ndarray, *, seed: int, desc: str) -> None:
+    """Move the encoder so that the cosine of a pair is 1 within a class and 0 between two."""
+    from sentence_transformers.sentence_transformer.losses import CosineSimilarityLoss
+
+    loss = CosineSimilarityLoss(embedder)
+    device = next(embedder.parameters()).device
+    optimizer = torch.optim.AdamW(embedder.parameters(), RATE)
+    steps = -(-len(pairs) // BATCH)
+    schedule = get_linear_schedule_with_warmup(optimizer, round(WARMUP * steps), steps)
+    examples = [rows[place] for place in range(len(rows))]
+    embedder.train()
+    with torch.random.fork_rng(), torch.enable_grad():
+        torch.manual_seed(seed)
+        for start in tqdm(range(0, len(pairs), BATCH), desc=desc, disable=None):
+            batch = pairs[start : start + BATCH]
+            columns = []
+            for side in (0, 1):
+                column = collator([examples[row] for row in batch[:, side]])
+                columns.append({name: value.to(device) for name, value in column.items() if name != "labels"})
+            optimizer.zero_grad()
+            loss(columns, torch.as_tensor(batch[:, 2], device=device)).backward()
+            nn.utils.clip_grad_norm_(embedder.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+    embedder.eval()
+
+
+def fitted(
+    task: Task, inputs: dict[str, np.ndarray], few: Dataset, validation: Dataset, labels: list[str], gold: list
+) -> tuple[dict[str, np.ndarray], float]:
+    """Log-probabilities of validation and test by a linear model on the rows of `few`, and its strength."""
+    weights = task.weights(few)
+    best_score, best = -np.inf, ({}, 0.0)
+    for strength in STRENGTHS:
+        model = LogisticRegression(
+            C=strength,
+            max_iter=1000,
+            class_weight=None if weights is None else dict(enumerate(weights.tolist())),
+        ).fit(inputs["train"], few["labels"])
+        logits = {}
+        for split in ("validation", "test"):
+            # A class without a row in train is never said.
+            shares = np.full((len(inputs[split]), len(labels)), 1e-12)
+            shares[:, model.classes_] = model.predict_proba(inputs[split])
+            logits[split] = np.log(np.maximum(shares, 1e-12))
+        score = task.score(task.decode(logits["validation"], validation, labels)[0], gold)[task.headline]
+        if score > best_score:
+            best_score, best = score, (logits, strength)
+    return best
