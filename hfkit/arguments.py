@@ -41,6 +41,9 @@ class RecipeArguments:
         default_factory=list,
         metadata={"help": "contenders without fine-tuning, by name (hfkit.baselines.BASELINES has them)"},
     )
+    features_dir: str | None = field(
+        default=None, metadata={"help": "folder to keep a frozen checkpoint's features in, for other runs' baselines"}
+    )
     label_texts: str | None = field(
         default=None,
         metadata={"help": 'what labels are called in words, as JSON: {"label": "text"}; default: their names'},

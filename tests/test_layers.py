@@ -39,7 +39,8 @@ LAYERS = {
     "caching": 4,
     "hub": 4,
     "trainer": 5,
-    "cli": 6,
+    "ledger": 6,
+    "cli": 7,
 }
 # The trainer, the baselines and the report see a task through its contract alone.
 FROM_TASKS = "tasks.base"

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, DatasetDict, List
-from scipy.special import softmax
 
 from ..errors import UserError
 from ..tasks.base import Task
@@ -29,10 +28,7 @@ def answers_of(
     if not has_one_label(prepared["test"]):
         return Answers(decided(task, logits_of("validation"), test, prepared, labels)[1], facts=facts)
     predictions = task.decode(test, prepared["test"], labels)[0]
-    row = np.array(prepared["test"]["row"])
-    means = np.zeros((len(predictions), len(labels)))
-    np.add.at(means, row, test)
-    return Answers(predictions, softmax(means / np.bincount(row)[:, None], axis=-1), facts)
+    return Answers(predictions, task.probabilities(test, prepared["test"]), facts)
 
 
 def has_one_label(prepared: Dataset) -> bool:

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from datasets import Dataset, DatasetDict
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from transformers import get_linear_schedule_with_warmup
 from ..errors import UserError
 from ..tasks.base import Task
 from .base import Answers, Baseline
-from .linear_probe import backbone_of, features_of
+from .frozen import OWN, features_of, frozen_backbone
 from .logits import answers_of, has_one_label, refuse_numbers
 
 ROUNDS = 20  # pairs of each kind that a row begins, as in the paper
@@ -46,6 +45,7 @@ class SetFit(Baseline):
     shots: int | None = 8
     seed: int = 0
 
+    seeded: ClassVar[bool] = True
     name: ClassVar[str] = "SetFit"
     description: ClassVar[str] = "logistic regression on an encoder tuned on pairs of a few rows per class"
 
@@ -67,14 +67,14 @@ class SetFit(Baseline):
             raise UserError(f"baseline '{self.name}'", "it tells apart rows of one class each", "Leave it out")
         rows = drawn(np.array(prepared["train"]["labels"]), labels, self.shots, self.seed)
         few = prepared["train"].select(rows)
-        backbone = backbone_of(task.model(self.checkpoint, labels)).to(PartialState().device)
+        _, backbone = frozen_backbone(task, self.checkpoint, labels)
         collator = task.collator(processor)
         pairs = pairs_of(np.array(few["labels"]), self.seed)
         tune(Embedder(backbone, task), few, collator, pairs, seed=self.seed, desc=f"{self.name}: tuning")
 
         def embedded(name: str, split: Dataset) -> np.ndarray:
-            found = features_of(backbone, split, collator, task.features, desc=f"{self.name}: {name}")
-            return normalize(found.inputs).numpy()
+            found = features_of(backbone, split, collator, task, desc=f"{self.name}: {name}")
+            return normalize(found[OWN].inputs).numpy()
 
         inputs = {name: embedded(name, few if name == "train" else split) for name, split in prepared.items()}
         logits, strength = fitted(

@@ -48,14 +48,3 @@ def whole_model(auto_model: Any, checkpoint: str, flag: str) -> PreTrainedModel:
 
 def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def required(checkpoint: str | None, flag: str, baseline: str, example: str) -> str:
-    """A checkpoint that a baseline cannot do without.
-
-    Raises:
-        UserError: none is named.
-    """
-    if checkpoint is None:
-        raise UserError(f"baseline '{baseline}'", f"it needs a checkpoint, by --{flag}", f"Try --{flag} {example}")
-    return checkpoint

@@ -96,6 +96,10 @@ class Task(ABC):
         prepared rows beside the arrays because a long document is several of them and a word may have no token.
         """
 
+    def probabilities(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
+        """What `outputs` (see `decode`) say of every class, (rows, labels); None unless a row has one class of several."""
+        return None
+
     @abstractmethod
     def references(self, split: Dataset) -> list:
         """The gold answers of a loaded split, as plain values: what `decode` returns as its second list."""
@@ -123,6 +127,14 @@ class Task(ABC):
     @abstractmethod
     def errors(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[dict[str, Any]]:
         """For the report: at most `limit` instructive errors, as its schema has them; [] where there are none."""
+
+    @abstractmethod
+    def shown(self, row: dict[str, Any]) -> dict[str, str]:
+        """A loaded row for the eye: its `text`, or its `picture` as a data URI; the other one is empty."""
+
+    @abstractmethod
+    def said(self, answer: Any, row: dict[str, Any]) -> str:
+        """A prediction or a reference of a loaded row, in words."""
 
     def pictures(self, prepared: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
         """For the report: at most `limit` prepared rows as `collator` gives them to the model; [] for text."""

@@ -253,6 +253,13 @@ class NER(Task):
     ) -> list[dict[str, Any]]:
         return entity_errors(predictions, references, list(rows["tokens"]), limit)
 
+    def shown(self, row: dict[str, Any]) -> dict[str, str]:
+        return {"text": " ".join(row["tokens"]), "picture": ""}
+
+    def said(self, answer: list[str], row: dict[str, Any]) -> str:
+        words = row["tokens"]
+        return "; ".join(f"{kind}: {' '.join(words[a:b])}" for kind, a, b in entities(answer)) or "no entity"
+
     def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
         """What the report says of the data: per split its rows, words, entities, repeats and everything changed."""
         seen_in_train = set(map(tuple, dataset["train"]["tokens"]))
