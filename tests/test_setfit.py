@@ -40,34 +40,43 @@ def test_shots_are_so_many_rows_of_each_class():
         setfit.drawn(targets, labels, 0, 0)
 
 
-@pytest.mark.parametrize("counts", [(8, 8), (30, 3, 7), (1, 5), (2000, 10)])
-def test_pairs_are_half_of_one_class_and_even_over_the_classes(counts):
+@pytest.mark.parametrize("counts", [(8, 8), (30, 3, 7), (1, 5), (2000, 10), (9,) * 7])
+def test_batches_hold_pairs_of_either_kind_and_classes_evenly(counts):
     targets = uneven(*counts)
-    pairs = setfit.pairs_of(targets, 0)
-    assert len(pairs) == min(2 * setfit.ROUNDS * len(targets), setfit.MOST_PAIRS)
-    first, second, same = pairs.T
-    assert ((targets[first] == targets[second]) == same).all()
-    assert same.mean() == 0.5
-    begun = np.bincount(targets[first])
-    assert begun.max() - begun.min() <= 2  # a pair of either kind
-    alone = np.isin(targets, np.flatnonzero(np.array(counts) == 1))
-    assert ((first != second) | alone[first]).all()
-    for place, count in enumerate(counts):
-        every = np.bincount(first[targets[first] == place], minlength=len(targets))[targets == place]
-        assert every.max() - every.min() <= 2 or count == 1
-    assert (setfit.pairs_of(targets, 0) == pairs).all() and not (setfit.pairs_of(targets, 1) == pairs).all()
+    batches = setfit.batches_of(targets, 0)
+    texts = sum(len(batch.rows) for batch in batches)
+    wanted = min(setfit.ROUNDS * len(targets), setfit.MOST_TEXTS)
+    assert wanted <= texts < wanted + setfit.ROWS
+    for rows, pairs in batches:
+        first, second, same = pairs.T
+        assert ((targets[rows[first]] == targets[rows[second]]) == same).all()
+        assert same.mean() == pytest.approx(0.5)
+        assert (first < second).all() and len(np.unique(pairs, axis=0)) == len(pairs)
+        assert len(np.unique(targets[rows])) == min(setfit.CLASSES, len(counts))
+    seen = np.concatenate([batch.rows for batch in batches])
+    begun = np.bincount(targets[seen])
+    assert begun.max() - begun.min() <= setfit.ROWS
+    for place in range(len(counts)):
+        every = np.bincount(seen, minlength=len(targets))[targets == place]
+        assert every.max() - every.min() <= 1
+    assert [batch.rows.tolist() for batch in setfit.batches_of(targets, 0)] == [
+        batch.rows.tolist() for batch in batches
+    ]
+    assert [batch.rows.tolist() for batch in setfit.batches_of(targets, 1)] != [
+        batch.rows.tolist() for batch in batches
+    ]
 
 
 # The baseline
 
 
 def test_few_rows_are_enough_and_the_seed_decides(checkpoint, reviews, monkeypatch):
-    monkeypatch.setattr(setfit, "RATE", 1e-3)  # the tiny encoder knows nothing yet
+    monkeypatch.setattr(setfit, "RATE", 3e-3)  # the tiny encoder knows nothing yet
     task = TextClassification()
     answers = SetFit(checkpoint, 8, seed=1).answers(task, reviews)
     gold = task.references(reviews["test"])
     assert task.score(answers.predictions, gold)["accuracy"] > 0.9
-    assert answers.facts["rows"] == 16 and answers.facts["pairs"] == 640
+    assert answers.facts["rows"] == 16
     np.testing.assert_allclose(answers.probabilities.sum(-1), 1, rtol=1e-6)
     labels = task.labels(reviews)
     assert [labels[place] for place in answers.probabilities.argmax(-1)] == [
@@ -90,8 +99,8 @@ def test_tuning_moves_the_encoder_and_leaves_folders_and_random_numbers_alone(
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
     monkeypatch.chdir(tmp_path)
     drawn = torch.random.get_rng_state()
-    pairs = setfit.pairs_of(np.array(few["labels"]), 0)
-    setfit.tune(setfit.Embedder(backbone, task), few, task.collator(processor), pairs, seed=0, desc="test")
+    batches = setfit.batches_of(np.array(few["labels"]), 0)
+    setfit.tune(setfit.Embedder(backbone, task), few, task.collator(processor), batches, seed=0, desc="test")
     assert torch.equal(torch.random.get_rng_state(), drawn)
     assert not list(tmp_path.iterdir())
     assert not backbone.training

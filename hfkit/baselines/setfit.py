@@ -5,7 +5,7 @@ Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts" (SetFit).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -22,10 +22,10 @@ from .base import Answers, Baseline
 from .frozen import OWN, features_of, frozen_backbone
 from .logits import answers_of, has_one_label, refuse_numbers
 
-ROUNDS = 20  # pairs of each kind that a row begins, as in the paper
-MOST_PAIRS = 2400  # of both kinds together
-BATCH = 16  # pairs
-RATE = 2e-5
+ROUNDS = 20  # batches that a row is in
+MOST_TEXTS = 1280  # computed for tuning, of all rows together
+ROWS, CLASSES = 16, 4  # in a batch, at most
+RATE = 1e-4
 WARMUP = 0.1  # share of the steps
 STRENGTHS = (1.0, 10.0, 100.0)  # C of the logistic regression; the best on validation is kept
 
@@ -65,12 +65,14 @@ class SetFit(Baseline):
         refuse_numbers(self.name, prepared)
         if not has_one_label(prepared["train"]):
             raise UserError(f"baseline '{self.name}'", "it tells apart rows of one class each", "Leave it out")
+        if len(set(prepared["train"]["labels"])) < 2:
+            raise UserError(f"baseline '{self.name}'", "it tells classes apart, and train has one", "Add other rows")
         rows = drawn(np.array(prepared["train"]["labels"]), labels, self.shots, self.seed)
         few = prepared["train"].select(rows)
         _, backbone = frozen_backbone(task, self.checkpoint, labels)
         collator = task.collator(processor)
-        pairs = pairs_of(np.array(few["labels"]), self.seed)
-        tune(Embedder(backbone, task), few, collator, pairs, seed=self.seed, desc=f"{self.name}: tuning")
+        batches = batches_of(np.array(few["labels"]), self.seed)
+        tune(Embedder(backbone, task), few, collator, batches, seed=self.seed, desc=f"{self.name}: tuning")
 
         def embedded(name: str, split: Dataset) -> np.ndarray:
             found = features_of(backbone, split, collator, task, desc=f"{self.name}: {name}")
@@ -80,7 +82,12 @@ class SetFit(Baseline):
         logits, strength = fitted(
             task, inputs, few, prepared["validation"], labels, task.references(dataset["validation"])
         )
-        facts = {"rows": len(rows), "pairs": len(pairs), "strength": strength, "seed": self.seed}
+        facts = {
+            "rows": len(rows),
+            "pairs": sum(len(batch.pairs) for batch in batches),
+            "strength": strength,
+            "seed": self.seed,
+        }
         return answers_of(task, logits.__getitem__, prepared, labels, facts)
 
 
@@ -137,50 +144,68 @@ def drawn(targets: np.ndarray, labels: list[str], shots: int | None, seed: int) 
     return np.sort(np.concatenate(rows))
 
 
-def pairs_of(targets: np.ndarray, seed: int) -> np.ndarray:
-    """Pairs of rows in random order with whether they are of one class, (pairs, 3): half of them are.
+class Batch(NamedTuple):
+    """Rows that are embedded once, and pairs among them."""
 
-    Every class begins as many pairs, and within it every row. A class of one row is paired with itself.
+    rows: np.ndarray  # (rows,)
+    pairs: np.ndarray  # places in `rows` and whether they are of one class, (pairs, 3)
+
+
+def batches_of(targets: np.ndarray, seed: int) -> list[Batch]:
+    """Batches of a few rows of a few classes, with every pair within a class and as many between two, drawn by seed.
+
+    All classes come up equally often, and in each of them all rows. The paper draws pairs over all rows; here those of
+    a batch share its rows, so that a text is computed once for all pairs it is in.
     """
     draw = np.random.default_rng(seed)
     of_class = [np.flatnonzero(targets == place) for place in np.unique(targets)]
-    classes = len(of_class)
-    beginnings = min(ROUNDS * len(targets), MOST_PAIRS // 2)
+    together = min(CLASSES, len(of_class))
+    each = ROWS // together
+    waiting_classes: list[int] = []
     waiting: list[list[int]] = [[] for _ in of_class]
     found = []
-    for turn in range(beginnings):
-        place = turn % classes
-        if not waiting[place]:
-            waiting[place] = draw.permutation(of_class[place]).tolist()
-        row = waiting[place].pop()
-        same = of_class[place][of_class[place] != row]
-        found.append((row, draw.choice(same) if len(same) else row, 1))
-        other = (place + 1 + draw.integers(classes - 1)) % classes
-        found.append((row, draw.choice(of_class[other]), 0))
-    return draw.permutation(np.array(found))
+    for _ in range(-(-min(ROUNDS * len(targets), MOST_TEXTS) // (together * each))):
+        chosen: list[int] = []
+        while len(chosen) < together:
+            fresh = [place for place in waiting_classes if place not in chosen]
+            if not fresh:
+                waiting_classes += draw.permutation(len(of_class)).tolist()
+                continue
+            waiting_classes.remove(fresh[0])
+            chosen.append(fresh[0])
+        rows = []
+        for place in chosen:
+            for _ in range(each):
+                waiting[place] = waiting[place] or draw.permutation(of_class[place]).tolist()
+                rows.append(waiting[place].pop())
+        first, second = np.triu_indices(len(rows), 1)
+        same = np.repeat(np.arange(together), each)
+        alike = same[first] == same[second]
+        others = draw.choice(np.flatnonzero(~alike), min(alike.sum(), (~alike).sum()), replace=False)
+        kept = np.concatenate([np.flatnonzero(alike), others])
+        found.append(Batch(np.array(rows), np.stack([first, second, alike], axis=-1)[kept]))
+    return found
 
 
-def tune(embedder: Embedder, rows: Dataset, collator: Any, pairs: np.ndarray, *, seed: int, desc: str) -> None:
+def tune(embedder: Embedder, rows: Dataset, collator: Any, batches: list[Batch], *, seed: int, desc: str) -> None:
     """Move the encoder so that the cosine of a pair is 1 within a class and 0 between two."""
     from sentence_transformers.sentence_transformer.losses import CosineSimilarityLoss
 
     loss = CosineSimilarityLoss(embedder)
     device = next(embedder.parameters()).device
     optimizer = torch.optim.AdamW(embedder.parameters(), RATE)
-    steps = -(-len(pairs) // BATCH)
-    schedule = get_linear_schedule_with_warmup(optimizer, round(WARMUP * steps), steps)
+    schedule = get_linear_schedule_with_warmup(optimizer, round(WARMUP * len(batches)), len(batches))
     examples = [rows[place] for place in range(len(rows))]
     embedder.train()
     with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(seed)
-        for start in tqdm(range(0, len(pairs), BATCH), desc=desc, disable=None):
-            batch = pairs[start : start + BATCH]
-            columns = []
-            for side in (0, 1):
-                column = collator([examples[row] for row in batch[:, side]])
-                columns.append({name: value.to(device) for name, value in column.items() if name != "labels"})
+        for chosen, pairs in tqdm(batches, desc=desc, disable=None):
+            batch = collator([examples[row] for row in chosen])
+            inputs = {name: value.to(device) for name, value in batch.items() if name != "labels"}
+            found = embedder(inputs)["sentence_embedding"]
+            first, second, alike = torch.as_tensor(pairs.T, device=device)
             optimizer.zero_grad()
-            loss(columns, torch.as_tensor(batch[:, 2], device=device)).backward()
+            loss.compute_loss_from_embeddings([found[first], found[second]], alike).backward()
             nn.utils.clip_grad_norm_(embedder.parameters(), 1.0)
             optimizer.step()
             schedule.step()
