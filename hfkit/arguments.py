@@ -91,6 +91,10 @@ class TransferArguments(TrainingArguments):
     pretrained: bool | None = field(
         default=None, metadata={"help": "false starts the same architecture from random weights"}
     )
+    reinit_blocks: int = field(default=0, metadata={"help": "top blocks that start from random weights"})
+    train_blocks: str | None = field(
+        default=None, metadata={"help": "the only depths that learn beside the head, such as 1-2; 0: embeddings"}
+    )
     slanted_triangular: bool = field(
         default=False, metadata={"help": "the schedule of ULMFiT instead of --lr_scheduler_type"}
     )
