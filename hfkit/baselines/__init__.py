@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from .majority import Majority
     from .nearest_mean import NearestMean
     from .pixel_probe import PixelProbe
+    from .setfit import SetFit
     from .similarity import SimilarityZeroShot
     from .tfidf import NGrams, TfIdf
+    from .zero_shot_clip import ZeroShotCLIP
+    from .zero_shot_nli import ZeroShotNLI
 
 __all__ = [
     "BASELINES",
@@ -29,8 +32,11 @@ __all__ = [
     "NGrams",
     "NearestMean",
     "PixelProbe",
+    "SetFit",
     "SimilarityZeroShot",
     "TfIdf",
+    "ZeroShotCLIP",
+    "ZeroShotNLI",
     "chosen",
 ]
 
@@ -48,8 +54,11 @@ __getattr__ = on_first_use(
         "NGrams": ".tfidf",
         "NearestMean": ".nearest_mean",
         "PixelProbe": ".pixel_probe",
+        "SetFit": ".setfit",
         "SimilarityZeroShot": ".similarity",
         "TfIdf": ".tfidf",
+        "ZeroShotCLIP": ".zero_shot_clip",
+        "ZeroShotNLI": ".zero_shot_nli",
         "chosen": ".choice",
     },
 )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 # Not the names themselves: each module is imported when its baseline is chosen.
 from .. import baselines
 from ..arguments import RecipeArguments, require_choice
+from ..errors import UserError
 from .base import Baseline
 from .label_texts import read_label_texts
 
@@ -21,6 +22,16 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
     "zero-shot-similarity": lambda recipe: baselines.SimilarityZeroShot(
         recipe.checkpoint, recipe.features_dir, read_label_texts(recipe.label_texts)
     ),
+    "zero-shot-nli": lambda recipe: baselines.ZeroShotNLI(
+        required(recipe.nli_checkpoint, "nli_checkpoint", "zero-shot-nli", "facebook/bart-large-mnli"),
+        recipe.hypothesis,
+        read_label_texts(recipe.label_texts),
+    ),
+    "zero-shot-clip": lambda recipe: baselines.ZeroShotCLIP(
+        required(recipe.clip_checkpoint, "clip_checkpoint", "zero-shot-clip", "openai/clip-vit-base-patch32"),
+        texts=read_label_texts(recipe.label_texts),
+    ),
+    "setfit": lambda recipe: baselines.SetFit(recipe.checkpoint, recipe.setfit_shots),
 }
 
 
@@ -33,3 +44,14 @@ def chosen(recipe: RecipeArguments) -> list[Baseline]:
     for name in recipe.baseline:
         require_choice("baseline", name, BASELINES)
     return [BASELINES[name](recipe) for name in recipe.baseline]
+
+
+def required(checkpoint: str | None, flag: str, baseline: str, example: str) -> str:
+    """A checkpoint that a baseline cannot do without.
+
+    Raises:
+        UserError: none is named.
+    """
+    if checkpoint is None:
+        raise UserError(f"baseline '{baseline}'", f"it needs a checkpoint, by --{flag}", f"Try --{flag} {example}")
+    return checkpoint
