@@ -41,6 +41,10 @@ class RecipeArguments:
         default_factory=list,
         metadata={"help": "contenders without fine-tuning, by name (hfkit.baselines.BASELINES has them)"},
     )
+    label_texts: str | None = field(
+        default=None,
+        metadata={"help": 'what labels are called in words, as JSON: {"label": "text"}; default: their names'},
+    )
 
 
 @dataclass
