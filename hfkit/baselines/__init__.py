@@ -11,17 +11,20 @@ if TYPE_CHECKING:
     from .linear_probe import LinearProbe
     from .majority import Majority
     from .pixel_probe import PixelProbe
+    from .prompting import FewShotPrompt, ZeroShotPrompt
     from .tfidf import TfIdf
 
 __all__ = [
     "BASELINES",
     "Answers",
     "Baseline",
+    "FewShotPrompt",
     "Lexicon",
     "LinearProbe",
     "Majority",
     "PixelProbe",
     "TfIdf",
+    "ZeroShotPrompt",
     "chosen",
 ]
 
@@ -31,11 +34,13 @@ __getattr__ = on_first_use(
         "Answers": ".base",
         "BASELINES": ".choice",
         "Baseline": ".base",
+        "FewShotPrompt": ".prompting",
         "Lexicon": ".lexicon",
         "LinearProbe": ".linear_probe",
         "Majority": ".majority",
         "PixelProbe": ".pixel_probe",
         "TfIdf": ".tfidf",
+        "ZeroShotPrompt": ".prompting",
         "chosen": ".choice",
     },
 )

@@ -102,7 +102,10 @@ class Layout:
         if not texts:
             return []
         found = self.tokenizer(
-            [context + answer for context, answer in texts], add_special_tokens=False, return_offsets_mapping=True
+            [context + answer for context, answer in texts],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            verbose=False,  # what is too long is cut later, and counted
         )
         opening, parts = self.opening, []
         for (context, _), ids, offsets in zip(texts, found["input_ids"], found["offset_mapping"], strict=True):
@@ -151,7 +154,7 @@ class Layout:
         """How many demonstrations to drop first, at least 1, so that about `over` tokens go, rather less than more."""
         texts = [" ".join(shot) for shot in prompt.shots]
         count = 0
-        for ids in self.tokenizer(texts, add_special_tokens=False)["input_ids"]:
+        for ids in self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]:
             # Each takes its cue and the line ends along, or the marks of two turns.
             over -= len(ids) + 8
             count += 1
