@@ -1,7 +1,5 @@
 """Whether a model fits, before it is loaded."""
 
-from typing import Any
-
 import psutil
 import torch
 
