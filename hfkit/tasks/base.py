@@ -119,7 +119,7 @@ class Task(ABC):
         """
 
     def probabilities(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
-        """What `outputs` (see `decode`) say of every class, (rows, labels); None unless a row has one class of several."""
+        """What `outputs` (see `decode`) say of every class, (rows, labels); None unless a row has one of several."""
         return None
 
     @abstractmethod
