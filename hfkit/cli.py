@@ -17,7 +17,9 @@ class TaskName(StrEnum):
 
 
 app = typer.Typer(
-    help="Transfer learning: see what a strategy would train.", no_args_is_help=True, add_completion=False
+    help="Transfer learning: see what a strategy would train, and which one is worth it.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 
@@ -86,6 +88,28 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     groups = planned_groups(model, unfreezing, args)
     described = plan_rows(model, unfreezing, groups, total_steps=steps, epochs=epochs)
     print_plan(described, f"{plan_title(args)}, if training has {assumed}")
+
+
+@app.command(
+    "compare",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def compare_command(context: typer.Context) -> None:
+    """Judge every way of reusing a checkpoint, and every baseline, on the same rows, and say which is worth its cost.
+
+        hfkit compare --recipe recipes/bert_sentiment.py
+        hfkit compare --recipe recipes/bert_ner.py --dataset my/entities --strategies gradual full --tune 0.3 1 3
+        hfkit compare --recipe recipes/vit_images.py --seeds 0 1 2 3 4 --label_budgets 20 100 500 --jobs 2
+
+    `hfkit compare --help` lists its flags; every flag of the recipe is accepted too. What has ended is never computed
+    again: the same command goes on where it was stopped, and one with more seeds or strategies adds to it. Started by
+    torchrun, `accelerate launch` or srun, on one machine or on several that share --compare_dir, every process works.
+    """
+    from .errors import run
+    from .ledger.compare import compare
+
+    run(lambda: compare(context.args))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def split_flags(argv: list[str]) -> tuple[CompareArguments, list[str]]:
     Raises:
         UserError: a value that is none.
     """
-    parser = HfArgumentParser(CompareArguments, allow_abbrev=False)
+    parser = HfArgumentParser(CompareArguments, prog="hfkit compare", allow_abbrev=False)
     parser.error = _refuse
     try:
         own, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)

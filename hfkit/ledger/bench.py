@@ -4,7 +4,7 @@ import json
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -50,6 +50,8 @@ class Bench:
         self._keys: dict[Cell, str] = {}
         self.arguments = recipe_at(own.recipe)
         self.recipe, self.task, _ = self.arguments(flags)
+        if self.recipe.features_dir is None:
+            self.recipe = replace(self.recipe, features_dir=str(Path(own.compare_dir, "features")))
         if self.task.dataset == "sample" and self.task.max_train_rows is None:
             self.task = replace(self.task, max_train_rows=SAMPLE_ROWS)
         raw = self.task.load()
@@ -99,7 +101,7 @@ class Bench:
     def _settings(self, cell: Cell) -> str:
         if cell.contender.kind == "baseline":
             made = self.baseline(cell.contender.name, cell.seed)
-            settings = asdict(made) if is_dataclass(made) else {}
+            settings = {**asdict(made), "cache_dir": None}
         else:
             args = self.args_of(cell, Path("unused")).to_dict()
             settings = {name: args[name] for name in DECIDING if name in args}
@@ -265,7 +267,8 @@ def one_of(tests: list[Dataset], names: list[str], labels: list[str], task: Any)
                 f"other_tests '{name}'", f"it has labels that the training rows do not have: {unknown[:5]}", "Mend them"
             )
     try:
-        return concatenate_datasets([rows.cast(tests[0].features) for rows in tests])
+        features = tests[0].features
+        return concatenate_datasets([rows if rows.features == features else rows.cast(features) for rows in tests])
     except (ValueError, TypeError) as error:
         raise UserError("other_tests", f"their columns differ ({error})", "Give datasets of one form") from error
 

@@ -130,7 +130,8 @@ def entry_of(runs: Runs, contender: Contender) -> dict[str, Any]:
         for cell in tuning_cells(contender, runs.bench.own.tune, runs.bench.own.seeds[0])
         if cell in runs.results
     }
-    cost = {key: float(np.mean([found["cost"][key] for found in well])) for key in well[0]["cost"]}
+    paid = [alone(found) for found in well]
+    cost = {key: float(np.mean([one[key] for one in paid])) for key in paid[0]}
     spent = [found["cost"]["cpu_seconds"] for cell, found in tried.items() if cell not in every and "cost" in found]
     latency = [found["latency_ms"] for found in well if found["latency_ms"] is not None]
     return {
@@ -154,6 +155,13 @@ def entry_of(runs: Runs, contender: Contender) -> dict[str, Any]:
         "latency_ms": float(np.median(latency)) if latency else None,
         "facts": well[0]["facts"],
     }
+
+
+def alone(found: Mapping[str, Any]) -> dict[str, float]:
+    """What a run would have cost by itself: features that another one had computed are paid for too."""
+    cost, shared = found["cost"], found["facts"].get("features", "computed") != "computed"
+    seconds = found["facts"].get("backbone_cpu_seconds", 0.0) if shared else 0.0
+    return {**cost, "cpu_seconds": cost["cpu_seconds"] + seconds}
 
 
 def rate_of(contender: Contender, runs: Runs, cell: Cell) -> float:
