@@ -213,8 +213,8 @@ def made(names: list[tuple], labels: list[str]) -> dict[str, Any]:
             for i, (name, text, image) in enumerate(
                 [
                     (best, "Not half as bad as the trailer, which is to say: go and see it.", None),
-                    ("tfidf", "The plot is thin. " * 30, None),
-                    ("lora", "", picture(8)),
+                    (names[len(names) // 2][0], "The plot is thin. " * 30, None),
+                    (names[-1][0], "", picture(8)),
                 ]
             )
         ],
@@ -254,4 +254,9 @@ def large() -> dict[str, Any]:
     return ledger
 
 
-ALL = {"full": full, "minimal": minimal, "large": large}
+def few() -> dict[str, Any]:
+    """Five contenders with long names, whose curves share one plot with their bands."""
+    return made(LONG[8:13], ["yes", "no", "名前の長い候補者" * 3])
+
+
+ALL = {"full": full, "minimal": minimal, "large": large, "few": few}
