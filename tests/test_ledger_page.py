@@ -205,6 +205,13 @@ def test_of_many_crossovers_those_of_the_best_are_drawn():
     assert "2 crossovers more" in html and all(one["text"] in html for one in ledger["budgets"]["crossovers"])
 
 
+def test_a_failed_run_is_dashed_and_a_crossover_without_interval_has_no_band():
+    drawn, without = pages("full")["ledger.html"], pages("few")["ledger.html"]
+    assert drawn.count('<polyline class="lost"') == 1 and "Dashed: a run that failed" in drawn
+    assert '<polyline class="lost"' not in without and "Dashed: a run that failed" not in without
+    assert drawn.count('<rect class="crossing-band"') == 1 and drawn.count('<line class="crossing"') == 2
+
+
 def test_epochs_stay_whole():
     contenders = ledgers.full()["contenders"]
     for epochs, expected in ((1, "0 1"), (2, "0 1 2"), (3, "0 1 2 3"), (6, "0 2 4 6"), (10, "0 5 10")):

@@ -115,7 +115,8 @@ def learning(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         }
         for i, c in drawn
     ]
-    return {"panels": panels, "x": labelled(x_axis), "y": _inside(y_axis)}
+    lost = any(line["seed"]["status"] == "failed" for panel in panels for line in panel["lines"])
+    return {"panels": panels, "x": labelled(x_axis), "y": _inside(y_axis), "lost": lost}
 
 
 def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
