@@ -57,6 +57,10 @@ def difference(to: str, by: float, width: float = 0.012, **changes: Any) -> dict
     }
 
 
+def orders(raw: list[float], calibrated: list[float]) -> dict[str, Any]:
+    return {"raw": {"headlines": raw, "min": min(raw)}, "calibrated": {"headlines": calibrated}}
+
+
 def bins(draw: random.Random, bend: float) -> list[dict[str, Any]]:
     found = []
     for i in range(5, 10):
@@ -92,7 +96,7 @@ def contender(name: str, kind: str, score: float, seconds: float, share: float, 
     mean = sum(reached) / len(reached)
     facts: dict[str, Any] = {"chosen on validation": "C = 1.0"} if name == "tfidf" else {}
     if "context" in name:
-        facts = {"orders": {"before": [0.61, 0.70, 0.752, 0.798], "after": [0.77, 0.79, 0.801, 0.81]}, "unparseable": 2}
+        facts = {"orders": orders([0.61, 0.70, 0.752, 0.798], [0.77, 0.79, 0.801, 0.81]), "unparseable": 2}
     return {
         "name": name,
         "kind": kind,
@@ -209,8 +213,8 @@ def made(names: list[tuple], labels: list[str]) -> dict[str, Any]:
             for i, (name, text, image) in enumerate(
                 [
                     (best, "Not half as bad as the trailer, which is to say: go and see it.", None),
-                    ("tfidf", "The plot is thin. " * 30, None),
-                    ("lora", "", picture(8)),
+                    (names[len(names) // 2][0], "The plot is thin. " * 30, None),
+                    (names[-1][0], "", picture(8)),
                 ]
             )
         ],
@@ -221,9 +225,7 @@ def made(names: list[tuple], labels: list[str]) -> dict[str, Any]:
 def full() -> dict[str, Any]:
     """Eight contenders and something in every section."""
     ledger = made(EIGHT, ["negative", "neutral", "positive"])
-    ledger["contenders"][0]["facts"] = {
-        "orders": {"before": [0.42, 0.505, 0.56, 0.61], "after": [0.5, 0.505, 0.51, 0.52]},
-    }
+    ledger["contenders"][0]["facts"] = {"orders": orders([0.42, 0.505, 0.56, 0.61], [0.5, 0.505, 0.51, 0.52])}
     return ledger
 
 
@@ -252,4 +254,9 @@ def large() -> dict[str, Any]:
     return ledger
 
 
-ALL = {"full": full, "minimal": minimal, "large": large}
+def few() -> dict[str, Any]:
+    """Five contenders with long names, whose curves share one plot with their bands."""
+    return made(LONG[8:13], ["yes", "no", "名前の長い候補者" * 3])
+
+
+ALL = {"full": full, "minimal": minimal, "large": large, "few": few}

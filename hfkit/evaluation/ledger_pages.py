@@ -47,6 +47,7 @@ def _page(template: str, ledger: dict[str, Any]) -> str:
         if ledger["classes"]
         else None,
         answers=answers,
+        interval_notes=interval_notes(contenders),
         facts=facts,
         most_disagreements=MOST_DISAGREEMENTS,
         pairs_shown=[
@@ -68,6 +69,14 @@ def measured(contenders: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     extra = dict.fromkeys(key for contender in contenders for key in contender["cost"] if key not in COSTS)
     titles = {"energy_kwh": "energy kWh", "peak_gpu_memory_mib": "GPU MiB"}
     return [(key, titles.get(key, key.replace("_", " "))) for key in extra]
+
+
+def interval_notes(contenders: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """What is to be said of intervals, as (note, whose intervals)."""
+    whose: dict[str, list[str]] = {}
+    for contender in contenders:
+        whose.setdefault(contender["interval"]["note"], []).append(contender["name"])
+    return [(note, names) for note, names in whose.items() if note]
 
 
 def answers(row: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

@@ -5,7 +5,7 @@ Positions are percent of a plot, 0 at the left and at the bottom.
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +13,7 @@ from .label_places import LINE, apart, clear, placed
 from .plots import labelled, percent, ticks
 
 COLOURS = 8  # curves in one plot: more cannot be told apart, and get a plot each
+CROSSINGS = 6  # crossovers with a letter in the plot
 BANDS = 5  # curves whose bands can be told apart in one plot
 LEAST = 0.1  # CPU seconds: less than that is drawn as that much
 NARROW, WIDE = (220, 260, 300, 360, 440, 540, 660), (640, 720, 800, 900, 1000, 1100)  # pixels: widths of a plot
@@ -91,7 +92,8 @@ def learning(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     if not drawn:
         return None
     points = [point for _, c in drawn for seed in c["seeds"] for point in seed["curve"]]
-    x_axis = ticks(0.0, max(point["epoch"] for point in points), 4)
+    last = max(point["epoch"] for point in points)
+    x_axis = ticks(0.0, last, min(4, max(1, math.ceil(last))))  # an epoch is not cut in pieces
     scores = [point["validation"] for point in points]
     y_axis = _framed(min(scores), max(scores))
     panels = [
@@ -113,7 +115,8 @@ def learning(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         }
         for i, c in drawn
     ]
-    return {"panels": panels, "x": labelled(x_axis), "y": _inside(y_axis)}
+    lost = any(line["seed"]["status"] == "failed" for panel in panels for line in panel["lines"])
+    return {"panels": panels, "x": labelled(x_axis), "y": _inside(y_axis), "lost": lost}
 
 
 def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -163,24 +166,11 @@ def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -
     ends = apart([curve["points"][-1][1] for curve in curves], 100 * LINE / 300)
     for curve, end in zip(curves, ends, strict=True):
         curve["end"] = end
-    inside = [one for one in found["crossovers"] if rows[0] <= one["rows"] <= rows[-1]]
-    letters = [chr(ord("A") + i % 26) for i in range(len(found["crossovers"]))]
-    where = iter(apart([x(one["rows"]) for one in inside], 5))
-    crossovers = [
-        {
-            "letter": letter,
-            "given": one,
-            "x": x(one["rows"]) if one in inside else None,
-            "label": next(where) if one in inside else None,
-            "low": max(0.0, x(one["rows"] if one["low"] is None else one["low"])),
-            "high": min(100.0, x(one["rows"] if one["high"] is None else one["high"])),
-        }
-        for letter, one in zip(letters, found["crossovers"], strict=True)
-    ]
+    crossings = _crossings(found["crossovers"], rows, x, numbers)
     return {
         "curves": curves,
         "together": len(curves) <= COLOURS,
-        "crossovers": crossovers,
+        "crossovers": crossings,
         "x": clear([(x(count), f"{count:,}") for count in rows], 230),
         "few_x": clear([(x(count), f"{count:,}") for count in rows], 190),
         "y": _inside(y_axis),
@@ -188,18 +178,40 @@ def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -
     }
 
 
+def _crossings(
+    found: Sequence[Mapping[str, Any]], rows: Sequence[int], x: Callable[[float], float], numbers: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Where curves cross: a few get a letter and a place in the plot, those between the best contenders first."""
+    order = sorted(found, key=lambda one: sorted(numbers.get(one[key], len(numbers)) for key in "ab"))
+    inside = [one for one in order if rows[0] <= one["rows"] <= rows[-1]]
+    drawn = sorted(inside[:CROSSINGS], key=lambda one: one["rows"])
+    labels = apart([x(one["rows"]) for one in drawn], 5)
+    crossings = [
+        {
+            "letter": chr(ord("A") + i),
+            "given": one,
+            "x": x(one["rows"]),
+            "label": label,
+            "low": max(0.0, x(rows[0] if one["low"] is None else one["low"])),
+            "high": min(100.0, x(rows[-1] if one["high"] is None else one["high"])),
+        }
+        for i, (one, label) in enumerate(zip(drawn, labels, strict=True))
+    ]
+    return crossings + [{"letter": "", "given": one, "x": None} for one in order if one not in drawn]
+
+
 def reliability(contenders: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Accuracy by confidence, before and after the temperature: `points` of (x, y, radius, bin) and their `line`."""
     panels = []
     for i, c in enumerate(contenders):
         if found := c["calibration"]:
-            most = max((one["rows"] for one in found["bins"] + found["bins_scaled"]), default=1)
             series = []
             for name, ece, key in (("before", "ece", "bins"), ("after", "ece_scaled", "bins_scaled")):
                 bins = sorted((one for one in found[key] if one["rows"]), key=lambda one: one["confidence"])
+                rows = sum(one["rows"] for one in bins)
                 points = [
                     # The area says the rows: the radius goes by the root.
-                    (100 * b["confidence"], 100 * b["accuracy"], round(2.5 + 4.5 * math.sqrt(b["rows"] / most), 1), b)
+                    (100 * b["confidence"], 100 * b["accuracy"], round(2 + 5 * math.sqrt(b["rows"] / rows), 1), b)
                     for b in bins
                 ]
                 series.append({"name": name, "ece": found[ece], "points": points})
@@ -208,22 +220,22 @@ def reliability(contenders: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
 
 
 def orders(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The score of every order of a prompt's demonstrations: rows of (contender, before or after, dots), one axis.
+    """The score of every order of a prompt's demonstrations: rows of (contender, way, dots), all on one axis.
 
-    Read from `facts["orders"]`: `before`, and `after` calibration where that was done, each a list of scores.
+    Read from `facts["orders"]`: under each way of reading the answers (raw, calibrated) a mapping with `headlines`.
     """
     rows = []
     for i, c in enumerate(contenders):
         found = c["facts"].get("orders")
-        for when in ("before", "after"):
-            values = found.get(when) if isinstance(found, dict) else None
+        for way, spread in found.items() if isinstance(found, dict) else ():
+            values = spread.get("headlines") if isinstance(spread, dict) else None
             if isinstance(values, list) and values and all(type(value) in (int, float) for value in values):
-                rows.append({"number": i + 1, "contender": c, "when": when, "values": values})
+                rows.append({"number": i + 1, "contender": c, "way": way, "headlines": values})
     if not rows:
         return None
-    axis = _framed(min(min(row["values"]) for row in rows), max(max(row["values"]) for row in rows))
+    axis = _framed(min(min(row["headlines"]) for row in rows), max(max(row["headlines"]) for row in rows))
     for row in rows:
-        row["dots"] = [percent(value, axis) for value in row["values"]]
+        row["dots"] = [percent(value, axis) for value in row["headlines"]]
     return {"ticks": _inside(axis), "rows": rows}
 
 
