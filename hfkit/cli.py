@@ -53,7 +53,9 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
 
     from .adapters import with_lora
     from .arguments import RecipeArguments, TransferArguments, parse
-    from .plan import plan_rows, planned_groups, planned_stages, print_plan
+    from .plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
+    from .refusals import refuse_surgery
+    from .surgery import depth_range, require_blocks, train_only
     from .tasks import NER, ImageClassification, TextClassification
     from .tasks.base import read_config
     from .unfreezing import Unfreezing
@@ -61,12 +63,16 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     kind = {task.name: task for task in (NER, TextClassification, ImageClassification)}[name]
     own_flags = ("--task", "--rows", "--labels")
     recipe, task, args = parse((RecipeArguments, kind, TransferArguments), argv=flags, own_flags=own_flags)
+    refuse_surgery(args)
     blocks = tuple(args.blocks)
     config = read_config(task.path(recipe.checkpoint), **task.head([str(label) for label in range(labels)]))
     with torch.device("meta"):
         model = task.auto_model.from_config(config, trust_remote_code=False)
+        require_blocks(model, args.reinit_blocks, blocks)
         if args.lora_rank:
             model = with_lora(model, args.lora_rank, blocks)
+        if args.train_blocks:
+            train_only(model, depth_range(args.train_blocks), blocks)
     step_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     epoch_steps = math.ceil(rows / step_rows)
     steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)
@@ -79,7 +85,7 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     )
     groups = planned_groups(model, unfreezing, args)
     described = plan_rows(model, unfreezing, groups, total_steps=steps, epochs=epochs)
-    print_plan(described, f"{args.strategy}, if training has {assumed}")
+    print_plan(described, f"{plan_title(args)}, if training has {assumed}")
 
 
 if __name__ == "__main__":

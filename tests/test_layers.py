@@ -29,6 +29,7 @@ LAYERS = {
     "checkpoints": 1,
     "cuts": 1,
     "replicas": 1,
+    "surgery": 1,
     "tasks": 2,
     "baselines": 3,
     "evaluation": 3,

@@ -1,1 +1,1 @@
-"""The ledger: every way of reusing a checkpoint, judged on the same rows."""
+"""Every way of reusing a checkpoint, and every baseline, on the same rows: one comparison."""

@@ -1,0 +1,58 @@
+"""What labels are called in words: their names spelt out, or as `--label_texts` has them."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from ..arguments import nearest
+from ..errors import UserError
+
+FIX = 'Write --label_texts \'{"label": "what it is called in words"}\''
+# An underscore, or what joins words in a path.
+JOINTS = re.compile(r"_+|(?<=[^\W\d_])[./](?=[^\W\d_])")
+# Between "card" and "Number", and between "ATM" and "Fee".
+HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def verbalised(label: str) -> str:
+    """A label as words: 'lost_card' is 'lost card', 'cardNumber' 'card number', 'ATMFee' 'ATM Fee'."""
+    words = " ".join(HUMPS.sub(" ", JOINTS.sub(" ", label)).split())
+    # In a camel's name capitals only mark where words begin.
+    return words.lower() if label[:1].islower() and label.isalnum() else words
+
+
+def read_label_texts(given: str | None) -> dict[str, str]:
+    """The mapping that `--label_texts` holds as JSON; None is an empty one.
+
+    Raises:
+        UserError: it is no JSON, or no mapping of texts to texts.
+    """
+    try:
+        found = json.loads(given) if given is not None else {}
+    except ValueError as error:
+        raise UserError(f"label_texts={given!r}", f"it must be JSON ({error})", FIX) from error
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise UserError(f"label_texts={given!r}", "it maps labels to texts", FIX)
+    return found
+
+
+def label_texts(labels: Sequence[str], own: Mapping[str, str]) -> list[str]:
+    """What each label is called, in the order of `labels`: its text in `own`, or its name in words.
+
+    Raises:
+        UserError: `own` names a label that there is not, a text is empty, or two labels have the same one.
+    """
+    for label in own:
+        if label not in labels:
+            raise UserError(f"label_texts: '{label}'", "no such label", f"Did you mean '{nearest(label, labels)}'?")
+    seen: dict[str, str] = {}
+    texts = []
+    for label in labels:
+        text = own.get(label, verbalised(label)).strip()
+        if not text:
+            raise UserError(f"label '{label}'", "nothing is left of it as a text", FIX)
+        first = seen.setdefault(text.casefold(), label)
+        if first != label:
+            raise UserError(f"labels '{first}' and '{label}'", f"both are called '{text}' in words", FIX)
+        texts.append(text)
+    return texts
