@@ -59,6 +59,10 @@ class Task(ABC):
     max_train_rows: int | None = field(
         default=None, metadata={"help": "train on this many rows, evenly spaced over the split; default: all"}
     )
+    unit_column: str | None = field(
+        default=None,
+        metadata={"help": "column of what rows belong to, such as a patient; intervals then draw those, not rows"},
+    )
 
     name: ClassVar[str]  # the Hub's pipeline tag, e.g. "token-classification"
     auto_model: ClassVar[type]  # the AutoModelFor… class that is trained and saved
@@ -125,6 +129,13 @@ class Task(ABC):
     @abstractmethod
     def references(self, split: Dataset) -> list:
         """The gold answers of a loaded split, as plain values: what `decode` returns as its second list."""
+
+    def units(self, split: Dataset) -> np.ndarray | None:
+        """What each row of a loaded split belongs to, (rows,): rows of one unit are no independent evidence.
+
+        None where every row stands for itself. What `unit_column` names is the column `unit` of the loaded rows.
+        """
+        return None if self.unit_column is None else np.array(split["unit"])
 
     @abstractmethod
     def score(self, predictions: list, references: list) -> dict[str, float]:
