@@ -80,6 +80,14 @@ def test_kept_features_give_the_same_answers_without_a_pass(checkpoint, tmp_path
     assert [file.suffix for file in tmp_path.iterdir()] == [".safetensors"]
 
 
+def test_features_of_tokens_are_kept_too(checkpoint, corpus, tmp_path):
+    task = NER(dataset=corpus)
+    fresh = NearestMean(checkpoint, str(tmp_path)).answers(task, task.load())
+    with passes() as counted:
+        kept = NearestMean(checkpoint, str(tmp_path)).answers(task, task.load())
+    assert not counted and kept.predictions == fresh.predictions
+
+
 @pytest.mark.parametrize("damage", ["cut short", "emptied", "one bit", "removed"])
 def test_damaged_features_are_computed_again(damage, checkpoint, tmp_path):
     task = TextClassification()
@@ -294,9 +302,7 @@ def test_a_class_without_training_rows_is_the_furthest():
 def test_a_mean_of_no_class_is_refused(problem, reason, checkpoint):
     task, dataset = TextClassification(problem=problem), texts(problem, train=9, validation=5, test=5)
     with pytest.raises(UserError, match=f"nearest mean.*{reason}"):
-        NearestMean(checkpoint).answers(
-            TextClassification(problem=problem), texts(problem, train=9, validation=5, test=5)
-        )
+        NearestMean(checkpoint).predict(task, dataset)
 
 
 def test_the_random_state_is_left_alone(checkpoint):
@@ -326,6 +332,19 @@ def test_a_text_that_is_the_name_of_a_label_is_that_label(checkpoint):
     # No label decides, neither of training rows nor of the others.
     shuffled = named([(text, label) for (text, _), (_, label) in zip(rows, rows[::-1], strict=True)])
     assert same(contender.answers(TextClassification(), shuffled), answers)
+
+
+def test_no_pass_over_training_rows_is_made_for_it_alone(checkpoint, tmp_path):
+    task, dataset = TextClassification(), texts("single-label", train=200, validation=20, test=21)
+    with passes() as counted:
+        alone = SimilarityZeroShot(checkpoint, str(tmp_path)).answers(task, dataset)
+        assert len(counted) == 3  # validation, test and the names
+        assert not list(tmp_path.iterdir())
+        KNN(checkpoint, str(tmp_path)).answers(task, dataset)
+        assert len(counted) == 3 + 4 + 2
+        beside = SimilarityZeroShot(checkpoint).answers(task, dataset)
+        assert len(counted) == 3 + 4 + 2 + 1
+    assert same(alone, beside)
 
 
 def test_several_labels_are_decided_by_thresholds_from_validation(checkpoint):

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from ..checkpoints import digest, rows_digest
+from ..tasks.base import Task
 from .linear import Features
 
 FORMAT = 1  # changes with what is read of a checkpoint
@@ -27,17 +28,17 @@ Poolings = dict[str, dict[str, Features]]  # by pooling and split
 logger = logging.get_logger(__name__)
 
 
-def key_of(task: str, model: PreTrainedModel, backbone: nn.Module, processor: Any, prepared: DatasetDict) -> str:
+def key_of(task: Task, model: PreTrainedModel, backbone: nn.Module, processor: Any, prepared: DatasetDict) -> str:
     """A file's name that changes with whatever decides the features of the prepared rows.
 
     Args:
-        task: its name.
+        task: what it sets for its inputs is in the prepared rows.
         model: what `backbone` is a part of.
     """
     config = {k: v for k, v in model.config.to_dict().items() if k not in ("_name_or_path", "transformers_version")}
     decided = {
         "format": FORMAT,
-        "task": task,
+        "task": f"{type(task).__module__}.{type(task).__qualname__}",
         "weights": digest(backbone.state_dict().values()).hex(),
         "modules": repr(backbone),
         "config": config,

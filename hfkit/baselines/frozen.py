@@ -55,9 +55,9 @@ class OnFrozenFeatures(Baseline):
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """The same with probabilities, and what validation chose."""
 
-    def features(self, task: Task, dataset: DatasetDict) -> FrozenFeatures:
-        """The features of all rows, computed unless they are there already."""
-        return frozen_features(task, dataset, self.checkpoint, self.cache_dir)
+    def features(self, task: Task, dataset: DatasetDict, without: tuple[str, ...] = ()) -> FrozenFeatures:
+        """The features of all rows, computed unless they are there already; splits `without` them may be missing."""
+        return frozen_features(task, dataset, self.checkpoint, self.cache_dir, without)
 
 
 class _Held(NamedTuple):
@@ -77,24 +77,37 @@ class _Held(NamedTuple):
 _held: weakref.WeakKeyDictionary[Dataset, _Held] = weakref.WeakKeyDictionary()
 
 
-def frozen_features(task: Task, dataset: DatasetDict, checkpoint: str, cache_dir: str | None = None) -> FrozenFeatures:
-    """What the frozen `checkpoint` makes of every row: from memory, from `cache_dir`, or by one pass."""
+def frozen_features(
+    task: Task,
+    dataset: DatasetDict,
+    checkpoint: str,
+    cache_dir: str | None = None,
+    without: tuple[str, ...] = (),
+) -> FrozenFeatures:
+    """What the frozen `checkpoint` makes of every row: from memory, from `cache_dir`, or by one pass.
+
+    Args:
+        without: splits that need no pass; what lacks them is not kept for others.
+    """
     held = _held.get(dataset["train"])
     if held is not None and held.are_of(task, checkpoint, dataset):
         return held.found._replace(facts={**held.found.facts, "features": "shared in memory"})
     labels, processor = task.labels(dataset), task.processor(checkpoint)
     prepared = task.prepare(dataset, processor, labels)
     model, backbone = frozen_backbone(task, checkpoint, labels)
-    file = Path(cache_dir, key_of(task.name, model, backbone, processor, prepared)) if cache_dir else None
+    file = Path(cache_dir, key_of(task, model, backbone, processor, prepared)) if cache_dir else None
     known = read(file, prepared) if file else None
     if known is None:
         start = time.process_time()
         splits = {
             split: features_of(backbone, rows, task.collator(processor), task, desc=f"Frozen checkpoint: {split}")
             for split, rows in prepared.items()
+            if split not in without
         }
         poolings = without_repeats(splits)
         facts = {"features": "computed", "backbone_cpu_seconds": round(time.process_time() - start, 3)}
+        if without:
+            return FrozenFeatures(prepared, labels, poolings, facts)
         if file:
             write(file, poolings, facts)
     else:
@@ -195,9 +208,9 @@ def features_of(backbone: nn.Module, rows: Dataset, collator: Any, task: Task, *
 
 def without_repeats(splits: Mapping[str, Mapping[str, Features]]) -> dict[str, dict[str, Features]]:
     """Features by split and pooling as those by pooling and split, what the task reads first, under its plain name."""
-    train = splits["train"]
-    same = [name for name in train if name != OWN and torch.allclose(train[name].inputs, train[OWN].inputs, atol=1e-6)]
-    named = {(same or [OWN])[0]: OWN} | {name: name for name in train if name not in (OWN, *same)}
+    some = next(iter(splits.values()))
+    same = [name for name in some if name != OWN and torch.allclose(some[name].inputs, some[OWN].inputs, atol=1e-6)]
+    named = {(same or [OWN])[0]: OWN} | {name: name for name in some if name not in (OWN, *same)}
     return {shown: {split: found[name] for split, found in splits.items()} for shown, name in named.items()}
 
 

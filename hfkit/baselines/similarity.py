@@ -41,17 +41,17 @@ class SimilarityZeroShot(OnFrozenFeatures):
         if "text_pair" in dataset["train"].column_names or not isinstance(answered, str | list):
             raise UserError(f"baseline '{self.name}'", "it compares one text with the names of labels", "Leave it out")
         texts = label_texts(task.labels(dataset), self.label_texts)
-        found = self.features(task, dataset)
-        features = found.poolings.get(MEAN)
-        if features is None:
-            raise UserError(f"checkpoint '{self.checkpoint}'", "its tokens have no states to average", "Use another")
+        found = self.features(task, dataset, without=("train",))
+        features = found.poolings[MEAN]
         names = self.embedded(task, texts, found.labels, several=isinstance(answered, list))
         logits = {
             split: normalize(features[split].inputs, dim=1) @ names.T / TEMPERATURE for split in ("validation", "test")
         }
         _, predictions, outputs = judged(task, logits, features, found.prepared, found.labels)
         probabilities = probabilities_of(outputs, features["test"], found.prepared["test"])
-        return Answers(predictions, probabilities, {"label_texts": dict(zip(found.labels, texts, strict=True))})
+        return Answers(
+            predictions, probabilities, {"label_texts": dict(zip(found.labels, texts, strict=True)), **found.facts}
+        )
 
     def embedded(self, task: Task, texts: list[str], labels: list[str], *, several: bool) -> Tensor:
         """The names of labels as the checkpoint reads texts, (labels, features), each of length 1."""
