@@ -58,6 +58,19 @@ class RecipeArguments:
         default=None, metadata={"help": "dual encoder, such as CLIP or SigLIP, for the baseline zero-shot-clip"}
     )
     setfit_shots: int = field(default=8, metadata={"help": "rows of each class that the baseline setfit learns from"})
+    prompt_checkpoint: str | None = field(
+        default=None, metadata={"help": "language model of the prompts: 'sample-gpt2', a model id, or a folder"}
+    )
+    shots: int = field(
+        default=4, metadata={"help": "training rows that a prompt shows: of every class if balanced, else in all"}
+    )
+    demonstrations: Literal["balanced", "random", "nearest"] | None = field(
+        default=None,
+        metadata={"help": "which rows those are; default: balanced where a row has one class, else random"},
+    )
+    prompt_orders: int = field(
+        default=5, metadata={"help": "draws of those rows and their order: the first answers, all give the spread"}
+    )
 
 
 @dataclass

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .majority import Majority
     from .nearest_mean import NearestMean
     from .pixel_probe import PixelProbe
+    from .prompting import FewShotPrompt, ZeroShotPrompt
     from .setfit import SetFit
     from .similarity import SimilarityZeroShot
     from .tfidf import NGrams, TfIdf
@@ -26,6 +27,7 @@ __all__ = [
     "Answers",
     "Baseline",
     "Hog",
+    "FewShotPrompt",
     "Lexicon",
     "LinearProbe",
     "Majority",
@@ -37,6 +39,7 @@ __all__ = [
     "TfIdf",
     "ZeroShotCLIP",
     "ZeroShotNLI",
+    "ZeroShotPrompt",
     "chosen",
 ]
 
@@ -48,6 +51,7 @@ __getattr__ = on_first_use(
         "Baseline": ".base",
         "Hog": ".hog",
         "KNN": ".knn",
+        "FewShotPrompt": ".prompting",
         "Lexicon": ".lexicon",
         "LinearProbe": ".linear_probe",
         "Majority": ".majority",
@@ -59,6 +63,7 @@ __getattr__ = on_first_use(
         "TfIdf": ".tfidf",
         "ZeroShotCLIP": ".zero_shot_clip",
         "ZeroShotNLI": ".zero_shot_nli",
+        "ZeroShotPrompt": ".prompting",
         "chosen": ".choice",
     },
 )

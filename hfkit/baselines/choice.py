@@ -32,6 +32,18 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
         texts=read_label_texts(recipe.label_texts),
     ),
     "setfit": lambda recipe: baselines.SetFit(recipe.checkpoint, recipe.setfit_shots),
+    "zero-shot-prompt": lambda recipe: baselines.ZeroShotPrompt(
+        required(recipe.prompt_checkpoint, "prompt_checkpoint", "zero-shot-prompt", "HuggingFaceTB/SmolLM2-135M"),
+        recipe.label_texts,
+    ),
+    "few-shot-prompt": lambda recipe: baselines.FewShotPrompt(
+        required(recipe.prompt_checkpoint, "prompt_checkpoint", "few-shot-prompt", "HuggingFaceTB/SmolLM2-135M"),
+        recipe.label_texts,
+        recipe.shots,
+        recipe.demonstrations,
+        recipe.prompt_orders,
+        recipe.checkpoint,
+    ),
 }
 
 

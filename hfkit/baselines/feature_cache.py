@@ -5,6 +5,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,8 @@ def write(file: Path, poolings: Poolings, facts: Mapping[str, Any]) -> None:
         os.replace(building, file)
     except (OSError, SafetensorError) as error:
         logger.warning(f"the features were not kept in {file.parent}: {error}")
-        building.unlink(missing_ok=True)
+        with suppress(OSError):
+            building.unlink()
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

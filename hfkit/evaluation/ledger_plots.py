@@ -1,81 +1,87 @@
 """The geometry of the ledger's plots: positions in percent and texts, which the templates draw as inline SVG.
 
-Positions are percent of a plot, 0 at the left and at the bottom; labels that must keep clear of each other are placed
-in pixels beside a position, for every width that the plot may have.
+Positions are percent of a plot, 0 at the left and at the bottom.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise, product
+import statistics
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
+from .label_places import LINE, apart, clear, placed
 from .plots import labelled, percent, ticks
 
 COLOURS = 8  # curves in one plot: more cannot be told apart, and get a plot each
-LETTER = 6.6  # pixels: width of a label's letter at 12 px, generously
-LINE = 15  # pixels: height of a label
+BANDS = 5  # curves whose bands can be told apart in one plot
+LEAST = 0.1  # CPU seconds: less than that is drawn as that much
 NARROW, WIDE = (220, 260, 300, 360, 440, 540, 660), (640, 720, 800, 900, 1000, 1100)  # pixels: widths of a plot
 HEIGHT = 380  # pixels: of the Pareto plot
+FOOT = 6.0  # percent of it: where a point stands that lies below the axis
 SHORT = 28  # letters of a name in a plot
 
 
 def forest(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Every contender's mean, interval and seeds on one axis: `ticks` of (percent, text), `rows`, and `best`."""
-    reached = [
-        [c["interval"]["low"], c["interval"]["high"], c["headline"], *(seed["headline"] for seed in _ok(c))]
-        for c in contenders
-    ]
-    axis = ticks(min(map(min, reached)), max(map(max, reached)), 4)
+    """Every contender's mean, interval and seeds on one axis: `ticks` of (percent, text), `rows`, and `best`.
+
+    A row that lies `off` the axis has no interval and no seeds there.
+    """
+    axis = _reach(contenders)
     rows = [
         {
-            "low": percent(c["interval"]["low"], axis),
-            "value": percent(c["headline"], axis),
-            "high": percent(c["interval"]["high"], axis),
-            "seeds": [(percent(seed["headline"], axis), seed) for seed in _ok(c)],
+            "off": c["headline"] < axis[0],
+            "low": _within(c["interval"]["low"], axis),
+            "value": _within(c["headline"], axis),
+            "high": _within(c["interval"]["high"], axis),
+            "seeds": [(percent(seed["headline"], axis), seed) for seed in _ok(c) if seed["headline"] >= axis[0]],
         }
         for c in contenders
     ]
-    return {"ticks": labelled(axis), "rows": rows, "best": rows[0]["value"]}
+    return {"ticks": _inside(axis), "rows": rows, "best": rows[0]["value"], "cut": any(row["off"] for row in rows)}
 
 
 def pareto(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Score over CPU seconds: `points` in the contenders' order with labels beside them, the `front` of those that no
-    cheaper one reaches, and ticks. The axis of seconds is logarithmic.
+    cheaper one reaches, and ticks. The axis of seconds is logarithmic; scores `off` the axis stand at its foot.
     """
-    seconds = [max(c["cost"]["cpu_seconds"], 1e-3) for c in contenders]  # a logarithm wants more than nothing
+    seconds = [max(c["cost"]["cpu_seconds"], LEAST) for c in contenders]
     x_axis = _logarithmic(min(seconds), max(seconds))
-    scores = [c["headline"] for c in contenders]
-    y_axis = ticks(min(scores), max(scores), 4)
+    scores, y_axis = [c["headline"] for c in contenders], _reach(contenders)
     places = [
-        (_log_percent(x, x_axis), percent(y, y_axis)) for x, y in zip(seconds, scores, strict=True)
-    ]  # fmt: skip
+        (_log_percent(x, x_axis), percent(y, y_axis) if y >= y_axis[0] else FOOT)
+        for x, y in zip(seconds, scores, strict=True)
+    ]
     front, best = [], -math.inf
     for i in sorted(range(len(contenders)), key=lambda i: (seconds[i], -scores[i])):
         if scores[i] > best:
             best = scores[i]
             front.append(i)
+    # A step for each: between two of the front one gets the cheaper one's score.
+    steps = [place for a, b in pairwise(front) for place in (places[a], (places[b][0], places[a][1]))]
+    steps += [places[front[-1]], (100.0, places[front[-1]][1])]
     names = [f"{i + 1} {shortened(c['name'])}" for i, c in enumerate(contenders)]
     numbers = [str(i + 1) for i in range(len(contenders))]
-    named, numbered = placed(places, names, WIDE, HEIGHT), placed(places, numbers, NARROW, HEIGHT)
+    strokes = [*pairwise(steps), *((place, (place[0], 0.0)) for place in places if place[1] == FOOT)]
+    named = placed(places, names, strokes, WIDE, HEIGHT)
+    numbered = placed(places, numbers, strokes, NARROW, HEIGHT)
+    points = [
+        {
+            "x": x,
+            "y": y,
+            "off": scores[i] < y_axis[0],
+            "front": i in front,
+            "wide": {"text": names[i], **named[i]},
+            "narrow": {"text": numbers[i], **numbered[i]},
+        }
+        for i, (x, y) in enumerate(places)
+    ]
+    least = "≤ " if any(c["cost"]["cpu_seconds"] < LEAST for c in contenders) else ""
     return {
-        "points": [
-            {
-                "x": x,
-                "y": y,
-                "front": i in front,
-                "wide": {"text": names[i], **named[i]},
-                "narrow": {"text": numbers[i], **numbered[i]},
-            }
-            for i, (x, y) in enumerate(places)
-        ],
-        # A step for each: between two of the front one gets the cheaper one's score.
-        "front": [
-            *(place for a, b in pairwise(front) for place in (places[a], (places[b][0], places[a][1]))),
-            places[front[-1]],
-            (100.0, places[front[-1]][1]),
-        ],
-        "x": [(_log_percent(x, x_axis), f"{x:,g}") for x in x_axis],
-        "y": labelled(y_axis),
+        "points": points,
+        "front": steps,
+        "x": [(_log_percent(x, x_axis), f"{'' if i else least}{x:,g}") for i, x in enumerate(x_axis)],
+        "y": _inside(y_axis),
+        "cut": any(point["off"] for point in points),
     }
 
 
@@ -87,7 +93,7 @@ def learning(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     points = [point for _, c in drawn for seed in c["seeds"] for point in seed["curve"]]
     x_axis = ticks(0.0, max(point["epoch"] for point in points), 4)
     scores = [point["validation"] for point in points]
-    y_axis = ticks(min(scores), max(scores), 4)
+    y_axis = _framed(min(scores), max(scores))
     panels = [
         {
             "number": i + 1,
@@ -107,13 +113,14 @@ def learning(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         }
         for i, c in drawn
     ]
-    return {"panels": panels, "x": labelled(x_axis), "y": labelled(y_axis)}
+    return {"panels": panels, "x": labelled(x_axis), "y": _inside(y_axis)}
 
 
 def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Score by training rows, the rows in powers of two: `curves` with line, band and seeds, `crossovers`, ticks.
 
-    Curves stand in the contenders' order; few of them share one plot, of many each has its own (`together`).
+    Curves stand in the contenders' order. They share one plot where they are not too many for that (`together`), with
+    their bands where these are few (`banded`); else each has a plot of its own.
     """
     numbers = {c["name"]: i + 1 for i, c in enumerate(contenders)}
     given = [curve for curve in found["curves"] if curve["points"]]
@@ -128,7 +135,7 @@ def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -
         for point in curve["points"]
         for value in (point["low"], point["headline"], point["high"], *point["seeds"])
     ]
-    y_axis = ticks(min(reached), max(reached), 5)
+    y_axis = _framed(min(reached), max(reached))
 
     def x(count: float) -> float:
         return round(100 * (math.log2(max(count, 1e-9)) - low) / (high - low), 2) if high > low else 50.0
@@ -152,13 +159,13 @@ def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -
                 "seeds": [(x(p["rows"]), y(value)) for p in points for value in p["seeds"]],
             }
         )
-    # Numbers at the lines' ends, moved apart where lines end together: 300 px high, labels of 15.
+    # Numbers at the lines' ends, moved apart where lines end together: the plot is 300 px high.
     ends = apart([curve["points"][-1][1] for curve in curves], 100 * LINE / 300)
     for curve, end in zip(curves, ends, strict=True):
         curve["end"] = end
     inside = [one for one in found["crossovers"] if rows[0] <= one["rows"] <= rows[-1]]
     letters = [chr(ord("A") + i % 26) for i in range(len(found["crossovers"]))]
-    where = iter(apart([x(one["rows"]) for one in inside], 7))
+    where = iter(apart([x(one["rows"]) for one in inside], 5))
     crossovers = [
         {
             "letter": letter,
@@ -174,9 +181,10 @@ def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -
         "curves": curves,
         "together": len(curves) <= COLOURS,
         "crossovers": crossovers,
-        "x": _clear([(x(count), f"{count:,}") for count in rows], 230),
-        "few_x": _clear([(x(count), f"{count:,}") for count in rows], 190),
-        "y": labelled(y_axis),
+        "x": clear([(x(count), f"{count:,}") for count in rows], 230),
+        "few_x": clear([(x(count), f"{count:,}") for count in rows], 190),
+        "y": _inside(y_axis),
+        "banded": len(curves) <= BANDS,
     }
 
 
@@ -213,10 +221,10 @@ def orders(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
                 rows.append({"number": i + 1, "contender": c, "when": when, "values": values})
     if not rows:
         return None
-    axis = ticks(min(min(row["values"]) for row in rows), max(max(row["values"]) for row in rows), 4)
+    axis = _framed(min(min(row["values"]) for row in rows), max(max(row["values"]) for row in rows))
     for row in rows:
         row["dots"] = [percent(value, axis) for value in row["values"]]
-    return {"ticks": labelled(axis), "rows": rows}
+    return {"ticks": _inside(axis), "rows": rows}
 
 
 def differences(classes: Mapping[str, Any], names: Sequence[str], most: int) -> dict[str, Any] | None:
@@ -245,53 +253,42 @@ def differences(classes: Mapping[str, Any], names: Sequence[str], most: int) -> 
     return {"first": first, "others": others, "rows": shown, "of": len(rows), "strongest": strongest or 1.0}
 
 
-def placed(
-    places: Sequence[tuple[float, float]], texts: Sequence[str], widths: Sequence[int], height: int
-) -> list[dict[str, Any]]:
-    """Where each text stands beside its point: `dx`, `dy` in pixels to the text's middle left, right or centre, and
-    its `anchor`; no two overlap at any of the widths. A text for which there is no room has `anchor` None.
-    """
-    chosen: dict[int, dict[str, Any]] = {}
-    boxes: list[list[tuple]] = []  # of the texts placed so far, one for every width
-    dots = [[_around(x * w / 100, (100 - y) * height / 100, 7) for w in widths] for x, y in places]
-    # From the best score down: where it is crowded, those at the top get the good places.
-    for i in sorted(range(len(places)), key=lambda i: -places[i][1]):
-        for allowed, (dx, dy, anchor) in product((0, len(places)), _candidates()):
-            box = [_box(places[i], texts[i], dx, dy, anchor, w, height) for w in widths]
-            out = any(
-                b[0] < -4 or b[2] > w + 12 or b[1] < -6 or b[3] > height for b, w in zip(box, widths, strict=True)
-            )
-            if out or any(_meet(a, b) for other in boxes for a, b in zip(box, other, strict=True)):
-                continue
-            met = sum(any(map(_meet, box, dot)) for j, dot in enumerate(dots) if j != i)
-            if met <= allowed:
-                boxes.append(box)
-                chosen[i] = {"dx": dx, "dy": dy, "anchor": anchor, "far": abs(dx) + abs(dy) > 25}
-                break
-    return [chosen.get(i, {"dx": 0, "dy": 0, "anchor": None, "far": False}) for i in range(len(places))]
-
-
-def apart(values: Sequence[float], gap: float) -> list[float]:
-    """The values moved as little as that needs to be `gap` from each other, all within 0 to 100 where they fit."""
-    order = sorted(range(len(values)), key=lambda i: values[i])
-    groups: list[tuple[float, int]] = []  # (middle, members) of neighbours that stand side by side
-    for i in order:
-        middle, count = values[i], 1
-        while groups and groups[-1][0] + gap * (groups[-1][1] + count) / 2 > middle:
-            before, members = groups.pop()
-            middle, count = (before * members + middle * count) / (members + count), members + count
-        groups.append((middle, count))
-    moved = [middle + gap * (k - (count - 1) / 2) for middle, count in groups for k in range(count)]
-    for k in range(len(moved)):
-        moved[k] = max(moved[k], moved[k - 1] + gap if k else 0.0)
-    for k in reversed(range(len(moved))):
-        moved[k] = min(moved[k], moved[k + 1] - gap if k + 1 < len(moved) else 100.0)
-    at = dict(zip(order, moved, strict=True))
-    return [round(at[i], 2) for i in range(len(values))]
-
-
 def shortened(name: str) -> str:
     return name if len(name) <= SHORT else name[: SHORT - 1].rstrip() + "…"
+
+
+def _reach(contenders: Sequence[Mapping[str, Any]]) -> list[float]:
+    """The axis of scores for a plot of contenders, the best first.
+
+    Where a few lie so far below that the others could not be told apart, the axis leaves them out.
+    """
+
+    def bounds(of: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+        values = [(c["interval"]["low"], c["interval"]["high"], *(seed["headline"] for seed in _ok(c))) for c in of]
+        return min(map(min, values)), max(map(max, values))
+
+    best, width = contenders[0]["headline"], contenders[0]["interval"]["high"] - contenders[0]["interval"]["low"]
+    low = best - max(3 * (best - statistics.median(c["headline"] for c in contenders)), 2 * width)
+    near = [c for c in contenders if c["headline"] >= low]
+    whole, part = bounds(contenders), bounds(near)
+    return _framed(*(part if part[1] - part[0] < (whole[1] - whole[0]) / 2 else whole))
+
+
+def _framed(low: float, high: float) -> list[float]:
+    """The ends of an axis that keeps a little room on both sides."""
+    room = 0.05 * (high - low) or 0.5
+    return [low - room, high + room]
+
+
+def _inside(axis: Sequence[float]) -> list[tuple[float, str]]:
+    """The round numbers within an axis, as (percent, text)."""
+    found = [tick for tick in ticks(axis[0], axis[1], 6) if axis[0] <= tick <= axis[1]]
+    texts = [text for _, text in labelled(found)] if len(found) > 1 else [f"{tick:g}" for tick in found]
+    return [(percent(tick, axis), text) for tick, text in zip(found, texts, strict=True)]
+
+
+def _within(value: float, axis: Sequence[float]) -> float:
+    return percent(min(max(value, axis[0]), axis[1]), axis)
 
 
 def _ok(contender: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -311,36 +308,3 @@ def _logarithmic(low: float, high: float) -> list[float]:
 
 def _log_percent(value: float, axis: Sequence[float]) -> float:
     return percent(math.log10(value), [math.log10(axis[0]), math.log10(axis[-1])])
-
-
-def _clear(marks: Sequence[tuple[float, str]], width: int) -> list[tuple[float, str]]:
-    """The marks whose texts, centred, do not meet in a plot of that width; the last one stays."""
-    kept: list[tuple[float, str]] = []
-    for at, text in reversed(marks):
-        needed = LETTER * (len(text) + len(kept[-1][1])) / 2 + 6 if kept else 0
-        if not kept or (kept[-1][0] - at) * width / 100 >= needed:
-            kept.append((at, text))
-    return kept[::-1]
-
-
-def _candidates() -> Iterator[tuple[int, int, str]]:
-    """Places beside a point, the usual ones first, then farther away."""
-    yield from ((10, 0, "start"), (0, -15, "middle"), (-10, 0, "end"), (0, 15, "middle"))
-    for far in (13, 20, 30, 42, 56, 72):
-        yield from ((8, -far, "start"), (8, far, "start"), (-8, -far, "end"), (-8, far, "end"))
-        yield from ((0, -far, "middle"), (0, far, "middle"), (far, 0, "start"), (-far, 0, "end"))
-
-
-def _box(place: tuple[float, float], text: str, dx: int, dy: int, anchor: str, width: int, height: int) -> tuple:
-    long = LETTER * len(text)
-    left = place[0] * width / 100 + dx - {"start": 0, "middle": long / 2, "end": long}[anchor]
-    middle = (100 - place[1]) * height / 100 + dy
-    return left, middle - LINE / 2, left + long, middle + LINE / 2
-
-
-def _around(x: float, y: float, radius: float) -> tuple[float, float, float, float]:
-    return x - radius, y - radius, x + radius, y + radius
-
-
-def _meet(a: tuple, b: tuple) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

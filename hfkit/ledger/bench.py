@@ -103,14 +103,14 @@ class Bench:
         else:
             args = self.args_of(cell, Path("unused")).to_dict()
             settings = {name: args[name] for name in DECIDING if name in args}
-        return json.dumps(settings, sort_keys=True, default=str)
+        return as_text(settings)
 
     @cached_property
     def _common(self) -> dict[str, Any]:
         task = {key: value for key, value in vars(self.task).items() if not key.startswith("dataset")}
         return {
             "version": __version__,
-            "task": [self.task.name, json.dumps(task, sort_keys=True, default=str)],
+            "task": [self.task.name, as_text(task)],
             "rows": {split: rows_digest(rows) for split, rows in self.raw.items()},
             "checkpoint": content_of(self.task.path(self.recipe.checkpoint)),
         }
@@ -245,6 +245,11 @@ class Bench:
         said = (self.task.said(answer, row) for answer, row in zip(answers, self.raw["test"], strict=True))
         first = next(said)
         return all(other == first for other in said)
+
+
+def as_text(settings: Mapping[str, Any]) -> str:
+    """Settings that are set, as text: what is off says nothing, so that a new flag changes no key."""
+    return json.dumps({name: value for name, value in settings.items() if value}, sort_keys=True, default=str)
 
 
 def one_of(tests: list[Dataset], names: list[str], labels: list[str], task: Any) -> Dataset:

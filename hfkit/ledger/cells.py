@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -29,7 +29,10 @@ class Cell:
 
     def key(self, facts: Mapping[str, Any]) -> str:
         """A file name: what it is in words, and 12 digits of everything that decides the result, `facts` among it."""
-        decided = json.dumps([asdict(self), facts], sort_keys=True, default=str)
+        who = self.contender
+        decided = json.dumps(
+            [who.name, who.kind, who.flags, self.seed, self.factor, self.rows, facts], sort_keys=True, default=str
+        )
         words = [self.contender.name, f"seed{self.seed}"]
         words += [f"x{self.factor:g}"] * (self.factor != 1) + [f"{self.rows}rows"] * (self.rows is not None)
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-")[:80]

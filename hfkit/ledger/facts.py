@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.ledger_schema import SCHEMA
+from ..evaluation.ledger_schema import DIFFERENCE, SCHEMA
 from ..evaluation.machine import command, environment, without_secrets
 from ..evaluation.plots import headline_text
 from ..evaluation.schema import finite, plain
 from .bench import SAMPLE_ROWS, Bench
 from .budgets import crossovers
-from .calibration import calibrated
+from .calibration import calibration
 from .cells import Cell, Contender, Results, chosen_factor, tuning_cells
-from .comparison import compared, pair
 from .queue import Queue
+from .statistics import compared, pair
 from .verdict import verdict
 
 MOST_DISAGREEMENTS = 12  # rows shown
@@ -72,11 +72,16 @@ def ledger_of(
     task, rows = bench.task, bench.raw["test"].select(range(runs.span.start, runs.span.stop))
     competing = [contender for contender in contenders if runs.ended_well(contender)]
     names = {contender: bench.described(contender)[0] for contender in contenders}
-    units = task.units(rows)
+    units = None
     tallies = {names[contender]: runs.tallies(contender) for contender in competing}
     scores = compared(tallies, task.headline_of, units=units)
     entries = [
-        {**entry_of(runs, contender), **scores[names[contender]], **calibration_of(runs, contender, rows)}
+        {
+            **entry_of(runs, contender),
+            **scores[names[contender]],
+            "difference": difference_of(scores[names[contender]]["difference"]),
+            "calibration": calibration_of(runs, contender, rows),
+        }
         for contender in competing
     ]
     ledger = {
@@ -172,21 +177,32 @@ def seed_of(runs: Runs, cell: Cell, found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def calibration_of(runs: Runs, contender: Contender, rows: Any) -> dict[str, Any]:
-    """Whether a contender's probabilities can be believed: of its first seed that ended well."""
+def difference_of(found: Mapping[str, Any] | None, to: str | None = None) -> dict[str, Any] | None:
+    """A paired difference with the keys that the pages know."""
+    return found and {key: {"to": to, "p_holm": None, **found}[key] for key in DIFFERENCE}
+
+
+def calibration_of(runs: Runs, contender: Contender, rows: Any) -> dict[str, Any] | None:
+    """Whether a contender's probabilities can be believed: those of its first seed that ended well."""
     arrays = runs.queue.arrays(next(iter(runs.ended_well(contender))))
-    if "probabilities_test" not in arrays:
-        return {"calibration": None}
+    if "probabilities_test" not in arrays or "probabilities_validation" not in arrays:
+        return None
     task, ids = runs.bench.task, {label: i for i, label in enumerate(runs.bench.labels)}
-    gold = {"test": rows, "validation": runs.bench.raw["validation"]}
-    gold = {name: np.array([ids[answer] for answer in task.references(split)]) for name, split in gold.items()}
-    validation = arrays.get("probabilities_validation")
+
+    def gold(split: Any) -> np.ndarray:
+        return np.array([ids[answer] for answer in task.references(split)])
+
+    found = calibration(
+        arrays["probabilities_test"][runs.span],
+        gold(rows),
+        validation=(arrays["probabilities_validation"], gold(runs.bench.raw["validation"])),
+    )
     return {
-        "calibration": calibrated(
-            arrays["probabilities_test"][runs.span],
-            gold["test"],
-            validation=None if validation is None else (validation, gold["validation"]),
-        )
+        "ece": found["ece"],
+        "ece_scaled": found["tempered"]["ece"],
+        "temperature": found["temperature"],
+        "bins": found["bins"],
+        "bins_scaled": found["tempered"]["bins"],
     }
 
 
@@ -210,7 +226,7 @@ def pairs_of(
     }
     ours = best(strategies)
     return {
-        key: {"of": ours, "to": rival, **pair(tallies[ours], tallies[rival], headline_of, units=units)}
+        key: difference_of(pair(tallies[ours], tallies[rival], headline_of, units=units), rival)
         if ours and rival
         else None
         for key, rival in rivals.items()
@@ -250,7 +266,17 @@ def budgets_of(
     by_name = {
         names[c]: {rows: of_size[names[c]] for rows, of_size in found.items() if names[c] in of_size} for c in competing
     }
-    return {"curves": curves, "crossovers": crossovers(by_name, headline_of, units=units)}
+    found_out = crossovers(by_name, headline_of, units=units)["crossovers"]
+    return {"curves": curves, "crossovers": [crossover_of(one) for one in found_out if one["rows"] is not None]}
+
+
+def crossover_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A crossing of two curves, with the keys that the pages know."""
+    low, high = (None if found[end] is None else round(found[end]) for end in ("low", "high"))
+    interval = f"{low or 'fewer'} to {'more' if high is None else high}"
+    text = f"{found['ahead']} is ahead of {found['behind']} from about {found['rows']:,.0f} rows on ({interval})"
+    ends = {"low": found["low"], "high": found["high"]}
+    return {"a": found["ahead"], "b": found["behind"], "rows": found["rows"], **ends, "text": text}
 
 
 def classes_of(

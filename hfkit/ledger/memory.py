@@ -1,7 +1,5 @@
 """Whether a model fits, before it is loaded."""
 
-from typing import Any
-
 import psutil
 import torch
 
@@ -24,7 +22,7 @@ def needed_bytes(parameters: int, learning: float) -> int:
 
 
 def parameters_of(task: Task, checkpoint: str, labels: list[str]) -> int:
-    """The parameters of the model that `task.model` would load: nothing is loaded or downloaded but the configuration."""
+    """The parameters of the model that `task.model` would load; only its configuration is read."""
     config = read_config(task.path(checkpoint), **task.head(labels))
     with torch.device("meta"):
         return task.auto_model.from_config(config, trust_remote_code=False).num_parameters()

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,28 @@ from ..depth import depth_names, parameter_depths
 from ..errors import UserError
 from ..samples import resolve_checkpoint
 from .files import first_line
+
+# The baselines know tasks through this module alone.
+from .tokenizers import load_tokenizer as load_tokenizer
+from .tokenizers import positions_of as positions_of
+from .tokenizers import spelt_out as spelt_out
+
+
+class Prompt(NamedTuple):
+    """What a language model is asked of one row, before it is laid out as plain text or as the turns of a chat."""
+
+    instruction: str  # the same for every row
+    shots: tuple[tuple[str, str], ...]  # queries with their answers; the last one stands beside the query
+    query: str
+    cue: str = "Answer:"  # what the answer stands behind in plain text
+    options: tuple[str, ...] = ()  # answers to choose from, in the order of the labels; empty: any text
+
+
+class Parsed(NamedTuple):
+    """What a completion says."""
+
+    prediction: Any  # as `score` takes it; a wrong one where nothing could be read
+    readable: bool
 
 
 @dataclass(frozen=True)
@@ -97,7 +119,7 @@ class Task(ABC):
         """
 
     def probabilities(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
-        """What `outputs` (see `decode`) say of every class, (rows, labels); None unless a row has one class of several."""
+        """What `outputs` (see `decode`) say of every class, (rows, labels); None unless a row has one of several."""
         return None
 
     @abstractmethod
@@ -139,6 +161,31 @@ class Task(ABC):
     def pictures(self, prepared: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
         """For the report: at most `limit` prepared rows as `collator` gives them to the model; [] for text."""
         return []
+
+    def prompt_names(self, labels: list[str]) -> list[str]:
+        """What the answers of a prompt are made of: the labels, or less where several of them say one thing."""
+        return labels
+
+    def prompt(
+        self, example: Mapping[str, Any], labels: Mapping[str, str], shots: Sequence[Mapping[str, Any]]
+    ) -> Prompt:
+        """What to ask of a loaded row, whose own answer is not looked at, after the rows `shots` with theirs.
+
+        Args:
+            labels: what each of `prompt_names` is called in words.
+
+        Raises:
+            UserError: a prompt cannot do this task.
+        """
+        raise UserError(f"task '{self.name}'", "a prompt cannot do this task", "Use another baseline")
+
+    def answer(self, completion: str, example: Mapping[str, Any], labels: Mapping[str, str]) -> Parsed:
+        """What a language model's `completion` says of a loaded row; `labels` as `prompt` took them.
+
+        Raises:
+            UserError: a prompt cannot do this task.
+        """
+        raise UserError(f"task '{self.name}'", "a prompt cannot do this task", "Use another baseline")
 
     def features(self, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """What a linear probe reads of a frozen backbone's outputs: (batch, features), or (batch, tokens, features)

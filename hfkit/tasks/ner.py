@@ -1,5 +1,6 @@
 """Named-entity recognition on pre-tokenised text: words and IOB2 tags in, exactly one tag per word out."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, ClassVar, Literal
@@ -14,8 +15,9 @@ from transformers import AutoModelForTokenClassification
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from ..errors import UserError
-from .base import Task
+from .base import Parsed, Prompt, Task
 from .draws import seeded
+from .entity_answers import NOTHING, read_entities, written_entities
 from .entity_errors import entity_breakdown, entity_errors
 from .files import read
 from .padding import PaddedTexts
@@ -244,6 +246,30 @@ class NER(Task):
 
         best = max(HANDICAPS, key=lambda handicap: (headline(handicap), -abs(handicap)))
         return np.where(np.arange(len(labels)) == outside, -best, 0.0) if best else None
+
+    def prompt_names(self, labels: list[str]) -> list[str]:
+        """The types of entities, in order."""
+        return list(dict.fromkeys(kind for label in labels if (kind := split_tag(label)[1])))
+
+    def prompt(
+        self, example: Mapping[str, Any], labels: Mapping[str, str], shots: Sequence[Mapping[str, Any]]
+    ) -> Prompt:
+        """The entities of a sentence to list, as `entity_answers` writes them."""
+        return Prompt(
+            f"List the entities in the sentence as 'type: words', separated by '; ', or answer '{NOTHING}'. "
+            f"The types are: {', '.join(labels.values())}.",
+            tuple(
+                (f"Sentence: {' '.join(row['tokens'])}", written_entities(row["tokens"], row["tags"], labels))
+                for row in shots
+            ),
+            f"Sentence: {' '.join(example['tokens'])}",
+            "Entities:",
+        )
+
+    def answer(self, completion: str, example: Mapping[str, Any], labels: Mapping[str, str]) -> Parsed:
+        """One tag per word; an answer that is no list of entities is all O."""
+        tags = read_entities(completion, example["tokens"], labels)
+        return Parsed(["O"] * len(example["tokens"]) if tags is None else tags, tags is not None)
 
     def breakdown(self, predictions: list[list[str]], references: list[list[str]]) -> dict[str, Any]:
         return entity_breakdown(predictions, references)

@@ -1,7 +1,7 @@
 """Text classification: a sentence, a document or a pair of texts in; a class, several, or a number out."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -31,7 +31,7 @@ from .answers import (
     refuse_unlearnable,
 )
 from .bad_rows import Fault, skipped, without
-from .base import read_config
+from .base import Parsed, Prompt, read_config
 from .classification import Classification
 from .files import TABLES, read
 from .padding import PaddedTexts
@@ -39,6 +39,7 @@ from .texts import JOINT, checked_texts, keys, text_columns, text_facts
 from .token_columns import encoded, lists
 from .tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
 
+SIDES = (("First text", "text"), ("Second text", "text_pair"))  # of a pair in a prompt
 LONGEST_TEXT = 256  # tokens; attention costs their square, and what decides mostly stands near the start
 
 
@@ -201,6 +202,35 @@ class TextClassification(Classification):
         mask = batch["attention_mask"].unsqueeze(-1)  # (batch, tokens, 1)
         return (outputs.last_hidden_state * mask).sum(1) / mask.sum(1)
 
+    # Prompts
+
+    def prompt(
+        self, example: Mapping[str, Any], labels: Mapping[str, str], shots: Sequence[Mapping[str, Any]]
+    ) -> Prompt:
+        """One label to choose for a text, or for a pair of them.
+
+        Raises:
+            UserError: a row has no single label.
+        """
+        if self.problem != "single-label":
+            raise UserError(
+                f"problem={self.problem}", "a prompt chooses one label of several", "Use another baseline for this task"
+            )
+        whole = "the two texts" if "text_pair" in example else "the text"
+        return Prompt(
+            f"Choose the label that fits {whole}. The labels are: {', '.join(labels.values())}.",
+            tuple((asked(row), labels[row["label"]]) for row in shots),
+            asked(example),
+            "Label:",
+            tuple(labels.values()),
+        )
+
+    def answer(self, completion: str, example: Mapping[str, Any], labels: Mapping[str, str]) -> Parsed:
+        """The label that stands in the first line, whatever its case and the dot behind it; else none."""
+        said = completion.strip().partition("\n")[0].strip(" .").casefold()
+        found = [label for label, text in labels.items() if text.strip(" .").casefold() == said]
+        return Parsed(found or [""], bool(found))
+
     # Reporting
 
     def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
@@ -229,6 +259,13 @@ class TextClassification(Classification):
 
     def shown(self, row: dict[str, Any]) -> dict[str, str]:
         return {"text": JOINT.join(row[name] for name in ("text", "text_pair") if name in row), "picture": ""}
+
+
+def asked(row: Mapping[str, Any]) -> str:
+    """A row as a prompt shows it, each text on one line: a prompt is read by lines."""
+    if "text_pair" not in row:
+        return f"Text: {' '.join(row['text'].split())}"
+    return "\n".join(f"{name}: {' '.join(row[key].split())}" for name, key in SIDES)
 
 
 def inputs_taken(config: PreTrainedConfig, names: list[str]) -> list[str]:

@@ -1,0 +1,163 @@
+"""Prompts as a language model reads them: plain text or turns of a chat, in tokens, and short enough for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import NamedTuple
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from ..errors import UserError
+from ..tasks.base import Prompt, first_line, spelt_out
+
+
+class Rendered(NamedTuple):
+    """A prompt as text up to where its answer begins, and how the answers to choose from go on from there."""
+
+    context: str
+    answers: tuple[str, ...]
+
+
+class Request(NamedTuple):
+    """A prompt in tokens, those of its whole text with an answer, cut where the answer begins."""
+
+    context: tuple[int, ...]
+    answers: tuple[tuple[int, ...], ...]
+
+
+class Fitted(NamedTuple):
+    """A request that the model can read, and what was left out for that."""
+
+    request: Request
+    dropped: int = 0  # demonstrations, from the front
+    cut: bool = False  # without any demonstration it was still too long, and lost its beginning
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How prompts are written for one model: as a chat where its tokenizer has a template for one, else plainly."""
+
+    tokenizer: Tokenizer
+
+    @property
+    def is_chat(self) -> bool:
+        return self.tokenizer.chat_template is not None
+
+    def rendered(self, prompt: Prompt) -> Rendered:
+        """The text of a prompt. What looks like a special token in the rows is spelt out, so that no row ends a turn.
+
+        Raises:
+            UserError: the chat template refuses turns of a user and an assistant.
+        """
+        marks = tuple(token.content for token in self.tokenizer.added_tokens_decoder.values() if len(token.content) > 1)
+        query, *words = (spelt_out(text, marks) for text in (prompt.query, *(w for shot in prompt.shots for w in shot)))
+        shots = list(zip(words[::2], words[1::2], strict=True))
+        if not self.is_chat:
+            answered = (f"{asked}\n{prompt.cue} {answer}" for asked, answer in shots)
+            context = "\n\n".join((prompt.instruction, *answered, f"{query}\n{prompt.cue}"))
+            # The blank before a word is part of its first token in most vocabularies.
+            return Rendered(context, tuple(f" {option}" for option in prompt.options))
+        turns: list[dict[str, str]] = []
+        for asked, answer in (*shots, (query, "")):
+            # Some templates refuse a system's turn: the instruction opens the first one of the user.
+            said = asked if turns else f"{prompt.instruction}\n\n{asked}"
+            turns += [{"role": "user", "content": said}, {"role": "assistant", "content": answer}]
+        try:
+            context = self.tokenizer.apply_chat_template(turns[:-1], tokenize=False, add_generation_prompt=True)
+        except (TemplateError, TypeError, ValueError) as error:
+            raise UserError(
+                "chat template of the prompt_checkpoint",
+                f"it refuses the turns of a user and an assistant ({first_line(error)})",
+                "Use a checkpoint with another template, or with none",
+            ) from error
+        return Rendered(context, prompt.options)
+
+    def requests(self, prompts: Sequence[Rendered]) -> list[Request]:
+        """Prompts with the same answers to choose from, in tokens.
+
+        Whole texts are tokenised, because a token need not end where the context does. With every answer this is done
+        for the first and the last prompt only, and for the others with one: what comes behind the same last tokens of
+        the context has the same tokens too. Where that does not hold, all is done for each.
+        """
+        if not prompts or not prompts[0].answers:
+            return [Request(context, ()) for context, _ in self.split([(prompt.context, "") for prompt in prompts])]
+        first, last = (self.with_every_answer(prompts[place]) for place in (0, -1))
+        ours = self.split([(prompt.context, prompt.answers[0]) for prompt in prompts])
+        ends = {(context[-1:], answer) for context, answer in ours}
+        if len(ends) == 1 and (first.context, first.answers[0]) == ours[0] and first.answers == last.answers:
+            return [Request(context, first.answers) for context, _ in ours]
+        return [self.with_every_answer(prompt) for prompt in prompts]
+
+    def with_every_answer(self, prompt: Rendered) -> Request:
+        """One prompt in tokens, from as many texts as it has answers."""
+        parts = self.split([(prompt.context, answer) for answer in prompt.answers])
+        # Where a token lies across the seam with some answers, all are taken from where the texts still agree.
+        start = min(len(context) for context, _ in parts)
+        whole = [context + answer for context, answer in parts]
+        return Request(whole[0][:start], tuple(ids[start:] for ids in whole))
+
+    def split(self, texts: list[tuple[str, str]]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Tokens of contexts and answers; one across the seam belongs to the answer."""
+        if not texts:
+            return []
+        found = self.tokenizer(
+            [context + answer for context, answer in texts],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            verbose=False,  # what is too long is cut later, and counted
+        )
+        opening, parts = self.opening, []
+        for (context, _), ids, offsets in zip(texts, found["input_ids"], found["offset_mapping"], strict=True):
+            start = len(ids)
+            while start and offsets[start - 1][1] > len(context):
+                start -= 1
+            parts.append(((*opening, *ids[:start]), tuple(ids[start:])))
+        return parts
+
+    @property
+    def opening(self) -> tuple[int, ...]:
+        """The special tokens that every text begins with; a chat template writes them itself."""
+        if self.is_chat:
+            return ()
+        found = self.tokenizer("a", return_special_tokens_mask=True)
+        marked = zip(found["input_ids"], found["special_tokens_mask"], strict=True)
+        return tuple(token for token, _ in takewhile(lambda pair: pair[1], marked))
+
+    def fitted(self, prompts: Sequence[Prompt], longest: int, room: int = 0) -> list[Fitted]:
+        """Prompts in tokens, each without its first demonstrations where it would be longer than the model reads.
+
+        Args:
+            longest: tokens that the model reads.
+            room: tokens left free for an answer, where there are none to choose from.
+        """
+        found: dict[int, Fitted] = {}
+        dropped = dict.fromkeys(range(len(prompts)), 0)
+        while dropped:
+            short = [prompts[i]._replace(shots=prompts[i].shots[count:]) for i, count in dropped.items()]
+            requests = self.requests([self.rendered(prompt) for prompt in short])
+            beyond: dict[int, int] = {}
+            for (i, count), prompt, request in zip(dropped.items(), short, requests, strict=True):
+                over = len(request.context) + max(map(len, request.answers), default=room) - longest
+                if over <= 0:
+                    found[i] = Fitted(request, count)
+                elif prompt.shots:
+                    beyond[i] = count + self.enough(prompt, over)
+                else:
+                    # The end holds the query, and what it is answered behind.
+                    kept = request.context[: len(self.opening)] + request.context[over + len(self.opening) :]
+                    found[i] = Fitted(request._replace(context=kept), count, True)
+            dropped = beyond
+        return [found[i] for i in range(len(prompts))]
+
+    def enough(self, prompt: Prompt, over: int) -> int:
+        """How many demonstrations to drop first, at least 1, so that about `over` tokens go, rather less than more."""
+        texts = [" ".join(shot) for shot in prompt.shots]
+        count = 0
+        for ids in self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]:
+            # Each takes its cue and the line ends along, or the marks of two turns.
+            over -= len(ids) + 8
+            count += 1
+            if over <= 0:
+                break
+        return count

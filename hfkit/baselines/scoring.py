@@ -1,0 +1,249 @@
+"""Log-likelihoods of answers under a language model, what all prompts begin with computed once."""
+
+import inspect
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from os.path import commonprefix
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+from transformers import Cache, DynamicCache, DynamicLayer, PreTrainedModel
+
+from ..tasks.base import first_line
+from .prompts import Request
+
+log = logging.getLogger(__name__)
+
+TOKENS = 4096  # fed in a batch, about
+LARGEST = 2**25  # numbers in the logits, the mask or a layer's keys of a batch, about: 128 MB
+TOLERANCE = 1e-3  # nats a token; rounding makes 1e-5
+# What a model raises that keeps no keys and values, or takes no mask made by others.
+REFUSALS = (AttributeError, TypeError, ValueError, RuntimeError, IndexError, KeyError, NotImplementedError)
+
+
+@dataclass
+class Scorer:
+    """Mean log-probabilities of answers; from whole prompts where the model cannot share their beginning."""
+
+    model: PreTrainedModel
+    shares: bool = field(default=True, init=False)
+    checked: int = field(default=0, init=False)  # tokens of the longest prompt that was scored both ways
+
+    def score(self, requests: Sequence[Request], *, desc: str | None = None) -> list[np.ndarray]:
+        """Of every request the mean log-probability of a token of each answer, (answers,) in nats.
+
+        Whenever prompts are longer than before, some are scored in whole too: a sliding window over tokens, or a state
+        that is no cache, would make wrong scores without a word.
+        """
+        longest = max((len(request.context) for request in requests), default=0)
+        if self.shares and longest > self.checked:
+            reason = difference(self.model, requests)
+            self.checked, self.shares = longest, not reason
+            if reason:
+                log.warning("Prompts are scored in whole: this model cannot share their beginning (%s).", reason)
+        return (shared_scores if self.shares else whole_scores)(self.model, requests, desc=desc)
+
+
+def difference(model: PreTrainedModel, requests: Sequence[Request]) -> str:
+    """Why sharing is wrong with this model, judged by the longest and the shortest prompt; empty where it is right."""
+    by_length = sorted(requests, key=lambda request: len(request.context))
+    few = [
+        Request(context, (min(answers, key=len), max(answers, key=len)))
+        for context, answers in (by_length[0], by_length[-1])
+    ]
+    try:
+        ours = shared_scores(model, few, start=shared_start(requests))
+    except REFUSALS as error:
+        return first_line(error) or type(error).__name__
+    gap = np.abs(np.concatenate(ours) - np.concatenate(whole_scores(model, few))).max()
+    return "" if gap < TOLERANCE else f"scores differ by {gap:.1e}"
+
+
+def shared_start(requests: Sequence[Request]) -> int:
+    """How many tokens all contexts begin with; at least one of each is left to predict the answer from."""
+    first, last = (of([request.context for request in requests]) for of in (min, max))
+    return min(len(commonprefix([first, last])), min(len(request.context) for request in requests) - 1)
+
+
+# Shared
+
+
+class Tree(NamedTuple):
+    """Answers as the tree of their beginnings: what several share is fed once.
+
+    Node 0 is the last token of the context. The last token of an answer is predicted and never fed, so it is no node.
+    """
+
+    tokens: Tensor  # (nodes - 1,)
+    depths: Tensor  # (nodes - 1,): how many tokens of the answer stand before it
+    sees: Tensor  # (nodes - 1, nodes - 1), bool: itself and what stands before it
+    answer: Tensor  # (predicted,): the number of the answer that a predicted token belongs to
+    parent: Tensor  # (predicted,): the node that predicts it
+    target: Tensor  # (predicted,): the token
+
+
+@lru_cache(maxsize=1024)  # most tasks have the same answers for every row
+def tree_of(answers: tuple[tuple[int, ...], ...]) -> Tree:
+    """The tree of answers that have at least one token each."""
+    nodes: dict[tuple[int, ...], int] = {(): 0}
+    predicted = []
+    for number, ids in enumerate(answers):
+        for end, token in enumerate(ids):
+            predicted.append((number, nodes.setdefault(ids[:end], len(nodes)), token))
+    begun = list(nodes)[1:]
+    sees = torch.eye(len(begun), dtype=torch.bool)
+    for row, ids in enumerate(begun):
+        if len(ids) > 1:
+            sees[row] |= sees[nodes[ids[:-1]] - 1]
+    return Tree(
+        torch.tensor([ids[-1] for ids in begun], dtype=torch.long),
+        torch.tensor([len(ids) - 1 for ids in begun], dtype=torch.long),
+        sees,
+        *torch.tensor(predicted).T,
+    )
+
+
+class SharedLayer(DynamicLayer):
+    """Keys and values of one beginning for a batch of any size; what is fed behind it is seen and not kept."""
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self.keys, self.values = keys, values  # (1, heads, tokens, features)
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
+        rows = len(key_states)
+        return (
+            torch.cat([self.keys.expand(rows, -1, -1, -1), key_states], dim=-2),
+            torch.cat([self.values.expand(rows, -1, -1, -1), value_states], dim=-2),
+        )
+
+
+def beginning(model: PreTrainedModel, tokens: Sequence[int]) -> Cache | None:
+    """The keys and values of every layer for `tokens`, in a batch of one; None for no tokens."""
+    if not tokens:
+        return None
+    # Without the configuration: it may ask for layers that forget what slid out of a window.
+    cache = DynamicCache()
+    model(
+        input_ids=torch.tensor([tokens], device=model.device), past_key_values=cache, use_cache=True, **kept(model, 1)
+    )
+    return cache
+
+
+@torch.inference_mode()
+def shared_scores(
+    model: PreTrainedModel, requests: Sequence[Request], *, start: int | None = None, desc: str | None = None
+) -> list[np.ndarray]:
+    """Mean log-probabilities, each batch of contexts fed behind the `start` tokens that all share, with all answers.
+
+    Answers stand side by side behind their context, and a mask lets each see nothing but itself and the context.
+    """
+    if not requests:
+        return []
+    start = shared_start(requests) if start is None else start
+    cache = beginning(model, requests[0].context[:start])
+    if cache is not None:
+        cache = Cache(layers=[SharedLayer(layer.keys, layer.values) for layer in cache.layers])
+    found: dict[int, np.ndarray] = {}
+    order = sorted(range(len(requests)), key=lambda i: len(requests[i].context))
+    for chosen in tqdm(list(batches(model, requests, order, start)), desc=desc, disable=desc is None or None):
+        rows = [requests[i].context[start:] for i in chosen]
+        trees = [tree_of(requests[i].answers) for i in chosen]
+        ids, positions, mask = laid_out(rows, trees, start)
+        logits = model(
+            input_ids=ids.to(model.device),
+            position_ids=positions.to(model.device),
+            attention_mask=mask.to(model.device),
+            past_key_values=cache,
+            use_cache=cache is not None,
+            **kept(model, count := max(len(tree.tokens) for tree in trees) + 1),
+        ).logits[:, -count:]
+        totals = logits.float().logsumexp(-1)  # (rows, nodes)
+        for row, (i, tree) in enumerate(zip(chosen, trees, strict=True)):
+            parent, target = tree.parent.to(model.device), tree.target.to(model.device)
+            each = (logits[row, parent, target].float() - totals[row, parent]).double().cpu().numpy()
+            found[i] = np.bincount(tree.answer, each) / np.bincount(tree.answer)
+    return [found[i] for i in range(len(requests))]
+
+
+def batches(model: PreTrainedModel, requests: Sequence[Request], order: list[int], start: int) -> Iterator[list[int]]:
+    """Requests of like length that are fed together, from `order` (the longest last)."""
+    config = model.config.get_text_config()
+    batch: list[int] = []
+    nodes = 0
+    for i in order:
+        most = max(nodes, len(tree_of(requests[i].answers).tokens) + 1)
+        fed = len(requests[i].context) - start + most
+        rows = len(batch) + 1
+        numbers = rows * max(most * config.vocab_size, (fed + start) * fed, (fed + start) * config.hidden_size)
+        if batch and (rows * fed > TOKENS or numbers > LARGEST):
+            yield batch
+            batch, most = [], len(tree_of(requests[i].answers).tokens) + 1
+        batch, nodes = [*batch, i], most
+    yield batch
+
+
+def laid_out(rows: list[tuple[int, ...]], trees: list[Tree], start: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Token ids and positions, (rows, tokens), and what may see what, (rows, 1, tokens, start + tokens), 0 or lowest.
+
+    Contexts are padded on the left, so that all end at one place; behind them the answers, padded on the right.
+    """
+    width, nodes = max(map(len, rows)), max(len(tree.tokens) for tree in trees)
+    ids = torch.zeros(len(rows), width + nodes, dtype=torch.long)
+    positions = torch.zeros_like(ids)
+    # What pads sees the beginning and itself: a row of the mask without anything would give nan.
+    sees = torch.eye(width + nodes, dtype=torch.bool).repeat(len(rows), 1, 1)
+    for row, (context, tree) in enumerate(zip(rows, trees, strict=True)):
+        left, end = width - len(context), width + len(tree.tokens)
+        ids[row, left:width] = torch.tensor(context)
+        ids[row, width:end] = tree.tokens
+        positions[row, left:width] = start + torch.arange(len(context))
+        positions[row, width:end] = start + len(context) + tree.depths
+        sees[row, left:width, left:width] = torch.ones(len(context), len(context), dtype=torch.bool).tril()
+        sees[row, width:end, left:width] = True
+        sees[row, width:end, width:end] = tree.sees
+    mask = torch.zeros(len(rows), 1, width + nodes, start + width + nodes)
+    # A number and no truth value, because eager attention adds it.
+    mask[:, 0, :, start:].masked_fill_(~sees, torch.finfo(mask.dtype).min)
+    return ids, positions, mask
+
+
+# In whole
+
+
+@torch.inference_mode()
+def whole_scores(model: PreTrainedModel, requests: Sequence[Request], *, desc: str | None = None) -> list[np.ndarray]:
+    """The same from every context with every answer as a text of its own."""
+    pairs = [(i, request.context, answer) for i, request in enumerate(requests) for answer in request.answers]
+    order = sorted(range(len(pairs)), key=lambda n: len(pairs[n][1]) + len(pairs[n][2]))
+    means = np.zeros(len(pairs))
+    longest = max((len(context) + len(answer) for _, context, answer in pairs), default=1)
+    size = max(1, TOKENS // longest)
+    for first in tqdm(range(0, len(order), size), desc=desc, disable=desc is None or None):
+        chosen = order[first : first + size]
+        texts = [torch.tensor(pairs[n][1] + pairs[n][2]) for n in chosen]
+        ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
+        lengths = torch.tensor([[len(text)] for text in texts])
+        begin = min(len(pairs[n][1]) for n in chosen) - 1  # the first place that predicts a token of an answer
+        logits = model(
+            input_ids=ids.to(model.device),
+            attention_mask=(torch.arange(ids.shape[1]) < lengths).long().to(model.device),
+            use_cache=False,
+            **kept(model, ids.shape[1] - begin),
+        ).logits[:, begin - ids.shape[1] :]
+        for row, n in enumerate(chosen):
+            _, context, answer = pairs[n]
+            behind = logits[row, len(context) - 1 - begin :][: len(answer)].float().log_softmax(-1)
+            means[n] = behind.gather(-1, torch.tensor(answer, device=model.device)[:, None]).double().mean().item()
+    return np.split(means, np.cumsum([len(request.answers) for request in requests])[:-1])
+
+
+def kept(model: PreTrainedModel, count: int) -> dict[str, int]:
+    """Asks for logits of the last `count` tokens alone, where the model can: a vocabulary is large."""
+    return {"logits_to_keep": count} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}

@@ -1,0 +1,85 @@
+"""Entities as a language model writes them, "person: Ann Lee; location: Paris", and back to one tag a word."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from .tags import entities
+
+NOTHING = "none"  # the answer where there is no entity
+
+
+def written_entities(words: Sequence[str], tags: Sequence[str], kinds: Mapping[str, str]) -> str:
+    """The entities of a sentence in their order, each after what its type is called."""
+    found = [f"{kinds[kind]}: {' '.join(words[start:end])}" for kind, start, end in entities(tags)]
+    return "; ".join(found) or NOTHING
+
+
+def read_entities(answer: str, words: Sequence[str], kinds: Mapping[str, str]) -> list[str] | None:
+    """The tags that an answer gives to `words`; None where it is neither a list of entities nor the word for nothing.
+
+    Read are 'type: words' separated by ';', and JSON: pairs of type and words, or objects from types to words. What an
+    answer names and the sentence does not hold has no word to tag, and is left out.
+    """
+    answer = answer.strip()
+    if answer.strip(" .").casefold() == NOTHING:
+        return ["O"] * len(words)
+    names = {text.casefold(): kind for kind, text in kinds.items()}
+    found = from_json(answer, names) if answer[:1] in ("[", "{") else from_text(answer, names)
+    if found is None:
+        return None
+    tags = ["O"] * len(words)
+    after = 0
+    for kind, phrase in found:
+        place = place_of(phrase, words, tags, after) or place_of(phrase, words, tags, 0)
+        if place is not None:
+            start, after = place
+            tags[start:after] = [f"B-{kind}", *[f"I-{kind}"] * (after - start - 1)]
+    return tags
+
+
+def from_text(answer: str, names: Mapping[str, str]) -> list[tuple[str, str]] | None:
+    """Types with words; None where the answer does not begin with a type, or an entity has no words."""
+    kind = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    # A ";" that no type follows belongs to the words.
+    starts = list(re.finditer(rf"(?:^|;)\s*({kind})\s*:", answer, re.IGNORECASE))
+    if not starts or starts[0].start() != 0:
+        return None
+    ends = [start.start() for start in starts[1:]] + [len(answer)]
+    found = [(names[m[1].casefold()], answer[m.end() : end].strip()) for m, end in zip(starts, ends, strict=True)]
+    return found if all(phrase for _, phrase in found) else None
+
+
+def from_json(answer: str, names: Mapping[str, str]) -> list[tuple[str, str]] | None:
+    """Types with words; None where the answer is no JSON, of another shape, or has a type that there is not."""
+    try:
+        value = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    found: list[tuple[str, str]] = []
+    for item in value if isinstance(value, list) else [value]:
+        pairs = list(item.items()) if isinstance(item, dict) else [item]
+        for pair in pairs:
+            match pair:
+                case (str(name), str(phrase)) if name.casefold() in names:
+                    found.append((names[name.casefold()], phrase))
+                case (str(name), [*phrases]) if name.casefold() in names and all(isinstance(p, str) for p in phrases):
+                    found += [(names[name.casefold()], phrase) for phrase in phrases]
+                case _:
+                    return None
+    return found
+
+
+def place_of(phrase: str, words: Sequence[str], tags: Sequence[str], after: int) -> tuple[int, int] | None:
+    """The first run of untagged words from `after` on that spell `phrase`, blanks aside; else whatever their case."""
+    for written in (str, str.casefold):
+        sought = written("".join(phrase.split()))
+        for start in range(after, len(words)):
+            spelt = ""
+            for end in range(start, len(words)):
+                spelt += written("".join(words[end].split()))
+                if tags[end] != "O" or not sought.startswith(spelt):
+                    break
+                if spelt and spelt == sought:
+                    return start, end + 1
+    return None
