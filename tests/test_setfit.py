@@ -10,8 +10,9 @@ from datasets import DatasetDict
 from hfkit.arguments import RecipeArguments
 from hfkit.baselines import SetFit, chosen, setfit
 from hfkit.errors import UserError
+from hfkit.tasks.image_classification import ImageClassification
 from hfkit.tasks.text_classification import TextClassification
-from tests import tiny
+from tests import tiny, tiny_images
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,14 @@ def test_a_class_without_training_rows_is_never_said(checkpoint, reviews):
     assert answers.facts["rows"] == 6
     assert answers.probabilities.shape == (40, 3)
     assert all(ranked[0] != "mixed" for ranked in answers.predictions)
+
+
+def test_images_are_tuned_alike(tmp_path):
+    task = ImageClassification(dataset=tiny_images.image_folder(tmp_path / "pictures", train=6))
+    dataset = task.load()
+    answers = SetFit(tiny_images.resnet(tmp_path / "resnet"), 4).answers(task, dataset)
+    assert task.score(answers.predictions, task.references(dataset["test"]))["accuracy"] > 0.5  # chance: 0.33
+    assert answers.facts["rows"] == 12
 
 
 def test_what_it_cannot_do_is_refused(checkpoint, reviews, monkeypatch):

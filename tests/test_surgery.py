@@ -23,7 +23,7 @@ from hfkit.refusals import refuse_surgery
 from hfkit.surgery import depth_range, reinitialise, train_only
 from hfkit.unfreezing import FreezePlan
 from tests import tiny_images
-from tests.runs import trainer
+from tests.runs import at, trainer
 from tests.test_cli import hfkit
 
 HEAD = 5  # of the tiny encoder of four layers
@@ -233,13 +233,21 @@ def test_a_resumed_run_ends_with_the_same_bits(strategy, checkpoint, corpus, tmp
             )
 
 
-def test_what_is_frozen_below_is_computed_once(checkpoint, corpus, tmp_path, capsys):
+def test_what_is_frozen_below_is_computed_once(checkpoint, corpus, tmp_path):
     """The prefix cache starts above what no longer learns, and changes nothing but the cost."""
     runs = []
     for cache in (True, False):
         flags = dict(strategy="full", train_blocks="3-4", prefix_cache=cache, cache_dtype="float32")
         run = trainer(checkpoint, corpus, tmp_path / str(cache), num_train_epochs=4, **flags)
+        stored = set()
+        run.add_callback(
+            at(
+                "on_step_begin",
+                lambda *_, run=run, stored=stored, **__: stored.update(*(c.stores for c in run.caching.of_train)),
+            )
+        )
         run.train()
+        assert stored == ({3} if cache else set())
         runs.append(values(run.model))
     for name, value in runs[0].items():
         torch.testing.assert_close(value, runs[1][name], rtol=1e-4, atol=1e-5)

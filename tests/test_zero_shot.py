@@ -160,6 +160,17 @@ def test_what_a_text_says_is_no_end_of_it(nli):
     assert pair.inputs["input_ids"].count(processor.sep_token_id) == 2
 
 
+def test_of_a_pair_the_premise_is_both_texts(nli):
+    pair, joined = (
+        rows(TEXTS, ["snow", *LABELS, "snow"]),
+        rows([f"{text} oslo" for text in TEXTS], ["snow", *LABELS, "snow"]),
+    )
+    for split in pair:
+        pair[split] = pair[split].add_column("text_pair", ["oslo"] * len(TEXTS))
+    found = [ZeroShotNLI(nli).answers(TextClassification(), dataset).probabilities for dataset in (pair, joined)]
+    np.testing.assert_array_equal(*found)
+
+
 def learnt_nli(folder: Path) -> str:
     """A model taught which colour a hypothesis must name to be entailed: the one in the text."""
     checkpoint = bert_nli(folder, {0: "entailment", 1: "not_entailment"})
