@@ -4,7 +4,7 @@ r"""What prompting costs: one shared beginning against every answer as a whole p
 
 All score the same prompts with the same model, one after the other in one process, in rounds. `whole` is hfkit's own
 plain way (sorted, padded, logits of the answers alone); `lm_eval` is its HFLM.loglikelihood, left out where it is not
-not installed. Each pays for its own tokenising. CPU seconds are those of the process, with one thread.
+installed. Each pays for its own tokenising. CPU seconds are those of the process, with one thread.
 
 The scores say nothing of prompting: stories260k has read nothing but children's stories, and the other model has random
 weights. What is measured is cost, and that all come to the same log-likelihoods.

@@ -180,9 +180,9 @@ def shared_scores(
 def enough_nodes(model: PreTrainedModel, lengths: list[int], start: int) -> int:
     """How many nodes of answers one context is fed with, so that the whole costs least.
 
-    Fewer feed the context more often, and more make a wider mask of what mostly may not be seen. With c nodes beside Q
     Fewer feed the context more often; more widen a mask of what mostly may not be seen. With c nodes beside Q tokens
     behind a beginning of P, a node costs (1 + Q/c) (12 h² + 4 h (P + Q + c)), h the hidden size: least at this c.
+    """
     rest = float(np.median(lengths)) - start
     return round((rest * (3 * model.config.get_text_config().hidden_size + start + rest)) ** 0.5)
 
