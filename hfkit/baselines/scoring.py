@@ -19,7 +19,7 @@ from .prompts import Request
 
 log = logging.getLogger(__name__)
 
-TOKENS = 4096  # fed in a batch, about
+TOKENS = 1024  # fed in a batch, about
 LARGEST = 2**25  # numbers in the logits, the mask or a layer's keys of a batch, about: 128 MB
 TOLERANCE = 1e-3  # nats a token; rounding makes 1e-5
 # What a model raises that keeps no keys and values, or takes no mask made by others.
@@ -150,12 +150,16 @@ def shared_scores(
     cache = beginning(model, requests[0].context[:start])
     if cache is not None:
         cache = Cache(layers=[SharedLayer(layer.keys, layer.values) for layer in cache.layers])
-    found: dict[int, np.ndarray] = {}
-    order = sorted(range(len(requests)), key=lambda i: len(requests[i].context))
-    for chosen in tqdm(list(batches(model, requests, order, start)), desc=desc, disable=desc is None or None):
-        rows = [requests[i].context[start:] for i in chosen]
-        trees = [tree_of(requests[i].answers) for i in chosen]
-        ids, positions, mask = laid_out(rows, trees, start)
+    most = enough_nodes(model, [len(request.context) for request in requests], start)
+    places, pieces = [], []
+    for i, request in enumerate(requests):
+        for numbers in groups(request.answers, most):
+            places.append((i, list(numbers)))
+            pieces.append(request._replace(answers=tuple(request.answers[number] for number in numbers)))
+    found = [np.zeros(len(request.answers)) for request in requests]
+    for chosen in tqdm(list(batches(model, pieces, start)), desc=desc, disable=desc is None or None):
+        trees = [tree_of(pieces[place].answers) for place in chosen]
+        ids, positions, mask = laid_out([pieces[place].context[start:] for place in chosen], trees, start)
         logits = model(
             input_ids=ids.to(model.device),
             position_ids=positions.to(model.device),
@@ -165,27 +169,53 @@ def shared_scores(
             **kept(model, count := max(len(tree.tokens) for tree in trees) + 1),
         ).logits[:, -count:]
         totals = logits.float().logsumexp(-1)  # (rows, nodes)
-        for row, (i, tree) in enumerate(zip(chosen, trees, strict=True)):
+        for row, (place, tree) in enumerate(zip(chosen, trees, strict=True)):
             parent, target = tree.parent.to(model.device), tree.target.to(model.device)
             each = (logits[row, parent, target].float() - totals[row, parent]).double().cpu().numpy()
-            found[i] = np.bincount(tree.answer, each) / np.bincount(tree.answer)
-    return [found[i] for i in range(len(requests))]
+            i, numbers = places[place]
+            found[i][numbers] = np.bincount(tree.answer, each) / np.bincount(tree.answer)
+    return found
 
 
-def batches(model: PreTrainedModel, requests: Sequence[Request], order: list[int], start: int) -> Iterator[list[int]]:
-    """Requests of like length that are fed together, from `order` (the longest last)."""
+def enough_nodes(model: PreTrainedModel, lengths: list[int], start: int) -> int:
+    """How many nodes of answers one context is fed with, so that the whole costs least.
+
+    Fewer feed the context more often; more widen a mask of what mostly may not be seen. With c nodes beside Q tokens
+    behind a beginning of P, a node costs (1 + Q/c) (12 h² + 4 h (P + Q + c)), h the hidden size: least at this c.
+    """
+    rest = float(np.median(lengths)) - start
+    return round((rest * (3 * model.config.get_text_config().hidden_size + start + rest)) ** 0.5)
+
+
+@lru_cache(maxsize=1024)
+def groups(answers: tuple[tuple[int, ...], ...], most: int) -> tuple[tuple[int, ...], ...]:
+    """Numbers of answers that are fed together, neighbours by their tokens: about `most` nodes each."""
+    found: list[list[int]] = []
+    nodes: set[tuple[int, ...]] = set()
+    for number in sorted(range(len(answers)), key=answers.__getitem__):
+        begun = {answers[number][:end] for end in range(1, len(answers[number]))}
+        if not found or len(nodes | begun) > most:
+            found.append([])
+            nodes = set()
+        found[-1].append(number)
+        nodes |= begun
+    return tuple(map(tuple, found))
+
+
+def batches(model: PreTrainedModel, requests: Sequence[Request], start: int) -> Iterator[list[int]]:
+    """Places of requests of like length that are fed together."""
     config = model.config.get_text_config()
     batch: list[int] = []
-    nodes = 0
-    for i in order:
-        most = max(nodes, len(tree_of(requests[i].answers).tokens) + 1)
-        fed = len(requests[i].context) - start + most
-        rows = len(batch) + 1
-        numbers = rows * max(most * config.vocab_size, (fed + start) * fed, (fed + start) * config.hidden_size)
+    widest = 0
+    for place in sorted(range(len(requests)), key=lambda place: len(requests[place].context)):
+        nodes = len(tree_of(requests[place].answers).tokens) + 1
+        widest = max(widest, nodes)
+        fed, rows = len(requests[place].context) - start + widest, len(batch) + 1
+        numbers = rows * max(widest * config.vocab_size, (fed + start) * fed, (fed + start) * config.hidden_size)
         if batch and (rows * fed > TOKENS or numbers > LARGEST):
             yield batch
-            batch, most = [], len(tree_of(requests[i].answers).tokens) + 1
-        batch, nodes = [*batch, i], most
+            batch, widest = [], nodes
+        batch.append(place)
     yield batch
 
 
