@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from .lazy import on_first_use
 
 if TYPE_CHECKING:
-    from .arguments import RecipeArguments, TransferArguments, parse
+    from .arguments import TransferArguments, parse
     from .errors import UserError, run
     from .evaluation.report import Report
+    from .recipe import RecipeArguments
     from .trainer import TransferTrainer
 
 __version__ = "0.1.0"
@@ -29,7 +30,7 @@ __getattr__ = on_first_use(
     __name__,
     {
         "KEEP_BEST": ".arguments",
-        "RecipeArguments": ".arguments",
+        "RecipeArguments": ".recipe",
         "Report": ".evaluation.report",
         "TransferArguments": ".arguments",
         "TransferTrainer": ".trainer",

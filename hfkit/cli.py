@@ -54,8 +54,9 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     import torch
 
     from .adapters import with_lora
-    from .arguments import RecipeArguments, TransferArguments, parse
+    from .arguments import TransferArguments, parse
     from .plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
+    from .recipe import RecipeArguments
     from .refusals import refuse_surgery
     from .surgery import depth_range, require_blocks, train_only
     from .tasks import NER, ImageClassification, TextClassification

@@ -4,8 +4,9 @@ from dataclasses import fields
 
 import pytest
 
-from hfkit.arguments import RecipeArguments, TransferArguments, nearest, parse, refuse_lost_processes
+from hfkit.arguments import TransferArguments, nearest, parse, refuse_lost_processes
 from hfkit.errors import UserError, run
+from hfkit.recipe import RecipeArguments
 from hfkit.strategies import STRATEGIES
 
 

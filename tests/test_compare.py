@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 from hfkit.cli import app
 from hfkit.errors import UserError
 from hfkit.evaluation.ledger_schema import validate_ledger
-from hfkit.ledger.arguments import split_flags
 from hfkit.ledger.bench import Bench, drawn
 from hfkit.ledger.cells import Cell, Contender, chosen_factor, due
 from hfkit.ledger.compare import compare
@@ -226,14 +225,14 @@ def test_a_larger_draw_holds_the_smaller_and_classes_take_turns():
 
 
 def test_a_cell_has_another_name_as_soon_as_anything_that_decides_it_is_another(flags):
-    bench = Bench(*split_flags(flags))
+    bench = Bench(flags)
     full = next(c for c in bench.contenders() if c.name == "full")
     names = {bench.key(Cell(full, 0)), bench.key(Cell(full, 1)), bench.key(Cell(full, 0, 0.5))}
     names.add(bench.key(Cell(full, 0, rows=8)))
     for more in (["--weight_decay", "0.3"], ["--max_train_rows", "20"], ["--max_length", "16"]):
-        names.add(Bench(*split_flags([*flags, *more])).key(Cell(full, 0)))
+        names.add(Bench([*flags, *more]).key(Cell(full, 0)))
     assert len(names) == 7
-    same = Bench(*split_flags([*flags, "--logging_steps", "7", "--jobs", "3"]))
+    same = Bench([*flags, "--logging_steps", "7", "--jobs", "3"])
     assert same.key(Cell(full, 0)) == bench.key(Cell(full, 0))
 
 
@@ -285,4 +284,4 @@ def test_labels_of_another_test_must_be_learnt(flags, texts, tmp_path):
             str(other / f"{split}.parquet")
         )
     with pytest.raises(UserError, match="elsewhere"):
-        Bench(*split_flags([*flags, "--other_tests", str(other)]))
+        Bench([*flags, "--other_tests", str(other)])

@@ -28,6 +28,7 @@ LAYERS = {
     "adapters": 1,
     "checkpoints": 1,
     "cuts": 1,
+    "recipe": 1,
     "replicas": 1,
     "surgery": 1,
     "tasks": 2,

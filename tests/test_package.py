@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import hfkit
+from hfkit import arguments
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "datasets", "accelerate", "numpy", "sklearn", "scipy", "matplotlib", "rich"}
@@ -34,7 +35,8 @@ def test_import_brings_in_nothing_heavy(statement):
 
 @pytest.mark.parametrize("name", hfkit.__all__)
 def test_public_names_resolve_and_keep_their_name(name):
-    assert getattr(hfkit, name).__name__ == name
+    found = getattr(hfkit, name)
+    assert found is getattr(arguments, name) if name.isupper() else found.__name__ == name
     assert name in dir(hfkit)
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 # Not the names themselves: each module is imported when its baseline is chosen.
 from .. import baselines
-from ..arguments import RecipeArguments, require_choice
+from ..arguments import require_choice
 from ..errors import UserError
+from ..recipe import RecipeArguments
 from .base import Baseline
 from .label_texts import read_label_texts
 

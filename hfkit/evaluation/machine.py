@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -49,8 +49,13 @@ def command() -> str:
     """
     program = Path(sys.argv[0]).absolute()
     inside = program.is_relative_to(Path.cwd())
-    words = [str(program.relative_to(Path.cwd())) if inside else program.name]
-    for word in sys.argv[1:]:
+    return command_of(str(program.relative_to(Path.cwd())) if inside else program.name, argv=sys.argv[1:])
+
+
+def command_of(*program: str, argv: Sequence[str]) -> str:
+    """A command line as a shell takes it; secrets are withheld."""
+    words = list(program)
+    for word in argv:
         flag, equals, _ = word.partition("=")
         if equals and SECRET_NAME.search(flag):
             words.append(f"{flag}={WITHHELD}")

@@ -16,14 +16,14 @@ from transformers import set_seed
 
 from .. import __version__
 from ..arguments import TransferArguments
-from ..baselines import BASELINES
+from ..baselines import BASELINES, chosen
 from ..baselines.base import Baseline
 from ..checkpoints import DECIDING, rows_digest
 from ..errors import UserError
 from ..evaluation.machine import measured
 from ..evaluation.schema import finite, plain
 from ..trainer import TransferTrainer
-from .arguments import CompareArguments, recipe_at, scaled
+from .arguments import recipe_at, scaled, split_flags
 from .cells import Cell, Contender
 from .memory import refuse_too_large
 
@@ -39,14 +39,15 @@ class Bench:
     """Runs cells, all on the same rows.
 
     Args:
-        flags: those of the recipe.
+        argv: flags of `CompareArguments` and of the recipe.
 
     Raises:
         UserError: recipe, flags or data that cannot be compared with.
     """
 
-    def __init__(self, own: CompareArguments, flags: list[str]) -> None:
-        self.own, self.flags = own, flags
+    def __init__(self, argv: list[str]) -> None:
+        self.argv = argv
+        self.own, self.flags = own, flags = split_flags(argv)
         self._keys: dict[Cell, str] = {}
         self.arguments = recipe_at(own.recipe)
         self.recipe, self.task, _ = self.arguments(flags)
@@ -74,6 +75,7 @@ class Bench:
         strategies = [
             Contender(contender, "strategy", ("--strategy", *contender.split())) for contender in self.own.strategies
         ]
+        chosen(self.recipe)  # refuses an unknown name, and one that lacks a flag
         baselines = [Contender(name, "baseline", seeded=self.baseline(name, 0).seeded) for name in self.recipe.baseline]
         return strategies + baselines
 
@@ -188,6 +190,9 @@ class Bench:
         start = time.perf_counter()
         outputs["test"] = trainer.predict(data["test"]).predictions
         seconds = time.perf_counter() - start
+        for name, found in outputs.items():
+            if not np.isfinite(found).all():
+                raise FloatingPointError(f"the outputs on {name} are not finite: the weights have grown beyond bounds")
         answers = {name: task.decode(found, data[name], self.labels)[0] for name, found in outputs.items()}
         arrays = {
             f"probabilities_{name}": found

@@ -8,7 +8,6 @@ from rich.console import Console
 
 from ..errors import UserError
 from ..evaluation.ledger_pages import render_ledger
-from .arguments import split_flags
 from .bench import Bench
 from .cells import Cell, Contender, Results, due
 from .facts import ledger_of, table_of
@@ -33,9 +32,8 @@ def compare(argv: list[str]) -> list[Path]:
         UserError: flags or data that cannot be compared with.
     """
     rank, console = launched(), Console()
-    own, flags = split_flags(argv)
-    bench = Bench(own, flags)
-    contenders = bench.contenders()
+    bench = Bench(argv)
+    own, contenders = bench.own, bench.contenders()
     queue, plan = Queue(Path(own.compare_dir), bench.key), planned(bench, contenders)
     if own.retry_failed and (rank is None or rank.rank == 0):
         queue.forget_failed(queue.known(plan))
@@ -59,9 +57,8 @@ def compare(argv: list[str]) -> list[Path]:
 
 def work(argv: list[str]) -> None:
     """Work on cells of a comparison until there are none left."""
-    own, flags = split_flags(argv)
-    bench = Bench(own, flags)
-    Queue(Path(own.compare_dir), bench.key).work(planned(bench, bench.contenders()), bench.run)
+    bench = Bench(argv)
+    Queue(Path(bench.own.compare_dir), bench.key).work(planned(bench, bench.contenders()), bench.run)
 
 
 def planned(bench: Bench, contenders: list[Contender]) -> Callable[[Results], list[Cell]]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..evaluation.ledger_schema import DIFFERENCE, SCHEMA
-from ..evaluation.machine import command, environment, without_secrets
+from ..evaluation.machine import command_of, environment, without_secrets
+from ..evaluation.names import checkpoint_name, dataset_name
 from ..evaluation.plots import headline_text
 from ..evaluation.schema import finite, plain
 from .bench import SAMPLE_ROWS, Bench
@@ -72,6 +73,8 @@ def ledger_of(
     task, rows = bench.task, bench.raw["test"].select(range(runs.span.start, runs.span.stop))
     competing = [contender for contender in contenders if runs.ended_well(contender)]
     names = {contender: bench.described(contender)[0] for contender in contenders}
+    checkpoint = bench.recipe.checkpoint
+    checkpoint = checkpoint_name(task.sample if checkpoint == "sample" else checkpoint)
     units = None
     tallies = {names[contender]: runs.tallies(contender) for contender in competing}
     scores = compared(tallies, task.headline_of, units=units)
@@ -87,12 +90,12 @@ def ledger_of(
     ledger = {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command(),
-        "title": f"{test}, {Path(bench.recipe.checkpoint).name}",
+        "command": command_of("hfkit", "compare", argv=bench.argv),
+        "title": f"Which way of reusing {checkpoint} on {dataset_name(test)}?",
         "settings": {"comparison": vars(bench.own), "recipe": bench.flags, "task": vars(task)},
         "seed": 0,
-        "task": {"name": task.name, "headline": task.headline, "unit": task.unit, "dataset": test},
-        "checkpoint": Path(bench.recipe.checkpoint).name,
+        "task": {"name": task.name, "headline": task.headline, "unit": task.unit, "dataset": dataset_name(test)},
+        "checkpoint": checkpoint,
         "rows": {
             "train": len(bench.raw["train"]),
             "train_available": bench.available,
@@ -357,7 +360,7 @@ def table_of(ledger: Mapping[str, Any]) -> Any:
     from rich.text import Text
 
     score = headline_text(ledger["task"]["headline"])
-    title = f"{ledger['title']}: {score} on {ledger['rows']['test']:,} test rows"
+    title = f"{score} on {ledger['rows']['test']:,} test rows of {ledger['task']['dataset']}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("contender", overflow="fold", min_width=16)
     for heading in ("mean", "95 % interval", "sd of seeds", "CPU s"):

@@ -1,0 +1,47 @@
+"""The flags of every recipe: what it starts from, and who else competes."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class RecipeArguments:
+    """What a recipe starts from."""
+
+    checkpoint: str = field(
+        default="sample", metadata={"help": "'sample', a model id on the Hub, or a folder with config.json"}
+    )
+    baseline: list[str] = field(
+        default_factory=list,
+        metadata={"help": "contenders without fine-tuning, by name (hfkit.baselines.BASELINES has them)"},
+    )
+    features_dir: str | None = field(
+        default=None, metadata={"help": "folder to keep a frozen checkpoint's features in, for other runs' baselines"}
+    )
+    label_texts: str | None = field(
+        default=None,
+        metadata={"help": 'what labels are called in words, as JSON: {"label": "text"}; default: their names'},
+    )
+    nli_checkpoint: str | None = field(
+        default=None, metadata={"help": "model of inference for the baseline zero-shot-nli"}
+    )
+    hypothesis: str = field(
+        default="This example is {}.", metadata={"help": "what zero-shot-nli asks, with {} for a label's text"}
+    )
+    clip_checkpoint: str | None = field(
+        default=None, metadata={"help": "dual encoder, such as CLIP or SigLIP, for the baseline zero-shot-clip"}
+    )
+    setfit_shots: int = field(default=8, metadata={"help": "rows of each class that the baseline setfit learns from"})
+    prompt_checkpoint: str | None = field(
+        default=None, metadata={"help": "language model of the prompts: 'sample-gpt2', a model id, or a folder"}
+    )
+    shots: int = field(
+        default=4, metadata={"help": "training rows that a prompt shows: of every class if balanced, else in all"}
+    )
+    demonstrations: Literal["balanced", "random", "nearest"] | None = field(
+        default=None,
+        metadata={"help": "which rows those are; default: balanced where a row has one class, else random"},
+    )
+    prompt_orders: int = field(
+        default=5, metadata={"help": "draws of those rows and their order: the first answers, all give the spread"}
+    )
