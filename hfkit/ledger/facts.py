@@ -75,7 +75,7 @@ def ledger_of(
     names = {contender: bench.described(contender)[0] for contender in contenders}
     checkpoint = bench.recipe.checkpoint
     checkpoint = checkpoint_name(task.sample if checkpoint == "sample" else checkpoint)
-    units = None
+    units = task.units(rows)
     tallies = {names[contender]: runs.tallies(contender) for contender in competing}
     scores = compared(tallies, task.headline_of, units=units)
     entries = [
@@ -94,7 +94,12 @@ def ledger_of(
         "title": f"Which way of reusing {checkpoint} on {dataset_name(test)}?",
         "settings": {"comparison": vars(bench.own), "recipe": bench.flags, "task": vars(task)},
         "seed": 0,
-        "task": {"name": task.name, "headline": task.headline, "unit": task.unit, "dataset": dataset_name(test)},
+        "task": {
+            "name": task.name,
+            "headline": task.headline,
+            "unit": task.unit_column or task.unit,
+            "dataset": dataset_name(test),
+        },
         "checkpoint": checkpoint,
         "rows": {
             "train": len(bench.raw["train"]),
