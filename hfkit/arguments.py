@@ -41,10 +41,23 @@ class RecipeArguments:
         default_factory=list,
         metadata={"help": "contenders without fine-tuning, by name (hfkit.baselines.BASELINES has them)"},
     )
+    features_dir: str | None = field(
+        default=None, metadata={"help": "folder to keep a frozen checkpoint's features in, for other runs' baselines"}
+    )
     label_texts: str | None = field(
         default=None,
         metadata={"help": 'what labels are called in words, as JSON: {"label": "text"}; default: their names'},
     )
+    nli_checkpoint: str | None = field(
+        default=None, metadata={"help": "model of inference for the baseline zero-shot-nli"}
+    )
+    hypothesis: str = field(
+        default="This example is {}.", metadata={"help": "what zero-shot-nli asks, with {} for a label's text"}
+    )
+    clip_checkpoint: str | None = field(
+        default=None, metadata={"help": "dual encoder, such as CLIP or SigLIP, for the baseline zero-shot-clip"}
+    )
+    setfit_shots: int = field(default=8, metadata={"help": "rows of each class that the baseline setfit learns from"})
     prompt_checkpoint: str | None = field(
         default=None, metadata={"help": "language model of the prompts: 'sample-gpt2', a model id, or a folder"}
     )
@@ -90,6 +103,10 @@ class TransferArguments(TrainingArguments):
     )
     pretrained: bool | None = field(
         default=None, metadata={"help": "false starts the same architecture from random weights"}
+    )
+    reinit_blocks: int = field(default=0, metadata={"help": "top blocks that start from random weights"})
+    train_blocks: str | None = field(
+        default=None, metadata={"help": "the only depths that learn beside the head, such as 1-2; 0: embeddings"}
     )
     slanted_triangular: bool = field(
         default=False, metadata={"help": "the schedule of ULMFiT instead of --lr_scheduler_type"}

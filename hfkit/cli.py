@@ -17,7 +17,9 @@ class TaskName(StrEnum):
 
 
 app = typer.Typer(
-    help="Transfer learning: see what a strategy would train.", no_args_is_help=True, add_completion=False
+    help="Transfer learning: see what a strategy would train, and which one is worth it.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 
@@ -53,7 +55,9 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
 
     from .adapters import with_lora
     from .arguments import RecipeArguments, TransferArguments, parse
-    from .plan import plan_rows, planned_groups, planned_stages, print_plan
+    from .plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
+    from .refusals import refuse_surgery
+    from .surgery import depth_range, require_blocks, train_only
     from .tasks import NER, ImageClassification, TextClassification
     from .tasks.base import read_config
     from .unfreezing import Unfreezing
@@ -61,12 +65,16 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     kind = {task.name: task for task in (NER, TextClassification, ImageClassification)}[name]
     own_flags = ("--task", "--rows", "--labels")
     recipe, task, args = parse((RecipeArguments, kind, TransferArguments), argv=flags, own_flags=own_flags)
+    refuse_surgery(args)
     blocks = tuple(args.blocks)
     config = read_config(task.path(recipe.checkpoint), **task.head([str(label) for label in range(labels)]))
     with torch.device("meta"):
         model = task.auto_model.from_config(config, trust_remote_code=False)
+        require_blocks(model, args.reinit_blocks, blocks)
         if args.lora_rank:
             model = with_lora(model, args.lora_rank, blocks)
+        if args.train_blocks:
+            train_only(model, depth_range(args.train_blocks), blocks)
     step_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     epoch_steps = math.ceil(rows / step_rows)
     steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)
@@ -79,7 +87,29 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     )
     groups = planned_groups(model, unfreezing, args)
     described = plan_rows(model, unfreezing, groups, total_steps=steps, epochs=epochs)
-    print_plan(described, f"{args.strategy}, if training has {assumed}")
+    print_plan(described, f"{plan_title(args)}, if training has {assumed}")
+
+
+@app.command(
+    "compare",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def compare_command(context: typer.Context) -> None:
+    """Judge every way of reusing a checkpoint, and every baseline, on the same rows, and say which is worth its cost.
+
+        hfkit compare --recipe recipes/bert_sentiment.py
+        hfkit compare --recipe recipes/bert_ner.py --dataset my/entities --strategies gradual full --tune 0.3 1 3
+        hfkit compare --recipe recipes/vit_images.py --seeds 0 1 2 3 4 --label_budgets 20 100 500 --jobs 2
+
+    `hfkit compare --help` lists its flags; every flag of the recipe is accepted too. What has ended is never computed
+    again: the same command goes on where it was stopped, and one with more seeds or strategies adds to it. Started by
+    torchrun, `accelerate launch` or srun, on one machine or on several that share --compare_dir, every process works.
+    """
+    from .errors import run
+    from .ledger.compare import compare
+
+    run(lambda: compare(context.args))
 
 
 if __name__ == "__main__":

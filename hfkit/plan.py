@@ -9,6 +9,7 @@ from transformers import TrainerCallback
 
 from .arguments import TransferArguments
 from .optim import layerwise_parameter_groups
+from .surgery import depth_range
 from .unfreezing import FreezePlan, Unfreezing, plan_of
 
 WIDEST = 1000  # columns
@@ -29,13 +30,28 @@ def planned_groups(model: nn.Module, unfreezing: Unfreezing, args: TransferArgum
 
 def planned_stages(unfreezing: Unfreezing, args: TransferArguments, total_steps: int) -> FreezePlan:
     """The stages as the arguments want them (see `plan_of`)."""
-    return plan_of(
+    plan = plan_of(
         unfreezing.head,
         total_steps,
         head_only=args.head_only,
         unfreeze_stages=args.unfreeze_stages,
         unfreeze_until=args.unfreeze_until,
     )
+    return plan.within(*depth_range(args.train_blocks), unfreezing.head) if args.train_blocks else plan
+
+
+def plan_title(args: TransferArguments) -> str:
+    """The strategy, and what is done to the blocks beside it."""
+    anew = f", the top {args.reinit_blocks} blocks from random weights" if args.reinit_blocks else ""
+    only = f", of the blocks only depths {args.train_blocks}" if args.train_blocks else ""
+    return f"{args.strategy}{anew}{only}"
+
+
+def spans_of(depths: list[int]) -> list[tuple[int, int]]:
+    """The first and the last of each run of depths without a gap."""
+    begins = [depth for depth in depths if depth - 1 not in depths]
+    ends = [depth for depth in depths if depth + 1 not in depths]
+    return list(zip(begins, ends, strict=True))
 
 
 def plan_rows(
@@ -60,14 +76,15 @@ def plan_rows(
     for i, (start, lowest) in enumerate(zip(plan.starts, plan.lowest, strict=True)):
         learning = [name for name in sizes if unfreezing.learns(name, lowest)]
         depths = sorted({unfreezing.depths[name] for name in learning})
+        spans = spans_of(depths)
         rows.append(
             {
                 "stage": i + 1,
                 "from_step": start,
                 "until_step": plan.starts[i + 1] if i + 1 < len(plan.starts) else total_steps,
                 "from_epoch": epochs * start / total_steps,
-                "depths": f"{depths[0]}-{depths[-1]}" if len(depths) > 1 else str(depths[0]),
-                "names": f"{names[depths[0]]} … {names[depths[-1]]}" if len(depths) > 1 else names[depths[0]],
+                "depths": ", ".join(f"{a}-{b}" if a < b else str(a) for a, b in spans),
+                "names": ", ".join(f"{names[a]} … {names[b]}" if a < b else names[a] for a, b in spans),
                 "trainable": sum(sizes[name] for name in learning),
                 "share": sum(sizes[name] for name in learning) / sum(sizes.values()),
                 "lowest_learning_rate": min(rates[depth] for depth in depths),
@@ -108,4 +125,4 @@ class AnnouncePlan(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
-            print_plan(self.trainer.plan_rows(), args.strategy)
+            print_plan(self.trainer.plan_rows(), plan_title(args))

@@ -36,6 +36,26 @@ def refuse_before(model: nn.Module, args: TransferArguments, rows: Any) -> None:
         )
 
 
+def refuse_surgery(args: TransferArguments) -> None:
+    """Refuse blocks drawn anew that never learn, and blocks to train in a strategy that trains none.
+
+    Raises:
+        UserError: naming the flags.
+    """
+    if args.reinit_blocks and (args.lora_rank or not args.unfreeze_stages):
+        raise UserError(
+            f"reinit_blocks={args.reinit_blocks} with strategy={args.strategy}",
+            "weights drawn anew are to learn, and this strategy leaves them as they are",
+            "Use --strategy full or gradual",
+        )
+    if args.train_blocks and not args.unfreeze_stages:
+        raise UserError(
+            f"train_blocks={args.train_blocks} with strategy={args.strategy}",
+            "it trains the head alone",
+            "Use --strategy full or gradual",
+        )
+
+
 def refuse_engines(trainer: Trainer) -> None:
     """Refuse engines that would not honour a changing set of trainable parameters.
 

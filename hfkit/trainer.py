@@ -34,8 +34,9 @@ from .evaluation.machine import measured
 from .invariants import Invariants, refuse_non_finite
 from .optim import groupwise_schedule, slanted_triangular
 from .plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
-from .refusals import refuse_before, refuse_engines
+from .refusals import refuse_before, refuse_engines, refuse_surgery
 from .replicas import rebuild
+from .surgery import depth_range, reinitialise, train_only
 from .tasks.base import Task
 from .unfreezing import Unfreezing
 
@@ -58,8 +59,14 @@ class TransferTrainer(Trainer):
         self, model: nn.Module, args: TransferArguments, *, task: Task, processing_class: Any, **kwargs: Any
     ) -> None:
         require_writable(Path(args.output_dir))
+        refuse_surgery(args)
+        blocks = tuple(args.blocks)
+        if args.reinit_blocks:
+            reinitialise(model, args.reinit_blocks, blocks)
         if args.lora_rank:
-            model = with_lora(model, args.lora_rank, tuple(args.blocks))
+            model = with_lora(model, args.lora_rank, blocks)
+        if args.train_blocks:
+            train_only(model, depth_range(args.train_blocks), blocks)
         refuse_before(model, args, kwargs.get("train_dataset"))
         if args.metric_for_best_model == "headline":
             args.metric_for_best_model = task.headline
@@ -85,7 +92,7 @@ class TransferTrainer(Trainer):
         refuse_engines(self)
         # Else a model whose forward pass takes no labels (DeiT with a distillation head) would not be judged.
         self.label_names = ["labels"]
-        self.unfreezing = Unfreezing(model, tuple(args.blocks))
+        self.unfreezing = Unfreezing(model, blocks)
         self.unfreezing.when_changed = self._rebuild_wrapper
         self.invariants = Invariants(self.unfreezing)
         self.training_collator = task.training_collator(processing_class, args.seed)
@@ -342,13 +349,13 @@ class TransferTrainer(Trainer):
             claim_output_directory(Path(self.args.output_dir), self._identity, overwrite=self.args.overwrite_output_dir)
 
     def _starting_weights(self) -> list[Tensor]:
-        """The beginnings of the weights that come from the checkpoint; a head, an adapter or scratch draws its own."""
-        adapted, head = bool(self.args.lora_rank), self.unfreezing.head
+        """The beginnings of the weights that come from the checkpoint; what is new draws its own."""
+        adapted, drawn = bool(self.args.lora_rank), self.unfreezing.head - self.args.reinit_blocks
         return [
             parameter.detach().flatten()[:LOOKED_AT].clone()
             for name, parameter in self.model.named_parameters()
             if self.args.pretrained
-            and self.unfreezing.depths[name] < head
+            and self.unfreezing.depths[name] < drawn
             and (not adapted or name in self.unfreezing.never)
         ]
 

@@ -33,6 +33,15 @@ class FreezePlan:
         """The first step at which `depth` learns; None if it never does."""
         return next((start for start, low in zip(self.starts, self.lowest, strict=True) if low <= depth), None)
 
+    def within(self, first: int, last: int, head: int) -> "FreezePlan":
+        """The same where only the depths from `first` to `last` and the head ever learn."""
+        stages: dict[int, int] = {}
+        for start, low in zip(self.starts, self.lowest, strict=True):
+            lowest = max(low, first) if low <= last else head
+            if lowest not in stages.values():
+                stages[start] = lowest
+        return FreezePlan(tuple(stages), tuple(stages.values()))
+
 
 def plan_of(
     head: int, total_steps: int, *, head_only: float, unfreeze_stages: int, unfreeze_until: float

@@ -17,7 +17,7 @@ from hfkit.tasks import NER
 
 
 def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, NER, TransferArguments]:
-    """What to start from, what to learn, and how: `hfkit compare` reads this too."""
+    # Arguments: what to start from, what to learn, and how; `hfkit compare` asks for them too.
     return parse(
         (RecipeArguments, NER, TransferArguments),
         argv=argv,

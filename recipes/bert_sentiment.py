@@ -18,7 +18,7 @@ from hfkit.tasks import TextClassification
 
 
 def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, TextClassification, TransferArguments]:
-    """What to start from, what to learn, and how: `hfkit compare` reads this too."""
+    # Arguments: what to start from, what to learn, and how; `hfkit compare` asks for them too.
     return parse(
         (RecipeArguments, TextClassification, TransferArguments),
         argv=argv,

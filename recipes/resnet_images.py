@@ -16,7 +16,7 @@ from hfkit.tasks import ImageClassification
 
 
 def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, ImageClassification, TransferArguments]:
-    """What to start from, what to learn, and how: `hfkit compare` reads this too."""
+    # Arguments: what to start from, what to learn, and how; `hfkit compare` asks for them too.
     return parse(
         (RecipeArguments, ImageClassification, TransferArguments),
         argv=argv,

@@ -88,6 +88,12 @@ class Tags(Task):
     def errors(self, predictions, references, rows, limit):
         return entity_errors(predictions, references, list(rows["tokens"]), limit)
 
+    def shown(self, row):
+        return {"text": " ".join(row["tokens"]), "picture": ""}
+
+    def said(self, answer, row):
+        return str(answer)
+
 
 class Bare(Tags):
     """A task without anything to say per class."""

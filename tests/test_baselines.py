@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 from transformers.modeling_outputs import BaseModelOutput
 
 from hfkit.baselines import Lexicon, LinearProbe
-from hfkit.baselines.linear import Features, fit, outputs_of, standardised
-from hfkit.baselines.linear_probe import features_of
+from hfkit.baselines.frozen import OWN, features_of
+from hfkit.baselines.linear import Features, fit, placed, standardised
 from hfkit.tasks import NER
 
 
@@ -89,7 +89,7 @@ def test_features_are_those_of_each_row_alone(checkpoint, dataset):
     processor, labels = task.processor(checkpoint), task.labels(dataset)
     rows = task.prepare(dataset, processor, labels)["validation"]
     backbone = task.model(checkpoint, labels).base_model.train()  # dropout must go off by itself
-    found = features_of(backbone, rows, task.collator(processor), task.features, desc="test")
+    found = features_of(backbone, rows, task.collator(processor), task, desc="test")[OWN]
     expected, targets = [], []
     for row in rows:
         ids = torch.tensor([row["input_ids"]])
@@ -111,8 +111,8 @@ def test_features_follow_the_labels_when_padding_is_on_the_left(checkpoint, data
     for processor.padding_side in ("right", "left"):
         # Words alone, without positions, which padding on the left shifts.
         found[processor.padding_side] = features_of(
-            Words(embeddings), rows, task.collator(processor), task.features, desc="test"
-        )
+            Words(embeddings), rows, task.collator(processor), task, desc="test"
+        )[OWN]
     assert torch.equal(found["left"].inputs, found["right"].inputs)
     assert found["left"].places.tolist() == found["right"].places.tolist()
 
@@ -150,8 +150,7 @@ def test_constant_features_stay_finite_and_train_decides_the_scale():
 
 
 def test_outputs_stand_where_the_labels_stood():
-    head = nn.Linear(1, 2, bias=False)
-    head.weight.data = torch.tensor([[-1.0], [1.0]])
+    logits = torch.tensor([[-2.0, 2.0], [2.0, -2.0], [-3.0, 3.0]])
     places = np.array([[False, True, True], [False, True, False]])
-    outputs = outputs_of(head, Features(torch.tensor([[2.0], [-2.0], [3.0]]), torch.zeros(3), places), NER())
+    outputs = placed(logits, Features(logits, torch.zeros(3), places), NER())
     assert outputs.tolist() == [[-100, 1, 0], [-100, 1, -100]]

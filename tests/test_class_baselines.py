@@ -14,7 +14,7 @@ from transformers import AutoModelForImageClassification, BartConfig, BartForSeq
 
 from hfkit.baselines import Lexicon, LinearProbe, Majority, PixelProbe, TfIdf
 from hfkit.baselines import linear as fitting
-from hfkit.baselines.linear_probe import TimmBackbone, backbone_of, features_of
+from hfkit.baselines.frozen import TimmBackbone, backbone_of, features_of
 from hfkit.baselines.majority import constant_logits
 from hfkit.baselines.pixel_probe import SIDE, small
 from hfkit.errors import UserError
@@ -284,11 +284,14 @@ def test_features_of_texts_do_not_depend_on_their_batch(checkpoint):
     rows = task.prepare(dataset, processor, labels)["train"]
     backbone = backbone_of(task.model(checkpoint, labels)).train()  # dropout must go off by itself
     collator = task.collator(processor)
-    together = features_of(backbone, rows, collator, task.features, desc="test")
-    alone = [features_of(backbone, rows.select([i]), collator, task.features, desc="test") for i in range(len(rows))]
-    torch.testing.assert_close(together.inputs, torch.cat([one.inputs for one in alone]), rtol=1e-4, atol=1e-5)
-    assert together.targets.tolist() == list(rows["labels"])
-    assert together.places.tolist() == [True] * 30
+    together = features_of(backbone, rows, collator, task, desc="test")
+    alone = [features_of(backbone, rows.select([i]), collator, task, desc="test") for i in range(len(rows))]
+    assert len(together) == 4
+    for name, found in together.items():
+        parts = torch.cat([one[name].inputs for one in alone])
+        torch.testing.assert_close(found.inputs, parts, rtol=1e-4, atol=1e-5)
+        assert found.targets.tolist() == list(rows["labels"])
+        assert found.places.tolist() == [True] * 30
 
 
 def test_the_probe_reads_what_a_head_of_timm_reads(tmp_path):

@@ -29,6 +29,7 @@ LAYERS = {
     "checkpoints": 1,
     "cuts": 1,
     "replicas": 1,
+    "surgery": 1,
     "tasks": 2,
     "baselines": 3,
     "evaluation": 3,
@@ -39,7 +40,8 @@ LAYERS = {
     "caching": 4,
     "hub": 4,
     "trainer": 5,
-    "cli": 6,
+    "ledger": 6,
+    "cli": 7,
 }
 # The trainer, the baselines and the report see a task through its contract alone.
 FROM_TASKS = "tasks.base"

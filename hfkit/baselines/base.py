@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from datasets import Dataset, DatasetDict
@@ -25,6 +25,7 @@ class Baseline(ABC):
 
     name: str  # as the contenders table shows it
     description: str  # what it does, in one plain phrase
+    seeded: ClassVar[bool] = False  # whether it has a field `seed`, which changes its answers
 
     @abstractmethod
     def predict(self, task: Task, dataset: DatasetDict) -> list:

@@ -2,25 +2,42 @@
 
 from collections.abc import Callable
 
+# Not the names themselves: each module is imported when its baseline is chosen.
+from .. import baselines
 from ..arguments import RecipeArguments, require_choice
 from ..errors import UserError
 from .base import Baseline
-from .lexicon import Lexicon
-from .linear_probe import LinearProbe
-from .majority import Majority
-from .pixel_probe import PixelProbe
-from .prompting import FewShotPrompt, ZeroShotPrompt
-from .tfidf import TfIdf
+from .label_texts import read_label_texts
 
 BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
-    "majority": lambda recipe: Majority(),
-    "lexicon": lambda recipe: Lexicon(),
-    "tf-idf": lambda recipe: TfIdf(),
-    "pixels": lambda recipe: PixelProbe(),
-    "linear-probe": lambda recipe: LinearProbe(recipe.checkpoint),
-    "zero-shot-prompt": lambda recipe: ZeroShotPrompt(language_model(recipe), recipe.label_texts),
-    "few-shot-prompt": lambda recipe: FewShotPrompt(
-        language_model(recipe),
+    "majority": lambda recipe: baselines.Majority(),
+    "lexicon": lambda recipe: baselines.Lexicon(),
+    "tf-idf": lambda recipe: baselines.TfIdf(),
+    "n-grams": lambda recipe: baselines.NGrams(),
+    "pixels": lambda recipe: baselines.PixelProbe(),
+    "hog": lambda recipe: baselines.Hog(),
+    "linear-probe": lambda recipe: baselines.LinearProbe(recipe.checkpoint, recipe.features_dir),
+    "knn": lambda recipe: baselines.KNN(recipe.checkpoint, recipe.features_dir),
+    "nearest-mean": lambda recipe: baselines.NearestMean(recipe.checkpoint, recipe.features_dir),
+    "zero-shot-similarity": lambda recipe: baselines.SimilarityZeroShot(
+        recipe.checkpoint, recipe.features_dir, read_label_texts(recipe.label_texts)
+    ),
+    "zero-shot-nli": lambda recipe: baselines.ZeroShotNLI(
+        required(recipe.nli_checkpoint, "nli_checkpoint", "zero-shot-nli", "facebook/bart-large-mnli"),
+        recipe.hypothesis,
+        read_label_texts(recipe.label_texts),
+    ),
+    "zero-shot-clip": lambda recipe: baselines.ZeroShotCLIP(
+        required(recipe.clip_checkpoint, "clip_checkpoint", "zero-shot-clip", "openai/clip-vit-base-patch32"),
+        texts=read_label_texts(recipe.label_texts),
+    ),
+    "setfit": lambda recipe: baselines.SetFit(recipe.checkpoint, recipe.setfit_shots),
+    "zero-shot-prompt": lambda recipe: baselines.ZeroShotPrompt(
+        required(recipe.prompt_checkpoint, "prompt_checkpoint", "zero-shot-prompt", "HuggingFaceTB/SmolLM2-135M"),
+        recipe.label_texts,
+    ),
+    "few-shot-prompt": lambda recipe: baselines.FewShotPrompt(
+        required(recipe.prompt_checkpoint, "prompt_checkpoint", "few-shot-prompt", "HuggingFaceTB/SmolLM2-135M"),
         recipe.label_texts,
         recipe.shots,
         recipe.demonstrations,
@@ -28,19 +45,6 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
         recipe.checkpoint,
     ),
 }
-
-
-def language_model(recipe: RecipeArguments) -> str:
-    """The checkpoint that is prompted.
-
-    Raises:
-        UserError: there is none.
-    """
-    if recipe.prompt_checkpoint is None:
-        raise UserError(
-            "baseline with a prompt", "it needs a language model", "Name a causal one with --prompt_checkpoint"
-        )
-    return recipe.prompt_checkpoint
 
 
 def chosen(recipe: RecipeArguments) -> list[Baseline]:
@@ -52,3 +56,14 @@ def chosen(recipe: RecipeArguments) -> list[Baseline]:
     for name in recipe.baseline:
         require_choice("baseline", name, BASELINES)
     return [BASELINES[name](recipe) for name in recipe.baseline]
+
+
+def required(checkpoint: str | None, flag: str, baseline: str, example: str) -> str:
+    """A checkpoint that a baseline cannot do without.
+
+    Raises:
+        UserError: none is named.
+    """
+    if checkpoint is None:
+        raise UserError(f"baseline '{baseline}'", f"it needs a checkpoint, by --{flag}", f"Try --{flag} {example}")
+    return checkpoint

@@ -11,7 +11,7 @@ from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
 from ..errors import UserError
 from ..tasks.base import Task, read_config
-from .linear_probe import backbone_of
+from .frozen import backbone_of
 
 BATCH = 64  # texts
 

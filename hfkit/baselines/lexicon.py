@@ -8,7 +8,7 @@ from typing import ClassVar
 from datasets import DatasetDict
 
 from ..tasks.base import Task
-from .base import Baseline
+from .base import Baseline, column_of
 
 Words = tuple[str, ...]
 
@@ -26,10 +26,11 @@ class Lexicon(Baseline):
 
     def predict(self, task: Task, dataset: DatasetDict) -> list[list[str]]:
         """IOB2 tags of every test row."""
-        train = zip(dataset["train"]["tokens"], task.references(dataset["train"]), strict=True)
+        words = column_of(dataset, "tokens", self.name)
+        train = zip(words["train"], task.references(dataset["train"]), strict=True)
         exact, folded = types_of_entities(train)
         longest = max(map(len, exact), default=0)
-        return [tag(words, exact, folded, longest) for words in dataset["test"]["tokens"]]
+        return [tag(words, exact, folded, longest) for words in words["test"]]
 
 
 def entities_of(words: list[str], tags: list[str]) -> Iterator[tuple[Words, str]]:

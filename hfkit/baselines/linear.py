@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from scipy.sparse import csr_matrix
+from scipy.special import softmax
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..tasks.base import Task
-from .base import decided
+from .base import Answers, decided
 
 
 class Sparse(NamedTuple):
@@ -39,7 +40,16 @@ class Search:
     memory: int = 100  # steps that L-BFGS remembers; each takes twice the size of the weights
 
 
-def best_predictions(
+class Fitted(NamedTuple):
+    """A linear model with the penalty that did best on validation."""
+
+    score: float  # on validation
+    penalty: float
+    predictions: list  # of the test rows
+    outputs: np.ndarray  # of the prepared test rows, (rows, ...)
+
+
+def best_answers(
     task: Task,
     head: nn.Module,
     features: dict[str, Features],
@@ -49,8 +59,25 @@ def best_predictions(
     search: Search,
     *,
     name: str,
-) -> list:
-    """Decoded predictions of every test row, with the penalty that did best on the answers of validation, `gold`."""
+) -> Answers:
+    """Answers to every test row, with the penalty that did best on the answers of validation, `gold`."""
+    found = best_fit(task, head, features, prepared, gold, labels, search, name=name)
+    probabilities = probabilities_of(found.outputs, features["test"], prepared["test"])
+    return Answers(found.predictions, probabilities, {"penalty": found.penalty, "validation": found.score})
+
+
+def best_fit(
+    task: Task,
+    head: nn.Module,
+    features: dict[str, Features],
+    prepared: DatasetDict,
+    gold: list,
+    labels: list[str],
+    search: Search,
+    *,
+    name: str,
+) -> Fitted:
+    """`head` fitted with every penalty, and what the best of them on validation says of test."""
     train, weights = features["train"], task.weights(prepared["train"])
     mean, spread = 0.0, 1.0
     if train.targets.ndim == 1 and train.targets.is_floating_point():
@@ -61,7 +88,7 @@ def best_predictions(
     nn.init.zeros_(head.bias)
     # Where a row has several labels the loss is a mean over them too.
     share = len(train.targets) / train.targets.numel()
-    best_score, best = -np.inf, []
+    best = None
     # From the strongest penalty down, so that every fit starts close to its end.
     for penalty in tqdm(search.penalties, desc=f"{name}: fitting", disable=None):
         fit(
@@ -72,20 +99,41 @@ def best_predictions(
             steps=search.steps,
             memory=search.memory,
         )
-        validation, test = (outputs_of(head, features[split], task) for split in ("validation", "test"))
-        if train.places.ndim == 2:
-            # Committed results of token tasks were measured without a tuned decision.
-            ours, answers = (
-                task.decode(outputs, prepared[split], labels)[0]
-                for split, outputs in (("validation", validation), ("test", test))
-            )
-        else:
-            validation, test = (mean + spread * outputs for outputs in (validation, test))
-            ours, answers = decided(task, validation, test, prepared, labels)
+        with torch.no_grad():
+            logits = {split: head(features[split].inputs) for split in ("validation", "test")}
+        if train.places.ndim == 1:
+            logits = {split: mean + spread * of_split for split, of_split in logits.items()}
+        ours, predictions, outputs = judged(task, logits, features, prepared, labels)
         score = task.score(ours, gold)[task.headline]
-        if score > best_score:
-            best_score, best = score, answers
+        if best is None or score > best.score:
+            best = Fitted(score, penalty, predictions, outputs)
     return best
+
+
+def judged(
+    task: Task, logits: dict[str, Tensor], features: dict[str, Features], prepared: DatasetDict, labels: list[str]
+) -> tuple[list, list, np.ndarray]:
+    """Predictions of validation and of test, and what test was decoded from, given logits (positions, labels)."""
+    validation, test = (placed(logits[split], features[split], task) for split in ("validation", "test"))
+    if features["test"].places.ndim == 2:
+        # Committed results of token tasks were measured without a tuned decision.
+        ours, predictions = (
+            task.decode(outputs, prepared[split], labels)[0]
+            for split, outputs in (("validation", validation), ("test", test))
+        )
+    else:
+        ours, predictions = decided(task, validation, test, prepared, labels)
+    return ours, predictions, test
+
+
+def probabilities_of(outputs: np.ndarray, features: Features, prepared: Dataset) -> np.ndarray | None:
+    """Probabilities of every row from the logits of its views, (rows, labels); None unless a row has one class."""
+    if features.places.ndim == 2 or features.targets.ndim == 2 or features.targets.is_floating_point():
+        return None
+    row = np.array(prepared["row"])
+    totals = np.zeros((row.max() + 1, outputs.shape[1]))
+    np.add.at(totals, row, outputs)
+    return softmax(totals / np.bincount(row)[:, None], axis=1)
 
 
 def scale_of(numbers: Tensor) -> tuple[float, float]:
@@ -123,10 +171,8 @@ def fit(
     optimizer.step(objective)
 
 
-@torch.no_grad()
-def outputs_of(head: nn.Module, features: Features, task: Task) -> np.ndarray:
+def placed(logits: Tensor, features: Features, task: Task) -> np.ndarray:
     """What the task keeps of the logits at every labelled position and -100 elsewhere, as `task.decode` takes it."""
-    logits = head(features.inputs)
     if features.places.ndim == 2:
         # As one long row: positions are decided one by one.
         kept = task.compact(logits[None], features.targets[None])[0].numpy()

@@ -19,7 +19,9 @@ class Majority(Baseline):
     """
 
     name: ClassVar[str] = "majority"
-    description: ClassVar[str] = "the most frequent answer of the training rows, whatever is asked"
+    description: ClassVar[str] = (
+        "the most frequent answer of the training rows, or the mean of their numbers, whatever is asked"
+    )
 
     def predict(self, task: Task, dataset: DatasetDict) -> list:
         """The same prediction for every test row."""

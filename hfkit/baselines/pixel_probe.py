@@ -1,5 +1,6 @@
 """A linear model on small pictures, nothing pretrained: what an image model must beat to see more than colours."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..tasks.base import Task
-from .base import Baseline, column_of, targets_of
-from .linear import Features, Search, best_predictions, standardised
+from .base import Answers, Baseline, column_of, targets_of
+from .linear import Features, Search, best_answers, standardised
 
 SIDE = 16  # pixels
 SEARCH = Search(penalties=(3.0, 1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3))  # neighbouring pixels say nearly the same
@@ -30,33 +31,57 @@ class PixelProbe(Baseline):
 
     def predict(self, task: Task, dataset: DatasetDict) -> list:
         """Decoded predictions of every test row, with the penalty that did best on validation."""
-        labels = task.labels(dataset)
-        targets = targets_of(task, dataset, labels)
-        features = standardised(
-            {
-                split: Features(
-                    pixels(images, desc=f"{self.name}: {split}"),
-                    torch.as_tensor(targets[split].with_format("torch")["labels"][:]),
-                    np.ones(len(targets[split]), dtype=bool),
-                )
-                for split, images in column_of(dataset, "image", self.name).items()
-            }
-        )
-        head = nn.Linear(features["train"].inputs.shape[1], len(labels))
-        gold = task.references(dataset["validation"])
-        return best_predictions(task, head, features, targets, gold, labels, SEARCH, name=self.name)
+        return self.answers(task, dataset).predictions
+
+    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+        """The same with probabilities."""
+        return image_answers(task, dataset, pixels, SEARCH, name=self.name)
 
 
-def pixels(images: Any, *, desc: str) -> Tensor:
-    """Red, green and blue of every shrunk image from 0 to 1, (rows, SIDE * SIDE * 3)."""
-    shrunk = [small(image) for image in tqdm(images, desc=desc, disable=None)]
-    return torch.from_numpy(np.stack(shrunk).astype(np.float32) / 255)
+def image_answers(
+    task: Task, dataset: DatasetDict, read: Callable[[dict[str, Any]], np.ndarray], search: Search, *, name: str
+) -> Answers:
+    """Answers of a linear model on what `read` makes of each image, with the penalty that did best on validation.
+
+    Args:
+        read: an image of bytes or a path -> (features,).
+    """
+    labels = task.labels(dataset)
+    targets = targets_of(task, dataset, labels)
+    features = standardised(
+        {
+            split: Features(
+                features_of(images, read, desc=f"{name}: {split}"),
+                torch.as_tensor(targets[split].with_format("torch")["labels"][:]),
+                np.ones(len(targets[split]), dtype=bool),
+            )
+            for split, images in column_of(dataset, "image", name).items()
+        }
+    )
+    head = nn.Linear(features["train"].inputs.shape[1], len(labels))
+    gold = task.references(dataset["validation"])
+    return best_answers(task, head, features, targets, gold, labels, search, name=name)
+
+
+def features_of(images: Any, read: Callable[[dict[str, Any]], np.ndarray], *, desc: str) -> Tensor:
+    """What `read` makes of every image, (rows, features)."""
+    return torch.from_numpy(np.stack([read(image) for image in tqdm(images, desc=desc, disable=None)]))
+
+
+def pixels(image: dict[str, Any]) -> np.ndarray:
+    """Red, green and blue of a shrunk image from 0 to 1, (SIDE * SIDE * 3,)."""
+    return small(image).astype(np.float32) / 255
 
 
 def small(image: dict[str, Any]) -> np.ndarray:
     """An image of bytes or a path as `SIDE` x `SIDE` pixels in RGB."""
+    return shrunk(image, SIDE).reshape(-1)
+
+
+def shrunk(image: dict[str, Any], side: int) -> np.ndarray:
+    """An image of bytes or a path in RGB, (side, side, 3), 0 to 255: a pixel is the mean of what it covers."""
     from PIL import Image  # an extra, which texts do without
 
     from ..pictures import decoded
 
-    return np.asarray(decoded(image, Path(), 3).resize((SIDE, SIDE), Image.Resampling.BOX)).reshape(-1)
+    return np.asarray(decoded(image, Path(), 3).resize((side, side), Image.Resampling.BOX))

@@ -1,23 +1,26 @@
-"""Counted words and pieces of words, no pretrained model at all: what a text model must beat to be worth its size."""
+"""Counted words and pieces of words or sequences, nothing pretrained: what a model must beat to be worth its size."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from datasets import DatasetDict
 from scipy.sparse import csr_matrix, hstack
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer, TfidfVectorizer
+from sklearn.pipeline import make_pipeline
 from tqdm.auto import tqdm
 
 from ..tasks.base import Task
-from .base import Baseline, column_of, targets_of
-from .linear import Features, Search, Sparse, SparseLinear, best_predictions
+from .base import Answers, Baseline, column_of, targets_of
+from .linear import Features, Search, Sparse, SparseLinear, best_answers
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)  # of fitting: C of scikit-learn's LogisticRegression
 STEPS = 20  # of L-BFGS for one strength: 60 of them on Banking77 took twice the time and scored 0.0003 less
 MEMORY = 5  # steps that L-BFGS remembers: the weights are many
 MOST_TERMS = 100_000  # words and pieces each, the most frequent ones
+PLACES = 1 << 17  # of hashed runs of letters
 ENOUGH_ROWS = 1000  # from here on a term that stands in one row only is left out
 
 
@@ -34,42 +37,98 @@ class TfIdf(Baseline):
 
     def predict(self, task: Task, dataset: DatasetDict) -> list:
         """Decoded predictions of every test row, with the penalty that did best on validation."""
-        labels = task.labels(dataset)
-        targets = targets_of(task, dataset, labels)
-        fields = [column_of(dataset, "text", self.name)]
-        if "text_pair" in dataset["train"].column_names:
-            fields.append(column_of(dataset, "text_pair", self.name))
-        features = {
-            split: Features(
-                Sparse(counted, counted.T.tocsr()),
-                torch.as_tensor(targets[split].with_format("torch")["labels"][:]),
-                np.ones(len(targets[split]), dtype=bool),
-            )
-            for split, counted in counted_terms(fields).items()
-        }
-        rows, terms = features["train"].inputs.rows.shape
-        head = SparseLinear(terms, len(labels))
-        search = Search(tuple(1 / (strength * rows) for strength in STRENGTHS), STEPS, MEMORY)
-        gold = task.references(dataset["validation"])
-        return best_predictions(task, head, features, targets, gold, labels, search, name=self.name)
+        return self.answers(task, dataset).predictions
+
+    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+        """The same with probabilities."""
+        return counted_answers(task, dataset, words_and_pieces, name=self.name)
 
 
-def counted_terms(fields: list[dict[str, list[str]]]) -> dict[str, csr_matrix]:
+@dataclass(frozen=True)
+class NGrams(Baseline):
+    """Logistic regression on TF-IDF of runs of 1 to 6 letters; ridge for numbers.
+
+    For sequences, such as proteins or DNA, in the column `text`, and maybe `text_pair`: nothing is taken for a word,
+    and a small letter is not a capital one.
+    """
+
+    name: ClassVar[str] = "n-grams"
+    description: ClassVar[str] = "a linear model on counted runs of 1 to 6 letters, trained from nothing"
+
+    def predict(self, task: Task, dataset: DatasetDict) -> list:
+        """Decoded predictions of every test row, with the penalty that did best on validation."""
+        return self.answers(task, dataset).predictions
+
+    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+        """The same with probabilities."""
+        return counted_answers(task, dataset, runs_of_letters, name=self.name)
+
+
+def counted_answers(task: Task, dataset: DatasetDict, counters: Callable[[int], list[Any]], *, name: str) -> Answers:
+    """Answers of a linear model on counted terms of the texts, with the penalty that did best on validation.
+
+    Args:
+        counters: texts of train, how many -> what counts their terms, by scikit-learn.
+    """
+    labels = task.labels(dataset)
+    targets = targets_of(task, dataset, labels)
+    fields = [column_of(dataset, "text", name)]
+    if "text_pair" in dataset["train"].column_names:
+        fields.append(column_of(dataset, "text_pair", name))
+    features = {
+        split: Features(
+            Sparse(counted, counted.T.tocsr()),
+            torch.as_tensor(targets[split].with_format("torch")["labels"][:]),
+            np.ones(len(targets[split]), dtype=bool),
+        )
+        for split, counted in counted_terms(fields, counters, name=name).items()
+    }
+    rows, terms = features["train"].inputs.rows.shape
+    head = SparseLinear(terms, len(labels))
+    search = Search(tuple(1 / (strength * rows) for strength in STRENGTHS), STEPS, MEMORY)
+    gold = task.references(dataset["validation"])
+    return best_answers(task, head, features, targets, gold, labels, search, name=name)
+
+
+def counted_terms(
+    fields: list[dict[str, list[str]]], counters: Callable[[int], list[Any]], *, name: str
+) -> dict[str, csr_matrix]:
     """Weighted counts of every split, (rows, terms of all fields); the vocabulary is that of all texts of train."""
     train = [text for field in fields for text in field["train"]]
+    chosen = counters(len(train))
+    for counter in tqdm(chosen, desc=f"{name}: counting", disable=None):
+        counter.fit(train)
+    counted = {
+        split: hstack([counter.transform(field[split]) for field in fields for counter in chosen], format="csr")
+        for split in fields[0]
+    }
+    known = np.flatnonzero(np.diff(counted["train"].tocsc().indptr))  # the others have no weight
+    return {split: rows[:, known] for split, rows in counted.items()}
+
+
+def words_and_pieces(texts: int) -> list[Any]:
+    """What counts words, pairs of words and pieces of 3 to 5 characters."""
     settings = {
         "sublinear_tf": True,
-        "min_df": 2 if len(train) >= ENOUGH_ROWS else 1,
+        "min_df": 2 if texts >= ENOUGH_ROWS else 1,
         "max_features": MOST_TERMS,
         "dtype": np.float32,
     }
-    counters = [
+    return [
         TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", **settings),
         TfidfVectorizer(ngram_range=(3, 5), analyzer="char_wb", **settings),
     ]
-    for counter in tqdm(counters, desc="TF-IDF: counting", disable=None):
-        counter.fit(train)
-    return {
-        split: hstack([counter.transform(field[split]) for field in fields for counter in counters], format="csr")
-        for split in fields[0]
-    }
+
+
+def runs_of_letters(texts: int) -> list[Any]:
+    """What counts runs of 1 to 6 letters: hashed, for those of 6 amino acids are too many for a table of them."""
+    counter = HashingVectorizer(
+        analyzer="char",
+        ngram_range=(1, 6),
+        lowercase=False,
+        n_features=PLACES,
+        alternate_sign=False,
+        norm=None,
+        dtype=np.float32,
+    )
+    return [make_pipeline(counter, TfidfTransformer(sublinear_tf=True))]

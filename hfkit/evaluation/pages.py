@@ -21,8 +21,8 @@ MOST = 30  # rows of a table, items of a list: more are folded or left to report
 SMALL = 64  # pixels a side: a PNG of no more is shown as squares, not blurred
 
 
-def page(template: str, report: dict[str, Any]) -> str:
-    """The report through one of the templates. Every value is escaped for its format; nothing is fetched."""
+def templates(*, markdown: bool) -> Any:
+    """The templates' environment for pages of one format: every value is escaped for it, and an unknown one refused."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -31,7 +31,7 @@ def page(template: str, report: dict[str, Any]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=markdown_text if ".md." in template else visible,
+        finalize=markdown_text if markdown else visible,
     )
     environment.filters |= {
         "score": score_text,
@@ -47,6 +47,12 @@ def page(template: str, report: dict[str, Any]) -> str:
         "dataset_name": dataset_name,
         "name": plots.headline_text,
     }
+    return environment
+
+
+def page(template: str, report: dict[str, Any]) -> str:
+    """The report through one of the templates. Nothing is fetched."""
+    environment = templates(markdown=".md." in template)
     training, breakdown = report["training"], report["breakdown"]
     return environment.get_template(template).render(
         report,

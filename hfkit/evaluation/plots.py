@@ -47,13 +47,13 @@ def forest(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     axis = ticks(min(bounds), max(bounds), 4)
     rows = [
         {
-            "low": _percent(c["interval"]["low"], axis),
-            "value": _percent(c["headline"], axis),
-            "high": _percent(c["interval"]["high"], axis),
+            "low": percent(c["interval"]["low"], axis),
+            "value": percent(c["headline"], axis),
+            "high": percent(c["interval"]["high"], axis),
         }
         for c in contenders
     ]
-    return {"ticks": _labelled(axis), "rows": rows}
+    return {"ticks": labelled(axis), "rows": rows}
 
 
 def curves(log: Sequence[Mapping[str, Any]], headline: str, plan: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -138,7 +138,7 @@ def _chart(
     lines = [
         {
             "name": name,
-            "points": [(_percent(x, x_axis), _percent(y, y_axis)) for x, y in points],
+            "points": [(percent(x, x_axis), percent(y, y_axis)) for x, y in points],
             "last": "" if logarithmic else f"{points[-1][1]:.3f}".replace("-", MINUS),
         }
         for name, points in series.items()
@@ -146,9 +146,9 @@ def _chart(
     return {
         "title": title,
         "lines": lines,
-        "x": _labelled(x_axis),
-        "y": [(_percent(y, y_axis), f"1e{y:.0f}") for y in y_axis] if logarithmic else _labelled(y_axis),
-        "thaws": [_percent(start, x_axis) for start in starts if start <= x_axis[-1]],
+        "x": labelled(x_axis),
+        "y": [(percent(y, y_axis), f"1e{y:.0f}") for y in y_axis] if logarithmic else labelled(y_axis),
+        "thaws": [percent(start, x_axis) for start in starts if start <= x_axis[-1]],
     }
 
 
@@ -158,10 +158,12 @@ def _decades(low: float, high: float) -> list[float]:
     return [float(y) for y in range(first, max(last, first + 1) + every, every)]
 
 
-def _percent(value: float, axis: Sequence[float]) -> float:
+def percent(value: float, axis: Sequence[float]) -> float:
+    """Where a value lies on the axis, from 0 to 100."""
     return round(100 * (value - axis[0]) / (axis[-1] - axis[0]), 2)
 
 
-def _labelled(axis: Sequence[float]) -> list[tuple[float, str]]:
+def labelled(axis: Sequence[float]) -> list[tuple[float, str]]:
+    """An axis' ticks as (percent, text), all with as many decimals as the longest needs."""
     decimals = max((len(f"{tick:.6f}".rstrip("0").partition(".")[2]) for tick in axis), default=0)
-    return [(_percent(tick, axis), f"{tick:.{decimals}f}".replace("-", MINUS)) for tick in axis]
+    return [(percent(tick, axis), f"{tick:.{decimals}f}".replace("-", MINUS)) for tick in axis]

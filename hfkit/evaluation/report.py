@@ -18,10 +18,10 @@ from datasets import DatasetDict
 from ..errors import UserError
 from ..tasks.base import Task
 from .machine import command, environment, measured, without_secrets
-from .pages import interval_text, page, score_text, signed_text
+from .pages import interval_text, page, score_text, signed_text, words
 from .plots import headline_text
 from .schema import SCHEMA, finite, plain, validate
-from .statistics import bootstrap_interval, clearly_different, paired_difference
+from .statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
 
 MOST_ERRORS = 20
 COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mib")
@@ -52,10 +52,11 @@ class Report:
         self.task, self.dataset, self.prepared = task, dataset, prepared
         self.settings, self.seed = settings, seed
         self.references = task.references(dataset["test"])
+        self.units = task.units(dataset["test"])
         self.contenders: list[dict[str, Any]] = []
         self.training: dict[str, Any] | None = None
         self.pictures: list[dict[str, str]] = []
-        self._tallies: np.ndarray | None = None  # of the first contender, (rows, counts)
+        self._tallies: np.ndarray | None = None  # of the first contender, (units, counts)
         self._predictions: list = []  # of the first contender
 
     def trained(
@@ -113,6 +114,7 @@ class Report:
                 f"{name}: score() says {self.task.headline} {headline}, the tallies say {summed}:"
                 " the interval would be that of another number"
             )
+        tallies = by_unit(tallies, self.units)
         if self._tallies is None:
             self._tallies, self._predictions, difference = tallies, predictions, None
         else:
@@ -141,6 +143,7 @@ class Report:
             raise ValueError("a report needs at least one contender: call add() or judge() first")
         breakdown = self.task.breakdown(self._predictions, self.references)
         errors = self.task.errors(self._predictions, self.references, self.dataset["test"], MOST_ERRORS)
+        unit = self.task.unit if self.units is None else words(self.task.unit_column)
         report = {
             "schema": SCHEMA,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -150,13 +153,13 @@ class Report:
             "task": {
                 "name": self.task.name,
                 "headline": self.task.headline,
-                "unit": self.task.unit,
+                "unit": unit,
                 "dataset": without_secrets(plain(self.task.dataset)),
             },
             "rows": len(self.references),
             "data": without_secrets(plain(self.task.describe(self.dataset, self.prepared))),
             "contenders": self.contenders,
-            "verdict": verdict(self.contenders, self.task.headline, self.task.unit, len(self.references)),
+            "verdict": verdict(self.contenders, self.task.headline, unit, len(self._tallies)),
             "training": self.training,
             "breakdown": plain(breakdown) or None,
             "errors": plain(errors),

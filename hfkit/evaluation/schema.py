@@ -126,9 +126,13 @@ def validate(report: dict[str, Any]) -> None:
         ValueError: a key missing or unknown, a value of another type (numpy's scalars included), nan or infinity, a
             picture that is not a data URI, or counts that are not one for every gold and predicted class.
     """
-    fault = _fault(report, REPORT, "report") or _first(_contradictions(report))
-    if fault is not None:
-        raise ValueError(fault)
+    refuse(fault(report, REPORT, "report") or _first(_contradictions(report)))
+
+
+def refuse(found: str | None) -> None:
+    """Raise a `ValueError` that says the fault; without one do nothing."""
+    if found is not None:
+        raise ValueError(found)
 
 
 def plain(value: Any) -> Any:
@@ -171,9 +175,10 @@ def _contradictions(report: dict[str, Any]) -> Iterator[str]:
         yield "report.breakdown.confusion.counts: not one for every gold and predicted class"
 
 
-def _fault(value: Any, rule: Any, place: str) -> str | None:
+def fault(value: Any, rule: Any, place: str) -> str | None:
+    """The first place where `value` is not what `rule` describes, in words; None where it is."""
     if isinstance(rule, tuple):
-        faults = [_fault(value, one, place) for one in rule]
+        faults = [fault(value, one, place) for one in rule]
         # What is wrong is best said of the alternative that the value resembles, else of the last, the fullest.
         alike = [len(one.keys() & value.keys()) if type(one) is type(value) is dict else 0 for one in rule]
         return None if None in faults else max(zip(alike, range(len(rule)), faults, strict=True))[2]
@@ -193,7 +198,7 @@ def _fault(value: Any, rule: Any, place: str) -> str | None:
     if isinstance(rule, list):
         if type(value) is not list:
             return f"{place}: {value!r} is not a list"
-        return _first(_fault(item, rule[0], f"{place}[{i}]") for i, item in enumerate(value))
+        return _first(fault(item, rule[0], f"{place}[{i}]") for i, item in enumerate(value))
     if type(value) is not dict:
         return f"{place}: {value!r} is not a mapping"
     if ... in rule:
@@ -205,16 +210,16 @@ def _fault(value: Any, rule: Any, place: str) -> str | None:
         rules = rule
     if strange:
         return f"{place}: wrong keys: {', '.join(map(str, strange))}"
-    return _first(_fault(item, rules[key], f"{place}.{key}") for key, item in value.items())
+    return _first(fault(item, rules[key], f"{place}.{key}") for key, item in value.items())
 
 
 def _any_fault(value: Any, place: str) -> str | None:
     if type(value) is dict:
-        return _fault(value, {...: ANY}, place)
+        return fault(value, {...: ANY}, place)
     if type(value) is list:
-        return _fault(value, [ANY], place)
+        return fault(value, [ANY], place)
     if type(value) is float:
-        return _fault(value, float, place)
+        return fault(value, float, place)
     return None if value is None or type(value) in (bool, int, str) else f"{place}: {value!r} is not a plain value"
 
 

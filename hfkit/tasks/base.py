@@ -59,6 +59,10 @@ class Task(ABC):
     max_train_rows: int | None = field(
         default=None, metadata={"help": "train on this many rows, evenly spaced over the split; default: all"}
     )
+    unit_column: str | None = field(
+        default=None,
+        metadata={"help": "column of what rows belong to, such as a patient; intervals then draw those, not rows"},
+    )
 
     name: ClassVar[str]  # the Hub's pipeline tag, e.g. "token-classification"
     auto_model: ClassVar[type]  # the AutoModelFor… class that is trained and saved
@@ -118,9 +122,20 @@ class Task(ABC):
         prepared rows beside the arrays because a long document is several of them and a word may have no token.
         """
 
+    def probabilities(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
+        """What `outputs` (see `decode`) say of every class, (rows, labels); None unless a row has one of several."""
+        return None
+
     @abstractmethod
     def references(self, split: Dataset) -> list:
         """The gold answers of a loaded split, as plain values: what `decode` returns as its second list."""
+
+    def units(self, split: Dataset) -> np.ndarray | None:
+        """What each row of a loaded split belongs to, (rows,): rows of one unit are no independent evidence.
+
+        None where every row stands for itself. What `unit_column` names is the column `unit` of the loaded rows.
+        """
+        return None if self.unit_column is None else np.array(split["unit"])
 
     @abstractmethod
     def score(self, predictions: list, references: list) -> dict[str, float]:
@@ -145,6 +160,14 @@ class Task(ABC):
     @abstractmethod
     def errors(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[dict[str, Any]]:
         """For the report: at most `limit` instructive errors, as its schema has them; [] where there are none."""
+
+    @abstractmethod
+    def shown(self, row: dict[str, Any]) -> dict[str, str]:
+        """A loaded row for the eye: its `text`, or its `picture` as a data URI; the other one is empty."""
+
+    @abstractmethod
+    def said(self, answer: Any, row: dict[str, Any]) -> str:
+        """A prediction or a reference of a loaded row, in words."""
 
     def pictures(self, prepared: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
         """For the report: at most `limit` prepared rows as `collator` gives them to the model; [] for text."""

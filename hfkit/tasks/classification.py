@@ -1,6 +1,5 @@
 """What the classification of texts and of images have in common: labels, loss, decision and score."""
 
-from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -171,6 +170,11 @@ class Classification(Task):
         logits, targets = by_row(outputs, prepared)
         return self.answers(logits, labels), [self.plain(target, labels) for target in targets]
 
+    def probabilities(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
+        if self.problem != "single-label":
+            return None
+        return torch.from_numpy(by_row(outputs, prepared)[0]).softmax(-1).numpy()
+
     def answers(self, logits: np.ndarray, labels: list[str]) -> list:
         """Plain answers to logits, (rows, labels)."""
         if self.problem == "single-label":
@@ -259,9 +263,10 @@ class Classification(Task):
         found = class_errors(predictions, references, self.problem, limit)
         return [{**error, **self.shown(rows[error["row"]])} for error in found]
 
-    @abstractmethod
-    def shown(self, row: dict[str, Any]) -> dict[str, str]:
-        """A row for the eye: its `text`, or its `picture` as a data URI; the other one is empty."""
+    def said(self, answer: Any, row: dict[str, Any]) -> str:
+        if self.problem in ("regression", "ordinal"):
+            return f"{answer:g}"
+        return ", ".join(self.sets([answer])[0]) or "none"
 
     def sets(self, answers: list) -> list[list[str]]:
         """Answers as lists of labels: of a ranking its first."""

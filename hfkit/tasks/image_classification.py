@@ -31,6 +31,7 @@ from .base import read_config
 from .classification import Classification
 from .files import TABLES, first_line, read
 from .sentences import column_named, evenly
+from .units import checked_units, unit_column
 
 if TYPE_CHECKING:
     from .image_batches import JudgedImages, VariedImages
@@ -117,10 +118,12 @@ class ImageClassification(Classification):
 
         raw, roots, image_column, label_column = self.found()
         refuse_other_problem(raw, label_column, self.problem)
+        unit = unit_column(raw, self.unit_column)
         checked: dict[str, Dataset] = {}
         for split, rows in raw.items():
             learnt = labels_in(checked["train"]["label"], self.problem) if checked else None
             answers, faults = checked_answers(rows, label_column, self.problem, learnt)
+            units, ungrouped = checked_units(rows, unit) if unit else ([], [])
             rows = rows.select_columns([image_column])
             rows = rows if image_column == "image" else rows.rename_column(image_column, "image")
             rows = as_images(rows, split, image_column)
@@ -129,7 +132,8 @@ class ImageClassification(Classification):
                 rows, split, image_column, most_megapixels=self.max_megapixels, known={fault.row for fault in astray}
             )
             rows = rows.add_column("label", answers, feature=FEATURES[self.problem])
-            faults = sorted([*faults, *astray, *unusable], key=lambda fault: fault.row)
+            rows = rows.add_column("unit", units, feature=Value("string")) if unit else rows
+            faults = sorted([*faults, *ungrouped, *astray, *unusable], key=lambda fault: fault.row)
             checked[split] = without(split, rows, faults, self.on_bad_row)
             if split == "train":
                 refuse_unlearnable(checked[split], label_column, self.problem, self.out_of_scope)

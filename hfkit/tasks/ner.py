@@ -24,6 +24,7 @@ from .padding import PaddedTexts
 from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, refuse_unlearnable
 from .tags import entities, orphans, scheme_of, split_tag
 from .tokenizers import load_tokenizer
+from .units import unit_column, with_units
 from .windows import first_windows, glues_words, window_facts, windows
 
 TOKENS_COLUMNS = ("tokens", "words")
@@ -86,6 +87,8 @@ class NER(Task):
         refuse_unlearnable(tags, tags_column)
         scheme = scheme_of(chain.from_iterable(tags.values()))
         loaded = DatasetDict({split: iob2_rows(words[split], tags[split], scheme) for split in raw})
+        if unit := unit_column(raw, self.unit_column):
+            loaded = with_units(loaded, raw, unit)
         if self.max_train_rows is not None:
             loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
         return loaded
@@ -278,6 +281,13 @@ class NER(Task):
         self, predictions: list[list[str]], references: list[list[str]], rows: Dataset, limit: int
     ) -> list[dict[str, Any]]:
         return entity_errors(predictions, references, list(rows["tokens"]), limit)
+
+    def shown(self, row: dict[str, Any]) -> dict[str, str]:
+        return {"text": " ".join(row["tokens"]), "picture": ""}
+
+    def said(self, answer: list[str], row: dict[str, Any]) -> str:
+        words = row["tokens"]
+        return "; ".join(f"{kind}: {' '.join(words[a:b])}" for kind, a, b in entities(answer)) or "no entity"
 
     def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
         """What the report says of the data: per split its rows, words, entities, repeats and everything changed."""

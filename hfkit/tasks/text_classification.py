@@ -38,6 +38,7 @@ from .padding import PaddedTexts
 from .texts import JOINT, checked_texts, keys, text_columns, text_facts
 from .token_columns import encoded, lists
 from .tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
+from .units import checked_units, unit_column
 
 SIDES = (("First text", "text"), ("Second text", "text_pair"))  # of a pair in a prompt
 LONGEST_TEXT = 256  # tokens; attention costs their square, and what decides mostly stands near the start
@@ -96,22 +97,28 @@ class TextClassification(Classification):
                 f"column '{answers}'", "texts and labels are two columns", "Set --text_column and --label_column"
             )
         refuse_other_problem(raw, answers, self.problem)
+        unit = unit_column(raw, self.unit_column)
         loaded: dict[str, Dataset] = {}
         for split in ("train", "validation", "test"):
             learnt = labels_in(loaded["train"]["label"], self.problem) if loaded else None
-            loaded[split] = self.checked(split, raw[split], texts, answers, learnt)
+            loaded[split] = self.checked(split, raw[split], texts, answers, learnt, unit)
             if split == "train":
                 refuse_unlearnable(loaded[split], answers, self.problem, self.out_of_scope)
         if self.max_train_rows is not None:
             loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
         return DatasetDict(loaded)
 
-    def checked(self, split: str, raw: Dataset, texts: list[str], answers: str, learnt: set[str] | None) -> Dataset:
+    def checked(
+        self, split: str, raw: Dataset, texts: list[str], answers: str, learnt: set[str] | None, unit: str | None
+    ) -> Dataset:
         """The rows of a split in this task's columns, without those at fault."""
         columns: dict[str, list] = {}
         faults: list[Fault] = []
         for name, column in zip(("text", "text_pair"), texts, strict=False):
             columns[name], found = checked_texts(raw, column)
+            faults += found
+        if unit:
+            columns["unit"], found = checked_units(raw, unit)
             faults += found
         columns["label"], found = checked_answers(raw, answers, self.problem, learnt)
         strings = {name: Value("string") for name in columns}

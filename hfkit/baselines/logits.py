@@ -1,0 +1,64 @@
+"""Logits of a contender that makes its own, decided as every other contender is, with their probabilities."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, DatasetDict, List
+
+from ..errors import UserError
+from ..tasks.base import Task
+from .base import Answers, decided
+
+
+def answers_of(
+    task: Task,
+    logits_of: Callable[[str], np.ndarray],
+    prepared: DatasetDict,
+    labels: list[str],
+    facts: Mapping[str, Any],
+) -> Answers:
+    """Answers by the likeliest label, or of several labels by thresholds tuned on validation.
+
+    Args:
+        logits_of: a split's name -> (prepared rows, labels). Of validation only where a threshold is to be tuned.
+        prepared: rows with `labels` and `row`; an image may be several of them, seen differently.
+    """
+    test = logits_of("test")
+    if not has_one_label(prepared["test"]):
+        return Answers(decided(task, logits_of("validation"), test, prepared, labels)[1], facts=facts)
+    predictions = task.decode(test, prepared["test"], labels)[0]
+    return Answers(predictions, task.probabilities(test, prepared["test"]), facts)
+
+
+def has_one_label(prepared: Dataset) -> bool:
+    """Whether a row has one class, and not several."""
+    return not isinstance(prepared.features["labels"], List)
+
+
+def refuse_numbers(name: str, prepared: DatasetDict) -> None:
+    """Refuse answers that are no classes.
+
+    Raises:
+        UserError: the task's answers are numbers.
+    """
+    kind = prepared["test"].features["labels"]
+    if not isinstance(kind, List) and kind.dtype.startswith("float"):
+        raise UserError(f"baseline '{name}'", "it chooses among labels, and here are numbers", "Leave it out")
+
+
+def refuse_alike(labels: list[str], texts: list[str], tokens: list[list[int]], checkpoint: str) -> None:
+    """Refuse labels that a tokenizer reads as the same.
+
+    Raises:
+        UserError: two labels have the same tokens.
+    """
+    seen: dict[tuple[int, ...], int] = {}
+    for place, ids in enumerate(tokens):
+        first = seen.setdefault(tuple(ids), place)
+        if first != place:
+            raise UserError(
+                f"labels '{labels[first]}' and '{labels[place]}'",
+                f"'{texts[first]}' and '{texts[place]}' are the same tokens to '{checkpoint}'",
+                "Call them something else with --label_texts",
+            )

@@ -1,0 +1,236 @@
+"""Few examples of every class, an encoder tuned to tell them apart pair by pair, and a linear model on top.
+
+Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts" (SetFit).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from datasets import Dataset, DatasetDict
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from tqdm.auto import tqdm
+from transformers import get_linear_schedule_with_warmup
+
+from ..errors import UserError
+from ..tasks.base import Task
+from .base import Answers, Baseline
+from .frozen import OWN, features_of, frozen_backbone
+from .logits import answers_of, has_one_label, refuse_numbers
+
+ROUNDS = 20  # batches that a row is in
+MOST_TEXTS = 1280  # computed for tuning, of all rows together
+ROWS, CLASSES = 16, 4  # in a batch, at most
+RATE = 1e-4
+WARMUP = 0.1  # share of the steps
+STRENGTHS = (1.0, 10.0, 100.0)  # C of the logistic regression; the best on validation is kept
+
+
+@dataclass(frozen=True)
+class SetFit(Baseline):
+    """The checkpoint's encoder after contrastive tuning on a few rows of each class, under a logistic regression.
+
+    For rows with one class. Pairs of a class are pulled together and others pushed apart, by the cosine of what
+    `task.features` reads of them; then the same rows fit the linear model.
+
+    Args:
+        shots: rows of each class, drawn by `seed`; None takes every row of train, each class in as many pairs.
+    """
+
+    checkpoint: str
+    shots: int | None = 8
+    seed: int = 0
+
+    seeded: ClassVar[bool] = True
+    name: ClassVar[str] = "SetFit"
+    description: ClassVar[str] = "logistic regression on an encoder tuned on pairs of a few rows per class"
+
+    def predict(self, task: Task, dataset: DatasetDict) -> list:
+        """Decoded predictions of every test row."""
+        return self.answers(task, dataset).predictions
+
+    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+        """Predictions and probabilities of every test row, and what was tuned on.
+
+        Raises:
+            UserError: sentence-transformers is missing, rows have no single class, or a class has too few of them.
+        """
+        refuse_missing()
+        labels, processor = task.labels(dataset), task.processor(self.checkpoint)
+        prepared = task.prepare(dataset, processor, labels)
+        refuse_numbers(self.name, prepared)
+        if not has_one_label(prepared["train"]):
+            raise UserError(f"baseline '{self.name}'", "it tells apart rows of one class each", "Leave it out")
+        if len(set(prepared["train"]["labels"])) < 2:
+            raise UserError(f"baseline '{self.name}'", "it tells classes apart, and train has one", "Add other rows")
+        rows = drawn(np.array(prepared["train"]["labels"]), labels, self.shots, self.seed)
+        few = prepared["train"].select(rows)
+        _, backbone = frozen_backbone(task, self.checkpoint, labels)
+        collator = task.collator(processor)
+        batches = batches_of(np.array(few["labels"]), self.seed)
+        tune(Embedder(backbone, task), few, collator, batches, seed=self.seed, desc=f"{self.name}: tuning")
+
+        def embedded(name: str, split: Dataset) -> np.ndarray:
+            found = features_of(backbone, split, collator, task, desc=f"{self.name}: {name}")
+            return normalize(found[OWN].inputs).numpy()
+
+        inputs = {name: embedded(name, few if name == "train" else split) for name, split in prepared.items()}
+        logits, strength = fitted(
+            task, inputs, few, prepared["validation"], labels, task.references(dataset["validation"])
+        )
+        facts = {
+            "rows": len(rows),
+            "pairs": sum(len(batch.pairs) for batch in batches),
+            "strength": strength,
+            "seed": self.seed,
+        }
+        return answers_of(task, logits.__getitem__, prepared, labels, facts)
+
+
+class Embedder(nn.Module):
+    """What the losses of sentence-transformers take for a model: a batch in, its embeddings out."""
+
+    def __init__(self, backbone: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.backbone, self.task = backbone, task
+
+    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"sentence_embedding": self.task.features(self.backbone(**batch), batch)}  # (batch, features)
+
+
+def refuse_missing() -> None:
+    """Refuse to go on without sentence-transformers, which is not needed elsewhere.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import sentence_transformers  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "sentence-transformers",
+            "the baseline 'setfit' takes its loss from there, and it is not installed",
+            'Run: pip install "hfkit[few-shot]"',
+        ) from error
+
+
+def drawn(targets: np.ndarray, labels: list[str], shots: int | None, seed: int) -> np.ndarray:
+    """So many rows of each class that train has, by seed; all of them for None.
+
+    Args:
+        targets: ids of classes, (rows,).
+
+    Raises:
+        UserError: a class has fewer.
+    """
+    if shots is None:
+        return np.arange(len(targets))
+    if shots < 1:
+        raise UserError(f"setfit_shots={shots}", "it is a number of rows per class, at least 1", "Try 8")
+    classes, counts = np.unique(targets, return_counts=True)
+    if counts.min() < shots:
+        smallest = labels[classes[counts.argmin()]]
+        raise UserError(
+            f"setfit_shots={shots}",
+            f"every class needs so many rows, and '{smallest}' has {counts.min()} in train",
+            f"Set --setfit_shots {counts.min()} or less",
+        )
+    draw = np.random.default_rng(seed)
+    rows = [draw.choice(np.flatnonzero(targets == place), shots, replace=False) for place in classes]
+    return np.sort(np.concatenate(rows))
+
+
+class Batch(NamedTuple):
+    """Rows that are embedded once, and pairs among them."""
+
+    rows: np.ndarray  # (rows,)
+    pairs: np.ndarray  # places in `rows` and whether they are of one class, (pairs, 3)
+
+
+def batches_of(targets: np.ndarray, seed: int) -> list[Batch]:
+    """Batches of a few rows of a few classes, with every pair within a class and as many between two, drawn by seed.
+
+    All classes come up equally often, and in each of them all rows. The paper draws pairs over all rows; here those of
+    a batch share its rows, so that a text is computed once for all pairs it is in.
+    """
+    draw = np.random.default_rng(seed)
+    of_class = [np.flatnonzero(targets == place) for place in np.unique(targets)]
+    together = min(CLASSES, len(of_class))
+    each = ROWS // together
+    waiting_classes: list[int] = []
+    waiting: list[list[int]] = [[] for _ in of_class]
+    found = []
+    for _ in range(-(-min(ROUNDS * len(targets), MOST_TEXTS) // (together * each))):
+        chosen: list[int] = []
+        while len(chosen) < together:
+            fresh = [place for place in waiting_classes if place not in chosen]
+            if not fresh:
+                waiting_classes += draw.permutation(len(of_class)).tolist()
+                continue
+            waiting_classes.remove(fresh[0])
+            chosen.append(fresh[0])
+        rows = []
+        for place in chosen:
+            for _ in range(each):
+                waiting[place] = waiting[place] or draw.permutation(of_class[place]).tolist()
+                rows.append(waiting[place].pop())
+        first, second = np.triu_indices(len(rows), 1)
+        same = np.repeat(np.arange(together), each)
+        alike = same[first] == same[second]
+        others = draw.choice(np.flatnonzero(~alike), min(alike.sum(), (~alike).sum()), replace=False)
+        kept = np.concatenate([np.flatnonzero(alike), others])
+        found.append(Batch(np.array(rows), np.stack([first, second, alike], axis=-1)[kept]))
+    return found
+
+
+def tune(embedder: Embedder, rows: Dataset, collator: Any, batches: list[Batch], *, seed: int, desc: str) -> None:
+    """Move the encoder so that the cosine of a pair is 1 within a class and 0 between two."""
+    from sentence_transformers.sentence_transformer.losses import CosineSimilarityLoss
+
+    loss = CosineSimilarityLoss(embedder)
+    device = next(embedder.parameters()).device
+    optimizer = torch.optim.AdamW(embedder.parameters(), RATE)
+    schedule = get_linear_schedule_with_warmup(optimizer, round(WARMUP * len(batches)), len(batches))
+    examples = [rows[place] for place in range(len(rows))]
+    embedder.train()
+    with torch.random.fork_rng(), torch.enable_grad():
+        torch.manual_seed(seed)
+        for chosen, pairs in tqdm(batches, desc=desc, disable=None):
+            batch = collator([examples[row] for row in chosen])
+            inputs = {name: value.to(device) for name, value in batch.items() if name != "labels"}
+            found = embedder(inputs)["sentence_embedding"]
+            first, second, alike = torch.as_tensor(pairs.T, device=device)
+            optimizer.zero_grad()
+            loss.compute_loss_from_embeddings([found[first], found[second]], alike).backward()
+            nn.utils.clip_grad_norm_(embedder.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+    embedder.eval()
+
+
+def fitted(
+    task: Task, inputs: dict[str, np.ndarray], few: Dataset, validation: Dataset, labels: list[str], gold: list
+) -> tuple[dict[str, np.ndarray], float]:
+    """Log-probabilities of validation and test by a linear model on the rows of `few`, and its strength."""
+    weights = task.weights(few)
+    best_score, best = -np.inf, ({}, 0.0)
+    for strength in STRENGTHS:
+        model = LogisticRegression(
+            C=strength,
+            max_iter=1000,
+            class_weight=None if weights is None else dict(enumerate(weights.tolist())),
+        ).fit(inputs["train"], few["labels"])
+        logits = {}
+        for split in ("validation", "test"):
+            # A class without a row in train is never said.
+            shares = np.full((len(inputs[split]), len(labels)), 1e-12)
+            shares[:, model.classes_] = model.predict_proba(inputs[split])
+            logits[split] = np.log(np.maximum(shares, 1e-12))
+        score = task.score(task.decode(logits["validation"], validation, labels)[0], gold)[task.headline]
+        if score > best_score:
+            best_score, best = score, (logits, strength)
+    return best

@@ -1,0 +1,197 @@
+"""Zero-shot classification by entailment: does the text entail "This example is LABEL."?
+
+Yin, Hay & Roth 2019, "Benchmarking Zero-shot Text Classification: Datasets, Evaluation and Entailment Approach".
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from datasets import DatasetDict
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+from transformers import AutoModelForSequenceClassification
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from ..errors import UserError
+from ..tasks.base import Task
+from .base import Answers, Baseline, column_of, targets_of
+from .label_texts import label_texts
+from .logits import answers_of, has_one_label, refuse_alike, refuse_numbers
+from .whole_models import whole_model
+
+HYPOTHESIS = "This example is {}."
+BATCH = 64  # pairs of text and label
+CHUNK = 256  # texts whose pairs are sorted by length together
+MOST_TOKENS = 1024  # of a pair, where the model names no limit of its own
+
+
+@dataclass(frozen=True)
+class ZeroShotNLI(Baseline):
+    """A model of natural language inference reads the text as premise, and a sentence about each label as hypothesis.
+
+    One label: the one whose hypothesis is entailed most. Several: those more entailed than contradicted, by a threshold
+    tuned on validation like every contender's. Of pairs of texts the premise is both, one after the other.
+
+    Args:
+        hypothesis: a sentence with {} where the label's text goes.
+        texts: what labels are called, where not by their names.
+    """
+
+    checkpoint: str
+    hypothesis: str = HYPOTHESIS
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    name: ClassVar[str] = "zero-shot NLI"
+    description: ClassVar[str] = "a model of inference asked whether the text entails each label's name"
+
+    def predict(self, task: Task, dataset: DatasetDict) -> list:
+        """Decoded predictions of every test row."""
+        return self.answers(task, dataset).predictions
+
+    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+        """Predictions of every test row; probabilities are the softmax of entailment over the labels.
+
+        Raises:
+            UserError: the task has no texts or no labels, or the checkpoint is no model of inference.
+        """
+        refuse_other_hypothesis(self.hypothesis)
+        premises = column_of(dataset, "text", self.name)
+        if "text_pair" in dataset["train"].column_names:
+            second = column_of(dataset, "text_pair", self.name)
+            premises = {
+                split: [f"{a} {b}" for a, b in zip(texts, second[split], strict=True)]
+                for split, texts in premises.items()
+            }
+        labels = task.labels(dataset)
+        prepared = targets_of(task, dataset, labels)
+        refuse_numbers(self.name, prepared)
+        texts = label_texts(labels, self.texts)
+        model = whole_model(AutoModelForSequenceClassification, self.checkpoint, "nli_checkpoint")
+        model = model.to(PartialState().device)
+        entails, contradicts = verdicts(model.config.id2label, self.checkpoint)
+        pairs = Pairs(task.processor(self.checkpoint), [self.hypothesis.replace("{}", text) for text in texts])
+        refuse_alike(labels, texts, [encoding.ids for encoding in pairs.hypotheses], self.checkpoint)
+        single = has_one_label(prepared["test"])
+
+        def logits_of(split: str) -> np.ndarray:
+            found = inferred(model, pairs, premises[split], desc=f"{self.name}: {split}")
+            return found[..., entails] if single else found[..., entails] - found[..., contradicts]
+
+        return answers_of(task, logits_of, prepared, labels, {"hypothesis": self.hypothesis})
+
+
+class Pair(NamedTuple):
+    """A text and a label's hypothesis as the model reads them, and which they are."""
+
+    row: int
+    label: int
+    inputs: dict[str, list[int]]
+
+
+class Pairs:
+    """Every text beside every hypothesis. Each is tokenised once, and too long a text is cut, never the hypothesis.
+
+    Raises:
+        UserError: the tokenizer is not a fast one, or a hypothesis leaves no room for the text.
+    """
+
+    def __init__(self, processor: Tokenizer, hypotheses: list[str]) -> None:
+        if not processor.is_fast:
+            raise UserError(
+                f"tokenizer {type(processor).__name__}",
+                "texts are paired with labels by a fast tokenizer",
+                "Save it as tokenizer.json beside the model",
+            )
+        self.processor = processor
+        self.longest = min(processor.model_max_length, MOST_TOKENS)
+        self.hypotheses = self.encoded(hypotheses)
+        room = self.longest - processor.num_special_tokens_to_add(pair=True)
+        for text, encoding in zip(hypotheses, self.hypotheses, strict=True):
+            if len(encoding.ids) >= room:
+                raise UserError(
+                    f"hypothesis '{text}'",
+                    f"it has {len(encoding.ids)} tokens, and of the model's {self.longest} some are for the text",
+                    "Shorten --hypothesis or the label's text",
+                )
+
+    def encoded(self, texts: list[str]) -> list[Any]:
+        return self.processor(texts, add_special_tokens=False, verbose=False).encodings
+
+    def of(self, texts: list[str], rows: list[int]) -> list[Pair]:
+        """The pairs of so many rows, the longest first."""
+        premises = self.encoded([texts[row] for row in rows])
+        backend, names = self.processor.backend_tokenizer, self.processor.model_input_names
+        # Every call of the tokenizer takes this back.
+        backend.enable_truncation(self.longest, strategy="only_first", direction=self.processor.truncation_side)
+        found = []
+        for row, premise in zip(rows, premises, strict=True):
+            for label, hypothesis in enumerate(self.hypotheses):
+                both = backend.post_process(premise, hypothesis)
+                columns = {
+                    "input_ids": both.ids,
+                    "attention_mask": both.attention_mask,
+                    "token_type_ids": both.type_ids,
+                }
+                found.append(Pair(row, label, {name: columns[name] for name in names}))
+        return sorted(found, key=lambda pair: -len(pair.inputs["input_ids"]))
+
+    def batches(self, texts: list[str]) -> Iterator[list[Pair]]:
+        """All pairs in batches of like length."""
+        order = np.argsort([-len(text) for text in texts], kind="stable").tolist()
+        for start in range(0, len(order), CHUNK):
+            pairs = self.of(texts, order[start : start + CHUNK])
+            for place in range(0, len(pairs), BATCH):
+                yield pairs[place : place + BATCH]
+
+
+@torch.no_grad()
+def inferred(model: nn.Module, pairs: Pairs, texts: list[str], *, desc: str) -> np.ndarray:
+    """The logits of every text with every hypothesis, (texts, labels, verdicts)."""
+    device = next(model.parameters()).device
+    found = np.zeros((len(texts), len(pairs.hypotheses), model.config.num_labels), dtype=np.float32)
+    with tqdm(total=len(texts) * len(pairs.hypotheses), desc=desc, disable=None) as bar:
+        for batch in pairs.batches(texts):
+            padded: Mapping[str, Tensor] = pairs.processor.pad(
+                {name: [pair.inputs[name] for pair in batch] for name in batch[0].inputs}, return_tensors="pt"
+            )
+            logits = model(**{name: value.to(device) for name, value in padded.items()}).logits
+            found[[pair.row for pair in batch], [pair.label for pair in batch]] = logits.float().cpu().numpy()
+            bar.update(len(batch))
+    return found
+
+
+def verdicts(names: Mapping[int, str], checkpoint: str) -> tuple[int, int]:
+    """Which of a model's labels says that a text entails a hypothesis, and which that it does not.
+
+    Raises:
+        UserError: none does.
+    """
+
+    def starting(word: str) -> list[int]:
+        return [place for place, name in names.items() if name.lower().startswith(word)]
+
+    entails, contradicts = starting("entail"), starting("contra")
+    if len(entails) == 1 and not contradicts and len(names) == 2:
+        contradicts = [place for place in names if place not in entails]
+    if len(entails) != 1 or len(contradicts) != 1:
+        raise UserError(
+            f"nli_checkpoint '{checkpoint}'",
+            "a model of inference has labels for entailment and contradiction, and these are"
+            f" {', '.join(names.values())}",
+            "Give another checkpoint, or name its labels in id2label of its config.json",
+        )
+    return entails[0], contradicts[0]
+
+
+def refuse_other_hypothesis(hypothesis: str) -> None:
+    """Refuse a template without its place for the label.
+
+    Raises:
+        UserError: {} does not stand in it once.
+    """
+    if hypothesis.count("{}") != 1:
+        raise UserError(f"hypothesis={hypothesis!r}", "it has one {} for the label", f"Try {HYPOTHESIS!r}")

@@ -1,0 +1,161 @@
+"""What ledger.json holds, key by key, and the check that it holds exactly that.
+
+    schema         name and version of this layout; a change of keys changes the version
+    created        when the record was made, UTC, ISO 8601
+    command        the command line, as a shell takes it
+    title          what was compared, in a line
+    settings       every flag with its resolved value
+    seed           of the resampling
+    task           name, headline (the key of `scores` that decides), unit (what is resampled), dataset
+    checkpoint     what the strategies start from
+    rows           of each split, and how many training rows there were to draw from
+    notes          what a reader must know, in sentences
+    contenders     those with at least one run that did not fail: what each is, the rates tried for it on validation,
+                   every seed's result and learning curve, the mean over seeds (`headline`) with its standard deviation
+                   (`spread`) and interval over test rows, how far it is from the best (null for the best itself),
+                   cost of one run, size, latency of one row, calibration before and after a temperature, other facts
+    failed         every run that failed, with its reason
+    skipped        contenders that could not be run here, with the reason
+    pairs          the two comparisons that decide: with training from scratch, and with the best baseline
+    verdict        sentences with the rule that each follows from, and what to try next
+    budgets        null without them; else the score by number of training rows, and where curves cross
+    classes        null where the task has none; else one score by class and contender
+    disagreements  test rows that one contender alone gets right
+    environment    machine and versions
+
+Seconds are seconds, memory is MiB, latency is milliseconds, energy is kWh, shares are fractions of one.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from .schema import ANY, INTERVAL, PICTURE, REPORT, fault, refuse
+
+SCHEMA = "hfkit.ledger/1"
+COSTS = ("cpu_seconds", "wall_seconds", "peak_memory_mib", "tuning_cpu_seconds")  # others where they were measured
+
+BINS = [{"confidence": float, "accuracy": float, "rows": int}]
+DIFFERENCE = {
+    "to": str,
+    "difference": float,
+    "low": float,
+    "high": float,
+    "p": float,
+    "p_holm": (None, float),
+    "different": bool,
+    "needed_rows": (None, int),
+    "needed_seeds": (None, int),
+}
+CONTENDER = {
+    "name": str,
+    "kind": ("strategy", "baseline"),
+    "description": str,
+    "tuning": (None, {"tried": [{"learning_rate": float, "validation": (None, float)}], "chosen": float}),
+    "seeds": [
+        {
+            "seed": (None, int),
+            "status": ("ok", "failed"),
+            "reason": str,
+            "validation": (None, float),
+            "headline": (None, float),
+            "scores": {...: float},
+            "curve": [{"epoch": (int, float), "validation": float}],
+        }
+    ],
+    "failed": int,
+    "headline": float,
+    "spread": (None, float),
+    "interval": INTERVAL,
+    "difference": (None, DIFFERENCE),
+    "cost": {...: float},
+    "parameters": (None, int),
+    "trained_parameters": (None, int),
+    "latency_ms": (None, float),
+    "calibration": (None, {"ece": float, "ece_scaled": float, "temperature": float, "bins": BINS, "bins_scaled": BINS}),
+    "facts": {...: ANY},
+}
+LEDGER = {
+    "schema": SCHEMA,
+    "created": str,
+    "command": str,
+    "title": str,
+    "settings": {...: ANY},
+    "seed": int,
+    "task": {"name": str, "headline": str, "unit": str, "dataset": str},
+    "checkpoint": str,
+    "rows": {"train": int, "train_available": int, "validation": int, "test": int},
+    "notes": [str],
+    "contenders": [CONTENDER],
+    "failed": [{"name": str, "seed": (None, int), "reason": str}],
+    "skipped": [{"name": str, "reason": str}],
+    "pairs": {"scratch": (None, DIFFERENCE), "baseline": (None, DIFFERENCE)},
+    "verdict": {"sentences": [{"rule": str, "text": str}], "next": [str]},
+    "budgets": (
+        None,
+        {
+            "curves": [
+                {
+                    "name": str,
+                    "points": [{"rows": int, "headline": float, "low": float, "high": float, "seeds": [float]}],
+                }
+            ],
+            "crossovers": [
+                {
+                    "a": str,
+                    "b": str,
+                    "rows": (int, float),
+                    "low": (None, int, float),
+                    "high": (None, int, float),
+                    "text": str,
+                }
+            ],
+        },
+    ),
+    "classes": (None, {"labels": [str], "scores": {...: [(None, float)]}, "metric": str}),
+    "disagreements": [
+        {"row": int, "shown": str, "picture": (None, PICTURE), "gold": str, "right": str, "answers": {...: str}}
+    ],
+    "environment": REPORT["environment"],
+}
+
+
+def validate_ledger(ledger: dict[str, Any]) -> None:
+    """Refuse a ledger whose keys or values are not those of `LEDGER`, naming the first place that is wrong.
+
+    Raises:
+        ValueError: a key missing or unknown, a value of another type (numpy's scalars included), nan or infinity, a
+            picture that is not a data URI, a cost that is missing or below zero, or parts that contradict each other.
+    """
+    refuse(fault(ledger, LEDGER, "ledger") or next(_contradictions(ledger), None))
+
+
+def _contradictions(ledger: dict[str, Any]) -> Iterator[str]:
+    """Where values that are each as described do not fit each other."""
+    names = [contender["name"] for contender in ledger["contenders"]]
+    yield from (f"ledger.contenders: {name!r} is there twice" for name in sorted(set(names)) if names.count(name) > 1)
+    for i, contender in enumerate(ledger["contenders"]):
+        place = f"ledger.contenders[{i}]"
+        yield from (f"{place}.cost: {key} is missing" for key in COSTS if key not in contender["cost"])
+        yield from (f"{place}.cost.{key}: {cost} is below zero" for key, cost in contender["cost"].items() if cost < 0)
+        if contender["failed"] != sum(seed["status"] == "failed" for seed in contender["seeds"]):
+            yield f"{place}.failed: it is not the number of seeds that failed"
+        if contender["difference"] and contender["difference"]["to"] not in names:
+            yield f"{place}.difference.to: {contender['difference']['to']!r} is not a contender"
+        for j, seed in enumerate(contender["seeds"]):
+            if (seed["status"] == "ok") != (seed["headline"] is not None):
+                yield f"{place}.seeds[{j}].headline: a run has a score exactly if it did not fail"
+    for i, curve in enumerate((ledger["budgets"] or {"curves": []})["curves"]):
+        if any(point["rows"] < 1 for point in curve["points"]):
+            yield f"ledger.budgets.curves[{i}]: a budget below one row"
+    classes = ledger["classes"] or {"labels": [], "scores": {}}
+    for name, scores in classes["scores"].items():
+        if name not in names:
+            yield f"ledger.classes.scores: {name!r} is not a contender"
+        if len(scores) != len(classes["labels"]):
+            yield f"ledger.classes.scores[{name!r}]: not one score for every label"
+    for i, row in enumerate(ledger["disagreements"]):
+        yield from (
+            f"ledger.disagreements[{i}]: {name!r} is not a contender"
+            for name in (row["right"], *row["answers"])
+            if name not in names
+        )

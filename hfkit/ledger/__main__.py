@@ -1,0 +1,10 @@
+"""`python -m hfkit.ledger`: what `hfkit compare` runs, and with `work` one of its workers."""
+
+import sys
+
+from ..errors import run
+from .compare import compare, work
+
+if __name__ == "__main__":
+    argv = sys.argv[1:]
+    run(lambda: work(argv[1:]) if argv[:1] == ["work"] else compare(argv))

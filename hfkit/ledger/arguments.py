@@ -1,0 +1,114 @@
+"""What `hfkit compare` takes beside the flags of the recipe that it compares with."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transformers import HfArgumentParser
+
+from ..arguments import TransferArguments, require_choice
+from ..errors import UserError
+from ..strategies import STRATEGIES
+
+
+@dataclass(frozen=True)
+class CompareArguments:
+    """Who competes, how often, and where the pages go. All other flags are the recipe's."""
+
+    recipe: str = field(
+        default="recipes/bert_sentiment.py", metadata={"help": "the recipe whose task and flags are compared with"}
+    )
+    strategies: list[str] = field(
+        default_factory=lambda: [name for name in STRATEGIES if name != "auto"],
+        metadata={"help": "ways of training, by name; flags of the recipe may follow: 'full --reinit_blocks 2'"},
+    )
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2], metadata={"help": "every strategy runs once with each"})
+    tune: list[float] = field(
+        default_factory=lambda: [1.0],
+        metadata={"help": "factors on a strategy's learning rates; validation chooses with the first seed"},
+    )
+    label_budgets: list[int] = field(
+        default_factory=list, metadata={"help": "numbers of training rows to draw, for scores against labels"}
+    )
+    other_tests: list[str] = field(
+        default_factory=list, metadata={"help": "more datasets, whose test rows are judged on pages of their own"}
+    )
+    compare_dir: str = field(
+        default="runs/compare", metadata={"help": "where results and pages go; a comparison continues from there"}
+    )
+    jobs: int | None = field(
+        default=None, metadata={"help": "runs at once on this machine; default: one per GPU, or per core as memory has"}
+    )
+    retry_failed: bool = field(default=False, metadata={"help": "run again what failed before"})
+
+    def __post_init__(self) -> None:
+        for contender in self.strategies:
+            require_choice("strategies", (contender.split() or [""])[0], STRATEGIES)
+        for name in ("strategies", "seeds", "tune", "label_budgets", "other_tests"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise UserError(f"{name}={values}", "each is compared once", "Name it once")
+        if not self.seeds or not self.tune:
+            raise UserError("seeds, tune", "at least one of each is needed", "Leave the flag out")
+        if min(self.tune) <= 0:
+            raise UserError(f"tune={self.tune}", "factors on a learning rate are above 0", "Try 0.3 1 3")
+        if self.label_budgets and min(self.label_budgets) < 1:
+            raise UserError(f"label_budgets={self.label_budgets}", "numbers of rows are 1 or more", "Try 8 32 128")
+        if self.jobs is not None and self.jobs < 1:
+            raise UserError(f"jobs={self.jobs}", "at least one run at a time", "Leave it out")
+
+
+Recipe = Callable[[list[str]], tuple]  # flags -> (RecipeArguments, task, TransferArguments)
+
+
+def split_flags(argv: list[str]) -> tuple[CompareArguments, list[str]]:
+    """The comparison's own arguments, and the flags that are left for the recipe.
+
+    Raises:
+        UserError: a value that is none.
+    """
+    parser = HfArgumentParser(CompareArguments, prog="hfkit compare", allow_abbrev=False)
+    parser.error = _refuse
+    try:
+        own, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError("flags", " ".join(str(error).split()), "Change one of them") from error
+    return own, rest
+
+
+def _refuse(message: str) -> None:
+    raise UserError("command line", message, "See hfkit compare --help")
+
+
+def recipe_at(path: str) -> Recipe:
+    """The function `arguments` of a recipe: what to start from, what to learn, and how.
+
+    Raises:
+        UserError: there is no such file, or no such function in it.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"recipe '{path}'", "there is no such file", "Give the path of a recipe")
+    spec = importlib.util.spec_from_file_location(f"hfkit_recipe_{file.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    if not callable(vars(module).get("arguments")):
+        raise UserError(
+            f"recipe '{path}'",
+            "a recipe that can be compared has a function arguments(argv) that returns what `parse` gives",
+            "Write one as in recipes/bert_sentiment.py",
+        )
+    return module.arguments
+
+
+def scaled(args: TransferArguments, factor: float) -> TransferArguments:
+    """`args` with both learning rates multiplied; the same object."""
+    args.learning_rate *= factor
+    if args.head_learning_rate is not None:
+        args.head_learning_rate *= factor
+    return args

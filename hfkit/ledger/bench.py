@@ -1,0 +1,310 @@
+"""The bench that every contender runs on: one task, one split, one way of measuring."""
+
+import json
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, DatasetDict, concatenate_datasets
+from transformers import set_seed
+
+from .. import __version__
+from ..arguments import TransferArguments
+from ..baselines import BASELINES
+from ..baselines.base import Baseline
+from ..checkpoints import DECIDING, rows_digest
+from ..errors import UserError
+from ..evaluation.machine import measured
+from ..evaluation.schema import finite, plain
+from ..trainer import TransferTrainer
+from .arguments import CompareArguments, recipe_at, scaled
+from .cells import Cell, Contender
+from .memory import refuse_too_large
+
+SAMPLE_ROWS = 240  # of a bundled sample, unless told otherwise: a comparison trains dozens of times
+FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single one
+QUIET = (
+    *("--overwrite_output_dir", "true", "--save_only_model", "true"),
+    *("--disable_tqdm", "true", "--report_to", "none", "--resume_from_checkpoint", "false"),
+)
+
+
+class Bench:
+    """Runs cells, all on the same rows.
+
+    Args:
+        flags: those of the recipe.
+
+    Raises:
+        UserError: recipe, flags or data that cannot be compared with.
+    """
+
+    def __init__(self, own: CompareArguments, flags: list[str]) -> None:
+        self.own, self.flags = own, flags
+        self._keys: dict[Cell, str] = {}
+        self.arguments = recipe_at(own.recipe)
+        self.recipe, self.task, _ = self.arguments(flags)
+        if self.recipe.features_dir is None:
+            self.recipe = replace(self.recipe, features_dir=str(Path(own.compare_dir, "features")))
+        if self.task.dataset == "sample" and self.task.max_train_rows is None:
+            self.task = replace(self.task, max_train_rows=SAMPLE_ROWS)
+        raw = self.task.load()
+        # How many rows a draw was made from is known only without one.
+        whole = self.task.max_train_rows is not None and replace(self.task, max_train_rows=None).load()
+        self.available = len((whole or raw)["train"])
+        self.spans = {Path(self.task.dataset).name: slice(0, len(raw["test"]))}
+        tests = [raw["test"]]
+        for other in own.other_tests:
+            rows = replace(self.task, dataset=other, max_train_rows=None).load()["test"]
+            start = sum(map(len, tests))
+            self.spans[Path(other).name] = slice(start, start + len(rows))
+            tests.append(rows)
+        self.labels = self.task.labels(raw)
+        # All tests as one: every contender answers them in one go.
+        self.raw = DatasetDict({**raw, "test": one_of(tests, own.other_tests, self.labels, self.task)})
+
+    def contenders(self) -> list[Contender]:
+        """Strategies and baselines in the order they were named."""
+        strategies = [
+            Contender(contender, "strategy", ("--strategy", *contender.split())) for contender in self.own.strategies
+        ]
+        baselines = [Contender(name, "baseline", seeded=self.baseline(name, 0).seeded) for name in self.recipe.baseline]
+        return strategies + baselines
+
+    def baseline(self, name: str, seed: int) -> Baseline:
+        made = BASELINES[name](self.recipe)
+        return replace(made, seed=seed) if made.seeded else made
+
+    def described(self, contender: Contender) -> tuple[str, str]:
+        """Its name and what it does, for the pages."""
+        if contender.kind == "baseline":
+            made = self.baseline(contender.name, 0)
+            return made.name, made.description
+        from ..strategies import STRATEGIES
+
+        return contender.name, STRATEGIES[contender.flags[1]].summary
+
+    # What decides a result
+
+    def key(self, cell: Cell) -> str:
+        """The file name of a cell: another one as soon as anything that decides its result is another."""
+        if cell not in self._keys:
+            self._keys[cell] = cell.key({**self._common, "settings": self._settings(cell)})
+        return self._keys[cell]
+
+    def _settings(self, cell: Cell) -> str:
+        if cell.contender.kind == "baseline":
+            made = self.baseline(cell.contender.name, cell.seed)
+            settings = {**asdict(made), "cache_dir": None}
+        else:
+            args = self.args_of(cell, Path("unused")).to_dict()
+            settings = {name: args[name] for name in DECIDING if name in args}
+        return as_text(settings)
+
+    @cached_property
+    def _common(self) -> dict[str, Any]:
+        task = {key: value for key, value in vars(self.task).items() if not key.startswith("dataset")}
+        return {
+            "version": __version__,
+            "task": [self.task.name, as_text(task)],
+            "rows": {split: rows_digest(rows) for split, rows in self.raw.items()},
+            "checkpoint": content_of(self.task.path(self.recipe.checkpoint)),
+        }
+
+    def args_of(self, cell: Cell, scratch: Path) -> TransferArguments:
+        flags = [*self.flags, *cell.contender.flags, "--seed", str(cell.seed), "--output_dir", str(scratch), *QUIET]
+        args = scaled(self.arguments(flags)[2], cell.factor)
+        args.max_grad_norm = float(args.max_grad_norm)
+        if cell.rows is not None and args.max_steps <= 0:
+            steps = -(-cell.rows // args.train_batch_size)
+            args.num_train_epochs = max(args.num_train_epochs, -(-FEWEST_STEPS // steps))
+        return args
+
+    # Running
+
+    def run(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Train or fit, and answer the test rows. What cannot be run is told as `skipped`, what broke as `failed`."""
+        try:
+            runner = self._baseline if cell.contender.kind == "baseline" else self._strategy
+            found, arrays = runner(cell, scratch)
+            return {"status": "ok", "reason": "", **finite(plain(found))}, arrays
+        except UserError as error:
+            return {"status": "skipped", "reason": str(error)}, {}
+        except Exception as error:  # whatever it is, the other cells go on
+            traceback.print_exc()
+            return {"status": "failed", "reason": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}, {}
+
+    def data_of(self, cell: Cell) -> DatasetDict:
+        """The loaded rows that a cell may learn from, and the tests."""
+        if cell.rows is None:
+            return self.raw
+        # Who has few labels has few to validate on.
+        return DatasetDict(
+            {
+                **self.raw,
+                "train": drawn(self.task, self.raw["train"], cell.rows, cell.seed),
+                "validation": drawn(self.task, self.raw["validation"], cell.rows, cell.seed),
+            }
+        )
+
+    @cached_property
+    def _processor(self) -> Any:
+        return self.task.processor(self.recipe.checkpoint)
+
+    @cached_property
+    def _prepared(self) -> DatasetDict:
+        return self.task.prepare(self.raw, self._processor, self.labels)
+
+    def _prepared_of(self, cell: Cell) -> DatasetDict:
+        if cell.rows is None:
+            return self._prepared
+        learnt = DatasetDict({name: rows for name, rows in self.data_of(cell).items() if name != "test"})
+        found = self.task.prepare(learnt, self._processor, self.labels)
+        return DatasetDict({**found, "test": self._prepared["test"]})
+
+    def _strategy(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        task, args, raw = self.task, self.args_of(cell, scratch), self.data_of(cell)
+        refuse_too_large(task, self.recipe.checkpoint, self.labels, args, jobs=self.own.jobs or 1)
+        data = self._prepared_of(cell)
+        set_seed(args.seed)
+        trainer = TransferTrainer(
+            model=task.model(self.recipe.checkpoint, self.labels, pretrained=args.pretrained, blocks=args.blocks),
+            args=args,
+            task=task,
+            train_dataset=data["train"],
+            eval_dataset=data["validation"],
+            processing_class=self._processor,
+        )
+        with measured() as cost:
+            trainer.train()
+            trainer.tune_decision(data["validation"])
+        outputs = {"validation": trainer.predict(data["validation"]).predictions}
+        start = time.perf_counter()
+        outputs["test"] = trainer.predict(data["test"]).predictions
+        seconds = time.perf_counter() - start
+        answers = {name: task.decode(found, data[name], self.labels)[0] for name, found in outputs.items()}
+        arrays = {
+            f"probabilities_{name}": found
+            for name in outputs
+            if (found := task.probabilities(outputs[name], data[name])) is not None
+        }
+        plan = trainer.plan_rows()
+        gold = task.references(raw["validation"])
+        return {
+            **self._judged(answers["test"]),
+            "validation": task.score(answers["validation"], gold)[task.headline],
+            "curve": curve_of(trainer.state.log_history, task.headline),
+            "cost": cost,
+            "parameters": trainer.model.num_parameters(),
+            "trained_parameters": max(stage["trainable"] for stage in plan),
+            "latency_ms": 1000 * seconds / len(raw["test"]),
+            "learning_rate": args.learning_rate,
+            "head_learning_rate": args.head_learning_rate,
+            "epochs": args.num_train_epochs,
+            "rows": len(raw["train"]),
+            "facts": {},
+        }, {**arrays, "tallies": self._tallies(answers["test"])}
+
+    def _baseline(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        raw = self.data_of(cell)
+        set_seed(cell.seed)
+        with measured() as cost:
+            answers = self.baseline(cell.contender.name, cell.seed).answers(self.task, raw)
+        arrays = {"tallies": self._tallies(answers.predictions)}
+        if answers.probabilities is not None:
+            arrays["probabilities_test"] = answers.probabilities
+        return {
+            **self._judged(answers.predictions),
+            "validation": None,
+            "curve": [],
+            "cost": cost,
+            "parameters": None,
+            "trained_parameters": None,
+            "latency_ms": None,
+            "rows": len(raw["train"]),
+            "facts": dict(answers.facts),
+        }, arrays
+
+    @cached_property
+    def _gold(self) -> list:
+        return self.task.references(self.raw["test"])
+
+    def _tallies(self, answers: list) -> np.ndarray:
+        return self.task.tallies(answers, self._gold)
+
+    def _judged(self, answers: list) -> dict[str, Any]:
+        tests = {name: self.task.score(answers[span], self._gold[span]) for name, span in self.spans.items()}
+        return {"tests": tests, "answers": answers, "collapsed": self._collapsed(answers)}
+
+    def _collapsed(self, answers: list) -> bool:
+        """Whether every row got one and the same answer."""
+        said = (self.task.said(answer, row) for answer, row in zip(answers, self.raw["test"], strict=True))
+        first = next(said)
+        return all(other == first for other in said)
+
+
+def as_text(settings: Mapping[str, Any]) -> str:
+    """Settings that are set, as text: what is off says nothing, so that a new flag changes no key."""
+    return json.dumps({name: value for name, value in settings.items() if value}, sort_keys=True, default=str)
+
+
+def one_of(tests: list[Dataset], names: list[str], labels: list[str], task: Any) -> Dataset:
+    """The test rows of all datasets as one.
+
+    Raises:
+        UserError: another dataset has labels that nobody learns, or other columns.
+    """
+    for name, rows in zip(names, tests[1:], strict=True):
+        unknown = sorted(set(task.labels(DatasetDict({"train": rows}))) - set(labels))
+        if unknown and task.headline != "pearson":
+            raise UserError(
+                f"other_tests '{name}'", f"it has labels that the training rows do not have: {unknown[:5]}", "Mend them"
+            )
+    try:
+        features = tests[0].features
+        return concatenate_datasets([rows if rows.features == features else rows.cast(features) for rows in tests])
+    except (ValueError, TypeError) as error:
+        raise UserError("other_tests", f"their columns differ ({error})", "Give datasets of one form") from error
+
+
+def drawn(task: Any, rows: Dataset, count: int, seed: int) -> Dataset:
+    """`count` rows drawn with the seed, or all if there are fewer; a larger draw holds the smaller ones.
+
+    Where every row has one class, the classes take turns: 8 rows of 4 classes are 2 of each.
+    """
+    order = np.random.default_rng(seed).permutation(len(rows))
+    gold = task.references(rows)
+    if all(isinstance(answer, str) for answer in gold):
+        seen: dict[str, int] = {}
+        turn = []
+        for row in order:
+            turn.append(seen.get(gold[row], 0))
+            seen[gold[row]] = turn[-1] + 1
+        order = order[np.argsort(turn, kind="stable")]
+    return rows.select(np.sort(order[:count]))
+
+
+def curve_of(history: list[Mapping[str, Any]], headline: str) -> list[dict[str, float]]:
+    """Validation score by epoch, from the trainer's log."""
+    key = f"eval_{headline}"
+    return [{"epoch": float(entry["epoch"]), "validation": float(entry[key])} for entry in history if key in entry]
+
+
+def content_of(checkpoint: str) -> str:
+    """What tells one checkpoint from another: a digest of a folder's weights and configuration, or the Hub id."""
+    folder = Path(checkpoint)
+    if not folder.is_dir():
+        return checkpoint
+    hasher = blake2b(digest_size=8)
+    for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.txt")]):
+        hasher.update(file.name.encode())
+        with file.open("rb") as content:
+            while chunk := content.read(1 << 20):
+                hasher.update(chunk)
+    return hasher.hexdigest()

@@ -1,0 +1,108 @@
+"""The comparison from start to pages."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from ..errors import UserError
+from ..evaluation.ledger_pages import render_ledger
+from .arguments import split_flags
+from .bench import Bench
+from .cells import Cell, Contender, Results, due
+from .facts import ledger_of, table_of
+from .queue import Queue
+from .workers import default_jobs, launched, started, watched
+
+EVERY = 0.5  # seconds between two looks at what has ended
+
+
+def compare(argv: list[str]) -> list[Path]:
+    """Run what is missing of a comparison, and write its pages: one for the test rows, one for each other test.
+
+    Started by a launcher, every process works on cells, and the first one writes the pages.
+
+    Args:
+        argv: flags of `CompareArguments` and of the recipe.
+
+    Returns:
+        The HTML pages; none on other ranks than the first.
+
+    Raises:
+        UserError: flags or data that cannot be compared with.
+    """
+    rank, console = launched(), Console()
+    own, flags = split_flags(argv)
+    bench = Bench(own, flags)
+    contenders = bench.contenders()
+    queue, plan = Queue(Path(own.compare_dir), bench.key), planned(bench, contenders)
+    if own.retry_failed and (rank is None or rank.rank == 0):
+        queue.forget_failed(queue.known(plan))
+    if rank is not None:
+        queue.work(plan, bench.run)
+        if rank.rank:
+            return []
+    elif queue.open(plan):
+        _run_here(own.jobs or default_jobs(), argv, queue, plan, console)
+    shutil.rmtree(queue.folder / "scratch", ignore_errors=True)
+    pages = []
+    for test in bench.spans:
+        ledger = ledger_of(bench, contenders, queue, plan, test)
+        pages.append(_saved(ledger, queue.folder, "" if test == next(iter(bench.spans)) else f"-{test}"))
+        console.print(table_of(ledger))
+        for sentence in ledger["verdict"]["sentences"]:
+            console.print(sentence["text"], highlight=False, markup=False)
+        console.print(f"Ledger: {pages[-1]}", highlight=False, markup=False, soft_wrap=True)
+    return pages
+
+
+def work(argv: list[str]) -> None:
+    """Work on cells of a comparison until there are none left."""
+    own, flags = split_flags(argv)
+    bench = Bench(own, flags)
+    Queue(Path(own.compare_dir), bench.key).work(planned(bench, bench.contenders()), bench.run)
+
+
+def planned(bench: Bench, contenders: list[Contender]) -> Callable[[Results], list[Cell]]:
+    """What `Queue.work` asks: which cells can be run, given results."""
+    own = bench.own
+    return lambda results: due(contenders, results, seeds=own.seeds, factors=own.tune, budgets=own.label_budgets)
+
+
+def _run_here(
+    jobs: int, argv: list[str], queue: Queue, plan: Callable[[Results], list[Cell]], console: Console
+) -> None:
+    """Run the open cells in processes of this machine, and say what ends."""
+    jobs = min(jobs, len(queue.open(plan)))
+    logs = queue.folder / "logs"
+    console.print(f"{len(queue.open(plan))} runs or more, {jobs} at once; logs: {logs}", highlight=False)
+    told = set(queue.results(queue.known(plan)))
+    for _ in watched(started(jobs, argv, logs), lambda: started(1, argv, logs), EVERY):
+        cells = queue.known(plan)
+        for cell, found in queue.results(cells).items():
+            if cell not in told:
+                told.add(cell)
+                console.print(f"{len(told)}/{len(cells)} {line_of(cell, found)}", highlight=False, markup=False)
+    if queue.open(plan):
+        raise UserError(f"compare_dir '{queue.folder}'", "runs were left open", f"Look into {logs}, and start again")
+
+
+def line_of(cell: Cell, found: dict) -> str:
+    """One ended cell in one line."""
+    what = f"{cell.contender.name}, seed {cell.seed}"
+    what += f", rates x {cell.factor:g}" * (cell.factor != 1) + f", {cell.rows} rows" * (cell.rows is not None)
+    if found["status"] != "ok":
+        return f"{what}: {found['status']} ({found['reason']})"
+    score = next(iter(next(iter(found["tests"].values())).items()))
+    return f"{what}: {score[0]} {score[1]:.3f}, {found['cost']['cpu_seconds']:.0f} CPU s"
+
+
+def _saved(ledger: dict, folder: Path, suffix: str) -> Path:
+    for name, text in render_ledger(ledger).items():
+        stem, _, ending = name.partition(".")
+        path = folder / f"{stem}{suffix}.{ending}"
+        part = path.with_name(f".{path.name}")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    return folder / f"ledger{suffix}.html"

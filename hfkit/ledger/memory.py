@@ -1,0 +1,52 @@
+"""Whether a model fits, before it is loaded."""
+
+import psutil
+import torch
+
+from ..arguments import TransferArguments
+from ..errors import UserError
+from ..tasks.base import Task, read_config
+
+WEIGHT = 4  # bytes of a parameter in fp32
+LEARNING = 12  # more bytes of one that learns: its gradient and Adam's two moments
+GIB = 2**30
+
+
+def needed_bytes(parameters: int, learning: float) -> int:
+    """What weights, gradients and moments take; activations come on top.
+
+    Args:
+        learning: share of the parameters that ever learn.
+    """
+    return round(parameters * (WEIGHT + LEARNING * learning))
+
+
+def parameters_of(task: Task, checkpoint: str, labels: list[str]) -> int:
+    """The parameters of the model that `task.model` would load; only its configuration is read."""
+    config = read_config(task.path(checkpoint), **task.head(labels))
+    with torch.device("meta"):
+        return task.auto_model.from_config(config, trust_remote_code=False).num_parameters()
+
+
+def refuse_too_large(task: Task, checkpoint: str, labels: list[str], args: TransferArguments, *, jobs: int) -> None:
+    """Refuse a checkpoint that does not fit into what is free.
+
+    Args:
+        jobs: runs that share the memory.
+
+    Raises:
+        UserError: it needs more than there is.
+    """
+    frozen = args.lora_rank > 0 or args.unfreeze_stages == 0
+    needed = needed_bytes(parameters_of(task, checkpoint, labels), 0.05 if frozen else 1)
+    if torch.cuda.is_available():
+        free, where = torch.cuda.mem_get_info()[0], "on the GPU"
+    else:
+        free, where = psutil.virtual_memory().available, f"for each of {jobs} runs at once" if jobs > 1 else "here"
+        free //= jobs
+    if needed > free:
+        raise UserError(
+            f"checkpoint '{checkpoint}' with strategy {args.strategy}",
+            f"weights, gradients and moments take {needed / GIB:.1f} GiB, and {free / GIB:.1f} GiB are free {where}",
+            "Use a smaller checkpoint, --strategies lora feature-extraction, or fewer --jobs",
+        )

@@ -1,0 +1,41 @@
+"""Which rows belong together: those of one patient are no independent evidence, and are resampled as one."""
+
+from datasets import Dataset, DatasetDict, Value
+
+from .answers import MEND, in_words
+from .bad_rows import Fault, without
+from .sentences import column_named
+
+
+def unit_column(dataset: DatasetDict, given: str | None) -> str | None:
+    """The column that the user named, once every split is known to have it.
+
+    Raises:
+        DataError: one split lacks it.
+        UserError: it holds media.
+    """
+    return given and column_named(dataset, given, (), "--unit_column")
+
+
+def checked_units(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
+    """The unit of every row as a string, and a fault for each row without any."""
+    units, faults = [], []
+    for row, unit in enumerate(rows[column]):
+        if type(unit) not in (str, int) or unit == "":
+            rule = "a row belongs to one unit, named by a text or a whole number"
+            faults.append(Fault(row, column, in_words(unit), rule, MEND))
+        units.append(str(unit))
+    return units, faults
+
+
+def with_units(loaded: DatasetDict, raw: DatasetDict, column: str) -> DatasetDict:
+    """The loaded rows, one per raw row, with their unit.
+
+    Raises:
+        DataError: a row without any.
+    """
+    found = {}
+    for split, rows in loaded.items():
+        units, faults = checked_units(raw[split], column)
+        found[split] = without(split, rows.add_column("unit", units, feature=Value("string")), faults, "error")
+    return DatasetDict(found)

@@ -1,0 +1,288 @@
+"""A comparison: every cell once, whoever runs it and however often it is stopped; the same for one worker and two."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from datasets import Dataset, DatasetDict
+from typer.testing import CliRunner
+
+from hfkit.cli import app
+from hfkit.errors import UserError
+from hfkit.evaluation.ledger_schema import validate_ledger
+from hfkit.ledger.arguments import split_flags
+from hfkit.ledger.bench import Bench, drawn
+from hfkit.ledger.cells import Cell, Contender, chosen_factor, due
+from hfkit.ledger.compare import compare
+from hfkit.ledger.queue import MOST_STARTS, Queue
+from hfkit.tasks import TextClassification
+from tests import tiny
+
+ROOT = Path(__file__).parents[1]
+RECIPE = str(ROOT / "recipes" / "bert_sentiment.py")
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory) -> str:
+    """A tiny corpus of two classes that a word tells apart."""
+    folder = tmp_path_factory.mktemp("texts")
+    for seed, (split, count) in enumerate({"train": 24, "validation": 12, "test": 16}.items()):
+        rows = [{"text": " ".join(row["tokens"]), "label": kind_of(row)} for row in tiny.ner_rows(count, seed)]
+        rows[0]["label"], rows[1]["label"] = "with", "without"  # each split has both
+        Dataset.from_list(rows).to_parquet(str(folder / f"{split}.parquet"))
+    return str(folder)
+
+
+def kind_of(row: dict) -> str:
+    return "with" if "B-LOC" in row["tags"] else "without"
+
+
+@pytest.fixture
+def flags(checkpoint, texts, tmp_path) -> list[str]:
+    argv = ["--recipe", RECIPE, "--checkpoint", checkpoint, "--dataset", texts, "--num_train_epochs", "1"]
+    argv += ["--strategies", "feature-extraction", "full", "--seeds", "0", "1", "--baseline", "majority", "tf-idf"]
+    return [*argv, "--compare_dir", str(tmp_path / "compare"), "--jobs", "1", "--use_cpu"]
+
+
+def ledger_in(folder: Path, name: str = "ledger") -> dict:
+    found = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    validate_ledger(found)
+    return found
+
+
+def scores_of(ledger: dict) -> dict[str, list]:
+    return {c["name"]: [seed["scores"] for seed in c["seeds"]] for c in ledger["contenders"]}
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "cells").glob("*.json")}
+
+
+@pytest.fixture(scope="module")
+def compared(checkpoint, texts, tmp_path_factory) -> Path:
+    """One comparison by the command line, as a user runs it."""
+    folder, others = tmp_path_factory.mktemp("compared"), str(tmp_path_factory.mktemp("far") / "others")
+    splits = {split: Dataset.from_parquet(f"{texts}/{split}.parquet") for split in ("train", "validation", "test")}
+    DatasetDict({**splits, "test": splits["test"].select(range(10))}).save_to_disk(others)
+    argv = ["--recipe", RECIPE, "--checkpoint", checkpoint, "--dataset", texts, "--num_train_epochs", "1"]
+    argv += ["--strategies", "scratch", "full", "--seeds", "0", "1", "--tune", "0.5", "1"]
+    argv += ["--baseline", "majority", "tf-idf", "knn", "lexicon", "--label_budgets", "8", "--other_tests", others]
+    argv += ["--compare_dir", str(folder), "--jobs", "2", "--use_cpu"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "hfkit.cli", "compare", *argv],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (folder / "stdout.txt").write_text(ended.stdout)
+    return folder
+
+
+def test_every_contender_is_in_the_ledger_or_its_reason_is(compared):
+    ledger = ledger_in(compared)
+    assert {c["name"] for c in ledger["contenders"]} == {
+        *("scratch", "full", "majority", "TF-IDF", "kNN"),
+    }
+    assert [skipped["name"] for skipped in ledger["skipped"]] == ["lexicon"]  # its rows have no tags
+    assert "tokens" in ledger["skipped"][0]["reason"]
+    assert not ledger["failed"]
+    for contender in ledger["contenders"]:
+        assert len(contender["seeds"]) == (2 if contender["kind"] == "strategy" else 1)
+        assert contender["cost"]["cpu_seconds"] > 0
+    assert ledger["verdict"]["sentences"]
+    assert f"Ledger: {compared / 'ledger.html'}" in (compared / "stdout.txt").read_text()
+
+
+def test_the_rate_is_the_one_that_validation_prefers(compared):
+    for contender in ledger_in(compared)["contenders"]:
+        if contender["kind"] == "strategy":
+            tried = contender["tuning"]["tried"]
+            assert len({trial["learning_rate"] for trial in tried}) == 2
+            best = max(tried, key=lambda trial: trial["validation"])
+            assert contender["tuning"]["chosen"] == best["learning_rate"]
+            assert contender["seeds"][0]["validation"] == best["validation"]
+            assert contender["cost"]["tuning_cpu_seconds"] > 0
+
+
+def test_scores_by_labels_end_at_all_rows(compared):
+    for curve in ledger_in(compared)["budgets"]["curves"]:
+        assert [point["rows"] for point in curve["points"]] == [8, 24]
+        assert len(curve["points"][0]["seeds"]) == 2  # of a baseline too: the rows drawn are others
+
+
+def test_another_test_has_a_page_of_its_own(compared):
+    first, other = ledger_in(compared), ledger_in(compared, "ledger-others")
+    assert other["rows"]["test"] == 10 and first["rows"]["test"] == 16
+    assert any("judged on the test rows of others" in note for note in other["notes"])
+    # Its rows are the first ten of the other's, and so every contender answers them alike.
+    assert scores_of(other) != scores_of(first)
+
+
+def test_what_has_ended_is_not_computed_again(flags, tmp_path, capsys):
+    folder = tmp_path / "compare"
+    compare(flags)
+    before, scores = stamps(folder), scores_of(ledger_in(folder))
+    compare(flags)
+    assert stamps(folder) == before
+    assert scores_of(ledger_in(folder)) == scores
+    # More seeds add to it.
+    more = [*flags, "--seeds", "0", "1", "2"]
+    compare(more)
+    assert before.items() <= stamps(folder).items()
+    assert len(stamps(folder)) == len(before) + 2
+
+
+def test_a_killed_comparison_goes_on_where_it_was(flags, tmp_path):
+    folder = tmp_path / "compare"
+    command = [sys.executable, "-m", "hfkit.ledger", *flags]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    until = time.monotonic() + 120
+    while not list((folder / "cells").glob("*.json")) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    before = stamps(folder)
+    assert 0 < len(before) < 6, "it was to be killed in the middle"
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert before.items() <= stamps(folder).items()
+    assert len(ledger_in(folder)["contenders"]) == 4
+    assert not list((folder / "locks").glob("*.starts"))
+
+
+def test_two_ranks_of_a_launcher_share_the_cells_and_one_writes_the_page(flags, tmp_path):
+    alone = tmp_path / "alone"
+    compare([*flags, "--compare_dir", str(alone)])
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
+    ended = subprocess.run(
+        [*launcher, str(ROOT / "recipes" / "compare_strategies.py"), *flags],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.count("Ledger: ") == 1
+    assert scores_of(ledger_in(tmp_path / "compare")) == scores_of(ledger_in(alone))
+
+
+def test_a_seed_that_breaks_leaves_the_others(flags, tmp_path, capsys):
+    """A rate that no weights survive: the loss is not finite, and the run is stopped."""
+    compare([*flags, "--strategies", "full", "full --learning_rate 1e30", "--max_grad_norm", "0"])
+    ledger = ledger_in(tmp_path / "compare")
+    assert {c["name"] for c in ledger["contenders"]} >= {"full", "majority"}
+    broken = [run for run in ledger["failed"] if run["name"] == "full --learning_rate 1e30"]
+    assert len(broken) == 2 and all("finite" in run["reason"] for run in broken), ledger["failed"]
+
+
+def cell(name: str = "full", seed: int = 0, **more) -> Cell:
+    return Cell(Contender(name, "strategy", ("--strategy", name)), seed, **more)
+
+
+def test_a_cell_whose_process_died_is_given_up_after_a_few_starts(tmp_path):
+    queue, ran = Queue(tmp_path, lambda cell: cell.contender.name), []
+
+    def run(cell, scratch):
+        ran.append(cell)
+        return {"status": "ok"}, {}
+
+    (tmp_path / "locks" / "full.starts").write_text("x" * MOST_STARTS)
+    queue.work(lambda results: [cell(), cell("lora")], run)
+    assert [one.contender.name for one in ran] == ["lora"]
+    assert queue.result(cell())["status"] == "failed" and "died" in queue.result(cell())["reason"]
+    queue.forget_failed([cell(), cell("lora")])
+    queue.work(lambda results: [cell(), cell("lora")], run)
+    assert [one.contender.name for one in ran] == ["lora", "full"]
+
+
+def test_other_seeds_wait_for_the_rate_and_a_refused_contender_is_asked_once():
+    full, lexicon = cell().contender, Contender("lexicon", "baseline", seeded=False)
+    settings = {"seeds": [0, 1], "factors": [0.5, 1.0, 2.0], "budgets": []}
+    first = due([full, lexicon], {}, **settings)
+    assert first == [cell(factor=0.5), cell(factor=1.0), cell(factor=2.0), Cell(lexicon, 0)]
+    results = {cell(factor=factor): {"validation": score} for factor, score in ((0.5, 0.1), (1.0, 0.7), (2.0, None))}
+    assert due([full], results, **settings)[-1] == cell(seed=1, factor=1.0)
+    assert chosen_factor(results, results) == 1.0
+    refused = {cell(factor=factor): {"status": "skipped"} for factor in (0.5, 1.0, 2.0)}
+    assert due([full], refused, **settings) == [*refused]
+
+
+def test_a_larger_draw_holds_the_smaller_and_classes_take_turns():
+    task = TextClassification()
+    labels = ["a"] * 30 + ["b"] * 8 + ["c"] * 2
+    rows = Dataset.from_dict({"text": [str(i) for i in range(40)], "label": labels})
+    draws = [drawn(task, rows, count, 3) for count in (3, 6, 12, 100)]
+    held = [set(draw["text"]) for draw in draws]
+    assert held[0] < held[1] < held[2] < held[3] and len(held[3]) == 40
+    assert sorted(draws[1]["label"]) == ["a", "a", "b", "b", "c", "c"]
+    assert set(drawn(task, rows, 3, 4)["text"]) != held[0]
+
+
+def test_a_cell_has_another_name_as_soon_as_anything_that_decides_it_is_another(flags):
+    bench = Bench(*split_flags(flags))
+    full = next(c for c in bench.contenders() if c.name == "full")
+    names = {bench.key(Cell(full, 0)), bench.key(Cell(full, 1)), bench.key(Cell(full, 0, 0.5))}
+    names.add(bench.key(Cell(full, 0, rows=8)))
+    for more in (["--weight_decay", "0.3"], ["--max_train_rows", "20"], ["--max_length", "16"]):
+        names.add(Bench(*split_flags([*flags, *more])).key(Cell(full, 0)))
+    assert len(names) == 7
+    same = Bench(*split_flags([*flags, "--logging_steps", "7", "--jobs", "3"]))
+    assert same.key(Cell(full, 0)) == bench.key(Cell(full, 0))
+
+
+@pytest.mark.parametrize(
+    "argv, fragments",
+    [
+        (["--strategies", "ful"], ["strategies='ful'", "Did you mean 'full'?"]),
+        (["--seeds", "1", "1"], ["seeds=[1, 1]", "once"]),
+        (["--tune", "0"], ["tune=[0.0]", "above 0"]),
+        (["--recipe", "nowhere.py"], ["recipe 'nowhere.py'", "no such file"]),
+        (["--recipe", __file__], ["has a function arguments(argv)"]),
+        (["--jobs", "0"], ["jobs=0"]),
+        (["--label_budgets", "0"], ["label_budgets=[0]"]),
+        (["--baseline", "knnn"], ["baseline='knnn'", "Did you mean 'knn'?"]),
+        (["--strateges", "full"], ["--strateges", "no such flag"]),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_runs(argv, fragments, flags):
+    ended = CliRunner().invoke(app, ["compare", *flags, *argv])
+    assert ended.exit_code == 2
+    for fragment in fragments:
+        assert fragment in ended.stderr
+
+
+def test_a_checkpoint_that_does_not_fit_is_not_loaded(flags, tmp_path, monkeypatch, capsys):
+    """A configuration of a trillion parameters, whose weights are not even there."""
+    huge = tmp_path / "huge"
+    huge.mkdir()
+    config = json.loads(Path(flags[3], "config.json").read_text())
+    config |= {"hidden_size": 65536, "intermediate_size": 262144, "num_hidden_layers": 20}
+    (huge / "config.json").write_text(json.dumps(config))
+    for file in Path(flags[3]).glob("*token*"):
+        (huge / file.name).write_bytes(file.read_bytes())
+    compare([*flags, "--checkpoint", str(huge), "--baseline", "majority"])
+    ledger = ledger_in(tmp_path / "compare")
+    assert [c["name"] for c in ledger["contenders"]] == ["majority"]
+    assert [one["name"] for one in ledger["skipped"]] == ["feature-extraction", "full"]
+    assert all("GiB are free" in one["reason"] for one in ledger["skipped"])
+
+
+def test_labels_of_another_test_must_be_learnt(flags, texts, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for split in ("train", "validation", "test"):
+        rows = Dataset.from_parquet(f"{texts}/{split}.parquet").add_column(
+            "n", list(range(len(Dataset.from_parquet(f"{texts}/{split}.parquet"))))
+        )
+        rows.map(lambda row: {"label": "elsewhere" if row["n"] == 0 else row["label"]}).to_parquet(
+            str(other / f"{split}.parquet")
+        )
+    with pytest.raises(UserError, match="elsewhere"):
+        Bench(*split_flags([*flags, "--other_tests", str(other)]))

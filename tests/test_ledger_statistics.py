@@ -1,0 +1,332 @@
+"""Contenders of several seeds: intervals and differences hold the truth as often as they say, over rows and seeds."""
+
+import time
+
+import numpy as np
+import pytest
+
+from hfkit.evaluation.statistics import (
+    bootstrap_interval,
+    by_unit,
+    clearly_different,
+    holm,
+    paired_difference,
+    randomisation,
+    resampled,
+)
+from hfkit.ledger.statistics import compared, pair
+
+DRAWS = 1000  # 95 % of so many has a standard error of 0.7 %
+CLASSES = np.array([0.5, 0.3, 0.15, 0.05])
+
+
+def share(sums: np.ndarray) -> np.ndarray:
+    """(..., [right, asked]) -> (...)"""
+    return sums[..., 0] / sums[..., 1]
+
+
+def macro_f1(sums: np.ndarray) -> np.ndarray:
+    """(..., classes x [right, predicted, gold]) -> (...)"""
+    right, predicted, gold = np.moveaxis(sums.reshape(*sums.shape[:-1], -1, 3), -1, 0)
+    return (2 * right / np.maximum(predicted + gold, 1)).mean(axis=-1)
+
+
+def right(draw: np.random.Generator, rows: int, chance: float | np.ndarray = 0.8) -> np.ndarray:
+    return np.stack([draw.random(rows) < chance, np.ones(rows)], axis=1)
+
+
+def of_classes(draw: np.random.Generator, rows: int) -> np.ndarray:
+    """Tallies of a classifier that is right four times in five, and else says the next class."""
+    gold = draw.choice(4, rows, p=CLASSES)
+    said = np.where(draw.random(rows) < 0.8, gold, (gold + 1) % 4)
+    tallies = np.zeros((rows, 4, 3))
+    every = np.arange(rows)
+    tallies[every, gold, 2] += 1
+    tallies[every, said, 1] += 1
+    tallies[every, gold, 0] += said == gold
+    return tallies.reshape(rows, -1)
+
+
+def truth_of_classes() -> float:
+    hits = 0.8 * CLASSES
+    return float((2 * hits / (CLASSES + hits + 0.2 * np.roll(CLASSES, 1))).mean())
+
+
+def chances(
+    generator: np.random.Generator, skill: float, spread: float, hardness: np.ndarray, seeds: int
+) -> np.ndarray:
+    """How likely each seed is right on each row, (seeds, rows): seeds differ in skill, rows in how hard they are."""
+    skills = skill + spread * generator.normal(size=(seeds, 1))
+    return 1 / (1 + np.exp(-(skills - hardness)))
+
+
+def contenders(
+    draw: np.random.Generator, rows: int, *, skills: tuple[float, ...], spread: float = 0.3, seeds: int = 3
+) -> list[list[np.ndarray]]:
+    """Contenders of several seeds on the same rows, of which some are hard for all, and some for one of them."""
+    for_all = 1.6 * draw.normal(size=rows)
+    found = []
+    for skill in skills:
+        hardness = for_all + 1.2 * draw.normal(size=rows)
+        found.append([right(draw, rows, chance) for chance in chances(draw, skill, spread, hardness, seeds)])
+    return found
+
+
+def expected(skill: float, spread: float) -> float:
+    """Accuracy over all rows and seeds: hardness and skill are normal, so one integral over their sum."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    scores = 1 / (1 + np.exp(-(skill + nodes * np.hypot(2, spread))))
+    return float((scores * weights).sum() / weights.sum())
+
+
+@pytest.mark.parametrize(
+    ("make", "headline_of", "truth"),
+    [
+        (lambda draw: right(draw, 60), share, 0.8),
+        (lambda draw: right(draw, 500, 0.9), share, 0.9),
+        (lambda draw: of_classes(draw, 150), macro_f1, truth_of_classes()),
+    ],
+    ids=["accuracy, few rows", "accuracy", "macro F1"],
+)
+def test_an_interval_over_rows_holds_the_truth_95_times_in_100(make, headline_of, truth):
+    draw = np.random.default_rng(0)
+    found = [bootstrap_interval(make(draw), headline_of, resamples=500, seed=i) for i in range(DRAWS)]
+    # A share of few rows is a step: a limit that falls on the truth holds it, rounding or not.
+    held = np.mean([i.low - 1e-9 <= truth <= i.high + 1e-9 for i in found])
+    assert held == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("rows", "spread", "seeds"), [(200, 0.3, 3), (200, 0.1, 5), (400, 0.4, 3)], ids=["both", "rows", "seeds"]
+)
+def test_a_difference_of_several_seeds_holds_the_truth_95_times_in_100(rows, spread, seeds):
+    draw = np.random.default_rng(1)
+    truth = expected(1.4, spread) - expected(1.0, spread)
+    held = 0
+    for i in range(DRAWS):
+        a, b = contenders(draw, rows, skills=(1.4, 1.0), spread=spread, seeds=seeds)
+        found = pair(a, b, share, seed=i, resamples=300)
+        held += found["low"] <= truth <= found["high"]
+    assert held / DRAWS == pytest.approx(0.95, abs=0.02)
+
+
+def test_rows_alone_would_not_hold_it():
+    # What the seeds add is no trifle: with it left out, the same case falls far short.
+    draw = np.random.default_rng(1)
+    truth = expected(1.4, 0.4) - expected(1.0, 0.4)
+    held = 0
+    for i in range(200):
+        a, b = contenders(draw, 600, skills=(1.4, 1.0), spread=0.4, seeds=1)
+        found = pair(a, b, share, seed=i, resamples=300)
+        held += found["low"] <= truth <= found["high"]
+    assert held / 200 < 0.6
+
+
+def test_the_interval_of_a_mean_over_seeds_holds_the_truth():
+    draw = np.random.default_rng(2)
+    truth, held = expected(1.2, 0.3), 0
+    for i in range(DRAWS):
+        (seeds,) = contenders(draw, 200, skills=(1.2,), seeds=3)
+        interval = compared({"a": seeds}, share, seed=i, resamples=500)["a"]["interval"]
+        held += interval["low"] <= truth <= interval["high"]
+    assert held / DRAWS == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_difference_from_a_baseline_of_one_run_holds_the_truth():
+    draw = np.random.default_rng(3)
+    truth, held = expected(1.4, 0.3) - expected(1.0, 0.0), 0
+    for i in range(DRAWS):
+        hardness = 2 * draw.normal(size=200)
+        ours = [right(draw, 200, chance) for chance in chances(draw, 1.4, 0.3, hardness, 3)]
+        theirs = [right(draw, 200, chance) for chance in chances(draw, 1.0, 0.0, hardness, 1)]
+        found = pair(ours, theirs, share, seed=i, resamples=300)
+        held += found["low"] <= truth <= found["high"]
+    assert held / DRAWS == pytest.approx(0.95, abs=0.02)
+    assert "single run" in found["note"]
+
+
+def test_equals_are_called_different_at_most_as_often_as_the_level_says():
+    draw = np.random.default_rng(4)
+    found = [
+        pair(*contenders(draw, 150, skills=(1.0, 1.0), seeds=seeds), share, seed=i, resamples=200)
+        for i, seeds in enumerate([3, 5] * 200)
+    ]
+    assert np.mean([one["p"] < 0.05 for one in found]) < 0.075
+    assert np.mean([one["different"] for one in found]) < 0.075
+
+
+def test_holm_keeps_the_whole_family_of_comparisons_at_its_level():
+    draw, claimed = np.random.default_rng(5), 0
+    for i in range(200):
+        several = contenders(draw, 150, skills=(1.0,) * 8, seeds=1, spread=0)
+        found = compared(dict(enumerate(several)), share, seed=i, resamples=200)
+        claimed += any(one["difference"] and one["difference"]["different"] for one in found.values())
+    assert claimed / 200 < 0.08
+
+
+def test_holm_on_the_textbook_case_and_on_ties():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.01, 0.02], chosen_from=6) == pytest.approx([0.06, 0.1])
+    assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == [] and holm([0.2]) == [0.2]
+
+
+def test_with_one_seed_on_both_sides_it_is_the_paired_bootstrap_of_the_report():
+    draw = np.random.default_rng(6)
+    a, b = right(draw, 120, 0.8), right(draw, 120, 0.6)
+    ours, theirs = pair([a], [b], share, seed=3), paired_difference(a, b, share, seed=3)
+    assert {key: ours[key] for key in ("difference", "low", "high", "level", "p")} == {
+        key: theirs[key] for key in ("difference", "low", "high", "level", "p")
+    }
+    assert ours["different"] == clearly_different(theirs)
+    interval = compared({"a": [a]}, share, seed=3)["a"]["interval"]
+    assert (interval["low"], interval["high"]) == (
+        bootstrap_interval(a, share, seed=3).low,
+        bootstrap_interval(a, share, seed=3).high,
+    )
+    assert ours["needed_seeds"] is None and "single run" in ours["note"]
+
+
+def test_a_difference_turned_round_changes_its_sign():
+    a, b = contenders(np.random.default_rng(7), 200, skills=(1.5, 0.8))
+    there, back = pair(a, b, share), pair(b, a, share)
+    assert there["difference"] == -back["difference"] and there["p"] == pytest.approx(back["p"])
+    assert [there["low"], there["high"]] == pytest.approx([-back["high"], -back["low"]])
+    assert there["needed_rows"] == back["needed_rows"]
+
+
+def test_needed_rows_is_the_textbook_number():
+    # 30 wins and 20 losses in 1,000 rows: a mean of 0.01, a variance of 0.05 - 0.0001 per row.
+    a, b = np.ones((1000, 2)), np.ones((1000, 2))
+    a[:20, 0], b[20:50, 0] = 0, 0
+    found = pair([a], [b], share, resamples=5000)
+    assert not found["different"]
+    assert found["needed_rows"] == pytest.approx((1.96 + 0.84) ** 2 * 0.0499 / 0.01**2, rel=0.08)
+
+
+def test_rows_that_are_needed_are_enough_four_times_in_five():
+    draw = np.random.default_rng(8)
+    a, b = right(draw, 20_000, 0.7), right(draw, 20_000, 0.65)
+    needed = pair([a], [b], share, resamples=400)["needed_rows"]
+    told = 0
+    for i in range(200):
+        rows = draw.integers(0, 20_000, needed)
+        told += pair([a[rows]], [b[rows]], share, seed=i, resamples=200)["different"]
+    assert told / 200 == pytest.approx(0.8, abs=0.1)
+
+
+def test_where_seeds_decide_more_rows_do_not_help_and_more_seeds_do():
+    # Every row is answered alike by a seed's tallies: the rows say nothing, three seeds spread as wide as the gap.
+    def of(values):
+        return [np.tile([value, 1.0], (50, 1)) for value in values]
+
+    found = pair(of([0.7, 0.8, 0.9]), of([0.6, 0.7, 0.8]), share)
+    assert found["needed_rows"] is None
+    # Two sided t test of two groups with a gap of one standard deviation: 17 each (Cohen 1988, table 2.4.1).
+    assert found["needed_seeds"] == pytest.approx(17, abs=1)
+
+
+def test_no_difference_needs_no_number():
+    a = [right(np.random.default_rng(9), 50)] * 2
+    found = pair(a, a, share)
+    assert (found["difference"], found["low"], found["high"], found["p"]) == (0, 0, 0, 1)
+    assert found["needed_rows"] is found["needed_seeds"] is None and not found["different"]
+
+
+def test_a_handful_of_rows_is_never_enough_whatever_the_seeds():
+    good, bad = [np.tile([1.0, 1.0], (4, 1))] * 3, [np.tile([0.0, 1.0], (4, 1))] * 3
+    found = pair(good, bad, share)
+    assert found["p"] == 2 / 16 and not found["different"]
+
+
+def test_one_row_says_so():
+    found = compared({"a": [np.array([[1, 1]])], "b": [np.array([[0, 1]])]}, share)
+    assert "one row" in found["a"]["interval"]["note"] and "one row" in found["b"]["difference"]["note"]
+    assert not found["b"]["difference"]["different"]
+
+
+def test_every_contender_is_compared_with_the_best():
+    several = contenders(np.random.default_rng(10), 300, skills=(0.0, 2.5, 1.0))
+    found = compared(dict(zip("abc", several, strict=True)), share)
+    assert found["b"]["difference"] is None
+    for name, arrays in zip("ac", (several[0], several[2]), strict=True):
+        one, alone = found[name]["difference"], pair(arrays, several[1], share)
+        assert one["to"] == "b" and one["difference"] < 0 and one["p_holm"] >= one["p"]
+        assert (one["low"], one["high"], one["p"]) == (alone["low"], alone["high"], alone["p"])
+    scores = [share(array.sum(0)) for array in several[0]]
+    assert found["a"]["headline"] == pytest.approx(np.mean(scores))
+    assert found["a"]["spread"] == pytest.approx(np.std(scores, ddof=1))
+    assert found["a"]["interval"]["low"] < found["a"]["headline"] < found["a"]["interval"]["high"]
+
+
+def test_limits_stay_on_the_scale_of_the_score():
+    nearly = [right(np.random.default_rng(i), 40, 0.97) for i in range(2)]
+    interval = compared({"a": nearly}, share)["a"]["interval"]
+    assert 0 <= interval["low"] < interval["high"] <= 1
+
+
+def test_rows_of_one_unit_count_once():
+    draw = np.random.default_rng(11)
+    several = contenders(draw, 80, skills=(1.5, 0.5), seeds=1)
+    once = compared({"a": several[0], "b": several[1]}, share)
+    units = [f"patient {row:03}" for row in range(80) for _ in range(10)]
+    often = {
+        name: [np.repeat(array, 10, axis=0) for array in arrays] for name, arrays in zip("ab", several, strict=True)
+    }
+    together, apart = compared(often, share, units=units), compared(often, share)
+    for one, other in ((once[name], together[name]) for name in "ab"):
+        assert one["interval"] == other["interval"]
+    assert together["b"]["difference"]["low"] == once["b"]["difference"]["low"]
+    rows, alike = once["b"]["difference"]["needed_rows"], together["b"]["difference"]["needed_rows"]
+    assert alike == 10 * rows
+    width = [found["a"]["interval"]["high"] - found["a"]["interval"]["low"] for found in (apart, once)]
+    assert width[0] < width[1]
+
+
+def test_tallies_are_summed_by_unit():
+    tallies = np.array([[1, 1], [0, 1], [1, 2]])
+    assert by_unit(tallies, ["b", "a", "b"]).tolist() == [[0, 1], [2, 3]]
+    assert by_unit(tallies, None) is tallies
+    with pytest.raises(ValueError, match="2 units of 3 rows"):
+        by_unit(tallies, ["a", "b"])
+
+
+def test_sparse_and_dense_products_draw_alike_and_portions_do_not_matter(monkeypatch):
+    draw = np.random.default_rng(12)
+    wide = np.zeros((60, 40))
+    wide[np.arange(60), draw.integers(0, 40, 60)] = 1
+    total = resampled([wide, wide + 0.0 * draw.random(wide.shape)], lambda sums: sums[..., :7].sum(-1), resamples=50)
+    monkeypatch.setattr("hfkit.evaluation.statistics.SPARSE", 0)
+    monkeypatch.setattr("hfkit.evaluation.statistics.HELD", 180)
+    again = resampled([wide, wide], lambda sums: sums[..., :7].sum(-1), resamples=50)
+    assert np.array_equal(total, again)
+
+
+def test_randomisation_of_few_differing_rows_counts_every_way():
+    a, b = np.ones((500, 2)), np.ones((500, 2))
+    b[:6, 0] = 0
+    assert randomisation(a, b, share) == 2 / 64
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: compared({"a": []}, share), "at least one seed"),
+        (lambda: pair([np.ones((3, 2))], [np.ones((4, 2))], share), "same rows"),
+        (lambda: compared({"a": [np.ones((3, 2)), np.ones((4, 2))]}, share), "same rows"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_nothing_is_compared_to_nothing():
+    assert compared({}, share) == {}
+
+
+def test_ten_contenders_of_five_seeds_take_seconds():
+    draw = np.random.default_rng(13)
+    several = {name: [of_classes(draw, 5000) for _ in range(5)] for name in range(10)}
+    began = time.process_time()
+    compared(several, macro_f1)
+    assert time.process_time() - began < 10
