@@ -43,10 +43,10 @@ SHAPE = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 8, "
 CELLS = (
     ("uci_sentiment_sentences/yelp", "stories260k-llama", 0, 200, True),
     ("uci_sentiment_sentences/yelp", "stories260k-llama", 4, 200, True),
-    ("banking77", "stories260k-llama", 0, 60, False),
-    ("banking77", "stories260k-llama", 3, 60, False),
-    ("uci_sentiment_sentences/yelp", "random Llama", 8, 200, True),
-    ("banking77", "random Llama", 0, 12, True),
+    ("banking77", "stories260k-llama", 0, 30, False),
+    ("banking77", "stories260k-llama", 3, 30, False),
+    ("uci_sentiment_sentences/yelp", "random Llama", 8, 60, True),
+    ("banking77", "random Llama", 0, 4, True),
 )
 
 
