@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, DatasetDict, concatenate_datasets
-from transformers import set_seed
+from transformers import IntervalStrategy, set_seed
 
 from .. import __version__
 from ..arguments import TransferArguments
@@ -124,8 +124,7 @@ class Bench:
         args = scaled(self.arguments(flags)[2], cell.factor)
         args.max_grad_norm = float(args.max_grad_norm)
         if cell.rows is not None and args.max_steps <= 0:
-            steps = -(-cell.rows // args.train_batch_size)
-            args.num_train_epochs = max(args.num_train_epochs, -(-FEWEST_STEPS // steps))
+            lengthen(args, steps_of_epoch=-(-cell.rows // args.train_batch_size))
         return args
 
     # Running
@@ -252,6 +251,16 @@ class Bench:
         said = (self.task.said(answer, row) for answer, row in zip(answers, self.raw["test"], strict=True))
         first = next(said)
         return all(other == first for other in said)
+
+
+def lengthen(args: TransferArguments, steps_of_epoch: int) -> None:
+    """Train for at least `FEWEST_STEPS`, judged as often as before: short epochs are many."""
+    epochs = max(args.num_train_epochs, -(-FEWEST_STEPS // steps_of_epoch))
+    if epochs > args.num_train_epochs and args.eval_strategy == IntervalStrategy.EPOCH:
+        every = max(1, round(epochs * steps_of_epoch / args.num_train_epochs))
+        args.eval_strategy = args.save_strategy = IntervalStrategy.STEPS
+        args.eval_steps = args.save_steps = every
+    args.num_train_epochs = epochs
 
 
 def as_text(settings: Mapping[str, Any]) -> str:
