@@ -11,6 +11,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 from PIL import Image
 
+from hfkit.baselines.base import Baseline
 from hfkit.evaluation.report import Report
 from hfkit.tasks.base import Task
 from hfkit.tasks.entity_errors import entity_breakdown, entity_errors, spans
@@ -230,7 +231,7 @@ def classified(task: Texts, *, wrong: int = 3, **settings) -> Report:
         after = {name: labels[(i + 1) % len(labels)] for i, name in enumerate(labels)}
         return [after[name] if i % every == 0 else name for i, name in enumerate(gold)]
 
-    baseline = type("Shifted", (), {"name": "shifted", "description": "", "predict": lambda *_: answers(2)})
+    baseline = type("Shifted", (Baseline,), {"name": "shifted", "description": "", "predict": lambda *_: answers(2)})
     report = Report(task, dataset, settings={"checkpoint": "sample", "output_dir": "runs/classifier"} | settings)
     report.add("fine-tuned", answers(wrong), cost=COST)
     report.judge(baseline())

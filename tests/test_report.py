@@ -16,15 +16,16 @@ import pytest
 from rich.console import Console
 
 import hfkit.evaluation
+from hfkit.baselines.base import Baseline
 from hfkit.errors import UserError
 from hfkit.evaluation import machine, plots
 from hfkit.evaluation.pages import extremes
-from hfkit.evaluation.report import Report, render, verdict
+from hfkit.evaluation.report import Report, render, verdict, warnings_of
 from hfkit.evaluation.schema import plain, validate
 from tests.reports import COST, LOG, PLAN, Bare, Correlation, Tags, made, spoilt
 
 
-class Memoriser:
+class Memoriser(Baseline):
     """A baseline that uses time, processor and memory, and answers with one tag."""
 
     name, description = "memoriser", "remembers everything, understands nothing"
@@ -354,3 +355,10 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
         names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
         assert not {name.split(".")[0] for name in names} & heavy
+
+
+def test_a_prompts_score_is_shown_with_its_spread_over_orders():
+    spread = {"raw": {"headlines": [0.4, 0.6], "min": 0.4, "max": 0.6}}
+    found = warnings_of({"orders": spread, "unparseable": 0.25, "seconds": 1.0})
+    assert found == ["raw, 2 orders of the examples score 0.400 to 0.600", "25.0% of its answers could not be read"]
+    assert warnings_of({"orders": {"raw": {"headlines": [0.4]}}, "unparseable": 0.0}) == []

@@ -8,6 +8,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 from markdown_it import MarkdownIt
 
+from hfkit.baselines.base import Baseline
 from hfkit.evaluation.report import Report, render
 from tests.reports import COST, LOG, PLAN, Tags, made
 
@@ -122,7 +123,9 @@ def hostile(text: str) -> dict[str, str]:
         plan=[{**PLAN[0], "names": text}], log_history=[{**LOG[0], text: text}], cost=COST, invariants={text: text}
     )
     report.add(text, [[f"B-{label}", "O", "O"]] * 3, cost=COST, description=text)
-    baseline = type("Named", (), {"name": text + "'", "description": text, "predict": lambda *_: report.references})
+    baseline = type(
+        "Named", (Baseline,), {"name": text + "'", "description": text, "predict": lambda *_: report.references}
+    )
     report.judge(baseline())
     return render(report.facts())
 

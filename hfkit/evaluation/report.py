@@ -93,8 +93,9 @@ class Report:
     def judge(self, baseline: Any) -> None:
         """Run a baseline (`hfkit.baselines.base.Baseline`) on the test rows, measure what that costs, and score it."""
         with measured() as cost:
-            predictions = baseline.predict(self.task, self.dataset)
-        self._score(baseline.name, predictions, cost, baseline.description, baseline=True)
+            answers = baseline.answers(self.task, self.dataset)
+        description = "; ".join([baseline.description, *warnings_of(answers.facts)])
+        self._score(baseline.name, answers.predictions, cost, description, baseline=True)
 
     def _score(
         self, name: str, predictions: list, cost: Mapping[str, float], description: str, *, baseline: bool
@@ -257,6 +258,18 @@ def verdict(contenders: Sequence[Mapping[str, Any]], headline: str, unit: str, r
         f"{first['name']} is {score_text(-lead)} {interval_text(pair)} {score} below {rival},"
         f" which does better on these rows. {cost}"
     )
+
+
+def warnings_of(facts: Mapping[str, Any]) -> list[str]:
+    """What a reader must know of a prompt's score: how far another order moves it, and how much was unreadable."""
+    found = []
+    for way, spread in facts.get("orders", {}).items():
+        if len(spread["headlines"]) > 1:
+            low, high = score_text(spread["min"]), score_text(spread["max"])
+            found.append(f"{way}, {len(spread['headlines'])} orders of the examples score {low} to {high}")
+    if facts.get("unparseable"):
+        found.append(f"{facts['unparseable']:.1%} of its answers could not be read")
+    return found
 
 
 def render(report: dict[str, Any]) -> dict[str, str]:
