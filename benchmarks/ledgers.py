@@ -23,20 +23,20 @@ LEDGERS: dict[str, tuple[str, ...]] = {
     "uci_sentiment_sentences": (
         *("--recipe", "recipes/bert_sentiment.py", "--dataset", "{data}/uci_sentiment_sentences/amazon"),
         *("--other_tests", "{data}/uci_sentiment_sentences/yelp", "{data}/uci_sentiment_sentences/imdb"),
-        *("--strategies", *STRATEGIES, "discriminative", *TEXT, "--label_budgets", "16", "64", "256"),
+        *("--strategies", *STRATEGIES, *TEXT, "--label_budgets", "16", "128"),
         *("--baseline", *TEXT_BASELINES, "setfit", "zero-shot-prompt", "few-shot-prompt"),
         *("--prompt_checkpoint", "{weights}/stories260k-llama"),
     ),
     "digits_shift": (
         *("--recipe", "recipes/vit_images.py", "--dataset", "{data}/digits_shift/optdigits"),
         *("--other_tests", "{data}/digits_shift/mnist", "--max_train_rows", "1000"),
-        *("--strategies", *STRATEGIES, "discriminative", "--tune", "0.3", "1", "--label_budgets", "20", "100", "300"),
+        *("--strategies", *STRATEGIES, "--tune", "0.3", "1", "--label_budgets", "20", "100", "300"),
         *("--baseline", *IMAGE_BASELINES),
     ),
     "bccd_cells": (
         *("--recipe", "recipes/resnet_images.py", "--dataset", "{data}/bccd_cells"),
-        *("--checkpoint", "{weights}/mobilenet-v1-0.25-224", "--num_train_epochs", "4", "--tune", "0.3", "1"),
-        *("--strategies", *STRATEGIES, "--baseline", *IMAGE_BASELINES),
+        *("--checkpoint", "{weights}/mobilenet-v1-0.25-224", "--num_train_epochs", "4", "--max_train_rows", "600"),
+        *("--strategies", *STRATEGIES, "--tune", "0.3", "1", "--baseline", *IMAGE_BASELINES),
     ),
     "grocery_store": (
         *("--recipe", "recipes/resnet_images.py", "--dataset", "{data}/grocery_store", "--label_column", "label"),
@@ -44,16 +44,16 @@ LEDGERS: dict[str, tuple[str, ...]] = {
         *("--strategies", *STRATEGIES, "--baseline", *IMAGE_BASELINES),
     ),
     "wnut17": (
-        *("--recipe", "recipes/bert_ner.py", "--dataset", "{data}/wnut17", "--max_train_rows", "1000"),
+        *("--recipe", "recipes/bert_ner.py", "--dataset", "{data}/wnut17", "--max_train_rows", "800"),
         *("--strategies", *STRATEGIES, *TEXT, "--baseline", "lexicon", "linear-probe"),
     ),
     "med_nli": (
-        *("--recipe", "recipes/bert_sentiment.py", "--dataset", "{data}/med_nli", "--max_train_rows", "1500"),
+        *("--recipe", "recipes/bert_sentiment.py", "--dataset", "{data}/med_nli", "--max_train_rows", "1200"),
         *("--strategies", *STRATEGIES, *TEXT, "--baseline", *TEXT_BASELINES[:-1]),
     ),
     "banking77": (
         *("--recipe", "recipes/bert_sentiment.py", "--dataset", "{data}/banking77", "--validation_share", "0.05"),
-        *("--max_train_rows", "2000", "--label_budgets", "154", "770"),
+        *("--max_train_rows", "1600", "--label_budgets", "770"),
         *("--strategies", *STRATEGIES, *TEXT, "--baseline", *TEXT_BASELINES),
     ),
 }
