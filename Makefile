@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 DATA ?= ../shared/data
 WEIGHTS ?= ../shared/weights
-.PHONY: help check test test-slow bench bench-ner format readme
+.PHONY: help check test test-slow bench bench-ner ledgers format readme
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ bench-ner:  ## The NER benchmark beside the tuned stock Trainer: hours, resumabl
 	python benchmarks/run_ner.py wnut17 --dataset $(DATA)/wnut17 --jobs 2
 	python benchmarks/collect.py --cells runs/bench/wnut17 --dataset $(DATA)/wnut17 \
 		--title "WNUT-17, all-MiniLM-L6-v2" --result benchmarks/results/bert_ner_wnut17.json
+	python benchmarks/render.py
+
+ledgers:  ## The seven measured ledgers, and what the literature says against them: hours, resumable
+	python -m benchmarks.ledgers --data $(DATA) --weights $(WEIGHTS)
+	python -m benchmarks.claims --data $(DATA) --weights $(WEIGHTS)
 	python benchmarks/render.py
 
 format:  ## Sort imports, mend what ruff can mend, format

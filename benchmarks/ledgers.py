@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "ledgers"
+FOLDER = Path("runs", "ledgers")
 STRATEGIES = ("scratch", "feature-extraction", "lp-ft", "gradual", "full", "lora")
 TEXT = ("--num_train_epochs", "3", "--tune", "1", "3")
 TEXT_BASELINES = ("majority", "tf-idf", "linear-probe", "knn", "nearest-mean", "zero-shot-similarity")
@@ -59,6 +60,12 @@ LEDGERS: dict[str, tuple[str, ...]] = {
 }
 
 
+def flags_of(name: str, data: str, weights: str) -> list[str]:
+    """The flags of `hfkit compare` for a ledger."""
+    flags = [flag.format(data=data, weights=weights) for flag in LEDGERS[name]]
+    return [*flags, "--compare_dir", str(FOLDER / name)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(LEDGERS)}; default: all")
@@ -68,11 +75,9 @@ def main() -> None:
     asked = parser.parse_args()
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in asked.names or LEDGERS:
-        flags = [flag.format(data=asked.data, weights=asked.weights) for flag in LEDGERS[name]]
-        folder = Path("runs", "ledgers", name)
-        command = [sys.executable, "-m", "hfkit.ledger", *flags, "--compare_dir", str(folder), "--jobs", asked.jobs]
-        subprocess.run(command, check=True)
-        for page in folder.glob("ledger*.*"):
+        command = [sys.executable, "-m", "hfkit.ledger", *flags_of(name, asked.data, asked.weights)]
+        subprocess.run([*command, "--jobs", asked.jobs], check=True)
+        for page in FOLDER.joinpath(name).glob("ledger*.*"):
             shutil.copyfile(page, RESULTS / page.name.replace("ledger", name, 1))
 
 

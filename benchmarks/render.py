@@ -20,7 +20,7 @@ bert_ner_*.json; nothing between the two lines is typed. A result file is:
 
 Files of the classification benchmark (see collect_classification.py) become the tables of classification_tables.py, and
 speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py and
-startup.py write those of input_tables.py.
+startup.py write those of input_tables.py. Ledgers (ledgers.py, claims.py) become those of ledger_tables.py.
 """
 
 import argparse
@@ -76,6 +76,12 @@ def section(name: str, results: Path) -> str:
     if kind != "results":
         raise ValueError(f"README.md marks a section '{name}', and there is no such table")
     recipe, _, part = recipe.partition(":")
+    if recipe == "ledgers":
+        from benchmarks.ledger_tables import ledgers_table
+
+        pages = sorted((results / "ledgers").glob("*.json"))
+        ledgers = {path: json.loads(path.read_text(encoding="utf-8")) for path in pages}
+        return ledgers_table(ledgers) if ledgers else "No ledger yet."
     files = sorted(results.glob(f"{recipe}_*.json")) or sorted(results.glob(f"{recipe}.json"))
     found = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     if not found:
@@ -89,7 +95,10 @@ def section(name: str, results: Path) -> str:
         return classification_table(found, part)
     if recipe == "gain":
         return gain_table(found)
+    from benchmarks.ledger_tables import claims_table
+
     of_one_file = {
+        "ledgers_claims": claims_table,
         "image_input": image_input_table,
         "speed": speed_table,
         "scaling": scaling_table,

@@ -13,6 +13,8 @@ import pytest
 
 from benchmarks.render import RESULTS, families_table, render, rendered
 from hfkit import RecipeArguments, TransferArguments, parse
+from hfkit.baselines import BASELINES
+from hfkit.ledger.arguments import recipe_at, split_flags
 from hfkit.strategies import STRATEGIES
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests.families import FAMILIES
@@ -143,7 +145,7 @@ def test_a_file_of_another_layout_is_refused(tmp_path):
         render(SECTION, tmp_path)
 
 
-def test_the_two_commands_are_where_the_continuous_integration_reads_them():
+def test_the_commands_are_where_the_continuous_integration_reads_them():
     # The function of .ci/run itself, so that the test and the check cannot disagree.
     printed = re.search(
         r"^printed\(\) \{\n.*?^\}\n", (ROOT / ".ci" / "run").read_text(), flags=re.DOTALL | re.MULTILINE
@@ -152,11 +154,12 @@ def test_the_two_commands_are_where_the_continuous_integration_reads_them():
         name: subprocess.run(
             ["bash", "-c", f"{printed[0]}\nprinted {name}"], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout.strip()
-        for name in ("test", "first", "no_such_name")
+        for name in ("test", "first", "compare", "no_such_name")
     }
     assert found == {
         "test": 'pip install -e ".[test]" && pytest',
         "first": 'pip install -e ".[sample]" && accelerate launch recipes/bert_ner.py',
+        "compare": "hfkit compare --recipe recipes/bert_sentiment.py",
         "no_such_name": "",
     }
 
@@ -176,6 +179,10 @@ def test_commands_name_what_exists(command):
 @pytest.mark.parametrize("command", [command for command in COMMANDS if "recipes/" in command])
 def test_flags_of_a_recipe_parse(command, monkeypatch):
     monkeypatch.chdir(ROOT)
+    if command.startswith("hfkit compare"):
+        own, flags = split_flags(shlex.split(command)[2:])
+        recipe_at(own.recipe)(flags)
+        return
     recipe, flags = command.split(".py", 1)
     task = NER if "ner" in recipe else ImageClassification if "images" in recipe else TextClassification
     parse((RecipeArguments, task, TransferArguments), argv=shlex.split(flags), output_dir="runs/readme")
@@ -187,7 +194,14 @@ def test_links_and_named_files_exist():
 
 
 def test_every_strategy_has_its_row():
-    assert re.findall(r"^\| `([a-z][a-z-]*)` \|", README, flags=re.MULTILINE) == list(STRATEGIES)
+    table = README.split("<!-- strategies:begin -->")[1].split("<!-- strategies:end -->")[0]
+    assert re.findall(r"^\| `([a-z][a-z-]*)` \|", table, flags=re.MULTILINE) == list(STRATEGIES)
+
+
+def test_every_baseline_has_its_row():
+    table = README.split("### Baselines")[1].split("\n## ")[0]
+    named = {name for line in table.splitlines() for name in re.findall(r"`([a-z-]+)`", line.split(" | ")[0])}
+    assert named - {"--baseline"} == {*BASELINES}
 
 
 def test_every_family_that_is_tested_has_its_row_and_no_other():
