@@ -1,7 +1,9 @@
 """Prompts as a language model reads them: plain text or turns of a chat, in tokens, and short enough for it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -9,7 +11,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from ..errors import UserError
-from ..tasks.base import Prompt, first_line, spelt_out
+from ..tasks.base import Prompt, first_line
 
 
 class Rendered(NamedTuple):
@@ -50,8 +52,7 @@ class Layout:
         Raises:
             UserError: the chat template refuses turns of a user and an assistant.
         """
-        marks = tuple(token.content for token in self.tokenizer.added_tokens_decoder.values() if len(token.content) > 1)
-        query, *words = (spelt_out(text, marks) for text in (prompt.query, *(w for shot in prompt.shots for w in shot)))
+        query, *words = map(self.spelt_out, (prompt.query, *(text for shot in prompt.shots for text in shot)))
         shots = list(zip(words[::2], words[1::2], strict=True))
         if not self.is_chat:
             answered = (f"{asked}\n{prompt.cue} {answer}" for asked, answer in shots)
@@ -72,6 +73,15 @@ class Layout:
                 "Use a checkpoint with another template, or with none",
             ) from error
         return Rendered(context, prompt.options)
+
+    def spelt_out(self, text: str) -> str:
+        """The text with a blank within everything that the tokenizer would read as a token of its own making."""
+        return self.marks.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+
+    @cached_property
+    def marks(self) -> re.Pattern:
+        added = [token.content for token in self.tokenizer.added_tokens_decoder.values() if len(token.content) > 1]
+        return re.compile("|".join(map(re.escape, sorted(added, key=len, reverse=True))) or r"(?!)")
 
     def requests(self, prompts: Sequence[Rendered]) -> list[Request]:
         """Prompts with the same answers to choose from, in tokens.
