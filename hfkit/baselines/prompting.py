@@ -61,13 +61,13 @@ class ZeroShotPrompt(Baseline):
         asked = Asked(task, dataset, texts, layout, Scorer(model.to(PartialState().device)))
         found = chosen_answers(asked, picks, labels) if chooses else written_answers(asked, picks)
         left_out = asked.left_out
-        if left_out["prompts_shortened"] or left_out["queries_cut"]:
+        if left_out["prompts_shortened"] or left_out["prompts_cut"]:
             log.warning(
-                "%s: of %d prompts %d lost demonstrations and %d the beginning of their query, to fit into %d tokens.",
+                "%s: of %d prompts %d lost demonstrations and %d the beginning of the instruction, to fit into %d tokens.",
                 self.name,
                 left_out["prompts"],
                 left_out["prompts_shortened"],
-                left_out["queries_cut"],
+                left_out["prompts_cut"],
                 asked.longest,
             )
         return found._replace(
@@ -140,7 +140,7 @@ class Asked:
     ) -> None:
         self.task, self.dataset, self.texts, self.layout, self.scorer = task, dataset, texts, layout, scorer
         self.longest = longest_prompt(scorer.model, layout.tokenizer)
-        self.left_out = {"prompts": 0, "prompts_shortened": 0, "demonstrations_dropped": 0, "queries_cut": 0}
+        self.left_out = {"prompts": 0, "prompts_shortened": 0, "demonstrations_dropped": 0, "prompts_cut": 0}
 
     def prompts(self, rows: Sequence[Mapping[str, Any]], picks: Sequence[tuple]) -> list[Prompt]:
         shown = {place: self.dataset["train"][place] for pick in set(picks) for place in pick}
@@ -154,7 +154,7 @@ class Asked:
         self.left_out["prompts"] += len(found)
         self.left_out["demonstrations_dropped"] += sum(fitted.dropped for fitted in found)
         self.left_out["prompts_shortened"] += sum(fitted.dropped > 0 for fitted in found)
-        self.left_out["queries_cut"] += sum(fitted.cut for fitted in found)
+        self.left_out["prompts_cut"] += sum(fitted.cut for fitted in found)
         return found
 
     def log_probabilities(self, rows: Sequence[Mapping[str, Any]], picks: Sequence[tuple], desc: str) -> np.ndarray:

@@ -141,8 +141,10 @@ class Layout:
             longest: tokens that the model reads.
             room: tokens left free for an answer, where there are none to choose from.
         """
+        sizes = self.sizes(prompts)
         found: dict[int, Fitted] = {}
-        dropped = dict.fromkeys(range(len(prompts)), 0)
+        # Without what cannot fit in any way: hundreds of demonstrations would be tokenised with every query.
+        dropped = {i: first_fitting([sizes[shot] for shot in p.shots], longest) for i, p in enumerate(prompts)}
         while dropped:
             short = [prompts[i]._replace(shots=prompts[i].shots[count:]) for i, count in dropped.items()]
             requests = self.requests([self.rendered(prompt) for prompt in short])
@@ -152,7 +154,7 @@ class Layout:
                 if over <= 0:
                     found[i] = Fitted(request, count)
                 elif prompt.shots:
-                    beyond[i] = count + self.enough(prompt, over)
+                    beyond[i] = count + enough([sizes[shot] for shot in prompt.shots], over)
                 else:
                     # The end holds the query, and what it is answered behind.
                     kept = request.context[: len(self.opening)] + request.context[over + len(self.opening) :]
@@ -160,14 +162,29 @@ class Layout:
             dropped = beyond
         return [found[i] for i in range(len(prompts))]
 
-    def enough(self, prompt: Prompt, over: int) -> int:
-        """How many demonstrations to drop first, at least 1, so that about `over` tokens go, rather less than more."""
-        texts = [" ".join(shot) for shot in prompt.shots]
-        count = 0
-        for ids in self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]:
-            # Each takes its cue and the line ends along, or the marks of two turns.
-            over -= len(ids) + 8
-            count += 1
-            if over <= 0:
-                break
-        return count
+    def sizes(self, prompts: Sequence[Prompt]) -> dict[tuple[str, str], int]:
+        """About how many tokens each demonstration has, what stands around its two texts aside."""
+        shots = list({shot for prompt in prompts for shot in prompt.shots})
+        if not shots:
+            return {}
+        found = self.tokenizer([" ".join(shot) for shot in shots], add_special_tokens=False, verbose=False)
+        return {shot: len(ids) for shot, ids in zip(shots, found["input_ids"], strict=True)}
+
+
+def first_fitting(sizes: list[int], longest: int) -> int:
+    """How many demonstrations to drop until the others have fewer than `longest` tokens, were they alone."""
+    count, total = len(sizes), 0
+    while count and total + sizes[count - 1] <= longest:
+        count -= 1
+        total += sizes[count]
+    return count
+
+
+def enough(sizes: list[int], over: int) -> int:
+    """How many demonstrations to drop, at least 1, so that about `over` tokens go, rather less than more."""
+    count = 0
+    while count < len(sizes) and (over > 0 or not count):
+        # Each takes its cue and the line ends along, or the marks of two turns.
+        over -= sizes[count] + 8
+        count += 1
+    return count
