@@ -63,7 +63,7 @@ class ZeroShotPrompt(Baseline):
         left_out = asked.left_out
         if left_out["prompts_shortened"] or left_out["prompts_cut"]:
             log.warning(
-                "%s: of %d prompts %d lost demonstrations and %d the beginning of the instruction, to fit into %d tokens.",
+                "%s: of %d prompts %d lost examples and %d the beginning of the instruction, to fit %d tokens.",
                 self.name,
                 left_out["prompts"],
                 left_out["prompts_shortened"],
