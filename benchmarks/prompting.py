@@ -1,6 +1,6 @@
 r"""What prompting costs: one shared beginning against every answer as a whole prompt, and against lm_eval.
 
-    python -m benchmarks.prompting --data path/to/datasets --weights path/to/checkpoints
+    python -m benchmarks.prompting --data path/to/datasets --weights path/to/checkpoints --rounds 3
 
 All score the same prompts with the same model, one after the other in one process, in rounds. `whole` is hfkit's own
 plain way (sorted, padded, logits of the answers alone); `lm_eval` is its HFLM.loglikelihood, left out where it is not
