@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--result", type=Path, default=RESULT)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    ran_on = environment()  # now: the checkout may have moved on when the last round ends
     cells = []
     for number in args.cells:
         cells.append(measured_cell(*CELLS[number], args))
@@ -70,7 +71,7 @@ def main() -> None:
         "threads": 1,
         "random_llama": {**SHAPE, "vocab_size": VOCABULARY},
         "lm_eval": version("lm_eval") if has_lm_eval() else "not installed",
-        "environment": environment(),
+        "environment": ran_on,
         "cells": cells,
     }
     args.result.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
