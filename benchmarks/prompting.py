@@ -1,6 +1,6 @@
 r"""What prompting costs: one shared beginning against every answer as a whole prompt, and against lm_eval.
 
-    python -m benchmarks.prompting --data path/to/datasets --weights path/to/checkpoints
+    python -m benchmarks.prompting --data path/to/datasets --weights path/to/checkpoints --rounds 3
 
 All score the same prompts with the same model, one after the other in one process, in rounds. `whole` is hfkit's own
 plain way (sorted, padded, logits of the answers alone); `lm_eval` is its HFLM.loglikelihood, left out where it is not
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--result", type=Path, default=RESULT)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    ran_on = environment()  # now: the checkout may have moved on when the last round ends
     cells = []
     for number in args.cells:
         cells.append(measured_cell(*CELLS[number], args))
@@ -70,7 +71,7 @@ def main() -> None:
         "threads": 1,
         "random_llama": {**SHAPE, "vocab_size": VOCABULARY},
         "lm_eval": version("lm_eval") if has_lm_eval() else "not installed",
-        "environment": environment(),
+        "environment": ran_on,
         "cells": cells,
     }
     args.result.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

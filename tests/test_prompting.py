@@ -229,6 +229,14 @@ def test_a_token_across_the_seam_belongs_to_every_answer():
     assert len(request.context) < len(layout.tokenizer("Label:")["input_ids"])
 
 
+def test_contexts_that_end_in_several_ways_are_tokenised_one_by_one():
+    layout = Layout(gluing())
+    rendered = [Rendered(context, (" x", " positive")) for context in ("Label:", "Text", "some Label", "Label:")]
+    for one, request in zip(rendered, layout.requests(rendered), strict=True):
+        for answer, ids in zip(one.answers, request.answers, strict=True):
+            assert list(request.context + ids) == layout.tokenizer(one.context + answer)["input_ids"]
+
+
 def test_a_row_cannot_write_special_tokens():
     tokenizer = words()
     tokenizer.chat_template = CHAT
@@ -428,7 +436,13 @@ def test_the_answers_of_test_are_not_looked_at(follower):
 
 def test_calibration_divides_by_what_says_nothing(follower, monkeypatch):
     scores = iter([0.0, 1.0, 0.5, 0.5])  # raw and calibrated on validation, then on test
-    monkeypatch.setattr("hfkit.baselines.prompting.headline", lambda *args: next(scores))
+    judged = []
+
+    def headline(task, rows, logs, labels) -> float:
+        judged.append(logs)
+        return next(scores)
+
+    monkeypatch.setattr("hfkit.baselines.prompting.headline", headline)
     task, dataset = TextClassification(), tiny.review_splits(test=5)
     found = ZeroShotPrompt(follower).answers(task, dataset)
     assert found.facts["calibration"] == {"used": True, "validation_rows": 24, "raw": 0.0, "calibrated": 1.0}
@@ -441,6 +455,7 @@ def test_calibration_divides_by_what_says_nothing(follower, monkeypatch):
         return likely / likely.sum()
 
     empty = np.mean([shares(text) for text in CONTENT_FREE], axis=0)
+    np.testing.assert_allclose(judged[0] - judged[1], np.tile(np.log(empty), (24, 1)), atol=1e-4)
     for text, ours in zip(dataset["test"]["text"], found.probabilities, strict=True):
         expected = shares(text) / empty
         np.testing.assert_allclose(ours, expected / expected.sum(), atol=1e-5)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from accelerate import PartialState
+from scipy.sparse import issparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
@@ -69,11 +70,15 @@ def nearest_rows(train: Sequence[str], texts: Sequence[str], count: int, task: T
     """
     if type(read_config(task.path(checkpoint))) in MODEL_FOR_MASKED_LM_MAPPING:
         ours, theirs = (embedded(side, task, checkpoint) for side in (texts, train))
-        likeness = ours @ theirs.T
     else:
         counter = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+|[^\w\s]").fit(train)
-        likeness = (counter.transform(texts) @ counter.transform(train).T).toarray()
-    return np.argsort(-likeness, axis=1, kind="stable")[:, :count]
+        ours, theirs = (counter.transform(side) for side in (texts, train))
+    found = []
+    for first in range(0, len(texts), BATCH):  # all at once would take texts times rows of train
+        likeness = ours[first : first + BATCH] @ theirs.T
+        likeness = likeness.toarray() if issparse(likeness) else likeness
+        found.append(np.argsort(-likeness, axis=1, kind="stable")[:, :count])
+    return np.concatenate(found)
 
 
 @torch.inference_mode()

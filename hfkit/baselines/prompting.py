@@ -50,6 +50,7 @@ class ZeroShotPrompt(Baseline):
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """The answers of the first order of demonstrations; `facts` have the headline of every order."""
         labels = task.labels(dataset)
+        dataset = DatasetDict(dataset | {"validation": spread_over(dataset["validation"], VALIDATION_ROWS)})
         names = task.prompt_names(labels)
         texts = dict(zip(names, label_texts(names, read_label_texts(self.label_texts)), strict=True))
         # Before anything is loaded: a task that a prompt cannot do says so here.
@@ -60,13 +61,13 @@ class ZeroShotPrompt(Baseline):
         asked = Asked(task, dataset, texts, layout, Scorer(model.to(PartialState().device)))
         found = chosen_answers(asked, picks, labels) if chooses else written_answers(asked, picks)
         left_out = asked.left_out
-        if left_out["prompts_shortened"] or left_out["queries_cut"]:
+        if left_out["prompts_shortened"] or left_out["prompts_cut"]:
             log.warning(
-                "%s: of %d prompts %d lost demonstrations and %d the beginning of their query, to fit into %d tokens.",
+                "%s: of %d prompts %d lost examples and %d the beginning of the instruction, to fit %d tokens.",
                 self.name,
                 left_out["prompts"],
                 left_out["prompts_shortened"],
-                left_out["queries_cut"],
+                left_out["prompts_cut"],
                 asked.longest,
             )
         return found._replace(
@@ -115,15 +116,19 @@ class FewShotPrompt(ZeroShotPrompt):
                 "Choose random or nearest",
             )
         draw, classes = Draw(kind, self.shots), task.references(dataset["train"])
-        found = {}
+        nearest = None
+        if kind == "nearest":
+            train, test, validation = (
+                [task.prompt(row, texts, ()).query for row in dataset[split]]
+                for split in ("train", "test", "validation")
+            )
+            nearest = nearest_rows(train, [*test, *validation], self.shots, task, self.checkpoint)
+        found, begin = {}, 0
         for split, orders in (("test", self.orders), ("validation", 1)):
-            nearest = None
-            if kind == "nearest":
-                train, ours = (
-                    [task.prompt(row, texts, ()).query for row in dataset[name]] for name in ("train", split)
-                )
-                nearest = nearest_rows(train, ours, self.shots, task, self.checkpoint)
-            found[split] = [draw.picks(order, len(dataset[split]), classes, nearest) for order in range(orders)]
+            rows = len(dataset[split])
+            ours = None if nearest is None else nearest[begin : begin + rows]
+            found[split] = [draw.picks(order, rows, classes, ours) for order in range(orders)]
+            begin += rows
         return found
 
 
@@ -135,7 +140,7 @@ class Asked:
     ) -> None:
         self.task, self.dataset, self.texts, self.layout, self.scorer = task, dataset, texts, layout, scorer
         self.longest = longest_prompt(scorer.model, layout.tokenizer)
-        self.left_out = {"prompts": 0, "prompts_shortened": 0, "demonstrations_dropped": 0, "queries_cut": 0}
+        self.left_out = {"prompts": 0, "prompts_shortened": 0, "demonstrations_dropped": 0, "prompts_cut": 0}
 
     def prompts(self, rows: Sequence[Mapping[str, Any]], picks: Sequence[tuple]) -> list[Prompt]:
         shown = {place: self.dataset["train"][place] for pick in set(picks) for place in pick}
@@ -149,7 +154,7 @@ class Asked:
         self.left_out["prompts"] += len(found)
         self.left_out["demonstrations_dropped"] += sum(fitted.dropped for fitted in found)
         self.left_out["prompts_shortened"] += sum(fitted.dropped > 0 for fitted in found)
-        self.left_out["queries_cut"] += sum(fitted.cut for fitted in found)
+        self.left_out["prompts_cut"] += sum(fitted.cut for fitted in found)
         return found
 
     def log_probabilities(self, rows: Sequence[Mapping[str, Any]], picks: Sequence[tuple], desc: str) -> np.ndarray:
@@ -182,13 +187,10 @@ class Asked:
 def chosen_answers(asked: Asked, picks: Mapping[str, list[list[tuple]]], labels: list[str]) -> Answers:
     """The likeliest of the answers to choose from, calibrated where that is better on validation."""
     task, test, validation = asked.task, list(asked.dataset["test"]), asked.dataset["validation"]
-    places = np.unique(np.linspace(0, len(validation) - 1, min(VALIDATION_ROWS, len(validation))).astype(int))
-    some = validation.select(places)
-    of_some = [picks["validation"][0][place] for place in places]
-    raw = asked.log_probabilities(list(some), of_some, "validation prompts")
+    raw = asked.log_probabilities(list(validation), picks["validation"][0], "validation prompts")
     tried = {
-        "raw": headline(task, some, raw, labels),
-        "calibrated": headline(task, some, raw - asked.content_free(of_some), labels),
+        "raw": headline(task, validation, raw, labels),
+        "calibrated": headline(task, validation, raw - asked.content_free(picks["validation"][0]), labels),
     }
     way = max(tried, key=lambda name: tried[name])  # raw where they are even
     headlines: dict[str, list[float]] = {"raw": [], "calibrated": []}
@@ -204,7 +206,7 @@ def chosen_answers(asked: Asked, picks: Mapping[str, list[list[tuple]]], labels:
         np.exp(found[way]),
         {
             "orders": {name: spread(of_way) for name, of_way in headlines.items()},
-            "calibration": {"used": way == "calibrated", "validation_rows": len(some), **tried},
+            "calibration": {"used": way == "calibrated", "validation_rows": len(validation), **tried},
             "beginning_shared": asked.scorer.shares,
         },
     )
@@ -214,8 +216,7 @@ def written_answers(asked: Asked, picks: Mapping[str, list[list[tuple]]]) -> Ans
     """What the model writes, read by the task; nothing to read is wrong, and counted."""
     task, test, tokenizer = asked.task, list(asked.dataset["test"]), asked.layout.tokenizer
     model = asked.scorer.model
-    train = asked.dataset["train"]
-    some = train.select(np.unique(np.linspace(0, len(train) - 1, min(ANSWERS_READ, len(train))).astype(int)))
+    some = spread_over(asked.dataset["train"], ANSWERS_READ)
     known = [task.prompt(row, asked.texts, [row]).shots[0][1] for row in some]
     most = max(map(len, tokenizer(known, add_special_tokens=False)["input_ids"])) + 8  # with an end, and some more
     headlines, unreadable, first = [], [], []
@@ -233,6 +234,11 @@ def written_answers(asked: Asked, picks: Mapping[str, list[list[tuple]]]) -> Ans
         first,
         facts={"orders": {"raw": spread(headlines)}, "unparseable": unreadable[0], "unparseable_by_order": unreadable},
     )
+
+
+def spread_over(rows: Dataset, most: int) -> Dataset:
+    """All rows, or `most` of them evenly spaced."""
+    return rows.select(np.linspace(0, len(rows) - 1, most).astype(int)) if len(rows) > most else rows
 
 
 def decoded(task: Task, rows: Dataset, logs: np.ndarray, labels: list[str]) -> list:

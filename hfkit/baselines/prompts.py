@@ -1,7 +1,9 @@
 """Prompts as a language model reads them: plain text or turns of a chat, in tokens, and short enough for it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -9,7 +11,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from ..errors import UserError
-from ..tasks.base import Prompt, first_line, spelt_out
+from ..tasks.base import Prompt, first_line
 
 
 class Rendered(NamedTuple):
@@ -50,8 +52,7 @@ class Layout:
         Raises:
             UserError: the chat template refuses turns of a user and an assistant.
         """
-        marks = tuple(token.content for token in self.tokenizer.added_tokens_decoder.values() if len(token.content) > 1)
-        query, *words = (spelt_out(text, marks) for text in (prompt.query, *(w for shot in prompt.shots for w in shot)))
+        query, *words = map(self.spelt_out, (prompt.query, *(text for shot in prompt.shots for text in shot)))
         shots = list(zip(words[::2], words[1::2], strict=True))
         if not self.is_chat:
             answered = (f"{asked}\n{prompt.cue} {answer}" for asked, answer in shots)
@@ -72,6 +73,15 @@ class Layout:
                 "Use a checkpoint with another template, or with none",
             ) from error
         return Rendered(context, prompt.options)
+
+    def spelt_out(self, text: str) -> str:
+        """The text with a blank within everything that the tokenizer would read as a token of its own making."""
+        return self.marks.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+
+    @cached_property
+    def marks(self) -> re.Pattern:
+        added = [token.content for token in self.tokenizer.added_tokens_decoder.values() if len(token.content) > 1]
+        return re.compile("|".join(map(re.escape, sorted(added, key=len, reverse=True))) or r"(?!)")
 
     def requests(self, prompts: Sequence[Rendered]) -> list[Request]:
         """Prompts with the same answers to choose from, in tokens.
@@ -131,8 +141,10 @@ class Layout:
             longest: tokens that the model reads.
             room: tokens left free for an answer, where there are none to choose from.
         """
+        sizes = self.sizes(prompts)
         found: dict[int, Fitted] = {}
-        dropped = dict.fromkeys(range(len(prompts)), 0)
+        # Without what cannot fit in any way: hundreds of demonstrations would be tokenised with every query.
+        dropped = {i: first_fitting([sizes[shot] for shot in p.shots], longest) for i, p in enumerate(prompts)}
         while dropped:
             short = [prompts[i]._replace(shots=prompts[i].shots[count:]) for i, count in dropped.items()]
             requests = self.requests([self.rendered(prompt) for prompt in short])
@@ -142,7 +154,7 @@ class Layout:
                 if over <= 0:
                     found[i] = Fitted(request, count)
                 elif prompt.shots:
-                    beyond[i] = count + self.enough(prompt, over)
+                    beyond[i] = count + enough([sizes[shot] for shot in prompt.shots], over)
                 else:
                     # The end holds the query, and what it is answered behind.
                     kept = request.context[: len(self.opening)] + request.context[over + len(self.opening) :]
@@ -150,14 +162,29 @@ class Layout:
             dropped = beyond
         return [found[i] for i in range(len(prompts))]
 
-    def enough(self, prompt: Prompt, over: int) -> int:
-        """How many demonstrations to drop first, at least 1, so that about `over` tokens go, rather less than more."""
-        texts = [" ".join(shot) for shot in prompt.shots]
-        count = 0
-        for ids in self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]:
-            # Each takes its cue and the line ends along, or the marks of two turns.
-            over -= len(ids) + 8
-            count += 1
-            if over <= 0:
-                break
-        return count
+    def sizes(self, prompts: Sequence[Prompt]) -> dict[tuple[str, str], int]:
+        """About how many tokens each demonstration has, what stands around its two texts aside."""
+        shots = list({shot for prompt in prompts for shot in prompt.shots})
+        if not shots:
+            return {}
+        found = self.tokenizer([" ".join(shot) for shot in shots], add_special_tokens=False, verbose=False)
+        return {shot: len(ids) for shot, ids in zip(shots, found["input_ids"], strict=True)}
+
+
+def first_fitting(sizes: list[int], longest: int) -> int:
+    """How many demonstrations to drop until the others have fewer than `longest` tokens, were they alone."""
+    count, total = len(sizes), 0
+    while count and total + sizes[count - 1] <= longest:
+        count -= 1
+        total += sizes[count]
+    return count
+
+
+def enough(sizes: list[int], over: int) -> int:
+    """How many demonstrations to drop, at least 1, so that about `over` tokens go, rather less than more."""
+    count = 0
+    while count < len(sizes) and (over > 0 or not count):
+        # Each takes its cue and the line ends along, or the marks of two turns.
+        over -= sizes[count] + 8
+        count += 1
+    return count

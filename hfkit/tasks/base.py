@@ -22,7 +22,6 @@ from .files import first_line
 # The baselines know tasks through this module alone.
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers import positions_of as positions_of
-from .tokenizers import spelt_out as spelt_out
 
 
 class Prompt(NamedTuple):
