@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from hfkit.evaluation.ledger_schema import validate_ledger
 from hfkit.ledger.bench import Bench, drawn
 from hfkit.ledger.cells import Cell, Contender, chosen_factor, due
 from hfkit.ledger.compare import compare
+from hfkit.ledger.energy import with_energy
 from hfkit.ledger.queue import MOST_STARTS, Queue
 from hfkit.tasks import TextClassification
 from tests import tiny
@@ -285,3 +287,23 @@ def test_labels_of_another_test_must_be_learnt(flags, texts, tmp_path):
         )
     with pytest.raises(UserError, match="elsewhere"):
         Bench([*flags, "--other_tests", str(other)])
+
+
+def test_energy_is_measured_where_codecarbon_is_installed(tmp_path, monkeypatch):
+    """A stand-in with the interface of codecarbon 3: the package brings fifteen others that no test needs."""
+    cost = {}
+    with with_energy(cost):
+        pass
+    assert cost == {} or find_spec("codecarbon")
+    (tmp_path / "codecarbon.py").write_text(
+        "from types import SimpleNamespace\n"
+        "class OfflineEmissionsTracker:\n"
+        "    def __init__(self, country_iso_code, save_to_file, log_level, **settings): assert save_to_file is False\n"
+        "    def start(self): pass\n"
+        "    def stop(self): self.final_emissions_data = SimpleNamespace(energy_consumed=0.25)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "codecarbon", raising=False)
+    with with_energy(cost):
+        pass
+    assert cost == {"energy_kwh": 0.25}

@@ -25,6 +25,7 @@ from ..evaluation.schema import finite, plain
 from ..trainer import TransferTrainer
 from .arguments import recipe_at, scaled, split_flags
 from .cells import Cell, Contender
+from .energy import with_energy
 from .memory import refuse_too_large
 
 SAMPLE_ROWS = 240  # of a bundled sample, unless told otherwise: a comparison trains dozens of times
@@ -182,7 +183,7 @@ class Bench:
             eval_dataset=data["validation"],
             processing_class=self._processor,
         )
-        with measured() as cost:
+        with measured() as cost, with_energy(cost):
             trainer.train()
             trainer.tune_decision(data["validation"])
         outputs = {"validation": trainer.predict(data["validation"]).predictions}
@@ -218,7 +219,7 @@ class Bench:
     def _baseline(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raw = self.data_of(cell)
         set_seed(cell.seed)
-        with measured() as cost:
+        with measured() as cost, with_energy(cost):
             answers = self.baseline(cell.contender.name, cell.seed).answers(self.task, raw)
         arrays = {"tallies": self._tallies(answers.predictions)}
         if answers.probabilities is not None:
