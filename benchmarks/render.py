@@ -96,9 +96,11 @@ def section(name: str, results: Path) -> str:
     if recipe == "gain":
         return gain_table(found)
     from benchmarks.ledger_tables import claims_table
+    from benchmarks.prompting_tables import prompting_table
 
     of_one_file = {
         "ledgers_claims": claims_table,
+        "prompting": prompting_table,
         "image_input": image_input_table,
         "speed": speed_table,
         "scaling": scaling_table,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import torch
+from joblib import cpu_count
 
 PER_RUN = 3 * 2**30  # bytes of memory that a run with a small model takes
 LAUNCHERS = (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"))
@@ -44,13 +45,13 @@ def default_jobs() -> int:
     """One run per GPU; without any, one per core as far as the free memory reaches."""
     if torch.cuda.is_available():
         return torch.cuda.device_count()
-    return max(1, min(len(os.sched_getaffinity(0)), psutil.virtual_memory().available // PER_RUN))
+    return max(1, min(cpu_count(), psutil.virtual_memory().available // PER_RUN))
 
 
 def started(jobs: int, argv: list[str], logs: Path) -> list[subprocess.Popen]:
     """`jobs` processes that work on the comparison of `argv`, each with its share of the cores, or a GPU."""
     logs.mkdir(parents=True, exist_ok=True)
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    threads = max(1, cpu_count() // jobs)
     found = []
     for job in range(jobs):
         environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "TOKENIZERS_PARALLELISM": "false"}
