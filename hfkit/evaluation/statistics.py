@@ -161,14 +161,10 @@ def randomisation(
     return as_far / 2**count if exact else (as_far + 1) / (resamples + 1)
 
 
-def holm(p_values: Sequence[float], chosen_from: int | None = None) -> list[float]:
-    """p values in their order, each corrected for there being several (Holm 1979).
-
-    Args:
-        chosen_from: of how many comparisons these are those that the data pointed to; default: these are all.
-    """
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values in their order, each corrected for there being several (Holm 1979)."""
     order = np.argsort(p_values, kind="stable")
-    steps = (chosen_from or len(order)) - np.arange(len(order))
+    steps = len(order) - np.arange(len(order))
     corrected = np.empty(len(order))
     corrected[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values, dtype=float)[order] * steps), 1)
     return corrected.tolist()

@@ -103,7 +103,8 @@ def _first(best: Facts | None, standing: Sequence[Facts], near: Sequence[Facts],
 def _simplest(best: Facts | None, near: Sequence[Facts]) -> Sentences:
     if not near or best is None:
         return []
-    cheapest = min([best, *near], key=cost)
+    # Corrected for many comparisons a difference may not stand, which its own interval shows: that is no equal choice.
+    cheapest = min([best, *(c for c in near if c["difference"]["high"] >= 0)], key=cost)
     if cheapest is best:
         return []
     given = max(0.0, -cheapest["difference"]["low"])
