@@ -71,7 +71,7 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     epoch_steps = math.ceil(rows / step_rows)
     steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)
     unfreezing = Unfreezing(model, blocks)
-    unfreezing.plan = planned_stages(unfreezing, args, steps)
+    unfreezing.plan = planned_stages(model, unfreezing, args, steps, epoch_steps)
     epochs = steps / epoch_steps
     assumed = (
         f"{rows} rows (--rows), {epochs:g} epochs (--num_train_epochs), {step_rows} rows a step"
@@ -79,7 +79,8 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     )
     groups = planned_groups(model, unfreezing, args)
     described = plan_rows(model, unfreezing, groups, total_steps=steps, epochs=epochs)
-    print_plan(described, f"{args.strategy}, if training has {assumed}")
+    coming = ", first the head by itself, then what may come, each stage decided on validation"
+    print_plan(described, f"{args.strategy}{coming * (args.strategy == 'auto')}, if training has {assumed}")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ LAYERS = {
     "refusals": 3,
     "prefix_cache": 3,
     "caching": 4,
+    "auto": 4,
     "hub": 4,
     "trainer": 5,
     "cli": 6,

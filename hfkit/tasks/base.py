@@ -100,6 +100,10 @@ class Task(ABC):
     def references(self, split: Dataset) -> list:
         """The gold answers of a loaded split, as plain values: what `decode` returns as its second list."""
 
+    def faultless(self, references: list) -> list:
+        """The references as predictions: what a model that makes no mistake would answer."""
+        return references
+
     @abstractmethod
     def score(self, predictions: list, references: list) -> dict[str, float]:
         """The judge: plain values in, plain floats out. Every contender, trained or not, is measured by this."""
