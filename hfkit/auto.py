@@ -27,8 +27,9 @@ from .unfreezing import FreezePlan
 
 ENTRY = "auto"  # a decision in the log
 LEVEL = 0.05  # a gain is one where chance alone would make as much less often than this
-STRIKES = 2  # stages in a row without any gain that end training
+STRIKES = 2  # stages in a row that were worse than the best before them end training
 STOP, ON = "stop", "go on"
+ENOUGH = "even answers without a fault would not be better beyond noise"
 
 
 def refuse_blind(args: Any, task: Task, rows: Any) -> None:
@@ -61,23 +62,26 @@ def chance_of(tallies: np.ndarray, before: np.ndarray, task: Task) -> dict[str, 
     return found | {"p": pair["p"] / 2 if pair["difference"] > 0 else 1 - pair["p"] / 2}
 
 
-def verdict(gain: dict[str, float], left: float, strikes: int, *, last: bool) -> tuple[str, str]:
+def verdict(gain: dict[str, float] | None, left: float, strikes: int, *, last: bool) -> tuple[str, str]:
     """`stop` or `go on`, and why, in words.
 
     Args:
-        gain: of the stage over the best before it, as `chance_of` has it.
+        gain: of the stage over the best before it, as `chance_of` has it; None of the first.
         left: the one-sided p of answers without a fault against the best so far.
-        strikes: stages in a row without any gain, this one included.
+        strikes: stages in a row that were worse, this one included.
         last: no stage is left.
     """
-    if gain["p"] < LEVEL:
-        found = "better beyond noise"
+    if gain is None:
+        found = "the first to be judged"
+    elif gain["difference"] == 0:
+        found = "no better"
     else:
-        found = "not better" if gain["difference"] <= 0 else "better, within noise"
+        noise = "beyond" if min(gain["p"], 1 - gain["p"]) < LEVEL else "within"
+        found = f"{'better' if gain['difference'] > 0 else 'worse'}, {noise} noise"
     if last:
         return STOP, f"{found}; nothing is left to thaw"
     if left >= LEVEL:
-        return STOP, f"{found}; even answers without a fault would not be better beyond noise"
+        return STOP, f"{found}; {ENOUGH}"
     if strikes >= STRIKES:
         return STOP, f"{found}, {strikes} stages in a row"
     return ON, found
@@ -142,21 +146,20 @@ class Auto(TrainerCallback, ExportableState):
         gold = trainer._decoded[1]
         within = np.asarray(self.within)
         entry: dict[str, Any] = {"stage": stage, "lowest_depth": lowest, "validation": self._score(within)}
+        gain, strikes = None, 0
         if self.before is None:
-            gain, strikes = {"difference": 0.0, "p": 0.0}, 0
+            self.before = self.within
         else:
             before = np.asarray(self.before)
             gain = chance_of(within, before, task)
             entry |= {"best_before": self._score(before), **gain}
             earlier = decisions(state.log_history)
-            strikes = earlier[-1]["without_gain"] + 1 if gain["difference"] <= 0 else 0
-        if self.before is None or gain["difference"] > 0:
-            self.before = self.within
+            strikes = earlier[-1]["worse_in_a_row"] + 1 if gain["difference"] < 0 else 0
+            if gain["difference"] > 0:
+                self.before = self.within
         left = chance_of(task.tallies(task.faultless(gold), gold), np.asarray(self.before), task)["p"]
         decision, why = verdict(gain, left, strikes, last=state.global_step >= trainer.total_steps)
-        if stage == 0:
-            why = why.replace("better beyond noise", "the head alone, fitted on frozen features", 1)
-        entry |= {"without_gain": strikes, "decision": decision, "why": why}
+        entry |= {"worse_in_a_row": strikes, "decision": decision, "why": why}
         state.log_history.append({"step": state.global_step, ENTRY: entry})
         self.within = None
         if PartialState().is_main_process:
@@ -261,7 +264,9 @@ def head_inputs(trainer: Any, linear: nn.Linear, rows: Dataset, split: str) -> F
     batches = [order[start : start + BATCH].tolist() for start in range(0, len(order), BATCH)]
     found: list[tuple[int, Tensor, Tensor]] = []
     fits, by_token = True, False
-    for numbers in tqdm(batches[state.process_index :: state.num_processes], desc=f"Head: {split}", disable=None):
+    # A process without a batch would not take part in what all of them decide.
+    mine = batches[state.process_index :: state.num_processes] or batches[:1]
+    for numbers in tqdm(mine, desc=f"Head: {split}", disable=None):
         with watched(linear) as seen:
             logits, targets = trainer.caching.logits(trainer.model, rows, numbers, split)
         inputs = positions_of(logits, *seen[-1]) if seen else None
@@ -275,8 +280,8 @@ def head_inputs(trainer: Any, linear: nn.Linear, rows: Dataset, split: str) -> F
             found.append((row, inputs[i][here], targets[i][here]) if by_token else (row, inputs[here], targets[here]))
     if not all(gather_object([fits])):
         return None
-    found = sorted(gather_object(found), key=lambda part: part[0])
-    inputs, targets = (torch.cat([part[i] for part in found]) for i in (1, 2))
+    by_row = {row: parts for row, *parts in gather_object(found)}
+    inputs, targets = (torch.cat(parts) for parts in zip(*(by_row[row] for row in range(len(rows))), strict=True))
     return Features(inputs, targets, labelled(rows["labels"]) if by_token else np.ones(len(rows), dtype=bool))
 
 
