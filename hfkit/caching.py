@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset as MapDataset
 from transformers import TrainerCallback
 
+from .batches import fetched
 from .checkpoints import rows_digest
 from .prefix_cache import TOLERANCE, Frozen, PrefixCache, Settings
 from .replay import CannotReplay
@@ -104,6 +105,16 @@ class Caching(TrainerCallback):
         cache = self._cache(split)
         return cache is not None and bool(cache.unread) and self.trainer.unfreezing.lowest in cache.stores
 
+    def logits(self, model: nn.Module, rows: Dataset, numbers: list[int], split: str) -> tuple[Tensor, Tensor]:
+        """Logits and labels of some rows of a split, without dropout and without gradients."""
+        collator = self.trainer.training_collator if split == "train" and self.of_train else self.trainer.data_collator
+        batch = NumberedBatches(collator, rows)(NumberedRows(fetched(rows), self, split).__getitems__(numbers))
+        batch = {name: value.to(self.trainer.args.device) for name, value in batch.items()}
+        with judging(model), self.replayed(model, batch, split):
+            return model(**{name: value for name, value in batch.items() if name != "labels"})["logits"], batch[
+                "labels"
+            ]
+
     # How it is decided
 
     def _reason_against(self) -> str | None:
@@ -179,7 +190,8 @@ class Caching(TrainerCallback):
         ends = [*plan.starts[1:], total]
         steps = sum(end - start for start, end, low in zip(plan.starts, ends, plan.lowest, strict=True) if low > 0)
         every = {"epoch": trainer.epoch_steps, "steps": args.eval_steps}.get(str(args.eval_strategy.value))
-        return steps / trainer.epoch_steps, int(steps / every) if every else 0
+        probe = args.strategy == "auto"  # its head is fitted on one more pass of each split, and judged
+        return steps / trainer.epoch_steps + probe, (int(steps / every) if every else 0) + 2 * probe
 
     def _cache(self, split: str) -> PrefixCache | None:
         if split == "eval":

@@ -80,7 +80,7 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     epoch_steps = math.ceil(rows / step_rows)
     steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)
     unfreezing = Unfreezing(model, blocks)
-    unfreezing.plan = planned_stages(unfreezing, args, steps)
+    unfreezing.plan = planned_stages(model, unfreezing, args, steps, epoch_steps)
     epochs = steps / epoch_steps
     assumed = (
         f"{rows} rows (--rows), {epochs:g} epochs (--num_train_epochs), {step_rows} rows a step"

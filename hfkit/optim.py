@@ -1,6 +1,7 @@
 """Layer-wise parameter groups and the schedules that move their rates."""
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import nn
 from torch.optim import Optimizer
@@ -53,6 +54,22 @@ def slanted_triangular(total_steps: int, *, cut: float = 0.1, ratio: float = 32.
     def factor(step: int) -> float:
         rise = step / peak if step < peak else 1 - (step - peak) / max(1, total_steps - peak)
         return (1 + max(0.0, rise) * (ratio - 1)) / ratio
+
+    return factor
+
+
+def triangle_of_each_stage(starts: Sequence[int], total_steps: int) -> Callable[[int], float]:
+    """Step -> factor: every stage rises and falls by itself, so that training may end with any of them.
+
+    Args:
+        starts: first step of each stage.
+    """
+    ends = [*starts[1:], total_steps]
+    triangles = [slanted_triangular(end - start) for start, end in zip(starts, ends, strict=True)]
+
+    def factor(step: int) -> float:
+        stage = bisect_right(starts, step) - 1
+        return triangles[stage](step - starts[stage])
 
     return factor
 

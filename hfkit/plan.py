@@ -1,5 +1,6 @@
 """The plan as a table: which stage trains what, from when, at which rates. Printed before the first step."""
 
+import math
 from typing import Any
 
 from rich.console import Console
@@ -28,23 +29,58 @@ def planned_groups(model: nn.Module, unfreezing: Unfreezing, args: TransferArgum
     )
 
 
-def planned_stages(unfreezing: Unfreezing, args: TransferArguments, total_steps: int) -> FreezePlan:
-    """The stages as the arguments want them (see `plan_of`)."""
-    plan = plan_of(
-        unfreezing.head,
-        total_steps,
-        head_only=args.head_only,
-        unfreeze_stages=args.unfreeze_stages,
-        unfreeze_until=args.unfreeze_until,
-    )
-    return plan.within(*depth_range(args.train_blocks), unfreezing.head) if args.train_blocks else plan
+def planned_stages(
+    model: nn.Module, unfreezing: Unfreezing, args: TransferArguments, total_steps: int, epoch_steps: int
+) -> FreezePlan:
+    """The stages as the arguments want them (see `plan_of`); with strategy auto those that may come.
+
+    Where each is decided on validation, it ends with an evaluation.
+    """
+    shares = {
+        "head_only": args.head_only,
+        "unfreeze_stages": args.unfreeze_stages,
+        "unfreeze_until": args.unfreeze_until,
+    }
+    if args.strategy != "auto":
+        plan = plan_of(unfreezing.head, total_steps, **shares)
+        return plan.within(*depth_range(args.train_blocks), unfreezing.head) if args.train_blocks else plan
+    every = evaluated_every(args, total_steps, epoch_steps)
+    periods = total_steps // every
+    if closing_layer(model, unfreezing) is None and not args.head_only and periods > 2:
+        shares["head_only"] = 1 / periods
+    shares["unfreeze_stages"] = min(args.unfreeze_stages, unfreezing.head)
+    wanted = plan_of(unfreezing.head, total_steps, **shares)
+    starts = [min(round(start / every), max(0, periods - 1)) * every for start in wanted.starts]
+    stages = dict(zip(starts, wanted.lowest, strict=True))
+    return FreezePlan(tuple(stages), tuple(stages.values()))
+
+
+def evaluated_every(args: TransferArguments, total_steps: int, epoch_steps: int) -> int:
+    """Optimizer steps from one evaluation to the next."""
+    if str(args.eval_strategy.value) != "steps":
+        return epoch_steps
+    every = args.eval_steps or args.logging_steps
+    return math.ceil(every * total_steps) if every < 1 else int(every)
+
+
+def closing_layer(model: nn.Module, unfreezing: Unfreezing) -> nn.Linear | None:
+    """The linear layer of the head that may make the logits; None where several or none could."""
+    found = [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+        and unfreezing.module_depths[name] == unfreezing.head
+        and module.out_features == model.config.num_labels
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def plan_title(args: TransferArguments) -> str:
     """The strategy, and what is done to the blocks beside it."""
     anew = f", the top {args.reinit_blocks} blocks from random weights" if args.reinit_blocks else ""
     only = f", of the blocks only depths {args.train_blocks}" if args.train_blocks else ""
-    return f"{args.strategy}{anew}{only}"
+    coming = ", first the head by itself, then what may come, each stage decided on validation"
+    return f"{args.strategy}{coming * (args.strategy == 'auto')}{anew}{only}"
 
 
 def spans_of(depths: list[int]) -> list[tuple[int, int]]:

@@ -37,21 +37,22 @@ def refuse_before(model: nn.Module, args: TransferArguments, rows: Any) -> None:
 
 
 def refuse_surgery(args: TransferArguments) -> None:
-    """Refuse blocks drawn anew that never learn, and blocks to train in a strategy that trains none.
+    """Refuse blocks drawn anew that never learn, and blocks to train in a strategy that chooses them itself.
 
     Raises:
         UserError: naming the flags.
     """
-    if args.reinit_blocks and (args.lora_rank or not args.unfreeze_stages):
+    alone = not args.unfreeze_stages or args.strategy == "auto"  # the head is fitted to the blocks as they are
+    if args.reinit_blocks and (args.lora_rank or alone):
         raise UserError(
             f"reinit_blocks={args.reinit_blocks} with strategy={args.strategy}",
             "weights drawn anew are to learn, and this strategy leaves them as they are",
             "Use --strategy full or gradual",
         )
-    if args.train_blocks and not args.unfreeze_stages:
+    if args.train_blocks and alone:
         raise UserError(
             f"train_blocks={args.train_blocks} with strategy={args.strategy}",
-            "it trains the head alone",
+            "it trains the head alone, or finds the blocks to train by itself",
             "Use --strategy full or gradual",
         )
 

@@ -59,6 +59,12 @@ STRATEGIES: dict[str, Strategy] = {
         head_learning_rate=1e-3,
         lora_rank=16,
     ),
+    "auto": Strategy(
+        summary="the head fitted on frozen features, then stages thawed from the top while validation gains by it",
+        learning_rate=1e-4,
+        unfreeze_stages=3,
+        unfreeze_until=0.4,
+    ),
     "scratch": Strategy(
         summary="the same architecture from random weights: what the checkpoint is worth",
         learning_rate=3e-4,

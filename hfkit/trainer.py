@@ -17,6 +17,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from .adapters import merged, with_lora
 from .arguments import TransferArguments
+from .auto import Auto, refuse_blind
 from .batches import TellEpoch, fetched, in_order, judging_order, training_order
 from .caching import Caching, NumberedBatches, NumberedRows
 from .checkpoints import (
@@ -32,7 +33,7 @@ from .checkpoints import (
 from .errors import UserError
 from .evaluation.machine import measured
 from .invariants import Invariants, refuse_non_finite
-from .optim import groupwise_schedule, slanted_triangular
+from .optim import groupwise_schedule, slanted_triangular, triangle_of_each_stage
 from .plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
 from .refusals import refuse_before, refuse_engines, refuse_surgery
 from .replicas import rebuild
@@ -97,7 +98,11 @@ class TransferTrainer(Trainer):
         self.invariants = Invariants(self.unfreezing)
         self.training_collator = task.training_collator(processing_class, args.seed)
         self.caching = Caching(self)
-        for callback in (self.invariants, self.unfreezing, AnnouncePlan(self), TellEpoch(self), self.caching):
+        callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), TellEpoch(self), self.caching]
+        if args.strategy == "auto":
+            refuse_blind(args, task, self.eval_dataset)
+            callbacks.append(Auto(self))
+        for callback in callbacks:
             self.add_callback(callback)
         self._weights = self._starting_weights()
         self._size: int | None = None  # parameters besides the embeddings
@@ -112,11 +117,14 @@ class TransferTrainer(Trainer):
 
     def set_initial_training_values(self, args, dataloader):
         values = super().set_initial_training_values(args, dataloader)
-        self.total_steps = values[-1]
-        self.unfreezing.plan = planned_stages(self.unfreezing, args, self.total_steps)
-        self.epoch_steps = values[1]
-        self._epochs = self.total_steps / self.epoch_steps
+        self.total_steps, self.epoch_steps = values[-1], values[1]
+        self.unfreezing.plan = planned_stages(self.model, self.unfreezing, args, self.total_steps, self.epoch_steps)
         return values
+
+    def _run_epoch(self, **kwargs: Any) -> None:
+        # The stock loop asks only after a step whether training has ended.
+        if not self.control.should_training_stop:
+            super()._run_epoch(**kwargs)
 
     def get_optimizer_cls_and_kwargs(self, args, model=None):
         kind, kwargs = super().get_optimizer_cls_and_kwargs(args, model)
@@ -145,7 +153,9 @@ class TransferTrainer(Trainer):
         warmup = round(self.args.thaw_warmup * num_training_steps)
         if isinstance(stock, LambdaLR):
             factor = stock.lr_lambdas[0]
-            if self.args.slanted_triangular:
+            if self.args.strategy == "auto":
+                factor = triangle_of_each_stage(self.unfreezing.plan.starts, num_training_steps)
+            elif self.args.slanted_triangular:
                 factor = slanted_triangular(num_training_steps)
             self.lr_scheduler = groupwise_schedule(
                 optimizer or self.optimizer, factor, self.unfreezing.plan.thaw_step, warmup
@@ -315,7 +325,8 @@ class TransferTrainer(Trainer):
 
     def plan_rows(self) -> list[dict]:
         """The plan as rows (see `hfkit.plan`); known once training has begun."""
-        return plan_rows(self.model, self.unfreezing, self._groups(), total_steps=self.total_steps, epochs=self._epochs)
+        epochs = self.total_steps / self.epoch_steps
+        return plan_rows(self.model, self.unfreezing, self._groups(), total_steps=self.total_steps, epochs=epochs)
 
     def _get_learning_rate(self) -> float:
         # The stock method reports group 0: here the embeddings, which may be frozen. The top block is what

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from hfkit.arguments import KEEP_BEST
 from hfkit.cli import app
 from hfkit.plan import print_plan
 from hfkit.strategies import STRATEGIES
@@ -43,7 +44,8 @@ def test_gradual_is_planned_stage_by_stage(checkpoint):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_plan_is_the_one_that_training_prints(strategy, checkpoint, corpus, tmp_path, capsys):
-    trainer = runs.trainer(checkpoint, corpus, tmp_path, strategy=strategy, num_train_epochs=1)
+    judged = KEEP_BEST if strategy == "auto" else {}
+    trainer = runs.trainer(checkpoint, corpus, tmp_path, strategy=strategy, num_train_epochs=1, **judged)
     capsys.readouterr()
     trainer.train()
     printed = capsys.readouterr().out

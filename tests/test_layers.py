@@ -39,6 +39,7 @@ LAYERS = {
     "refusals": 3,
     "prefix_cache": 3,
     "caching": 4,
+    "auto": 4,
     "hub": 4,
     "trainer": 5,
     "ledger": 6,
