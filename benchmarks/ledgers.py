@@ -14,7 +14,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "ledgers"
 FOLDER = Path("runs", "ledgers")
-STRATEGIES = ("scratch", "feature-extraction", "lp-ft", "gradual", "full", "lora")
+STRATEGIES = ("scratch", "feature-extraction", "lp-ft", "gradual", "full", "lora", "auto")
 TEXT = ("--num_train_epochs", "3", "--tune", "1", "3")
 TEXT_BASELINES = ("majority", "tf-idf", "linear-probe", "knn", "nearest-mean", "zero-shot-similarity")
 IMAGE_BASELINES = ("majority", "pixels", "hog", "linear-probe", "knn", "nearest-mean")

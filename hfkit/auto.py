@@ -16,8 +16,9 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from .baselines.linear import Features, fit, outputs_of, scale_of
-from .baselines.linear_probe import BATCH, OF_ROWS, OF_TOKENS, labelled
+from .baselines.frozen import BATCH, labelled
+from .baselines.linear import Features, fit, placed, scale_of
+from .baselines.linear_probe import OF_ROWS, OF_TOKENS
 from .batches import is_text, text_lengths
 from .errors import UserError
 from .evaluation.statistics import paired_difference
@@ -239,7 +240,8 @@ def fit_head(trainer: Any, linear: nn.Linear) -> bool:
             steps=search.steps,
             memory=search.memory,
         )
-        outputs = offset + unit * outputs_of(head, gold, task) if unit != 1.0 else outputs_of(head, gold, task)
+        with torch.no_grad():
+            outputs = placed(offset + unit * head(gold.inputs), gold, task)
         score = task.score(*task.decode(outputs, trainer.eval_dataset, labels))[task.headline]
         if score > best_score:
             best_score, best = score, [p.detach().clone() for p in head.parameters()]

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ DECIDING = (
     *("prefix_cache", "cache_dtype", "cache_views"),
 )
 # Settings that another version knows and this one does not are no difference between two runs.
+# And where stages are decided on validation, when that is asked.
+OF_AUTO = ("strategy", "eval_strategy", "eval_steps")
 VERSIONED = ("settings", "model", "task")
 LOOKED_AT = 1024  # leading values of each weight that tell one checkpoint from another
 
@@ -57,6 +59,11 @@ def rows_digest(rows: Dataset) -> str:
     return hasher.hexdigest()
 
 
+def deciding(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings that decide the weights of a run with these."""
+    return DECIDING + OF_AUTO * (arguments.get("strategy") == "auto")
+
+
 def run_identity(
     arguments: dict[str, Any],
     *,
@@ -78,7 +85,7 @@ def run_identity(
     """
     without_places = {k: v for k, v in model_config.items() if k not in ("_name_or_path", "transformers_version")}
     identity = {
-        "settings": {key: arguments[key] for key in DECIDING if key in arguments},
+        "settings": {key: arguments[key] for key in deciding(arguments) if key in arguments},
         "task": {key: value for key, value in task.items() if not key.startswith("dataset")},
         "model": without_places,
         "weights": digest(weights).hex(),

@@ -18,7 +18,7 @@ from .. import __version__
 from ..arguments import TransferArguments
 from ..baselines import BASELINES, chosen
 from ..baselines.base import Baseline
-from ..checkpoints import DECIDING, rows_digest
+from ..checkpoints import deciding, rows_digest
 from ..errors import UserError
 from ..evaluation.machine import measured
 from ..evaluation.schema import finite, plain
@@ -107,7 +107,7 @@ class Bench:
             settings = {**asdict(made), "cache_dir": None}
         else:
             args = self.args_of(cell, Path("unused")).to_dict()
-            settings = {name: args[name] for name in DECIDING if name in args}
+            settings = {name: args[name] for name in deciding(args) if name in args}
         return as_text(settings)
 
     @cached_property
