@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psutil
 import torch
-from joblib import cpu_count
 
 PER_RUN = 3 * 2**30  # bytes of memory that a run with a small model takes
 LAUNCHERS = (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"))
@@ -41,17 +40,22 @@ def launched() -> Rank | None:
     return found if found and found.size > 1 else None
 
 
+def cores() -> int:
+    """The cores that this process may use: of a machine, or of what a container or `taskset` leaves of it."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def default_jobs() -> int:
     """One run per GPU; without any, one per core as far as the free memory reaches."""
     if torch.cuda.is_available():
         return torch.cuda.device_count()
-    return max(1, min(cpu_count(), psutil.virtual_memory().available // PER_RUN))
+    return max(1, min(cores(), psutil.virtual_memory().available // PER_RUN))
 
 
 def started(jobs: int, argv: list[str], logs: Path) -> list[subprocess.Popen]:
     """`jobs` processes that work on the comparison of `argv`, each with its share of the cores, or a GPU."""
     logs.mkdir(parents=True, exist_ok=True)
-    threads = max(1, cpu_count() // jobs)
+    threads = max(1, cores() // jobs)
     found = []
     for job in range(jobs):
         environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "TOKENIZERS_PARALLELISM": "false"}
