@@ -49,12 +49,12 @@ LEDGERS: dict[str, tuple[str, ...]] = {
         *("--strategies", *STRATEGIES, *TEXT, "--baseline", "lexicon", "linear-probe"),
     ),
     "med_nli": (
-        *("--recipe", "recipes/bert_sentiment.py", "--dataset", "{data}/med_nli", "--max_train_rows", "1200"),
+        *("--recipe", "recipes/bert_sentiment.py", "--dataset", "{data}/med_nli", "--max_train_rows", "1000"),
         *("--strategies", *STRATEGIES, *TEXT, "--baseline", *TEXT_BASELINES[:-1]),
     ),
     "banking77": (
         *("--recipe", "recipes/bert_sentiment.py", "--dataset", "{data}/banking77", "--validation_share", "0.05"),
-        *("--max_train_rows", "1600", "--label_budgets", "770"),
+        *("--max_train_rows", "1200", "--label_budgets", "770"),
         *("--strategies", *STRATEGIES, *TEXT, "--baseline", *TEXT_BASELINES),
     ),
 }
