@@ -354,7 +354,10 @@ def notes_of(bench: Bench, test: str) -> list[str]:
             "Label budgets: rows are drawn with the seed, classes in turn, a larger draw holding the smaller ones;"
             " validation is cut to as many rows; learning rates are those chosen with all rows."
         )
-    notes.append("CPU seconds are those of one run, training and choosing the decision, without tests and start-up.")
+    notes.append(
+        "CPU seconds are those of one run without start-up: of a strategy training and choosing the decision, of a"
+        " baseline fitting and answering the test rows; features that several share are counted for each."
+    )
     return notes
 
 
