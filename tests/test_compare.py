@@ -19,7 +19,7 @@ from hfkit.evaluation.ledger_schema import validate_ledger
 from hfkit.ledger.bench import Bench, drawn
 from hfkit.ledger.cells import Cell, Contender, chosen_factor, due
 from hfkit.ledger.compare import compare
-from hfkit.ledger.energy import with_energy
+from hfkit.ledger.energy import energy
 from hfkit.ledger.queue import MOST_STARTS, Queue
 from hfkit.tasks import TextClassification
 from tests import tiny
@@ -198,7 +198,7 @@ def test_a_cell_whose_process_died_is_given_up_after_a_few_starts(tmp_path):
     queue.work(lambda results: [cell(), cell("lora")], run)
     assert [one.contender.name for one in ran] == ["lora"]
     assert queue.result(cell())["status"] == "failed" and "died" in queue.result(cell())["reason"]
-    queue.forget_failed([cell(), cell("lora")])
+    queue.forget([cell(), cell("lora")], "failed")
     queue.work(lambda results: [cell(), cell("lora")], run)
     assert [one.contender.name for one in ran] == ["lora", "full"]
 
@@ -231,9 +231,10 @@ def test_a_cell_has_another_name_as_soon_as_anything_that_decides_it_is_another(
     full = next(c for c in bench.contenders() if c.name == "full")
     names = {bench.key(Cell(full, 0)), bench.key(Cell(full, 1)), bench.key(Cell(full, 0, 0.5))}
     names.add(bench.key(Cell(full, 0, rows=8)))
-    for more in (["--weight_decay", "0.3"], ["--max_train_rows", "20"], ["--max_length", "16"]):
+    others = (["--weight_decay", "0.3"], ["--max_train_rows", "20"], ["--max_length", "16"], ["--data_seed", "0"])
+    for more in (*others, ["--eval_strategy", "steps", "--save_strategy", "steps", "--eval_steps", "2"]):
         names.add(Bench([*flags, *more]).key(Cell(full, 0)))
-    assert len(names) == 7
+    assert len(names) == 9
     same = Bench([*flags, "--logging_steps", "7", "--jobs", "3"])
     assert same.key(Cell(full, 0)) == bench.key(Cell(full, 0))
 
@@ -250,6 +251,9 @@ def test_a_cell_has_another_name_as_soon_as_anything_that_decides_it_is_another(
         (["--label_budgets", "0"], ["label_budgets=[0]"]),
         (["--baseline", "knnn"], ["baseline='knnn'", "Did you mean 'knn'?"]),
         (["--strateges", "full"], ["--strateges", "no such flag"]),
+        (["--baseline", "majority", "majority"], ["each is compared once"]),
+        (["--strategies", "full", "full --max_length 16"], ["strategies 'full --max_length 16'", "same rows"]),
+        (["--baseline", "zero-shot-prompt"], ["--prompt_checkpoint"]),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_anything_runs(argv, fragments, flags):
@@ -272,7 +276,21 @@ def test_a_checkpoint_that_does_not_fit_is_not_loaded(flags, tmp_path, monkeypat
     ledger = ledger_in(tmp_path / "compare")
     assert [c["name"] for c in ledger["contenders"]] == ["majority"]
     assert [one["name"] for one in ledger["skipped"]] == ["feature-extraction", "full"]
-    assert all("GiB are free" in one["reason"] for one in ledger["skipped"])
+    assert all("GiB are there" in one["reason"] for one in ledger["skipped"])
+
+
+def test_two_tests_of_one_name_are_refused(flags, texts):
+    with pytest.raises(UserError, match="other_tests"):
+        Bench([*flags, "--other_tests", texts])
+
+
+def test_what_was_skipped_is_asked_again_and_what_failed_only_if_told(tmp_path):
+    queue, ended = Queue(tmp_path, lambda cell: cell.contender.name), {"full": "skipped", "lora": "failed"}
+    both = [cell(), cell("lora")]
+    queue.work(lambda results: both, lambda cell, scratch: ({"status": ended[cell.contender.name]}, {}))
+    assert queue.open(lambda results: both) == []
+    queue.forget(both, "skipped")
+    assert queue.open(lambda results: both) == [cell()]
 
 
 def test_labels_of_another_test_must_be_learnt(flags, texts, tmp_path):
@@ -291,19 +309,18 @@ def test_labels_of_another_test_must_be_learnt(flags, texts, tmp_path):
 
 def test_energy_is_measured_where_codecarbon_is_installed(tmp_path, monkeypatch):
     """A stand-in with the interface of codecarbon 3: the package brings fifteen others that no test needs."""
-    cost = {}
-    with with_energy(cost):
+    with energy() as cost:
         pass
     assert cost == {} or find_spec("codecarbon")
     (tmp_path / "codecarbon.py").write_text(
         "from types import SimpleNamespace\n"
         "class OfflineEmissionsTracker:\n"
-        "    def __init__(self, country_iso_code, save_to_file, log_level, **settings): assert save_to_file is False\n"
+        "    def __init__(self, country_iso_code, tracking_mode, save_to_file, **settings): assert save_to_file is False\n"
         "    def start(self): pass\n"
         "    def stop(self): self.final_emissions_data = SimpleNamespace(energy_consumed=0.25)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "codecarbon", raising=False)
-    with with_energy(cost):
+    with energy() as cost:
         pass
     assert cost == {"energy_kwh": 0.25}

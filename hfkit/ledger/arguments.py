@@ -1,6 +1,7 @@
 """What `hfkit compare` takes beside the flags of the recipe that it compares with."""
 
 import importlib.util
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ class CompareArguments:
 
     def __post_init__(self) -> None:
         for contender in self.strategies:
-            require_choice("strategies", (contender.split() or [""])[0], STRATEGIES)
+            require_choice("strategies", (shlex.split(contender) or [""])[0], STRATEGIES)
         for name in ("strategies", "seeds", "tune", "label_budgets", "other_tests"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
@@ -96,6 +97,8 @@ def recipe_at(path: str) -> Recipe:
     spec = importlib.util.spec_from_file_location(f"hfkit_recipe_{file.stem}", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))  # as when it is started: a recipe may import what lies beside it
     spec.loader.exec_module(module)
     if not callable(vars(module).get("arguments")):
         raise UserError(

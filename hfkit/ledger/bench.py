@@ -1,6 +1,7 @@
 """The bench that every contender runs on: one task, one split, one way of measuring."""
 
 import json
+import shlex
 import time
 import traceback
 from collections.abc import Mapping
@@ -16,20 +17,21 @@ from transformers import IntervalStrategy, set_seed
 
 from .. import __version__
 from ..arguments import TransferArguments
-from ..baselines import BASELINES, chosen
+from ..baselines import BASELINES, SetFit, chosen
 from ..baselines.base import Baseline
-from ..checkpoints import deciding, rows_digest
+from ..checkpoints import deciding, require_writable, rows_digest
 from ..errors import UserError
 from ..evaluation.machine import measured
 from ..evaluation.schema import finite, plain
 from ..trainer import TransferTrainer
 from .arguments import recipe_at, scaled, split_flags
 from .cells import Cell, Contender
-from .energy import with_energy
+from .energy import energy
 from .memory import refuse_too_large
 
 SAMPLE_ROWS = 240  # of a bundled sample, unless told otherwise: a comparison trains dozens of times
 FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single one
+CHOOSING = ("eval_strategy", "eval_steps", "eval_delay", "greater_is_better")  # which weights are the best ones
 QUIET = (
     *("--overwrite_output_dir", "true", "--save_only_model", "true"),
     *("--disable_tqdm", "true", "--report_to", "none", "--resume_from_checkpoint", "false"),
@@ -51,19 +53,22 @@ class Bench:
         self.own, self.flags = own, flags = split_flags(argv)
         self._keys: dict[Cell, str] = {}
         self.arguments = recipe_at(own.recipe)
-        self.recipe, self.task, _ = self.arguments(flags)
+        self.asked = self.arguments(flags)
+        self.recipe, self.task, _ = self.asked
         if self.recipe.features_dir is None:
             self.recipe = replace(self.recipe, features_dir=str(Path(own.compare_dir, "features")))
         if self.task.dataset == "sample" and self.task.max_train_rows is None:
             self.task = replace(self.task, max_train_rows=SAMPLE_ROWS)
+        require_writable(Path(own.compare_dir))
         raw = self.task.load()
-        # How many rows a draw was made from is known only without one.
-        whole = self.task.max_train_rows is not None and replace(self.task, max_train_rows=None).load()
-        self.available = len((whole or raw)["train"])
         self.spans = {Path(self.task.dataset).name: slice(0, len(raw["test"]))}
         tests = [raw["test"]]
         for other in own.other_tests:
             rows = replace(self.task, dataset=other, max_train_rows=None).load()["test"]
+            if Path(other).name in self.spans:
+                raise UserError(
+                    f"other_tests '{other}'", "a page is named after its dataset's folder", "Rename one of the folders"
+                )
             start = sum(map(len, tests))
             self.spans[Path(other).name] = slice(start, start + len(rows))
             tests.append(rows)
@@ -71,18 +76,44 @@ class Bench:
         # All tests as one: every contender answers them in one go.
         self.raw = DatasetDict({**raw, "test": one_of(tests, own.other_tests, self.labels, self.task)})
 
+    @cached_property
+    def available(self) -> int:
+        """Training rows that the dataset has, of which `--max_train_rows` takes some."""
+        if self.task.max_train_rows is None:
+            return len(self.raw["train"])
+        return len(replace(self.task, max_train_rows=None).load()["train"])
+
     def contenders(self) -> list[Contender]:
-        """Strategies and baselines in the order they were named."""
+        """Strategies and baselines in the order they were named.
+
+        Raises:
+            UserError: flags behind a strategy that change more than its training, or a baseline that cannot be made.
+        """
         strategies = [
-            Contender(contender, "strategy", ("--strategy", *contender.split())) for contender in self.own.strategies
+            Contender(contender, "strategy", ("--strategy", *shlex.split(contender)))
+            for contender in self.own.strategies
         ]
-        chosen(self.recipe)  # refuses an unknown name, and one that lacks a flag
+        for contender in strategies:
+            if self.arguments([*self.flags, *contender.flags])[:2] != self.asked[:2]:
+                raise UserError(
+                    f"strategies '{contender.name}'",
+                    "all contenders start from one checkpoint and see the same rows",
+                    "Give flags of the task, and --checkpoint, to the whole comparison, or compare in another folder",
+                )
+        made = [baseline.name for baseline in chosen(self.recipe)]  # refuses an unknown name, or one that lacks a flag
+        if len(set(made)) < len(made):
+            raise UserError(f"baseline={self.recipe.baseline}", "each is compared once", "Name it once")
         baselines = [Contender(name, "baseline", seeded=self.baseline(name, 0).seeded) for name in self.recipe.baseline]
         return strategies + baselines
 
     def baseline(self, name: str, seed: int) -> Baseline:
         made = BASELINES[name](self.recipe)
         return replace(made, seed=seed) if made.seeded else made
+
+    def _made(self, cell: Cell) -> Baseline:
+        """The baseline of a cell; with a number of rows to learn from it takes all of them."""
+        made = self.baseline(cell.contender.name, cell.seed)
+        return replace(made, shots=None) if isinstance(made, SetFit) and cell.rows is not None else made
 
     def described(self, contender: Contender) -> tuple[str, str]:
         """Its name and what it does, for the pages."""
@@ -103,11 +134,15 @@ class Bench:
 
     def _settings(self, cell: Cell) -> str:
         if cell.contender.kind == "baseline":
-            made = self.baseline(cell.contender.name, cell.seed)
-            settings = {**asdict(made), "cache_dir": None}
+            settings = {**asdict(self._made(cell)), "cache_dir": None}
+            # What lies in a folder decides, not its name.
+            of_models = {name: content_of(at) for name, at in settings.items() if name.endswith("checkpoint") and at}
+            settings |= of_models
         else:
             args = self.args_of(cell, Path("unused")).to_dict()
             settings = {name: args[name] for name in deciding(args) if name in args}
+            if args["load_best_model_at_end"]:
+                settings |= {name: args[name] for name in CHOOSING}
         return as_text(settings)
 
     @cached_property
@@ -125,7 +160,9 @@ class Bench:
         args = scaled(self.arguments(flags)[2], cell.factor)
         args.max_grad_norm = float(args.max_grad_norm)
         if cell.rows is not None and args.max_steps <= 0:
-            lengthen(args, steps_of_epoch=-(-cell.rows // args.train_batch_size))
+            # What a process takes in one step: how many GPUs a machine has must not change what is computed.
+            step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps
+            lengthen(args, steps_of_epoch=-(-min(cell.rows, len(self.raw["train"])) // step_rows))
         return args
 
     # Running
@@ -183,7 +220,7 @@ class Bench:
             eval_dataset=data["validation"],
             processing_class=self._processor,
         )
-        with measured() as cost, with_energy(cost):
+        with energy() as spent, measured() as cost:
             trainer.train()
             trainer.tune_decision(data["validation"])
         outputs = {"validation": trainer.predict(data["validation"]).predictions}
@@ -205,7 +242,7 @@ class Bench:
             **self._judged(answers["test"]),
             "validation": task.score(answers["validation"], gold)[task.headline],
             "curve": curve_of(trainer.state.log_history, task.headline),
-            "cost": cost,
+            "cost": cost | spent,
             "parameters": trainer.model.num_parameters(),
             "trained_parameters": max(stage["trainable"] for stage in plan),
             "latency_ms": 1000 * seconds / len(raw["test"]),
@@ -219,8 +256,8 @@ class Bench:
     def _baseline(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raw = self.data_of(cell)
         set_seed(cell.seed)
-        with measured() as cost, with_energy(cost):
-            answers = self.baseline(cell.contender.name, cell.seed).answers(self.task, raw)
+        with energy() as spent, measured() as cost:
+            answers = self._made(cell).answers(self.task, raw)
         arrays = {"tallies": self._tallies(answers.predictions)}
         if answers.probabilities is not None:
             arrays["probabilities_test"] = answers.probabilities
@@ -228,7 +265,7 @@ class Bench:
             **self._judged(answers.predictions),
             "validation": None,
             "curve": [],
-            "cost": cost,
+            "cost": cost | spent,
             "parameters": None,
             "trained_parameters": None,
             "latency_ms": None,
@@ -266,7 +303,8 @@ def lengthen(args: TransferArguments, steps_of_epoch: int) -> None:
 
 def as_text(settings: Mapping[str, Any]) -> str:
     """Settings that are set, as text: what is off says nothing, so that a new flag changes no key."""
-    return json.dumps({name: value for name, value in settings.items() if value}, sort_keys=True, default=str)
+    kept = {name: value for name, value in settings.items() if value not in (None, "", []) and value is not False}
+    return json.dumps(kept, sort_keys=True, default=str)
 
 
 def one_of(tests: list[Dataset], names: list[str], labels: list[str], task: Any) -> Dataset:
@@ -276,8 +314,10 @@ def one_of(tests: list[Dataset], names: list[str], labels: list[str], task: Any)
         UserError: another dataset has labels that nobody learns, or other columns.
     """
     for name, rows in zip(names, tests[1:], strict=True):
+        if isinstance(task.references(rows)[0], int | float):
+            continue
         unknown = sorted(set(task.labels(DatasetDict({"train": rows}))) - set(labels))
-        if unknown and task.headline != "pearson":
+        if unknown:
             raise UserError(
                 f"other_tests '{name}'", f"it has labels that the training rows do not have: {unknown[:5]}", "Mend them"
             )
@@ -317,7 +357,7 @@ def content_of(checkpoint: str) -> str:
     if not folder.is_dir():
         return checkpoint
     hasher = blake2b(digest_size=8)
-    for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.txt")]):
+    for file in sorted(file for kind in ("safetensors", "json", "txt", "model") for file in folder.glob(f"*.{kind}")):
         hasher.update(file.name.encode())
         with file.open("rb") as content:
             while chunk := content.read(1 << 20):

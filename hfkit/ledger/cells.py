@@ -72,10 +72,10 @@ def due(
         found += tried
         if len(tried) > 1 and not all(cell in results for cell in tried):
             continue
-        factor = chosen_factor(tried, results) if len(tried) > 1 else (*factors, 1.0)[0] if tried else 1.0
-        first = Cell(contender, seeds[0], factor)
-        if results.get(first, {}).get("status") == "skipped":
-            found += [first] * (first not in found)
+        factor = chosen_factor(tried, results) if len(tried) > 1 else tried[0].factor if tried else 1.0
+        first = tried or [Cell(contender, seeds[0], factor)]
+        if all(results.get(cell, {}).get("status") == "skipped" for cell in first):
+            found += [cell for cell in first if cell not in found]
             continue
         every = [Cell(contender, seed, factor) for seed in (seeds if contender.seeded else seeds[:1])]
         every += [Cell(contender, seed, factor, rows) for rows in budgets for seed in seeds]

@@ -1,7 +1,8 @@
 """The comparison from start to pages."""
 
-import shutil
+import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -35,15 +36,15 @@ def compare(argv: list[str]) -> list[Path]:
     bench = Bench(argv)
     own, contenders = bench.own, bench.contenders()
     queue, plan = Queue(Path(own.compare_dir), bench.key), planned(bench, contenders)
-    if own.retry_failed and (rank is None or rank.rank == 0):
-        queue.forget_failed(queue.known(plan))
+    if rank is None or rank.rank == 0:
+        # Why a contender was skipped may be mended: a package installed, memory free.
+        queue.forget(queue.known(plan), "skipped", *["failed"] * own.retry_failed)
     if rank is not None:
         queue.work(plan, bench.run)
         if rank.rank:
             return []
     elif queue.open(plan):
         _run_here(own.jobs or default_jobs(), argv, queue, plan, console)
-    shutil.rmtree(queue.folder / "scratch", ignore_errors=True)
     pages = []
     for test in bench.spans:
         ledger = ledger_of(bench, contenders, queue, plan, test)
@@ -57,6 +58,8 @@ def compare(argv: list[str]) -> list[Path]:
 
 def work(argv: list[str]) -> None:
     """Work on cells of a comparison until there are none left."""
+    # A worker that is stopped says so, or its cell would seem to have killed it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     bench = Bench(argv)
     Queue(Path(bench.own.compare_dir), bench.key).work(planned(bench, bench.contenders()), bench.run)
 
@@ -64,7 +67,8 @@ def work(argv: list[str]) -> None:
 def planned(bench: Bench, contenders: list[Contender]) -> Callable[[Results], list[Cell]]:
     """What `Queue.work` asks: which cells can be run, given results."""
     own = bench.own
-    return lambda results: due(contenders, results, seeds=own.seeds, factors=own.tune, budgets=own.label_budgets)
+    budgets = [rows for rows in own.label_budgets if rows < len(bench.raw["train"])]
+    return lambda results: due(contenders, results, seeds=own.seeds, factors=own.tune, budgets=budgets)
 
 
 def _run_here(
@@ -75,7 +79,7 @@ def _run_here(
     logs = queue.folder / "logs"
     console.print(f"{len(queue.open(plan))} runs or more, {jobs} at once; logs: {logs}", highlight=False)
     told = set(queue.results(queue.known(plan)))
-    for _ in watched(started(jobs, argv, logs), lambda: started(1, argv, logs), EVERY):
+    for _ in watched([partial(started, job, jobs, argv, logs) for job in range(jobs)], EVERY):
         cells = queue.known(plan)
         for cell, found in queue.results(cells).items():
             if cell not in told:

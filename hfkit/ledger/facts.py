@@ -62,7 +62,11 @@ class Runs:
         return next(iter(self.ended_well(contender).values()))["answers"][self.span]
 
     def headline(self, found: Mapping[str, Any]) -> float:
-        return found["tests"][self.test][self.bench.task.headline]
+        return self.scores(found)[self.bench.task.headline]
+
+    def scores(self, found: Mapping[str, Any]) -> Mapping[str, float]:
+        # By position: a folder may have been renamed since.
+        return list(found["tests"].values())[list(self.bench.spans).index(self.test)]
 
 
 def ledger_of(
@@ -71,6 +75,11 @@ def ledger_of(
     """The whole ledger of one test, as `ledger.json` holds it (see `evaluation.ledger_schema`)."""
     runs = Runs(bench, queue, queue.known(plan), test)
     task, rows = bench.task, bench.raw["test"].select(range(runs.span.start, runs.span.stop))
+    skipped = {
+        contender: next(iter(found.values()))["reason"]
+        for contender in contenders
+        if (found := runs.of(contender)) and all(one["status"] == "skipped" for one in found.values())
+    }
     competing = [contender for contender in contenders if runs.ended_well(contender)]
     names = {contender: bench.described(contender)[0] for contender in contenders}
     checkpoint = bench.recipe.checkpoint
@@ -92,7 +101,12 @@ def ledger_of(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command_of("hfkit", "compare", argv=bench.argv),
         "title": f"Which way of reusing {checkpoint} on {dataset_name(test)}?",
-        "settings": {"comparison": vars(bench.own), "recipe": bench.flags, "task": vars(task)},
+        "settings": {
+            "comparison": vars(bench.own),
+            "recipe": vars(bench.recipe),
+            "task": vars(task),
+            "training": bench.asked[2].to_dict(),
+        },
         "seed": 0,
         "task": {
             "name": task.name,
@@ -110,15 +124,11 @@ def ledger_of(
         "notes": notes_of(bench, test),
         "contenders": sorted(entries, key=lambda entry: -entry["headline"]),
         "failed": [
-            {"name": names[cell.contender], "seed": cell.seed, "reason": found["reason"]}
+            {"name": names[cell.contender], "seed": cell.seed, "reason": f"{which(cell)}{found['reason']}"}
             for cell, found in runs.results.items()
-            if found["status"] == "failed"
+            if found["status"] != "ok" and cell.contender not in skipped
         ],
-        "skipped": [
-            {"name": names[contender], "reason": next(iter(found.values()))["reason"]}
-            for contender in contenders
-            if (found := runs.of(contender)) and all(one["status"] == "skipped" for one in found.values())
-        ],
+        "skipped": [{"name": names[contender], "reason": reason} for contender, reason in skipped.items()],
         "pairs": pairs_of(competing, names, tallies, scores, task.headline_of, units),
         "budgets": budgets_of(runs, competing, names, units),
         "classes": classes_of(runs, competing, names, rows),
@@ -127,6 +137,12 @@ def ledger_of(
     }
     ledger["verdict"] = verdict(ledger)
     return without_secrets(finite(plain(ledger)))
+
+
+def which(cell: Cell) -> str:
+    """What tells a cell from the others of its contender and seed."""
+    told = [f"rates x {cell.factor:g}"] * (cell.factor != 1) + [f"{cell.rows} rows"] * (cell.rows is not None)
+    return f"{', '.join(told)}: " if told else ""
 
 
 def entry_of(runs: Runs, contender: Contender) -> dict[str, Any]:
@@ -188,7 +204,7 @@ def seed_of(runs: Runs, cell: Cell, found: Mapping[str, Any]) -> dict[str, Any]:
         "reason": "it gives every row the same answer" if found["collapsed"] else "",
         "validation": found["validation"],
         "headline": runs.headline(found),
-        "scores": found["tests"][runs.test],
+        "scores": runs.scores(found),
         "curve": found["curve"],
     }
 
@@ -254,12 +270,13 @@ def budgets_of(
 ) -> dict[str, Any] | None:
     """Score against labels for every contender, and where two curves cross."""
     sizes: list[int | None] = [*sorted(runs.bench.own.label_budgets), None]
-    if len(sizes) == 1:
+    sizes = [size for size in sizes if size is None or size < len(runs.bench.raw["train"])]
+    if len(sizes) == 1 or not competing:
         return None
     headline_of = runs.bench.task.headline_of
     found: dict[int, dict[str, list[np.ndarray]]] = {}
     for size in sizes:
-        rows = len(runs.bench.raw["train"]) if size is None else min(size, len(runs.bench.raw["train"]))
+        rows = len(runs.bench.raw["train"]) if size is None else size
         found[rows] = {names[c]: tallies for c in competing if (tallies := runs.tallies(c, size))}
     scores = {rows: compared(of_size, headline_of, units=units) for rows, of_size in found.items() if of_size}
     curves = [
@@ -342,7 +359,7 @@ def notes_of(bench: Bench, test: str) -> list[str]:
     used, available, own = len(bench.raw["train"]), bench.available, bench.own
     notes = []
     if used < available:
-        notes.append(f"{used:,} of {available:,} training rows, evenly spaced over the split.")
+        notes.append(f"{used:,} of {available:,} training rows.")
     if bench.task.dataset == "sample":
         notes.append(
             f"The bundled sample is synthetic; of its rows {SAMPLE_ROWS} are trained on unless told otherwise."

@@ -29,7 +29,7 @@ def parameters_of(task: Task, checkpoint: str, labels: list[str]) -> int:
 
 
 def refuse_too_large(task: Task, checkpoint: str, labels: list[str], args: TransferArguments, *, jobs: int) -> None:
-    """Refuse a checkpoint that does not fit into what is free.
+    """Refuse a checkpoint that does not fit into the memory.
 
     Args:
         jobs: runs that share the memory.
@@ -42,11 +42,11 @@ def refuse_too_large(task: Task, checkpoint: str, labels: list[str], args: Trans
     if torch.cuda.is_available():
         free, where = torch.cuda.mem_get_info()[0], "on the GPU"
     else:
-        free, where = psutil.virtual_memory().available, f"for each of {jobs} runs at once" if jobs > 1 else "here"
-        free //= jobs
+        # Of all there is: what is free now depends on the other runs.
+        free, where = psutil.virtual_memory().total // jobs, f"for each of {jobs} runs at once" if jobs > 1 else "here"
     if needed > free:
         raise UserError(
             f"checkpoint '{checkpoint}' with strategy {args.strategy}",
-            f"weights, gradients and moments take {needed / GIB:.1f} GiB, and {free / GIB:.1f} GiB are free {where}",
+            f"weights, gradients and moments take {needed / GIB:.1f} GiB, and {free / GIB:.1f} GiB are there {where}",
             "Use a smaller checkpoint, --strategies lora feature-extraction, or fewer --jobs",
         )

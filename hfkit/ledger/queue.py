@@ -47,11 +47,11 @@ class Queue:
         with np.load(self._path(cell, ".npz"), allow_pickle=False) as found:
             return dict(found)
 
-    def forget_failed(self, cells: Iterable[Cell]) -> None:
-        """Make failed cells open again."""
+    def forget(self, cells: Iterable[Cell], *statuses: str) -> None:
+        """Make cells that ended with one of the statuses open again."""
         for cell in cells:
-            if (self.result(cell) or {}).get("status") == "failed":
-                self._path(cell, ".json").unlink()
+            if (self.result(cell) or {}).get("status") in statuses:
+                self._path(cell, ".json").unlink(missing_ok=True)
                 self._started(cell).unlink(missing_ok=True)
                 del self._known[cell]
 

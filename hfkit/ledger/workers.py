@@ -11,6 +11,9 @@ from pathlib import Path
 import psutil
 import torch
 
+from ..errors import UserError
+
+MOST_DEATHS = 10  # of one worker: a cell is given up after three
 PER_RUN = 3 * 2**30  # bytes of memory that a run with a small model takes
 LAUNCHERS = (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"))
 
@@ -35,62 +38,69 @@ def launched() -> Rank | None:
             found = Rank(*(int(os.environ[name]) for name in names))
     for name in (*LAUNCHERS[0], "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK", "ROLE_RANK"):
         os.environ.pop(name, None)
-    if found and torch.cuda.is_available():
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(found.local % torch.cuda.device_count())
+    if found and torch.cuda.device_count():
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu_of(found.local)
     return found if found and found.size > 1 else None
 
 
 def cores() -> int:
-    """The cores that this process may use: of a machine, or of what a container or `taskset` leaves of it."""
+    """The cores that this process may use; where `taskset` or a container pins it, those."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def default_jobs() -> int:
     """One run per GPU; without any, one per core as far as the free memory reaches."""
-    if torch.cuda.is_available():
-        return torch.cuda.device_count()
+    if gpus := torch.cuda.device_count():
+        return gpus
     return max(1, min(cores(), psutil.virtual_memory().available // PER_RUN))
 
 
-def started(jobs: int, argv: list[str], logs: Path) -> list[subprocess.Popen]:
-    """`jobs` processes that work on the comparison of `argv`, each with its share of the cores, or a GPU."""
+def gpu_of(job: int) -> str:
+    """The GPU of a job, among those that this process may see; asked before CUDA is started."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    seen = seen if seen != [""] else [str(gpu) for gpu in range(torch.cuda.device_count())]
+    return seen[job % len(seen)]
+
+
+def started(job: int, jobs: int, argv: list[str], logs: Path) -> subprocess.Popen:
+    """Process `job` of `jobs` that work on the comparison of `argv`, with its share of the cores, or a GPU."""
     logs.mkdir(parents=True, exist_ok=True)
     threads = max(1, cores() // jobs)
-    found = []
-    for job in range(jobs):
-        environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "TOKENIZERS_PARALLELISM": "false"}
-        if torch.cuda.is_available():
-            environment["CUDA_VISIBLE_DEVICES"] = str(job % torch.cuda.device_count())
-        with (logs / f"worker-{job}.txt").open("a") as log:
-            command = [sys.executable, "-m", "hfkit.ledger", "work", *argv]
-            found.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment))
-    return found
+    environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "TOKENIZERS_PARALLELISM": "false"}
+    if torch.cuda.device_count():
+        environment["CUDA_VISIBLE_DEVICES"] = gpu_of(job)
+    command = [sys.executable, "-m", "hfkit.ledger", "work", *argv, "--jobs", str(jobs)]
+    with (logs / f"worker-{job}.txt").open("a") as log:
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
-def watched(
-    workers: list[subprocess.Popen], start: Callable[[], list[subprocess.Popen]], every: float
-) -> Iterator[None]:
-    """Ticks until every worker has ended; one that died is replaced. They are stopped if the caller leaves early.
+def watched(starts: list[Callable[[], subprocess.Popen]], every: float) -> Iterator[None]:
+    """Starts the workers and ticks until every one has ended; one that died is started again, a few times.
+
+    They are stopped if the caller leaves early.
 
     Args:
-        start: starts one more.
         every: seconds.
 
     Raises:
-        RuntimeError: workers die as soon as they start.
+        UserError: a worker dies again and again.
     """
-    births = [time.monotonic()] * len(workers)
-    early = 0
+    workers, deaths = [start() for start in starts], [0] * len(starts)
     try:
         while any(worker.poll() is None for worker in workers):
             yield
             time.sleep(every)
-            for i, worker in enumerate(workers):
-                if worker.poll() not in (None, 0):
-                    early += time.monotonic() - births[i] < 20
-                    if early > 2 * len(workers):
-                        raise RuntimeError(f"workers end at once with exit code {worker.returncode}; see their logs")
-                    workers[i], births[i] = start()[0], time.monotonic()
+            for i, start in enumerate(starts):
+                if workers[i].poll() in (None, 0):
+                    continue
+                deaths[i] += 1
+                if deaths[i] > MOST_DEATHS:
+                    raise UserError(
+                        f"worker {i}",
+                        f"it ended {deaths[i]} times with exit code {workers[i].returncode}",
+                        f"Look into its log, worker-{i}.txt in the folder logs; less memory is taken by fewer --jobs",
+                    )
+                workers[i] = start()
     finally:
         for worker in workers:
             if worker.poll() is None:
