@@ -17,7 +17,7 @@ from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from .baselines.frozen import BATCH, labelled
-from .baselines.linear import Features, fit, placed, scale_of
+from .baselines.linear import Features, fits, placed, scale_of
 from .baselines.linear_probe import OF_ROWS, OF_TOKENS
 from .batches import is_text, text_lengths
 from .errors import UserError
@@ -225,21 +225,10 @@ def fit_head(trainer: Any, linear: nn.Linear) -> bool:
         offset, unit = scale_of(train.targets) if linear.bias is not None else (0.0, 1.0)
         train = train._replace(targets=(train.targets - offset) / unit)
     head = nn.Linear(train.inputs.shape[1], linear.out_features, bias=linear.bias is not None)
-    for parameter in head.parameters():
-        nn.init.zeros_(parameter)
     weights, gold = task.weights(trainer.train_dataset), features["eval"]
-    share = len(train.targets) / train.targets.numel()
     search = OF_TOKENS if train.places.ndim == 2 else OF_ROWS
     best_score, best = -np.inf, None
-    for penalty in tqdm(search.penalties, desc="Head: fitting", disable=None):
-        fit(
-            head,
-            train,
-            penalty * share,
-            lambda logits, targets: task.loss({"logits": logits}, targets, weights=weights),
-            steps=search.steps,
-            memory=search.memory,
-        )
+    for _ in fits(head, train, task, weights, search, desc="Head: fitting"):
         with torch.no_grad():
             outputs = placed(offset + unit * head(gold.inputs), gold, task)
         score = task.score(*task.decode(outputs, trainer.eval_dataset, labels))[task.headline]

@@ -83,8 +83,9 @@ def test_an_image_of_one_colour_has_no_edges():
 
 
 def test_every_name_makes_its_baseline_from_the_flags_of_a_recipe():
+    others = {f"{kind}_checkpoint": "y" for kind in ("nli", "clip", "prompt")}
     recipe = RecipeArguments(
-        checkpoint="x", baseline=list(BASELINES), features_dir="kept", label_texts='{"a": "something"}'
+        checkpoint="x", baseline=list(BASELINES), features_dir="kept", label_texts='{"a": "something"}', **others
     )
     made = {baseline.name: baseline for baseline in chosen(recipe)}
     assert len(made) == len(BASELINES)

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from ..tasks.base import Task
 from .base import Answers
 from .frozen import OnFrozenFeatures, best_pooling
-from .linear import Features, judged, probabilities_of, standardised
+from .linear import Features, judged, standardised
 
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
 SIMILARITIES_AT_ONCE = 1 << 22  # 16 MiB of them
@@ -50,10 +50,9 @@ class KNN(OnFrozenFeatures):
             return best
 
         pooling, score, (count, predictions, outputs) = best_pooling(found.poolings, tried)
-        test = found.poolings[pooling]["test"]
         return Answers(
             predictions,
-            probabilities_of(outputs, test, found.prepared["test"]),
+            task.probabilities(outputs, found.prepared["test"]),
             {"pooling": pooling, "neighbours": count, "validation": score, **found.facts},
         )
 

@@ -1,14 +1,13 @@
 """A linear model on fixed features, fitted through the task's own loss: what the probes and TF-IDF have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import DatasetDict
 from scipy.sparse import csr_matrix
-from scipy.special import softmax
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -62,7 +61,7 @@ def best_answers(
 ) -> Answers:
     """Answers to every test row, with the penalty that did best on the answers of validation, `gold`."""
     found = best_fit(task, head, features, prepared, gold, labels, search, name=name)
-    probabilities = probabilities_of(found.outputs, features["test"], prepared["test"])
+    probabilities = task.probabilities(found.outputs, prepared["test"])
     return Answers(found.predictions, probabilities, {"penalty": found.penalty, "validation": found.score})
 
 
@@ -84,21 +83,8 @@ def best_fit(
         # Numbers far from 0 are lost in single precision.
         mean, spread = scale_of(train.targets)
         train = train._replace(targets=(train.targets - mean) / spread)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    # Where a row has several labels the loss is a mean over them too.
-    share = len(train.targets) / train.targets.numel()
     best = None
-    # From the strongest penalty down, so that every fit starts close to its end.
-    for penalty in tqdm(search.penalties, desc=f"{name}: fitting", disable=None):
-        fit(
-            head,
-            train,
-            penalty * share,
-            lambda logits, targets: task.loss({"logits": logits}, targets, weights=weights),
-            steps=search.steps,
-            memory=search.memory,
-        )
+    for penalty in fits(head, train, task, weights, search, desc=f"{name}: fitting"):
         with torch.no_grad():
             logits = {split: head(features[split].inputs) for split in ("validation", "test")}
         if train.places.ndim == 1:
@@ -108,6 +94,30 @@ def best_fit(
         if best is None or score > best.score:
             best = Fitted(score, penalty, predictions, outputs)
     return best
+
+
+def fits(
+    head: nn.Module, train: Features, task: Task, weights: Tensor | None, search: Search, *, desc: str
+) -> Iterator[float]:
+    """Every penalty, once `head` is fitted with it: from the strongest down, so that each fit starts close to its end.
+
+    Args:
+        weights: of each label in the loss, (labels,).
+    """
+    for parameter in head.parameters():
+        nn.init.zeros_(parameter)
+    # Where a row has several labels the loss is a mean over them too.
+    share = len(train.targets) / train.targets.numel()
+    for penalty in tqdm(search.penalties, desc=desc, disable=None):
+        fit(
+            head,
+            train,
+            penalty * share,
+            lambda logits, targets: task.loss({"logits": logits}, targets, weights=weights),
+            steps=search.steps,
+            memory=search.memory,
+        )
+        yield penalty
 
 
 def judged(
@@ -124,16 +134,6 @@ def judged(
     else:
         ours, predictions = decided(task, validation, test, prepared, labels)
     return ours, predictions, test
-
-
-def probabilities_of(outputs: np.ndarray, features: Features, prepared: Dataset) -> np.ndarray | None:
-    """Probabilities of every row from the logits of its views, (rows, labels); None unless a row has one class."""
-    if features.places.ndim == 2 or features.targets.ndim == 2 or features.targets.is_floating_point():
-        return None
-    row = np.array(prepared["row"])
-    totals = np.zeros((row.max() + 1, outputs.shape[1]))
-    np.add.at(totals, row, outputs)
-    return softmax(totals / np.bincount(row)[:, None], axis=1)
 
 
 def scale_of(numbers: Tensor) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from torch import nn
 from ..tasks.base import Task
 from .base import Answers
 from .frozen import OnFrozenFeatures
-from .linear import Fitted, Search, best_fit, probabilities_of, standardised
+from .linear import Fitted, Search, best_fit, standardised
 
 OF_TOKENS = Search(penalties=(3e-2, 1e-2, 3e-3, 1e-3, 3e-4))
 OF_ROWS = Search(penalties=(1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3))  # rows are fewer than the tokens in them
@@ -44,9 +44,8 @@ class LinearProbe(OnFrozenFeatures):
         rival = max(rivals, key=lambda other: rivals[other].score, default=own)
         if others and rivals[rival].score > best.score:
             pooling, best = rival, max(rivals[rival], fitted(rival, search), key=lambda one: one.score)
-        test = found.poolings[pooling]["test"]
         return Answers(
             best.predictions,
-            probabilities_of(best.outputs, test, found.prepared["test"]),
+            task.probabilities(best.outputs, found.prepared["test"]),
             {"pooling": pooling, "penalty": best.penalty, "validation": best.score, **found.facts},
         )

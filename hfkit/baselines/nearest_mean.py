@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..tasks.base import Task
 from .base import Answers
 from .frozen import OnFrozenFeatures, best_pooling
-from .linear import Features, judged, probabilities_of, standardised
+from .linear import Features, judged, standardised
 
 TEMPERATURE = 0.05  # of the softmax over cosines
 
@@ -47,10 +47,9 @@ class NearestMean(OnFrozenFeatures):
             return task.score(ours, gold)[task.headline], (predictions, outputs)
 
         pooling, score, (predictions, outputs) = best_pooling(found.poolings, tried)
-        test = found.poolings[pooling]["test"]
         return Answers(
             predictions,
-            probabilities_of(outputs, test, found.prepared["test"]),
+            task.probabilities(outputs, found.prepared["test"]),
             {"pooling": pooling, "validation": score, **found.facts},
         )
 

@@ -13,7 +13,7 @@ from ..tasks.base import Task
 from .base import Answers, column_of
 from .frozen import MEAN, OnFrozenFeatures, features_of, frozen_backbone
 from .label_texts import label_texts
-from .linear import judged, probabilities_of
+from .linear import judged
 
 TEMPERATURE = 0.05  # of the softmax over cosines
 
@@ -48,7 +48,7 @@ class SimilarityZeroShot(OnFrozenFeatures):
             split: normalize(features[split].inputs, dim=1) @ names.T / TEMPERATURE for split in ("validation", "test")
         }
         _, predictions, outputs = judged(task, logits, features, found.prepared, found.labels)
-        probabilities = probabilities_of(outputs, features["test"], found.prepared["test"])
+        probabilities = task.probabilities(outputs, found.prepared["test"])
         return Answers(
             predictions, probabilities, {"label_texts": dict(zip(found.labels, texts, strict=True)), **found.facts}
         )
