@@ -5,6 +5,7 @@ from typing import Any
 
 from hfkit.evaluation.pages import interval_text, markdown_text, score_text, signed_text
 from hfkit.evaluation.plots import headline_text
+from hfkit.ledger.entries import from_scratch, pretrained
 
 NOTHING = "–"
 
@@ -21,15 +22,14 @@ def ledgers_table(ledgers: dict[Path, dict[str, Any]]) -> str:
     ]
     for path, ledger in ledgers.items():
         rows, contenders = ledger["rows"], ledger["contenders"]
-        strategies = [c for c in contenders if c["kind"] == "strategy" and c["name"] != "scratch"]
         baselines = [c for c in contenders if c["kind"] == "baseline"]
-        scratch = [c for c in contenders if c["name"] == "scratch"]
+        scratch = [c for c in contenders if from_scratch(c["name"])]
         rules = dict.fromkeys(sentence["rule"] for sentence in ledger["verdict"]["sentences"])
         cells = [
             f"[{markdown_text(path.stem)}](benchmarks/results/ledgers/{path.stem}.md)",
             f"{rows['train']:,} / {rows['test']:,}",
             headline_text(ledger["task"]["headline"]),
-            *(told(best(group)) for group in (strategies, baselines, scratch)),
+            *(told(best(group)) for group in (pretrained(contenders), baselines, scratch)),
             ", ".join(rules),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -62,4 +62,5 @@ def claims_table(found: dict[str, Any]) -> str:
         difference = f"{signed_text(claim['difference'])} {interval_text(claim)}" if "low" in claim else claim["value"]
         cells = [markdown_text(claim["claim"]), markdown_text(claim["where"]), difference, claim["holds"]]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"Measured by `{found['command']}`; means over seeds {found['seeds']}."])
+    measured = f"Measured by `{found['command']}`; means over seeds {found['seeds']}."
+    return "\n".join([*lines, "", f"{measured} Correction for there being several claims: {found['correction']}."])

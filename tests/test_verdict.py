@@ -1,15 +1,27 @@
 """The verdict says what the facts bear and nothing else; each rule on a case made for it."""
 
 import copy
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from benchmarks import claims
+from benchmarks.ledger_tables import claims_table, ledgers_table
+from hfkit.evaluation.ledger_pages import render_ledger
+from hfkit.evaluation.ledger_schema import CONTENDER
+from hfkit.ledger.cells import Contender
 from hfkit.ledger.verdict import verdict
+from tests import ledgers
 
 
-def pair(difference: float, half: float, *, rows: int | None = None, seeds: int | None = None) -> dict:
+def pair(
+    difference: float, half: float, to: str = "", *, rows: int | None = None, seeds: int | None = None, **changes: Any
+) -> dict:
     different = abs(difference) > half
     return {
+        "to": to,
         "difference": difference,
         "low": difference - half,
         "high": difference + half,
@@ -20,10 +32,11 @@ def pair(difference: float, half: float, *, rows: int | None = None, seeds: int 
         "needed_rows": rows,
         "needed_seeds": seeds,
         "note": "",
+        **changes,
     }
 
 
-def contender(name: str, headline: float | None, difference: dict | None = None, *, kind: str = "strategy", **more):
+def contender(name: str, headline: float, difference: dict | None = None, *, kind: str = "strategy", **more):
     seeds = 1 if kind == "baseline" else 3
     return {
         "name": name,
@@ -36,8 +49,8 @@ def contender(name: str, headline: float | None, difference: dict | None = None,
         ],
         "headline": headline,
         "spread": None if seeds == 1 else 0.01,
-        "interval": {"low": (headline or 0) - 0.03, "high": (headline or 0) + 0.03, "level": 0.95, "note": ""},
-        "difference": difference and {"to": "best", **difference},
+        "interval": {"low": headline - 0.03, "high": headline + 0.03, "level": 0.95, "note": ""},
+        "difference": difference,
         "cost": {"cpu_seconds": 5.0 if kind == "baseline" else 100.0, "tuning_cpu_seconds": 0.0},
         "calibration": None,
         "facts": {},
@@ -48,6 +61,7 @@ def ledger(*contenders: dict, scratch: dict | None = None, baseline: dict | None
     return {
         "contenders": list(contenders),
         "pairs": {"scratch": scratch, "baseline": baseline},
+        "failed": [],
         "skipped": [],
         "rows": {"train": 500, "validation": 100, "test": 400},
         "task": {"name": "text-classification", "headline": "accuracy", "unit": "text"},
@@ -65,8 +79,8 @@ def usual(**more) -> dict:
         contender("full", 0.9),
         contender("scratch", 0.7, pair(-0.2, 0.05)),
         contender("tfidf", 0.8, pair(-0.1, 0.05), kind="baseline"),
-        scratch=pair(0.2, 0.05),
-        baseline=pair(0.1, 0.05),
+        scratch=pair(0.2, 0.05, "scratch"),
+        baseline=pair(0.1, 0.05, "tfidf"),
         **more,
     )
 
@@ -110,10 +124,10 @@ def test_tie_and_underpowered_together():
 @pytest.mark.parametrize(
     ("scratch", "rule", "words"),
     [
-        (pair(-0.05, 0.02), "negative transfer", "from scratch is 0.050 [0.030, 0.070] accuracy above full"),
-        (pair(-0.01, 0.02, rows=5_000), "transfer not shown", "about 4,600 more test rows"),
-        (pair(0.01, 0.02), "transfer not shown", "within noise"),
-        (pair(0.05, 0.02), "positive transfer", "full is 0.050 [0.030, 0.070] accuracy above"),
+        (pair(-0.05, 0.02, "scratch"), "negative transfer", "from scratch is 0.050 [0.030, 0.070] accuracy above full"),
+        (pair(-0.01, 0.02, "scratch", rows=5_000), "transfer not shown", "about 4,600 more test rows"),
+        (pair(0.01, 0.02, "scratch"), "transfer not shown", "within noise"),
+        (pair(0.05, 0.02, "scratch"), "positive transfer", "full is 0.050 [0.030, 0.070] accuracy above"),
     ],
 )
 def test_transfer_is_judged_against_scratch(scratch, rule, words):
@@ -126,9 +140,13 @@ def test_transfer_is_judged_against_scratch(scratch, rule, words):
 @pytest.mark.parametrize(
     ("against", "rule", "words"),
     [
-        (pair(0.01, 0.03, rows=2_000), "not worth its cost", "lead over the best baseline, tfidf, is within noise"),
-        (pair(-0.06, 0.03), "not worth its cost", "tfidf, is 0.060 [0.030, 0.090] accuracy above full"),
-        (pair(0.06, 0.03), "worth its cost", "gains 0.060 [0.030, 0.090] accuracy"),
+        (
+            pair(0.01, 0.03, "tfidf", rows=2_000),
+            "not worth its cost",
+            "lead over the best baseline, tfidf, is within noise",
+        ),
+        (pair(-0.06, 0.03, "tfidf"), "not worth its cost", "tfidf, is 0.060 [0.030, 0.090] accuracy above full"),
+        (pair(0.06, 0.03, "tfidf"), "worth its cost", "gains 0.060 [0.030, 0.090] accuracy"),
     ],
 )
 def test_fine_tuning_is_judged_against_the_best_baseline_with_its_cost(against, rule, words):
@@ -170,18 +188,72 @@ def test_failed_seeds_of_the_best_strategy_are_instability_and_of_others_a_count
     assert "full, the best strategy, is unstable: 2 of 3 seeds failed (the loss is not a number)" in rules["unstable"]
     assert rules["failed seeds"].endswith("scratch (1 of 3).")
     assert "full ran with one seed" in rules["one seed"]
-    assert any("longer warm-up for full" in text for text in verdict(facts)["next"])
+    assert any(
+        "longer warm-up where seeds failed or collapsed: full (2 of 3 seeds)" in t for t in verdict(facts)["next"]
+    )
 
 
-def test_a_contender_whose_seeds_all_failed_takes_no_part():
-    dead = contender("lora", None)
-    for run in dead["seeds"]:
-        run |= {"status": "failed", "reason": "out of memory"}
+def test_a_contender_whose_runs_all_failed_is_named_and_nobody_was_compared_with_it():
+    failed = [{"name": "lora", "seed": seed, "reason": "out of memory."} for seed in range(3)]
+    of_standing = {"name": "full", "seed": 0, "reason": "at a rate that was not chosen"}
+    rules = said(usual(failed=[*failed, of_standing]))
+    assert rules["failed"] == "lora failed in every run: out of memory."
+    assert "above every other contender that finished" in rules["clear win"]
+    assert "every other contender:" in said(usual(failed=[of_standing]))["clear win"]
+    assert "failed" not in said(usual(failed=[of_standing]))
+    rules = said(ledger(failed=failed))
+    assert list(rules) == ["nothing", "failed"]
+    unclear = ledger(contender("full", 0.9), contender("lp-ft", 0.89, pair(-0.01, 0.05)), failed=failed)
+    assert "the highest of 2 that finished" in said(unclear)["cannot tell"]
+    gone = [{"name": "scratch", "seed": 0, "reason": "out of memory"}]
+    assert "Training from scratch failed" in said(ledger(contender("full", 0.9), failed=gone))["no scratch"]
+    assert not any("'scratch'" in text for text in verdict(ledger(contender("full", 0.9), failed=gone))["next"])
+
+
+def collapse(entry: dict, count: int) -> None:
+    for run in entry["seeds"][:count]:
+        run["reason"] = "it gives every row the same answer"
+
+
+def test_seeds_that_say_the_same_of_every_row_are_counted():
     facts = usual()
-    facts["contenders"].append(dead)
+    facts["contenders"].append(contender("majority", 0.3, pair(-0.6, 0.05), kind="baseline"))
+    for entry, count in zip(facts["contenders"], (1, 2, 1, 1), strict=True):
+        collapse(entry, count)
     rules = said(facts)
-    assert rules["failed seeds"].endswith("lora (3 of 3).") and "lora" not in rules["clear win"]
-    assert "nothing" in said(ledger(dead))
+    assert "full, the best strategy, is unstable: 1 of 3 seeds gave every row the same answer." in rules["unstable"]
+    assert rules["collapsed"].endswith("in the scores: scratch (2 of 3), tfidf (1 of 1).")
+    assert any("collapsed: full (1 of 3 seeds)." in text for text in verdict(facts)["next"])
+    facts["contenders"][0]["seeds"][1] |= {"status": "failed", "reason": "the loss is not a number", "headline": None}
+    both = "1 of 3 seeds failed (the loss is not a number) and 1 of 3 seeds gave every row the same answer"
+    assert both in said(facts)["unstable"]
+    facts = usual()
+    collapse(facts["contenders"][0], 3)
+    assert "full, the best strategy, has collapsed: 3 of 3" in said(facts)["unstable"]
+
+
+def test_every_variant_of_scratch_is_one_and_the_pair_says_which():
+    variant = "scratch --learning_rate 1e-3"
+    facts = ledger(
+        contender(variant, 0.95, cost={"cpu_seconds": 7.0}),
+        contender("full", 0.9, pair(-0.05, 0.02), cost={"cpu_seconds": 50.0}),
+        contender("tfidf", 0.6, pair(-0.35, 0.02), kind="baseline"),
+        contender("scratch", 0.5, pair(-0.45, 0.02)),
+        scratch=pair(-0.05, 0.02, variant),
+        baseline=pair(0.3, 0.02, "tfidf"),
+    )
+    rules = said(facts)
+    assert f"from scratch ({variant}, the best of 2) is 0.050" in rules["negative transfer"]
+    assert "full took 50 CPU seconds against 5.0" in rules["worth its cost"]
+    assert not any("'scratch'" in text for text in verdict(facts)["next"])
+
+
+def test_scratch_alone_says_nothing_of_fine_tuning():
+    facts = ledger(
+        contender("scratch --seed 3", 0.9), contender("tfidf", 0.5, pair(-0.4, 0.1), kind="baseline"), baseline=None
+    )
+    rules = said(facts)
+    assert list(rules) == ["clear win", "no strategy"] and "not known" in rules["no strategy"]
 
 
 def test_one_contender_alone_is_compared_with_nothing():
@@ -210,12 +282,12 @@ def curved(*validation: float) -> list[dict]:
         ({"curve": curved(0.6, 0.7, 0.7)}, None),
         ({"curve": curved(0.6)}, None),
         (
-            {"calibration": {"ece": 0.12, "temperature": 2.5, "tempered": {"ece": 0.02}}},
-            "Divide the logits of full by 2.50",
+            {"calibration": {"ece": 0.12, "ece_scaled": 0.02, "temperature": 2.5}},
+            "of full by 2.50 (from 0.120 to 0.020)",
         ),
-        ({"calibration": {"ece": 0.04, "temperature": 2.5, "tempered": {"ece": 0.02}}}, None),
-        ({"calibration": {"ece": 0.12, "temperature": 2.5, "tempered": {"ece": 0.2}}}, None),
-        ({"calibration": {"ece": 0.12, "temperature": None, "tempered": None}}, None),
+        ({"calibration": {"ece": 0.04, "ece_scaled": 0.02, "temperature": 2.5}}, None),
+        ({"calibration": {"ece": 0.12, "ece_scaled": 0.115, "temperature": 2.5}}, None),
+        ({"calibration": {"ece": 0.12, "ece_scaled": 0.2, "temperature": 2.5}}, None),
     ],
 )
 def test_what_to_try_next_follows_from_the_facts(change, words):
@@ -226,6 +298,83 @@ def test_what_to_try_next_follows_from_the_facts(change, words):
     full |= {key: value for key, value in change.items() if key != "curve"}
     texts = verdict(facts)["next"]
     assert texts == [] if words is None else len(texts) == 1 and words in texts[0]
+
+
+def test_calibration_has_the_keys_that_advice_reads():
+    assert {"ece", "ece_scaled", "temperature"} <= set(CONTENDER["calibration"][1])
+
+
+def test_advice_is_five_lines_at_most_and_one_for_all_that_it_is_true_of():
+    several = [contender(name, 0.9 - i / 100, pair(-i / 100, 0.05, rows=900)) for i, name in enumerate("abcdef")]
+    several[0]["difference"] = None
+    for one, chosen in zip(several, (1e-5, 1e-5, 1e-5, 1e-4, 3e-5, 3e-5), strict=True):
+        one["tuning"] = {"tried": [{"learning_rate": rate} for rate in (1e-5, 3e-5, 1e-4)], "chosen": chosen}
+        one["calibration"] = {"ece": 0.12, "ece_scaled": 0.02, "temperature": 2.5}
+        for run in one["seeds"]:
+            run["curve"] = curved(0.6, 0.7)
+    collapse(several[1], 1)
+    texts = verdict(ledger(*several))["next"]
+    assert len(texts) == 5 and texts[0].endswith("collapsed: b (1 of 3 seeds).")
+    assert texts[1].startswith("Try lower learning rates for a (1e-05), b (1e-05) and c (1e-05): ")
+    assert texts[2].startswith("Try higher learning rates for d (0.0001): ")
+    assert texts[3].startswith("Train a, b, c, d and 2 more for more epochs: validation still gained 0.100 or more")
+
+
+@pytest.mark.parametrize(("high", "seconds", "kept"), [(0.01, 5.0, True), (-0.01, 5.0, False), (0.01, 500.0, False)])
+def test_a_probe_is_kept_only_where_it_is_cheaper_and_its_own_interval_includes_zero(high, seconds, kept):
+    corrected = pair(-0.03, 0.04, high=high, different=False)
+    probe = contender("linear probe", 0.87, corrected, kind="baseline", cost={"cpu_seconds": seconds})
+    texts = verdict(ledger(contender("full", 0.9), probe))["next"]
+    assert any("Keep linear probe" in text for text in texts) is kept
+
+
+def test_the_pages_say_what_the_correction_leaves_and_what_cpu_seconds_are():
+    for text in render_ledger(ledgers.full()).values():
+        if text.startswith("{"):
+            continue
+        assert "11 times in 100" in text and "fitting and answering the test rows" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "holds"),
+    [
+        (0.01, 0.05, 0.0, "holds"),
+        (-0.01, 0.05, 0.0, "cannot tell"),
+        (-0.01, 0.05, 0.02, "holds"),
+        (-0.03, 0.05, 0.02, "cannot tell"),
+        (-0.03, -0.01, 0.02, "does not hold"),
+    ],
+)
+def test_claims_of_the_literature_are_judged_by_their_margin(low, high, margin, holds):
+    assert claims.judged(low, high, margin) == holds
+
+
+def test_the_rival_of_a_probe_is_the_best_strategy_that_is_not_from_scratch():
+    names = ("full", "lora", "scratch --seed 3", "knn")
+    kinds = ("strategy", "strategy", "strategy", "baseline")
+    rivals = claims.strategies_of([Contender(name, kind) for name, kind in zip(names, kinds, strict=True)])
+    assert rivals == ["full", "lora"]
+    tallies = {"full": [np.array([[1.0], [0.0]])], "lora": [np.array([[1.0], [1.0]])], "failed": []}
+    assert claims.best_of(tallies, lambda counts: counts[..., 0]) == "lora"
+
+
+@pytest.mark.parametrize(
+    ("raw", "calibrated", "holds"),
+    [
+        ([0.5] * 5, [0.5, 0.6, 0.5, 0.6, 0.5], "no meaning"),
+        ([0.5, 0.6, 0.5, 0.6, 0.5], [0.5, 0.55, 0.5, 0.56, 0.5], "cannot tell"),
+        ([0.5, 0.9, 0.5, 0.9, 0.5], [0.5, 0.51, 0.5, 0.51, 0.5], "holds"),
+        ([0.5, 0.51, 0.5, 0.51, 0.5], [0.5, 0.9, 0.5, 0.9, 0.5], "does not hold"),
+    ],
+)
+def test_a_spread_is_lowered_only_where_the_variances_differ_beyond_noise(raw, calibrated, holds):
+    found = claims.spread_judged(raw, calibrated)
+    assert found["holds"] == holds and f"sd {np.std(raw, ddof=1):.3f} before" in found["value"]
+
+
+def test_the_table_of_claims_says_that_they_are_not_corrected():
+    found = {"command": "c", "seeds": "0, 1", "correction": "none: each alone", "claims": []}
+    assert claims_table(found).endswith("Correction for there being several claims: none: each alone.")
 
 
 @pytest.mark.parametrize(("low", "more"), [(0.85, True), (0.78, False)])
@@ -239,3 +388,12 @@ def test_the_facts_are_read_and_not_changed():
     facts = usual()
     kept = copy.deepcopy(facts)
     assert verdict(facts) == verdict(facts) and facts == kept
+
+
+def test_the_readme_table_puts_every_variant_of_scratch_into_its_column():
+    facts = copy.deepcopy(ledgers.full())
+    facts["environment"]["versions"]["transformers"] = "5.0"
+    scratch = next(c for c in facts["contenders"] if c["name"] == "scratch")
+    scratch |= {"name": "scratch --learning_rate 1e-3", "headline": 0.99}
+    cells = ledgers_table({Path("made_up.json"): facts}).splitlines()[2].split(" | ")
+    assert "scratch" not in cells[3] and cells[5].startswith("scratch")

@@ -1,24 +1,30 @@
 """What a comparison shows, in words that its numbers bear: a pure function of the facts that the ledger holds.
 
 Rules, in the order of their sentences. "Different" is what the statistics call so: the interval of the paired
-difference leaves out zero and p, corrected for all comparisons where there are several, is below 5 %.
+difference leaves out zero and p is below 0.05, corrected for all comparisons with the best where there are several. The
+best is chosen on the same rows, so that errors are more than 5 in 100: of ten equal contenders one was called different
+11 times in 100.
 
     nothing            no contender finished
     alone              one contender finished: there is nothing to compare
-    clear win          the best is different from every other contender
+    clear win          the best is different from every other contender that finished
     tie                of those not different from the best, whose interval lies within one point (0.01) on both sides:
                        they are equal for all that matters
     cannot tell        the rest of those not different: how many more test rows or seeds would tell, if any would
     simplest           the cheapest of those not different from the best, where that is another than the best
-    positive transfer  the best pretrained strategy is different from scratch and above it
-    negative transfer  scratch is different from the best pretrained strategy and above it, so above every one of them
+    positive transfer  the best pretrained strategy is different from the best one from scratch and above it
+    negative transfer  the best one from scratch is different from the best pretrained strategy and above it, so above
+                       every one of them
     transfer not shown neither: scratch is not worse than what the rows can tell
-    no scratch         no strategy was trained from scratch
-    worth its cost     the best strategy is different from the best baseline and above it; how many times the cost
+    no scratch         no strategy from scratch finished
+    worth its cost     the best pretrained strategy is different from the best baseline and above it; how many times the
+                       cost
     not worth its cost the best baseline is within noise or above; how many times the cost it saves
     no baseline, no strategy
-    unstable           seeds of the best strategy failed
+    unstable           seeds of the best strategy failed or collapsed: they say the same of every row
     failed seeds       seeds of other contenders failed
+    collapsed          seeds of other contenders collapsed; they are in the scores
+    failed             contenders of which every run failed, so that nobody was compared with them
     one seed           a strategy ran once, so that its spread over seeds is not known
     skipped            contenders that could not run
 
@@ -26,15 +32,15 @@ The cost of a contender is its CPU seconds, those of choosing its learning rate 
 the same facts (`advice`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..evaluation.pages import interval_text, score_text, signed_text
 from ..evaluation.plots import headline_text
 from .advice import advice
+from .entries import collapsed, cost, failures, from_scratch, listed, lost, pretrained, ran
 
 POINT = 0.01  # a difference below this is no reason to choose
-MOST_NAMES = 4
 
 Facts = Mapping[str, Any]
 
@@ -43,10 +49,10 @@ def verdict(ledger: Facts) -> dict[str, list]:
     """`sentences`, each with the `rule` it follows from and its `text`, and `next`, what to try, as texts.
 
     Args:
-        ledger: `contenders`, `pairs`, `skipped`, `rows`, `task` and `budgets`, as ledger.json holds them. A contender
-            whose seeds all failed has a headline of None; of the others the best is the one without a difference.
+        ledger: `contenders`, `failed`, `pairs`, `skipped`, `rows`, `task` and `budgets`, as ledger.json holds them; the
+            best contender is the one without a difference.
     """
-    standing = [contender for contender in ledger["contenders"] if contender["headline"] is not None]
+    standing = ledger["contenders"]
     best = next((contender for contender in standing if contender["difference"] is None), None)
     near = [c for c in standing if c["difference"] and not c["difference"]["different"]]
     sentences = [
@@ -54,12 +60,12 @@ def verdict(ledger: Facts) -> dict[str, list]:
         *_simplest(best, near),
         *_transfer(standing, ledger),
         *_worth(standing, ledger),
-        *_failures(ledger["contenders"], standing),
+        *_failures(standing, ledger),
         *_skipped(ledger["skipped"]),
     ]
     return {
         "sentences": [{"rule": rule, "text": text} for rule, text in sentences],
-        "next": advice(ledger, standing, best, near),
+        "next": advice(ledger, best, near),
     }
 
 
@@ -73,6 +79,8 @@ def _first(best: Facts | None, standing: Sequence[Facts], near: Sequence[Facts],
     score = headline_text(ledger["task"]["headline"])
     reached = f"{best['name']} reaches {score} {score_text(best['headline'])} {interval_text(best['interval'])}"
     rows = f"{ledger['rows']['test']:,} test {plural('row', ledger['rows']['test'])}"
+    finished = " that finished" if lost(ledger) or ledger["skipped"] else ""
+    highest = f"the highest of {len(standing)}{finished}"
     if len(standing) == 1:
         return [("alone", f"{reached} on {rows}. It is the only contender that finished: nothing to compare it with.")]
     if not near:
@@ -80,22 +88,22 @@ def _first(best: Facts | None, standing: Sequence[Facts], near: Sequence[Facts],
         return [
             (
                 "clear win",
-                f"{reached}, beyond noise above every other contender: {ahead(second['difference'])} above"
+                f"{reached}, beyond noise above every other contender{finished}: {ahead(second['difference'])} above"
                 f" {second['name']}, the next best, on {rows}.",
             )
         ]
     equal = [c for c in near if max(abs(c["difference"]["low"]), abs(c["difference"]["high"])) <= POINT]
     unclear = [c for c in near if c not in equal]
-    found, start = [], f"{reached} on {rows}, the highest of {len(standing)}, but it"
+    found, start = [], f"{reached} on {rows}, {highest}, but it"
     if equal:
         verb = "is" if len(equal) == 1 else "are"
-        text = f"{named(equal)} {verb} equal to it for all that matters: any difference is below {POINT}."
-        found.append(("tie", f"{reached} on {rows}, the highest of {len(standing)}, and {text}"))
+        text = f"{ranked(equal)} {verb} equal to it for all that matters: any difference is below {POINT}."
+        found.append(("tie", f"{reached} on {rows}, {highest}, and {text}"))
         start = best["name"]
     if unclear:
         nearest = max(unclear, key=lambda c: c["headline"])
         pair = nearest["difference"]
-        text = f"cannot be told apart from {named(unclear)}: it leads {nearest['name']} by {ahead(pair)}."
+        text = f"cannot be told apart from {ranked(unclear)}: it leads {nearest['name']} by {ahead(pair)}."
         found.append(("cannot tell", f"{start} {text} {needs(pair, nearest, best, ledger)}"))
     return found
 
@@ -118,43 +126,48 @@ def _simplest(best: Facts | None, near: Sequence[Facts]) -> Sentences:
 
 
 def _transfer(standing: Sequence[Facts], ledger: Facts) -> Sentences:
-    strategies = [c for c in standing if c["kind"] == "strategy"]
-    scratch = next((c for c in strategies if c["name"] == "scratch"), None)
-    pretrained = [c for c in strategies if c is not scratch]
+    ours, scratch = pretrained(standing), [c for c in standing if from_scratch(c["name"])]
     pair = ledger["pairs"]["scratch"]
-    if scratch is None:
-        text = "No strategy was trained from scratch, so whether the checkpoint helped is not known."
-        return [("no scratch", text)] if pretrained else []
-    if not pretrained or pair is None:
+    if not scratch:
+        tried = any(from_scratch(name) for name in lost(ledger))
+        what = "Training from scratch failed" if tried else "No strategy was trained from scratch"
+        return [("no scratch", f"{what}, so whether the checkpoint helped is not known.")] if ours else []
+    if not ours or pair is None:
         return []
-    best = max(pretrained, key=lambda c: c["headline"])
+    best, rival = top(ours), named(standing, pair["to"])
+    others = f", the best of {len(scratch)}" if len(scratch) > 1 else ""
+    flagged = f" ({rival['name']}{others})" if others or rival["name"] != "scratch" else ""
+    same = f"the same model trained from scratch{flagged}"
     score = headline_text(ledger["task"]["headline"])
     if pair["different"] and pair["difference"] > 0:
-        text = f"Transfer is positive: {best['name']} is {by(pair)} {score} above the same model trained from scratch."
-        return [("positive transfer", text)]
+        return [("positive transfer", f"Transfer is positive: {best['name']} is {by(pair)} {score} above {same}.")]
     if pair["different"]:
         text = (
-            f"Transfer is negative: the same model trained from scratch is {by(pair, -1)} {score} above {best['name']},"
-            " the best pretrained strategy. This checkpoint harms here."
+            f"Transfer is negative: {same} is {by(pair, -1)} {score} above {best['name']}, the best pretrained"
+            " strategy. This checkpoint harms here."
         )
         return [("negative transfer", text)]
     text = (
-        f"No benefit of the checkpoint is shown: {best['name']}, the best pretrained strategy, differs from the same"
-        f" model trained from scratch by {signed_text(pair['difference'])} {interval_text(pair)} {score}, which is"
-        f" within noise. {needs(pair, best, scratch, ledger)}"
+        f"No benefit of the checkpoint is shown: {best['name']}, the best pretrained strategy, differs from {same} by"
+        f" {signed_text(pair['difference'])} {interval_text(pair)} {score}, which is within noise."
+        f" {needs(pair, best, rival, ledger)}"
     )
     return [("transfer not shown", text)]
 
 
 def _worth(standing: Sequence[Facts], ledger: Facts) -> Sentences:
-    sides = {kind: [c for c in standing if c["kind"] == kind] for kind in ("strategy", "baseline")}
-    for kind, missing in (("strategy", "nothing was fine-tuned"), ("baseline", "no baseline was judged")):
-        if standing and not sides[kind]:
-            return [(f"no {kind}", f"Whether fine-tuning is worth its cost is not known: {missing}.")]
+    strategies, baselines = pretrained(standing), [c for c in standing if c["kind"] == "baseline"]
+    missing = {
+        "strategy": not strategies and "no strategy that starts from the checkpoint finished",
+        "baseline": not baselines and "no baseline finished",
+    }
+    for kind, why in missing.items():
+        if standing and why:
+            return [(f"no {kind}", f"Whether fine-tuning is worth its cost is not known: {why}.")]
     pair = ledger["pairs"]["baseline"]
     if not standing or pair is None:
         return []
-    ours, theirs = (max(sides[kind], key=lambda c: c["headline"]) for kind in ("strategy", "baseline"))
+    ours, theirs = top(strategies), named(standing, pair["to"])
     score = headline_text(ledger["task"]["headline"])
     paid = f"{seconds(cost(ours))} CPU seconds against {seconds(cost(theirs))}{times(cost(ours), cost(theirs))}"
     if pair["different"] and pair["difference"] > 0:
@@ -175,31 +188,35 @@ def _worth(standing: Sequence[Facts], ledger: Facts) -> Sentences:
     return [("not worth its cost", text)]
 
 
-def _failures(contenders: Sequence[Facts], standing: Sequence[Facts]) -> Sentences:
+def _failures(standing: Sequence[Facts], ledger: Facts) -> Sentences:
     strategies = [c for c in standing if c["kind"] == "strategy"]
-    best = max(strategies, key=lambda c: c["headline"], default=None)
-    found = []
-    others = []
-    for contender in contenders:
-        failed = failures(contender)
-        if failed and contender is best:
-            reasons = sorted({run["reason"] for run in failed if run["reason"]})
-            text = (
-                f"{best['name']}, the best strategy, is unstable: {len(failed)} of {len(best['seeds'])} seeds failed"
-                f"{' (' + '; '.join(reasons) + ')' if reasons else ''}, and its score is that of the others."
-            )
-            found.append(("unstable", text))
-        elif failed:
-            others.append(f"{contender['name']} ({len(failed)} of {len(contender['seeds'])})")
-    if others:
-        found.append(("failed seeds", f"Seeds failed, and are left out of the scores: {', '.join(others)}."))
-    single = [c for c in strategies if len(c["seeds"]) - len(failures(c)) == 1]
+    best = top(strategies) if strategies else None
+    others = [c for c in standing if c is not best]
+    found = [("unstable", _unstable(best))] if best and (failures(best) or collapsed(best)) else []
+    if text := counted(others, failures):
+        found.append(("failed seeds", f"Seeds failed, and are left out of the scores: {text}."))
+    if text := counted(others, collapsed):
+        found.append(("collapsed", f"Seeds gave every row the same answer, and are in the scores: {text}."))
+    everywhere = "every run on all training rows" if ledger["budgets"] else "every run"
+    dead = [f"{name} failed in {everywhere}: {because(reasons)}." for name, reasons in lost(ledger).items()]
+    if dead:
+        found.append(("failed", " ".join(dead)))
+    single = [c for c in strategies if len(ran(c)) == 1]
     if single:
-        ran = "ran" if len(single) == 1 else "each ran"
-        found.append(
-            ("one seed", f"{named(single)} {ran} with one seed: how much another seed would change is not known.")
-        )
+        runs = "ran" if len(single) == 1 else "each ran"
+        text = f"{ranked(single)} {runs} with one seed: how much another seed would change is not known."
+        found.append(("one seed", text))
     return found
+
+
+def _unstable(best: Facts) -> str:
+    failed, alike, count = failures(best), collapsed(best), len(best["seeds"])
+    reasons = because([run["reason"] for run in failed])
+    told = [f"{len(failed)} of {count} seeds failed{f' ({reasons})' if reasons else ''}"] * bool(failed)
+    told += [f"{len(alike)} of {count} {plural('seed', count)} gave every row the same answer"] * bool(alike)
+    state = "has collapsed" if len(alike) == len(ran(best)) else "is unstable"
+    left = "; its score is that of the seeds that did not fail" if failed else ""
+    return f"{best['name']}, the best strategy, {state}: {' and '.join(told)}{left}."
 
 
 def _skipped(skipped: Sequence[Facts]) -> Sentences:
@@ -212,21 +229,13 @@ def _skipped(skipped: Sequence[Facts]) -> Sentences:
 def needs(pair: Facts, a: Facts, b: Facts, ledger: Facts) -> str:
     """What would tell a difference of this size, counted from what there is."""
     rows, seeds = pair["needed_rows"], pair["needed_seeds"]
-    runs = max(len(c["seeds"]) - len(failures(c)) for c in (a, b))
+    runs = max(len(ran(c)) for c in (a, b))
     # A number that is there already comes of rounding: chance decides at that size.
     wanted = [f"about {max(rows - ledger['rows']['test'], 1):,} more test rows"] if rows else []
     wanted += [f"{max(seeds - runs, 1):,} more {plural('seed', max(seeds - runs, 1))}"] if seeds else []
     if not wanted:
         return "No sensible number of test rows or seeds would tell a difference of this size."
     return f"To tell a difference of this size needs {' or '.join(wanted)}."
-
-
-def failures(contender: Facts) -> list[Facts]:
-    return [run for run in contender["seeds"] if run["status"] == "failed"]
-
-
-def cost(contender: Facts) -> float:
-    return contender["cost"]["cpu_seconds"] + (contender["cost"].get("tuning_cpu_seconds") or 0.0)
 
 
 def ahead(pair: Facts) -> str:
@@ -251,11 +260,25 @@ def times(ours: float, theirs: float) -> str:
     return f", {ratio:,.0f} times as many" if ratio >= 10 else f", {ratio:,.1f} times as many"
 
 
-def named(contenders: Sequence[Facts]) -> str:
-    names = [c["name"] for c in sorted(contenders, key=lambda c: -c["headline"])]
-    rest = len(names) - MOST_NAMES
-    names = [*names[:MOST_NAMES], f"{rest} more"] if rest > 0 else names
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def top(contenders: Sequence[Facts]) -> Facts:
+    return max(contenders, key=lambda c: c["headline"])
+
+
+def named(contenders: Sequence[Facts], name: str) -> Facts:
+    return next(c for c in contenders if c["name"] == name)
+
+
+def ranked(contenders: Sequence[Facts]) -> str:
+    return listed([c["name"] for c in sorted(contenders, key=lambda c: -c["headline"])])
+
+
+def counted(contenders: Sequence[Facts], runs_of: Callable[[Facts], list[Facts]]) -> str:
+    """Of those contenders that have such runs, how many of how many."""
+    return ", ".join(f"{c['name']} ({len(runs)} of {len(c['seeds'])})" for c in contenders if (runs := runs_of(c)))
+
+
+def because(reasons: Sequence[str]) -> str:
+    return "; ".join(dict.fromkeys(reason.rstrip(".") for reason in reasons if reason))
 
 
 def plural(noun: str, count: int) -> str:
