@@ -79,10 +79,10 @@ def runs_of(bench: Bench, test: str) -> Runs:
 
 
 def of_pair(bench: Bench, claim: str, ledger: str, test: str, ahead: str, behind: str | None, rows: int | None) -> dict:
-    runs, contenders = runs_of(bench, test), bench.contenders()
-    tallies = {contender.name: runs.tallies(contender, rows) for contender in contenders}
-    rivals = strategies_of(contenders)
-    other = behind or best_of({name: tallies[name] for name in rivals}, bench.task.headline_of)
+    runs, by_name = runs_of(bench, test), {contender.name: contender for contender in bench.contenders()}
+    rivals = [behind] if behind else strategies_of(list(by_name.values()))
+    tallies = {name: runs.tallies(by_name[name], rows) for name in (ahead, *rivals)}
+    other = best_of({name: tallies[name] for name in rivals}, bench.task.headline_of)
     units = bench.task.units(bench.raw["test"].select(range(runs.span.start, runs.span.stop)))
     difference = pair(tallies[ahead], tallies[other], bench.task.headline_of, units=units)
     trained = f"{rows if rows is not None else len(bench.raw['train']):,} rows"
