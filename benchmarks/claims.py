@@ -36,10 +36,8 @@ GRADUAL = (
 PROBE = "a linear probe is best on the fewest labels"
 SPREAD = "contextual calibration lowers the spread over orders of a prompt (Zhao et al. 2021)"
 AUTO = (
-    "strategy auto is not below the better of linear probe and full fine-tuning by more than the interval, and costs less"
-    " than the two together"
-)
-    "strategy auto is not below the better of linear probe and full fine-tuning, and costs less than the two together"
+    "strategy auto is not below the better of linear probe and full fine-tuning by more than the interval, and costs"
+    " less than the two together"
 )
 MARGINS = {SHIFT: 0.02, GRADUAL: 0.02, PROBE: 0.0}
 LEVEL = 0.05  # of the test of two variances
@@ -118,7 +116,7 @@ def of_auto(bench: Bench, ledger: str) -> dict[str, Any]:
     score = "does not hold: below" if difference["high"] < 0 else "holds"
     return {
         "claim": AUTO,
-        "where": f"{ledger}: against {better}, {len(bench.raw['train']):,} rows; {share:.2f} of the CPU seconds of both",
+        "where": f"{ledger}: against {better}, {len(bench.raw['train']):,} rows; {share:.2f} of both's CPU seconds",
         **{key: difference[key] for key in ("difference", "low", "high", "p")},
         "holds": score if share < 1 else f"{score}, but for its cost",
     }
