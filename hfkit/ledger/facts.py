@@ -16,12 +16,12 @@ from .bench import SAMPLE_ROWS, Bench
 from .budgets import crossovers
 from .calibration import calibration
 from .cells import Cell, Contender, Results, chosen_factor, tuning_cells
+from .entries import from_scratch
 from .queue import Queue
 from .statistics import compared, pair
 from .verdict import verdict
 
 MOST_DISAGREEMENTS = 12  # rows shown
-SCRATCH = "scratch"
 
 
 class Runs:
@@ -251,9 +251,9 @@ def pairs_of(
     def best(chosen: list[Contender]) -> str | None:
         return max((names[c] for c in chosen), key=lambda name: scores[name]["headline"], default=None)
 
-    strategies = [c for c in competing if c.kind == "strategy" and c.name.split()[0] != SCRATCH]
+    strategies = [c for c in competing if c.kind == "strategy" and not from_scratch(c.name)]
     rivals = {
-        "scratch": best([c for c in competing if c.name.split()[0] == SCRATCH]),
+        "scratch": best([c for c in competing if from_scratch(c.name)]),
         "baseline": best([c for c in competing if c.kind == "baseline"]),
     }
     ours = best(strategies)
