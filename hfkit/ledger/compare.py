@@ -75,7 +75,7 @@ def _run_here(
     jobs: int, argv: list[str], queue: Queue, plan: Callable[[Results], list[Cell]], console: Console
 ) -> None:
     """Run the open cells in processes of this machine, and say what ends."""
-    jobs = min(jobs, len(queue.open(plan)))
+    jobs = min(jobs, 2 * len(queue.open(plan)))  # other seeds appear once rates are chosen
     logs = queue.folder / "logs"
     console.print(f"{len(queue.open(plan))} runs or more, {jobs} at once; logs: {logs}", highlight=False)
     told = set(queue.results(queue.known(plan)))
