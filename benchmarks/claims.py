@@ -52,10 +52,10 @@ PAIRS = (
     (GRADUAL, "uci_sentiment_sentences", "amazon", "gradual", "full", 128),
     (GRADUAL, "digits_shift", "optdigits", "gradual", "full", 20),
     (GRADUAL, "digits_shift", "optdigits", "gradual", "full", 100),
-    (GRADUAL, "banking77", "banking77", "gradual", "full", 770),
+    (GRADUAL, "banking77", "banking77", "gradual", "full", None),
     (PROBE, "uci_sentiment_sentences", "amazon", "linear-probe", BEST, 16),
     (PROBE, "digits_shift", "optdigits", "linear-probe", BEST, 20),
-    (PROBE, "banking77", "banking77", "linear-probe", BEST, 770),
+    (PROBE, "banking77", "banking77", "linear-probe", BEST, None),
 )
 
 
