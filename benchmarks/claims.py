@@ -66,7 +66,7 @@ def main() -> None:
     asked = parser.parse_args()
     benches = {name: Bench(flags_of(name, asked.data, asked.weights)) for name in LEDGERS}
     found = [of_pair(benches[claim[1]], *claim) for claim in PAIRS]
-    found += [of_auto(bench, name) for name, bench in benches.items()]
+    found += [of_auto(bench, name) for name, bench in benches.items() if "auto" in bench.own.strategies]
     found += spreads(benches["uci_sentiment_sentences"])
     facts = {
         "command": "python -m benchmarks.claims",
