@@ -58,9 +58,11 @@ def told(contender: dict[str, Any] | None) -> str:
 def claims_table(found: dict[str, Any]) -> str:
     """What the literature says, and the paired difference that was measured for it."""
     lines = ["| claim | where | difference [95 % interval] | here |", "|---|---|---|---|"]
+    last = None
     for claim in found["claims"]:
         difference = f"{signed_text(claim['difference'])} {interval_text(claim)}" if "low" in claim else claim["value"]
-        cells = [markdown_text(claim["claim"]), markdown_text(claim["where"]), difference, claim["holds"]]
+        said = "" if claim["claim"] == last else markdown_text(claim["claim"])
+        cells, last = [said, markdown_text(claim["where"]), difference, claim["holds"]], claim["claim"]
         lines.append(f"| {' | '.join(cells)} |")
     measured = f"Measured by `{found['command']}`; means over seeds {found['seeds']}."
     return "\n".join([*lines, "", f"{measured} Correction for there being several claims: {found['correction']}."])
