@@ -1,6 +1,5 @@
 """Contenders of several seeds: intervals and differences hold the truth as often as they say, over rows and seeds."""
 
-import time
 
 import numpy as np
 import pytest
@@ -322,11 +321,3 @@ def test_what_cannot_be_compared_is_refused(call, message):
 
 def test_nothing_is_compared_to_nothing():
     assert compared({}, share) == {}
-
-
-def test_ten_contenders_of_five_seeds_take_seconds():
-    draw = np.random.default_rng(13)
-    several = {name: [of_classes(draw, 5000) for _ in range(5)] for name in range(10)}
-    began = time.process_time()
-    compared(several, macro_f1)
-    assert time.process_time() - began < 10

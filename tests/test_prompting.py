@@ -24,7 +24,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from hfkit.arguments import RecipeArguments, parse
+from hfkit import RecipeArguments, parse
 from hfkit.baselines import FewShotPrompt, ZeroShotPrompt, chosen
 from hfkit.baselines.completions import completions
 from hfkit.baselines.demonstrations import Draw, nearest_rows
