@@ -315,7 +315,8 @@ def test_energy_is_measured_where_codecarbon_is_installed(tmp_path, monkeypatch)
     (tmp_path / "codecarbon.py").write_text(
         "from types import SimpleNamespace\n"
         "class OfflineEmissionsTracker:\n"
-        "    def __init__(self, country_iso_code, tracking_mode, save_to_file, **settings): assert save_to_file is False\n"
+        "    def __init__(self, country_iso_code, tracking_mode, save_to_file, **settings):\n"
+        "        assert save_to_file is False\n"
         "    def start(self): pass\n"
         "    def stop(self): self.final_emissions_data = SimpleNamespace(energy_consumed=0.25)\n"
     )

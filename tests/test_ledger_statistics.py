@@ -1,6 +1,5 @@
 """Contenders of several seeds: intervals and differences hold the truth as often as they say, over rows and seeds."""
 
-
 import numpy as np
 import pytest
 
