@@ -29,7 +29,7 @@ from .cells import Cell, Contender
 from .energy import energy
 from .memory import refuse_too_large
 
-SAMPLE_ROWS = 240  # of a bundled sample, unless told otherwise: a comparison trains dozens of times
+SAMPLE_ROWS = 160  # of a bundled sample, unless told otherwise: a comparison trains dozens of times
 FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single one
 CHOOSING = ("eval_strategy", "eval_steps", "eval_delay", "greater_is_better")  # which weights are the best ones
 QUIET = (
