@@ -1,7 +1,9 @@
 """What a user sees when something they gave cannot work: value, rule, fix, and exit code 2."""
 
 import gc
+import signal
 import sys
+import threading
 from collections.abc import Callable
 
 
@@ -26,16 +28,35 @@ class DataError(UserError):
         super().__init__(f"{', '.join(place)}: {value}", rule, fix)
 
 
+class Failure(RuntimeError):
+    """Something failed that the user did not give: what happened, and what to run once it is mended."""
+
+    def __init__(self, happened: str, fix: str) -> None:
+        super().__init__(f"{happened.rstrip('.')}. {fix.rstrip('.')}.")
+
+
+# What the command line ends with; 75 is what sysexits.h calls a temporary failure, so a queue may start it again.
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
+
+
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; a `UserError` becomes one line on stderr and exit code 2. `--debug` keeps the traceback."""
+    """Call `main`; an error becomes one line on stderr and an exit code. `--debug` keeps the traceback.
+
+    A `UserError` ends with 2 and a `Failure` with 1, like any other exception; Ctrl+C or a scheduler's SIGTERM with 75.
+    """
     gc.freeze()  # what is imported stays to the end: the collector need not walk it
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()
-    except UserError as error:
+    except (UserError, Failure) as error:
         if "--debug" in sys.argv:
             raise
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(BAD_INPUT if isinstance(error, UserError) else FAILED)
+    except KeyboardInterrupt:
+        print("interrupted: the same command starts again, and goes on where it can", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     finally:
         gc.unfreeze()  # at its end the interpreter tells of whatever it could not take down
         _leave_process_group()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
-from transformers import EvalPrediction, Trainer
+from transformers import EvalPrediction
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from .adapters import merged, with_lora
@@ -35,6 +35,7 @@ from .evaluation.machine import measured
 from .invariants import Invariants, refuse_non_finite
 from .optim import groupwise_schedule, slanted_triangular, triangle_of_each_stage
 from .plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
+from .publishing import PublishingTrainer
 from .refusals import refuse_before, refuse_engines, refuse_surgery
 from .replicas import rebuild
 from .surgery import depth_range, reinitialise, train_only
@@ -42,7 +43,7 @@ from .tasks.base import Task
 from .unfreezing import Unfreezing
 
 
-class TransferTrainer(Trainer):
+class TransferTrainer(PublishingTrainer):
     """A `Trainer` with layer-wise rates and a freeze plan, judged by its task.
 
     - all parameters are in named optimizer groups from the start, one per (depth, decays?);

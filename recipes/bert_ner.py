@@ -9,7 +9,6 @@ trains the bundled encoder on the bundled synthetic corpus, without a network. M
 """
 
 import transformers
-from rich.console import Console
 
 from hfkit import KEEP_BEST, RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import chosen
@@ -71,9 +70,7 @@ def main() -> None:
         report.add("the same, decision not tuned", as_trained, cost=cost)
         for baseline in chosen(recipe):
             report.judge(baseline)
-        page = report.save(args.output_dir)
-        Console().print(report.table())
-        print(f"Report: {page}")
+        trainer.publish(report)
 
 
 if __name__ == "__main__":

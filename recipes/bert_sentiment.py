@@ -10,7 +10,6 @@ with several labels a row, or with a number (--problem). Measured results: model
 """
 
 import transformers
-from rich.console import Console
 
 from hfkit import KEEP_BEST, RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import chosen
@@ -70,9 +69,7 @@ def main() -> None:
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=facts["cost"], description=gain)
         for baseline in chosen(recipe):
             report.judge(baseline)
-        page = report.save(args.output_dir)
-        Console().print(report.table())
-        print(f"Report: {page}")
+        trainer.publish(report)
 
 
 if __name__ == "__main__":

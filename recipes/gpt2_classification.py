@@ -11,7 +11,6 @@ parameters, which shows the steps and no skill, on the bundled synthetic corpus.
 """
 
 import transformers
-from rich.console import Console
 
 from hfkit import KEEP_BEST, RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import chosen
@@ -72,8 +71,7 @@ def main() -> None:
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=facts["cost"], description=gain)
         for baseline in chosen(recipe):
             report.judge(baseline)
-        page = report.save(args.output_dir)
-        Console().print(report.table(), f"Report: {page}", sep="\n")
+        trainer.publish(report)
 
 
 if __name__ == "__main__":

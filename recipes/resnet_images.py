@@ -8,7 +8,6 @@ overrides the values below, flags override both; without any, the bundled ResNet
 """
 
 import transformers
-from rich.console import Console
 
 from hfkit import KEEP_BEST, RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import chosen
@@ -71,9 +70,7 @@ def main() -> None:
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=trainer.facts()["cost"])
         for baseline in chosen(recipe):
             report.judge(baseline)
-        page = report.save(args.output_dir)
-        Console().print(report.table())
-        print(f"Report: {page}")
+        trainer.publish(report)
 
 
 if __name__ == "__main__":

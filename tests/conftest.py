@@ -1,6 +1,8 @@
 """Everything runs offline, on one thread, with one tiny checkpoint and one tiny corpus for the whole session."""
 
 import os
+import shutil
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -9,7 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy's too: tests run side by 
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from tests import tiny  # noqa: E402
+from tests import finished, tiny  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -24,3 +26,19 @@ def checkpoint(tmp_path_factory) -> str:
 def corpus(tmp_path_factory) -> str:
     """The tiny NER corpus: 22 training rows, so that accumulation windows and last batches are partial."""
     return tiny.ner_folder(tmp_path_factory.mktemp("ner"), train=22, validation=8, test=8)
+
+
+@pytest.fixture(scope="session")
+def finished_once(checkpoint, tmp_path_factory) -> Path:
+    """`tests.finished`, made once for all workers of the session: to read, never to write."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    base = tmp_path_factory.getbasetemp()
+    return finished.finished((base if alone else base.parent) / "finished", checkpoint)
+
+
+@pytest.fixture
+def finished_runs(finished_once, tmp_path, monkeypatch) -> Path:
+    """A copy of it to work in, which is the working folder."""
+    place = shutil.copytree(finished_once, tmp_path / "work")
+    monkeypatch.chdir(place)
+    return place

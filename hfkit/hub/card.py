@@ -1,5 +1,7 @@
 """The model card: a run's report as the README that the Hub shows. Every fact in it stands in the report."""
 
+import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,12 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..errors import UserError
 from ..evaluation.names import checkpoint_name, dataset_name, on_hub
 from ..evaluation.pages import extremes, interval_text, markdown_text, score_text, shown, words
 from ..evaluation.plots import SCORES, headline_text
 from ..evaluation.schema import validate
+from ..tasks.base import first_line
 
 PACKAGE = Path(__file__).parents[1]
 # An installed package carries the templates; a checkout has them beside the rendered cards.
@@ -87,6 +91,27 @@ def render_card(report: dict[str, Any]) -> str:
         limits=limits(report),
     )
     return re.sub(r"\n{3,}", "\n\n", card).strip() + "\n"
+
+
+def write_card(folder: Path) -> Path:
+    """Write README.md beside the report.json of a finished run, and return its path. It appears whole or not at all.
+
+    Raises:
+        UserError: there is no report.json, it is of another layout, or the folder cannot be written.
+    """
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        card = render_card(report)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"folder '{folder}'",
+            f"its card is made from its report.json, which could not be read ({first_line(error)})",
+            "Give the output_dir of a run that ended with this version of hfkit",
+        ) from error
+    part = folder / f".README.md.{os.getpid()}"
+    part.write_text(card, encoding="utf-8")
+    part.replace(folder / "README.md")
+    return folder / "README.md"
 
 
 def front_matter(report: dict[str, Any]) -> dict[str, Any]:

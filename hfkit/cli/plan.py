@@ -1,11 +1,12 @@
-"""The command line `hfkit …`. Heavy imports live inside the commands, so that `hfkit --help` answers at once."""
+"""`hfkit plan`: which layers a recipe's flags would train, when, and at which rates."""
 
 import math
-import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
+
+from ..errors import run
 
 
 class TaskName(StrEnum):
@@ -16,22 +17,7 @@ class TaskName(StrEnum):
     image = "image-classification"
 
 
-app = typer.Typer(
-    help="Transfer learning: see what a strategy would train, and which one is worth it.",
-    no_args_is_help=True,
-    add_completion=False,
-)
-
-
-@app.callback()
-def hfkit() -> None:
-    """Transfer learning for a pretrained checkpoint and a modest dataset."""
-
-
-@app.command(
-    "plan", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]}
-)
-def plan_command(
+def plan(
     context: typer.Context,
     task: Annotated[TaskName, typer.Option(help="what the new head is for")] = TaskName.ner,
     rows: int = typer.Option(1000, min=1, help="training rows, to turn shares of training into steps"),
@@ -45,23 +31,21 @@ def plan_command(
 
         hfkit plan --checkpoint sample --strategy gradual --unfreeze_stages 4 --rows 3394
     """
-    from .errors import run
-
     run(lambda: _print_plan(context.args, task, rows, labels))
 
 
 def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> None:
     import torch
 
-    from .adapters import with_lora
-    from .arguments import TransferArguments, parse
-    from .plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
-    from .recipe import RecipeArguments
-    from .refusals import refuse_surgery
-    from .surgery import depth_range, require_blocks, train_only
-    from .tasks import NER, ImageClassification, TextClassification
-    from .tasks.base import read_config
-    from .unfreezing import Unfreezing
+    from ..adapters import with_lora
+    from ..arguments import TransferArguments, parse
+    from ..plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
+    from ..recipe import RecipeArguments
+    from ..refusals import refuse_surgery
+    from ..surgery import depth_range, require_blocks, train_only
+    from ..tasks import NER, ImageClassification, TextClassification
+    from ..tasks.base import read_config
+    from ..unfreezing import Unfreezing
 
     kind = {task.name: task for task in (NER, TextClassification, ImageClassification)}[name]
     own_flags = ("--task", "--rows", "--labels")
@@ -89,29 +73,3 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     groups = planned_groups(model, unfreezing, args)
     described = plan_rows(model, unfreezing, groups, total_steps=steps, epochs=epochs)
     print_plan(described, f"{plan_title(args)}, if training has {assumed}")
-
-
-@app.command(
-    "compare",
-    add_help_option=False,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
-def compare_command(context: typer.Context) -> None:
-    """Judge every way of reusing a checkpoint, and every baseline, on the same rows, and say which is worth its cost.
-
-        hfkit compare --recipe recipes/bert_sentiment.py
-        hfkit compare --recipe recipes/bert_ner.py --dataset my/entities --strategies gradual full --tune 0.3 1 3
-        hfkit compare --recipe recipes/vit_images.py --seeds 0 1 2 3 4 --label_budgets 20 100 500 --jobs 2
-
-    `hfkit compare --help` lists its flags; every flag of the recipe is accepted too. What has ended is never computed
-    again: the same command goes on where it was stopped, and one with more seeds or strategies adds to it. Started by
-    torchrun, `accelerate launch` or srun, on one machine or on several that share --compare_dir, every process works.
-    """
-    from .errors import run
-    from .ledger.compare import compare
-
-    run(lambda: compare(context.args))
-
-
-if __name__ == "__main__":
-    sys.exit(app())

@@ -1,0 +1,26 @@
+"""The command line `hfkit …`, one module per command. Heavy imports live inside the commands, so that `hfkit --help`
+answers at once.
+"""
+
+import typer
+
+from .compare import compare
+from .plan import plan
+
+# What a command gets beside its own flags goes to a recipe's parser.
+FLAGS_OF_A_RECIPE = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def hfkit() -> None:
+    """Transfer learning for a pretrained checkpoint and a modest dataset.
+
+    Exit codes: 0 done; 1 it failed; 2 something given cannot work, and the one line on stderr says what to do; 75 it was
+    interrupted, and the same command goes on.
+    """
+
+
+app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(plan)
+app.command(add_help_option=False, context_settings=FLAGS_OF_A_RECIPE)(compare)

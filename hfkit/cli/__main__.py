@@ -1,0 +1,5 @@
+"""`python -m hfkit.cli …`: the same as `hfkit …`."""
+
+from . import app
+
+app()
