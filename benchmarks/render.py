@@ -1,4 +1,4 @@
-"""Renders the tables of README and docs, and the model cards: from benchmarks/results/*.json, strategies from the package.
+"""Renders the tables of README and docs, and the model cards, from benchmarks/results/*.json and the package.
 
     python benchmarks/render.py           # write them
     python benchmarks/render.py --check   # exit 1 if a file is not what this would write

@@ -1,4 +1,4 @@
-"""README and docs are current: their tables are what the result files say, their commands name what exists and parse."""
+"""README and docs are current: tables are what the result files say, commands name what exists and parse."""
 
 import json
 import os
