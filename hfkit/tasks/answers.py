@@ -39,7 +39,7 @@ def column_of(dataset: DatasetDict, given: str | None, tiers: Iterable[tuple[str
         UserError: no column or several fit.
         DataError: one split lacks it.
     """
-    tiers, columns = list(tiers), dataset["train"].column_names
+    tiers, columns = list(tiers), next(iter(dataset.values())).column_names
     found = next((tier for tier in tiers if set(tier) & set(columns)), sum(tiers, ()))
     return column_named(dataset, given, found, flag)
 

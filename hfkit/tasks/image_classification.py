@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import pyarrow as pa
 from datasets import Dataset, DatasetDict, Image, Value, concatenate_datasets, config
 from huggingface_hub.constants import HF_HUB_CACHE
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
-from ..errors import DataError, UserError
+from ..errors import UserError
 from .answers import (
     ANSWER_COLUMNS,
     FEATURES,
@@ -26,7 +25,7 @@ from .answers import (
     refuse_other_problem,
     refuse_unlearnable,
 )
-from .bad_rows import skipped, without
+from .bad_rows import Fault, skipped, without
 from .base import read_config
 from .classification import Classification
 from .files import TABLES, first_line, read
@@ -89,6 +88,7 @@ class ImageClassification(Classification):
     name: ClassVar[str] = "image-classification"
     auto_model: ClassVar[type] = AutoModelForImageClassification
     sample: ClassVar[str] = "sample-resnet"
+    reads: ClassVar[Literal["text", "pictures"]] = "pictures"
     unit: ClassVar[str] = "image"
 
     def __post_init__(self) -> None:
@@ -114,8 +114,6 @@ class ImageClassification(Classification):
             UserError: the dataset as a whole cannot be used, or a library for images is missing.
         """
         require_vision()
-        from .image_files import located, look_at_all
-
         raw, roots, image_column, label_column = self.found()
         refuse_other_problem(raw, label_column, self.problem)
         unit = unit_column(raw, self.unit_column)
@@ -124,16 +122,10 @@ class ImageClassification(Classification):
             learnt = labels_in(checked["train"]["label"], self.problem) if checked else None
             answers, faults = checked_answers(rows, label_column, self.problem, learnt)
             units, ungrouped = checked_units(rows, unit) if unit else ([], [])
-            rows = rows.select_columns([image_column])
-            rows = rows if image_column == "image" else rows.rename_column(image_column, "image")
-            rows = as_images(rows, split, image_column)
-            rows, astray = located(rows, roots, allow_outside=self.allow_outside_images, column=image_column)
-            rows, unusable = look_at_all(
-                rows, split, image_column, most_megapixels=self.max_megapixels, known={fault.row for fault in astray}
-            )
+            rows, unusable = self.seen(split, rows, image_column, roots)
             rows = rows.add_column("label", answers, feature=FEATURES[self.problem])
             rows = rows.add_column("unit", units, feature=Value("string")) if unit else rows
-            faults = sorted([*faults, *ungrouped, *astray, *unusable], key=lambda fault: fault.row)
+            faults = sorted([*faults, *ungrouped, *unusable], key=lambda fault: fault.row)
             checked[split] = without(split, rows, faults, self.on_bad_row)
             if split == "train":
                 refuse_unlearnable(checked[split], label_column, self.problem, self.out_of_scope)
@@ -170,13 +162,41 @@ class ImageClassification(Classification):
             kinds=TABLES | {"or images as train/CLASS/*.jpg": ""},  # read above; named for those who have neither
             validation_share=self.validation_share,
         )
-        pictures = [name for name, feature in raw["train"].features.items() if isinstance(feature, Image)]
-        image_column = self.image_column or (pictures[0] if len(pictures) == 1 else None)
-        image_column = column_named(raw, image_column, IMAGE_COLUMNS, "--image_column", media=True)
+        image_column = self.image_column_of(raw)
         label_column = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
         # What `datasets` downloaded for a Hub dataset of files lies in its cache.
         cached = [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
         return raw, [folder] if folder.is_dir() else cached, image_column, label_column
+
+    def seen(self, split: str, rows: Dataset, column: str, roots: list[Path]) -> tuple[Dataset, list[Fault]]:
+        """Rows of `image` and what one look at each has found, and a fault for each that cannot be used."""
+        from .image_files import as_images, located, look_at_all
+
+        rows = rows.select_columns([column])
+        rows = rows if column == "image" else rows.rename_column(column, "image")
+        rows, astray = located(
+            as_images(rows, split, column), roots, allow_outside=self.allow_outside_images, column=column
+        )
+        known = {fault.row for fault in astray}
+        rows, unusable = look_at_all(rows, split, column, most_megapixels=self.max_megapixels, known=known)
+        return rows, astray + unusable
+
+    @property
+    def input_column(self) -> str:
+        return self.image_column or "image"
+
+    def unanswered(self, raw: Dataset, labels: list[str]) -> tuple[Dataset, list[Fault]]:
+        """Rows of `image`; paths begin at the folder `dataset`, and stay in it."""
+        require_vision()
+        column = self.image_column_of(DatasetDict(input=raw))
+        rows, faults = self.seen("input", raw, column, [self.folder()])
+        return self.unlabelled(rows, labels), sorted(faults, key=lambda fault: fault.row)
+
+    def image_column_of(self, raw: DatasetDict) -> str:
+        columns = next(iter(raw.values())).features
+        pictures = [name for name, feature in columns.items() if isinstance(feature, Image)]
+        given = self.image_column or (pictures[0] if len(pictures) == 1 else None)
+        return column_named(raw, given, IMAGE_COLUMNS, "--image_column", media=True)
 
     # Model inputs
 
@@ -343,24 +363,6 @@ class ImageClassification(Classification):
             for shares, gold in pairs
             for place, name in zip(np.flatnonzero(shares), sorted(set(gold), key=in_order), strict=True)
         }
-
-
-def as_images(rows: Dataset, split: str, column: str) -> Dataset:
-    """The rows with their paths, bytes or pixels as images that are not decoded.
-
-    Raises:
-        DataError: the column holds something else.
-    """
-    try:
-        return rows.cast_column("image", Image(decode=False))
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DataError(
-            f"it holds {rows.features['image']}",
-            "a column of images holds images, their bytes, or paths of files",
-            "Name another with --image_column",
-            split=split,
-            column=column,
-        ) from error
 
 
 def in_shares(target: Tensor, names: dict[int, str]) -> str:

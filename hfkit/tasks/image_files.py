@@ -137,6 +137,24 @@ def read_split(split: str, folder: Path, on_bad_row: str) -> Dataset:
     return images.add_column("label", labels, feature=Value("string"))
 
 
+def as_images(rows: Dataset, split: str, column: str) -> Dataset:
+    """The rows with their paths, bytes or pixels as images that are not decoded.
+
+    Raises:
+        DataError: the column holds something else.
+    """
+    try:
+        return rows.cast_column("image", Image(decode=False))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise DataError(
+            f"it holds {rows.features['image']}",
+            "a column of images holds images, their bytes, or paths of files",
+            "Name another with --image_column",
+            split=split,
+            column=column,
+        ) from error
+
+
 def located(rows: Dataset, roots: Sequence[Path], *, allow_outside: bool, column: str) -> tuple[Dataset, list[Fault]]:
     """The rows with absolute paths of images that are not embedded, and a fault for each path that leads astray.
 

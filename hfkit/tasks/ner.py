@@ -11,21 +11,33 @@ import torch
 from datasets import Dataset, DatasetDict, Features, List, Value
 from tokenizers import normalizers
 from torch import Tensor
-from transformers import AutoModelForTokenClassification
+from transformers import AutoModelForTokenClassification, PreTrainedConfig
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from ..errors import UserError
+from .bad_rows import Fault
 from .base import Parsed, Prompt, Task
 from .draws import seeded
 from .entity_answers import NOTHING, read_entities, written_entities
 from .entity_errors import entity_breakdown, entity_errors
 from .files import read
 from .padding import PaddedTexts
-from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, refuse_unlearnable
+from .sentences import (
+    checked_tags,
+    checked_words,
+    column_named,
+    evenly,
+    facts,
+    iob2_rows,
+    refuse_unlearnable,
+    word_fault,
+)
 from .tags import entities, orphans, scheme_of, split_tag
+from .texts import TEXT_COLUMNS, text_fault
 from .tokenizers import load_tokenizer
 from .units import unit_column, with_units
 from .windows import first_windows, glues_words, window_facts, windows
+from .words import split_words, told_entities
 
 TOKENS_COLUMNS = ("tokens", "words")
 TAGS_COLUMNS = ("ner_tags", "tags", "labels", "ner_labels", "ner")
@@ -93,11 +105,55 @@ class NER(Task):
             loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
         return loaded
 
+    @property
+    def input_column(self) -> str:
+        return self.tokens_column or "text"
+
+    def unanswered(self, raw: Dataset, labels: list[str]) -> tuple[Dataset, list[Fault]]:
+        """Rows of `tokens`; where a row is a text, also of `text` and of where its words `starts`.
+
+        Raises:
+            UserError: no column of words or of texts, or several.
+        """
+        usual = TOKENS_COLUMNS if set(TOKENS_COLUMNS) & set(raw.column_names) else chain(*TEXT_COLUMNS)
+        column = column_named(DatasetDict(input=raw), self.tokens_column, tuple(usual), "--tokens_column")
+        words, texts, starts, faults = [], [], [], []
+        for row, value in enumerate(raw[column][:]):
+            written = isinstance(value, str)
+            if fault := (text_fault if written else word_fault)(row, column, value):
+                faults.append(fault)
+                value, written = [], False
+            tokens, begins = split_words(value) if written else (value, None)
+            words.append(tokens)
+            texts.append(value if written else None)
+            starts.append(begins)
+        tags = [[labels[0]] * len(tokens) for tokens in words]
+        features = {"tokens": List(Value("string")), "tags": List(Value("string"))}
+        features |= {"text": Value("string"), "starts": List(Value("int32"))}
+        columns = {"tokens": words, "tags": tags, "text": texts, "starts": starts}
+        return Dataset.from_dict(columns, features=Features(features)), faults
+
     def labels(self, dataset: DatasetDict) -> list[str]:
         """O, then B- and I- of every type that any split holds, by type."""
         tags = set(chain.from_iterable(chain.from_iterable(rows["tags"]) for rows in dataset.values()))
         kinds = sorted({split_tag(tag)[1] for tag in tags} - {""})
         return ["O", *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI")]
+
+    @classmethod
+    def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:
+        """Nothing: only the labels are looked at.
+
+        Raises:
+            UserError: they are no IOB2 tags.
+        """
+        strange = [label for label in config.id2label.values() if label != "O" and not label.startswith(("B-", "I-"))]
+        if strange:
+            raise UserError(
+                f"labels {', '.join(strange[:3])}",
+                "the labels of a model for entities are O, and B-TYPE or I-TYPE for the words of each type",
+                "Rename them in the id2label of its config.json, or use another model",
+            )
+        return {}
 
     def processor(self, checkpoint: str) -> Tokenizer:
         """The checkpoint's fast tokenizer, set so that words given one by one read as words of running text.
@@ -288,6 +344,9 @@ class NER(Task):
     def said(self, answer: list[str], row: dict[str, Any]) -> str:
         words = row["tokens"]
         return "; ".join(f"{kind}: {' '.join(words[a:b])}" for kind, a, b in entities(answer)) or "no entity"
+
+    def told(self, prediction: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return told_entities(prediction, row)
 
     def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
         """What the report says of the data: per split its rows, words, entities, repeats and everything changed."""

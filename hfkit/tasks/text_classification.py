@@ -125,6 +125,19 @@ class TextClassification(Classification):
         rows = Dataset.from_dict(columns, features=Features({**strings, "label": FEATURES[self.problem]}))
         return without(split, rows, sorted(faults + found, key=lambda fault: fault.row), self.on_bad_row)
 
+    @property
+    def input_column(self) -> str:
+        return self.text_column or "text"
+
+    def unanswered(self, raw: Dataset, labels: list[str]) -> tuple[Dataset, list[Fault]]:
+        columns, faults = {}, []
+        texts = text_columns(DatasetDict(input=raw), self.text_column, self.text_pair_column)
+        for name, column in zip(("text", "text_pair"), texts, strict=False):
+            columns[name], found = checked_texts(raw, column)
+            faults += found
+        rows = Dataset.from_dict(columns, features=Features({name: Value("string") for name in columns}))
+        return self.unlabelled(rows, labels), sorted(faults, key=lambda fault: fault.row)
+
     # Model inputs
 
     def processor(self, checkpoint: str) -> Tokenizer:
@@ -166,7 +179,7 @@ class TextClassification(Classification):
             UserError: `max_length` does not fit the tokenizer.
             DataError: the tokenizer makes nothing of a text.
         """
-        longest = self.longest(processor, pairs="text_pair" in dataset["train"].column_names)
+        longest = self.longest(processor, pairs="text_pair" in next(iter(dataset.values())).column_names)
         marks = marks_read(processor)
         inputs = {name: List(Value("int32")) for name in processor.model_input_names}
         prepared = {}
