@@ -144,6 +144,10 @@ class Task(ABC):
         """What `outputs` (see `decode`) say of every class, (rows, labels); None unless a row has one of several."""
         return None
 
+    def likelihoods(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
+        """How likely each label is, (rows, labels): of several labels a row each by itself; None where nothing says."""
+        return self.probabilities(outputs, prepared)
+
     @abstractmethod
     def references(self, split: Dataset) -> list:
         """The gold answers of a loaded split, as plain values: what `decode` returns as its second list."""

@@ -192,6 +192,11 @@ class Classification(Task):
             return None
         return torch.from_numpy(by_row(outputs, prepared)[0]).softmax(-1).numpy()
 
+    def likelihoods(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
+        if self.problem != "multi-label":
+            return self.probabilities(outputs, prepared)
+        return torch.from_numpy(by_row(outputs, prepared)[0]).sigmoid().numpy()
+
     def answers(self, logits: np.ndarray, labels: list[str]) -> list:
         """Plain answers to logits, (rows, labels)."""
         if self.problem == "single-label":

@@ -17,8 +17,10 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..arguments import nearest, parse
 from ..batches import fetched, in_order, judging_order
-from ..errors import UserError
+from ..errors import DataError, UserError
+from .bad_rows import Fault
 from .base import Task
+from .classification import Classification
 from .configs import read_config
 from .files import first_line
 from .image_classification import ImageClassification
@@ -31,7 +33,7 @@ FETCHED, LEFT = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"], ["*/
 # Flags that say which rows the run had and what it allowed them; whoever asks the model has rows of their own.
 OF_THE_ROWS = (
     *("dataset", "dataset_config", "dataset_revision", "max_train_rows", "validation_share", "on_bad_row"),
-    *("allow_outside_images", "max_megapixels"),
+    *("encoding", "allow_outside_images", "max_megapixels"),
 )
 
 
@@ -39,7 +41,15 @@ class Answered(NamedTuple):
     """What a model says of some rows."""
 
     predictions: list  # one per row, as `Task.score` takes them
-    probabilities: np.ndarray | None  # (rows, labels), where a row has one class of several
+    likelihoods: np.ndarray | None  # (rows, labels), where the task has them
+
+
+class Told(NamedTuple):
+    """What a model says of one row, for programs to read; or why it was not asked."""
+
+    prediction: Any = None  # as JSON has it
+    probabilities: dict[str, float] | None = None  # of every label, where the task has them
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,11 @@ class SavedModel:
     folder: Path  # where its files lie
     precision: torch.dtype | None = None  # that the run judged it in, where not fp32
 
+    @property
+    def one_label(self) -> bool:
+        """Whether a prediction is one of the labels."""
+        return isinstance(self.task, Classification) and self.task.problem == "single-label"
+
     def predictions(self, rows: Dataset, *, batch_size: int = 32) -> list:
         """One plain prediction per row of `Task.load` or `Task.unanswered`, in order: those of the run's own report.
 
@@ -63,7 +78,7 @@ class SavedModel:
         return self.answered(rows, batch_size=batch_size).predictions
 
     def answered(self, rows: Dataset, *, batch_size: int = 32) -> Answered:
-        """The predictions, with probabilities where the task has them.
+        """The predictions, with how likely each label is where the task knows.
 
         Raises:
             DataError: the processor makes nothing of a row.
@@ -73,7 +88,40 @@ class SavedModel:
         prepared = self.task.prepare(DatasetDict(test=rows), self.processor, self.labels)["test"]
         outputs = self.outputs(prepared, batch_size)
         predictions, _ = self.task.decode(outputs, prepared, self.labels)
-        return Answered(predictions, self.task.probabilities(outputs, prepared))
+        return Answered(predictions, self.task.likelihoods(outputs, prepared))
+
+    def told(self, raw: Dataset, *, batch_size: int = 32) -> list[Told]:
+        """What it says of every row of a table without answers, in order; a row at fault says what is wrong with it.
+
+        Raises:
+            UserError: the table lacks the columns that the task reads.
+        """
+        rows, faults = self.task.unanswered(raw, self.labels)
+        known = {fault.row: fault for fault in reversed(faults)}
+        asked = [row for row in range(len(rows)) if row not in known]
+        try:
+            found = self.answered(rows.select(asked), batch_size=batch_size)
+        except DataError:  # what only the processor sees: then every row is tried by itself
+            known |= self.unreadable(rows, asked)
+            asked = [row for row in asked if row not in known]
+            found = self.answered(rows.select(asked), batch_size=batch_size)
+        told = [Told(fault=known.get(row)) for row in range(len(rows))]
+        for place, (row, prediction) in enumerate(zip(asked, found.predictions, strict=True)):
+            likely = None
+            if found.likelihoods is not None:
+                likely = dict(zip(self.labels, found.likelihoods[place].tolist(), strict=True))
+            told[row] = Told(self.task.told(prediction, rows[row]), likely)
+        return told
+
+    def unreadable(self, rows: Dataset, asked: list[int]) -> dict[int, Fault]:
+        """The rows that `Task.prepare` refuses, with the reason."""
+        faults = {}
+        for row in asked:
+            try:
+                self.task.prepare(DatasetDict(test=rows.select([row])), self.processor, self.labels)
+            except DataError as error:
+                faults[row] = Fault(row, error.column or "", error.value, error.rule, error.fix)
+        return faults
 
     def outputs(self, prepared: Dataset, batch_size: int) -> np.ndarray:
         """What `Task.compact` leaves for every prepared row, (prepared rows, ...), padded with -100."""
@@ -130,6 +178,8 @@ def load_saved(
         raise UserError(
             f"model '{place}'", f"it cannot be asked ({error})", "Mend its files, or name another"
         ) from error
+    if strange := [name for name in settings if name not in known]:
+        raise UserError(f"--{strange[0]}", f"a model for {kind.name} has no such flag", "Leave it out")
     (made,) = parse((kind,), argv=list(argv), **{**of_run, **settings})
     labels = [config.id2label[i] for i in range(config.num_labels)]
     model = made.model(str(folder), labels, finished=True).to(PartialState().device).eval()
