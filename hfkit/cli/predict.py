@@ -8,7 +8,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +17,7 @@ import typer
 
 from ..errors import UserError, run
 from ..parts import PartFile
+from .console import alone_on_stdout
 
 if TYPE_CHECKING:
     from ..tasks.asking import Asking
@@ -157,7 +157,7 @@ def write(asked: Asked, batch_size: int, *, skip: bool, every: bool) -> None:
         else:
             work = work_of(asked, saved, sources, batch_size, skip=skip, every=every)
             rows, faults = to_file(asked.output, work, asking, chunks, asked.kind)
-        told = f"{rows:,} rows"
+        told = f"{rows:,} row{'s' * (rows != 1)}"
         if faults:
             told += f", {faults.total():,} of them without a prediction ({', '.join(map(counted, faults.items()))})"
         print(told + (f": {asked.output}" if asked.output else ""), file=sys.stderr)
@@ -263,22 +263,3 @@ def mark(file: Path) -> list[Any]:
 def counted(item: tuple[str, int]) -> str:
     rule, rows = item
     return f"{rows:,}: {rule}"
-
-
-@contextmanager
-def alone_on_stdout() -> Iterator[TextIO]:
-    """Yields the standard output; whatever else prints meanwhile goes to the standard error, and no bars."""
-    import datasets
-    from transformers.utils import logging
-
-    shown = not datasets.are_progress_bars_disabled(), logging.is_progress_bar_enabled()
-    datasets.disable_progress_bars()
-    logging.disable_progress_bar()
-    stdout = sys.stdout
-    try:
-        with redirect_stdout(sys.stderr):
-            yield stdout
-    finally:
-        for bars, enable in zip(shown, (datasets.enable_progress_bars, logging.enable_progress_bar), strict=True):
-            if bars:
-                enable()

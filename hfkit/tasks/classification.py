@@ -85,7 +85,7 @@ class Classification(Task):
         if self.problem == "regression":
             return ["score"]
         if self.problem == "ordinal":
-            grades = set(self.references(dataset["train"]))
+            grades = set(self.references(next(iter(dataset.values()))))
             return [f"{min(grades)} to {max(grades)}"]
         several = self.problem == "multi-label"
         names = {

@@ -102,7 +102,13 @@ def read_folder(
         for split, names in SPLITS.items()
     }
     refuse_missing(str(folder), files, sorted(path.name for path in folder.iterdir()), kinds, validation_share)
-    files = {split: paths for split, paths in files.items() if paths}
+    return read_found(folder, {split: paths for split, paths in files.items() if paths}, kinds, encoding)
+
+
+def read_found(
+    folder: Path, files: dict[str, list[Path]], kinds: Mapping[str, str], encoding: str
+) -> dict[str, Dataset]:
+    """The rows of every split, whose files are all of one kind."""
     suffixes = {path.suffix for paths in files.values() for path in paths}
     if len(suffixes) > 1:
         raise UserError(
@@ -118,7 +124,7 @@ def read_folder(
         return {split: read_csv(split, paths, encoding) for split, paths in files.items()}
     options = {"encoding": encoding} if builder == "json" else {}
     if builder == "conll":
-        options = conll_options(files["train"][0])
+        options = conll_options(next(iter(files.values()))[0])
     splits = {split: read_files(split, builder, paths, **options) for split, paths in files.items()}
     return checked_conll(splits) if builder == "conll" else splits
 
