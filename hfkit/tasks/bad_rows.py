@@ -20,6 +20,9 @@ class Fault:
     rule: str  # the same words for every row that breaks it, for they are counted
     fix: str
 
+    def refused(self, split: str) -> DataError:
+        return DataError(self.value, self.rule, self.fix, split=split, row=self.row, column=self.column)
+
 
 def without(split: str, rows: Dataset, faults: Iterable[Fault], on_bad_row: str) -> Dataset:
     """The rows without those at fault, and the count of every broken rule kept with them (see `skipped`).

@@ -1,6 +1,5 @@
 """The contract of a task: data in, model inputs out, arrays back to plain values, one score."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +11,15 @@ import torch
 from datasets import Dataset, DatasetDict
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..depth import depth_names, parameter_depths
 from ..errors import UserError
 from ..samples import resolve_checkpoint
-from .files import first_line
+from .bad_rows import Fault
+from .configs import read_config as read_config
+from .configs import refuse_shards_elsewhere, refuse_unfinished
+from .files import first_line as first_line
 
 # The baselines know tasks through this module alone.
 from .tokenizers import load_tokenizer as load_tokenizer
@@ -65,6 +67,7 @@ class Task(ABC):
 
     name: ClassVar[str]  # the Hub's pipeline tag, e.g. "token-classification"
     auto_model: ClassVar[type]  # the AutoModelFor… class that is trained and saved
+    reads: ClassVar[Literal["text", "pictures"]] = "text"  # what one input is, where it stands alone
     sample: ClassVar[str] = "sample-text"  # the bundled checkpoint that 'sample' stands for
     headline: ClassVar[str]  # the key of `score` that decides, e.g. "f1"; a property where the flags choose it
     unit: ClassVar[str]  # what the bootstrap resamples, e.g. "sentence"
@@ -77,6 +80,36 @@ class Task(ABC):
     @abstractmethod
     def load(self) -> DatasetDict:
         """Checked rows of the splits train, validation and test, in the task's own columns."""
+
+    @property
+    def input_column(self) -> str:
+        """The column that `unanswered` looks into where rows are made of bare texts or pictures."""
+        return "text"
+
+    def unanswered(self, raw: Dataset, labels: list[str]) -> tuple[Dataset, list[Fault]]:
+        """Rows without answers in the task's own columns, one per raw row, and the rows that cannot be asked.
+
+        `prepare` takes them once those at fault are left out. Where it wants an answer one of the labels stands, which
+        says nothing.
+
+        Raises:
+            UserError: the columns do not fit, or the task has no such rows.
+        """
+        raise UserError(f"task '{self.name}'", "it has no rows without answers", "Use a model of another task")
+
+    def judged(self, labels: list[str], split: str | None = None, *, whole: bool = False) -> DatasetDict:
+        """Checked rows with answers that a finished model is judged on: `test`.
+
+        Args:
+            labels: what the model knows; no other answer is taken.
+            split: the name of the one that becomes test; None takes that of this name, or the only one.
+            whole: train and validation too, for contenders that learn.
+
+        Raises:
+            DataError: rows at fault, or with answers that the model does not know, by split, row and column.
+            UserError: the dataset as a whole cannot be used.
+        """
+        raise UserError(f"task '{self.name}'", "a finished model of it cannot be judged", "Use another task")
 
     @abstractmethod
     def labels(self, dataset: DatasetDict) -> list[str]:
@@ -125,6 +158,10 @@ class Task(ABC):
         """What `outputs` (see `decode`) say of every class, (rows, labels); None unless a row has one of several."""
         return None
 
+    def likelihoods(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
+        """How likely each label is, (rows, labels): of several labels a row each by itself; None where nothing says."""
+        return self.probabilities(outputs, prepared)
+
     @abstractmethod
     def references(self, split: Dataset) -> list:
         """The gold answers of a loaded split, as plain values: what `decode` returns as its second list."""
@@ -171,6 +208,10 @@ class Task(ABC):
     @abstractmethod
     def said(self, answer: Any, row: dict[str, Any]) -> str:
         """A prediction or a reference of a loaded row, in words."""
+
+    def told(self, prediction: Any, row: Mapping[str, Any]) -> Any:
+        """A prediction for a row of `load` or `unanswered` as JSON has it, for programs to read."""
+        return prediction
 
     def pictures(self, prepared: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
         """For the report: at most `limit` prepared rows as `collator` gives them to the model; [] for text."""
@@ -275,17 +316,33 @@ class Task(ABC):
             "label2id": {label: i for i, label in enumerate(labels)},
         }
 
+    @classmethod
+    def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:
+        """What a saved model's configuration says of the flags it was trained with, where no report tells.
+
+        Raises:
+            UserError: its labels are none of this task.
+        """
+        return {}
+
     def model(
-        self, checkpoint: str, labels: list[str], *, pretrained: bool = True, blocks: Sequence[str] = ()
+        self,
+        checkpoint: str,
+        labels: list[str],
+        *,
+        pretrained: bool = True,
+        finished: bool = False,
+        blocks: Sequence[str] = (),
     ) -> PreTrainedModel:
         """A plain `AutoModelFor…` with one logit per label: fp32 weights, safetensors only, no remote code.
 
         The head is fresh where the checkpoint has none or one for another number of labels. `pretrained=False` builds
-        the same architecture from random weights; `blocks` are those of an architecture hfkit does not know.
+        the same architecture from random weights; `finished` refuses a checkpoint that lacks any weight, those of the
+        head too; `blocks` are those of an architecture hfkit does not know.
 
         Raises:
-            UserError: the checkpoint cannot be found or read, names weights outside its folder, or lacks some below
-                the head.
+            UserError: the checkpoint cannot be found or read, names weights outside its folder, or lacks some that it
+                should have.
         """
         path = self.path(checkpoint)
         config = read_config(path, **self.head(labels))
@@ -313,8 +370,11 @@ class Task(ABC):
                 f"{self.auto_model.__name__} cannot load it ({first_line(error)})",
                 "Give a folder or a Hub id with a whole model.safetensors, of an architecture that this class knows",
             ) from error
-        depths, head = parameter_depths(model, blocks), len(depth_names(model, blocks)) - 1
         fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
+        if finished:
+            refuse_unfinished(checkpoint, fresh)
+            return model
+        depths, head = parameter_depths(model, blocks), len(depth_names(model, blocks)) - 1
         lost = sorted(key for key in fresh if key in depths and depths[key] < head)
         if lost:
             raise UserError(
@@ -323,48 +383,3 @@ class Task(ABC):
                 f"Use a checkpoint of the architecture '{config.model_type}'",
             )
         return model
-
-
-def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
-    """The checkpoint's configuration with `settings` in it; of a Hub checkpoint nothing else is downloaded.
-
-    Raises:
-        UserError: there is none, it cannot be read, or its architecture is unknown.
-    """
-    try:
-        return AutoConfig.from_pretrained(resolve_checkpoint(checkpoint), trust_remote_code=False, **settings)
-    except UserError:
-        raise
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"checkpoint '{checkpoint}'",
-            f"its config.json could not be read ({first_line(error)})",
-            "Check the path or the Hub id, and the network",
-        ) from error
-
-
-def refuse_shards_elsewhere(index: Path) -> None:
-    """Refuse an index of a local checkpoint that names weights outside its folder: loading would follow it there.
-
-    Raises:
-        UserError: naming the shard; or the index cannot be read.
-    """
-    if not index.is_file():
-        return
-    try:
-        content = json.loads(index.read_text(encoding="utf-8"))
-        weights, _ = content["weight_map"], content["metadata"]  # transformers reads both
-        shards = sorted({str(name) for name in weights.values()})
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"file '{index}'",
-            f"it is not an index with metadata and a map from weights to files ({first_line(error)})",
-            "Save the checkpoint again",
-        ) from error
-    for shard in shards:
-        if "/" in shard or "\\" in shard or shard == "..":
-            raise UserError(
-                f"file '{index}'",
-                f"the weights of a checkpoint lie in its own folder, and here they are in '{shard}'",
-                "Use a checkpoint from a source you trust, or save this one again",
-            )

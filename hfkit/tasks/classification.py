@@ -1,5 +1,6 @@
 """What the classification of texts and of images have in common: labels, loss, decision and score."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,14 +12,16 @@ import torch
 from datasets import Dataset, DatasetDict, List, Value
 from torch import Tensor
 from torch.nn import functional
+from transformers import PreTrainedConfig
 
 from ..errors import UserError
-from .answers import in_order
+from .answers import FEATURES, NOTHING, in_order
 from .base import Task
 from .class_errors import class_breakdown, class_errors
 from .thresholds import best_shifts
 
 PROBLEMS = ("single-label", "multi-label", "regression", "ordinal")
+SCALE = re.compile(r"-?\d+ to -?\d+")  # the one label of an ordinal model
 RANKED = 5  # labels in a prediction
 
 
@@ -82,7 +85,7 @@ class Classification(Task):
         if self.problem == "regression":
             return ["score"]
         if self.problem == "ordinal":
-            grades = set(self.references(dataset["train"]))
+            grades = set(self.references(next(iter(dataset.values()))))
             return [f"{min(grades)} to {max(grades)}"]
         several = self.problem == "multi-label"
         names = {
@@ -115,6 +118,20 @@ class Classification(Task):
         # A fingerprint of their own: else every value is hashed, for a cache that is not used.
         prepared = prepared.add_column("labels", values, new_fingerprint=uuid4().hex, feature=feature)
         return prepared.add_column("row", np.arange(len(rows)), new_fingerprint=uuid4().hex, feature=Value("int32"))
+
+    def unlabelled(self, rows: Dataset, labels: list[str]) -> Dataset:
+        """Rows of inputs with a `label` that says nothing: `prepare` wants one."""
+        label = labels[0] if self.problem == "single-label" else NOTHING[self.problem]
+        return rows.add_column("label", [label] * len(rows), feature=FEATURES[self.problem])
+
+    @classmethod
+    def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:
+        """The problem that a head was made for; one output alone is a number, or a scale by the name hfkit gives it."""
+        names = list(config.id2label.values())
+        if len(names) == 1 or config.problem_type == "regression":
+            return {"problem": "ordinal" if SCALE.fullmatch(names[0]) else "regression"}
+        several = config.problem_type == "multi_label_classification"
+        return {"problem": "multi-label" if several else "single-label"}
 
     # Learning
 
@@ -174,6 +191,11 @@ class Classification(Task):
         if self.problem != "single-label":
             return None
         return torch.from_numpy(by_row(outputs, prepared)[0]).softmax(-1).numpy()
+
+    def likelihoods(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
+        if self.problem != "multi-label":
+            return self.probabilities(outputs, prepared)
+        return torch.from_numpy(by_row(outputs, prepared)[0]).sigmoid().numpy()
 
     def answers(self, logits: np.ndarray, labels: list[str]) -> list:
         """Plain answers to logits, (rows, labels)."""
@@ -271,6 +293,10 @@ class Classification(Task):
         if self.problem in ("regression", "ordinal"):
             return f"{answer:g}"
         return ", ".join(self.sets([answer])[0]) or "none"
+
+    def told(self, prediction: Any, row: Mapping[str, Any]) -> Any:
+        """The best label, a list of labels, or a number."""
+        return prediction[0] if self.problem == "single-label" else prediction
 
     def sets(self, answers: list) -> list[list[str]]:
         """Answers as lists of labels: of a ranking its first."""

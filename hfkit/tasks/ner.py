@@ -11,21 +11,35 @@ import torch
 from datasets import Dataset, DatasetDict, Features, List, Value
 from tokenizers import normalizers
 from torch import Tensor
-from transformers import AutoModelForTokenClassification
+from transformers import AutoModelForTokenClassification, PreTrainedConfig
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from ..errors import UserError
+from .bad_rows import Fault
 from .base import Parsed, Prompt, Task
-from .draws import seeded
 from .entity_answers import NOTHING, read_entities, written_entities
 from .entity_errors import entity_breakdown, entity_errors
 from .files import read
+from .one_split import one_split, only
 from .padding import PaddedTexts
-from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, refuse_unlearnable
+from .sentences import (
+    checked_tags,
+    checked_words,
+    column_named,
+    evenly,
+    facts,
+    iob2_rows,
+    refuse_unknown,
+    refuse_unlearnable,
+    word_fault,
+)
 from .tags import entities, orphans, scheme_of, split_tag
+from .texts import TEXT_COLUMNS, text_fault
 from .tokenizers import load_tokenizer
 from .units import unit_column, with_units
 from .windows import first_windows, glues_words, window_facts, windows
+from .word_dropout import WordDropout
+from .words import split_words, told_entities
 
 TOKENS_COLUMNS = ("tokens", "words")
 TAGS_COLUMNS = ("ner_tags", "tags", "labels", "ner_labels", "ner")
@@ -74,30 +88,87 @@ class NER(Task):
             DataError: rows at fault, by split, row and column.
             UserError: the dataset as a whole cannot be used.
         """
+        loaded, tags, column = self.rows_of(self.found())
+        refuse_unlearnable(tags, column)
+        if self.max_train_rows is not None:
+            loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
+        return loaded
+
+    def judged(self, labels: list[str], split: str | None = None, *, whole: bool = False) -> DatasetDict:
+        loaded, tags, column = self.rows_of(self.found() if whole else self.found(split))
+        refuse_unknown("test", tags["test"], column, set(self.prompt_names(labels)))
+        return loaded
+
+    def found(self, *one: str | None) -> DatasetDict:
+        """The rows as they came: of all splits, or of `one` as test (see `one_split`)."""
         if self.dataset == "sample":
             from ..samples import sample_ner
 
-            raw = sample_ner()
-        else:
-            raw = read(self.dataset, self.dataset_config, self.dataset_revision)
+            return only(sample_ner(), *one) if one else sample_ner()
+        place = (self.dataset, self.dataset_config, self.dataset_revision)
+        return one_split(*place, *one) if one else read(*place)
+
+    def rows_of(self, raw: DatasetDict) -> tuple[DatasetDict, dict[str, list[list[str]]], str]:
+        """Checked rows, and their tags as they came with the column they came from."""
         tokens_column = column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column")
         tags_column = column_named(raw, self.tags_column, TAGS_COLUMNS, "--tags_column")
         words = {split: checked_words(split, rows, tokens_column) for split, rows in raw.items()}
         tags = {split: checked_tags(split, rows, tags_column, words[split]) for split, rows in raw.items()}
-        refuse_unlearnable(tags, tags_column)
         scheme = scheme_of(chain.from_iterable(tags.values()))
         loaded = DatasetDict({split: iob2_rows(words[split], tags[split], scheme) for split in raw})
         if unit := unit_column(raw, self.unit_column):
             loaded = with_units(loaded, raw, unit)
-        if self.max_train_rows is not None:
-            loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
-        return loaded
+        return loaded, tags, tags_column
+
+    @property
+    def input_column(self) -> str:
+        return self.tokens_column or "text"
+
+    def unanswered(self, raw: Dataset, labels: list[str]) -> tuple[Dataset, list[Fault]]:
+        """Rows of `tokens`; where a row is a text, also of `text` and of where its words `starts`.
+
+        Raises:
+            UserError: no column of words or of texts, or several.
+        """
+        usual = TOKENS_COLUMNS if set(TOKENS_COLUMNS) & set(raw.column_names) else chain(*TEXT_COLUMNS)
+        column = column_named(DatasetDict(input=raw), self.tokens_column, tuple(usual), "--tokens_column")
+        words, texts, starts, faults = [], [], [], []
+        for row, value in enumerate(raw[column][:]):
+            written = isinstance(value, str)
+            if fault := (text_fault if written else word_fault)(row, column, value):
+                faults.append(fault)
+                value, written = [], False
+            tokens, begins = split_words(value) if written else (value, None)
+            words.append(tokens)
+            texts.append(value if written else None)
+            starts.append(begins)
+        tags = [[labels[0]] * len(tokens) for tokens in words]
+        features = {"tokens": List(Value("string")), "tags": List(Value("string"))}
+        features |= {"text": Value("string"), "starts": List(Value("int32"))}
+        columns = {"tokens": words, "tags": tags, "text": texts, "starts": starts}
+        return Dataset.from_dict(columns, features=Features(features)), faults
 
     def labels(self, dataset: DatasetDict) -> list[str]:
         """O, then B- and I- of every type that any split holds, by type."""
         tags = set(chain.from_iterable(chain.from_iterable(rows["tags"]) for rows in dataset.values()))
         kinds = sorted({split_tag(tag)[1] for tag in tags} - {""})
         return ["O", *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI")]
+
+    @classmethod
+    def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:
+        """Nothing: only the labels are looked at.
+
+        Raises:
+            UserError: they are no IOB2 tags.
+        """
+        strange = [label for label in config.id2label.values() if label != "O" and not label.startswith(("B-", "I-"))]
+        if strange:
+            raise UserError(
+                f"labels {', '.join(strange[:3])}",
+                "the labels of a model for entities are O, and B-TYPE or I-TYPE for the words of each type",
+                "Rename them in the id2label of its config.json, or use another model",
+            )
+        return {}
 
     def processor(self, checkpoint: str) -> Tokenizer:
         """The checkpoint's fast tokenizer, set so that words given one by one read as words of running text.
@@ -289,41 +360,22 @@ class NER(Task):
         words = row["tokens"]
         return "; ".join(f"{kind}: {' '.join(words[a:b])}" for kind, a, b in entities(answer)) or "no entity"
 
+    def told(self, prediction: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return told_entities(prediction, row)
+
     def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
         """What the report says of the data: per split its rows, words, entities, repeats and everything changed."""
-        seen_in_train = set(map(tuple, dataset["train"]["tokens"]))
+        seen_in_train = set(map(tuple, dataset["train"]["tokens"])) if "train" in dataset else None
         splits = {split: facts(rows) for split, rows in dataset.items()}
         for split, rows in dataset.items():
-            if split != "train":
+            if split != "train" and seen_in_train is not None:
                 splits[split]["rows_shared_with_train"] = sum(tuple(words) in seen_in_train for words in rows["tokens"])
             if prepared is not None:
                 splits[split] |= window_facts(prepared[split])
         return {
             "dataset": self.dataset,
             "synthetic": self.dataset == "sample",
-            "scheme": dataset["train"]["scheme"][0],
+            "scheme": next(iter(dataset.values()))["scheme"][0],
             "labels": self.labels(dataset),
             **splits,
         }
-
-
-@dataclass
-class WordDropout(PaddedTexts):
-    """Whole words behind the mask token: an entity that is not in the training data is known by its context.
-
-    Source: word dropout of Iyyer et al. 2015, section 3.3, with the encoder's own mask instead of nothing.
-    """
-
-    share: float = 0.0  # of words
-    seed: int = 0
-    epoch: int = 0
-
-    def __call__(self, features: list[dict]) -> dict[str, Tensor]:
-        batch = super().__call__(features)
-        ids, first = batch["input_ids"], batch["labels"] != -100
-        word = first.cumsum(1)  # (batch, tokens): 0 before the first word, then its number
-        with seeded(self.seed, self.epoch, *(row["row"] for row in features)):
-            dropped = torch.rand(len(ids), int(word.max()) + 1) < self.share
-        special = torch.isin(ids, torch.tensor(self.tokenizer.all_special_ids))
-        hidden = dropped.gather(1, word) & (word > 0) & ~special
-        return {**batch, "input_ids": ids.masked_fill(hidden, self.tokenizer.mask_token_id)}

@@ -8,6 +8,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Json, LargeList
 from datasets.features.features import require_decoding
 
 from ..errors import DataError, UserError
+from .bad_rows import Fault
 from .tags import entities, split_tag, to_iob2
 
 
@@ -23,7 +24,7 @@ def column_named(
         UserError: no column or several fit, or it holds media.
         DataError: one split lacks it.
     """
-    columns = dataset["train"].column_names
+    columns = next(iter(dataset.values())).column_names
     fitting = [given] if given else [name for name in usual if name in columns]
     if len(fitting) != 1:
         raise UserError(
@@ -59,17 +60,18 @@ def checked_words(split: str, rows: Dataset, column: str) -> list[list[str]]:
     """
     sentences = rows[column][:]
     for row, words in enumerate(sentences):
-        wrong = [word for word in words if not isinstance(word, str)] if isinstance(words, list) else [words]
-        if wrong:
-            raise DataError(
-                plain(wrong[0]),
-                "a row is a list of words, and a word is a string",
-                "Remove the row, or write its words as a list of strings",
-                split=split,
-                row=row,
-                column=column,
-            )
+        if fault := word_fault(row, column, words):
+            raise fault.refused(split)
     return sentences
+
+
+def word_fault(row: int, column: str, words: Any) -> Fault | None:
+    """What is wrong with one row of words."""
+    wrong = [word for word in words if not isinstance(word, str)] if isinstance(words, list) else [words]
+    if not wrong:
+        return None
+    rule = "a row is a list of words, and a word is a string"
+    return Fault(row, column, plain(wrong[0]), rule, "Remove the row, or write its words as a list of strings")
 
 
 def checked_tags(split: str, rows: Dataset, column: str, sentences: list[list[str]]) -> list[list[str]]:
@@ -163,6 +165,25 @@ def refuse_unlearnable(tags: dict[str, list[list[str]]], column: str) -> None:
             "every tag is O, so there is nothing to find",
             "Check that this is the tag column",
         )
+
+
+def refuse_unknown(split: str, tags: list[list[str]], column: str, known: set[str]) -> None:
+    """Refuse types of entities that a finished model does not know.
+
+    Raises:
+        DataError: naming the first.
+    """
+    for row, sentence in enumerate(tags):
+        strange = next((tag for tag in sentence if split_tag(tag)[1] not in {"", *known}), None)
+        if strange is not None:
+            raise DataError(
+                f"tag '{strange}'",
+                f"the model does not know its type, only {', '.join(sorted(known)) or 'none'}",
+                "Write the types as the model has them, or tag these words O",
+                split=split,
+                row=row,
+                column=column,
+            )
 
 
 def iob2_rows(words: list[list[str]], tags: list[list[str]], scheme: str) -> Dataset:
