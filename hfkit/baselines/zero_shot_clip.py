@@ -21,11 +21,10 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from ..batches import fetched
 from ..errors import UserError
 from ..samples import resolve_checkpoint
-from ..tasks.base import Task
+from ..tasks.base import Task, first_line, whole_model
 from .base import Answers, Baseline, column_of
 from .label_texts import label_texts
 from .logits import answers_of, refuse_alike, refuse_numbers
-from .whole_models import first_line, whole_model
 
 KINDS = ("clip", "siglip")  # dual encoders with one vector for each side
 # Prompts for photographs of any kind, of those that CLIP's authors ensembled.

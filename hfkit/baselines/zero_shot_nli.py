@@ -17,11 +17,10 @@ from transformers import AutoModelForSequenceClassification
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from ..errors import UserError
-from ..tasks.base import Task
+from ..tasks.base import Task, whole_model
 from .base import Answers, Baseline, column_of, targets_of
 from .label_texts import label_texts
 from .logits import answers_of, has_one_label, refuse_alike, refuse_numbers
-from .whole_models import whole_model
 
 HYPOTHESIS = "This example is {}."
 BATCH = 64  # pairs of text and label

@@ -1,6 +1,5 @@
 """The contract of a task: data in, model inputs out, arrays back to plain values, one score."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,18 +9,20 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
-from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from ..depth import depth_names, parameter_depths
 from ..errors import UserError
 from ..samples import resolve_checkpoint
-from .files import first_line
 
 # The baselines know tasks through this module alone.
+from .files import first_line as first_line
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers import positions_of as positions_of
+from .weights import load_weights, loading
+from .weights import read_config as read_config
+from .weights import whole_model as whole_model
 
 
 class Prompt(NamedTuple):
@@ -287,84 +288,19 @@ class Task(ABC):
             UserError: the checkpoint cannot be found or read, names weights outside its folder, or lacks some below
                 the head.
         """
-        path = self.path(checkpoint)
+        path, named = self.path(checkpoint), f"checkpoint '{checkpoint}'"
         config = read_config(path, **self.head(labels))
-        # The configuration may name an index of its own.
-        for index in ("model.safetensors.index.json", getattr(config, "transformers_weights", None)):
-            if index and index.endswith(".index.json"):
-                refuse_shards_elsewhere(Path(path, index))
-        try:
-            if not pretrained:
+        if not pretrained:
+            with loading(self.auto_model, named):
                 return self.auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
-            model, info = self.auto_model.from_pretrained(
-                path,
-                config=config,
-                # A bf16 checkpoint would load as bf16, and small learning rates would then round to no change.
-                dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-            )
-        # TypeError: what timm makes of settings that it does not know.
-        except (OSError, ValueError, TypeError, SafetensorError) as error:
-            raise UserError(
-                f"checkpoint '{checkpoint}'",
-                f"{self.auto_model.__name__} cannot load it ({first_line(error)})",
-                "Give a folder or a Hub id with a whole model.safetensors, of an architecture that this class knows",
-            ) from error
+        model, info = load_weights(self.auto_model, path, config, named, ignore_mismatched_sizes=True)
         depths, head = parameter_depths(model, blocks), len(depth_names(model, blocks)) - 1
         fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
         lost = sorted(key for key in fresh if key in depths and depths[key] < head)
         if lost:
             raise UserError(
-                f"checkpoint '{checkpoint}'",
+                named,
                 f"it has no weights for {len(lost)} parameters below the head ({', '.join(lost[:3])}, …)",
                 f"Use a checkpoint of the architecture '{config.model_type}'",
             )
         return model
-
-
-def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
-    """The checkpoint's configuration with `settings` in it; of a Hub checkpoint nothing else is downloaded.
-
-    Raises:
-        UserError: there is none, it cannot be read, or its architecture is unknown.
-    """
-    try:
-        return AutoConfig.from_pretrained(resolve_checkpoint(checkpoint), trust_remote_code=False, **settings)
-    except UserError:
-        raise
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"checkpoint '{checkpoint}'",
-            f"its config.json could not be read ({first_line(error)})",
-            "Check the path or the Hub id, and the network",
-        ) from error
-
-
-def refuse_shards_elsewhere(index: Path) -> None:
-    """Refuse an index of a local checkpoint that names weights outside its folder: loading would follow it there.
-
-    Raises:
-        UserError: naming the shard; or the index cannot be read.
-    """
-    if not index.is_file():
-        return
-    try:
-        content = json.loads(index.read_text(encoding="utf-8"))
-        weights, _ = content["weight_map"], content["metadata"]  # transformers reads both
-        shards = sorted({str(name) for name in weights.values()})
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"file '{index}'",
-            f"it is not an index with metadata and a map from weights to files ({first_line(error)})",
-            "Save the checkpoint again",
-        ) from error
-    for shard in shards:
-        if "/" in shard or "\\" in shard or shard == "..":
-            raise UserError(
-                f"file '{index}'",
-                f"the weights of a checkpoint lie in its own folder, and here they are in '{shard}'",
-                "Use a checkpoint from a source you trust, or save this one again",
-            )

@@ -27,11 +27,11 @@ from .answers import (
     refuse_unlearnable,
 )
 from .bad_rows import skipped, without
-from .base import read_config
 from .classification import Classification
 from .files import TABLES, first_line, read
 from .sentences import column_named, evenly
 from .units import checked_units, unit_column
+from .weights import read_config
 
 if TYPE_CHECKING:
     from .image_batches import JudgedImages, VariedImages
