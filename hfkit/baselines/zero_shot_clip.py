@@ -58,10 +58,6 @@ class ZeroShotCLIP(Baseline):
     name: ClassVar[str] = "zero-shot CLIP"
     description: ClassVar[str] = "a dual encoder that compares images with sentences about the labels"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """Predictions of every test row; probabilities are the softmax over the labels.
 
@@ -75,7 +71,7 @@ class ZeroShotCLIP(Baseline):
         texts = label_texts(labels, self.texts)
         model = dual_encoder(self.checkpoint).to(PartialState().device)
         tokenizer = tokenizer_of(self.checkpoint)
-        refuse_alike(labels, texts, tokenizer(texts)["input_ids"], self.checkpoint)
+        refuse_alike(labels, tokenizer(texts)["input_ids"])
         towards = directions(model, tokenizer, texts, self.templates)
         collator = task.collator(processor)
 

@@ -47,10 +47,6 @@ class ZeroShotNLI(Baseline):
     name: ClassVar[str] = "zero-shot NLI"
     description: ClassVar[str] = "a model of inference asked whether the text entails each label's name"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """Predictions of every test row; probabilities are the softmax of entailment over the labels.
 
@@ -73,7 +69,7 @@ class ZeroShotNLI(Baseline):
         model = model.to(PartialState().device)
         entails, contradicts = verdicts(model.config.id2label, self.checkpoint)
         pairs = Pairs(task.processor(self.checkpoint), [self.hypothesis.replace("{}", text) for text in texts])
-        refuse_alike(labels, texts, [encoding.ids for encoding in pairs.hypotheses], self.checkpoint)
+        refuse_alike(labels, [encoding.ids for encoding in pairs.hypotheses])
         single = has_one_label(prepared["test"])
 
         def logits_of(split: str) -> np.ndarray:
