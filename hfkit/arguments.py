@@ -234,7 +234,7 @@ def parse(
     Raises:
         UserError: an unknown key or flag, a value of the wrong type, or a config file that cannot be read.
     """
-    parser = _Parser(types, allow_abbrev=False)
+    parser = FlagParser(types, allow_abbrev=False)
     parser.add_argument("--config", help="YAML file of flags; the command line wins over it")
     # A flag that is on by default has two actions, and the first is the one that takes a value.
     actions = {action.dest: action for action in reversed(parser._actions)}
@@ -274,7 +274,7 @@ def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
         raise UserError(f"{name}='{value}'", rule, f"Did you mean '{nearest(str(value), choices)}'?")
 
 
-class _Parser(HfArgumentParser):
+class FlagParser(HfArgumentParser):
     """Errors as `UserError`, so that a recipe reports them like any other."""
 
     def error(self, message: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 from PIL import Image
 
-from hfkit.baselines.base import Baseline
+from hfkit.baselines.base import Answers, Baseline
 from hfkit.evaluation.report import Report
 from hfkit.tasks.base import Task
 from hfkit.tasks.entity_errors import entity_breakdown, entity_errors, spans
@@ -231,10 +231,10 @@ def classified(task: Texts, *, wrong: int = 3, **settings) -> Report:
         after = {name: labels[(i + 1) % len(labels)] for i, name in enumerate(labels)}
         return [after[name] if i % every == 0 else name for i, name in enumerate(gold)]
 
-    baseline = type("Shifted", (Baseline,), {"name": "shifted", "description": "", "predict": lambda *_: answers(2)})
+    shifted = {"name": "shifted", "description": "", "answers": lambda *_: Answers(answers(2))}
     report = Report(task, dataset, settings={"checkpoint": "sample", "output_dir": "runs/classifier"} | settings)
     report.add("fine-tuned", answers(wrong), cost=COST)
-    report.judge(baseline())
+    report.judge(type("Shifted", (Baseline,), shifted)())
     return report
 
 

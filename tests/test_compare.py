@@ -211,6 +211,7 @@ def test_other_seeds_wait_for_the_rate_and_a_refused_contender_is_asked_once():
     results = {cell(factor=factor): {"validation": score} for factor, score in ((0.5, 0.1), (1.0, 0.7), (2.0, None))}
     assert due([full], results, **settings)[-1] == cell(seed=1, factor=1.0)
     assert chosen_factor(results, results) == 1.0
+    assert chosen_factor([cell(factor=0.3), cell(factor=3.0)], {cell(factor=3.0): {"status": "failed"}}) == 0.3
     refused = {cell(factor=factor): {"status": "skipped"} for factor in (0.5, 1.0, 2.0)}
     assert due([full], refused, **settings) == [*refused]
 

@@ -28,15 +28,15 @@ class Baseline(ABC):
     seeded: ClassVar[bool] = False  # whether it has a field `seed`, which changes its answers
 
     @abstractmethod
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """One prediction per row of `dataset["test"]`, in order, as `task.score` takes them.
+    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+        """One prediction per row of `dataset["test"]`, with probabilities and facts where this baseline has them.
 
         `dataset` is what `task.load` gave. Train and validation may be learnt from; the labels of test may not.
         """
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """The predictions, with probabilities and facts where this baseline has them."""
-        return Answers(self.predict(task, dataset))
+    def predict(self, task: Task, dataset: DatasetDict) -> list:
+        """The predictions of `answers` alone."""
+        return self.answers(task, dataset).predictions
 
 
 def targets_of(task: Task, dataset: DatasetDict, labels: list[str]) -> DatasetDict:

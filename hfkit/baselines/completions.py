@@ -74,7 +74,7 @@ def difference(model: PreTrainedModel, tokenizer: Tokenizer, contexts: Sequence[
     try:
         gap = (next_token(few, start) - torch.cat([next_token([row], 0) for row in few])).abs().max().item()
     except REFUSALS as error:
-        return first_line(error) or type(error).__name__
+        return first_line(error)
     return "" if gap < TOLERANCE else f"the next token's log-probabilities differ by {gap:.1e}"
 
 

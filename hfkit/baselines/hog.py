@@ -27,12 +27,8 @@ class Hog(Baseline):
     name: ClassVar[str] = "HOG"
     description: ClassVar[str] = "a linear model on histograms of the directions of edges, trained from nothing"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row, with the penalty that did best on validation."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """The same with probabilities.
+        """With the penalty that did best on validation.
 
         Raises:
             UserError: scikit-image is not installed.

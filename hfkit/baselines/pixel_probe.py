@@ -29,12 +29,8 @@ class PixelProbe(Baseline):
     name: ClassVar[str] = "pixels"
     description: ClassVar[str] = f"a linear model on images shrunk to {SIDE}x{SIDE} pixels, trained from nothing"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row, with the penalty that did best on validation."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """The same with probabilities."""
+        """With the penalty that did best on validation."""
         return image_answers(task, dataset, pixels, SEARCH, name=self.name)
 
 

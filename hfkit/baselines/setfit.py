@@ -49,10 +49,6 @@ class SetFit(Baseline):
     name: ClassVar[str] = "SetFit"
     description: ClassVar[str] = "logistic regression on an encoder tuned on pairs of a few rows per class"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """Predictions and probabilities of every test row, and what was tuned on.
 

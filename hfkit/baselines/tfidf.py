@@ -35,12 +35,8 @@ class TfIdf(Baseline):
     name: ClassVar[str] = "TF-IDF"
     description: ClassVar[str] = "a linear model on counted words and pieces of words, trained from nothing"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row, with the penalty that did best on validation."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """The same with probabilities."""
+        """With the penalty that did best on validation."""
         return counted_answers(task, dataset, words_and_pieces, name=self.name)
 
 
@@ -55,12 +51,8 @@ class NGrams(Baseline):
     name: ClassVar[str] = "n-grams"
     description: ClassVar[str] = "a linear model on counted runs of 1 to 6 letters, trained from nothing"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row, with the penalty that did best on validation."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """The same with probabilities."""
+        """With the penalty that did best on validation."""
         return counted_answers(task, dataset, runs_of_letters, name=self.name)
 
 

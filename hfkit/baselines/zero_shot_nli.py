@@ -17,11 +17,10 @@ from transformers import AutoModelForSequenceClassification
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from ..errors import UserError
-from ..tasks.base import Task
+from ..tasks.base import Task, whole_model
 from .base import Answers, Baseline, column_of, targets_of
 from .label_texts import label_texts
 from .logits import answers_of, has_one_label, refuse_alike, refuse_numbers
-from .whole_models import whole_model
 
 HYPOTHESIS = "This example is {}."
 BATCH = 64  # pairs of text and label
@@ -48,10 +47,6 @@ class ZeroShotNLI(Baseline):
     name: ClassVar[str] = "zero-shot NLI"
     description: ClassVar[str] = "a model of inference asked whether the text entails each label's name"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """Predictions of every test row; probabilities are the softmax of entailment over the labels.
 
@@ -74,7 +69,7 @@ class ZeroShotNLI(Baseline):
         model = model.to(PartialState().device)
         entails, contradicts = verdicts(model.config.id2label, self.checkpoint)
         pairs = Pairs(task.processor(self.checkpoint), [self.hypothesis.replace("{}", text) for text in texts])
-        refuse_alike(labels, texts, [encoding.ids for encoding in pairs.hypotheses], self.checkpoint)
+        refuse_alike(labels, [encoding.ids for encoding in pairs.hypotheses])
         single = has_one_label(prepared["test"])
 
         def logits_of(split: str) -> np.ndarray:

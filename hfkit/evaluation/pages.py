@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,6 +69,13 @@ def page(template: str, report: dict[str, Any]) -> str:
         tables=tables(report["data"]),
         all_scores=list(dict.fromkeys(name for contender in report["contenders"] for name in contender["scores"])),
     )
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all, whoever else writes it at the same time."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def visible(value: Any) -> Any:

@@ -5,7 +5,6 @@ report.json is the record (its keys: `schema`); the other two are rendered from 
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from datasets import DatasetDict
 from ..errors import UserError
 from ..tasks.base import Task
 from .machine import command, environment, measured, without_secrets
-from .pages import interval_text, page, score_text, signed_text, words
+from .pages import interval_text, page, score_text, signed_text, words, write_page
 from .plots import headline_text
 from .schema import SCHEMA, finite, plain, validate
 from .statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
@@ -289,9 +288,7 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            part = folder / f".{name}.{os.getpid()}"
-            part.write_text(text, encoding="utf-8")
-            part.replace(folder / name)
+            write_page(folder / name, text)
     except OSError as error:
         raise UserError(
             f"output_dir '{folder}'",

@@ -1,7 +1,6 @@
 """The model card: a run's report as the README that the Hub shows. Every fact in it stands in the report."""
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from markupsafe import Markup
 
 from ..errors import UserError
 from ..evaluation.names import checkpoint_name, dataset_name, on_hub
-from ..evaluation.pages import extremes, interval_text, markdown_text, score_text, shown, words
+from ..evaluation.pages import extremes, interval_text, markdown_text, score_text, shown, words, write_page
 from ..evaluation.plots import SCORES, headline_text
 from ..evaluation.schema import validate
 from ..tasks.base import first_line
@@ -108,9 +107,7 @@ def write_card(folder: Path) -> Path:
             f"its card is made from its report.json, which could not be read ({first_line(error)})",
             "Give the output_dir of a run that ended with this version of hfkit",
         ) from error
-    part = folder / f".README.md.{os.getpid()}"
-    part.write_text(card, encoding="utf-8")
-    part.replace(folder / "README.md")
+    write_page(folder / "README.md", card)
     return folder / "README.md"
 
 

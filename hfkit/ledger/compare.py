@@ -9,6 +9,7 @@ from rich.console import Console
 
 from ..errors import UserError
 from ..evaluation.ledger_pages import render_ledger
+from ..evaluation.pages import write_page
 from .bench import Bench
 from .cells import Cell, Contender, Results, due
 from .facts import ledger_of, table_of
@@ -91,8 +92,7 @@ def _run_here(
 
 def line_of(cell: Cell, found: dict) -> str:
     """One ended cell in one line."""
-    what = f"{cell.contender.name}, seed {cell.seed}"
-    what += f", rates x {cell.factor:g}" * (cell.factor != 1) + f", {cell.rows} rows" * (cell.rows is not None)
+    what = f"{cell.contender.name}, seed {cell.seed}{f', {cell.setting}' * bool(cell.setting)}"
     if found["status"] != "ok":
         return f"{what}: {found['status']} ({found['reason']})"
     score = next(iter(next(iter(found["tests"].values())).items()))
@@ -102,8 +102,5 @@ def line_of(cell: Cell, found: dict) -> str:
 def _saved(ledger: dict, folder: Path, suffix: str) -> Path:
     for name, text in render_ledger(ledger).items():
         stem, _, ending = name.partition(".")
-        path = folder / f"{stem}{suffix}.{ending}"
-        part = path.with_name(f".{path.name}")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_page(folder / f"{stem}{suffix}.{ending}", text)
     return folder / f"ledger{suffix}.html"

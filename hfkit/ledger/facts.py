@@ -15,7 +15,7 @@ from ..evaluation.schema import finite, plain
 from .bench import SAMPLE_ROWS, Bench
 from .budgets import crossovers
 from .calibration import calibration
-from .cells import Cell, Contender, Results, chosen_factor, tuning_cells
+from .cells import Cell, Contender, Results, chosen_factor, seeds_of, tuning_cells
 from .entries import from_scratch
 from .queue import Queue
 from .statistics import compared, pair
@@ -34,22 +34,14 @@ class Runs:
 
     def of(self, contender: Contender, rows: int | None = None) -> dict[Cell, Mapping[str, Any]]:
         """The cells of a contender at its chosen rate, by seed."""
-        factor = self.factor(contender)
+        own = self.bench.own
+        factor = chosen_factor(tuning_cells(contender, own.tune, own.seeds[0]), self.results)
+        seeds = seeds_of(contender, own.seeds, rows)
         return {
             cell: found
             for cell, found in self.results.items()
-            if cell.contender == contender and cell.rows == rows and cell.factor == factor and self._counts(cell)
+            if cell.contender == contender and cell.rows == rows and cell.factor == factor and cell.seed in seeds
         }
-
-    def _counts(self, cell: Cell) -> bool:
-        seeds = self.bench.own.seeds
-        return cell.seed in (seeds if cell.contender.seeded or cell.rows else seeds[:1])
-
-    def factor(self, contender: Contender) -> float:
-        if contender.kind == "baseline":
-            return 1.0
-        tried = tuning_cells(contender, self.bench.own.tune, self.bench.own.seeds[0])
-        return chosen_factor(tried, self.results) if len(tried) > 1 else tried[0].factor
 
     def ended_well(self, contender: Contender, rows: int | None = None) -> dict[Cell, Mapping[str, Any]]:
         return {cell: found for cell, found in self.of(contender, rows).items() if found["status"] == "ok"}
@@ -124,7 +116,11 @@ def ledger_of(
         "notes": notes_of(bench, test),
         "contenders": sorted(entries, key=lambda entry: -entry["headline"]),
         "failed": [
-            {"name": names[cell.contender], "seed": cell.seed, "reason": f"{which(cell)}{found['reason']}"}
+            {
+                "name": names[cell.contender],
+                "seed": cell.seed,
+                "reason": f"{cell.setting}: {found['reason']}" if cell.setting else found["reason"],
+            }
             for cell, found in runs.results.items()
             if found["status"] != "ok" and cell.contender not in skipped
         ],
@@ -137,12 +133,6 @@ def ledger_of(
     }
     ledger["verdict"] = verdict(ledger)
     return without_secrets(finite(plain(ledger)))
-
-
-def which(cell: Cell) -> str:
-    """What tells a cell from the others of its contender and seed."""
-    told = [f"rates x {cell.factor:g}"] * (cell.factor != 1) + [f"{cell.rows} rows"] * (cell.rows is not None)
-    return f"{', '.join(told)}: " if told else ""
 
 
 def entry_of(runs: Runs, contender: Contender) -> dict[str, Any]:

@@ -28,17 +28,18 @@ def parameters_of(task: Task, checkpoint: str, labels: list[str]) -> int:
         return task.auto_model.from_config(config, trust_remote_code=False).num_parameters()
 
 
-def refuse_too_large(task: Task, checkpoint: str, labels: list[str], args: TransferArguments, *, jobs: int) -> None:
+def refuse_too_large(checkpoint: str, parameters: int, args: TransferArguments, *, jobs: int) -> None:
     """Refuse a checkpoint that does not fit into the memory.
 
     Args:
+        parameters: of the model, see `parameters_of`.
         jobs: runs that share the memory.
 
     Raises:
         UserError: it needs more than there is.
     """
     frozen = args.lora_rank > 0 or args.unfreeze_stages == 0
-    needed = needed_bytes(parameters_of(task, checkpoint, labels), 0.05 if frozen else 1)
+    needed = needed_bytes(parameters, 0.05 if frozen else 1)
     if torch.cuda.is_available():
         free, where = torch.cuda.mem_get_info()[0], "on the GPU"
     else:

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -17,13 +16,14 @@ from ..depth import depth_names, parameter_depths
 from ..errors import UserError
 from ..samples import resolve_checkpoint
 from .bad_rows import Fault
-from .configs import read_config as read_config
-from .configs import refuse_shards_elsewhere, refuse_unfinished
-from .files import first_line as first_line
 
 # The baselines know tasks through this module alone.
+from .files import first_line as first_line
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers import positions_of as positions_of
+from .weights import load_weights, loading, refuse_unfinished
+from .weights import read_config as read_config
+from .weights import whole_model as whole_model
 
 
 class Prompt(NamedTuple):
@@ -344,32 +344,12 @@ class Task(ABC):
             UserError: the checkpoint cannot be found or read, names weights outside its folder, or lacks some that it
                 should have.
         """
-        path = self.path(checkpoint)
+        path, named = self.path(checkpoint), f"checkpoint '{checkpoint}'"
         config = read_config(path, **self.head(labels))
-        # The configuration may name an index of its own.
-        for index in ("model.safetensors.index.json", getattr(config, "transformers_weights", None)):
-            if index and index.endswith(".index.json"):
-                refuse_shards_elsewhere(Path(path, index))
-        try:
-            if not pretrained:
+        if not pretrained:
+            with loading(self.auto_model, named):
                 return self.auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
-            model, info = self.auto_model.from_pretrained(
-                path,
-                config=config,
-                # A bf16 checkpoint would load as bf16, and small learning rates would then round to no change.
-                dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-            )
-        # TypeError: what timm makes of settings that it does not know.
-        except (OSError, ValueError, TypeError, SafetensorError) as error:
-            raise UserError(
-                f"checkpoint '{checkpoint}'",
-                f"{self.auto_model.__name__} cannot load it ({first_line(error)})",
-                "Give a folder or a Hub id with a whole model.safetensors, of an architecture that this class knows",
-            ) from error
+        model, info = load_weights(self.auto_model, path, config, named, ignore_mismatched_sizes=True)
         fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
         if finished:
             refuse_unfinished(checkpoint, fresh)
@@ -378,7 +358,7 @@ class Task(ABC):
         lost = sorted(key for key in fresh if key in depths and depths[key] < head)
         if lost:
             raise UserError(
-                f"checkpoint '{checkpoint}'",
+                named,
                 f"it has no weights for {len(lost)} parameters below the head ({', '.join(lost[:3])}, …)",
                 f"Use a checkpoint of the architecture '{config.model_type}'",
             )

@@ -25,13 +25,13 @@ from .answers import (
     refuse_unlearnable,
 )
 from .bad_rows import Fault, skipped, without
-from .base import read_config
 from .classification import Classification
 from .files import TABLES, first_line, read
 from .one_split import one_split, only
 from .sentences import column_named, evenly
 from .units import checked_units, unit_column
 from .vision import require_vision
+from .weights import read_config
 
 if TYPE_CHECKING:
     from .image_batches import JudgedImages, VariedImages

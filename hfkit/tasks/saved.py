@@ -21,11 +21,11 @@ from ..errors import DataError, UserError
 from .bad_rows import Fault
 from .base import Task
 from .classification import Classification
-from .configs import read_config
 from .files import first_line
 from .image_classification import ImageClassification
 from .ner import NER
 from .text_classification import TextClassification
+from .weights import read_config
 
 KINDS: tuple[type[Task], ...] = (NER, TextClassification, ImageClassification)
 # What is fetched of a Hub repository: no pickles and no code, and nothing of its folders.

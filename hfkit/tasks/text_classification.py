@@ -31,7 +31,7 @@ from .answers import (
     refuse_unlearnable,
 )
 from .bad_rows import Fault, skipped, without
-from .base import Parsed, Prompt, read_config
+from .base import Parsed, Prompt
 from .classification import Classification
 from .files import TABLES, read
 from .one_split import one_split, only
@@ -40,6 +40,7 @@ from .texts import JOINT, checked_texts, keys, text_columns, text_facts
 from .token_columns import encoded, lists
 from .tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
 from .units import checked_units, unit_column
+from .weights import read_config
 
 SIDES = (("First text", "text"), ("Second text", "text_pair"))  # of a pair in a prompt
 LONGEST_TEXT = 256  # tokens; attention costs their square, and what decides mostly stands near the start
