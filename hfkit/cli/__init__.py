@@ -4,6 +4,7 @@ answers at once.
 
 import typer
 
+from .card import card
 from .compare import compare
 from .plan import plan
 
@@ -17,10 +18,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 def hfkit() -> None:
     """Transfer learning for a pretrained checkpoint and a modest dataset.
 
-    Exit codes: 0 done; 1 it failed; 2 something given cannot work, and the one line on stderr says what to do; 75 it was
-    interrupted, and the same command goes on.
+    Exit codes: 0 done; 1 it failed; 2 something given cannot work, and the one line on stderr says what to do; 75 it
+    was interrupted, and the same command goes on.
     """
 
 
 app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(plan)
 app.command(add_help_option=False, context_settings=FLAGS_OF_A_RECIPE)(compare)
+app.add_typer(card, name="card")

@@ -65,7 +65,7 @@ def page(template: str, report: dict[str, Any]) -> str:
         heat=plots.heat(breakdown["confusion"]) if breakdown and breakdown["confusion"] else [],
         colours=plots.colours(breakdown["per_class"] if breakdown else labels_of(report["errors"])),
         pieces=plots.pieces,
-        tables=tables(report["data"]),
+        tables=tables(report["data"]) + tables({name: facts for name, facts in report["origin"].items() if facts}),
         all_scores=list(dict.fromkeys(name for contender in report["contenders"] for name in contender["scores"])),
     )
 

@@ -172,6 +172,10 @@ class Task(ABC):
     def said(self, answer: Any, row: dict[str, Any]) -> str:
         """A prediction or a reference of a loaded row, in words."""
 
+    def examples(self, rows: Dataset, limit: int) -> dict[str, dict[str, str]]:
+        """For the report: a loaded row for each of at most `limit` labels, as its schema has them; {} for numbers."""
+        return {}
+
     def pictures(self, prepared: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
         """For the report: at most `limit` prepared rows as `collator` gives them to the model; [] for text."""
         return []

@@ -272,6 +272,18 @@ class Classification(Task):
             return f"{answer:g}"
         return ", ".join(self.sets([answer])[0]) or "none"
 
+    def examples(self, rows: Dataset, limit: int) -> dict[str, dict[str, str]]:
+        """Of each label the first row that has it, of those with several labels the one with the fewest."""
+        if self.problem in ("regression", "ordinal"):
+            return {}
+        found: dict[str, int] = {}
+        sets = self.sets(self.references(rows))
+        for row in sorted(range(len(sets)), key=lambda row: len(sets[row])):
+            for label in sets[row]:
+                found.setdefault(label, row)
+        chosen = sorted(found, key=in_order)[:limit]
+        return {label: {"before": "", "after": "", **self.shown(rows[found[label]])} for label in chosen}
+
     def sets(self, answers: list) -> list[list[str]]:
         """Answers as lists of labels: of a ranking its first."""
         if self.problem == "multi-label":
