@@ -383,6 +383,7 @@ class TransferTrainer(PublishingTrainer):
             super().save_model(output_dir, _internal_call)
         elif self.args.should_save:
             self.model.save_pretrained(folder / "adapter")
+            (folder / "adapter" / "README.md").unlink()  # peft's form to fill in; the card comes with the report
             merged(self.model).save_pretrained(folder)
             self.processing_class.save_pretrained(folder)
 

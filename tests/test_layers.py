@@ -20,6 +20,7 @@ LAYERS = {
     "activations": 0,
     "samples": 0,
     "strategies": 0,
+    "hub_terms": 0,
     "evaluation.metrics": 0,
     "evaluation.statistics": 0,
     "arguments": 1,

@@ -4,6 +4,7 @@ answers at once.
 
 import typer
 
+from .card import card
 from .compare import compare
 from .evaluate import evaluate
 from .plan import plan
@@ -30,3 +31,4 @@ app.command(add_help_option=False, context_settings=FLAGS_OF_A_RECIPE)(compare)
 app.command()(predict)
 app.command(context_settings=FLAGS_OF_A_RECIPE)(evaluate)
 app.command()(report)
+app.add_typer(card, name="card")

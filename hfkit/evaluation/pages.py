@@ -66,15 +66,15 @@ def page(template: str, report: dict[str, Any]) -> str:
         heat=plots.heat(breakdown["confusion"]) if breakdown and breakdown["confusion"] else [],
         colours=plots.colours(breakdown["per_class"] if breakdown else labels_of(report["errors"])),
         pieces=plots.pieces,
-        tables=tables(report["data"]),
+        tables=tables(report["data"]) + tables({name: facts for name, facts in report["origin"].items() if facts}),
         all_scores=list(dict.fromkeys(name for contender in report["contenders"] for name in contender["scores"])),
     )
 
 
-def write_page(path: Path, text: str) -> None:
+def write_page(path: Path, content: str | bytes) -> None:
     """Write a file that appears whole or not at all, whoever else writes it at the same time."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
     part.replace(path)
 
 

@@ -17,12 +17,15 @@ from datasets import DatasetDict
 from ..errors import UserError
 from ..tasks.base import Task
 from .machine import command, environment, measured, without_secrets
-from .pages import interval_text, page, score_text, signed_text, words, write_page
+from .origins import base_origin, dataset_origin
+from .pages import clipped, interval_text, page, score_text, signed_text, words, write_page
 from .plots import headline_text
 from .schema import SCHEMA, finite, plain, validate
 from .statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
 
 MOST_ERRORS = 20
+MOST_LABELS = 40  # with an example each
+MOST_LETTERS = 160  # of an example, and half as many of what stands around it
 COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mib")
 
 
@@ -147,7 +150,7 @@ class Report:
         breakdown = self.task.breakdown(self._predictions, self.references)
         errors = self.task.errors(self._predictions, self.references, self.dataset["test"], MOST_ERRORS)
         unit = self.task.unit if self.units is None else words(self.task.unit_column)
-        data = self.task.describe(self.dataset, self.prepared)
+        data, learnt = self.task.describe(self.dataset, self.prepared), self.dataset.get("train", self.dataset["test"])
         if self.labels is not None:
             data["labels"] = self.labels
         report = {
@@ -164,6 +167,10 @@ class Report:
             },
             "rows": len(self.references),
             "data": without_secrets(plain(data)),
+            "origin": without_secrets(plain(self._origin())),
+            "examples": shortened(
+                plain(self.task.examples(learnt, MOST_LABELS))
+            ),
             "contenders": self.contenders,
             "verdict": verdict(self.contenders, self.task.headline, unit, len(self._tallies)),
             "training": self.training,
@@ -174,6 +181,13 @@ class Report:
         }
         validate(report)
         return report
+
+    def _origin(self) -> dict[str, Any]:
+        revision = self.task.dataset_revision
+        return {
+            "base": base_origin(self._resolved()),
+            "dataset": dataset_origin(self.task.dataset, revision, self.task.name),
+        }
 
     def _resolved(self) -> dict[str, Any]:
         # 'sample' is another checkpoint for every task, and a page should not have to know which.
@@ -251,6 +265,20 @@ def verdict(contenders: Sequence[Mapping[str, Any]], headline: str, unit: str, r
         f"{first['name']} is {score_text(-lead)} {interval_text(pair)} {score} below {rival},"
         f" which does better on these rows. {cost}"
     )
+
+
+def shortened(examples: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Examples with no more of their texts than tells what a label means: whole rows belong to who made them."""
+    around = MOST_LETTERS // 2
+    return {
+        label: {
+            "before": clipped(example["before"][::-1], around)[::-1],
+            "text": clipped(example["text"], MOST_LETTERS),
+            "after": clipped(example["after"], around),
+            "picture": example["picture"],
+        }
+        for label, example in examples.items()
+    }
 
 
 def warnings_of(facts: Mapping[str, Any]) -> list[str]:

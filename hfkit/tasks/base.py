@@ -213,6 +213,10 @@ class Task(ABC):
         """A prediction for a row of `load` or `unanswered` as JSON has it, for programs to read."""
         return prediction
 
+    def examples(self, rows: Dataset, limit: int) -> dict[str, dict[str, str]]:
+        """For the report: a loaded row for each of at most `limit` labels, as its schema has them; {} for numbers."""
+        return {}
+
     def pictures(self, prepared: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
         """For the report: at most `limit` prepared rows as `collator` gives them to the model; [] for text."""
         return []

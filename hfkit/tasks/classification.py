@@ -298,6 +298,18 @@ class Classification(Task):
         """The best label, a list of labels, or a number."""
         return prediction[0] if self.problem == "single-label" else prediction
 
+    def examples(self, rows: Dataset, limit: int) -> dict[str, dict[str, str]]:
+        """Of each label the first row that has it, of those with several labels the one with the fewest."""
+        if self.problem in ("regression", "ordinal"):
+            return {}
+        found: dict[str, int] = {}
+        sets = self.sets(self.references(rows))
+        for row in sorted(range(len(sets)), key=lambda row: len(sets[row])):
+            for label in sets[row]:
+                found.setdefault(label, row)
+        chosen = sorted(found, key=in_order)[:limit]
+        return {label: {"before": "", "after": "", **self.shown(rows[found[label]])} for label in chosen}
+
     def sets(self, answers: list) -> list[list[str]]:
         """Answers as lists of labels: of a ranking its first."""
         if self.problem == "multi-label":

@@ -363,6 +363,21 @@ class NER(Task):
     def told(self, prediction: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
         return told_entities(prediction, row)
 
+    def examples(self, rows: Dataset, limit: int) -> dict[str, dict[str, str]]:
+        """Of each type the first entity in a sentence of more than itself, with the words around it."""
+        found: dict[str, tuple[bool, int, int, int]] = {}
+        for row, tags in enumerate(rows["tags"]):
+            for kind, start, end in entities(tags):
+                alone = end - start == len(tags)
+                if kind not in found or (found[kind][0] and not alone):
+                    found[kind] = alone, row, start, end
+        examples = {}
+        for kind, (_, row, start, end) in sorted(found.items())[:limit]:
+            words = rows[row]["tokens"]
+            parts = {"before": words[:start], "text": words[start:end], "after": words[end:]}
+            examples[kind] = {name: " ".join(part) for name, part in parts.items()} | {"picture": ""}
+        return examples
+
     def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
         """What the report says of the data: per split its rows, words, entities, repeats and everything changed."""
         seen_in_train = set(map(tuple, dataset["train"]["tokens"])) if "train" in dataset else None
