@@ -436,9 +436,7 @@ class _Handler(BaseHTTPRequestHandler):
         sent = self.headers.get("Authorization", "").removeprefix("Bearer ")
         user, role = TOKENS.get(sent, (None, None))
         query = parse_qs(split.query, keep_blank_values=True)
-        given = self.hub.answer(
-            Request(self.command, split.path, query, self.headers, self._body(), user, role)
-        )
+        given = self.hub.answer(Request(self.command, split.path, query, self.headers, self._body(), user, role))
         if given.status == DROPPED:
             self.close_connection = True
             return

@@ -6,6 +6,7 @@ import typer
 
 from .compare import compare
 from .plan import plan
+from .push import push
 
 # What a command gets beside its own flags goes to a recipe's parser.
 FLAGS_OF_A_RECIPE = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -24,3 +25,4 @@ def hfkit() -> None:
 
 app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(plan)
 app.command(add_help_option=False, context_settings=FLAGS_OF_A_RECIPE)(compare)
+app.command()(push)

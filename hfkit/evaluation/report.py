@@ -17,11 +17,12 @@ from datasets import DatasetDict
 
 from ..errors import UserError
 from ..tasks.base import Task
-from .machine import command, environment, measured, without_secrets
+from .machine import command, environment, measured
 from .pages import interval_text, page, score_text, signed_text, words
 from .plots import headline_text
 from .schema import SCHEMA, finite, plain, validate
 from .statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
+from .withholding import without_secrets
 
 MOST_ERRORS = 20
 COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mib")
