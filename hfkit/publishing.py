@@ -37,12 +37,19 @@ class PublishingTrainer(Trainer):
         Console().print(report.table())
         print(f"Report: {page}")
         if self.args.push_to_hub:
-            try:
-                pushed = self.push_to_hub()
-            except (UserError, Failure) as error:
-                told = f"The run is complete in '{self.args.output_dir}', but it was not pushed"
-                raise Failure(told, str(error)) from error
-            print(f"Pushed: {pushed.repo_url}")
+            print(f"Pushed: {self._pushed()}")
+
+    def _pushed(self) -> str:
+        """Push, and return the address; whatever stops it, the run has not failed, and is pushed later by a command."""
+        from .hub.push import Target
+
+        folder, args = Path(self.args.output_dir), self.args
+        try:
+            return self.push_to_hub().repo_url
+        except (UserError, Failure) as error:
+            again = Target(self.hub_model_id, args.hub_private_repo, args.hub_revision).command(folder)
+            fix = str(error) if again in str(error) else f"{error} Then run {again}"
+            raise Failure(f"The run is complete in '{folder}', but it was not pushed", fix) from error
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write README.md from report.json; what the stock card takes as arguments stands in the report.

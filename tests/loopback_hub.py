@@ -22,7 +22,7 @@ from tests.hub_state import WHEN, File, Repo
 from tests.xet_cas import OutOfRange, Store
 
 WRITER, READER = "hf_writerwriterwriterwriter", "hf_readerreaderreaderreader"
-TOKENS = {WRITER: ("ada", "write"), READER: ("ada", "read")}
+TOKENS = {WRITER: ("me", "write"), READER: ("me", "read")}
 LARGE = 1_000_000  # bytes from which on also text goes to the large files' store
 DROPPED = 0  # in place of a status: the connection is closed without an answer
 

@@ -45,10 +45,10 @@ class Target:
     """Where to, and how."""
 
     repo_id: str
-    private: bool | None
-    revision: str | None
-    create_pr: bool
-    tag: str | None
+    private: bool | None = None
+    revision: str | None = None
+    create_pr: bool = False
+    tag: str | None = None
 
     def __post_init__(self) -> None:
         if self.create_pr and self.revision not in (None, "main"):
@@ -69,7 +69,7 @@ class Target:
         words += ["--private"] * bool(self.private) + ["--create-pr"] * self.create_pr
         for flag, value in (("--revision", self.revision), ("--tag", self.tag)):
             words += [flag, value] if value else []
-        return shlex.join(words)
+        return f"`{shlex.join(words)}`"
 
 
 def push(
@@ -112,7 +112,7 @@ def push(
         stage(chosen, Path(place))
         _name_card(Path(place), target.repo_id)
         files = staged_files(Path(place))
-        refuse_secrets(files, then=f"then run `{again}`")
+        refuse_secrets(files, then=f"then run {again}")
         _refuse_card(files["README.md"])
         sizes = {name: path.stat().st_size for name, path in files.items()}
         staged = Push(target.repo_id, sizes, chosen.left_out)
@@ -160,7 +160,7 @@ def _sent(staged: Push, place: Path, target: Target, message: str, again: str) -
         raise UserError(
             f"repository '{repo_id}'",
             "it exists and is public, so --private cannot be kept",
-            f"Make it private in its settings, or choose another name; then run `{again}`",
+            f"Make it private in its settings, or choose another name; then run {again}",
         )
     removed = [
         name

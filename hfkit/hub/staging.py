@@ -20,7 +20,8 @@ PUBLISHED = re.compile(
     "|".join(
         (
             WEIGHTS.pattern,
-            r"(?:adapter/)?README\.md|report\.(?:json|md|html)|plots/[\w.-]+\.(?:svg|png)",
+            r"(?:adapter/)?README\.md|report\.(?:json|md|html)",
+            r"(?:plots|examples)/[\w.-]+\.(?:svg|png|jpe?g)",
             r"config\.json|generation_config\.json|(?:adapter/)?adapter_config\.json",
             r"tokenizer(?:_config)?\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(?:txt|json)|merges\.txt",
             r"(?:spiece|tokenizer|sentencepiece\.bpe|source|target)\.(?:model|spm)|chat_template\.(?:jinja|json)",
