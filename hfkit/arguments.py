@@ -14,6 +14,7 @@ import torch
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
 from transformers.hf_argparser import string_to_bool
+from transformers.trainer_utils import HubStrategy
 
 from .errors import UserError
 from .strategies import STRATEGIES
@@ -103,6 +104,10 @@ class TransferArguments(TrainingArguments):
     )
     # The stock 500 steps are more than a modest dataset has.
     logging_steps: float = field(default=50, metadata={"help": "log every so many steps; below 1: share of training"})
+    # The stock default pushes at every checkpoint, when there is neither report nor card.
+    hub_strategy: HubStrategy | str = field(
+        default="end", metadata={"help": "end: a run is pushed once, with its card"}
+    )
     # The stock default drops what only the task's collator reads: pictures, and which row of the data this is.
     remove_unused_columns: bool = field(default=False, metadata={"help": "the task's collator takes what it needs"})
     # The stock default shows a nan loss as 0.0 in the logs.
@@ -148,6 +153,10 @@ class TransferArguments(TrainingArguments):
         ):
             if getattr(self, name) is not needed:
                 raise UserError(f"{name}={getattr(self, name)}", rule, "Leave it out")
+        refuse_token(self.hub_token)
+        if self.hub_strategy != HubStrategy.END:
+            rule = "a run is pushed when it has ended, with report and card"
+            raise UserError(f"hub_strategy={self.hub_strategy}", rule, "Leave it out")
         self._resolve_resume()
         super().__post_init__()
         # Without a GPU there is nothing to pin memory for, and every epoch would warn of it.
@@ -198,6 +207,13 @@ class TransferArguments(TrainingArguments):
                 "a checkpoint is a folder with trainer_state.json in it",
                 "Give the path of a folder checkpoint-<step>, or true for the newest one in output_dir",
             )
+
+
+def refuse_token(token: str | None) -> None:
+    """Refuse a token of the Hub that is given as an argument: those are saved, and shown to others on the machine."""
+    if token is not None:
+        rule = "a flag is seen by others and kept with the run"
+        raise UserError("hub_token", rule, "Set HF_TOKEN in the environment, or run `hf auth login`")
 
 
 def refuse_lost_processes(asked: int | None, started: int) -> None:

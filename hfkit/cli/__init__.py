@@ -9,6 +9,7 @@ from .compare import compare
 from .evaluate import evaluate
 from .plan import plan
 from .predict import predict
+from .push import push
 from .report import report
 
 # What a command gets beside its own flags goes to a recipe's parser.
@@ -32,3 +33,4 @@ app.command()(predict)
 app.command(context_settings=FLAGS_OF_A_RECIPE)(evaluate)
 app.command()(report)
 app.add_typer(card, name="card")
+app.command()(push)

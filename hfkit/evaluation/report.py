@@ -16,12 +16,13 @@ from datasets import DatasetDict
 
 from ..errors import UserError
 from ..tasks.base import Task
-from .machine import command, environment, measured, without_secrets
+from .machine import command, environment, measured
 from .origins import base_origin, dataset_origin
 from .pages import clipped, interval_text, page, score_text, signed_text, words, write_page
 from .plots import headline_text
 from .schema import SCHEMA, finite, plain, validate
 from .statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
+from .withholding import without_secrets
 
 MOST_ERRORS = 20
 MOST_LABELS = 40  # with an example each
@@ -168,9 +169,7 @@ class Report:
             "rows": len(self.references),
             "data": without_secrets(plain(data)),
             "origin": without_secrets(plain(self._origin())),
-            "examples": shortened(
-                plain(self.task.examples(learnt, MOST_LABELS))
-            ),
+            "examples": shortened(plain(self.task.examples(learnt, MOST_LABELS))),
             "contenders": self.contenders,
             "verdict": verdict(self.contenders, self.task.headline, unit, len(self._tallies)),
             "training": self.training,

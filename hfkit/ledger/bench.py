@@ -35,7 +35,7 @@ FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single o
 CHOOSING = ("eval_strategy", "eval_steps", "eval_delay", "greater_is_better")  # which weights are the best ones
 QUIET = (
     *("--overwrite_output_dir", "true", "--save_only_model", "true"),
-    *("--disable_tqdm", "true", "--report_to", "none", "--resume_from_checkpoint", "false"),
+    *("--disable_tqdm", "true", "--report_to", "none", "--resume_from_checkpoint", "false", "--push_to_hub", "false"),
 )
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..evaluation.ledger_schema import DIFFERENCE, SCHEMA
-from ..evaluation.machine import command_of, environment, without_secrets
+from ..evaluation.machine import command_of, environment
 from ..evaluation.names import checkpoint_name, dataset_name
 from ..evaluation.plots import headline_text
 from ..evaluation.schema import finite, plain
+from ..evaluation.withholding import without_secrets
 from .bench import SAMPLE_ROWS, Bench
 from .budgets import crossovers
 from .calibration import calibration
