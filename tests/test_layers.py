@@ -13,6 +13,7 @@ RECIPES = sorted((ROOT / "recipes").glob("*.py"))
 LAYERS = {
     "errors": -1,
     "lazy": -1,
+    "progress": -1,
     "depth": 0,
     "pictures": 0,
     "replay": 0,
