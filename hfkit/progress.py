@@ -35,8 +35,15 @@ def switch(on: bool) -> None:
     _Screen.wanted = on
 
 
-def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """`items`, one by one, with a bar of how many have been taken; a `total` is needed where they have no length."""
+def track(items: Iterable[Item], description: str | None, total: int | None = None) -> Iterator[Item]:
+    """`items`, one by one, with a bar of how many have been taken; without a description they have none.
+
+    Args:
+        total: needed where the items have no length.
+    """
+    if description is None:
+        yield from items
+        return
     if total is None and isinstance(items, Sized):
         total = len(items)
     with progress(description, total) as advance:
@@ -49,7 +56,10 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
 def progress(
     description: str, total: int | None = None, *, done: int = 0, leave: bool = True
 ) -> Iterator["Callable[..., None]"]:
-    """A bar for a count that is no loop. Yields `advance(count=1, note=None)`; a `note` stands beside the bar.
+    """A bar for a count that is no loop.
+
+    Yields:
+        `advance(count=1, note=None, total=None)`: the note stands beside the bar; the total is another one from now on.
 
     Args:
         total: None where it is not known.
@@ -70,12 +80,18 @@ def progress(
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def alone(*, downloads: bool = False) -> Iterator[None]:
     """Within it datasets and transformers draw no bars: theirs would stand in logs too, and across ours.
 
-    Those of downloads and uploads are left to huggingface_hub, which keeps them out of logs itself.
+    What huggingface_hub draws of its downloads and uploads stays: it keeps out of logs by itself.
+
+    Args:
+        downloads: a terminal is left to datasets, which tells how many bytes have come.
     """
     with ExitStack() as undo:
+        if downloads and _shown():
+            yield
+            return
         if "datasets" in sys.modules:
             import datasets
 
@@ -87,6 +103,25 @@ def alone() -> Iterator[None]:
 
             undo.callback(set_tqdm_hook, set_tqdm_hook(_undrawn))
         yield
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """The same while weights are loaded, and without transformers' table of those that a checkpoint lacks.
+
+    Whoever loads within it looks at what is missing, and says so in one line where it matters.
+    """
+    with alone():
+        log = logging.getLogger("transformers.modeling_utils")
+        log.addFilter(_no_load_report)
+        try:
+            yield
+        finally:
+            log.removeFilter(_no_load_report)
+
+
+def _no_load_report(record: logging.LogRecord) -> bool:
+    return "LOAD REPORT" not in record.getMessage()
 
 
 def _undrawn(factory: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -111,8 +146,8 @@ class _Silent:
         self.description, self.total, self.done = description, total, done
         self.began = self.told = time.monotonic()
 
-    def __call__(self, count: int = 1, note: str | None = None) -> None:
-        self.done += count
+    def __call__(self, count: int = 1, note: str | None = None, total: int | None = None) -> None:
+        self.done, self.total = self.done + count, self.total if total is None else total
         now = time.monotonic()
         if now - self.told >= HEARTBEAT and FIRST and _Screen.wanted and not os.environ.get("TQDM_DISABLE"):
             self.told = now
@@ -134,10 +169,10 @@ class _Bar:
         self.live, self.total, self.done = _Screen.live, total, done
         self.task = self.live.add_task(description, total=total, completed=done, count=self.count(), note="")
 
-    def __call__(self, count: int = 1, note: str | None = None) -> None:
-        self.done += count
+    def __call__(self, count: int = 1, note: str | None = None, total: int | None = None) -> None:
+        self.done, self.total = self.done + count, self.total if total is None else total
         fields = {} if note is None else {"note": note}
-        self.live.update(self.task, advance=count, count=self.count(), **fields)
+        self.live.update(self.task, advance=count, total=self.total, count=self.count(), **fields)
 
     def count(self) -> str:
         if self.total is None:
@@ -148,6 +183,7 @@ class _Bar:
         if whole and self.total is None:
             self.total = max(1, self.done)  # a full bar, and how long it took
             self.live.update(self.task, total=self.total, completed=self.total)
+        self.live.stop_task(self.task)
         if not self.outermost or not leave or self.live.tasks[-1].elapsed < BRIEF:
             self.live.remove_task(self.task)
         if self.outermost:
@@ -156,8 +192,16 @@ class _Bar:
 
 def _begin() -> None:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.table import Column
+    from rich.text import Text
+
+    class Time(TimeRemainingColumn):
+        """What is left; once it has ended, or where the total is not known, what it has taken."""
+
+        def render(self, task: Task) -> Text:
+            over = task.total is None or task.stop_time is not None
+            return TimeElapsedColumn().render(task) if over else super().render(task)
 
     # Where the terminal is narrow the bar gives way, not the numbers.
     def text(field: str, **kwargs: Any) -> TextColumn:
@@ -167,7 +211,7 @@ def _begin() -> None:
         text("description"),
         BarColumn(bar_width=20),
         text("fields[count]", justify="right"),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True)),
+        Time(table_column=Column(no_wrap=True)),
         text("fields[note]", overflow="ellipsis"),
         console=Console(stderr=True),
         refresh_per_second=OFTEN,

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers import Trainer
+from .telling import TellingTrainer
 
 if TYPE_CHECKING:
     from .evaluation.report import Report
 
 
-class PublishingTrainer(Trainer):
+class PublishingTrainer(TellingTrainer):
     """A `Trainer` whose README.md is the card of its report, on every way out."""
 
     def publish(self, report: "Report") -> None:
@@ -24,6 +24,7 @@ class PublishingTrainer(Trainer):
 
         page = report.save(self.args.output_dir)
         self.create_model_card()
+        self.tell_contenders(report.contenders, report.task.headline)
         Console().print(report.table())
         print(f"Report: {page}")
 

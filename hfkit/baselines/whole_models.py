@@ -8,10 +8,12 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from ..errors import UserError
+from ..progress import loading
 from ..samples import resolve_checkpoint
 from ..tasks.base import read_config, refuse_shards_elsewhere
 
 
+@loading()
 def whole_model(auto_model: Any, checkpoint: str, flag: str) -> PreTrainedModel:
     """The checkpoint as `auto_model` loads it, in fp32, from safetensors, without remote code, for judging.
 

@@ -16,6 +16,7 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from ..depth import depth_names, parameter_depths
 from ..errors import UserError
+from ..progress import loading
 from ..samples import resolve_checkpoint
 from .files import first_line
 
@@ -275,6 +276,7 @@ class Task(ABC):
             "label2id": {label: i for i, label in enumerate(labels)},
         }
 
+    @loading()
     def model(
         self, checkpoint: str, labels: list[str], *, pretrained: bool = True, blocks: Sequence[str] = ()
     ) -> PreTrainedModel:
