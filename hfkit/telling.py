@@ -4,15 +4,18 @@ import copy
 import functools
 import re
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from transformers import Trainer, TrainerCallback
 from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 
-from .evaluation.machine import without_secrets
+from .evaluation.machine import command_of, without_secrets
 from .progress import progress
 
 RATES = "lr/"  # the rate of a depth, for trackers
@@ -39,7 +42,10 @@ class TellingTrainer(Trainer):
         kinds = tuple(get_reporting_integration_callbacks(self.args.report_to))
         self.trackers = [callback for callback in self.callback_handler.callbacks if isinstance(callback, kinds)]
         for tracker in self.trackers:
-            tell_no_secrets(tracker)
+            discreet(tracker)
+        if "trackio" in self.args.report_to and self.args.run_name is None:
+            # What is told after training belongs to the same run, which trackio finds by its name.
+            self.args.run_name = f"{Path(self.args.output_dir).name}-{datetime.now():%Y%m%d-%H%M%S}"
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         with self.telling.bars:  # a run that breaks off leaves the terminal as it was
@@ -149,15 +155,19 @@ def text_of(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else shlex.quote(str(value))
 
 
-def tell_no_secrets(tracker: TrainerCallback) -> None:
-    """Let a tracker see the arguments without what is nobody's business: it writes down whatever they say of
-    themselves.
-    """
+def discreet(tracker: TrainerCallback) -> None:
+    """Let a tracker see arguments and command line without what is nobody's business: it writes them all down."""
     for name in [name for name in dir(tracker) if name.startswith("on_")]:
         setattr(tracker, name, functools.partial(_told_publicly, getattr(tracker, name)))
+    # The rows may be of any split, and it would call all of them test.
+    tracker.on_predict = lambda *args, **kwargs: None
 
 
 def _told_publicly(event: Callable[..., Any], args: Any, *others: Any, **kwargs: Any) -> Any:
     public = copy.copy(args)
     public.to_dict = lambda: without_secrets(args.to_dict())
-    return event(public, *others, **kwargs)
+    whole, sys.argv = sys.argv, shlex.split(command_of(sys.argv[0], argv=sys.argv[1:]))
+    try:
+        return event(public, *others, **kwargs)
+    finally:
+        sys.argv = whole

@@ -1,7 +1,5 @@
 """Whether the trackers that `--report_to` names are there, asked before any data is read."""
 
-from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
-
 from .errors import UserError
 
 KNOWN = ("tensorboard", "trackio", "wandb")  # others are the stock trainer's affair
@@ -13,6 +11,13 @@ def require_trackers(names: list[str]) -> None:
     Raises:
         UserError: naming it.
     """
+    if not names:
+        return
+    from transformers.integrations.integration_utils import (
+        INTEGRATION_TO_CALLBACK,
+        get_available_reporting_integrations,
+    )
+
     for name in names:
         if name not in INTEGRATION_TO_CALLBACK:
             raise UserError(
