@@ -16,8 +16,10 @@ from transformers import HfArgumentParser, TrainingArguments
 from transformers.hf_argparser import string_to_bool
 from transformers.trainer_utils import HubStrategy
 
+from . import progress
 from .errors import UserError
 from .strategies import STRATEGIES
+from .trackers import require_trackers
 
 MOST_YAML_BYTES = 1_000_000
 # Flags of a recipe that judges every epoch and keeps the best one on validation.
@@ -159,6 +161,8 @@ class TransferArguments(TrainingArguments):
             raise UserError(f"hub_strategy={self.hub_strategy}", rule, "Leave it out")
         self._resolve_resume()
         super().__post_init__()
+        require_trackers(self.report_to)
+        progress.switch(not self.disable_tqdm)
         # Without a GPU there is nothing to pin memory for, and every epoch would warn of it.
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.cuda.is_available()
         # Adam's moments of rare tokens fade into numbers below 1e-38, which a CPU adds many times more slowly. This is

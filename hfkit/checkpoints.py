@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from .errors import UserError
+from .progress import loading
 
 RUN_FILE = "hfkit_run.json"
 
@@ -155,6 +156,7 @@ def newest_checkpoint(folder: Path) -> str:
     return str(found[-1])
 
 
+@loading()
 def read_weights(model: PreTrainedModel, checkpoint: str) -> None:
     """Give `model` every weight of a checkpoint, whatever names they have there.
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers import Trainer
-
 from .arguments import refuse_token
 from .errors import Failure, UserError
+from .telling import TellingTrainer
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from .evaluation.report import Report
 
 
-class PublishingTrainer(Trainer):
+class PublishingTrainer(TellingTrainer):
     """A `Trainer` whose README.md is the card of its report, on every way out, and that pushes only what it staged.
 
     Raises:
@@ -34,6 +33,7 @@ class PublishingTrainer(Trainer):
 
         page = report.save(self.args.output_dir)
         self.create_model_card()
+        self.tell_contenders(report.contenders, report.task.headline)
         Console().print(report.table())
         print(f"Report: {page}")
         if self.args.push_to_hub:

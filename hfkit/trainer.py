@@ -35,6 +35,7 @@ from .evaluation.machine import measured
 from .invariants import Invariants, refuse_non_finite
 from .optim import groupwise_schedule, slanted_triangular, triangle_of_each_stage
 from .plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
+from .progress import alone
 from .publishing import PublishingTrainer
 from .refusals import refuse_before, refuse_engines, refuse_surgery
 from .replicas import rebuild
@@ -376,6 +377,7 @@ class TransferTrainer(PublishingTrainer):
         if self.args.should_save:
             write_identity(Path(output_dir), self._identity)
 
+    @alone()
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save a plain model that loads without hfkit or peft; adapters are merged in, and kept in `adapter/`."""
         folder = Path(output_dir or self.args.output_dir)

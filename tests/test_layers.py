@@ -13,6 +13,7 @@ RECIPES = sorted((ROOT / "recipes").glob("*.py"))
 LAYERS = {
     "errors": -1,
     "lazy": -1,
+    "progress": -1,
     "depth": 0,
     "parts": 0,
     "pictures": 0,
@@ -21,6 +22,7 @@ LAYERS = {
     "samples": 0,
     "strategies": 0,
     "hub_terms": 0,
+    "trackers": 0,
     "evaluation.metrics": 0,
     "evaluation.statistics": 0,
     "arguments": 1,
@@ -43,6 +45,7 @@ LAYERS = {
     "caching": 4,
     "auto": 4,
     "hub": 4,
+    "telling": 4,
     "publishing": 5,
     "trainer": 6,
     "ledger": 7,

@@ -12,11 +12,11 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset, DatasetDict
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from ..batches import fetched, is_text, text_lengths
+from ..progress import track
 from ..tasks.base import Task
 from .base import Baseline
 from .feature_cache import key_of, read, write
@@ -175,7 +175,7 @@ def features_of(backbone: nn.Module, rows: Dataset, collator: Any, task: Task, *
     found: dict[str, dict[int, Tensor]] = {}
     targets: dict[int, Tensor] = {}
     by_token = False
-    for start in tqdm(range(0, len(order), BATCH), desc=desc, disable=None):
+    for start in track(range(0, len(order), BATCH), desc):
         chosen = order[start : start + BATCH]
         batch = {name: value.to(device) for name, value in collator(source.__getitems__(chosen)).items()}
         answers = batch.pop("labels").cpu()

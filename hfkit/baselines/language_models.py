@@ -4,10 +4,12 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from ..errors import UserError
+from ..progress import loading
 from ..samples import resolve_checkpoint
 from ..tasks.base import load_tokenizer, positions_of, whole_model
 
 
+@loading()
 def load_language_model(checkpoint: str) -> tuple[PreTrainedModel, Tokenizer]:
     """A causal language model in fp32 and its tokenizer: safetensors only, no remote code.
 

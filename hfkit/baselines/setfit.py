@@ -13,10 +13,10 @@ from datasets import Dataset, DatasetDict
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from tqdm.auto import tqdm
 from transformers import get_linear_schedule_with_warmup
 
 from ..errors import UserError
+from ..progress import track
 from ..tasks.base import Task
 from .base import Answers, Baseline
 from .frozen import OWN, features_of, frozen_backbone
@@ -195,7 +195,7 @@ def tune(embedder: Embedder, rows: Dataset, collator: Any, batches: list[Batch],
     embedder.train()
     with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(seed)
-        for chosen, pairs in tqdm(batches, desc=desc, disable=None):
+        for chosen, pairs in track(batches, desc):
             batch = collator([examples[row] for row in chosen])
             inputs = {name: value.to(device) for name, value in batch.items() if name != "labels"}
             found = embedder(inputs)["sentence_embedding"]

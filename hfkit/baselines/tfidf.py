@@ -10,8 +10,8 @@ from datasets import DatasetDict
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import make_pipeline
-from tqdm.auto import tqdm
 
+from ..progress import track
 from ..tasks.base import Task
 from .base import Answers, Baseline, column_of, targets_of
 from .linear import Features, Search, Sparse, SparseLinear, best_answers
@@ -88,7 +88,7 @@ def counted_terms(
     """Weighted counts of every split, (rows, terms of all fields); the vocabulary is that of all texts of train."""
     train = [text for field in fields for text in field["train"]]
     chosen = counters(len(train))
-    for counter in tqdm(chosen, desc=f"{name}: counting", disable=None):
+    for counter in track(chosen, f"{name}: counting"):
         counter.fit(train)
     counted = {
         split: hstack([counter.transform(field[split]) for field in fields for counter in chosen], format="csr")

@@ -14,12 +14,12 @@ from accelerate import PartialState
 from datasets import Dataset, DatasetDict
 from torch import Tensor
 from torch.nn.functional import normalize
-from tqdm.auto import tqdm
 from transformers import AutoModelForZeroShotImageClassification, AutoTokenizer, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from ..batches import fetched
 from ..errors import UserError
+from ..progress import track
 from ..samples import resolve_checkpoint
 from ..tasks.base import Task, first_line, whole_model
 from .base import Answers, Baseline, column_of
@@ -138,7 +138,7 @@ def compared(model: PreTrainedModel, rows: Dataset, collator: Any, towards: Tens
     """Scaled cosines of every image and every label, (prepared rows, labels); images are decoded batch by batch."""
     bias = model.logit_bias if model.config.model_type == "siglip" else 0.0
     source, found = fetched(rows), []
-    for start in tqdm(range(0, len(rows), BATCH), desc=desc, disable=None):
+    for start in track(range(0, len(rows), BATCH), desc):
         batch = collator(source.__getitems__(list(range(start, min(start + BATCH, len(rows))))))
         seen = normalize(model.get_image_features(pixel_values=batch["pixel_values"].to(model.device)).pooler_output)
         found.append((seen @ towards.T * model.logit_scale.exp() + bias).float().cpu().numpy())

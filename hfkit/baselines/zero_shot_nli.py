@@ -12,11 +12,11 @@ import torch
 from accelerate import PartialState
 from datasets import DatasetDict
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 from transformers import AutoModelForSequenceClassification
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from ..errors import UserError
+from ..progress import progress
 from ..tasks.base import Task, whole_model
 from .base import Answers, Baseline, column_of, targets_of
 from .label_texts import label_texts
@@ -148,14 +148,14 @@ def inferred(model: nn.Module, pairs: Pairs, texts: list[str], *, desc: str) -> 
     """The logits of every text with every hypothesis, (texts, labels, verdicts)."""
     device = next(model.parameters()).device
     found = np.zeros((len(texts), len(pairs.hypotheses), model.config.num_labels), dtype=np.float32)
-    with tqdm(total=len(texts) * len(pairs.hypotheses), desc=desc, disable=None) as bar:
+    with progress(desc, len(texts) * len(pairs.hypotheses)) as advance:
         for batch in pairs.batches(texts):
             padded: Mapping[str, Tensor] = pairs.processor.pad(
                 {name: [pair.inputs[name] for pair in batch] for name in batch[0].inputs}, return_tensors="pt"
             )
             logits = model(**{name: value.to(device) for name, value in padded.items()}).logits
             found[[pair.row for pair in batch], [pair.label for pair in batch]] = logits.float().cpu().numpy()
-            bar.update(len(batch))
+            advance(len(batch))
     return found
 
 

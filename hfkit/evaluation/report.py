@@ -15,6 +15,7 @@ import numpy as np
 from datasets import DatasetDict
 
 from ..errors import UserError
+from ..progress import progress
 from ..tasks.base import Task
 from .machine import command, environment, measured
 from .origins import base_origin, dataset_origin
@@ -98,10 +99,11 @@ class Report:
 
     def judge(self, baseline: Any) -> None:
         """Run a baseline (`hfkit.baselines.base.Baseline`) on the test rows, measure what that costs, and score it."""
-        with measured() as cost:
-            answers = baseline.answers(self.task, self.dataset)
-        description = "; ".join([baseline.description, *warnings_of(answers.facts)])
-        self._score(baseline.name, answers.predictions, cost, description, baseline=True)
+        with progress(f"Baseline {baseline.name}"):
+            with measured() as cost:
+                answers = baseline.answers(self.task, self.dataset)
+            description = "; ".join([baseline.description, *warnings_of(answers.facts)])
+            self._score(baseline.name, answers.predictions, cost, description, baseline=True)
 
     def _score(
         self, name: str, predictions: list, cost: Mapping[str, float], description: str, *, baseline: bool

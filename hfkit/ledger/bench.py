@@ -23,6 +23,7 @@ from ..checkpoints import deciding, require_writable, rows_digest
 from ..errors import UserError
 from ..evaluation.machine import measured
 from ..evaluation.schema import finite, plain
+from ..progress import alone
 from ..strategies import STRATEGIES
 from ..trainer import TransferTrainer
 from .arguments import recipe_at, scaled, split_flags
@@ -35,7 +36,7 @@ FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single o
 CHOOSING = ("eval_strategy", "eval_steps", "eval_delay", "greater_is_better")  # which weights are the best ones
 QUIET = (
     *("--overwrite_output_dir", "true", "--save_only_model", "true"),
-    *("--disable_tqdm", "true", "--report_to", "none", "--resume_from_checkpoint", "false", "--push_to_hub", "false"),
+    *("--report_to", "none", "--resume_from_checkpoint", "false", "--push_to_hub", "false"),
 )
 
 
@@ -312,6 +313,7 @@ def as_text(settings: Mapping[str, Any]) -> str:
     return json.dumps(kept, sort_keys=True, default=str)
 
 
+@alone()
 def one_of(tests: list[Dataset], names: list[str], labels: list[str], task: Any) -> Dataset:
     """The test rows of all datasets as one.
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from ..errors import UserError
 from ..evaluation.ledger_pages import render_ledger
 from ..evaluation.pages import write_page
+from ..progress import progress
 from .bench import Bench
 from .cells import Cell, Contender, Results, due
 from .facts import ledger_of, table_of
@@ -80,12 +81,14 @@ def _run_here(
     logs = queue.folder / "logs"
     console.print(f"{len(queue.open(plan))} runs or more, {jobs} at once; logs: {logs}", highlight=False)
     told = set(queue.results(queue.known(plan)))
-    for _ in watched([partial(started, job, jobs, argv, logs) for job in range(jobs)], EVERY):
-        cells = queue.known(plan)
-        for cell, found in queue.results(cells).items():
-            if cell not in told:
-                told.add(cell)
-                console.print(f"{len(told)}/{len(cells)} {line_of(cell, found)}", highlight=False, markup=False)
+    with progress("Comparison", len(queue.known(plan)), done=len(told)) as advance:
+        for _ in watched([partial(started, job, jobs, argv, logs) for job in range(jobs)], EVERY):
+            cells = queue.known(plan)
+            for cell, found in queue.results(cells).items():
+                if cell not in told:
+                    told.add(cell)
+                    advance(total=len(cells))
+                    print(f"{len(told)}/{len(cells)} {line_of(cell, found)}", flush=True)
     if queue.open(plan):
         raise UserError(f"compare_dir '{queue.folder}'", "runs were left open", f"Look into {logs}, and start again")
 

@@ -21,7 +21,7 @@ from .bad_rows import Fault
 from .files import first_line as first_line
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers import positions_of as positions_of
-from .weights import load_weights, loading, refuse_unfinished
+from .weights import load_weights, readable, refuse_unfinished
 from .weights import read_config as read_config
 from .weights import whole_model as whole_model
 
@@ -351,7 +351,7 @@ class Task(ABC):
         path, named = self.path(checkpoint), f"checkpoint '{checkpoint}'"
         config = read_config(path, **self.head(labels))
         if not pretrained:
-            with loading(self.auto_model, named):
+            with readable(self.auto_model, named):
                 return self.auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
         model, info = load_weights(self.auto_model, path, config, named, ignore_mismatched_sizes=True)
         fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}

@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetDict, Features, Value, load_dataset
 from datasets.exceptions import DatasetsError
 
 from ..errors import DataError, UserError
+from ..progress import alone, progress
 
 # The names under which each split is found, the exact one first.
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "dev", "val"), "test": ("test",)}
@@ -76,6 +77,7 @@ def read(
     return DatasetDict({split: splits[split] for split in SPLITS})
 
 
+@alone(downloads=True)
 def read_hub(
     source: str, config: str | None, revision: str | None, kinds: Mapping[str, str], validation_share: float | None
 ) -> dict[str, Dataset]:
@@ -274,7 +276,8 @@ def unreadable(split: str, path: Path, error: csv.Error) -> DataError:
 
 def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> Dataset:
     try:
-        return load_dataset(builder, data_files={split: list(map(str, paths))}, split=split, **options)
+        with progress(f"Reading {split}"):
+            return load_dataset(builder, data_files={split: list(map(str, paths))}, split=split, **options)
     # StopIteration: what the JSON reader makes of an empty file.
     except (OSError, ValueError, RuntimeError, StopIteration, DatasetsError) as error:
         raise DataError(

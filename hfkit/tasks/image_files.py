@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 import torch
 from datasets import Dataset, DatasetDict, Features, Image, Value, concatenate_datasets
 from PIL import Image as Pillow
-from tqdm.auto import tqdm
 
 from ..errors import DataError
 from ..pictures import DEEP, FORMATS, orientation
+from ..progress import progress
 from .bad_rows import Fault
 from .files import SPLITS, first_line, refuse_missing, set_aside
 
@@ -245,7 +245,7 @@ def look_at_all(
     faults, looks = [], []
     with (
         ThreadPoolExecutor(torch.get_num_threads()) as pool,
-        tqdm(total=len(rows), desc=f"Checking the images of {split}", unit="image", disable=None, delay=2) as bar,
+        progress(f"Checking the images of {split}", len(rows)) as advance,
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
@@ -256,7 +256,7 @@ def look_at_all(
                 faults.append(Fault(row, column, named(image) + detail, seen.rule, seen.fix))
                 seen = Look()
             looks.append(asdict(seen))
-            bar.update()
+            advance()
     table = Dataset.from_dict({name: [look[name] for look in looks] for name in LOOK}, features=LOOK)
     return concatenate_datasets([rows, table], axis=1), faults
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, ClassVar, Literal
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from .base import Parsed, Prompt, Task
 from .entity_answers import NOTHING, read_entities, written_entities
 from .entity_errors import entity_breakdown, entity_errors
 from .files import read
+from .mapping import mapped
 from .one_split import one_split, only
 from .padding import PaddedTexts
 from .sentences import (
@@ -206,7 +206,6 @@ class NER(Task):
 
         Beside the model's inputs and `labels` (-100 on every other token), a window carries `row` (of its split),
         `words` (which words its labels stand for, in order) and `gold` (the row's tags; empty in later windows).
-        The rows stay in memory: a cache on disk would outlive changes of the code that made it.
 
         Raises:
             UserError: `max_length` or `stride` do not fit the tokenizer.
@@ -217,17 +216,16 @@ class NER(Task):
         extra = {"labels": List(Value("int32")), "row": Value("int32"), "words": List(Value("int32"))}
         prepared = {}
         for split, rows in dataset.items():
-            prepared[split] = rows.map(
+            prepared[split] = mapped(
+                rows,
                 windows,
-                batched=True,
-                with_indices=True,
-                remove_columns=rows.column_names,
+                f"Tokenizing {split}",
                 features=Features({**inputs, **extra, "gold": List(Value("string"))}),
-                fn_kwargs={"processor": processor, "ids": ids, "longest": longest, "stride": stride},
-                keep_in_memory=True,
-                load_from_cache_file=False,
-                new_fingerprint=uuid4().hex,  # else datasets hashes the tokenizer, which takes longer than tokenising
-                desc=f"Tokenizing {split}",
+                numbered=True,
+                processor=processor,
+                ids=ids,
+                longest=longest,
+                stride=stride,
             )
         # The tokenizer keeps the last call's truncation and would save it with the model.
         processor.backend_tokenizer.no_truncation()

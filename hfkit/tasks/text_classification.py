@@ -4,7 +4,6 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +33,7 @@ from .bad_rows import Fault, skipped, without
 from .base import Parsed, Prompt
 from .classification import Classification
 from .files import TABLES, read
+from .mapping import mapped
 from .one_split import one_split, only
 from .padding import PaddedTexts
 from .texts import JOINT, checked_texts, keys, text_columns, text_facts
@@ -197,8 +197,6 @@ class TextClassification(Classification):
     def prepare(self, dataset: DatasetDict, processor: Tokenizer, labels: list[str]) -> DatasetDict:
         """Tokens of every row, at most `max_length`, not padded; with `labels`, `row` and whether it was `truncated`.
 
-        The rows stay in memory: a cache on disk would outlive changes of the code that made it.
-
         Raises:
             UserError: `max_length` does not fit the tokenizer.
             DataError: the tokenizer makes nothing of a text.
@@ -208,16 +206,14 @@ class TextClassification(Classification):
         inputs = {name: List(Value("int32")) for name in processor.model_input_names}
         prepared = {}
         for split, rows in dataset.items():
-            tokens = rows.map(
+            tokens = mapped(
+                rows,
                 tokenized,
-                batched=True,
-                remove_columns=rows.column_names,
+                f"Tokenizing {split}",
                 features=Features({**inputs, "truncated": Value("bool")}),
-                fn_kwargs={"processor": processor, "longest": longest, "marks": marks},
-                keep_in_memory=True,
-                load_from_cache_file=False,
-                new_fingerprint=uuid4().hex,  # else datasets hashes the tokenizer, which takes longer than tokenising
-                desc=f"Tokenizing {split}",
+                processor=processor,
+                longest=longest,
+                marks=marks,
             )
             refuse_empty(split, tokens, rows)
             prepared[split] = self.targeted(tokens, rows, labels)

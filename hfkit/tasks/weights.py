@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from ..errors import UserError
+from ..progress import loading
 from ..samples import resolve_checkpoint
 from .files import first_line
 
@@ -52,7 +53,7 @@ def load_weights(
     for index in ("model.safetensors.index.json", getattr(config, "transformers_weights", None)):
         if index and index.endswith(".index.json"):
             refuse_shards_elsewhere(Path(path, index))
-    with loading(auto_model, named):
+    with readable(auto_model, named), loading():
         return auto_model.from_pretrained(
             path,
             config=config,
@@ -66,7 +67,7 @@ def load_weights(
 
 
 @contextmanager
-def loading(auto_model: Any, named: str) -> Iterator[None]:
+def readable(auto_model: Any, named: str) -> Iterator[None]:
     """What transformers and timm raise of a checkpoint that `auto_model` cannot build, as a `UserError`."""
     try:
         yield
