@@ -219,8 +219,9 @@ def test_the_answers_of_a_run_are_those_in_its_report(finished_once):
         report = json.loads((place / "report.json").read_text())
         saved = load_saved(str(place), dataset=report["task"]["dataset"])
         raw = (task or saved.task).load()
-        assert saved.task.score(saved.predictions(raw["test"]), saved.task.references(raw["test"])) == (
-            report["contenders"][0]["scores"]
+        assert (
+            saved.task.score(saved.predictions(raw["test"]), saved.task.references(raw["test"]))
+            == (report["contenders"][0]["scores"])
         )
 
 
