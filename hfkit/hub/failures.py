@@ -7,7 +7,7 @@ from ..errors import Failure, UserError
 from ..evaluation.withholding import without_secrets
 
 LOGIN = "Run `hf auth login`, or set HF_TOKEN to a token that may write"
-KEPT = "Nothing here was lost, and what the Hub has received already is not sent again"
+KEPT = "Nothing here was lost, and a file that the Hub holds already is not sent again"
 
 
 @contextmanager
@@ -35,6 +35,8 @@ def _told(error: Exception, repo_id: str, again: str) -> UserError | Failure:
             return UserError("HF_HUB_OFFLINE", "nothing is pushed while it is set", f"Unset it, then run {again}")
         if isinstance(cause, LocalTokenNotFoundError):
             return UserError("token", "there is none to push with", f"{LOGIN}; then run {again}")
+        if isinstance(cause, PermissionError) and cause.errno is None:  # not that of a file here
+            return UserError("token", "it may not write there", f"{LOGIN}; then run {again}")
         if isinstance(cause, HFValidationError):
             return UserError(
                 f"repository '{repo_id}'", _first_line(cause), "Give a name, or an owner and a name: me/name"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..errors import UserError
 from .card import render_card
-from .failures import LOGIN, explained
+from .failures import explained
 from .secrets import refuse_secrets
 from .staging import PUBLISHED, choose, stage, staged_files
 
@@ -126,14 +126,14 @@ def full_name(repo_id: str) -> str:
     """The name with its owner, who is taken to be the user that the present token belongs to.
 
     Raises:
-        UserError: the token may not write. Other errors are the client's own.
+        PermissionError: the token may only read. Other errors are the client's own.
     """
     from huggingface_hub import HfApi
 
     require_name(repo_id)
     told = HfApi().whoami()
     if told.get("auth", {}).get("accessToken", {}).get("role") == "read":
-        raise UserError("token", "it may only read", LOGIN)
+        raise PermissionError("the token may only read")
     return repo_id if "/" in repo_id else f"{told['name']}/{repo_id}"
 
 
