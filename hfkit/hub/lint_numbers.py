@@ -17,6 +17,7 @@ from ..evaluation.plots import SCORES
 NUMBER = re.compile(r"(?:(?<![\w.])[-+\N{MINUS SIGN}])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 NAMES = sorted({*SCORES, *SCORES.values()}, key=len, reverse=True)
 SCORE = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, NAMES))})(?![^\W_])", re.IGNORECASE)
+ADDRESS = re.compile(r"(?<=\])\([^()\s]*\)|https?://[^\s)>]+")  # of a link: nobody takes its digits for a score
 HEADING = re.compile(r"#{1,6} ")
 
 
@@ -34,11 +35,11 @@ class Line(NamedTuple):
 
     @property
     def numbers(self) -> list[str]:
-        return NUMBER.findall(self.text)
+        return NUMBER.findall(ADDRESS.sub("", self.text))
 
     @property
     def place(self) -> str:
-        return f"line {self.number} ({self.section})" if self.section else f"line {self.number}"
+        return f"line {self.number} ({self.section or 'summary'})"
 
 
 def number_faults(card: str, rendered: str, first: int = 1) -> list[str]:
@@ -126,7 +127,7 @@ def own_faults(own: list[Line], expected: list[Line]) -> list[str]:
         f"{line.place}: {number} beside the name of a score does not stand in the report"
         for line in own
         if SCORE.search(line.text)
-        for number in NUMBER.findall(SCORE.sub("", line.text))
+        for number in line._replace(text=SCORE.sub("", line.text)).numbers
         if value(number) not in known
     ]
 
