@@ -54,18 +54,12 @@ def test_hardly_a_digit_can_be_changed_unseen():
     for found in list(NUMBER.finditer(TEXT))[::4]:
         digit = "7" if found[0][-1] == "8" else "8"
         tampered = TEXT[: found.end() - 1] + digit + TEXT[found.end() :]
-        said = found[0][:-1] + digit
         line = tampered[: found.start()].count("\n") + 1
         start = tampered.splitlines()[line - 1].strip()
         if start.startswith("value: ") and float(start[7:]) == float(TEXT.splitlines()[line - 1].strip()[7:]):
             continue  # one digit too many for a float
         faults = lint_card(tampered, REPORT)
-        assert faults, (line, said)
-        assert any(f"line {line} " in fault or fault.startswith(("section Use", "links")) for fault in faults), (
-            line,
-            said,
-            faults,
-        )
+        assert any(fault.startswith((f"line {line} ", "section Use")) for fault in faults), (line, faults)
 
 
 TAMPERED = {
@@ -139,7 +133,10 @@ REFUSED = {
     "a section to be written": (TEXT + "\n## Bias\n\n[More Information Needed]\n", "was to be written"),
     "a link to nowhere": (TEXT + "\nSee [there](https://).\n", "names no host"),
     "a picture in the text": (TEXT + "\n![there](data:image/png;base64,AAAA)\n", "of the kind data:"),
-    "a link to another base": (changed("co/sentence-transformers/all-MiniLM-L6", "co/a/MiniLM-L12"), "links: that to"),
+    "a link to another base": (
+        changed("co/sentence-transformers/all-MiniLM-L6", "co/a/MiniLM-L12"),
+        "all-MiniLM-L6-v2 is missing",
+    ),
     "an anchor to nowhere": (TEXT + "\nSee [there](#bias).\n", "no heading is called '#bias'"),
     "code that is none": (changed("from transformers import pipeline", "from transformers"), "no Python"),
     "code that imports more": (changed("from transformers import pipeline", "import os\nimport sys"), "imports os"),
