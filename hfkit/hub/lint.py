@@ -8,6 +8,7 @@ import ast
 import re
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,7 +103,8 @@ def examine_card(
 ) -> Findings:
     """The faults of one card, and what could not be checked; without a report its numbers are not."""
     metadata, body, first = read_metadata(text)
-    tokens = MarkdownIt("commonmark").enable("table").parse(body)
+    tokens = parsed(body)
+    links = dict.fromkeys(links_of(tokens, first))
     name = named(metadata) or (report and model_name(report["settings"]))
     faults = metadata_faults(metadata, text)
     if report:
@@ -112,13 +114,15 @@ def examine_card(
         if metadata.values:
             faults += disagreements(metadata, front_matter(report, name, adapter=adapter))
         faults += number_faults(body, expected, first)
+        lost = Counter(address for address, _ in links_of(parsed(expected), 1))
+        lost -= Counter(address for address, _ in links_of(tokens, 1))
+        faults += [f"links: one to {address} is missing" for address in lost]
     faults += [
         f"line {number}: '{found[0]}' stands where something was to be written"
         for number, line in enumerate(text.splitlines(), 1)
         if (found := UNWRITTEN.search(line))
     ]
     faults += snippet_faults(tokens, name, first)
-    links = dict.fromkeys(links_of(tokens, first))
     faults += link_faults(links, tokens, folder)
     unchecked: list[str] = []
     if online:
@@ -182,6 +186,10 @@ def risks(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 # Links
+
+
+def parsed(body: str) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(body)
 
 
 def links_of(tokens: list[Token], first: int) -> Iterator[tuple[str, int]]:

@@ -160,8 +160,9 @@ def disagreements(metadata: Metadata, expected: dict[str, Any]) -> list[str]:
     for key in AGREED:
         if key in expected and values.get(key) not in (expected[key], None):
             found.append(f"{at(metadata, key)}: {values[key]}, the report has {expected[key]}")
-    if missing := set(expected.get("datasets", [])) - set(listed(values.get("datasets"))):
-        found.append(f"{at(metadata, 'datasets')}: {', '.join(sorted(missing))} of the report is missing")
+    for key in ("datasets", "metrics"):
+        if missing := set(expected.get(key, [])) - set(listed(values.get(key))):
+            found.append(f"{at(metadata, key)}: {', '.join(sorted(missing))} of the report is missing")
     ours = dict(flat(expected["model-index"], "model-index"))
     theirs = dict(flat(values.get("model-index"), "model-index"))
     for place in dict.fromkeys([*theirs, *ours]):

@@ -17,6 +17,7 @@ from ..evaluation.plots import SCORES
 NUMBER = re.compile(r"(?:(?<![\w.])[-+\N{MINUS SIGN}])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 NAMES = sorted({*SCORES, *SCORES.values()}, key=len, reverse=True)
 SCORE = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, NAMES))})(?![^\W_])", re.IGNORECASE)
+ADDRESS = re.compile(r"(?<=\])\([^()\s]*\)|https?://[^\s)>]+")
 HEADING = re.compile(r"#{1,6} ")
 
 
@@ -37,8 +38,13 @@ class Line(NamedTuple):
         return NUMBER.findall(self.text)
 
     @property
+    def said(self) -> list[str]:
+        """Its numbers without those in the addresses of links, which nobody takes for a score."""
+        return NUMBER.findall(ADDRESS.sub("", self.text))
+
+    @property
     def place(self) -> str:
-        return f"line {self.number} ({self.section})" if self.section else f"line {self.number}"
+        return f"line {self.number} ({self.section or 'summary'})"
 
 
 def number_faults(card: str, rendered: str, first: int = 1) -> list[str]:
@@ -90,8 +96,8 @@ def compared(expected: list[Line], found: list[Line]) -> list[str]:
 
 def changed(expected: list[Line], found: list[Line], after: Line, shapes: set[str]) -> list[str]:
     """The faults of reworded, added or lost lines: the numbers in them have to be the same, in the same order."""
-    ours = [(value(number), number, line) for line in expected for number in line.numbers]
-    theirs = [(value(number), number, line) for line in found for number in line.numbers]
+    ours = [(value(number), number, line) for line in expected for number in line.said]
+    theirs = [(value(number), number, line) for line in found for number in line.said]
     faults = []
     matcher = SequenceMatcher(None, [one[0] for one in ours], [one[0] for one in theirs], autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
@@ -126,7 +132,7 @@ def own_faults(own: list[Line], expected: list[Line]) -> list[str]:
         f"{line.place}: {number} beside the name of a score does not stand in the report"
         for line in own
         if SCORE.search(line.text)
-        for number in NUMBER.findall(SCORE.sub("", line.text))
+        for number in line._replace(text=SCORE.sub("", line.text)).said
         if value(number) not in known
     ]
 
