@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -10,6 +11,12 @@ from datasets import Dataset, DatasetDict
 
 from ..errors import UserError
 from ..tasks.base import Task
+
+# What single baselines take from elsewhere: a package, its module, and the extra of hfkit that brings it.
+PACKAGES = {
+    "hog": ("scikit-image", "skimage", "vision"),
+    "setfit": ("sentence-transformers", "sentence_transformers", "few-shot"),
+}
 
 
 class Answers(NamedTuple):
@@ -37,6 +44,21 @@ class Baseline(ABC):
     def predict(self, task: Task, dataset: DatasetDict) -> list:
         """The predictions of `answers` alone."""
         return self.answers(task, dataset).predictions
+
+
+def require_package(baseline: str) -> None:
+    """Refuse a baseline whose package is not installed. Nothing is imported.
+
+    Raises:
+        UserError: naming the package.
+    """
+    package, module, extra = PACKAGES[baseline]
+    if find_spec(module) is None:
+        raise UserError(
+            f"baseline '{baseline}'",
+            f"it needs {package}, which is not installed",
+            f'Run: pip install "hfkit[{extra}]"',
+        )
 
 
 def targets_of(task: Task, dataset: DatasetDict, labels: list[str]) -> DatasetDict:

@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from datasets import DatasetDict
 
-from ..errors import UserError
 from ..tasks.base import Task
-from .base import Answers, Baseline
+from .base import Answers, Baseline, require_package
 from .linear import Search
 from .pixel_probe import image_answers, shrunk
 
@@ -33,14 +32,13 @@ class Hog(Baseline):
         Raises:
             UserError: scikit-image is not installed.
         """
+        require_package("hog")
         return image_answers(task, dataset, histograms, SEARCH, name=self.name)
 
 
 def histograms(image: dict[str, Any]) -> np.ndarray:
     """Histograms of an image of bytes or a path, (features,)."""
-    try:
-        from skimage.feature import hog
-    except ImportError as error:
-        raise UserError("baseline 'HOG'", "it needs scikit-image", 'Run: pip install "hfkit[vision]"') from error
+    from skimage.feature import hog
+
     found = hog(shrunk(image, SIDE), pixels_per_cell=(8, 8), cells_per_block=(2, 2), channel_axis=-1)
     return found.astype(np.float32)

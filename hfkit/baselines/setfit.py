@@ -18,7 +18,7 @@ from transformers import get_linear_schedule_with_warmup
 from ..errors import UserError
 from ..progress import track
 from ..tasks.base import Task
-from .base import Answers, Baseline
+from .base import Answers, Baseline, require_package
 from .frozen import OWN, features_of, frozen_backbone
 from .logits import answers_of, has_one_label, refuse_numbers
 
@@ -55,7 +55,7 @@ class SetFit(Baseline):
         Raises:
             UserError: sentence-transformers is missing, rows have no single class, or a class has too few of them.
         """
-        refuse_missing()
+        require_package("setfit")
         labels, processor = task.labels(dataset), task.processor(self.checkpoint)
         prepared = task.prepare(dataset, processor, labels)
         refuse_numbers(self.name, prepared)
@@ -96,22 +96,6 @@ class Embedder(nn.Module):
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"sentence_embedding": self.task.features(self.backbone(**batch), batch)}  # (batch, features)
-
-
-def refuse_missing() -> None:
-    """Refuse to go on without sentence-transformers, which is not needed elsewhere.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        import sentence_transformers  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            "sentence-transformers",
-            "the baseline 'setfit' takes its loss from there, and it is not installed",
-            'Run: pip install "hfkit[few-shot]"',
-        ) from error
 
 
 def drawn(targets: np.ndarray, labels: list[str], shots: int | None, seed: int) -> np.ndarray:

@@ -17,8 +17,9 @@ from transformers import IntervalStrategy, set_seed
 
 from .. import __version__
 from ..arguments import TransferArguments
-from ..baselines import BASELINES, SetFit, chosen
+from ..baselines import SetFit
 from ..baselines.base import Baseline
+from ..baselines.choice import made, require_flags
 from ..checkpoints import deciding, require_writable, rows_digest
 from ..errors import UserError
 from ..evaluation.machine import measured
@@ -103,26 +104,20 @@ class Bench:
                     "all contenders start from one checkpoint and see the same rows",
                     "Give flags of the task, and --checkpoint, to the whole comparison, or compare in another folder",
                 )
-        made = [baseline.name for baseline in chosen(self.recipe)]  # refuses an unknown name, or one that lacks a flag
-        if len(set(made)) < len(made):
-            raise UserError(f"baseline={self.recipe.baseline}", "each is compared once", "Name it once")
-        baselines = [Contender(name, "baseline", seeded=self.baseline(name, 0).seeded) for name in self.recipe.baseline]
-        return strategies + baselines
-
-    def baseline(self, name: str, seed: int) -> Baseline:
-        made = BASELINES[name](self.recipe)
-        return replace(made, seed=seed) if made.seeded else made
+        require_flags(self.recipe)
+        found = {name: made(name, self.recipe) for name in self.recipe.baseline}
+        return strategies + [Contender(name, "baseline", seeded=one.seeded) for name, one in found.items()]
 
     def _made(self, cell: Cell) -> Baseline:
         """The baseline of a cell; with a number of rows to learn from it takes all of them."""
-        made = self.baseline(cell.contender.name, cell.seed)
-        return replace(made, shots=None) if isinstance(made, SetFit) and cell.rows is not None else made
+        found = made(cell.contender.name, self.recipe, cell.seed)
+        return replace(found, shots=None) if isinstance(found, SetFit) and cell.rows is not None else found
 
     def described(self, contender: Contender) -> tuple[str, str]:
         """Its name and what it does, for the pages."""
         if contender.kind == "baseline":
-            made = self.baseline(contender.name, 0)
-            return made.name, made.description
+            found = made(contender.name, self.recipe)
+            return found.name, found.description
         return contender.name, STRATEGIES[contender.flags[1]].summary
 
     # What decides a result
