@@ -163,7 +163,7 @@ class Report:
             "rows": len(self.references),
             "data": without_secrets(plain(self.task.describe(self.dataset, self.prepared))),
             "origin": without_secrets(plain(self._origin())),
-            "examples": shortened(plain(self.task.examples(self.dataset["train"], MOST_LABELS))),
+            "examples": without_secrets(shortened(plain(self.task.examples(self.dataset["train"], MOST_LABELS)))),
             "contenders": self.contenders,
             "verdict": verdict(self.contenders, self.task.headline, unit, len(self._tallies)),
             "training": self.training,
