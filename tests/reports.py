@@ -136,7 +136,11 @@ class Texts(Tags):
         return sums[..., 0] / np.maximum(sums[..., 1], 1)
 
     def describe(self, dataset, prepared=None):
-        return {"labels": self.labels(dataset), "classes": {"test": dict(Counter(dataset["test"]["label"]))}}
+        return {
+            "labels": self.labels(dataset),
+            "classes": {"test": dict(Counter(dataset["test"]["label"]))},
+            "train": {"counts": dict(Counter(dataset["train"]["label"]))},
+        }
 
     def breakdown(self, predictions, references):
         names = sorted({*predictions, *references})
@@ -168,6 +172,10 @@ class Texts(Tags):
             | {"gold": references[i], "predicted": predictions[i]}
             for i in wrong[:limit]
         ]
+
+    def examples(self, rows, limit):
+        chosen = {row["label"]: self.shown(row) for row in reversed(list(rows))}
+        return {label: {"before": "", "after": "", **chosen[label]} for label in sorted(chosen)[:limit]}
 
     def shown(self, row):
         return {"text": row["text"], "picture": ""}

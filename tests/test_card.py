@@ -24,7 +24,7 @@ from transformers import (
 from hfkit.evaluation.names import on_hub
 from hfkit.evaluation.report import Report
 from hfkit.hub import card as module
-from hfkit.hub.card import render_card
+from hfkit.hub.card import render_card, write_card
 from hfkit.tasks import NER
 from tests.reports import COST, Bare, Correlation, Pictures, Tags, Texts, classified, made, picture
 
@@ -233,9 +233,23 @@ def test_scores_go_by_the_names_of_the_hub():
 
 def test_of_many_classes_the_card_shows_the_ends():
     text = render_card(classified(Texts(count=40)).facts())
-    assert len(re.findall(r"^\| class \d+ \|", text, flags=re.MULTILINE)) == 30
+    labels, results = text.split("## Results")
+    assert len(re.findall(r"^\| class \d+ \|", results, flags=re.MULTILINE)) == 30
     assert "The 15 lowest F1 and 15 highest F1, of 40 classes." in text
-    assert "… (40 in all)." in text and "class 9" not in text.split("## Results")[0]
+    assert labels.count("of its class |") == 40 and "The model's labels" not in labels
+    many = render_card(classified(Texts(count=60)).facts())
+    assert many.count("of its class |") == 40 and "… (60 in all)." in many
+
+
+def test_pictures_of_labels_stand_in_a_card_only_where_they_lie_beside_it(tmp_path):
+    report = classified(Pictures())
+    text = render_card(report.facts())
+    assert "examples/" not in text and "The model's labels: class 0, class 1, class 2, class 3." in text
+    report.save(tmp_path)
+    beside = write_card(tmp_path).read_text()
+    assert "| class 3 | 3 | ![an example](examples/3.png) |" in beside
+    with Image.open(tmp_path / "examples" / "3.png") as example:
+        assert example.size == (8, 8)
 
 
 def test_the_snippets_of_classifiers_run(checkpoint, tmp_path, monkeypatch, capsys):

@@ -42,8 +42,10 @@ def test_a_picture_stands_beside_its_classes_and_only_in_the_page():
     pages = render(facts(Pictures))
     report, shown = facts(Pictures), images(pages["report.html"])
     assert [one["src"] for one in shown] == [
-        *(one["picture"] for one in report["pictures"]), *(error["picture"] for error in report["errors"])
-    ]  # fmt: skip
+        *(one["picture"] for one in report["pictures"]),
+        *(error["picture"] for error in report["errors"]),
+        *(example["picture"] for example in report["examples"].values()),
+    ]
     assert all(PICTURE.fullmatch(one["src"]) for one in shown)
     assert [one.get("class") for one in shown[:2]] == ["small", None]
     assert "Training samples as the model sees them" in pages["report.html"]

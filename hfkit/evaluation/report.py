@@ -171,7 +171,7 @@ class Report:
             "rows": len(self.references),
             "data": without_secrets(plain(data)),
             "origin": without_secrets(plain(self._origin())),
-            "examples": shortened(plain(self.task.examples(learnt, MOST_LABELS))),
+            "examples": without_secrets(shortened(plain(self.task.examples(learnt, MOST_LABELS)))),
             "contenders": self.contenders,
             "verdict": verdict(self.contenders, self.task.headline, unit, len(self._tallies)),
             "training": self.training,

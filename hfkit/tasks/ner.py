@@ -44,6 +44,7 @@ from .words import split_words, told_entities
 TOKENS_COLUMNS = ("tokens", "words")
 TAGS_COLUMNS = ("ner_tags", "tags", "labels", "ner_labels", "ner")
 HANDICAPS = tuple(step / 4 for step in range(-4, 13))  # logits
+MOST_WORDS = 20  # of a sentence that is shown as a whole
 LONGEST_WINDOW = 512  # tokens; many tokenizers name no limit, and attention is quadratic in it
 
 
@@ -362,13 +363,13 @@ class NER(Task):
         return told_entities(prediction, row)
 
     def examples(self, rows: Dataset, limit: int) -> dict[str, dict[str, str]]:
-        """Of each type the first entity in a sentence of more than itself, with the words around it."""
+        """Of each type the first entity in a sentence of some length, with the words around it."""
         found: dict[str, tuple[bool, int, int, int]] = {}
         for row, tags in enumerate(rows["tags"]):
             for kind, start, end in entities(tags):
-                alone = end - start == len(tags)
-                if kind not in found or (found[kind][0] and not alone):
-                    found[kind] = alone, row, start, end
+                plain = end - start < len(tags) <= MOST_WORDS
+                if kind not in found or (plain and not found[kind][0]):
+                    found[kind] = plain, row, start, end
         examples = {}
         for kind, (_, row, start, end) in sorted(found.items())[:limit]:
             words = rows[row]["tokens"]
