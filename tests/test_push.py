@@ -27,7 +27,7 @@ PLANTED, OWN = "hf_" + "Planted0" * 4, "0123456789abcdef" * 2
 MODEL = {"README.md", "config.json", "model.safetensors", "report.html", "report.json", "report.md"}
 MODEL |= {".gitattributes", "training_args.json"}
 TEXT = MODEL | {"tokenizer.json", "tokenizer_config.json"}
-PICTURES = MODEL | {"preprocessor_config.json"}
+PICTURES = MODEL | {"preprocessor_config.json", *(f"examples/{label}.png" for label in range(10))}
 
 
 def environment(hub: Hub, place: Path, way: str) -> dict[str, str]:

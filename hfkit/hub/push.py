@@ -4,7 +4,6 @@ The client's `upload_folder` does the sending: it retries what is worth it, and 
 not sent again by the next one.
 """
 
-import json
 import shlex
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import UserError
-from .card import render_card
+from .card import read_report, render_card, write_card
 from .failures import explained
 from .secrets import refuse_secrets
 from .staging import PUBLISHED, choose, stage, staged_files
@@ -113,7 +112,7 @@ def push(
         _name_card(Path(place), target.repo_id)
         files = staged_files(Path(place))
         refuse_secrets(files, then=f"then run {again}")
-        _refuse_card(files["README.md"])
+        _refuse_card(Path(place))
         sizes = {name: path.stat().st_size for name, path in files.items()}
         staged = Push(target.repo_id, sizes, chosen.left_out)
         if dry_run:
@@ -206,27 +205,27 @@ def _name_card(place: Path, repo_id: str) -> None:
 
     What was written by hand stays as it is; a run that lost its card gets one.
     """
-    card, report = place / "README.md", place / "report.json"
-    if not report.is_file():
+    if not (place / "report.json").is_file():
         return
-    facts = json.loads(report.read_text(encoding="utf-8"))
-    try:
-        rendered = render_card(facts)
-        named = render_card({**facts, "settings": {**facts["settings"], "hub_model_id": repo_id}})
-    except ValueError as error:
-        raise UserError("report.json", _said(error), "Run the recipe again, with this version of hfkit") from error
+    card, rendered = place / "README.md", render_card(read_report(place), pictures=True)
     if not card.is_file() or card.read_text(encoding="utf-8") == rendered:
-        card.write_text(named, encoding="utf-8")
+        write_card(place, model=repo_id)
 
 
-def _refuse_card(card: Path) -> None:
+def _refuse_card(place: Path) -> None:
+    """Refuse a card that its report contradicts, or whose metadata cannot be read."""
     import yaml
     from huggingface_hub import ModelCard
 
+    from .lint import lint
+
     try:
-        ModelCard.load(card)
+        ModelCard.load(place / "README.md")
     except (ValueError, yaml.YAMLError) as error:
         raise UserError("README.md", f"its metadata cannot be read ({_said(error)})", "Mend it") from error
+    if (place / "report.json").is_file() and (faults := lint(place)):
+        more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+        raise UserError("card", f"{faults[0]}{more}", "Mend it; `hfkit card lint` names every fault")
 
 
 def _said(error: Exception) -> str:

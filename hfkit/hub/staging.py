@@ -12,6 +12,7 @@ from ..errors import UserError
 from ..evaluation.withholding import without_secrets
 
 ARGUMENTS = "training_args.json"  # made here, from the settings of the report
+ADAPTER = "adapter/adapter_config.json"
 WEIGHTS = re.compile(
     r"(?:adapter/)?(?:adapter_)?model(?:\.[\w-]+)?(?:-\d+-of-\d+)?\.safetensors"
     r"|(?:adapter/)?(?:adapter_)?model\.safetensors(?:\.[\w-]+)?\.index\.json"
@@ -72,8 +73,19 @@ def stage(chosen: Chosen, place: Path) -> None:
         else:
             shutil.copyfile(source, place / name)
     if "report.json" in chosen.files:
-        settings = without_secrets(_report(place)["settings"])
+        report = _report(place)
+        settings = without_secrets(report["settings"])
         (place / ARGUMENTS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        if ADAPTER in chosen.files:
+            _name_base(place / ADAPTER, report.get("origin", {}).get("base") or {})
+
+
+def _name_base(config: Path, base: dict) -> None:
+    """Say in an adapter's configuration which model it belongs to, where it names a folder of this machine."""
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    if Path(str(settings.get("base_model_name_or_path"))).is_dir() and base:
+        settings["base_model_name_or_path"] = base["id"] or base["name"]
+        config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def staged_files(place: Path) -> dict[str, Path]:

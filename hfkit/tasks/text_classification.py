@@ -293,7 +293,7 @@ class TextClassification(Classification):
             "dataset": self.dataset,
             "synthetic": self.dataset == "sample",
             "problem": self.problem,
-            "pairs": "text_pair" in dataset["train"].column_names,
+            "pairs": "text_pair" in dataset["test"].column_names,
             "labels": self.labels(dataset),
             **splits,
         }
