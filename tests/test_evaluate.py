@@ -68,6 +68,8 @@ def test_on_its_own_test_rows_a_model_scores_as_in_the_report_of_its_run(run, fi
     assert made["settings"]["fine_tuned_from"] == of_run["settings"]["checkpoint"]
     assert made["data"]["labels"] == of_run["data"]["labels"]
     assert set(made["data"]) & {"train", "validation", "test"} == {"test"}
+    facts = {key: value for key, value in of_run["data"]["test"].items() if key != "rows_shared_with_train"}
+    assert made["data"]["test"] == facts
 
 
 def test_one_file_is_enough_and_the_model_labels_need_not_all_be_in_it(finished_runs):
@@ -136,9 +138,17 @@ def test_flags_of_the_task_are_those_of_the_new_rows(finished_runs):
     Dataset.from_dict(rows).to_csv("other.csv", index=False)
     argv = ["evaluate", "runs/bert-sentiment", "--dataset", "other.csv", "--output_dir", "out"]
     assert "--text_column" in refused(hfkit(*argv))
+    of_run = record("runs/bert-sentiment")
     flags = ["--text_column", "said", "--label_column", "mood", "--unit_column", "who"]
     assert hfkit(*argv, *flags).exit_code == 0
     made = record("out")
+    # Without the flag, rows are drawn, and whoever had units is told.
+    (Path("runs/bert-sentiment") / "report.json").write_text(
+        json.dumps(of_run | {"settings": of_run["settings"] | {"unit_column": "who"}})
+    )
+    ended = hfkit(*argv, *flags[:-2])
+    assert ended.exit_code == 0 and "here rows are drawn: see --unit_column" in ended.stderr
+    assert record("out")["task"]["unit"] == "text"
     assert made["task"]["unit"] == "who" and made["settings"]["text_column"] == "said"
     assert "Did you mean --label_column?" in refused(hfkit(*argv, "--label_colum", "mood"))
 
