@@ -121,10 +121,9 @@ class Telling(TrainerCallback):
         stage = f"{self.trainer.stage}/{stages}" if stages else None
         print(line_of(logs, state, stage), flush=True)
         if self.trained is not None and "loss" in logs:
-            rate = logs.get("head_learning_rate", logs.get("learning_rate", 0.0))
-            self.trained(
-                0, note=f"epoch {state.epoch:.2f}, stage {stage}, loss {logs['loss']:.4g}, rate of the head {rate:.1e}"
-            )
+            # The rate is that of the head. All of it fits a terminal of 80 columns.
+            rate, loss = logs["head_learning_rate"], logs["loss"]
+            self.trained(0, note=f"epoch {state.epoch:.2f}, stage {stage}, loss {loss:.4g}, rate {rate:.1e}")
 
     def on_train_end(self, args, state, control, **kwargs):
         self.trained = None
