@@ -12,6 +12,7 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 from tests import finished, tiny  # noqa: E402
+from tests import pairs as two_processes  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -31,9 +32,19 @@ def corpus(tmp_path_factory) -> str:
 @pytest.fixture(scope="session")
 def finished_once(checkpoint, tmp_path_factory) -> Path:
     """`tests.finished`, made once for all workers of the session: to read, never to write."""
-    alone = "PYTEST_XDIST_WORKER" not in os.environ
-    base = tmp_path_factory.getbasetemp()
-    return finished.finished((base if alone else base.parent) / "finished", checkpoint)
+    return finished.finished(shared(tmp_path_factory) / "finished", checkpoint)
+
+
+@pytest.fixture(scope="session")
+def pairs(checkpoint, corpus, tmp_path_factory) -> Path:
+    """`tests.pairs`, likewise."""
+    return two_processes.pairs(shared(tmp_path_factory) / "pairs", checkpoint, corpus)
+
+
+def shared(factory: pytest.TempPathFactory) -> Path:
+    """The session's folder, which is above those of its workers."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture

@@ -145,8 +145,7 @@ def entry_of(runs: Runs, contender: Contender) -> dict[str, Any]:
         for cell in tuning_cells(contender, runs.bench.own.tune, runs.bench.own.seeds[0])
         if cell in runs.results
     }
-    paid = [alone(found) for found in well]
-    cost = {key: float(np.mean([one[key] for one in paid])) for key in paid[0]}
+    cost = mean_cost([alone(found) for found in well])
     spent = [found["cost"]["cpu_seconds"] for cell, found in tried.items() if cell not in every and "cost" in found]
     latency = [found["latency_ms"] for found in well if found["latency_ms"] is not None]
     return {
@@ -177,6 +176,11 @@ def alone(found: Mapping[str, Any]) -> dict[str, float]:
     cost, shared = found["cost"], found["facts"].get("features", "computed") != "computed"
     seconds = found["facts"].get("backbone_cpu_seconds", 0.0) if shared else 0.0
     return {**cost, "cpu_seconds": cost["cpu_seconds"] + seconds}
+
+
+def mean_cost(paid: list[Mapping[str, float]]) -> dict[str, float]:
+    """What runs cost in the mean, by what was measured of all of them: one machine may tell more than another."""
+    return {key: float(np.mean([one[key] for one in paid])) for key in paid[0] if all(key in one for one in paid)}
 
 
 def rate_of(contender: Contender, runs: Runs, cell: Cell) -> float:
