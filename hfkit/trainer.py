@@ -38,6 +38,7 @@ from .plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
 from .publishing import PublishingTrainer
 from .refusals import refuse_before, refuse_engines, refuse_surgery
 from .replicas import rebuild
+from .sharding import add
 from .surgery import depth_range, reinitialise, train_only
 from .tasks.base import Task
 from .unfreezing import Unfreezing
@@ -259,7 +260,7 @@ class TransferTrainer(PublishingTrainer):
         shift, bias = self.task.decision_bias(logits, prepared, self.labels), self._head_bias()
         if shift is None or bias is None:
             return {"before": before, "after": before}
-        bias.data += torch.from_numpy(shift).to(bias)
+        add(bias, torch.from_numpy(shift))
         return {"before": before, "after": headline(logits + shift.astype(logits.dtype))}
 
     def _head_bias(self) -> nn.Parameter | None:
@@ -304,13 +305,13 @@ class TransferTrainer(PublishingTrainer):
             self.data_collator = self.task.cached(self.data_collator, self.eval_dataset, folder, budget)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        if self.args.lora_rank:
+        if self.args.lora_rank or self.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
             read_weights(self.model, resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
-        if self.args.lora_rank:
+        if self.args.lora_rank or self.is_fsdp_enabled:
             super()._load_best_model()
         else:
             read_weights(self.model, self.state.best_model_checkpoint)
