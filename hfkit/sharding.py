@@ -1,6 +1,9 @@
 """Tensors of which every process holds a part (FSDP2)."""
 
+from collections.abc import Mapping
+
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -33,3 +36,25 @@ def add(parameter: nn.Parameter, shift: Tensor) -> None:
         shift = distribute_tensor(shift, parameter.device_mesh, parameter.placements)
     with torch.no_grad():
         parameter += shift
+
+
+def shard_by_blocks(accelerator: Accelerator, model: nn.Module, depths: Mapping[str, int], head: int) -> None:
+    """Under FSDP put one block after the other together as a whole, unless it was told what else.
+
+    The stock list, `_no_split_modules`, names BERT's embeddings beside what lies in them, and both cannot be sharded.
+
+    Args:
+        depths: of every parameter.
+        head: the head's depth; blocks are between 0 and it.
+    """
+    if not accelerator.is_fsdp2 or accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap:
+        return
+    found, inside = set(), ()
+    for name, module in model.named_modules():
+        if name.startswith(inside):
+            continue
+        of = {depths[f"{name}.{own}".removeprefix(".")] for own, _ in module.named_parameters()}
+        if len(of) == 1 and 0 < min(of) < head:  # the outermost module that holds a block and nothing else
+            found.add(type(module).__name__)
+            inside = (*inside, f"{name}.")
+    accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = sorted(found)

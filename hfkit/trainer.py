@@ -38,7 +38,7 @@ from .plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
 from .publishing import PublishingTrainer
 from .refusals import refuse_before, refuse_engines, refuse_surgery
 from .replicas import rebuild
-from .sharding import add
+from .sharding import add, shard_by_blocks
 from .surgery import depth_range, reinitialise, train_only
 from .tasks.base import Task
 from .unfreezing import Unfreezing
@@ -54,8 +54,7 @@ class TransferTrainer(PublishingTrainer):
     - a run resumes only from its own checkpoints, and then ends bit-identical on CPU.
 
     Raises:
-        UserError: an output directory that cannot be written or holds another run, or an engine (FSDP, DeepSpeed) or
-            optimizer that would not honour the groups.
+        UserError: an output directory that is not this run's, or an engine or optimizer that would not honour the plan.
     """
 
     def __init__(
@@ -97,6 +96,7 @@ class TransferTrainer(PublishingTrainer):
         self.label_names = ["labels"]
         self.unfreezing = Unfreezing(model, blocks)
         self.unfreezing.when_changed = self._rebuild_wrapper
+        shard_by_blocks(self.accelerator, model, self.unfreezing.depths, self.unfreezing.head)
         self.invariants = Invariants(self.unfreezing)
         self.training_collator = task.training_collator(processing_class, args.seed)
         self.caching = Caching(self)
@@ -305,6 +305,9 @@ class TransferTrainer(PublishingTrainer):
             self.data_collator = self.task.cached(self.data_collator, self.eval_dataset, folder, budget)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if self.is_fsdp_enabled:
+            # The optimizer comes next, and of shards it asks a state for all that requires gradients now.
+            self.unfreezing.apply(self.model, self.unfreezing.plan.lowest_trainable(self.state.global_step - 1))
         if self.args.lora_rank or self.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
@@ -331,8 +334,7 @@ class TransferTrainer(PublishingTrainer):
         return plan_rows(self.model, self.unfreezing, self._groups(), total_steps=self.total_steps, epochs=epochs)
 
     def _get_learning_rate(self) -> float:
-        # The stock method reports group 0: here the embeddings, which may be frozen. The top block is what
-        # --learning_rate means.
+        # The stock method reports group 0, here the embeddings; --learning_rate means the top block.
         self._rates = {group["depth"]: group["lr"] for group in self.optimizer.param_groups}
         return self._rates[self.unfreezing.head - 1]
 

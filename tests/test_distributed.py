@@ -1,4 +1,4 @@
-"""Two processes on CPU (torchrun, gloo): replicas stay equal through every thaw and equal one process."""
+"""Two processes on CPU (accelerate launch, gloo): replicas stay equal through every thaw and equal one process."""
 
 import json
 import os
@@ -20,17 +20,19 @@ GRADUAL = {"strategy": "gradual", "head_only": 0.25, "unfreeze_stages": 3, "unfr
 PLAIN = {**GRADUAL, "optim": "sgd", "learning_rate": 0.05, "head_learning_rate": 0.1}
 CACHED = {**PLAIN, "cache_dtype": "float32", "eval_strategy": "epoch", "num_train_epochs": 4}
 SAVING = {"save_strategy": "steps", "save_steps": 1}
-TORCHRUN = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
+DDP = ["-m", "accelerate.commands.launch", "--config_file", "recipes/accelerate/ddp.yaml", "--main_process_port"]
 
 
-def launch(jobs: list[dict], command: list[str] | None = None) -> subprocess.CompletedProcess:
+def launch(
+    jobs: list[dict], command: list[str] | None = None, *, worker: str = "distributed_run.py", argument: str = ""
+) -> subprocess.CompletedProcess:
     """Run the jobs one after the other in two workers: a launch costs seconds of imports, a job hardly one."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         environment.pop(name, None)
-    command = command or [*TORCHRUN, str(free_port())]
+    command = command or [*DDP, str(free_port())]
     return subprocess.run(
-        [sys.executable, *command, str(ROOT / "tests" / "distributed_run.py"), json.dumps(jobs)],
+        [sys.executable, *command, str(ROOT / "tests" / worker), argument or json.dumps(jobs)],
         env=environment,
         capture_output=True,
         text=True,
@@ -74,6 +76,9 @@ def pairs(checkpoint, corpus, whole_batches, tmp_path_factory) -> Path:
             job("cached", {**CACHED, "cache_dir": str(folder / "cached" / "kept")}),
             job("uncached", {**CACHED, "prefix_cache": False}),
             job("cached later", {**CACHED, "seed": 1, "cache_dir": str(folder / "cached" / "kept")}),
+            # Last: accelerate shards all that comes after in the same process.
+            job("parts", {**GRADUAL, **SAVING}, sharded=True),
+            job("parts again", {**GRADUAL, **SAVING}, sharded=True, resume=str(folder / "parts" / "checkpoint-4")),
         ]
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -108,6 +113,21 @@ def held(store: Path) -> list[int]:
 
 def test_a_resumed_pair_equals_the_uninterrupted_pair(pairs):
     assert digests(pairs / "resumed") == digests(pairs / "gradual")
+
+
+def test_a_model_in_parts_trains_as_whole_copies_do(pairs):
+    """FSDP2 through every thaw, with AdamW: the saved models have the same names, shapes and values."""
+    parts, copies = (load_file(pairs / run / "model.safetensors") for run in ("parts", "gradual"))
+    start = load_file(pairs / "gradual" / "checkpoint-1" / "model.safetensors")
+    assert {name: value.shape for name, value in parts.items()} == {name: value.shape for name, value in copies.items()}
+    assert max((parts[name] - copies[name]).abs().max().item() for name in parts) < 1e-5
+    assert min((copies[name] - start[name]).abs().max().item() for name in copies if "key.bias" not in name) > 1e-5
+    checked = json.loads((pairs / "parts" / "checked.json").read_text())
+    assert checked == {"frozen_depths_unchanged": 6, "thawed_depths_moved": 6, "replica_comparisons": 0}
+
+
+def test_a_model_in_parts_resumes_with_the_same_bits(pairs):
+    assert digests(pairs / "parts again") == digests(pairs / "parts")
 
 
 def test_two_processes_equal_one_at_the_same_global_batch(pairs, checkpoint, whole_batches, tmp_path):

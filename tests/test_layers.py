@@ -18,6 +18,7 @@ LAYERS = {
     "replay": 0,
     "activations": 0,
     "samples": 0,
+    "sharding": 0,
     "strategies": 0,
     "evaluation.metrics": 0,
     "evaluation.statistics": 0,
