@@ -126,6 +126,8 @@ class Caching(TrainerCallback):
             return f"the inputs are drawn anew in every epoch{wayout}"
         if args.activation_checkpointing:
             return "activation checkpointing computes layers twice"
+        if trainer.is_fsdp_enabled:
+            return "a model in parts runs in all processes together"
         if args.torch_compile:
             return "a compiled model runs as a whole"
         if args.lora_rank:

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from .errors import UserError
 from .progress import loading
+from .sharding import own_part
 
 RUN_FILE = "hfkit_run.json"
 
@@ -41,10 +42,10 @@ LOOKED_AT = 1024  # leading values of each weight that tell one checkpoint from 
 
 
 def digest(tensors: Iterable[Tensor]) -> bytes:
-    """16 bytes that change with any bit of the tensors."""
+    """16 bytes that change with any bit of the tensors; where they are in parts, of what this process holds."""
     hasher = hashlib.blake2b(digest_size=16)
     for tensor in tensors:
-        hasher.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        hasher.update(own_part(tensor.detach()).cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return hasher.digest()
 
 

@@ -8,6 +8,7 @@ from transformers import TrainerCallback
 
 from .checkpoints import digest
 from .errors import UserError
+from .sharding import is_sharded, own_part, total, whole
 from .unfreezing import Unfreezing, saved_state
 
 COMPARED_EVERY = 500  # steps: replicas, besides at every thaw, save and the end
@@ -30,7 +31,9 @@ def refuse_non_finite(step: int, loss: Tensor, learning: Iterable[tuple[str, nn.
         NonFinite: naming the step and the tensors.
     """
     named = [(name, parameter.grad) for name, parameter in learning if parameter.grad is not None]
-    norms = torch.stack(torch._foreach_norm([gradient for _, gradient in named])) if named else torch.zeros(1)
+    gradients = [gradient for _, gradient in named]
+    norms = torch.stack(torch._foreach_norm([own_part(g) for g in gradients])) if named else torch.zeros(1)
+    norms = total(norms, gradients)
     if torch.isfinite(loss).all() and torch.isfinite(norms).all():
         return
     bad = [name for (name, _), norm in zip(named, norms, strict=False) if not torch.isfinite(norm)]
@@ -99,9 +102,10 @@ class Invariants(TrainerCallback):
             if depth not in self._to_move or parameter.grad is None:
                 continue
             self._steps_without_gradient.pop(depth, None)
-            steepest = parameter.grad.abs().argmax().item()
-            if rates[depth] > 0 and parameter.grad.view(-1)[steepest].abs() > LEAST:
-                value = parameter.detach().view(-1)[steepest].item()
+            gradient = whole(parameter.grad).view(-1)
+            steepest = gradient.abs().argmax().item()
+            if rates[depth] > 0 and gradient[steepest].abs() > LEAST:
+                value = whole(parameter.detach()).view(-1)[steepest].item()
                 self._before.setdefault(depth, []).append((parameter, steepest, value))
         for depth in self._steps_without_gradient:
             self._steps_without_gradient[depth] += 1
@@ -118,7 +122,8 @@ class Invariants(TrainerCallback):
         if not self._to_move or optimizer.step_was_skipped:
             return
         for depth, watched in self._before.items():
-            if not any(parameter.detach().view(-1)[i].item() != value for parameter, i, value in watched):
+            now = [whole(parameter.detach()).view(-1)[i].item() for parameter, i, _ in watched]
+            if now == [value for _, _, value in watched]:
                 raise BrokenPromise(
                     f"step {state.global_step + 1}: depth {depth} was thawed, has a gradient and a learning rate above"
                     " zero, and did not move. The optimizer does not hold its parameters."
@@ -153,9 +158,10 @@ class Invariants(TrainerCallback):
             self.checked["frozen_depths_unchanged"] += 1
 
     def _compare_replicas(self, args, state, model: nn.Module) -> None:
-        if args.world_size == 1:
+        replicated = [p for p in model.parameters() if p.requires_grad and not is_sharded(p)]
+        if args.world_size == 1 or not replicated:
             return
-        mine = torch.frombuffer(bytearray(digest(p for p in model.parameters() if p.requires_grad)), dtype=torch.int64)
+        mine = torch.frombuffer(bytearray(digest(replicated)), dtype=torch.int64)
         mine = mine.to(args.device)
         everyone = [torch.empty_like(mine) for _ in range(args.world_size)]
         torch.distributed.all_gather(everyone, mine)

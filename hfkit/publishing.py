@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from .adapters import merged
 from .arguments import refuse_token
 from .errors import Failure, UserError
+from .progress import alone
 from .telling import TellingTrainer
 
 if TYPE_CHECKING:
@@ -108,6 +112,21 @@ class PublishingTrainer(TellingTrainer):
             message=commit_message or "End of training",
         ).commit
 
+    @alone()
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        # The stock method pushes at once, before report and card are there.
-        super().save_model(output_dir, _internal_call=True)
+        """Save a plain model that loads without hfkit or peft; adapters are merged in, and kept in `adapter/`."""
+        folder = Path(output_dir or self.args.output_dir)
+        if not self.args.lora_rank or folder.name.startswith(PREFIX_CHECKPOINT_DIR):
+            # Told that nobody asked, the stock method does not push, before report and card are there.
+            super().save_model(output_dir, _internal_call=True)
+        elif self.args.should_save:
+            self.model.save_pretrained(folder / "adapter")
+            (folder / "adapter" / "README.md").unlink()  # peft's form to fill in; the card comes with the report
+            merged(self.model).save_pretrained(folder)
+            self.processing_class.save_pretrained(folder)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self.args.should_save:
+            # A pickle that nothing here reads, and that the Hub calls unsafe.
+            (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink()

@@ -1,13 +1,22 @@
 """What no training here can bear, refused before the first step."""
 
+import os
 from typing import Any
 
+from accelerate import FullyShardedDataParallelPlugin
 from datasets import Dataset
 from torch import nn
+from torch.distributed.fsdp import CPUOffloadPolicy
 from transformers import Trainer
 
 from .arguments import TransferArguments
 from .errors import UserError
+
+# Model types that train in parts as with whole copies: tests/test_sharding.py trains each both ways.
+SHARDED = frozenset(
+    "beit bert bloom camembert deberta-v2 deit dinov2 dinov2_with_registers distilbert electra gemma gemma2 gpt2"
+    " gpt_neox llama mistral modernbert mpnet phi3 qwen2 qwen3 roberta swin swinv2 vit xlm-roberta xlnet".split()
+)
 
 
 def refuse_before(model: nn.Module, args: TransferArguments, rows: Any) -> None:
@@ -58,20 +67,61 @@ def refuse_surgery(args: TransferArguments) -> None:
 
 
 def refuse_engines(trainer: Trainer) -> None:
-    """Refuse engines that would not honour a changing set of trainable parameters.
+    """Refuse engines that would not honour a changing set of trainable parameters, or that nothing proves to do so.
 
     Raises:
         UserError: naming the engine.
     """
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+    if trainer.is_deepspeed_enabled:
         raise UserError(
-            "FSDP or DeepSpeed",
-            "a changing trainable set is only proven for one process and for DDP",
-            "Launch with plain multi-GPU (DDP)",
+            "DeepSpeed",
+            "it steps within the backward pass, from gradients in buffers of its own: neither the plan nor its checks"
+            " reach them",
+            "Launch with recipes/accelerate/ddp.yaml, or fsdp2.yaml where the model does not fit on one GPU",
         )
+    asked = trainer.args.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+    if asked and not trainer.is_fsdp_enabled:
+        raise UserError(
+            "FSDP without several GPUs",
+            "accelerate would train with a whole copy in every process, and not say so",
+            "Launch with recipes/accelerate/ddp.yaml",
+        )
+    if trainer.is_fsdp_enabled:
+        refuse_shards(trainer.model, trainer.args, trainer.accelerator.state.fsdp_plugin)
     if trainer.args.torch_compile and trainer.args.world_size > 1:
         raise UserError(
             "torch_compile with several processes",
             "the distributed wrapper is rebuilt at every thaw, which a compiled one does not survive",
             "Leave one of them out",
         )
+
+
+def refuse_shards(model: nn.Module, args: TransferArguments, plugin: FullyShardedDataParallelPlugin) -> None:
+    """Refuse to train in parts (FSDP2) what is not proven to come out as with whole copies.
+
+    Raises:
+        UserError: naming the model or the setting.
+    """
+    if model.config.model_type not in SHARDED:
+        raise UserError(
+            f"FSDP with a model of type {model.config.model_type}",
+            "training in parts is proven for models without shared weights or running statistics:"
+            f" {', '.join(sorted(SHARDED))}",
+            "Launch with recipes/accelerate/ddp.yaml",
+        )
+    if args.lora_rank or args.strategy == "auto":
+        raise UserError(
+            f"FSDP with strategy={args.strategy}",
+            "adapters are merged into whole weights, and auto fits a head to a whole model",
+            "Launch with recipes/accelerate/ddp.yaml, or choose another --strategy",
+        )
+    for name, found, needed, fix in (
+        ("fsdp_version", plugin.fsdp_version, 2, "Set it to 2"),
+        ("fsdp_state_dict_type", plugin.state_dict_type.name, "FULL_STATE_DICT", "Set it to FULL_STATE_DICT"),
+        ("fsdp_offload_params", isinstance(plugin.cpu_offload, CPUOffloadPolicy), False, "Leave it out"),
+        ("fsdp_cpu_ram_efficient_loading", plugin.cpu_ram_efficient_loading, False, "Set it to false"),
+        ("fsdp_activation_checkpointing", plugin.activation_checkpointing, False, "Use the flag of that name"),
+        ("fp16", args.fp16, False, "Use --bf16"),
+    ):
+        if found != needed:
+            raise UserError(f"{name}={found} with FSDP", "not proven to train as whole copies do, or to save them", fix)

@@ -13,9 +13,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
 from transformers import EvalPrediction
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
+from transformers.trainer_utils import PredictionOutput
 
-from .adapters import merged, with_lora
+from .adapters import with_lora
 from .arguments import TransferArguments
 from .auto import Auto, refuse_blind
 from .batches import TellEpoch, fetched, in_order, judging_order, training_order
@@ -35,10 +35,10 @@ from .evaluation.machine import measured
 from .invariants import Invariants, refuse_non_finite
 from .optim import groupwise_schedule, slanted_triangular, triangle_of_each_stage
 from .plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
-from .progress import alone
 from .publishing import PublishingTrainer
 from .refusals import refuse_before, refuse_engines, refuse_surgery
 from .replicas import rebuild
+from .sharding import add, shard_by_blocks
 from .surgery import depth_range, reinitialise, train_only
 from .tasks.base import Task
 from .unfreezing import Unfreezing
@@ -54,8 +54,7 @@ class TransferTrainer(PublishingTrainer):
     - a run resumes only from its own checkpoints, and then ends bit-identical on CPU.
 
     Raises:
-        UserError: an output directory that cannot be written or holds another run, or an engine (FSDP, DeepSpeed) or
-            optimizer that would not honour the groups.
+        UserError: an output directory that is not this run's, or an engine or optimizer that would not honour the plan.
     """
 
     def __init__(
@@ -97,6 +96,7 @@ class TransferTrainer(PublishingTrainer):
         self.label_names = ["labels"]
         self.unfreezing = Unfreezing(model, blocks)
         self.unfreezing.when_changed = self._rebuild_wrapper
+        shard_by_blocks(self.accelerator, model, self.unfreezing.depths, self.unfreezing.head)
         self.invariants = Invariants(self.unfreezing)
         self.training_collator = task.training_collator(processing_class, args.seed)
         self.caching = Caching(self)
@@ -260,7 +260,7 @@ class TransferTrainer(PublishingTrainer):
         shift, bias = self.task.decision_bias(logits, prepared, self.labels), self._head_bias()
         if shift is None or bias is None:
             return {"before": before, "after": before}
-        bias.data += torch.from_numpy(shift).to(bias)
+        add(bias, torch.from_numpy(shift))
         return {"before": before, "after": headline(logits + shift.astype(logits.dtype))}
 
     def _head_bias(self) -> nn.Parameter | None:
@@ -305,13 +305,16 @@ class TransferTrainer(PublishingTrainer):
             self.data_collator = self.task.cached(self.data_collator, self.eval_dataset, folder, budget)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        if self.args.lora_rank:
+        if self.is_fsdp_enabled:
+            # The optimizer comes next, and of shards it asks a state for all that requires gradients now.
+            self.unfreezing.apply(self.model, self.unfreezing.plan.lowest_trainable(self.state.global_step - 1))
+        if self.args.lora_rank or self.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
             read_weights(self.model, resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
-        if self.args.lora_rank:
+        if self.args.lora_rank or self.is_fsdp_enabled:
             super()._load_best_model()
         else:
             read_weights(self.model, self.state.best_model_checkpoint)
@@ -331,8 +334,7 @@ class TransferTrainer(PublishingTrainer):
         return plan_rows(self.model, self.unfreezing, self._groups(), total_steps=self.total_steps, epochs=epochs)
 
     def _get_learning_rate(self) -> float:
-        # The stock method reports group 0: here the embeddings, which may be frozen. The top block is what
-        # --learning_rate means.
+        # The stock method reports group 0, here the embeddings; --learning_rate means the top block.
         self._rates = {group["depth"]: group["lr"] for group in self.optimizer.param_groups}
         return self._rates[self.unfreezing.head - 1]
 
@@ -376,24 +378,6 @@ class TransferTrainer(PublishingTrainer):
         super()._save_optimizer_and_scheduler(output_dir)
         if self.args.should_save:
             write_identity(Path(output_dir), self._identity)
-
-    @alone()
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save a plain model that loads without hfkit or peft; adapters are merged in, and kept in `adapter/`."""
-        folder = Path(output_dir or self.args.output_dir)
-        if not self.args.lora_rank or folder.name.startswith(PREFIX_CHECKPOINT_DIR):
-            super().save_model(output_dir, _internal_call)
-        elif self.args.should_save:
-            self.model.save_pretrained(folder / "adapter")
-            (folder / "adapter" / "README.md").unlink()  # peft's form to fill in; the card comes with the report
-            merged(self.model).save_pretrained(folder)
-            self.processing_class.save_pretrained(folder)
-
-    def _save(self, output_dir: str | None = None, state_dict=None) -> None:
-        super()._save(output_dir, state_dict)
-        if self.args.should_save:
-            # A pickle that holds hub_token in plain text, and that nothing here reads.
-            (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink()
 
 
 def _compacted(task: Task):

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import torch
+import yaml
 
 from hfkit import run
 from hfkit.invariants import BrokenPromise, digest
+from hfkit.sharding import whole
 from tests.runs import at, trainer
 
 
@@ -19,7 +21,8 @@ def main() -> None:
 
 def train(job: dict, rank: int) -> None:
     output = Path(job["output"])
-    worker = trainer(job["checkpoint"], job["corpus"], output, **job["flags"])
+    parts = {"sharded": True, "fsdp": True, "fsdp_config": shipped()} if job.get("sharded") else {}
+    worker = trainer(job["checkpoint"], job["corpus"], output, **job["flags"], **parts)
     if job.get("without_dropout"):
         remove_dropout(worker.model)
     if job.get("tamper"):
@@ -36,7 +39,7 @@ def train(job: dict, rank: int) -> None:
             raise
         (output / f"broken-{rank}.txt").write_text(str(error))
         return
-    (output / f"rank-{rank}.txt").write_text(digest(worker.model.state_dict().values()).hex())
+    (output / f"rank-{rank}.txt").write_text(digest(map(whole, worker.model.state_dict().values())).hex())
     worker.save_model()
     (output / f"answers-{rank}.json").write_text(json.dumps(worker.predictions(worker.eval_dataset)))
     if rank == 0:
@@ -44,6 +47,12 @@ def train(job: dict, rank: int) -> None:
         log = {name: value for entry in worker.state.log_history for name, value in entry.items()}
         losses = [entry[name] for entry in worker.state.log_history for name in ("loss", "eval_loss") if name in entry]
         (output / "log.json").write_text(json.dumps({**log, "losses": losses}))
+
+
+def shipped() -> dict:
+    """How recipes/accelerate/fsdp2.yaml shards."""
+    file = Path(__file__).parents[1] / "recipes" / "accelerate" / "fsdp2.yaml"
+    return yaml.safe_load(file.read_text())["fsdp_config"]
 
 
 def remove_dropout(model: torch.nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Runs of two processes (torchrun, gloo), made once for all workers of a session: a launch costs seconds of imports.
+"""Runs of two processes (accelerate launch, gloo), made once for all workers of a session: imports cost seconds.
 
 whole/, larger/          data: whole batches of 4 rows; more rows to learn from
 blind/                   a checkpoint whose words look alike
@@ -23,17 +23,19 @@ PLAIN = {**GRADUAL, "optim": "sgd", "learning_rate": 0.05, "head_learning_rate":
 CACHED = {**PLAIN, "cache_dtype": "float32", "eval_strategy": "epoch", "num_train_epochs": 4}
 SAVING = {"save_strategy": "steps", "save_steps": 1}
 AUTO = {"strategy": "auto", **KEEP_BEST, "num_train_epochs": 4, "save_total_limit": None}
-TORCHRUN = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port"]
+DDP = ["-m", "accelerate.commands.launch", "--config_file", "recipes/accelerate/ddp.yaml", "--main_process_port"]
 
 
-def launch(jobs: list[dict], command: list[str] | None = None) -> subprocess.CompletedProcess:
+def launch(
+    jobs: list[dict], command: list[str] | None = None, *, worker: str = "distributed_run.py", argument: str = ""
+) -> subprocess.CompletedProcess:
     """Run the jobs one after the other in two workers."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         environment.pop(name, None)
-    command = command or [*TORCHRUN, str(free_port())]
+    command = command or [*DDP, str(free_port())]
     return subprocess.run(
-        [sys.executable, *command, str(ROOT / "tests" / "distributed_run.py"), json.dumps(jobs)],
+        [sys.executable, *command, str(ROOT / "tests" / worker), argument or json.dumps(jobs)],
         env=environment,
         capture_output=True,
         text=True,
@@ -95,4 +97,12 @@ def make(place: Path, checkpoint: str, corpus: str) -> None:
         ]
     )
     assert (place / "diverged before a thaw").exists(), ended.stderr[-3000:]
+    # Apart: accelerate shards all that comes after in the same process.
+    parts = launch(
+        [
+            job("parts", {**GRADUAL, **SAVING}, sharded=True),
+            job("parts again", {**GRADUAL, **SAVING}, sharded=True, resume=str(place / "parts" / "checkpoint-4")),
+        ]
+    )
+    assert parts.returncode == 0, parts.stderr[-3000:]
     (place / "ended.json").write_text(json.dumps({"code": ended.returncode, "stderr": ended.stderr}))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from accelerate.utils import DistributedType
 from transformers import TrainerCallback, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
@@ -16,10 +17,17 @@ def at(event: str, act: Callable) -> TrainerCallback:
     return callback
 
 
-def trainer(checkpoint: str, data: str, output: Path, *, task: dict | None = None, **flags) -> TransferTrainer:
+def shard_on_cpu(args: TransferArguments) -> None:
+    """Let accelerate shard here: it does so over GPUs only, torch in processes without them as well."""
+    args.distributed_state.distributed_type = DistributedType.MULTI_GPU
+
+
+def trainer(
+    checkpoint: str, data: str, output: Path, *, task: dict | None = None, sharded: bool = False, **flags
+) -> TransferTrainer:
     """A trainer ready to run: 2 epochs at batch 4 unless the flags say otherwise; the head is seeded.
 
-    `task` holds flags of the task, `flags` those of training.
+    `task` holds flags of the task, `flags` those of training; `sharded` trains in parts over all processes.
     """
     defaults = dict(
         num_train_epochs=2,
@@ -31,6 +39,8 @@ def trainer(checkpoint: str, data: str, output: Path, *, task: dict | None = Non
         logging_steps=1,
     )
     args = TransferArguments(output_dir=str(output), **{**defaults, **flags})
+    if sharded:
+        shard_on_cpu(args)
     task = NER(dataset=data, **task or {})
     set_seed(args.seed)
     raw = task.load()

@@ -1,4 +1,4 @@
-"""Two processes on CPU (torchrun, gloo): replicas stay equal through every thaw and equal one process."""
+"""Two processes on CPU (accelerate launch, gloo): replicas stay equal through every thaw and equal one process."""
 
 import json
 from pathlib import Path
@@ -40,6 +40,21 @@ def held(store: Path) -> list[int]:
 
 def test_a_resumed_pair_equals_the_uninterrupted_pair(pairs):
     assert digests(pairs / "resumed") == digests(pairs / "gradual")
+
+
+def test_a_model_in_parts_trains_as_whole_copies_do(pairs):
+    """FSDP2 through every thaw, with AdamW: the saved models have the same names, shapes and values."""
+    parts, copies = (load_file(pairs / run / "model.safetensors") for run in ("parts", "gradual"))
+    start = load_file(pairs / "gradual" / "checkpoint-1" / "model.safetensors")
+    assert {name: value.shape for name, value in parts.items()} == {name: value.shape for name, value in copies.items()}
+    assert max((parts[name] - copies[name]).abs().max().item() for name in parts) < 1e-5
+    assert min((copies[name] - start[name]).abs().max().item() for name in copies if "key.bias" not in name) > 1e-5
+    checked = json.loads((pairs / "parts" / "checked.json").read_text())
+    assert checked == {"frozen_depths_unchanged": 6, "thawed_depths_moved": 6, "replica_comparisons": 0}
+
+
+def test_a_model_in_parts_resumes_with_the_same_bits(pairs):
+    assert digests(pairs / "parts again") == digests(pairs / "parts")
 
 
 def test_two_processes_equal_one_at_the_same_global_batch(pairs, checkpoint, tmp_path):

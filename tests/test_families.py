@@ -51,15 +51,18 @@ def images(rows: int, seed: int) -> Dataset:
     return Dataset.from_dict({"image": list(map(Pillow.fromarray, pixels)), "label": labels}, features=features)
 
 
+def write_corpora(place: Path) -> dict[str, str]:
+    """A folder of texts and one of images, three labels each."""
+    for modality, rows_of in (("text", texts), ("image", images)):
+        (place / modality).mkdir()
+        for seed, (split, rows) in enumerate(ROWS.items()):
+            rows_of(rows, seed).to_parquet(place / modality / f"{split}.parquet")
+    return {modality: str(place / modality) for modality in TASKS}
+
+
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory) -> Iterator[dict[str, str]]:
-    """A folder of texts and one of images, three labels each."""
-    folders = {}
-    for modality, rows_of in (("text", texts), ("image", images)):
-        folder = tmp_path_factory.mktemp(modality)
-        for seed, (split, rows) in enumerate(ROWS.items()):
-            rows_of(rows, seed).to_parquet(folder / f"{split}.parquet")
-        folders[modality] = str(folder)
+    folders = write_corpora(tmp_path_factory.mktemp("corpora"))
     # Every run collects garbage twice, through all that the imports have made.
     gc.freeze()
     yield folders
@@ -67,9 +70,12 @@ def corpora(tmp_path_factory) -> Iterator[dict[str, str]]:
 
 
 def trainer(
-    family: Family, checkpoint: str, data: str, output: Path, **flags
+    family: Family, checkpoint: str, data: str, output: Path, *, once_told: Callable | None = None, **flags
 ) -> tuple[TransferTrainer, Dataset, Dataset]:
-    """(a trainer ready to run, the test rows as loaded, the test rows as prepared)."""
+    """(a trainer ready to run, the test rows as loaded, the test rows as prepared).
+
+    `once_told` is called with the arguments before there is a trainer.
+    """
     defaults = dict(
         num_train_epochs=2,
         per_device_train_batch_size=4,
@@ -82,6 +88,8 @@ def trainer(
         **STAGES,
     )
     args = TransferArguments(output_dir=str(output), **{**defaults, **flags})
+    if once_told:
+        once_told(args)
     task = TASKS[family.modality](dataset=data)
     set_seed(args.seed)
     raw = task.load()

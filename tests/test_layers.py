@@ -20,6 +20,7 @@ LAYERS = {
     "replay": 0,
     "activations": 0,
     "samples": 0,
+    "sharding": 0,
     "strategies": 0,
     "hub_terms": 0,
     "trackers": 0,
