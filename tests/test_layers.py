@@ -42,6 +42,8 @@ LAYERS = {
     "auto": 4,
     "hub": 4,
     "publishing": 5,
+    "export": 5,
+    "demo": 5,
     "trainer": 6,
     "ledger": 7,
     "cli": 8,
