@@ -20,6 +20,7 @@ class DataError(UserError):
     def __init__(
         self, value: str, rule: str, fix: str, *, split: str, row: int | None = None, column: str | None = None
     ) -> None:
+        self.value, self.rule, self.fix, self.row, self.column = value, rule, fix, row, column
         place = [f"split '{split}'"]
         if row is not None:
             place.append(f"row {row}")

@@ -14,6 +14,7 @@ LAYERS = {
     "errors": -1,
     "lazy": -1,
     "depth": 0,
+    "parts": 0,
     "pictures": 0,
     "replay": 0,
     "activations": 0,

@@ -5,8 +5,11 @@ answers at once.
 import typer
 
 from .compare import compare
+from .evaluate import evaluate
 from .export import export
 from .plan import plan
+from .predict import predict
+from .report import report
 
 # What a command gets beside its own flags goes to a recipe's parser.
 FLAGS_OF_A_RECIPE = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -25,4 +28,7 @@ def hfkit() -> None:
 
 app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(plan)
 app.command(add_help_option=False, context_settings=FLAGS_OF_A_RECIPE)(compare)
+app.command()(predict)
+app.command(context_settings=FLAGS_OF_A_RECIPE)(evaluate)
+app.command()(report)
 app.command()(export)

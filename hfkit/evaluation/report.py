@@ -37,6 +37,7 @@ class Report:
         dataset: what `task.load` gave; contenders answer its test split.
         prepared: what `task.prepare` gave, for the facts about conversion that only it knows.
         settings: every flag with its resolved value.
+        labels: what the model knows, where the data need not have all of it.
         seed: of the resampling.
     """
 
@@ -47,8 +48,10 @@ class Report:
         *,
         prepared: DatasetDict | None = None,
         settings: dict[str, Any],
+        labels: list[str] | None = None,
         seed: int = 0,
     ) -> None:
+        self.labels = labels
         self.task, self.dataset, self.prepared = task, dataset, prepared
         self.settings, self.seed = settings, seed
         self.references = task.references(dataset["test"])
@@ -145,6 +148,9 @@ class Report:
         breakdown = self.task.breakdown(self._predictions, self.references)
         errors = self.task.errors(self._predictions, self.references, self.dataset["test"], MOST_ERRORS)
         unit = self.task.unit if self.units is None else words(self.task.unit_column)
+        data = self.task.describe(self.dataset, self.prepared)
+        if self.labels is not None:
+            data["labels"] = self.labels
         report = {
             "schema": SCHEMA,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -158,7 +164,7 @@ class Report:
                 "dataset": without_secrets(plain(self.task.dataset)),
             },
             "rows": len(self.references),
-            "data": without_secrets(plain(self.task.describe(self.dataset, self.prepared))),
+            "data": without_secrets(plain(data)),
             "contenders": self.contenders,
             "verdict": verdict(self.contenders, self.task.headline, unit, len(self._tallies)),
             "training": self.training,
@@ -183,20 +189,8 @@ class Report:
         Raises:
             UserError: the folder cannot be written.
         """
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, text in render(self.facts()).items():
-                part = folder / f".{name}.{os.getpid()}"
-                part.write_text(text, encoding="utf-8")
-                part.replace(folder / name)
-        except OSError as error:
-            raise UserError(
-                f"output_dir '{folder}'",
-                f"the report could not be written there ({error.strerror})",
-                "Give a folder that can be written, with room on its disk",
-            ) from error
-        return folder / "report.html"
+        write_files(Path(folder), render(self.facts()))
+        return Path(folder) / "report.html"
 
     def table(self) -> Any:
         """The contenders as a `rich` table for the console."""
@@ -284,6 +278,26 @@ def render(report: dict[str, Any]) -> dict[str, str]:
         "report.md": page("report.md.j2", report),
         "report.html": page("report.html.j2", report),
     }
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Write texts by name to `folder`, each whole or not at all.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            part = folder / f".{name}.{os.getpid()}"
+            part.write_text(text, encoding="utf-8")
+            part.replace(folder / name)
+    except OSError as error:
+        raise UserError(
+            f"output_dir '{folder}'",
+            f"the report could not be written there ({error.strerror})",
+            "Give a folder that can be written, with room on its disk",
+        ) from error
 
 
 def _costs(cost: Mapping[str, float], owner: str) -> dict[str, float]:

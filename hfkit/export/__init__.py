@@ -16,7 +16,7 @@ from .parity import Compared, Material, asked, at_hand, compared, refuse_differe
 
 RECORD = "export.json"  # of `transformers.exporters`, which passes over what it does not know
 TABLE = "hfkit"  # this module's own part of it
-WORTH = 0.25  # of the bytes; 8 bits that save less are not worth other answers
+WORTH = 0.25  # of the weights' bytes; 8 bits that save less are not worth other answers
 
 
 def export(
@@ -45,7 +45,7 @@ def export(
         Failure: the graph answers otherwise than the model. Nothing is written then.
     """
     require_onnx()
-    from .graph import bytes_of, opened, quantized, traced
+    from .graph import opened, quantized, traced, weight_bytes
 
     saved = load_saved(place, revision=revision)
     saved.model.to("cpu")
@@ -67,13 +67,14 @@ def export(
         refuse_different(place, plain)
         record = described(saved, graph, batch, probes.widest, plain)
         if quantize == "int8":
-            whole = bytes_of(part)
+            whole = weight_bytes(graph)
             graph = quantized(graph, batch)
             graph.save_pretrained(part)
-            refuse_wasted(place, whole, bytes_of(part))
+            refuse_wasted(place, whole, weight_bytes(graph))
             smaller = compared(saved, pieces[material.source], opened(part, opset))
             refuse_different(place, {material.source: smaller}, most=math.inf)
-            record["int8"] = {**smaller.told(), "bytes_before": whole, "score": smaller.gained()}
+            weights = {"weight_bytes_before": whole, "weight_bytes": weight_bytes(graph)}
+            record["int8"] = {**smaller.told(), **weights, "score": smaller.gained()}
         saved.processor.save_pretrained(part)
         finish(part, saved, record)
         if folder.exists():

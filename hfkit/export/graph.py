@@ -121,9 +121,10 @@ def logits_of(session: onnxruntime.InferenceSession, batch: Mapping[str, Tensor]
     return session.run(["logits"], {one.name: batch[one.name].numpy() for one in session.get_inputs()})[0]
 
 
-def bytes_of(folder: Path) -> int:
-    """What the graph and its weights take on disk."""
-    return sum(path.stat().st_size for path in folder.glob("model.onnx*"))
+def weight_bytes(graph: ExportedModel) -> int:
+    """What the weights take, without the graph around them."""
+    tensors = [value.const_value for value in graph.program.graph.initializers.values()]
+    return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
 
 @contextmanager

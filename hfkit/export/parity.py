@@ -17,6 +17,7 @@ from datasets import Dataset, DatasetDict
 from torch import Tensor
 
 from ..errors import Failure, UserError
+from ..evaluation.names import dataset_name
 from ..evaluation.statistics import by_unit, paired_difference
 from ..tasks.base import Task
 from ..tasks.saved import SavedModel
@@ -107,25 +108,10 @@ def answered(task: Task, labels: list[str]) -> Material:
     Raises:
         UserError: they cannot be loaded, or have labels that the model does not know.
     """
-    split = task.load()["test"]
+    split = task.judged(labels, None)["test"]
     if len(split) > MOST_ROWS:
         split = split.select(np.linspace(0, len(split) - 1, MOST_ROWS).astype(int))
-    named = task.dataset if task.dataset != "sample" else "the bundled sample data"
-    strange = sorted(unknown(task.references(split), set(labels))) if len(labels) > 1 else []
-    if strange:
-        raise UserError(
-            f"dataset '{task.dataset}'",
-            f"the model knows no label {', '.join(strange[:3])}; its own are {', '.join(labels[:10])}",
-            "Give rows of the task that it was trained for",
-        )
-    return Material(task, split, f"test rows of {Path(named).name}", task.references(split))
-
-
-def unknown(references: list, labels: set[str]) -> set[str]:
-    said: set[str] = set()
-    for reference in references:
-        said |= {reference} if isinstance(reference, str) else set(reference)
-    return said - labels
+    return Material(task, split, f"test rows of {dataset_name(task.dataset)}", task.references(split))
 
 
 def report_of(folder: Path) -> dict[str, Any]:

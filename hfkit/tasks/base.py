@@ -97,6 +97,20 @@ class Task(ABC):
         """
         raise UserError(f"task '{self.name}'", "it has no rows without answers", "Use a model of another task")
 
+    def judged(self, labels: list[str], split: str | None = None, *, whole: bool = False) -> DatasetDict:
+        """Checked rows with answers that a finished model is judged on: `test`.
+
+        Args:
+            labels: what the model knows; no other answer is taken.
+            split: the name of the one that becomes test; None takes that of this name, or the only one.
+            whole: train and validation too, for contenders that learn.
+
+        Raises:
+            DataError: rows at fault, or with answers that the model does not know, by split, row and column.
+            UserError: the dataset as a whole cannot be used.
+        """
+        raise UserError(f"task '{self.name}'", "a finished model of it cannot be judged", "Use another task")
+
     @abstractmethod
     def labels(self, dataset: DatasetDict) -> list[str]:
         """The label names in id order: one map over the union of the splits."""
@@ -143,6 +157,10 @@ class Task(ABC):
     def probabilities(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
         """What `outputs` (see `decode`) say of every class, (rows, labels); None unless a row has one of several."""
         return None
+
+    def likelihoods(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
+        """How likely each label is, (rows, labels): of several labels a row each by itself; None where nothing says."""
+        return self.probabilities(outputs, prepared)
 
     @abstractmethod
     def references(self, split: Dataset) -> list:

@@ -85,7 +85,7 @@ class Classification(Task):
         if self.problem == "regression":
             return ["score"]
         if self.problem == "ordinal":
-            grades = set(self.references(dataset["train"]))
+            grades = set(self.references(next(iter(dataset.values()))))
             return [f"{min(grades)} to {max(grades)}"]
         several = self.problem == "multi-label"
         names = {
@@ -191,6 +191,11 @@ class Classification(Task):
         if self.problem != "single-label":
             return None
         return torch.from_numpy(by_row(outputs, prepared)[0]).softmax(-1).numpy()
+
+    def likelihoods(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
+        if self.problem != "multi-label":
+            return self.probabilities(outputs, prepared)
+        return torch.from_numpy(by_row(outputs, prepared)[0]).sigmoid().numpy()
 
     def answers(self, logits: np.ndarray, labels: list[str]) -> list:
         """Plain answers to logits, (rows, labels)."""

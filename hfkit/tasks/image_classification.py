@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -29,8 +28,10 @@ from .bad_rows import Fault, skipped, without
 from .base import read_config
 from .classification import Classification
 from .files import TABLES, first_line, read
+from .one_split import one_split, only
 from .sentences import column_named, evenly
 from .units import checked_units, unit_column
+from .vision import require_vision
 
 if TYPE_CHECKING:
     from .image_batches import JudgedImages, VariedImages
@@ -114,36 +115,67 @@ class ImageClassification(Classification):
             UserError: the dataset as a whole cannot be used, or a library for images is missing.
         """
         require_vision()
-        raw, roots, image_column, label_column = self.found()
-        refuse_other_problem(raw, label_column, self.problem)
-        unit = unit_column(raw, self.unit_column)
+        raw, *place = self.found()
+        refuse_other_problem(raw, place[2], self.problem)
         checked: dict[str, Dataset] = {}
         for split, rows in raw.items():
             learnt = labels_in(checked["train"]["label"], self.problem) if checked else None
-            answers, faults = checked_answers(rows, label_column, self.problem, learnt)
-            units, ungrouped = checked_units(rows, unit) if unit else ([], [])
-            rows, unusable = self.seen(split, rows, image_column, roots)
-            rows = rows.add_column("label", answers, feature=FEATURES[self.problem])
-            rows = rows.add_column("unit", units, feature=Value("string")) if unit else rows
-            faults = sorted([*faults, *ungrouped, *unusable], key=lambda fault: fault.row)
-            checked[split] = without(split, rows, faults, self.on_bad_row)
+            checked[split] = self.checked(split, rows, *place, learnt)
             if split == "train":
-                refuse_unlearnable(checked[split], label_column, self.problem, self.out_of_scope)
+                refuse_unlearnable(checked[split], place[2], self.problem, self.out_of_scope)
         loaded = DatasetDict(checked)
         if self.max_train_rows is not None:
             loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
         return loaded
 
-    def found(self) -> tuple[DatasetDict, list[Path], str, str]:
-        """The rows as they came, the folders their files may lie in, and the columns of images and labels."""
-        from .image_files import class_folders, read_class_folders
+    def judged(self, labels: list[str], split: str | None = None, *, whole: bool = False) -> DatasetDict:
+        require_vision()
+        raw, *place = self.found() if whole else self.found(split)
+        refuse_other_problem(raw, place[2], self.problem)
+        known = set(labels) if self.problem in ("single-label", "multi-label") else None
+        return DatasetDict(
+            {
+                name: self.checked(name, rows, *place, known if name == "test" else None, by_model=True)
+                for name, rows in raw.items()
+            }
+        )
+
+    def checked(
+        self,
+        split: str,
+        rows: Dataset,
+        roots: list[Path],
+        image_column: str,
+        label_column: str,
+        learnt: set[str] | None,
+        *,
+        by_model: bool = False,
+    ) -> Dataset:
+        """The rows of a split in this task's columns, without those at fault."""
+        unit = unit_column(DatasetDict({split: rows}), self.unit_column)
+        answers, faults = checked_answers(rows, label_column, self.problem, learnt, by_model=by_model)
+        units, ungrouped = checked_units(rows, unit) if unit else ([], [])
+        rows, unusable = self.seen(split, rows, image_column, roots)
+        rows = rows.add_column("label", answers, feature=FEATURES[self.problem])
+        rows = rows.add_column("unit", units, feature=Value("string")) if unit else rows
+        faults = sorted([*faults, *ungrouped, *unusable], key=lambda fault: fault.row)
+        return without(split, rows, faults, self.on_bad_row)
+
+    def found(self, *one: str | None) -> tuple[DatasetDict, list[Path], str, str]:
+        """The rows as they came, the folders their files may lie in, and the columns of images and labels.
+
+        Args:
+            one: the split that alone is wanted, as test (see `one_split`).
+        """
+        from .image_files import class_folders, one_class_folder, read_class_folders
 
         if self.dataset == "sample":
             from ..samples.digits import sample_digits
 
-            return sample_digits(), [Path()], "image", "label"
+            return only(sample_digits(), *one) if one else sample_digits(), [Path()], "image", "label"
         folder = Path(self.dataset).expanduser()
-        if folder.is_dir() and (splits := class_folders(folder)):
+        splits = one_class_folder(folder, *one) if one else class_folders(folder)
+        if splits:
             if self.problem != "single-label":
                 raise UserError(
                     f"problem={self.problem} with '{self.dataset}'",
@@ -153,20 +185,19 @@ class ImageClassification(Classification):
             for flag, given in (("image_column", self.image_column), ("label_column", self.label_column)):
                 if given not in (None, flag.removesuffix("_column")):
                     raise UserError(f"{flag}='{given}'", "class folders have no columns", "Leave it out")
-            raw = read_class_folders(folder, splits, self.on_bad_row, self.validation_share)
+            raw = read_class_folders(folder, splits, self.on_bad_row, None if one else self.validation_share)
             return raw, [folder], "image", "label"
-        raw = read(
-            self.dataset,
-            self.dataset_config,
-            self.dataset_revision,
-            kinds=TABLES | {"or images as train/CLASS/*.jpg": ""},  # read above; named for those who have neither
-            validation_share=self.validation_share,
-        )
+        place = (self.dataset, self.dataset_config, self.dataset_revision)
+        kinds = TABLES | {"or images as train/CLASS/*.jpg": ""}  # read above; named for those who have neither
+        if one:
+            raw = one_split(*place, *one, kinds=kinds)
+        else:
+            raw = read(*place, kinds=kinds, validation_share=self.validation_share)
         image_column = self.image_column_of(raw)
         label_column = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
         # What `datasets` downloaded for a Hub dataset of files lies in its cache.
         cached = [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
-        return raw, [folder] if folder.is_dir() else cached, image_column, label_column
+        return raw, [self.folder()] if self.folder().is_dir() else cached, image_column, label_column
 
     def seen(self, split: str, rows: Dataset, column: str, roots: list[Path]) -> tuple[Dataset, list[Fault]]:
         """Rows of `image` and what one look at each has found, and a fault for each that cannot be used."""
@@ -298,7 +329,8 @@ class ImageClassification(Classification):
 
     def folder(self) -> Path:
         """Where relative paths of images begin."""
-        return Path(self.dataset).expanduser().absolute()
+        place = Path(self.dataset).expanduser().absolute()
+        return place.parent if place.is_file() else place
 
     def features(self, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """What the backbone pooled, else its first token or the mean over space: (batch, features)."""
@@ -315,11 +347,11 @@ class ImageClassification(Classification):
         """Per split its rows, labels, repeats, what was skipped, and what its images are."""
         from .image_files import image_facts
 
-        learnt = set(dataset["train"]["fingerprint"])
+        learnt = set(dataset["train"]["fingerprint"]) if "train" in dataset else None
         splits = {}
         for split, rows in dataset.items():
             splits[split] = {"rows": len(rows), **self.label_facts(rows), **image_facts(rows)}
-            if split != "train":
+            if split != "train" and learnt is not None:
                 splits[split]["rows_shared_with_train"] = sum(mark in learnt for mark in rows["fingerprint"])
             splits[split]["skipped"] = skipped(rows)
             if prepared is not None and len(prepared[split]) > len(rows):
@@ -340,6 +372,7 @@ class ImageClassification(Classification):
 
     def pictures(self, prepared: Dataset, collator: "JudgedImages", limit: int) -> list[dict[str, str]]:
         """Rows spread over the split as `collator` gives them, its normalisation undone, and what they are taught."""
+        from .augmentation import in_shares
         from .image_batches import as_pictures, data_uri
 
         chosen = evenly(len(prepared), limit)
@@ -363,28 +396,3 @@ class ImageClassification(Classification):
             for shares, gold in pairs
             for place, name in zip(np.flatnonzero(shares), sorted(set(gold), key=in_order), strict=True)
         }
-
-
-def in_shares(target: Tensor, names: dict[int, str]) -> str:
-    """A target in words: a label, several with their shares, or a number."""
-    if not names:
-        return f"{target.item():g}"
-    if not target.ndim:
-        return names[int(target)]
-    shares = {names[place]: float(share) for place, share in enumerate(target) if share >= 0.005}
-    if all(share == 1 for share in shares.values()):
-        return ", ".join(shares) or "none"
-    return " + ".join(f"{name} {share:.2g}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
-
-
-def require_vision() -> None:
-    """Refuse to go on without the libraries for images.
-
-    Raises:
-        UserError: one is missing.
-    """
-    missing = [name for name, module in (("pillow", "PIL"), ("torchvision", "torchvision")) if not find_spec(module)]
-    if missing:
-        raise UserError(
-            ", ".join(missing), "images need it, and it is not installed", 'Run: pip install "hfkit[vision]"'
-        )

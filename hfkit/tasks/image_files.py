@@ -82,8 +82,22 @@ def class_folders(folder: Path) -> dict[str, Path]:
     return {split: path for split, path in found.items() if path}
 
 
-def read_class_folders(folder: Path, splits: dict[str, Path], on_bad_row: str, validation_share: float) -> DatasetDict:
+def one_class_folder(folder: Path, split: str | None) -> dict[str, Path]:
+    """The folder of class folders that is judged, as test: that of the split, else `folder` itself; or nothing."""
+    place = folder / (split or "test")
+    place = folder if split is None and not place.is_dir() else place
+    classes = [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
+    pictures = any(file.suffix.lower() in SUFFIXES for path in classes for file in path.iterdir())
+    return {"test": place} if pictures else {}
+
+
+def read_class_folders(
+    folder: Path, splits: dict[str, Path], on_bad_row: str, validation_share: float | None
+) -> DatasetDict:
     """Rows of `image` and `label`, the name of the folder that a file lies in, below the folder of its split.
+
+    Args:
+        validation_share: None where the splits are all that is wanted.
 
     Raises:
         DataError: a class folder without an image, or an image outside of every class folder.
@@ -91,8 +105,11 @@ def read_class_folders(folder: Path, splits: dict[str, Path], on_bad_row: str, v
     """
     seen = sorted(path.name for path in folder.iterdir())
     kinds = {"a folder with one folder per class": ""}
-    refuse_missing(str(folder), {split: splits.get(split) for split in SPLITS}, seen, kinds, validation_share)
+    if validation_share is not None:
+        refuse_missing(str(folder), {split: splits.get(split) for split in SPLITS}, seen, kinds, validation_share)
     rows = {split: read_split(split, place, on_bad_row) for split, place in splits.items()}
+    if validation_share is None:
+        return DatasetDict(rows)
     if "validation" not in rows:
         rows |= set_aside(str(folder), rows["train"], validation_share)
     return DatasetDict({split: rows[split] for split in SPLITS})

@@ -17,10 +17,10 @@ from transformers import PreTrainedTokenizerFast as Tokenizer
 from ..errors import UserError
 from .bad_rows import Fault
 from .base import Parsed, Prompt, Task
-from .draws import seeded
 from .entity_answers import NOTHING, read_entities, written_entities
 from .entity_errors import entity_breakdown, entity_errors
 from .files import read
+from .one_split import one_split, only
 from .padding import PaddedTexts
 from .sentences import (
     checked_tags,
@@ -29,6 +29,7 @@ from .sentences import (
     evenly,
     facts,
     iob2_rows,
+    refuse_unknown,
     refuse_unlearnable,
     word_fault,
 )
@@ -37,6 +38,7 @@ from .texts import TEXT_COLUMNS, text_fault
 from .tokenizers import load_tokenizer
 from .units import unit_column, with_units
 from .windows import first_windows, glues_words, window_facts, windows
+from .word_dropout import WordDropout
 from .words import split_words, told_entities
 
 TOKENS_COLUMNS = ("tokens", "words")
@@ -86,24 +88,37 @@ class NER(Task):
             DataError: rows at fault, by split, row and column.
             UserError: the dataset as a whole cannot be used.
         """
+        loaded, tags, column = self.rows_of(self.found())
+        refuse_unlearnable(tags, column)
+        if self.max_train_rows is not None:
+            loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
+        return loaded
+
+    def judged(self, labels: list[str], split: str | None = None, *, whole: bool = False) -> DatasetDict:
+        loaded, tags, column = self.rows_of(self.found() if whole else self.found(split))
+        refuse_unknown("test", tags["test"], column, set(self.prompt_names(labels)))
+        return loaded
+
+    def found(self, *one: str | None) -> DatasetDict:
+        """The rows as they came: of all splits, or of `one` as test (see `one_split`)."""
         if self.dataset == "sample":
             from ..samples import sample_ner
 
-            raw = sample_ner()
-        else:
-            raw = read(self.dataset, self.dataset_config, self.dataset_revision)
+            return only(sample_ner(), *one) if one else sample_ner()
+        place = (self.dataset, self.dataset_config, self.dataset_revision)
+        return one_split(*place, *one) if one else read(*place)
+
+    def rows_of(self, raw: DatasetDict) -> tuple[DatasetDict, dict[str, list[list[str]]], str]:
+        """Checked rows, and their tags as they came with the column they came from."""
         tokens_column = column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column")
         tags_column = column_named(raw, self.tags_column, TAGS_COLUMNS, "--tags_column")
         words = {split: checked_words(split, rows, tokens_column) for split, rows in raw.items()}
         tags = {split: checked_tags(split, rows, tags_column, words[split]) for split, rows in raw.items()}
-        refuse_unlearnable(tags, tags_column)
         scheme = scheme_of(chain.from_iterable(tags.values()))
         loaded = DatasetDict({split: iob2_rows(words[split], tags[split], scheme) for split in raw})
         if unit := unit_column(raw, self.unit_column):
             loaded = with_units(loaded, raw, unit)
-        if self.max_train_rows is not None:
-            loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
-        return loaded
+        return loaded, tags, tags_column
 
     @property
     def input_column(self) -> str:
@@ -350,39 +365,17 @@ class NER(Task):
 
     def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
         """What the report says of the data: per split its rows, words, entities, repeats and everything changed."""
-        seen_in_train = set(map(tuple, dataset["train"]["tokens"]))
+        seen_in_train = set(map(tuple, dataset["train"]["tokens"])) if "train" in dataset else None
         splits = {split: facts(rows) for split, rows in dataset.items()}
         for split, rows in dataset.items():
-            if split != "train":
+            if split != "train" and seen_in_train is not None:
                 splits[split]["rows_shared_with_train"] = sum(tuple(words) in seen_in_train for words in rows["tokens"])
             if prepared is not None:
                 splits[split] |= window_facts(prepared[split])
         return {
             "dataset": self.dataset,
             "synthetic": self.dataset == "sample",
-            "scheme": dataset["train"]["scheme"][0],
+            "scheme": next(iter(dataset.values()))["scheme"][0],
             "labels": self.labels(dataset),
             **splits,
         }
-
-
-@dataclass
-class WordDropout(PaddedTexts):
-    """Whole words behind the mask token: an entity that is not in the training data is known by its context.
-
-    Source: word dropout of Iyyer et al. 2015, section 3.3, with the encoder's own mask instead of nothing.
-    """
-
-    share: float = 0.0  # of words
-    seed: int = 0
-    epoch: int = 0
-
-    def __call__(self, features: list[dict]) -> dict[str, Tensor]:
-        batch = super().__call__(features)
-        ids, first = batch["input_ids"], batch["labels"] != -100
-        word = first.cumsum(1)  # (batch, tokens): 0 before the first word, then its number
-        with seeded(self.seed, self.epoch, *(row["row"] for row in features)):
-            dropped = torch.rand(len(ids), int(word.max()) + 1) < self.share
-        special = torch.isin(ids, torch.tensor(self.tokenizer.all_special_ids))
-        hidden = dropped.gather(1, word) & (word > 0) & ~special
-        return {**batch, "input_ids": ids.masked_fill(hidden, self.tokenizer.mask_token_id)}

@@ -17,8 +17,10 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..arguments import nearest, parse
 from ..batches import fetched, in_order, judging_order
-from ..errors import UserError
+from ..errors import DataError, UserError
+from .bad_rows import Fault
 from .base import Task
+from .classification import Classification
 from .configs import read_config
 from .files import first_line
 from .image_classification import ImageClassification
@@ -31,7 +33,7 @@ FETCHED, LEFT = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"], ["*/
 # Flags that say which rows the run had and what it allowed them; whoever asks the model has rows of their own.
 OF_THE_ROWS = (
     *("dataset", "dataset_config", "dataset_revision", "max_train_rows", "validation_share", "on_bad_row"),
-    *("allow_outside_images", "max_megapixels"),
+    *("unit_column", "encoding", "allow_outside_images", "max_megapixels"),
 )
 
 
@@ -39,7 +41,15 @@ class Answered(NamedTuple):
     """What a model says of some rows."""
 
     predictions: list  # one per row, as `Task.score` takes them
-    probabilities: np.ndarray | None  # (rows, labels), where a row has one class of several
+    likelihoods: np.ndarray | None  # (rows, labels), where the task has them
+
+
+class Told(NamedTuple):
+    """What a model says of one row, for programs to read; or why it was not asked."""
+
+    prediction: Any = None  # as JSON has it
+    probabilities: dict[str, float] | None = None  # of every label, where the task has them
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,11 @@ class SavedModel:
     folder: Path  # where its files lie
     precision: torch.dtype | None = None  # that the run judged it in, where not fp32
 
+    @property
+    def one_label(self) -> bool:
+        """Whether a prediction is one of the labels."""
+        return isinstance(self.task, Classification) and self.task.problem == "single-label"
+
     def predictions(self, rows: Dataset, *, batch_size: int = 32) -> list:
         """One plain prediction per row of `Task.load` or `Task.unanswered`, in order: those of the run's own report.
 
@@ -63,7 +78,7 @@ class SavedModel:
         return self.answered(rows, batch_size=batch_size).predictions
 
     def answered(self, rows: Dataset, *, batch_size: int = 32) -> Answered:
-        """The predictions, with probabilities where the task has them.
+        """The predictions, with how likely each label is where the task knows.
 
         Raises:
             DataError: the processor makes nothing of a row.
@@ -73,7 +88,40 @@ class SavedModel:
         prepared = self.task.prepare(DatasetDict(test=rows), self.processor, self.labels)["test"]
         outputs = self.outputs(prepared, batch_size)
         predictions, _ = self.task.decode(outputs, prepared, self.labels)
-        return Answered(predictions, self.task.probabilities(outputs, prepared))
+        return Answered(predictions, self.task.likelihoods(outputs, prepared))
+
+    def told(self, raw: Dataset, *, batch_size: int = 32) -> list[Told]:
+        """What it says of every row of a table without answers, in order; a row at fault says what is wrong with it.
+
+        Raises:
+            UserError: the table lacks the columns that the task reads.
+        """
+        rows, faults = self.task.unanswered(raw, self.labels)
+        known = {fault.row: fault for fault in reversed(faults)}
+        asked = [row for row in range(len(rows)) if row not in known]
+        try:
+            found = self.answered(rows.select(asked), batch_size=batch_size)
+        except DataError:  # what only the processor sees: then every row is tried by itself
+            known |= self.unreadable(rows, asked)
+            asked = [row for row in asked if row not in known]
+            found = self.answered(rows.select(asked), batch_size=batch_size)
+        told = [Told(fault=known.get(row)) for row in range(len(rows))]
+        for place, (row, prediction) in enumerate(zip(asked, found.predictions, strict=True)):
+            likely = None
+            if found.likelihoods is not None:
+                likely = dict(zip(self.labels, found.likelihoods[place].tolist(), strict=True))
+            told[row] = Told(self.task.told(prediction, rows[row]), likely)
+        return told
+
+    def unreadable(self, rows: Dataset, asked: list[int]) -> dict[int, Fault]:
+        """The rows that `Task.prepare` refuses, with the reason."""
+        faults = {}
+        for row in asked:
+            try:
+                self.task.prepare(DatasetDict(test=rows.select([row])), self.processor, self.labels)
+            except DataError as error:
+                faults[row] = Fault(row, error.column or "", error.value, error.rule, error.fix)
+        return faults
 
     def outputs(self, prepared: Dataset, batch_size: int) -> np.ndarray:
         """What `Task.compact` leaves for every prepared row, (prepared rows, ...), padded with -100."""
@@ -100,40 +148,78 @@ class SavedModel:
         return torch.autocast(self.model.device.type, self.precision)
 
 
-def load_saved(
-    place: str, *, task: str | None = None, revision: str | None = None, argv: Sequence[str] = (), **settings: Any
-) -> SavedModel:
-    """A fine-tuned model, ready to be asked: safetensors only, no remote code.
+@dataclass(frozen=True)
+class Found:
+    """A model's folder, and what its files say of its task; nothing of it is loaded yet."""
 
-    Which task it does, and with which flags, stands in the report.json beside it; without one `task` says it, or else
-    the architecture. Flags about rows are not taken over from the run.
+    place: str  # as it was given
+    folder: Path
+    kind: type[Task]
+    settings: dict[str, Any]  # flags of the task, as its run had them
+    run: dict[str, Any]  # all settings of that run; {} where nothing tells
+
+    def parsed(self, *others: type, argv: Sequence[str] = (), **settings: Any) -> tuple[Any, ...]:
+        """The task, and values of other dataclasses of flags before it: the run's own < `settings` < `argv`.
+
+        Raises:
+            UserError: a flag is unknown or wrong.
+        """
+        known = {field.name for kind in (*others, self.kind) for field in fields(kind)}
+        if strange := [name for name in settings if name not in known]:
+            raise UserError(f"--{strange[0]}", f"a model for {self.kind.name} has no such flag", "Leave it out")
+        return parse((*others, self.kind), argv=list(argv), **{**self.settings, **settings})
+
+    def load(self, task: Task) -> SavedModel:
+        """The model itself: safetensors only, no remote code.
+
+        Raises:
+            UserError: it is not whole, or cannot be read.
+        """
+        config = read_config(str(self.folder))
+        labels = [config.id2label[i] for i in range(config.num_labels)]
+        model = task.model(str(self.folder), labels, finished=True).to(PartialState().device).eval()
+        precision = precision_of(self.run, model)
+        return SavedModel(task, model, task.processor(str(self.folder)), labels, self.place, self.folder, precision)
+
+
+def load_saved(place: str, *, task: str | None = None, revision: str | None = None, **settings: Any) -> SavedModel:
+    """A fine-tuned model, ready to be asked (see `find_saved`).
+
+    Args:
+        settings: flags of the task; they win over those of its run.
+
+    Raises:
+        UserError: there is no finished model, its task is unknown or another one, or a flag or a setting is wrong.
+    """
+    found = find_saved(place, task=task, revision=revision)
+    return found.load(*found.parsed(**settings))
+
+
+def find_saved(place: str, *, task: str | None = None, revision: str | None = None) -> Found:
+    """Where a model lies and what it does.
+
+    The task, and the flags it was trained with, stand in the report.json beside it; without one, `task` or the
+    architecture say it. Flags about rows are not taken over from the run.
 
     Args:
         place: the output_dir of a run, any folder with a model, or a Hub id.
         task: the Hub's name of the task, such as text-classification.
         revision: branch, tag or commit of a Hub id.
-        argv: flags of the task as on a command line; they win over `settings`, and those over the report's.
 
     Raises:
-        UserError: there is no finished model, its task is unknown or another one, or a flag or a setting is wrong.
+        UserError: there is no finished model, its task is unknown or another one, or a setting is wrong.
     """
     folder = folder_of(place, revision)
-    report = read_report(folder)
-    config = read_config(str(folder))
-    kind = kind_of(place, report, config, task)
-    known = {field.name for field in fields(kind)}
-    found = {name: value for name, value in report.get("settings", {}).items() if name in known - {*OF_THE_ROWS}}
+    report, config = read_report(folder), read_config(str(folder))
+    kind, run = kind_of(place, report, config, task), report.get("settings", {})
+    known = {field.name for field in fields(kind)} - {*OF_THE_ROWS}
     try:
-        of_run = found if report else kind.flags_of(config)
-        parse((kind,), argv=[], **of_run)
+        of_config = kind.flags_of(config)
+        settings = {name: value for name, value in run.items() if name in known} if report else of_config
+        parse((kind,), argv=[], **settings)
     except UserError as error:
-        raise UserError(
-            f"model '{place}'", f"it cannot be asked ({error})", "Mend its files, or name another"
-        ) from error
-    (made,) = parse((kind,), argv=list(argv), **{**of_run, **settings})
-    labels = [config.id2label[i] for i in range(config.num_labels)]
-    model = made.model(str(folder), labels, finished=True).to(PartialState().device).eval()
-    return SavedModel(made, model, made.processor(str(folder)), labels, place, folder, precision_of(report, model))
+        raise UserError(f"model '{place}'", f"it cannot be asked ({error})", "Mend its files") from error
+    return Found(place, folder, kind, settings, run)
 
 
 def folder_of(place: str, revision: str | None) -> Path:
@@ -220,9 +306,8 @@ def head_of(kind: type[Task]) -> str:
     return kind.auto_model.__name__.removeprefix("AutoModel")
 
 
-def precision_of(report: dict[str, Any], model: PreTrainedModel) -> torch.dtype | None:
+def precision_of(settings: dict[str, Any], model: PreTrainedModel) -> torch.dtype | None:
     """What the trainer judged the model in."""
-    settings = report.get("settings", {})
     if settings.get("bf16") is True:
         return torch.bfloat16
     # On a CPU half floats are slow and cover little.

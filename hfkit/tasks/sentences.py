@@ -167,6 +167,25 @@ def refuse_unlearnable(tags: dict[str, list[list[str]]], column: str) -> None:
         )
 
 
+def refuse_unknown(split: str, tags: list[list[str]], column: str, known: set[str]) -> None:
+    """Refuse types of entities that a finished model does not know.
+
+    Raises:
+        DataError: naming the first.
+    """
+    for row, sentence in enumerate(tags):
+        strange = next((tag for tag in sentence if split_tag(tag)[1] not in {"", *known}), None)
+        if strange is not None:
+            raise DataError(
+                f"tag '{strange}'",
+                f"the model does not know its type, only {', '.join(sorted(known)) or 'none'}",
+                "Write the types as the model has them, or tag these words O",
+                split=split,
+                row=row,
+                column=column,
+            )
+
+
 def iob2_rows(words: list[list[str]], tags: list[list[str]], scheme: str) -> Dataset:
     """The rows that `NER.load` promises: words, IOB2 tags, and what was done to each row."""
     converted = [to_iob2(sentence, scheme) for sentence in tags]

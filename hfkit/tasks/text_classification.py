@@ -34,6 +34,7 @@ from .bad_rows import Fault, skipped, without
 from .base import Parsed, Prompt, read_config
 from .classification import Classification
 from .files import TABLES, read
+from .one_split import one_split, only
 from .padding import PaddedTexts
 from .texts import JOINT, checked_texts, keys, text_columns, text_facts
 from .token_columns import encoded, lists
@@ -77,27 +78,8 @@ class TextClassification(Classification):
             DataError: rows at fault, by split, row and column.
             UserError: the dataset as a whole cannot be used.
         """
-        if self.dataset == "sample":
-            from ..samples.sentiment import sample_sentiment
-
-            raw = sample_sentiment()
-        else:
-            raw = read(
-                self.dataset,
-                self.dataset_config,
-                self.dataset_revision,
-                kinds=TABLES,
-                encoding=self.encoding,
-                validation_share=self.validation_share,
-            )
-        texts = text_columns(raw, self.text_column, self.text_pair_column)
-        answers = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
-        if answers in texts:
-            raise UserError(
-                f"column '{answers}'", "texts and labels are two columns", "Set --text_column and --label_column"
-            )
-        refuse_other_problem(raw, answers, self.problem)
-        unit = unit_column(raw, self.unit_column)
+        raw = self.found()
+        texts, answers, unit = self.columns(raw)
         loaded: dict[str, Dataset] = {}
         for split in ("train", "validation", "test"):
             learnt = labels_in(loaded["train"]["label"], self.problem) if loaded else None
@@ -108,8 +90,49 @@ class TextClassification(Classification):
             loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
         return DatasetDict(loaded)
 
+    def judged(self, labels: list[str], split: str | None = None, *, whole: bool = False) -> DatasetDict:
+        raw = self.found() if whole else self.found(split)
+        texts, answers, unit = self.columns(raw)
+        known = labels_in([labels], "multi-label") if self.problem in ("single-label", "multi-label") else None
+        return DatasetDict(
+            {
+                name: self.checked(name, rows, texts, answers, known if name == "test" else None, unit, by_model=True)
+                for name, rows in raw.items()
+            }
+        )
+
+    def found(self, *one: str | None) -> DatasetDict:
+        """The rows as they came: of all splits, or of `one` as test (see `one_split`)."""
+        if self.dataset == "sample":
+            from ..samples.sentiment import sample_sentiment
+
+            return only(sample_sentiment(), *one) if one else sample_sentiment()
+        place = (self.dataset, self.dataset_config, self.dataset_revision)
+        if one:
+            return one_split(*place, *one, kinds=TABLES, encoding=self.encoding)
+        return read(*place, kinds=TABLES, encoding=self.encoding, validation_share=self.validation_share)
+
+    def columns(self, raw: DatasetDict) -> tuple[list[str], str, str | None]:
+        """The columns of texts, of answers and of units."""
+        texts = text_columns(raw, self.text_column, self.text_pair_column)
+        answers = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
+        if answers in texts:
+            raise UserError(
+                f"column '{answers}'", "texts and labels are two columns", "Set --text_column and --label_column"
+            )
+        refuse_other_problem(raw, answers, self.problem)
+        return texts, answers, unit_column(raw, self.unit_column)
+
     def checked(
-        self, split: str, raw: Dataset, texts: list[str], answers: str, learnt: set[str] | None, unit: str | None
+        self,
+        split: str,
+        raw: Dataset,
+        texts: list[str],
+        answers: str,
+        learnt: set[str] | None,
+        unit: str | None,
+        *,
+        by_model: bool = False,
     ) -> Dataset:
         """The rows of a split in this task's columns, without those at fault."""
         columns: dict[str, list] = {}
@@ -120,7 +143,7 @@ class TextClassification(Classification):
         if unit:
             columns["unit"], found = checked_units(raw, unit)
             faults += found
-        columns["label"], found = checked_answers(raw, answers, self.problem, learnt)
+        columns["label"], found = checked_answers(raw, answers, self.problem, learnt, by_model=by_model)
         strings = {name: Value("string") for name in columns}
         rows = Dataset.from_dict(columns, features=Features({**strings, "label": FEATURES[self.problem]}))
         return without(split, rows, sorted(faults + found, key=lambda fault: fault.row), self.on_bad_row)
@@ -255,11 +278,11 @@ class TextClassification(Classification):
 
     def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
         """Per split its rows, labels, repeats, lengths, what was cut off and what was skipped."""
-        learnt = set(keys(dataset["train"]))
+        learnt = set(keys(dataset["train"])) if "train" in dataset else None
         splits = {}
         for split, rows in dataset.items():
             splits[split] = {**text_facts(rows), **self.label_facts(rows)}
-            if split != "train":
+            if split != "train" and learnt is not None:
                 splits[split]["rows_shared_with_train"] = sum(key in learnt for key in keys(rows))
             if prepared is not None:
                 lengths = text_lengths(prepared[split])
