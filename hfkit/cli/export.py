@@ -66,27 +66,28 @@ def _export(
     as_json: bool,
 ) -> None:
     from ..export import export as write
+    from .console import alone_on_stdout
 
-    record = write(model, output_dir, revision=revision, dataset=dataset, quantize=quantize, opset=opset)
-    if as_json:
-        print(json.dumps(record, indent=2))
-    else:
-        _print(record)
+    with alone_on_stdout() as stdout:
+        record = write(model, output_dir, revision=revision, dataset=dataset, quantize=quantize, opset=opset)
+    print(json.dumps(record, indent=2) if as_json else _lines(record), file=stdout)
 
 
-def _print(record: dict[str, Any]) -> None:
+def _lines(record: dict[str, Any]) -> str:
+    """The record for people."""
     from ..export.pages import eight_bits
 
     size = sum(bytes for name, bytes in record["bytes"].items() if name.startswith("model.onnx")) / 1e6
-    print(f"{record['folder']}: ONNX graph, opset {record['opset']}, {size:,.1f} MB")
-    found = [(source, one) for source, one in record["parity"].items()]
+    lines = [f"{record['folder']}: ONNX graph, opset {record['opset']}, {size:,.1f} MB"]
+    found = list(record["parity"].items())
     if record["int8"]:
         found.append(("the same rows, in 8 bits", record["int8"]))
     for source, one in found:
         equal = "" if one["equal_predictions"] is None else f", {one['equal_predictions']:.1%} of predictions the same"
-        print(
+        lines.append(
             f"  {source} ({one['rows']} rows): logits up to {one['largest_logit']:.3g} differ by at most"
             f" {one['largest_difference']:.2g}{equal}"
         )
     if record["int8"]:
-        print(f"  {eight_bits(record['int8'])}")
+        lines.append(f"  {eight_bits(record['int8'])}")
+    return "\n".join(lines)

@@ -12,7 +12,7 @@ from .. import __version__
 from ..errors import UserError
 from ..tasks.saved import SavedModel, load_saved
 from .pages import page
-from .parity import Compared, Material, asked, at_hand, compared, refuse_different
+from .parity import MADE_UP, Compared, asked, at_hand, compared, extremes, refuse_different
 
 RECORD = "export.json"  # of `transformers.exporters`, which passes over what it does not know
 TABLE = "hfkit"  # this module's own part of it
@@ -52,7 +52,7 @@ def export(
     folder = destination(place, quantize) if folder is None else folder
     refuse_foreign(folder)
     material = at_hand(saved, dataset)
-    probes = asked(saved, Material.made_up(saved))
+    probes = asked(saved, extremes(saved))
     batch = next(probes.batches(saved, [2]))
     del batch["labels"]
     graph = traced(saved, batch, opset)
@@ -62,7 +62,7 @@ def export(
         part = Path(unfinished) / "export"
         graph.save_pretrained(part)
         session = opened(part, opset)
-        pieces = {"made-up inputs": probes, material.source: asked(saved, material)}
+        pieces = {MADE_UP: probes, material.source: asked(saved, material)}
         plain = {source: compared(saved, piece, session) for source, piece in pieces.items()}
         refuse_different(place, plain)
         record = described(saved, graph, batch, probes.widest, plain)

@@ -27,7 +27,7 @@ from ..errors import UserError
 from ..tasks.base import first_line
 from ..tasks.saved import SavedModel
 
-AXES = ("batch", "sequence")  # what the sides of a text input are called
+AXES = ("batch", "sequence")  # what the sides of an input are called, as far as they are of any length
 
 
 def traced(saved: SavedModel, batch: Mapping[str, Tensor], opset: int | None) -> ExportedModel:
@@ -58,7 +58,25 @@ def traced(saved: SavedModel, batch: Mapping[str, Tensor], opset: int | None) ->
             f"torch writes this model with operators of version {program.opset_imports['']}",
             "Leave --opset out",
         )
+    name_sides(saved, graph, sides)
     return graph
+
+
+def name_sides(saved: SavedModel, graph: ExportedModel, sides: Mapping[str, Mapping[int, Any]]) -> None:
+    """Call the sides of any length `batch` and `sequence`.
+
+    Raises:
+        UserError: one has become a number, because the model computes with its length outside the graph.
+    """
+    for value in graph.program.graph.inputs:
+        for side in sides[value.name]:
+            if isinstance(value.shape[side], int):
+                raise UserError(
+                    f"model '{saved.place}'",
+                    f"its graph would take only a {AXES[side]} of {value.shape[side]} in '{value.name}'",
+                    "Use it through transformers",
+                )
+            value.shape[side] = AXES[side]
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """Whether a graph answers as the model it was made of: on the run's own rows if they are at hand, and on extremes."""
 
-import base64
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -17,6 +15,7 @@ from datasets import Dataset, DatasetDict
 from torch import Tensor
 
 from ..errors import Failure, UserError
+from ..evaluation.examples import examples, of_pairs, report_of
 from ..evaluation.names import dataset_name
 from ..evaluation.statistics import by_unit, paired_difference
 from ..tasks.base import Task
@@ -26,11 +25,9 @@ ABSOLUTE, RELATIVE = 1e-5, 1e-4  # of the largest logit: what rounding in anothe
 MOST_ROWS = 500  # of a split that are compared
 SIZES = (1, 2, 7, 32)  # rows of a batch, in turn
 SENTENCE = "The parcel for Ada Lovelace came to London a day late, but all of it was there. "
+MADE_UP = "made-up inputs"
 # Flags of a run that say which rows it had.
-ROWS = (
-    *("dataset", "dataset_config", "dataset_revision", "validation_share", "on_bad_row"),
-    *("allow_outside_images", "max_megapixels"),
-)
+ROWS = ("dataset", "dataset_config", "dataset_revision", "on_bad_row", "unit_column", "encoding", "max_megapixels")
 
 
 @dataclass(frozen=True)
@@ -43,22 +40,28 @@ class Material:
     references: list | None = None
 
     @staticmethod
-    def made_up(saved: SavedModel) -> "Material":
-        """A short text, one of a sentence, and one that is longer than any model reads; or pictures of noise."""
-        if saved.task.reads == "text":
-            inputs: list = ["a", SENTENCE, SENTENCE * 200]
-        else:
-            inputs = [noise(*size) for size in ((20, 31), (300, 200), (64, 64))]
-        return Material.of(saved, inputs, "made-up inputs")
-
-    @staticmethod
-    def of(saved: SavedModel, inputs: list, source: str) -> "Material":
-        """Bare inputs, in columns with the names that every task knows."""
+    def of(saved: SavedModel, inputs: list[dict[str, Any]], source: str) -> "Material":
+        """Rows without answers, in columns with the names that every task knows."""
         columns = {field.name: None for field in fields(saved.task) if field.name.endswith("_column")}
         task = replace(saved.task, **columns)
-        rows, faults = task.unanswered(Dataset.from_dict({task.input_column: inputs}), saved.labels)
+        rows, faults = task.unanswered(Dataset.from_list(inputs), saved.labels)
         bad = {fault.row for fault in faults}
         return Material(task, rows.select([row for row in range(len(rows)) if row not in bad]), source)
+
+
+def extremes(saved: SavedModel) -> Material:
+    """A short text, one of a sentence, and one that is longer than any model reads; or pictures of noise."""
+    if saved.task.reads == "text":
+        return Material.of(
+            saved, [texts(saved, "a", 1), texts(saved, SENTENCE, 1), texts(saved, SENTENCE, 200)], MADE_UP
+        )
+    return Material.of(saved, [noise(20, 31), noise(300, 200), noise(64, 64)], MADE_UP)
+
+
+def texts(saved: SavedModel, text: str, repeats: int) -> dict[str, Any]:
+    """A row of a text, or of a pair of them."""
+    row = {"text": text * repeats}
+    return row | {"text_pair": text} if of_pairs(report_of(saved.folder)) else row
 
 
 def noise(width: int, height: int) -> dict[str, Any]:
@@ -67,7 +70,7 @@ def noise(width: int, height: int) -> dict[str, Any]:
     buffer = BytesIO()
     pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(buffer, "PNG")
-    return {"bytes": buffer.getvalue(), "path": None}
+    return {"image": {"bytes": buffer.getvalue(), "path": None}}
 
 
 def at_hand(saved: SavedModel, dataset: str | None) -> Material:
@@ -78,28 +81,20 @@ def at_hand(saved: SavedModel, dataset: str | None) -> Material:
         UserError: the dataset that was named cannot be used.
     """
     report = report_of(saved.folder)
-    settings = {name: value for name, value in report.get("settings", {}).items() if name in ROWS}
-    known = {field.name for field in fields(saved.task)}
-    here = settings.get("dataset") == "sample" or Path(str(settings.get("dataset", "?"))).is_dir()
+    known = {field.name for field in fields(saved.task)} & {*ROWS}
+    settings = {name: value for name, value in report.get("settings", {}).items() if name in known}
     if dataset is not None:
         return answered(replace(saved.task, dataset=dataset), saved.labels)
-    if here:
+    if settings.get("dataset") == "sample" or Path(str(settings.get("dataset", "?"))).expanduser().exists():
         try:
-            return answered(
-                replace(saved.task, **{name: value for name, value in settings.items() if name in known}), saved.labels
-            )
+            return answered(replace(saved.task, **settings), saved.labels)
         except UserError:
             pass  # the folder has changed since, and the report has examples
-    errors = report.get("errors", [])
-    if saved.task.reads == "pictures":
-        inputs: list = [{"bytes": bytes_of(error["picture"]), "path": None} for error in errors if error.get("picture")]
-    else:
-        inputs = [error.get("text") or " ".join(error.get("tokens", ())) for error in errors]
-    if inputs:
-        return Material.of(saved, inputs, "the examples of its report")
-    made_up = [SENTENCE * repeats for repeats in range(1, 21)]
-    pictures = [noise(24 + size, 40) for size in range(20)]
-    return Material.of(saved, made_up if saved.task.reads == "text" else pictures, "further made-up inputs")
+    if shown := examples(report):
+        return Material.of(saved, shown, "the examples of its report")
+    if saved.task.reads == "text":
+        return Material.of(saved, [texts(saved, SENTENCE, repeats) for repeats in range(1, 21)], "more made-up inputs")
+    return Material.of(saved, [noise(24 + size, 40) for size in range(20)], "more made-up inputs")
 
 
 def answered(task: Task, labels: list[str]) -> Material:
@@ -112,16 +107,6 @@ def answered(task: Task, labels: list[str]) -> Material:
     if len(split) > MOST_ROWS:
         split = split.select(np.linspace(0, len(split) - 1, MOST_ROWS).astype(int))
     return Material(task, split, f"test rows of {dataset_name(task.dataset)}", task.references(split))
-
-
-def report_of(folder: Path) -> dict[str, Any]:
-    """The report.json of a finished run, which `load_saved` has looked at; {} where there is none."""
-    file = folder / "report.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-
-
-def bytes_of(picture: str) -> bytes:
-    return base64.b64decode(picture.partition(",")[2])
 
 
 @dataclass(frozen=True)
