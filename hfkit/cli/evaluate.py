@@ -81,15 +81,18 @@ def _evaluate(
         folder = output_dir or default_folder(found, dataset, split)
         if folder.resolve() == found.folder.resolve():
             raise UserError(f"output_dir '{folder}'", "the report of the run lies there", "Give another folder")
+        if (unit := found.run.get("unit_column")) and task.unit_column is None:
+            print(f"The run drew units of '{unit}' for its intervals; here rows are drawn: see --unit_column")
         saved = found.load(task)
         rows = task.judged(saved.labels, split, whole=bool(rivals))
         with measured() as cost:
-            predictions = saved.predictions(rows["test"], batch_size=batch_size)
+            prepared = saved.prepared(rows["test"])
+            predictions = saved.decoded(prepared, batch_size=batch_size).predictions
         settings: dict[str, Any] = {**vars(recipe), **vars(task), "checkpoint": place, "revision": revision}
         settings |= {"split": split, "batch_size": batch_size, "output_dir": str(folder)}
         if of_run:
             settings["fine_tuned_from"] = started_from
-        report = Report(task, rows, settings=settings, labels=saved.labels)
+        report = Report(task, rows, prepared={"test": prepared}, settings=settings, labels=saved.labels)
         report.add("saved model", predictions, cost=cost)
         for rival in rivals:
             report.judge(rival)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from ..errors import UserError
 from ..tasks.base import Task
@@ -35,7 +35,7 @@ class Report:
 
     Args:
         dataset: what `task.load` gave; contenders answer its test split.
-        prepared: what `task.prepare` gave, for the facts about conversion that only it knows.
+        prepared: what `task.prepare` gave, of some splits or all, for the facts that only it knows.
         settings: every flag with its resolved value.
         labels: what the model knows, where the data need not have all of it.
         seed: of the resampling.
@@ -46,7 +46,7 @@ class Report:
         task: Task,
         dataset: DatasetDict,
         *,
-        prepared: DatasetDict | None = None,
+        prepared: Mapping[str, Dataset] | None = None,
         settings: dict[str, Any],
         labels: list[str] | None = None,
         seed: int = 0,

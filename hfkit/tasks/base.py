@@ -191,8 +191,11 @@ class Task(ABC):
         """The headline score of summed tallies: (..., counts) -> (...). The bootstrap resamples rows through this."""
 
     @abstractmethod
-    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
-        """Facts for the report: rows and labels per split, duplicates, what was converted or skipped."""
+    def describe(self, dataset: DatasetDict, prepared: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
+        """Facts for the report: rows and labels per split, duplicates, what was converted or skipped.
+
+        Neither need hold every split: of a model that is only judged there is test.
+        """
 
     @abstractmethod
     def breakdown(self, predictions: list, references: list) -> dict[str, Any]:

@@ -343,7 +343,7 @@ class ImageClassification(Classification):
 
     # Reporting
 
-    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
+    def describe(self, dataset: DatasetDict, prepared: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
         """Per split its rows, labels, repeats, what was skipped, and what its images are."""
         from .image_files import image_facts
 
@@ -354,7 +354,7 @@ class ImageClassification(Classification):
             if split != "train" and learnt is not None:
                 splits[split]["rows_shared_with_train"] = sum(mark in learnt for mark in rows["fingerprint"])
             splits[split]["skipped"] = skipped(rows)
-            if prepared is not None and len(prepared[split]) > len(rows):
+            if split in (prepared or ()) and len(prepared[split]) > len(rows):
                 splits[split]["views"] = len(prepared[split]) // len(rows)
         return {
             "dataset": self.dataset,

@@ -363,14 +363,14 @@ class NER(Task):
     def told(self, prediction: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
         return told_entities(prediction, row)
 
-    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
+    def describe(self, dataset: DatasetDict, prepared: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
         """What the report says of the data: per split its rows, words, entities, repeats and everything changed."""
         seen_in_train = set(map(tuple, dataset["train"]["tokens"])) if "train" in dataset else None
         splits = {split: facts(rows) for split, rows in dataset.items()}
         for split, rows in dataset.items():
             if split != "train" and seen_in_train is not None:
                 splits[split]["rows_shared_with_train"] = sum(tuple(words) in seen_in_train for words in rows["tokens"])
-            if prepared is not None:
+            if split in (prepared or ()):
                 splits[split] |= window_facts(prepared[split])
         return {
             "dataset": self.dataset,

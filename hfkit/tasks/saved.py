@@ -83,9 +83,18 @@ class SavedModel:
         Raises:
             DataError: the processor makes nothing of a row.
         """
-        if not len(rows):
-            return Answered([], None)
-        prepared = self.task.prepare(DatasetDict(test=rows), self.processor, self.labels)["test"]
+        return self.decoded(self.prepared(rows), batch_size=batch_size) if len(rows) else Answered([], None)
+
+    def prepared(self, rows: Dataset) -> Dataset:
+        """The model's inputs for checked rows (see `Task.prepare`).
+
+        Raises:
+            DataError: the processor makes nothing of a row.
+        """
+        return self.task.prepare(DatasetDict(test=rows), self.processor, self.labels)["test"]
+
+    def decoded(self, prepared: Dataset, *, batch_size: int = 32) -> Answered:
+        """What it says of the rows that these inputs were made of."""
         outputs = self.outputs(prepared, batch_size)
         predictions, _ = self.task.decode(outputs, prepared, self.labels)
         return Answered(predictions, self.task.likelihoods(outputs, prepared))
@@ -118,7 +127,7 @@ class SavedModel:
         faults = {}
         for row in asked:
             try:
-                self.task.prepare(DatasetDict(test=rows.select([row])), self.processor, self.labels)
+                self.prepared(rows.select([row]))
             except DataError as error:
                 faults[row] = Fault(row, error.column or "", error.value, error.rule, error.fix)
         return faults

@@ -276,7 +276,7 @@ class TextClassification(Classification):
 
     # Reporting
 
-    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
+    def describe(self, dataset: DatasetDict, prepared: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
         """Per split its rows, labels, repeats, lengths, what was cut off and what was skipped."""
         learnt = set(keys(dataset["train"])) if "train" in dataset else None
         splits = {}
@@ -284,7 +284,7 @@ class TextClassification(Classification):
             splits[split] = {**text_facts(rows), **self.label_facts(rows)}
             if split != "train" and learnt is not None:
                 splits[split]["rows_shared_with_train"] = sum(key in learnt for key in keys(rows))
-            if prepared is not None:
+            if split in (prepared or ()):
                 lengths = text_lengths(prepared[split])
                 splits[split] |= {
                     "median_tokens": float(np.median(lengths)),
