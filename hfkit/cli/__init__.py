@@ -5,6 +5,7 @@ answers at once.
 import typer
 
 from .compare import compare
+from .demo import demo
 from .evaluate import evaluate
 from .export import export
 from .plan import plan
@@ -32,3 +33,4 @@ app.command()(predict)
 app.command(context_settings=FLAGS_OF_A_RECIPE)(evaluate)
 app.command()(report)
 app.command()(export)
+app.command()(demo)

@@ -42,8 +42,7 @@ class Material:
     @staticmethod
     def of(saved: SavedModel, inputs: list[dict[str, Any]], source: str) -> "Material":
         """Rows without answers, in columns with the names that every task knows."""
-        columns = {field.name: None for field in fields(saved.task) if field.name.endswith("_column")}
-        task = replace(saved.task, **columns)
+        task = saved.with_usual_columns().task
         rows, faults = task.unanswered(Dataset.from_list(inputs), saved.labels)
         bad = {fault.row for fault in faults}
         return Material(task, rows.select([row for row in range(len(rows)) if row not in bad]), source)
