@@ -42,5 +42,5 @@ def _demo(place: str, host: str, port: int, revision: str | None, *, share: bool
         model = demo.asked_model(place, revision)
         if check:
             print(json.dumps(demo.check(model), ensure_ascii=False), file=stdout)
-            return
-    demo.serve(model, host, port, share=share)
+        else:
+            demo.serve(model, host, port, share=share, out=stdout)

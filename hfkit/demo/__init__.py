@@ -3,9 +3,13 @@
 import ipaddress
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
-from typing import Any
+from typing import Any, TextIO
 
 from ..errors import UserError
 from ..evaluation.examples import examples, of_pairs, report_of
@@ -33,7 +37,8 @@ def check(model: Asked) -> dict[str, Any]:
     require_gradio()
     from .page import page
 
-    page(model)
+    with own_folder() as folder:
+        page(model, folder)
     row = (examples(model.report) or model.made_up())[0]
     try:
         return model.answer(row).told()
@@ -41,8 +46,8 @@ def check(model: Asked) -> dict[str, Any]:
         raise UserError(f"model '{model.saved.place}'", f"it does not answer ({error})", "Try another") from error
 
 
-def serve(model: Asked, host: str, port: int, *, share: bool = False) -> None:
-    """Show the page until the program is interrupted.
+def serve(model: Asked, host: str, port: int, *, share: bool = False, out: TextIO | None = None) -> None:
+    """Show the page until the program is interrupted, and say on `out` where.
 
     Raises:
         UserError: gradio is missing, or the address cannot be used.
@@ -51,23 +56,35 @@ def serve(model: Asked, host: str, port: int, *, share: bool = False) -> None:
     from .page import launched
 
     if not loopback(host):
-        print(
-            f"warning: whoever reaches this machine at {host} can ask the model, and needs no password",
-            file=sys.stderr,
-        )
-    try:
-        app, url = launched(model, host, port, share=share)
-    except OSError as error:
-        raise UserError(
-            f"address {host}:{port}", f"it cannot be listened on ({error})", "Choose another --port or --host"
-        ) from error
-    try:
-        print(f"Ask {model.name} at {url} (Ctrl+C ends it)", flush=True)
-        Event().wait()
-    except KeyboardInterrupt:  # a server has no other end: this is its regular one
-        print("ended")
-    finally:
-        app.close(verbose=False)
+        print(f"warning: whoever reaches this machine at {host} can ask the model, without a password", file=sys.stderr)
+    with own_folder() as folder:
+        try:
+            app, url = launched(model, folder, host, port, share=share)
+        except OSError as error:
+            raise UserError(
+                f"address {host}:{port}", f"it cannot be listened on ({error})", "Choose another --port or --host"
+            ) from error
+        try:
+            print(f"Ask {model.name} at {url} (Ctrl+C ends it)", file=out, flush=True)
+            Event().wait()
+        except KeyboardInterrupt:  # a server has no other end: this is its regular one
+            print("ended", file=out)
+        finally:
+            app.close(verbose=False)
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder for what gradio writes, which goes away with the page: pictures that somebody asked about are theirs."""
+    with TemporaryDirectory(prefix="hfkit-demo-") as folder:
+        before = os.environ.get("GRADIO_TEMP_DIR")
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        try:
+            yield Path(folder)
+        finally:
+            del os.environ["GRADIO_TEMP_DIR"]
+            if before is not None:
+                os.environ["GRADIO_TEMP_DIR"] = before
 
 
 def loopback(host: str) -> bool:

@@ -1,7 +1,6 @@
 """The page itself, made of gradio's parts. Nothing is fetched from elsewhere, and nothing is sent."""
 
 import base64
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,17 @@ WAITING = 32  # questions in line; more are refused
 THEME = gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
 
 
-def file_of(payload: Any) -> dict[str, Any] | None:
-    """A picture as its file: turned, made opaque and checked by the model's own task, not by gradio."""
-    if payload is None:
-        return None
-    if payload.path is None:  # from a program that sent it inline
-        data = base64.b64decode((payload.url or "").partition(";base64,")[2])
-    else:
-        data = Path(payload.path).read_bytes()
-    return {"bytes": data, "path": None}
+def value_of(given: Any) -> Any:
+    """A text, or a picture as its file: turned, made opaque and checked by the model's own task, not by gradio."""
+    if not isinstance(given, dict):
+        return given
+    if given["path"] is None:  # from a program that sent it inline
+        return {"bytes": base64.b64decode((given["url"] or "").partition(";base64,")[2]), "path": None}
+    return {"bytes": Path(given["path"]).read_bytes(), "path": None}
 
 
-def page(model: Asked) -> gr.Blocks:
-    """Inputs, a button, the answer, and rows to try."""
+def page(model: Asked, folder: Path) -> gr.Blocks:
+    """Inputs, a button, the answer, and rows to try; pictures among those are written into `folder`."""
     with gr.Blocks(title=model.name, analytics_enabled=False) as app:
         gr.Markdown(model.about())
         with gr.Row():
@@ -42,14 +39,14 @@ def page(model: Asked) -> gr.Blocks:
 
         def ask(*values: Any) -> tuple[Any, str]:
             try:
-                row = dict(zip(names, values, strict=True))
+                row = dict(zip(names, map(value_of, values), strict=True))
                 return parts(model, row, model.answer(row))
             except Unanswered as error:
                 raise gr.Error(str(error), print_exception=False) from error
 
         wanted = [button.click, *(one.submit for one in inputs if isinstance(one, gr.Textbox))]
-        gr.on(wanted, ask, inputs, outputs, api_name="ask")
-        if rows := examples_of(model, names):
+        gr.on(wanted, ask, inputs, outputs, api_name="ask", preprocess=False)
+        if rows := examples_of(model, names, folder):
             gr.Examples(rows, inputs, label=examples_label(model), cache_examples=False)
     return app
 
@@ -57,9 +54,7 @@ def page(model: Asked) -> gr.Blocks:
 def inputs_of(model: Asked) -> tuple[list[str], list[Any]]:
     """The columns of a row, and what a user fills them in with."""
     if model.saved.task.reads == "pictures":
-        picture = gr.Image(label="Picture", sources=["upload", "clipboard"], height=300)
-        picture.preprocess = file_of
-        return ["image"], [picture]
+        return ["image"], [gr.Image(label="Picture", sources=["upload", "clipboard"], height=300)]
     if model.pairs:
         return ["text", "text_pair"], [gr.Textbox(label=f"{which} text", lines=3) for which in ("First", "Second")]
     return ["text"], [gr.Textbox(label="Text", lines=5)]
@@ -89,11 +84,10 @@ def parts(model: Asked, row: dict[str, Any], answer: Answer) -> tuple[Any, str]:
     return answer.likelihoods, "\n\n".join(filter(None, (said, answer.note)))
 
 
-def examples_of(model: Asked, names: list[str]) -> list[list[Any]]:
+def examples_of(model: Asked, names: list[str], folder: Path) -> list[list[Any]]:
     """Rows to try, one value for each input; pictures as files of their own, for the report holds them inline."""
     rows = examples(model.report)[:MOST_EXAMPLES]
     if model.saved.task.reads == "pictures":
-        folder = Path(tempfile.mkdtemp(prefix="hfkit-demo-"))
         for number, row in enumerate(rows):
             (folder / f"{number}.png").write_bytes(row["image"]["bytes"])
         return [[str(folder / f"{number}.png")] for number in range(len(rows))]
@@ -105,13 +99,13 @@ def examples_label(model: Asked) -> str:
     return "Test rows that it got wrong" if examples(model.report) else "To try"
 
 
-def launched(model: Asked, host: str, port: int, *, share: bool) -> tuple[gr.Blocks, str]:
+def launched(model: Asked, folder: Path, host: str, port: int, *, share: bool) -> tuple[gr.Blocks, str]:
     """The page at an address, served by threads of its own.
 
     Raises:
         OSError: the address cannot be used.
     """
-    app = page(model)
+    app = page(model, folder)
     app.queue(max_size=WAITING, default_concurrency_limit=1)  # the model answers one question at a time
     _, local, public = app.launch(
         server_name=host,
