@@ -48,6 +48,8 @@ LAYERS = {
     "hub": 4,
     "telling": 4,
     "publishing": 5,
+    "export": 5,
+    "demo": 5,
     "trainer": 6,
     "ledger": 7,
     "cli": 8,

@@ -6,7 +6,9 @@ import typer
 
 from .card import card
 from .compare import compare
+from .demo import demo
 from .evaluate import evaluate
+from .export import export
 from .plan import plan
 from .predict import predict
 from .push import push
@@ -34,3 +36,5 @@ app.command(context_settings=FLAGS_OF_A_RECIPE)(evaluate)
 app.command()(report)
 app.add_typer(card, name="card")
 app.command()(push)
+app.command()(export)
+app.command()(demo)

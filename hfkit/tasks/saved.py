@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,6 +68,11 @@ class SavedModel:
     def one_label(self) -> bool:
         """Whether a prediction is one of the labels."""
         return isinstance(self.task, Classification) and self.task.problem == "single-label"
+
+    def with_usual_columns(self) -> "SavedModel":
+        """The same model, for rows whose columns go by the names that its task looks for: text, tokens, image."""
+        named = {field.name: None for field in fields(self.task) if field.name.endswith("_column")}
+        return replace(self, task=replace(self.task, **named))
 
     def predictions(self, rows: Dataset, *, batch_size: int = 32) -> list:
         """One plain prediction per row of `Task.load` or `Task.unanswered`, in order: those of the run's own report.
