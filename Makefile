@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 DATA ?= ../shared/data
 WEIGHTS ?= ../shared/weights
-.PHONY: help check test test-slow bench bench-ner ledgers format readme
+.PHONY: help check test test-slow bench bench-ner ledgers format readme docs notebooks
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,3 +35,9 @@ format:  ## Sort imports, mend what ruff can mend, format
 
 readme:  ## Render README's tables from benchmarks/results
 	python benchmarks/render.py
+
+docs:  ## Build the pages of docs/ into build/site, without a network; a warning is an error
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+
+notebooks:  ## Write and run the notebooks anew: seconds each, without a network
+	python -m notebooks.make
