@@ -19,7 +19,7 @@ from .evaluation.machine import command_of, without_secrets
 from .progress import progress
 
 RATES = "lr/"  # the rate of a depth, for trackers
-UNTOLD = ("total_flos", "_per_second", "epoch", "stage", RATES)  # parts of keys that a line leaves out, or has already
+UNTOLD = re.compile(rf"epoch|stage|total_flos|.*_per_second|{RATES}.*")  # what a line leaves out, or has already
 PER_CLASS = ("precision", "recall", "f1", "support")  # the report has them
 
 
@@ -150,7 +150,7 @@ def line_of(logs: Mapping[str, Any], state: TrainerState, stage: str | None) -> 
     told |= {
         name: value
         for name, value in logs.items()
-        if name.removeprefix("eval_") not in of_classes and not any(part in name for part in UNTOLD)
+        if name.removeprefix("eval_") not in of_classes and not UNTOLD.fullmatch(name)
     }
     return " ".join(f"{name}={text_of(value)}" for name, value in told.items())
 
