@@ -10,12 +10,11 @@ from hfkit.ledger.entries import from_scratch, pretrained
 NOTHING = "–"
 
 
-def ledgers_table(ledgers: dict[Path, dict[str, Any]], pages: str) -> str:
+def ledgers_table(ledgers: dict[Path, dict[str, Any]]) -> str:
     """One row for each ledger: the best strategy, the best baseline, training from scratch, and what the verdict says.
 
     Args:
         ledgers: by the file that each was read from.
-        pages: where a reader finds the page of a ledger, with {} for its name.
     """
     lines = [
         "| ledger | rows: train / test | score | best strategy | best baseline | from scratch | worth fine-tuning? |",
@@ -26,7 +25,7 @@ def ledgers_table(ledgers: dict[Path, dict[str, Any]], pages: str) -> str:
         baselines = [c for c in contenders if c["kind"] == "baseline"]
         scratch = [c for c in contenders if from_scratch(c["name"])]
         cells = [
-            f"[{markdown_text(path.stem)}]({pages.format(path.stem)})",
+            f"[{markdown_text(path.stem)}](benchmarks/results/ledgers/{path.stem}.md)",  # the site has it there too
             f"{rows['train']:,} / {rows['test']:,}",
             headline_text(ledger["task"]["headline"]),
             *(told(best(group)) for group in (pretrained(contenders), baselines, scratch)),

@@ -82,9 +82,7 @@ def section(name: str, results: Path) -> str:
 
         pages = sorted((results / "ledgers").glob("*.json"))
         ledgers = {path: json.loads(path.read_text(encoding="utf-8")) for path in pages}
-        # The site has the pages as HTML beside its own.
-        where = "ledgers/{}.html" if part == "site" else "benchmarks/results/ledgers/{}.md"
-        return ledgers_table(ledgers, where) if ledgers else "No ledger yet."
+        return ledgers_table(ledgers) if ledgers else "No ledger yet."
     files = sorted(results.glob(f"{recipe}_*.json")) or sorted(results.glob(f"{recipe}.json"))
     found = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     if not found:

@@ -19,7 +19,7 @@ from .evaluation.machine import command_of, without_secrets
 from .progress import progress
 
 RATES = "lr/"  # the rate of a depth, for trackers
-UNTOLD = ("total_flos", "_per_second", "epoch", "stage", RATES)  # parts of keys that a line leaves out, or has already
+UNTOLD = re.compile(rf"epoch|stage|total_flos|.*_per_second|{RATES}.*")  # what a line leaves out, or has already
 PER_CLASS = ("precision", "recall", "f1", "support")  # the report has them
 
 
@@ -98,9 +98,10 @@ class Telling(TrainerCallback):
         self.bars = ExitStack()
         self.trained: Callable[..., None] | None = None
         self.judged: Callable[..., None] = lambda: None
+        self.logged = ""  # loss, and the rate of the head
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.trained = None
+        self.trained, self.logged = None, ""
 
     def on_epoch_begin(self, args, state, control, **kwargs):
         # Not before: others have things to print when training begins.
@@ -109,7 +110,14 @@ class Telling(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         if self.trained is not None:
-            self.trained()
+            self.trained(note=self._note(state))
+
+    def _note(self, state: TrainerState) -> str:
+        """Beside the bar; with `logged` it fits a terminal of 80 columns."""
+        return f"epoch {state.epoch:.2f}, stage {self._stage()}{self.logged}"
+
+    def _stage(self) -> str:
+        return f"{self.trainer.stage}/{len(self.trainer.unfreezing.plan.starts)}"
 
     def on_prediction_step(self, args, state, control, **kwargs):
         self.judged()
@@ -117,13 +125,10 @@ class Telling(TrainerCallback):
     def on_log(self, args, state, control, logs=None, **kwargs):
         if not state.is_world_process_zero:
             return
-        stages = len(self.trainer.unfreezing.plan.starts) if self.trainer.is_in_train else 0
-        stage = f"{self.trainer.stage}/{stages}" if stages else None
-        print(line_of(logs, state, stage), flush=True)
+        print(line_of(logs, state, self._stage() if self.trainer.is_in_train else None), flush=True)
         if self.trained is not None and "loss" in logs:
-            # The rate is that of the head. All of it fits a terminal of 80 columns.
-            rate, loss = logs["head_learning_rate"], logs["loss"]
-            self.trained(0, note=f"epoch {state.epoch:.2f}, stage {stage}, loss {loss:.4g}, rate {rate:.1e}")
+            self.logged = f", loss {logs['loss']:.4g}, rate {logs['head_learning_rate']:.1e}"
+            self.trained(0, note=self._note(state))
 
     def on_train_end(self, args, state, control, **kwargs):
         self.trained = None
@@ -145,7 +150,7 @@ def line_of(logs: Mapping[str, Any], state: TrainerState, stage: str | None) -> 
     told |= {
         name: value
         for name, value in logs.items()
-        if name.removeprefix("eval_") not in of_classes and not any(part in name for part in UNTOLD)
+        if name.removeprefix("eval_") not in of_classes and not UNTOLD.fullmatch(name)
     }
     return " ".join(f"{name}={text_of(value)}" for name, value in told.items())
 
