@@ -1,9 +1,8 @@
 """Every backbone family on the whole path: loaded, thawed in stages, judged, saved, read without hfkit, and resumed."""
 
 import copy
-import gc
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -52,7 +51,7 @@ def images(rows: int, seed: int) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def corpora(tmp_path_factory) -> Iterator[dict[str, str]]:
+def corpora(tmp_path_factory) -> dict[str, str]:
     """A folder of texts and one of images, three labels each."""
     folders = {}
     for modality, rows_of in (("text", texts), ("image", images)):
@@ -60,10 +59,7 @@ def corpora(tmp_path_factory) -> Iterator[dict[str, str]]:
         for seed, (split, rows) in enumerate(ROWS.items()):
             rows_of(rows, seed).to_parquet(folder / f"{split}.parquet")
         folders[modality] = str(folder)
-    # Every run collects garbage twice, through all that the imports have made.
-    gc.freeze()
-    yield folders
-    gc.unfreeze()
+    return folders
 
 
 def trainer(
