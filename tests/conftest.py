@@ -1,5 +1,6 @@
 """Everything runs offline, on one thread, with one tiny checkpoint and one tiny corpus for the whole session."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -15,6 +16,26 @@ from tests import finished, tiny  # noqa: E402
 from tests import pairs as two_processes  # noqa: E402
 
 torch.set_num_threads(1)
+
+
+def freeze() -> None:
+    """Leave what is imported out of further collections: every training asks for one, which took half of its time."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    if nextitem is not None and nextitem.path != item.path:
+        freeze()  # more is imported by now, and what the last module held is gone
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # at its end the interpreter tells of whatever it could not take down
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,7 @@ def test_diverged_replicas_stop_the_run(pairs):
     assert not digests(pairs / "diverged before a thaw") and not digests(pairs / "diverged at the end")
 
 
+@pytest.mark.slow  # test_arguments.py has what the launcher leaves, by its variables
 def test_a_launcher_that_starts_one_process_of_two_is_refused(checkpoint, corpus, tmp_path):
     job = dict(checkpoint=checkpoint, corpus=corpus, output=str(tmp_path), flags={})
     done = launch([job], ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"])

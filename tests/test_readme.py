@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.render import RESULTS, families_table, render, rendered
+from benchmarks.render import RESULTS, families_table, main, render, rendered
 from hfkit import RecipeArguments, TransferArguments, parse
 from hfkit.baselines import BASELINES
 from hfkit.ledger.arguments import recipe_at, split_flags
@@ -67,6 +67,24 @@ def test_tables_are_what_the_files_say():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run python benchmarks/render.py"
 
 
+def test_check_says_what_is_stale_and_writes_nothing(tmp_path, monkeypatch):
+    copy = tmp_path / "README.md"
+    monkeypatch.setattr("benchmarks.render.README", copy)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setattr("sys.argv", ["render.py", "--check"])
+    copy.write_text(README, encoding="utf-8")
+    main()
+    stale = README.replace("<!-- strategies:end -->", "| one more |\n<!-- strategies:end -->")
+    copy.write_text(stale, encoding="utf-8")
+    with pytest.raises(SystemExit, match="README.md: stale"):
+        main()
+    assert copy.read_text(encoding="utf-8") == stale
+    monkeypatch.setattr("sys.argv", ["render.py"])
+    main()
+    assert copy.read_text(encoding="utf-8") == README
+
+
+@pytest.mark.slow
 def test_check_says_so_with_its_exit_code():
     # PYTHONPATH: this checkout's hfkit, installed or not.
     command, environment = [sys.executable, "benchmarks/render.py", "--check"], os.environ | {"PYTHONPATH": str(ROOT)}
