@@ -2,6 +2,8 @@
 answers at once.
 """
 
+from typing import Annotated
+
 import typer
 
 from .card import card
@@ -21,7 +23,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 
 @app.callback()
-def hfkit() -> None:
+def hfkit(
+    debug: Annotated[bool, typer.Option("--debug", help="show where an error came from, not one line of it")] = False,
+) -> None:
     """Transfer learning for a pretrained checkpoint and a modest dataset.
 
     Exit codes: 0 done; 1 it failed; 2 something given cannot work, and one line on stderr says what to do;

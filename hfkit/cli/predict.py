@@ -17,6 +17,7 @@ import typer
 
 from ..errors import UserError, run
 from ..parts import PartFile
+from ..progress import progress
 from .console import alone_on_stdout
 
 if TYPE_CHECKING:
@@ -197,15 +198,17 @@ def to_file(
         passed, faults, columns = 0, Counter(part.notes.get("faults", {})), part.notes.get("columns", [])
         if part.rows:
             print(f"{part.rows:,} rows were written before: going on behind them", file=sys.stderr)
-        for chunk in chunks:
-            passed += len(chunk.records)
-            if passed <= part.rows:
-                continue
-            records, found = asking.answers(chunk)
-            faults.update(fault.rule for fault in found)
-            header, columns = not columns, columns or list(records[0])
-            piece = text_of(records, kind, columns, header=header)
-            part.add(piece, len(records), {"faults": dict(faults), "columns": columns})
+        with progress("rows", done=part.rows) as advance:
+            for chunk in chunks:
+                passed += len(chunk.records)
+                if passed <= part.rows:
+                    continue
+                records, found = asking.answers(chunk)
+                faults.update(fault.rule for fault in found)
+                header, columns = not columns, columns or list(records[0])
+                piece = text_of(records, kind, columns, header=header)
+                part.add(piece, len(records), {"faults": dict(faults), "columns": columns})
+                advance(len(records))
         return part.rows, faults
 
 

@@ -18,6 +18,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from ..arguments import nearest, parse
 from ..batches import fetched, in_order, judging_order
 from ..errors import DataError, UserError
+from ..progress import track
 from .bad_rows import Fault
 from .base import Task
 from .classification import Classification
@@ -148,7 +149,7 @@ class SavedModel:
         )
         found = []
         with torch.inference_mode():
-            for batch in batches:
+            for batch in track(batches, "answering"):
                 batch = {name: tensor.to(self.model.device) for name, tensor in batch.items()}
                 labels = batch.pop("labels")
                 with self.autocast():
