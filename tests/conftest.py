@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy's too: tests run side by 
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from tests import finished, tiny  # noqa: E402
+from tests import finished, loopback_hub, tiny  # noqa: E402
 from tests import pairs as two_processes  # noqa: E402
 
 torch.set_num_threads(1)
@@ -74,3 +74,10 @@ def finished_runs(finished_once, tmp_path, monkeypatch) -> Path:
     place = shutil.copytree(finished_once, tmp_path / "work")
     monkeypatch.chdir(place)
     return place
+
+
+@pytest.fixture
+def hub():
+    """A Hub on this machine, for clients in other processes (see `tests.loopback_hub`)."""
+    with loopback_hub.running() as running:
+        yield running

@@ -170,9 +170,19 @@ def refused() -> dict[str, Any]:
     found["no name"] = hfkit("push", NER, "me/not/allowed")
     found["public"] = hfkit("push", TEXT, "me/reviews", "--private")
     card = (NER / "README.md").read_text()
-    for name, line in (("license", "license: mine-alone"), ("yaml", "license: [")):
+    licensed, scored = (
+        card.replace("---\n", "---\nlicense: mine-alone\n", 1),
+        re.sub(r"value: 0\.\d+", "value: 0.987", card),
+    )
+    for name, text in (
+        ("number", scored),
+        ("yaml", card.replace("---\n", "---\nlicense: [\n", 1)),
+        ("license", licensed),
+    ):
         bad = shutil.copytree(NER, Path(f"bad-{name}"))
-        (bad / "README.md").write_text(card.replace("---\n", f"---\n{line}\n", 1))
+        (bad / "README.md").write_text(text)
+        if name == "license":  # a model of elsewhere, with nothing to hold its card against
+            (bad / "report.json").unlink()
         found[f"card: {name}"] = hfkit("push", bad, "me/refused")
     found["repositories"] = [entry.id for entry in _existing("me/refused", "you/refused")]
     return found
@@ -186,7 +196,8 @@ def interrupted() -> dict[str, Any]:
     """A push of several files of weights that breaks off, and the same command again."""
     shards = _sharded(IMAGES, Path("shards"))
     found = {}
-    with fault("POST", "/api/models/me/broken/commit/", 409):
+    # A commit of many files that is refused is tried again in parts by the client.
+    with fault("POST", "/api/models/me/broken/commit/", 409, times=99):
         found["409"] = hfkit("push", shards, "me/broken")
     found["after 409"] = hfkit("push", shards, "me/broken")
     # Something else to send, so that what is sent again shows.

@@ -36,6 +36,8 @@ def push(
         hfkit push runs/bert-sentiment me/reviews --tag v1.0
         hfkit push runs/vit-images me/digits --create-pr
         hfkit push runs/vit-images me/digits --revision small --json
+
+    Exit codes: 0 pushed, or nothing had changed; 1 the Hub or the way to it failed; 2 something given cannot be pushed.
     """
 
     def main() -> None:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import UserError
-from .card import read_report, render_card, write_card
+from .card import ADAPTER, read_report, render_card, write_card
 from .failures import explained
+from .lint import lint, named
+from .lint_metadata import read_metadata
 from .secrets import refuse_secrets
 from .staging import PUBLISHED, choose, stage, staged_files
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, HfApi
 
 OTHERS = ".eval_results/"  # others may have added to it
+MOST_FAULTS = 3  # of a card, that are told
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,10 @@ def push(
         require_name(repo_id)
         chosen = choose(folder)
         stage(chosen, Path(place))
-        _name_card(Path(place), target.repo_id)
+        _name_cards(folder, Path(place), target.repo_id)
         files = staged_files(Path(place))
         refuse_secrets(files, then=f"then run {again}")
-        _refuse_card(Path(place))
+        _refuse_cards(folder, Path(place), again)
         sizes = {name: path.stat().st_size for name, path in files.items()}
         staged = Push(target.repo_id, sizes, chosen.left_out)
         if dry_run:
@@ -150,7 +153,7 @@ def _sent(staged: Push, place: Path, target: Target, message: str, again: str) -
     try:
         ModelCard.load(place / "README.md").validate()  # before a repository is made for it
     except ValueError as error:
-        raise UserError("README.md", f"the Hub refuses its metadata ({_said(error)})", "Mend it") from error
+        raise UserError("model card", f"the Hub refuses it ({_said(error)})", f"Mend it; then run {again}") from error
     api.create_repo(repo_id, private=target.private, exist_ok=True)
     if target.branch:
         api.create_branch(repo_id, branch=target.branch, exist_ok=True)
@@ -200,32 +203,45 @@ def _tag(api: "HfApi", repo_id: str, tag: str, commit: str) -> None:
             raise UserError(f"tag '{tag}'", rule, "Push again with another --tag") from error
 
 
-def _name_card(place: Path, repo_id: str) -> None:
-    """Give a card as it was rendered the id that it is published under: its snippet loads the model by it.
+def _name_cards(folder: Path, place: Path, repo_id: str) -> None:
+    """Give the staged cards the id that they are published under: their snippets load the model by it.
 
     What was written by hand stays as it is; a run that lost its card gets one.
     """
     if not (place / "report.json").is_file():
         return
-    card, rendered = place / "README.md", render_card(read_report(place), pictures=True)
-    if not card.is_file() or card.read_text(encoding="utf-8") == rendered:
+    report = read_report(folder)
+    if not (place / "README.md").is_file():
         write_card(place, model=repo_id)
+    for name, adapter in (("README.md", False), (f"{ADAPTER}/README.md", True)):
+        card = place / name
+        if card.is_file():
+            text, how = card.read_text(encoding="utf-8"), {"pictures": not adapter, "adapter": adapter}
+            if text == render_card(report, model=named(read_metadata(text)[0]), **how):
+                card.write_text(render_card(report, model=repo_id, **how), encoding="utf-8")
 
 
-def _refuse_card(place: Path) -> None:
-    """Refuse a card that its report contradicts, or whose metadata cannot be read."""
+def _refuse_cards(folder: Path, place: Path, again: str) -> None:
+    """Refuse cards that say what the report does not; of a model without a report, a card that cannot be read."""
+    if (place / "report.json").is_file():
+        faults = lint(place)
+        fix = f"`hfkit card write {shlex.quote(str(folder))}` writes it anew"
+    else:
+        faults, fix = _unreadable(place / "README.md"), "Mend it"
+    if faults:
+        more = f" and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
+        raise UserError("model card", "; ".join(faults[:MOST_FAULTS]) + more, f"{fix}; then run {again}")
+
+
+def _unreadable(card: Path) -> list[str]:
     import yaml
     from huggingface_hub import ModelCard
 
-    from .lint import lint
-
     try:
-        ModelCard.load(place / "README.md")
+        ModelCard.load(card)
     except (ValueError, yaml.YAMLError) as error:
-        raise UserError("README.md", f"its metadata cannot be read ({_said(error)})", "Mend it") from error
-    if (place / "report.json").is_file() and (faults := lint(place)):
-        more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
-        raise UserError("card", f"{faults[0]}{more}", "Mend it; `hfkit card lint` names every fault")
+        return [f"README.md: its metadata cannot be read ({_said(error)})"]
+    return []
 
 
 def _said(error: Exception) -> str:
