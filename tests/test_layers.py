@@ -18,6 +18,7 @@ LAYERS = {
     "replay": 0,
     "activations": 0,
     "samples": 0,
+    "processes": 0,
     "strategies": 0,
     "evaluation.metrics": 0,
     "evaluation.statistics": 0,
@@ -35,6 +36,7 @@ LAYERS = {
     "baselines": 3,
     "evaluation": 3,
     "invariants": 3,
+    "memory": 3,
     "plan": 3,
     "refusals": 3,
     "prefix_cache": 3,
@@ -43,6 +45,7 @@ LAYERS = {
     "hub": 4,
     "publishing": 5,
     "trainer": 6,
+    "doctor": 7,
     "ledger": 7,
     "cli": 8,
 }

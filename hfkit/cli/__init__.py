@@ -17,8 +17,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 def hfkit() -> None:
     """Transfer learning for a pretrained checkpoint and a modest dataset.
 
-    Exit codes: 0 done; 1 it failed; 2 something given cannot work, and the one line on stderr says what to do; 75 it was
-    interrupted, and the same command goes on.
+    Exit codes: 0 done; 1 it failed; 2 something given cannot work, and the one line on stderr says what to do; 75 it
+    was interrupted, and the same command goes on.
     """
 
 

@@ -9,11 +9,12 @@ from rich.console import Console
 
 from ..errors import UserError
 from ..evaluation.ledger_pages import render_ledger
+from ..processes import launched
 from .bench import Bench
 from .cells import Cell, Contender, Results, due
 from .facts import ledger_of, table_of
 from .queue import Queue
-from .workers import default_jobs, launched, started, watched
+from .workers import default_jobs, started, watched
 
 EVERY = 0.5  # seconds between two looks at what has ended
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,28 +17,17 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from ..depth import depth_names, parameter_depths
 from ..errors import UserError
 from ..samples import resolve_checkpoint
-from .files import first_line
 
-# The baselines know tasks through this module alone.
+# The baselines and the doctor know tasks through this module alone.
+from .bad_rows import Fault as Fault
+from .bad_rows import noted as noted
+from .files import first_line
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers import positions_of as positions_of
-
-
-class Prompt(NamedTuple):
-    """What a language model is asked of one row, before it is laid out as plain text or as the turns of a chat."""
-
-    instruction: str  # the same for every row
-    shots: tuple[tuple[str, str], ...]  # queries with their answers; the last one stands beside the query
-    query: str
-    cue: str = "Answer:"  # what the answer stands behind in plain text
-    options: tuple[str, ...] = ()  # answers to choose from, in the order of the labels; empty: any text
-
-
-class Parsed(NamedTuple):
-    """What a completion says."""
-
-    prediction: Any  # as `score` takes it; a wrong one where nothing could be read
-    readable: bool
+from .values import Found as Found
+from .values import Parsed as Parsed
+from .values import Prompt as Prompt
+from .values import Tokens as Tokens
 
 
 @dataclass(frozen=True)
@@ -74,9 +63,31 @@ class Task(ABC):
         """What `training_collator` draws anew in every epoch: something of each row, of whole batches, or nothing."""
         return None
 
-    @abstractmethod
     def load(self) -> DatasetDict:
-        """Checked rows of the splits train, validation and test, in the task's own columns."""
+        """Checked rows of the splits train, validation and test, in the task's own columns.
+
+        Raises:
+            DataError: rows at fault, by split, row and column.
+            UserError: the dataset as a whole cannot be used.
+        """
+        return self.checked(self.found())
+
+    @abstractmethod
+    def found(self) -> Found:
+        """The splits train, validation and test as they came.
+
+        Raises:
+            UserError: they cannot be read, or have no columns for this task.
+        """
+
+    @abstractmethod
+    def checked(self, found: Found) -> DatasetDict:
+        """What `load` promises, of rows that were found.
+
+        Raises:
+            DataError: rows at fault, by split, row and column (see `bad_rows.without`).
+            UserError: the dataset as a whole cannot be used.
+        """
 
     @abstractmethod
     def labels(self, dataset: DatasetDict) -> list[str]:
@@ -163,6 +174,18 @@ class Task(ABC):
     @abstractmethod
     def errors(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[dict[str, Any]]:
         """For the report: at most `limit` instructive errors, as its schema has them; [] where there are none."""
+
+    def content(self, rows: Dataset) -> list[str]:
+        """What makes two loaded rows the same input, one string per row."""
+        return [self.shown(row)["text"] for row in rows]
+
+    def tokens(self, rows: Dataset, processor: Any) -> Tokens | None:
+        """Loaded rows as tokens, neither cut off nor in windows; None where a model reads none.
+
+        Raises:
+            UserError: a flag of length does not fit the tokenizer.
+        """
+        return None
 
     @abstractmethod
     def shown(self, row: dict[str, Any]) -> dict[str, str]:

@@ -27,7 +27,7 @@ from .answers import (
     refuse_unlearnable,
 )
 from .bad_rows import skipped, without
-from .base import read_config
+from .base import Found, read_config
 from .classification import Classification
 from .files import TABLES, first_line, read
 from .sentences import column_named, evenly
@@ -106,19 +106,20 @@ class ImageClassification(Classification):
 
     # Loading
 
-    def load(self) -> DatasetDict:
-        """Rows with an image and a label, every image read to its end once.
-
-        Raises:
-            DataError: rows at fault, by split, row and column.
-            UserError: the dataset as a whole cannot be used, or a library for images is missing.
-        """
+    def found(self) -> Found:
         require_vision()
-        from .image_files import located, look_at_all
-
-        raw, roots, image_column, label_column = self.found()
+        raw, roots, image_column, label_column = self.images_found()
         refuse_other_problem(raw, label_column, self.problem)
         unit = unit_column(raw, self.unit_column)
+        columns = {"image": image_column, "label": label_column} | ({"unit": unit} if unit else {})
+        return Found(raw, columns, tuple(roots))
+
+    def checked(self, found: Found) -> DatasetDict:
+        """Rows with an image and a label, every image read to its end once."""
+        from .image_files import located, look_at_all
+
+        raw, columns, roots = found
+        image_column, label_column, unit = columns["image"], columns["label"], columns.get("unit")
         checked: dict[str, Dataset] = {}
         for split, rows in raw.items():
             learnt = labels_in(checked["train"]["label"], self.problem) if checked else None
@@ -142,7 +143,7 @@ class ImageClassification(Classification):
             loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
         return loaded
 
-    def found(self) -> tuple[DatasetDict, list[Path], str, str]:
+    def images_found(self) -> tuple[DatasetDict, list[Path], str, str]:
         """The rows as they came, the folders their files may lie in, and the columns of images and labels."""
         from .image_files import class_folders, read_class_folders
 
@@ -311,6 +312,9 @@ class ImageClassification(Classification):
             "labels": self.labels(dataset),
             **splits,
         }
+
+    def content(self, rows: Dataset) -> list[str]:
+        return list(rows["fingerprint"])
 
     def shown(self, row: dict[str, Any]) -> dict[str, str]:
         from ..pictures import decoded

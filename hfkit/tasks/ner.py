@@ -15,16 +15,17 @@ from transformers import AutoModelForTokenClassification
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from ..errors import UserError
-from .base import Parsed, Prompt, Task
+from .bad_rows import kept_rows
+from .base import Found, Parsed, Prompt, Task, Tokens
 from .draws import seeded
 from .entity_answers import NOTHING, read_entities, written_entities
 from .entity_errors import entity_breakdown, entity_errors
 from .files import read
 from .padding import PaddedTexts
-from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, refuse_unlearnable
+from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, types_of, unlearnt
 from .tags import entities, orphans, scheme_of, split_tag
 from .tokenizers import load_tokenizer
-from .units import unit_column, with_units
+from .units import checked_units, unit_column
 from .windows import first_windows, glues_words, window_facts, windows
 
 TOKENS_COLUMNS = ("tokens", "words")
@@ -67,31 +68,61 @@ class NER(Task):
         metadata={"help": "share of the words hidden behind the mask token in training, so that context must tell"},
     )
 
-    def load(self) -> DatasetDict:
-        """Rows of words and IOB2 tags, every one of them checked.
-
-        Raises:
-            DataError: rows at fault, by split, row and column.
-            UserError: the dataset as a whole cannot be used.
-        """
+    def found(self) -> Found:
         if self.dataset == "sample":
             from ..samples import sample_ner
 
             raw = sample_ner()
         else:
             raw = read(self.dataset, self.dataset_config, self.dataset_revision)
-        tokens_column = column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column")
-        tags_column = column_named(raw, self.tags_column, TAGS_COLUMNS, "--tags_column")
-        words = {split: checked_words(split, rows, tokens_column) for split, rows in raw.items()}
-        tags = {split: checked_tags(split, rows, tags_column, words[split]) for split, rows in raw.items()}
-        refuse_unlearnable(tags, tags_column)
-        scheme = scheme_of(chain.from_iterable(tags.values()))
-        loaded = DatasetDict({split: iob2_rows(words[split], tags[split], scheme) for split in raw})
-        if unit := unit_column(raw, self.unit_column):
-            loaded = with_units(loaded, raw, unit)
+        columns = {
+            "tokens": column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column"),
+            "tags": column_named(raw, self.tags_column, TAGS_COLUMNS, "--tags_column"),
+        }
+        unit = unit_column(raw, self.unit_column)
+        return Found(raw, columns | ({"unit": unit} if unit else {}))
+
+    def checked(self, found: Found) -> DatasetDict:
+        """Rows of words and IOB2 tags."""
+        sentences: dict[str, dict[str, list]] = {}
+        for split, raw in found.raw.items():
+            learnt = types_of(sentences["train"]["tags"]) if sentences else None
+            sentences[split] = self.checked_rows(split, raw, found.columns, learnt)
+        if not types_of(sentences["train"]["tags"]):
+            raise UserError(
+                f"column '{found.columns['tags']}'",
+                "every tag is O, so there is nothing to find",
+                "Check that this is the tag column",
+            )
+        scheme = scheme_of(chain.from_iterable(rows["tags"] for rows in sentences.values()))
+        loaded = DatasetDict()
+        for split, rows in sentences.items():
+            loaded[split] = iob2_rows(rows["tokens"], rows["tags"], scheme)
+            if "unit" in rows:
+                loaded[split] = loaded[split].add_column("unit", rows["unit"], feature=Value("string"))
         if self.max_train_rows is not None:
             loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
         return loaded
+
+    def checked_rows(
+        self, split: str, raw: Dataset, columns: dict[str, str], learnt: set[str] | None
+    ) -> dict[str, list]:
+        """Words and tags of a split, and units if there are any, without the rows at fault.
+
+        Args:
+            learnt: the types that train has; None while train itself is checked.
+        """
+        words, faults = checked_words(raw, columns["tokens"])
+        tags, wrong = checked_tags(raw, columns["tags"], words, {fault.row for fault in faults})
+        faults += wrong
+        if learnt is not None:
+            faults += unlearnt(tags, columns["tags"], learnt)
+        values = {"tokens": words, "tags": tags}
+        if "unit" in columns:
+            values["unit"], wrong = checked_units(raw, columns["unit"])
+            faults += wrong
+        kept = kept_rows(split, len(raw), sorted(faults, key=lambda fault: fault.row), None)
+        return {name: [column[row] for row in kept] for name, column in values.items()}
 
     def labels(self, dataset: DatasetDict) -> list[str]:
         """O, then B- and I- of every type that any split holds, by type."""
@@ -161,6 +192,10 @@ class NER(Task):
         # The tokenizer keeps the last call's truncation and would save it with the model.
         processor.backend_tokenizer.no_truncation()
         return DatasetDict(prepared)
+
+    def tokens(self, rows: Dataset, processor: Tokenizer) -> Tokens:
+        limit, _ = self.window(processor)
+        return Tokens(processor(rows["tokens"][:], is_split_into_words=True, verbose=False)["input_ids"], limit, True)
 
     def window(self, processor: Tokenizer) -> tuple[int, int]:
         """Tokens in a window, special ones included, and tokens that two windows share."""

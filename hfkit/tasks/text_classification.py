@@ -31,7 +31,7 @@ from .answers import (
     refuse_unlearnable,
 )
 from .bad_rows import Fault, skipped, without
-from .base import Parsed, Prompt, read_config
+from .base import Found, Parsed, Prompt, Tokens, read_config
 from .classification import Classification
 from .files import TABLES, read
 from .padding import PaddedTexts
@@ -70,13 +70,7 @@ class TextClassification(Classification):
 
     # Loading
 
-    def load(self) -> DatasetDict:
-        """Rows of texts and answers, every one of them checked.
-
-        Raises:
-            DataError: rows at fault, by split, row and column.
-            UserError: the dataset as a whole cannot be used.
-        """
+    def found(self) -> Found:
         if self.dataset == "sample":
             from ..samples.sentiment import sample_sentiment
 
@@ -97,32 +91,33 @@ class TextClassification(Classification):
                 f"column '{answers}'", "texts and labels are two columns", "Set --text_column and --label_column"
             )
         refuse_other_problem(raw, answers, self.problem)
+        columns = dict(zip(("text", "text_pair"), texts, strict=False)) | {"label": answers}
         unit = unit_column(raw, self.unit_column)
+        return Found(raw, columns | ({"unit": unit} if unit else {}))
+
+    def checked(self, found: Found) -> DatasetDict:
+        raw, columns = found.raw, found.columns
         loaded: dict[str, Dataset] = {}
         for split in ("train", "validation", "test"):
             learnt = labels_in(loaded["train"]["label"], self.problem) if loaded else None
-            loaded[split] = self.checked(split, raw[split], texts, answers, learnt, unit)
+            loaded[split] = self.checked_rows(split, raw[split], columns, learnt)
             if split == "train":
-                refuse_unlearnable(loaded[split], answers, self.problem, self.out_of_scope)
+                refuse_unlearnable(loaded[split], columns["label"], self.problem, self.out_of_scope)
         if self.max_train_rows is not None:
             loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
         return DatasetDict(loaded)
 
-    def checked(
-        self, split: str, raw: Dataset, texts: list[str], answers: str, learnt: set[str] | None, unit: str | None
-    ) -> Dataset:
+    def checked_rows(self, split: str, raw: Dataset, columns: dict[str, str], learnt: set[str] | None) -> Dataset:
         """The rows of a split in this task's columns, without those at fault."""
-        columns: dict[str, list] = {}
+        values: dict[str, list] = {}
         faults: list[Fault] = []
-        for name, column in zip(("text", "text_pair"), texts, strict=False):
-            columns[name], found = checked_texts(raw, column)
-            faults += found
-        if unit:
-            columns["unit"], found = checked_units(raw, unit)
-            faults += found
-        columns["label"], found = checked_answers(raw, answers, self.problem, learnt)
-        strings = {name: Value("string") for name in columns}
-        rows = Dataset.from_dict(columns, features=Features({**strings, "label": FEATURES[self.problem]}))
+        for name in ("text", "text_pair", "unit"):
+            if name in columns:
+                values[name], found = (checked_units if name == "unit" else checked_texts)(raw, columns[name])
+                faults += found
+        values["label"], found = checked_answers(raw, columns["label"], self.problem, learnt)
+        strings = {name: Value("string") for name in values}
+        rows = Dataset.from_dict(values, features=Features({**strings, "label": FEATURES[self.problem]}))
         return without(split, rows, sorted(faults + found, key=lambda fault: fault.row), self.on_bad_row)
 
     # Model inputs
@@ -200,6 +195,12 @@ class TextClassification(Classification):
                 "Set --max_length between them, or leave it out",
             )
         return longest
+
+    def tokens(self, rows: Dataset, processor: Tokenizer) -> Tokens:
+        limit, marks = self.longest(processor, pairs="text_pair" in rows.column_names), marks_read(processor)
+        names = [name for name in ("text", "text_pair") if name in rows.column_names]
+        texts = [[spelt_out(text, marks) for text in rows[name]] for name in names]
+        return Tokens(encoded(texts, processor)["input_ids"], limit, windowed=False)
 
     def collator(self, processor: Tokenizer) -> PaddedTexts:
         return PaddedTexts(processor)
