@@ -12,6 +12,7 @@ class UserError(ValueError):
 
     def __init__(self, value: str, rule: str, fix: str) -> None:
         super().__init__(f"{value}: {rule.rstrip('.')}. {fix.rstrip('.')}{'' if fix.endswith('?') else '.'}")
+        self.value, self.rule, self.fix = value, rule, fix
 
 
 class DataError(UserError):

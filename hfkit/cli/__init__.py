@@ -5,6 +5,7 @@ answers at once.
 import typer
 
 from .compare import compare
+from .doctor import doctor
 from .plan import plan
 
 # What a command gets beside its own flags goes to a recipe's parser.
@@ -23,4 +24,5 @@ def hfkit() -> None:
 
 
 app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(plan)
+app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(doctor)
 app.command(add_help_option=False, context_settings=FLAGS_OF_A_RECIPE)(compare)
