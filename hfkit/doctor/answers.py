@@ -6,7 +6,7 @@ from typing import Any
 
 from datasets import ClassLabel, LargeList, List
 
-from .findings import Finding, share, shown
+from .findings import Finding, shown
 from .repeats import normal
 from .rows import Rows
 
@@ -53,7 +53,7 @@ def label_findings(rows: Rows) -> list[Finding]:
     if isinstance(inner, ClassLabel) and "label" in rows.found.columns and not rows.sampled:
         empty = [name for name in inner.names if name not in labels]
         if empty:
-            what = f"{share(len(empty), len(inner.names))} classes that the column names have no row"
+            what = f"{len(empty):,} of {len(inner.names):,} classes that the column names have no row"
             told = [", ".join(empty[:LISTED])]
             found.append(Finding("data", "labels-empty", "note", what, told, "No model will answer them"))
     return found
@@ -75,11 +75,13 @@ def balance_findings(rows: Rows) -> list[Finding]:
     kind = "types of entities" if "entities" in rows.facts["train"] else "classes"
     unit = "times" if "entities" in rows.facts["train"] else "rows"
     ranked = sorted(learnt.items(), key=lambda item: -item[1])
-    told = [f"train: most {named(ranked[:3], unit)}; least {named(ranked[-3:], unit)}"]
+    told = [f"train: {named(ranked, unit)}"]
+    if len(ranked) > LISTED:
+        told = [f"train: most {named(ranked[:3], unit)}; least {named(ranked[-3:], unit)}"]
     found = []
     rare = [item for item in ranked if item[1] < FEW]
     if rare:
-        what = f"{share(len(rare), len(ranked))} {kind} are in train fewer than {FEW} times"
+        what = f"{len(rare):,} of {len(ranked):,} {kind} are in train fewer than {FEW} times"
         fix = "Collect more of them, merge them, or judge them apart: they will hardly be learnt"
         found.append(Finding("data", "rare", "warning", what, [named(rare[::-1][:LISTED], unit)], fix))
     largest = ranked[0][1] / max(len(rows.loaded["train"]), 1)
@@ -91,7 +93,7 @@ def balance_findings(rows: Rows) -> list[Finding]:
     for split in ("validation", "test"):
         missing = [name for name in learnt if name not in counts[split]]
         if missing:
-            what = f"{split} has none of {share(len(missing), len(learnt))} {kind}"
+            what = f"{len(missing):,} of {len(learnt):,} {kind} are not in {split}"
             more = ", …" if len(missing) > LISTED else ""
             fix = "Draw the splits by class, or no score will tell of them"
             listed = ", ".join(missing[:LISTED]) + more

@@ -121,4 +121,5 @@ def shown(value: Any) -> str:
 
 def share(part: int, whole: int) -> str:
     """A count with its share: '12 of 3,080 (0.4 %)'."""
-    return f"{part:,} of {whole:,} ({100 * part / max(whole, 1):.1f} %)"
+    percent = 100 * part / max(whole, 1)
+    return f"{part:,} of {whole:,} ({'below 0.1' if 0 < percent < 0.05 else f'{percent:.1f}'} %)"

@@ -97,7 +97,7 @@ def memory_there(args: TransferArguments) -> tuple[int, int, str]:
 def memory_finding(needed: int, total: int, free: int, where: str, strategy: str) -> Finding:
     """Whether weights, gradients and moments fit."""
     what = (
-        f"training with --strategy {strategy} takes about {needed / GIB:.1f} GiB {where}, and activations beside them"
+        f"training with --strategy {strategy} takes about {needed / GIB:.2g} GiB {where}, and activations beside them"
     )
     told = [f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free: weights, gradients and Adam's moments are counted"]
     fix = "Use a smaller checkpoint, or --strategy lora or feature-extraction"

@@ -32,7 +32,7 @@ def examine_pictures(rows: Rows, processor: Any) -> tuple[list[Finding], dict[st
         for pick in (np.min, np.max)
     )
     told = [
-        f"{split}: shorter side {of_split.min()} to {of_split.max()} pixels, median {np.median(of_split):.0f}"
+        f"{split}: shorter side from {of_split.min()} to {of_split.max()} pixels, median {np.median(of_split):.0f}"
         for split, of_split in shorter.items()
     ]
     if side is not None:
@@ -58,9 +58,11 @@ def size_finding(rows: Rows, shorter: dict[str, np.ndarray], side: int, told: li
     tiny = [(split, int(row)) for split in shorter for row in np.flatnonzero(shorter[split] * TINY < side)]
     total = sum(map(len, shorter.values()))
     if not tiny:
-        return Finding("data", "pixels", "ok", f"pictures suit the {side} pixels that the model reads", told)
+        return Finding(
+            "data", "pixels", "ok", f"no picture is tiny beside the {side} pixels that the model reads", told
+        )
     what = f"{share(len(tiny), total)} pictures are tiny: under a quarter of the {side} pixels that the model reads"
-    fix = "Get them larger, or use a checkpoint that reads fewer pixels: it would be as good and faster"
+    fix = "Get them larger, or use a checkpoint that reads fewer pixels, which is faster"
     severity = "warning" if len(tiny) > MANY * total else "note"
     return Finding("data", "pixels", severity, what, [*told, *places(rows, tiny)], fix)
 

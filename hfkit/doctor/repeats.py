@@ -4,12 +4,14 @@ import unicodedata
 from collections import defaultdict
 from functools import lru_cache
 
-from .findings import EXAMPLES, Finding, share
+from .findings import EXAMPLES, Finding, Severity, share
 from .rows import Rows
 
 PAIRS = (("test", "train"), ("validation", "train"), ("test", "validation"))
 LEAKY = 0.01  # share of judged rows known from training, from where a score is misleading
 REPEATED = 0.05  # share of training rows
+FEWEST = 10  # rows, below which a share is an accident
+SHORT = 3  # words, up to which texts repeat by nature
 
 
 @lru_cache(maxsize=1_000_000)
@@ -41,10 +43,12 @@ def within(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
         if not again:
             continue
         contents = rows.contents[split]
-        alike = sum(contents[row] != contents[earlier] for row, earlier in again)
         judged = split != "train"
-        severity = "warning" if len(again) > (LEAKY if judged else REPEATED) * len(of_split) else "note"
-        what = f"{split}: {share(len(again), len(of_split))} rows repeat an earlier one{but_for(alike)}"
+        long = sum(not is_short(rows, of_split[row]) for row, _ in again)
+        alike = sum(contents[row] != contents[earlier] for row, earlier in again)
+        severity = heavy(long, len(of_split), LEAKY if judged else REPEATED)
+        what = f"{split}: {share(len(again), len(of_split))} rows repeat an earlier one"
+        what += but_for(alike, len(again) - long)
         told = [f"{rows.at(split, a)} = row {rows.numbers[split][b]:,}: {rows.shown(split, a)}" for a, b in again]
         fix = "Keep one of each: repeats count several times, and make the interval too narrow" if judged else ""
         fix = fix or "Keep one of each, unless rows are meant to weigh more"
@@ -63,17 +67,32 @@ def across(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
         if not twins:
             continue
         exact = set(rows.contents[other])
+        long = sum(not is_short(rows, keys[split][row]) for row, _ in twins)
         alike = sum(rows.contents[split][row] not in exact for row, _ in twins)
-        severity = "warning" if len(twins) > LEAKY * len(keys[split]) else "note"
-        what = f"{share(len(twins), len(keys[split]))} rows of {split} are in {other} too{but_for(alike)}"
+        severity = heavy(long, len(keys[split]), LEAKY)
+        what = f"{share(len(twins), len(keys[split]))} rows of {split} are in {other} too"
+        what += but_for(alike, len(twins) - long)
         told = [f"{rows.at(split, a)} = {rows.at(other, b)}: {rows.shown(split, a)}" for a, b in twins]
         fix = f"Remove them from {other}: what was seen before is not judged fairly"
         findings.append(Finding("data", "repeats-across", severity, what, told[:EXAMPLES], fix))
     return findings
 
 
-def but_for(alike: int) -> str:
-    return f", {alike:,} of them with other case or white space" if alike else ""
+def heavy(count: int, total: int, limit: float) -> Severity:
+    """Whether so many rows are a warning."""
+    return "warning" if count >= FEWEST and count > limit * total else "note"
+
+
+def is_short(rows: Rows, key: str) -> bool:
+    """Whether it is a text of a few words: 'Thank you!' is in two splits because people say it often."""
+    return "fingerprint" not in rows.loaded["train"].column_names and len(key.split()) <= SHORT
+
+
+def but_for(alike: int, short: int) -> str:
+    """What is told of repeats beside their number."""
+    counts = ((alike, "with other case or white space"), (short, f"of up to {SHORT} words"))
+    told = [f"{count:,} {what}" for count, what in counts if count]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def conflicts(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
@@ -90,13 +109,13 @@ def conflicts(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
         return []
     total = sum(map(len, keys.values()))
     count = sum(map(len, torn))
-    severity = "warning" if count > LEAKY * total else "note"
+    severity = heavy(count, total, LEAKY)
     told = []
     for group in torn[:EXAMPLES]:
         by_answer = {repr(rows.answers[split][row]): (split, row) for split, row in reversed(group)}
         of_group = [f"{rows.at(*place)} says {rows.said(*place)}" for place in list(by_answer.values())[::-1][:2]]
         told.append(f"{rows.shown(*group[0])}: {', '.join(of_group)}")
-    what = f"{len(torn):,} inputs have more than one answer, in {share(count, total)} rows"
+    what = f"more than one answer to one input, in {share(count, total)} rows with {len(torn):,} different inputs"
     fix = "Settle on one answer each, or remove them: nobody can be right on all of them"
     return [Finding("data", "conflicts", severity, what, told, fix)]
 

@@ -15,7 +15,8 @@ CUT = 0.05  # share of texts that lose their end
 UNKNOWN = 0.01  # share of tokens
 TOKENISED = 5_000  # rows of a split, evenly spaced
 RUN = re.compile(r"[^\x00-\x7f]{2,}")  # where two characters could have been the bytes of one
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+UPPER = re.compile(r"[\x80-\x9f]")  # control characters of Latin-1, which nobody writes
 MARKUP = re.compile(
     r"&(?:amp|lt|gt|quot|nbsp|apos|#\d+);|<br ?/?>|</?(?:p|div|span|a|b|i|li|ul)\b[^<]{0,200}>", re.IGNORECASE
 )
@@ -39,6 +40,13 @@ def examine_encoding(rows: Rows) -> list[Finding]:
             "hold UTF-8 that was read as another encoding",
             misread,
             "Read the source as UTF-8 once more, or mend the texts with ftfy",
+            True,
+        ),
+        (
+            "windows-1252",
+            "hold characters of Windows-1252 that were read as Latin-1",
+            upper,
+            "Read the source as Windows-1252 (--encoding cp1252 for local files)",
             True,
         ),
         ("control", "hold control characters", matched(CONTROL), "Remove them", True),
@@ -73,7 +81,16 @@ def matched(pattern: re.Pattern[str]) -> Callable[[str], str]:
 
 def around(text: str, place: int) -> str:
     """The characters about a place, with those that cannot be seen spelt out."""
-    return ascii(" ".join(text[max(0, place - 20) : place + 30].split()))
+    return ascii(re.sub(r"[\n\t ]+", " ", text[max(0, place - 20) : place + 30]))
+
+
+def upper(text: str) -> str:
+    """The first character that Latin-1 has no sign for, with the sign of Windows-1252; "" where there is none."""
+    hit = None if text.isascii() else UPPER.search(text)
+    if hit is None:
+        return ""
+    meant = hit.group().encode("latin-1").decode("cp1252", errors="replace")
+    return f"{around(text, hit.start())}, where {ascii(hit.group())} is probably {meant!r}"
 
 
 def misread(text: str) -> str:
@@ -115,9 +132,8 @@ def examine_lengths(rows: Rows, processor: Any) -> tuple[list[Finding], dict[str
         middle, high, most = np.percentile(lengths[split], [50, 95, 100])
         beyond = int((lengths[split] > limit).sum())
         some = f" (of {len(picks):,} rows)" if len(picks) < len(loaded) else ""
-        told.append(
-            f"{split}: median {middle:.0f}, 95 % within {high:.0f}, longest {most:.0f}; {beyond:,} longer{some}"
-        )
+        spread = f"median {middle:.0f} tokens, 95 % within {high:.0f}, longest {most:.0f}"
+        told.append(f"{split}: {spread}; {beyond:,} beyond the limit{some}")
         facts[split] = {"median": middle, "p95": high, "most": most, "beyond_limit": beyond, "rows": len(picks)}
     found = [length_finding(np.concatenate(list(lengths.values())), limit, windowed, told, processor.model_max_length)]
     found += unknown_findings(rows, lengths, unknown, processor)
@@ -139,8 +155,9 @@ def length_finding(lengths: np.ndarray, limit: int, windowed: bool, told: list[s
         return Finding("data", "lengths", "note", what, told)
     what = f"{share(beyond, len(lengths))} texts are longer than the {limit} tokens that are read; the rest is cut off"
     if most > limit:
-        wanted = min(most, int(np.ceil(np.percentile(lengths, 99) / 32) * 32))
-        fix = f"Set --max_length {wanted}, which takes more memory and time"
+        # All of them, unless a few very long ones would set the size of every batch that they are in.
+        enough = np.percentile(lengths, 99) if beyond > CUT * len(lengths) else lengths.max()
+        fix = f"Set --max_length {min(most, int(np.ceil(enough / 32) * 32))}, which takes more memory and time"
     else:
         fix = "Put what matters first, split the texts, or use a checkpoint that reads more"
     return Finding("data", "lengths", "warning" if beyond > CUT * len(lengths) else "note", what, told, fix)

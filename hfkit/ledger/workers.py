@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..processes import cores, gpu_of
 
 MOST_DEATHS = 10  # of one worker: a cell is given up after three
+PATIENCE = 30  # seconds that a worker has to end; a step of training may have to end first
 PER_RUN = 3 * 2**30  # bytes of memory that a run with a small model takes
 
 
@@ -47,8 +48,11 @@ def watched(starts: list[Callable[[], subprocess.Popen]], every: float) -> Itera
     Raises:
         UserError: a worker dies again and again.
     """
-    workers, deaths = [start() for start in starts], [0] * len(starts)
+    workers: list[subprocess.Popen] = []
+    deaths = [0] * len(starts)
     try:
+        for start in starts:
+            workers.append(start())
         while any(worker.poll() is None for worker in workers):
             yield
             time.sleep(every)
@@ -64,8 +68,22 @@ def watched(starts: list[Callable[[], subprocess.Popen]], every: float) -> Itera
                     )
                 workers[i] = start()
     finally:
+        stop(workers)
+
+
+def stop(workers: list[subprocess.Popen]) -> None:
+    """End the workers and wait for them; none outlives its parent, not even one that does not listen."""
+    for worker in workers:
+        if worker.poll() is None:
+            worker.terminate()
+    until = time.monotonic() + PATIENCE
+    try:
+        for worker in workers:
+            worker.wait(max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        pass
+    finally:  # of a second Ctrl+C, too
         for worker in workers:
             if worker.poll() is None:
-                worker.terminate()
-        for worker in workers:
-            worker.wait()
+                worker.kill()
+                worker.wait()
