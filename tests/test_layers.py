@@ -20,6 +20,7 @@ LAYERS = {
     "replay": 0,
     "activations": 0,
     "samples": 0,
+    "processes": 0,
     "strategies": 0,
     "hub_terms": 0,
     "trackers": 0,
@@ -39,6 +40,7 @@ LAYERS = {
     "baselines": 3,
     "evaluation": 3,
     "invariants": 3,
+    "memory": 3,
     "plan": 3,
     "refusals": 3,
     "prefix_cache": 3,
@@ -48,6 +50,7 @@ LAYERS = {
     "telling": 4,
     "publishing": 5,
     "trainer": 6,
+    "doctor": 7,
     "ledger": 7,
     "cli": 8,
 }

@@ -6,6 +6,7 @@ import typer
 
 from .card import card
 from .compare import compare
+from .doctor import doctor
 from .evaluate import evaluate
 from .plan import plan
 from .predict import predict
@@ -28,6 +29,7 @@ def hfkit() -> None:
 
 
 app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(plan)
+app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(doctor)
 app.command(add_help_option=False, context_settings=FLAGS_OF_A_RECIPE)(compare)
 app.command()(predict)
 app.command(context_settings=FLAGS_OF_A_RECIPE)(evaluate)
