@@ -76,7 +76,11 @@ class TransferArguments(TrainingArguments):
         metadata={"help": "module paths of the blocks in forward order, for an architecture hfkit does not know"},
     )
     resume_from_checkpoint: str | None = field(
-        default=None, metadata={"help": "a folder checkpoint-<step>, or true: the newest one in output_dir"}
+        default=None,
+        metadata={
+            "help": "a folder checkpoint-<step>; true: the newest one in output_dir; auto: the same, or the start where"
+            " there is none, so that one command starts a run and goes on with it"
+        },
     )
     num_processes: int | None = field(
         default=None, metadata={"help": "refuse to start with another number of processes"}
@@ -201,15 +205,17 @@ class TransferArguments(TrainingArguments):
             )
 
     def _resolve_resume(self) -> None:
-        """True stands for the newest checkpoint of the output directory, which the trainer looks up."""
+        """True and 'auto' stand for the newest checkpoint of the output directory, which the trainer looks up."""
         given = self.resume_from_checkpoint
+        if given == "auto":
+            return
         if str(given).lower() in ("true", "false"):
             self.resume_from_checkpoint = True if str(given).lower() == "true" else None
         elif given and not Path(given, "trainer_state.json").is_file():
             raise UserError(
                 f"resume_from_checkpoint={given}",
                 "a checkpoint is a folder with trainer_state.json in it",
-                "Give the path of a folder checkpoint-<step>, or true for the newest one in output_dir",
+                "Give the path of a folder checkpoint-<step>, true for the newest one in output_dir, or auto",
             )
 
 

@@ -286,8 +286,9 @@ class TransferTrainer(PublishingTrainer):
         Raises:
             UserError: the checkpoint or the output directory belongs to another run; nothing was changed.
         """
-        if resume_from_checkpoint is True:
-            resume_from_checkpoint = newest_checkpoint(Path(self.args.output_dir))
+        if resume_from_checkpoint in (True, "auto"):
+            needed = resume_from_checkpoint is True
+            resume_from_checkpoint = newest_checkpoint(Path(self.args.output_dir), needed=needed)
         self._claim(resume_from_checkpoint or None)
         try:
             with measured() as self._train_cost, self.args.cache_folder() as folder:

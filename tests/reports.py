@@ -13,7 +13,7 @@ from PIL import Image
 
 from hfkit.baselines.base import Answers, Baseline
 from hfkit.evaluation.report import Report
-from hfkit.tasks.base import Task
+from hfkit.tasks.base import Found, Task
 from hfkit.tasks.entity_errors import entity_breakdown, entity_errors, spans
 from tests.tiny import ner_splits
 
@@ -43,8 +43,11 @@ class Tags(Task):
     headline = "f1"
     unit = "sentence"
 
-    def load(self):
-        return ner_splits(train=6, validation=4, test=24)
+    def found(self, *one):
+        return Found(ner_splits(train=6, validation=4, test=24), {"tokens": "tokens", "tags": "tags"})
+
+    def checked(self, found, known=None):
+        return found.raw
 
     def labels(self, dataset):
         return ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]

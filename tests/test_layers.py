@@ -21,6 +21,7 @@ LAYERS = {
     "activations": 0,
     "samples": 0,
     "sharding": 0,
+    "processes": 0,
     "strategies": 0,
     "hub_terms": 0,
     "trackers": 0,
@@ -40,6 +41,7 @@ LAYERS = {
     "baselines": 3,
     "evaluation": 3,
     "invariants": 3,
+    "memory": 3,
     "plan": 3,
     "refusals": 3,
     "prefix_cache": 3,
@@ -51,6 +53,7 @@ LAYERS = {
     "export": 5,
     "demo": 5,
     "trainer": 6,
+    "doctor": 7,
     "ledger": 7,
     "cli": 8,
 }

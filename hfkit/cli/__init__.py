@@ -9,6 +9,7 @@ import typer
 from .card import card
 from .compare import compare
 from .demo import demo
+from .doctor import doctor
 from .evaluate import evaluate
 from .export import export
 from .plan import plan
@@ -34,6 +35,7 @@ def hfkit(
 
 
 app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(plan)
+app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(doctor)
 app.command(add_help_option=False, context_settings=FLAGS_OF_A_RECIPE)(compare)
 app.command()(predict)
 app.command(context_settings=FLAGS_OF_A_RECIPE)(evaluate)

@@ -41,6 +41,7 @@ class CompareArguments:
         default=None, metadata={"help": "runs at once on this machine; default: one per GPU, or per core as memory has"}
     )
     retry_failed: bool = field(default=False, metadata={"help": "run again what failed before"})
+    json: bool = field(default=False, metadata={"help": "print one JSON document at the end, and all else to stderr"})
 
     def __post_init__(self) -> None:
         for contender in self.strategies:

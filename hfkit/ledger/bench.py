@@ -24,13 +24,13 @@ from ..checkpoints import deciding, require_writable, rows_digest
 from ..errors import UserError
 from ..evaluation.machine import measured
 from ..evaluation.schema import finite, plain
+from ..memory import parameters_of, refuse_too_large
 from ..progress import alone
 from ..strategies import STRATEGIES
 from ..trainer import TransferTrainer
 from .arguments import recipe_at, scaled, split_flags
 from .cells import Cell, Contender
 from .energy import energy
-from .memory import parameters_of, refuse_too_large
 
 SAMPLE_ROWS = 160  # of a bundled sample, unless told otherwise: a comparison trains dozens of times
 FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single one

@@ -1,22 +1,29 @@
 """The comparison from start to pages."""
 
+import json
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from ..errors import UserError
 from ..evaluation.ledger_pages import render_ledger
 from ..evaluation.pages import write_page
+from ..processes import launched
 from ..progress import progress
+from .arguments import split_flags
 from .bench import Bench
 from .cells import Cell, Contender, Results, due
 from .facts import ledger_of, table_of
 from .queue import Queue
-from .workers import default_jobs, launched, started, watched
+from .workers import default_jobs, started, watched
 
+SCHEMA = "hfkit.compare/1"
 EVERY = 0.5  # seconds between two looks at what has ended
 
 
@@ -34,6 +41,34 @@ def compare(argv: list[str]) -> list[Path]:
     Raises:
         UserError: flags or data that cannot be compared with.
     """
+    if not split_flags(argv)[0].json:
+        return [Path(page) for page in _compared(argv)]
+    # Whatever is said on the way is no part of the document.
+    with redirect_stdout(sys.stderr):
+        ledgers = _compared(argv)
+    if ledgers:
+        tests = [summary_of(page, ledger) for page, ledger in ledgers.items()]
+        print(json.dumps({"schema": SCHEMA, "tests": tests}, indent=1, allow_nan=False))
+    return [Path(page) for page in ledgers]
+
+
+def summary_of(page: str, ledger: Mapping[str, Any]) -> dict[str, Any]:
+    """What `--json` prints of one test; the whole of it is in the file `ledger` (see `evaluation.ledger_schema`)."""
+    told = ("name", "kind", "headline", "spread", "interval", "difference", "cost", "trained_parameters")
+    return {
+        "dataset": ledger["task"]["dataset"],
+        "headline": ledger["task"]["headline"],
+        "page": page,
+        "ledger": str(Path(page).with_suffix(".json")),
+        "verdict": ledger["verdict"],
+        "contenders": [{name: contender[name] for name in told} for contender in ledger["contenders"]],
+        "failed": ledger["failed"],
+        "skipped": ledger["skipped"],
+    }
+
+
+def _compared(argv: list[str]) -> dict[str, dict[str, Any]]:
+    """The ledgers by their pages; none on other ranks than the first."""
     rank, console = launched(), Console()
     bench = Bench(argv)
     own, contenders = bench.own, bench.contenders()
@@ -44,18 +79,19 @@ def compare(argv: list[str]) -> list[Path]:
     if rank is not None:
         queue.work(plan, bench.run)
         if rank.rank:
-            return []
+            return {}
     elif queue.open(plan):
         _run_here(own.jobs or default_jobs(), argv, queue, plan, console)
-    pages = []
+    ledgers = {}
     for test in bench.spans:
         ledger = ledger_of(bench, contenders, queue, plan, test)
-        pages.append(_saved(ledger, queue.folder, "" if test == next(iter(bench.spans)) else f"-{test}"))
+        page = _saved(ledger, queue.folder, "" if test == next(iter(bench.spans)) else f"-{test}")
+        ledgers[str(page)] = ledger
         console.print(table_of(ledger))
         for sentence in ledger["verdict"]["sentences"]:
             console.print(sentence["text"], highlight=False, markup=False)
-        console.print(f"Ledger: {pages[-1]}", highlight=False, markup=False, soft_wrap=True)
-    return pages
+        console.print(f"Ledger: {page}", highlight=False, markup=False, soft_wrap=True)
+    return ledgers
 
 
 def work(argv: list[str]) -> None:

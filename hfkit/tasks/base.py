@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,33 +15,21 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from ..depth import depth_names, parameter_depths
 from ..errors import UserError
 from ..samples import resolve_checkpoint
-from .bad_rows import Fault
 
 # What lies above the tasks knows them through this module alone.
+from .bad_rows import Fault as Fault
+from .bad_rows import noted as noted
 from .files import first_line as first_line
 from .texts import JOINT as JOINT
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers import positions_of as positions_of
+from .values import Found as Found
+from .values import Parsed as Parsed
+from .values import Prompt as Prompt
+from .values import Tokens as Tokens
 from .weights import load_weights, readable, refuse_unfinished
 from .weights import read_config as read_config
 from .weights import whole_model as whole_model
-
-
-class Prompt(NamedTuple):
-    """What a language model is asked of one row, before it is laid out as plain text or as the turns of a chat."""
-
-    instruction: str  # the same for every row
-    shots: tuple[tuple[str, str], ...]  # queries with their answers; the last one stands beside the query
-    query: str
-    cue: str = "Answer:"  # what the answer stands behind in plain text
-    options: tuple[str, ...] = ()  # answers to choose from, in the order of the labels; empty: any text
-
-
-class Parsed(NamedTuple):
-    """What a completion says."""
-
-    prediction: Any  # as `score` takes it; a wrong one where nothing could be read
-    readable: bool
 
 
 @dataclass(frozen=True)
@@ -78,9 +66,37 @@ class Task(ABC):
         """What `training_collator` draws anew in every epoch: something of each row, of whole batches, or nothing."""
         return None
 
-    @abstractmethod
     def load(self) -> DatasetDict:
-        """Checked rows of the splits train, validation and test, in the task's own columns."""
+        """Checked rows of the splits train, validation and test, in the task's own columns.
+
+        Raises:
+            DataError: rows at fault, by split, row and column.
+            UserError: the dataset as a whole cannot be used.
+        """
+        return self.checked(self.found())
+
+    @abstractmethod
+    def found(self, *one: str | None) -> Found:
+        """The splits train, validation and test as they came.
+
+        Args:
+            one: the split that alone is wanted, as test (see `one_split`).
+
+        Raises:
+            UserError: they cannot be read, or have no columns for this task.
+        """
+
+    @abstractmethod
+    def checked(self, found: Found, known: list[str] | None = None) -> DatasetDict:
+        """What `load` promises, of rows that were found.
+
+        Args:
+            known: the labels of a finished model, which test is held against; train may then be anything, or missing.
+
+        Raises:
+            DataError: rows at fault, by split, row and column (see `bad_rows.without`).
+            UserError: the dataset as a whole cannot be used.
+        """
 
     @property
     def input_column(self) -> str:
@@ -110,7 +126,7 @@ class Task(ABC):
             DataError: rows at fault, or with answers that the model does not know, by split, row and column.
             UserError: the dataset as a whole cannot be used.
         """
-        raise UserError(f"task '{self.name}'", "a finished model of it cannot be judged", "Use another task")
+        return self.checked(self.found() if whole else self.found(split), labels)
 
     @abstractmethod
     def labels(self, dataset: DatasetDict) -> list[str]:
@@ -204,6 +220,18 @@ class Task(ABC):
     @abstractmethod
     def errors(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[dict[str, Any]]:
         """For the report: at most `limit` instructive errors, as its schema has them; [] where there are none."""
+
+    def content(self, rows: Dataset) -> list[str]:
+        """What makes two loaded rows the same input, one string per row."""
+        return [self.shown(row)["text"] for row in rows]
+
+    def tokens(self, rows: Dataset, processor: Any) -> Tokens | None:
+        """Loaded rows as tokens, neither cut off nor in windows; None where a model reads none.
+
+        Raises:
+            UserError: a flag of length does not fit the tokenizer.
+        """
+        return None
 
     @abstractmethod
     def shown(self, row: dict[str, Any]) -> dict[str, str]:

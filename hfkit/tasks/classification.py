@@ -1,6 +1,7 @@
 """What the classification of texts and of images have in common: labels, loss, decision and score."""
 
 import re
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,8 +16,8 @@ from torch.nn import functional
 from transformers import PreTrainedConfig
 
 from ..errors import UserError
-from .answers import FEATURES, NOTHING, in_order
-from .base import Task
+from .answers import FEATURES, NOTHING, fewer, in_order, labels_in, refuse_unlearnable
+from .base import Found, Task
 from .class_errors import class_breakdown, class_errors
 from .thresholds import best_shifts
 
@@ -77,6 +78,31 @@ class Classification(Task):
             "regression": "pearson",
             "ordinal": "quadratic_kappa",
         }[self.problem]
+
+    # Loading
+
+    def checked(self, found: Found, known: list[str] | None = None) -> DatasetDict:
+        loaded: dict[str, Dataset] = {}
+        for split in found.raw:
+            learnt = None
+            if known is None and loaded:
+                learnt = labels_in(loaded["train"]["label"], self.problem)
+            elif known is not None and split == "test":
+                learnt = set(known)
+            loaded[split] = self.checked_rows(split, found, learnt, by_model=known is not None)
+            if known is None and split == "train":
+                refuse_unlearnable(loaded[split], found.columns["label"], self.problem, self.out_of_scope)
+        if known is None and self.max_train_rows is not None:
+            loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
+        return DatasetDict(loaded)
+
+    @abstractmethod
+    def checked_rows(self, split: str, found: Found, learnt: set[str] | None, *, by_model: bool) -> Dataset:
+        """The rows of a split in this task's columns, without those at fault.
+
+        Args:
+            learnt: the only labels that rows may have, of train or of a finished model; None: any.
+        """
 
     # Labels
 

@@ -59,6 +59,23 @@ def read(
         UserError: nothing is there, it cannot be read, or a split is missing.
         DataError: the files of a split cannot be read or hold no rows.
     """
+    refuse_no_folder(source)
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        splits = read_folder(folder, kinds, encoding, validation_share)
+    else:
+        splits = read_hub(source, config, revision, kinds, validation_share)
+    if "validation" not in splits:
+        splits |= set_aside(source, splits["train"], validation_share)
+    return DatasetDict({split: splits[split] for split in SPLITS})
+
+
+def refuse_no_folder(source: str) -> None:
+    """Refuse what is neither a folder nor the id of a dataset on the Hub.
+
+    Raises:
+        UserError: it is a file, or a path where nothing is.
+    """
     folder = Path(source).expanduser()
     if folder.is_file():
         raise UserError(
@@ -66,15 +83,8 @@ def read(
             "a local dataset is a folder with one file per split, and this is a file",
             "Put train, validation and test files into one folder and give that",
         )
-    if folder.is_dir():
-        splits = read_folder(folder, kinds, encoding, validation_share)
-    elif source.startswith((".", "/", "~")) or source.count("/") > 1:
+    if not folder.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") > 1):
         raise UserError(f"dataset '{source}'", "there is no such folder", "Check the path")
-    else:
-        splits = read_hub(source, config, revision, kinds, validation_share)
-    if "validation" not in splits:
-        splits |= set_aside(source, splits["train"], validation_share)
-    return DatasetDict({split: splits[split] for split in SPLITS})
 
 
 @alone(downloads=True)

@@ -1,7 +1,7 @@
 """Image classification: files in class folders or images in a column, checked once, decoded when they are needed."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -18,13 +18,11 @@ from .answers import (
     FEATURES,
     checked_answers,
     column_of,
-    fewer,
     in_order,
-    labels_in,
     refuse_other_problem,
-    refuse_unlearnable,
 )
 from .bad_rows import Fault, skipped, without
+from .base import Found
 from .classification import Classification
 from .files import TABLES, first_line, read
 from .one_split import one_split, only
@@ -107,66 +105,28 @@ class ImageClassification(Classification):
 
     # Loading
 
-    def load(self) -> DatasetDict:
-        """Rows with an image and a label, every image read to its end once.
-
-        Raises:
-            DataError: rows at fault, by split, row and column.
-            UserError: the dataset as a whole cannot be used, or a library for images is missing.
-        """
+    def found(self, *one: str | None) -> Found:
         require_vision()
-        raw, *place = self.found()
-        refuse_other_problem(raw, place[2], self.problem)
-        checked: dict[str, Dataset] = {}
-        for split, rows in raw.items():
-            learnt = labels_in(checked["train"]["label"], self.problem) if checked else None
-            checked[split] = self.checked(split, rows, *place, learnt)
-            if split == "train":
-                refuse_unlearnable(checked[split], place[2], self.problem, self.out_of_scope)
-        loaded = DatasetDict(checked)
-        if self.max_train_rows is not None:
-            loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
-        return loaded
+        raw, roots, image_column, label_column = self.images_found(*one)
+        refuse_other_problem(raw, label_column, self.problem)
+        unit = unit_column(raw, self.unit_column)
+        columns = {"image": image_column, "label": label_column} | ({"unit": unit} if unit else {})
+        return Found(raw, columns, tuple(roots))
 
-    def judged(self, labels: list[str], split: str | None = None, *, whole: bool = False) -> DatasetDict:
-        require_vision()
-        raw, *place = self.found() if whole else self.found(split)
-        refuse_other_problem(raw, place[2], self.problem)
-        known = set(labels) if self.problem in ("single-label", "multi-label") else None
-        return DatasetDict(
-            {
-                name: self.checked(name, rows, *place, known if name == "test" else None, by_model=True)
-                for name, rows in raw.items()
-            }
-        )
-
-    def checked(
-        self,
-        split: str,
-        rows: Dataset,
-        roots: list[Path],
-        image_column: str,
-        label_column: str,
-        learnt: set[str] | None,
-        *,
-        by_model: bool = False,
-    ) -> Dataset:
-        """The rows of a split in this task's columns, without those at fault."""
-        unit = unit_column(DatasetDict({split: rows}), self.unit_column)
-        answers, faults = checked_answers(rows, label_column, self.problem, learnt, by_model=by_model)
-        units, ungrouped = checked_units(rows, unit) if unit else ([], [])
-        rows, unusable = self.seen(split, rows, image_column, roots)
+    def checked_rows(self, split: str, found: Found, learnt: set[str] | None, *, by_model: bool) -> Dataset:
+        """Rows with an image and a label, every image read to its end once."""
+        raw, columns, roots = found.raw[split], found.columns, found.roots
+        answers, faults = checked_answers(raw, columns["label"], self.problem, learnt, by_model=by_model)
+        rows, unusable = self.seen(split, raw, columns["image"], roots)
         rows = rows.add_column("label", answers, feature=FEATURES[self.problem])
-        rows = rows.add_column("unit", units, feature=Value("string")) if unit else rows
-        faults = sorted([*faults, *ungrouped, *unusable], key=lambda fault: fault.row)
-        return without(split, rows, faults, self.on_bad_row)
+        if "unit" in columns:
+            units, ungrouped = checked_units(raw, columns["unit"])
+            rows = rows.add_column("unit", units, feature=Value("string"))
+            faults += ungrouped
+        return without(split, rows, sorted(faults + unusable, key=lambda fault: fault.row), self.on_bad_row)
 
-    def found(self, *one: str | None) -> tuple[DatasetDict, list[Path], str, str]:
-        """The rows as they came, the folders their files may lie in, and the columns of images and labels.
-
-        Args:
-            one: the split that alone is wanted, as test (see `one_split`).
-        """
+    def images_found(self, *one: str | None) -> tuple[DatasetDict, list[Path], str, str]:
+        """The rows as they came, the folders their files may lie in, and the columns of images and labels."""
         from .image_files import class_folders, one_class_folder, read_class_folders
 
         if self.dataset == "sample":
@@ -199,7 +159,7 @@ class ImageClassification(Classification):
         cached = [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
         return raw, [self.folder()] if self.folder().is_dir() else cached, image_column, label_column
 
-    def seen(self, split: str, rows: Dataset, column: str, roots: list[Path]) -> tuple[Dataset, list[Fault]]:
+    def seen(self, split: str, rows: Dataset, column: str, roots: Sequence[Path]) -> tuple[Dataset, list[Fault]]:
         """Rows of `image` and what one look at each has found, and a fault for each that cannot be used."""
         from .image_files import as_images, located, look_at_all
 
@@ -363,6 +323,9 @@ class ImageClassification(Classification):
             "labels": self.labels(dataset),
             **splits,
         }
+
+    def content(self, rows: Dataset) -> list[str]:
+        return list(rows["fingerprint"])
 
     def shown(self, row: dict[str, Any]) -> dict[str, str]:
         from ..pictures import decoded

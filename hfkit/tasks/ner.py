@@ -14,32 +14,22 @@ from transformers import AutoModelForTokenClassification, PreTrainedConfig
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from ..errors import UserError
-from .bad_rows import Fault
-from .base import Parsed, Prompt, Task
+from .bad_rows import Fault, kept_rows
+from .base import Found, Parsed, Prompt, Task, Tokens
 from .entity_answers import NOTHING, read_entities, written_entities
 from .entity_errors import entity_breakdown, entity_errors
 from .files import read
 from .mapping import mapped
 from .one_split import one_split, only
 from .padding import PaddedTexts
-from .sentences import (
-    checked_tags,
-    checked_words,
-    column_named,
-    evenly,
-    facts,
-    iob2_rows,
-    refuse_unknown,
-    refuse_unlearnable,
-    word_fault,
-)
+from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, types_of, unknown_types
 from .tags import entities, orphans, scheme_of, split_tag
-from .texts import TEXT_COLUMNS, text_fault
+from .texts import TEXT_COLUMNS
 from .tokenizers import load_tokenizer
-from .units import unit_column, with_units
+from .units import checked_units, unit_column
 from .windows import first_windows, glues_words, window_facts, windows
 from .word_dropout import WordDropout
-from .words import split_words, told_entities
+from .words import asked_words, told_entities
 
 TOKENS_COLUMNS = ("tokens", "words")
 TAGS_COLUMNS = ("ner_tags", "tags", "labels", "ner_labels", "ner")
@@ -82,26 +72,16 @@ class NER(Task):
         metadata={"help": "share of the words hidden behind the mask token in training, so that context must tell"},
     )
 
-    def load(self) -> DatasetDict:
-        """Rows of words and IOB2 tags, every one of them checked.
+    def found(self, *one: str | None) -> Found:
+        raw = self.splits(*one)
+        columns = {
+            "tokens": column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column"),
+            "tags": column_named(raw, self.tags_column, TAGS_COLUMNS, "--tags_column"),
+        }
+        unit = unit_column(raw, self.unit_column)
+        return Found(raw, columns | ({"unit": unit} if unit else {}))
 
-        Raises:
-            DataError: rows at fault, by split, row and column.
-            UserError: the dataset as a whole cannot be used.
-        """
-        loaded, tags, column = self.rows_of(self.found())
-        refuse_unlearnable(tags, column)
-        if self.max_train_rows is not None:
-            loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
-        return loaded
-
-    def judged(self, labels: list[str], split: str | None = None, *, whole: bool = False) -> DatasetDict:
-        loaded, tags, column = self.rows_of(self.found() if whole else self.found(split))
-        refuse_unknown("test", tags["test"], column, set(self.prompt_names(labels)))
-        return loaded
-
-    def found(self, *one: str | None) -> DatasetDict:
-        """The rows as they came: of all splits, or of `one` as test (see `one_split`)."""
+    def splits(self, *one: str | None) -> DatasetDict:
         if self.dataset == "sample":
             from ..samples import sample_ner
 
@@ -109,17 +89,49 @@ class NER(Task):
         place = (self.dataset, self.dataset_config, self.dataset_revision)
         return one_split(*place, *one) if one else read(*place)
 
-    def rows_of(self, raw: DatasetDict) -> tuple[DatasetDict, dict[str, list[list[str]]], str]:
-        """Checked rows, and their tags as they came with the column they came from."""
-        tokens_column = column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column")
-        tags_column = column_named(raw, self.tags_column, TAGS_COLUMNS, "--tags_column")
-        words = {split: checked_words(split, rows, tokens_column) for split, rows in raw.items()}
-        tags = {split: checked_tags(split, rows, tags_column, words[split]) for split, rows in raw.items()}
-        scheme = scheme_of(chain.from_iterable(tags.values()))
-        loaded = DatasetDict({split: iob2_rows(words[split], tags[split], scheme) for split in raw})
-        if unit := unit_column(raw, self.unit_column):
-            loaded = with_units(loaded, raw, unit)
-        return loaded, tags, tags_column
+    def checked(self, found: Found, known: list[str] | None = None) -> DatasetDict:
+        """Rows of words and IOB2 tags."""
+        sentences: dict[str, dict[str, list]] = {}
+        for split, raw in found.raw.items():
+            types = types_of([known]) if known is not None and split == "test" else None
+            if known is None and sentences:
+                types = types_of(sentences["train"]["tags"])
+            sentences[split] = self.checked_rows(split, raw, found.columns, types, by_model=known is not None)
+        if known is None and not types_of(sentences["train"]["tags"]):
+            raise UserError(
+                f"column '{found.columns['tags']}'",
+                "every tag is O, so there is nothing to find",
+                "Check that this is the tag column",
+            )
+        scheme = scheme_of(chain.from_iterable(rows["tags"] for rows in sentences.values()))
+        loaded = DatasetDict()
+        for split, rows in sentences.items():
+            loaded[split] = iob2_rows(rows["tokens"], rows["tags"], scheme)
+            if "unit" in rows:
+                loaded[split] = loaded[split].add_column("unit", rows["unit"], feature=Value("string"))
+        if known is None and self.max_train_rows is not None:
+            loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
+        return loaded
+
+    def checked_rows(
+        self, split: str, raw: Dataset, columns: dict[str, str], types: set[str] | None, *, by_model: bool
+    ) -> dict[str, list]:
+        """Words and tags of a split, and units if there are any, without the rows at fault.
+
+        Args:
+            types: the only ones that rows may have, of train or of a finished model; None: any.
+        """
+        words, faults = checked_words(raw, columns["tokens"])
+        tags, wrong = checked_tags(raw, columns["tags"], words, {fault.row for fault in faults})
+        faults += wrong
+        if types is not None:
+            faults += unknown_types(tags, columns["tags"], types, by_model=by_model)
+        values = {"tokens": words, "tags": tags}
+        if "unit" in columns:
+            values["unit"], wrong = checked_units(raw, columns["unit"])
+            faults += wrong
+        kept = kept_rows(split, len(raw), sorted(faults, key=lambda fault: fault.row), None)
+        return {name: [column[row] for row in kept] for name, column in values.items()}
 
     @property
     def input_column(self) -> str:
@@ -133,26 +145,13 @@ class NER(Task):
         """
         usual = TOKENS_COLUMNS if set(TOKENS_COLUMNS) & set(raw.column_names) else chain(*TEXT_COLUMNS)
         column = column_named(DatasetDict(input=raw), self.tokens_column, tuple(usual), "--tokens_column")
-        words, texts, starts, faults = [], [], [], []
-        for row, value in enumerate(raw[column][:]):
-            written = isinstance(value, str)
-            if fault := (text_fault if written else word_fault)(row, column, value):
-                faults.append(fault)
-                value, written = [], False
-            tokens, begins = split_words(value) if written else (value, None)
-            words.append(tokens)
-            texts.append(value if written else None)
-            starts.append(begins)
-        tags = [[labels[0]] * len(tokens) for tokens in words]
-        features = {"tokens": List(Value("string")), "tags": List(Value("string"))}
-        features |= {"text": Value("string"), "starts": List(Value("int32"))}
-        columns = {"tokens": words, "tags": tags, "text": texts, "starts": starts}
-        return Dataset.from_dict(columns, features=Features(features)), faults
+        rows, faults = asked_words(raw[column][:], column)
+        tags = [[labels[0]] * len(words) for words in rows["tokens"]]
+        return rows.add_column("tags", tags, feature=List(Value("string"))), faults
 
     def labels(self, dataset: DatasetDict) -> list[str]:
         """O, then B- and I- of every type that any split holds, by type."""
-        tags = set(chain.from_iterable(chain.from_iterable(rows["tags"]) for rows in dataset.values()))
-        kinds = sorted({split_tag(tag)[1] for tag in tags} - {""})
+        kinds = sorted(types_of(chain.from_iterable(rows["tags"] for rows in dataset.values())))
         return ["O", *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI")]
 
     @classmethod
@@ -231,6 +230,10 @@ class NER(Task):
         # The tokenizer keeps the last call's truncation and would save it with the model.
         processor.backend_tokenizer.no_truncation()
         return DatasetDict(prepared)
+
+    def tokens(self, rows: Dataset, processor: Tokenizer) -> Tokens:
+        limit, _ = self.window(processor)
+        return Tokens(processor(rows["tokens"][:], is_split_into_words=True, verbose=False)["input_ids"], limit, True)
 
     def window(self, processor: Tokenizer) -> tuple[int, int]:
         """Tokens in a window, special ones included, and tokens that two windows share."""

@@ -24,13 +24,10 @@ from .answers import (
     FEATURES,
     checked_answers,
     column_of,
-    fewer,
-    labels_in,
     refuse_other_problem,
-    refuse_unlearnable,
 )
 from .bad_rows import Fault, skipped, without
-from .base import Parsed, Prompt
+from .base import Found, Parsed, Prompt, Tokens
 from .classification import Classification
 from .files import TABLES, read
 from .mapping import mapped
@@ -72,38 +69,20 @@ class TextClassification(Classification):
 
     # Loading
 
-    def load(self) -> DatasetDict:
-        """Rows of texts and answers, every one of them checked.
+    def found(self, *one: str | None) -> Found:
+        raw = self.splits(*one)
+        texts = text_columns(raw, self.text_column, self.text_pair_column)
+        answers = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
+        if answers in texts:
+            raise UserError(
+                f"column '{answers}'", "texts and labels are two columns", "Set --text_column and --label_column"
+            )
+        refuse_other_problem(raw, answers, self.problem)
+        columns = dict(zip(("text", "text_pair"), texts, strict=False)) | {"label": answers}
+        unit = unit_column(raw, self.unit_column)
+        return Found(raw, columns | ({"unit": unit} if unit else {}))
 
-        Raises:
-            DataError: rows at fault, by split, row and column.
-            UserError: the dataset as a whole cannot be used.
-        """
-        raw = self.found()
-        texts, answers, unit = self.columns(raw)
-        loaded: dict[str, Dataset] = {}
-        for split in ("train", "validation", "test"):
-            learnt = labels_in(loaded["train"]["label"], self.problem) if loaded else None
-            loaded[split] = self.checked(split, raw[split], texts, answers, learnt, unit)
-            if split == "train":
-                refuse_unlearnable(loaded[split], answers, self.problem, self.out_of_scope)
-        if self.max_train_rows is not None:
-            loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
-        return DatasetDict(loaded)
-
-    def judged(self, labels: list[str], split: str | None = None, *, whole: bool = False) -> DatasetDict:
-        raw = self.found() if whole else self.found(split)
-        texts, answers, unit = self.columns(raw)
-        known = labels_in([labels], "multi-label") if self.problem in ("single-label", "multi-label") else None
-        return DatasetDict(
-            {
-                name: self.checked(name, rows, texts, answers, known if name == "test" else None, unit, by_model=True)
-                for name, rows in raw.items()
-            }
-        )
-
-    def found(self, *one: str | None) -> DatasetDict:
-        """The rows as they came: of all splits, or of `one` as test (see `one_split`)."""
+    def splits(self, *one: str | None) -> DatasetDict:
         if self.dataset == "sample":
             from ..samples.sentiment import sample_sentiment
 
@@ -113,41 +92,18 @@ class TextClassification(Classification):
             return one_split(*place, *one, kinds=TABLES, encoding=self.encoding)
         return read(*place, kinds=TABLES, encoding=self.encoding, validation_share=self.validation_share)
 
-    def columns(self, raw: DatasetDict) -> tuple[list[str], str, str | None]:
-        """The columns of texts, of answers and of units."""
-        texts = text_columns(raw, self.text_column, self.text_pair_column)
-        answers = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
-        if answers in texts:
-            raise UserError(
-                f"column '{answers}'", "texts and labels are two columns", "Set --text_column and --label_column"
-            )
-        refuse_other_problem(raw, answers, self.problem)
-        return texts, answers, unit_column(raw, self.unit_column)
-
-    def checked(
-        self,
-        split: str,
-        raw: Dataset,
-        texts: list[str],
-        answers: str,
-        learnt: set[str] | None,
-        unit: str | None,
-        *,
-        by_model: bool = False,
-    ) -> Dataset:
-        """The rows of a split in this task's columns, without those at fault."""
-        columns: dict[str, list] = {}
+    def checked_rows(self, split: str, found: Found, learnt: set[str] | None, *, by_model: bool) -> Dataset:
+        raw, columns = found.raw[split], found.columns
+        values: dict[str, list] = {}
         faults: list[Fault] = []
-        for name, column in zip(("text", "text_pair"), texts, strict=False):
-            columns[name], found = checked_texts(raw, column)
-            faults += found
-        if unit:
-            columns["unit"], found = checked_units(raw, unit)
-            faults += found
-        columns["label"], found = checked_answers(raw, answers, self.problem, learnt, by_model=by_model)
-        strings = {name: Value("string") for name in columns}
-        rows = Dataset.from_dict(columns, features=Features({**strings, "label": FEATURES[self.problem]}))
-        return without(split, rows, sorted(faults + found, key=lambda fault: fault.row), self.on_bad_row)
+        for name in ("text", "text_pair", "unit"):
+            if name in columns:
+                values[name], wrong = (checked_units if name == "unit" else checked_texts)(raw, columns[name])
+                faults += wrong
+        values["label"], wrong = checked_answers(raw, columns["label"], self.problem, learnt, by_model=by_model)
+        strings = {name: Value("string") for name in values}
+        rows = Dataset.from_dict(values, features=Features({**strings, "label": FEATURES[self.problem]}))
+        return without(split, rows, sorted(faults + wrong, key=lambda fault: fault.row), self.on_bad_row)
 
     @property
     def input_column(self) -> str:
@@ -233,6 +189,12 @@ class TextClassification(Classification):
                 "Set --max_length between them, or leave it out",
             )
         return longest
+
+    def tokens(self, rows: Dataset, processor: Tokenizer) -> Tokens:
+        limit, marks = self.longest(processor, pairs="text_pair" in rows.column_names), marks_read(processor)
+        names = [name for name in ("text", "text_pair") if name in rows.column_names]
+        texts = [[spelt_out(text, marks) for text in rows[name]] for name in names]
+        return Tokens(encoded(texts, processor)["input_ids"], limit, windowed=False)
 
     def collator(self, processor: Tokenizer) -> PaddedTexts:
         return PaddedTexts(processor)

@@ -3,9 +3,9 @@
 import psutil
 import torch
 
-from ..arguments import TransferArguments
-from ..errors import UserError
-from ..tasks.base import Task, read_config
+from .arguments import TransferArguments
+from .errors import UserError
+from .tasks.base import Task, read_config
 
 WEIGHT = 4  # bytes of a parameter in fp32
 LEARNING = 12  # more bytes of one that learns: its gradient and Adam's two moments
@@ -19,6 +19,11 @@ def needed_bytes(parameters: int, learning: float) -> int:
         learning: share of the parameters that ever learn.
     """
     return round(parameters * (WEIGHT + LEARNING * learning))
+
+
+def learning_share(args: TransferArguments) -> float:
+    """About which share of the parameters ever learns."""
+    return 0.05 if args.lora_rank > 0 or args.unfreeze_stages == 0 else 1
 
 
 def parameters_of(task: Task, checkpoint: str, labels: list[str]) -> int:
@@ -38,8 +43,7 @@ def refuse_too_large(checkpoint: str, parameters: int, args: TransferArguments, 
     Raises:
         UserError: it needs more than there is.
     """
-    frozen = args.lora_rank > 0 or args.unfreeze_stages == 0
-    needed = needed_bytes(parameters, 0.05 if frozen else 1)
+    needed = needed_bytes(parameters, learning_share(args))
     if torch.cuda.is_available():
         free, where = torch.cuda.mem_get_info()[0], "on the GPU"
     else:
