@@ -130,8 +130,13 @@ def test_what_has_ended_is_not_computed_again(flags, tmp_path, capsys):
     folder = tmp_path / "compare"
     compare(flags)
     before, scores = stamps(folder), scores_of(ledger_in(folder))
-    compare(flags)
+    capsys.readouterr()
+    compare([*flags, "--json"])
     assert stamps(folder) == before
+    # One document, and nothing else where a program reads.
+    (told,) = json.loads(capsys.readouterr().out)["tests"]
+    assert told["page"] == str(folder / "ledger.html") and told["verdict"] == ledger_in(folder)["verdict"]
+    assert {one["name"] for one in told["contenders"]} == scores.keys()
     assert scores_of(ledger_in(folder)) == scores
     # More seeds add to it.
     more = [*flags, "--seeds", "0", "1", "2"]
