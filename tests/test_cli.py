@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +15,7 @@ from typer.testing import CliRunner
 
 from hfkit.arguments import KEEP_BEST
 from hfkit.cli import app
+from hfkit.cli.plan import plan
 from hfkit.plan import print_plan
 from hfkit.strategies import STRATEGIES
 from tests import runs
@@ -113,6 +117,28 @@ def test_no_number_is_cut_in_a_pipe():
         print_plan([stage], "full")
     cells = first_cells(printed.getvalue())[0]
     assert cells == ["1", "0", "0.00", f"0-13: {stage['names']}", "1,000,000,000 (100.0%)", "9.5e-05 … 1.0e-03"]
+
+
+EXAMPLES = [shlex.split(line) for line in re.findall(r"^ {8}hfkit (plan.*)$", plan.__doc__, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("argv", EXAMPLES, ids=" ".join)
+def test_an_example_of_the_help_is_a_command_that_works(argv, finished_runs):
+    ended = hfkit(*argv)
+    assert ended.exit_code == 0, ended.output
+    assert json.loads(ended.stdout) if "--json" in argv else first_cells(ended.stdout)
+
+
+def test_the_document_holds_the_rows_of_the_table(checkpoint):
+    argv = ["plan", "--checkpoint", checkpoint, "--strategy", "gradual", "--rows", "100", "--use_cpu"]
+    document, rows = json.loads(hfkit(*argv, "--json").stdout), first_cells(hfkit(*argv).stdout)
+    assert document["plan"] == "gradual"
+    assert document["assumed"] == {"rows": 100, "labels": 9, "epochs": 3.0, "step_rows": 8, "steps": 39}
+    assert [[stage["stage"], stage["from_step"]] for stage in document["stages"]] == [
+        [int(row[0]), int(row[1])] for row in rows
+    ]
+    assert [f"{stage['depths']}: {stage['names']}" for stage in document["stages"]] == [row[3] for row in rows]
+    assert document["stages"][-1]["until_step"] == 39
 
 
 def test_help_says_that_the_flags_of_a_recipe_are_taken():

@@ -135,8 +135,13 @@ def test_another_test_has_a_page_of_its_own(compared):
 def test_what_has_ended_is_not_computed_again(flags, tmp_path, capsys):
     folder = tmp_path / "compare"
     scores, before = scores_of(worked(flags)), stamps(folder)
-    compare(flags)
+    capsys.readouterr()
+    compare([*flags, "--json"])
     assert stamps(folder) == before
+    # One document, and nothing else where a program reads.
+    (told,) = json.loads(capsys.readouterr().out)["tests"]
+    assert told["page"] == str(folder / "ledger.html") and told["verdict"] == ledger_in(folder)["verdict"]
+    assert {one["name"] for one in told["contenders"]} == scores.keys()
     assert scores_of(ledger_in(folder)) == scores
     # More seeds add to it.
     worked([*flags, "--seeds", "0", "1", "2"])

@@ -14,7 +14,7 @@ LONG = 4  # long sides to short ones, from where most of a picture is squeezed o
 GREY = ("L", "1", "LA")
 PLAIN = ("L", "RGB", "1")
 # What becomes of pixels of another mode.
-CONVERTED = {"RGBA": "what is transparent shows white", "LA": "what is transparent shows white"}
+CONVERTED = dict.fromkeys(("RGBA", "LA", "PA"), " (what is transparent shows white)")
 
 
 def examine_pictures(rows: Rows, processor: Any) -> tuple[list[Finding], dict[str, Any]]:
@@ -75,7 +75,7 @@ def mode_findings(rows: Rows, total: int) -> list[Finding]:
     odd = {mode: count for mode, count in modes.most_common() if mode not in PLAIN}
     found = []
     if odd:
-        told = [f"{mode}: {count:,}" + f" ({CONVERTED[mode]})" * (mode in CONVERTED) for mode, count in odd.items()]
+        told = [f"{mode}: {count:,}{CONVERTED.get(mode, '')}" for mode, count in odd.items()]
         what = f"{share(sum(odd.values()), total)} pictures are of a mode that becomes RGB"
         found.append(Finding("data", "modes", "note", what, told))
     found += grey_findings(rows)

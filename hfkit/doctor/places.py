@@ -37,13 +37,17 @@ def examine_places(output_dir: Path, cache_dir: Path, *, pushes: bool) -> tuple[
         what = f"every folder can be written; least is free at {least}: {free[least]:.1f} GiB"
         found.append(Finding("environment", "folders", "ok", what))
     hub = {
-        # Without a name or password that somebody put before the host.
-        "endpoint": urlsplit(constants.ENDPOINT)._replace(netloc=urlsplit(constants.ENDPOINT).netloc.split("@")[-1]),
+        "endpoint": without_password(constants.ENDPOINT),
         "offline": bool(constants.HF_HUB_OFFLINE),
         "token": get_token() is not None,
     }
-    hub["endpoint"] = hub["endpoint"].geturl()
     return [*found, hub_finding(**hub, pushes=pushes)], {"free_disk_gib": free, "hub": hub}
+
+
+def without_password(address: str) -> str:
+    """An address without what somebody may have put before the host."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def existing(place: Path) -> Path | None:
