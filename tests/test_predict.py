@@ -17,7 +17,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from hfkit.cli.predict import predict
-from hfkit.parts import PartFile
+from hfkit.part_file import PartFile
 from hfkit.tasks.asking import Asking
 from hfkit.tasks.streams import Reading
 from tests.commands import examples, hfkit

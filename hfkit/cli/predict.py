@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from ..errors import UserError, run
-from ..parts import PartFile
+from ..part_file import PartFile
 from ..progress import progress
 from .console import alone_on_stdout
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..arguments import FlagParser, TransferArguments, require_choice
-from ..errors import UserError
+from ..errors import UserError, one_line
 from ..strategies import STRATEGIES
 
 
@@ -75,7 +75,7 @@ def split_flags(argv: list[str]) -> tuple[CompareArguments, list[str]]:
     except ValueError as error:
         if isinstance(error, UserError):
             raise
-        raise UserError("flags", " ".join(str(error).split()), "Change one of them") from error
+        raise UserError("flags", one_line(error), "Change one of them") from error
     return own, rest
 
 
