@@ -3,8 +3,6 @@
 import contextlib
 import io
 import json
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +13,10 @@ from typer.testing import CliRunner
 
 from hfkit.arguments import KEEP_BEST
 from hfkit.cli import app
-from hfkit.cli.plan import plan
 from hfkit.plan import print_plan
 from hfkit.strategies import STRATEGIES
 from tests import runs
+from tests.examples import examples_of
 
 CONFIGS = sorted((Path(__file__).parents[1] / "recipes" / "configs").glob("*.yaml"))
 
@@ -119,10 +117,7 @@ def test_no_number_is_cut_in_a_pipe():
     assert cells == ["1", "0", "0.00", f"0-13: {stage['names']}", "1,000,000,000 (100.0%)", "9.5e-05 … 1.0e-03"]
 
 
-EXAMPLES = [shlex.split(line) for line in re.findall(r"^ {8}hfkit (plan.*)$", plan.__doc__, re.MULTILINE)]
-
-
-@pytest.mark.parametrize("argv", EXAMPLES, ids=" ".join)
+@pytest.mark.parametrize("argv", examples_of("plan"), ids=" ".join)
 def test_an_example_of_the_help_is_a_command_that_works(argv, finished_runs):
     ended = hfkit(*argv)
     assert ended.exit_code == 0, ended.output

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -18,10 +17,10 @@ from datasets import Dataset, DatasetDict
 from typer.testing import CliRunner
 
 from hfkit.cli import app
-from hfkit.cli.predict import predict
 from hfkit.parts import PartFile
 from hfkit.tasks.asking import Asking
 from hfkit.tasks.streams import Reading
+from tests.examples import examples_of
 
 ROOT = Path(__file__).parents[1]
 SENTIMENT, NER, IMAGES = "runs/bert-sentiment", "runs/bert-ner", "runs/vit-images"
@@ -44,10 +43,8 @@ def refused(ended) -> str:
     return ended.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("line", [line.strip() for line in predict.__doc__.splitlines() if line.startswith(" " * 8)])
-def test_the_examples_of_the_help_do_what_they_say(line, finished_runs):
-    program, *argv = shlex.split(line)
-    assert program == "hfkit"
+@pytest.mark.parametrize("argv", examples_of("predict"), ids=" ".join)
+def test_the_examples_of_the_help_do_what_they_say(argv, finished_runs):
     ended = hfkit(*argv)
     assert ended.exit_code == 0, ended.output
     output = argv[argv.index("--output") + 1] if "--output" in argv else None
