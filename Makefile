@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 DATA ?= ../shared/data
 WEIGHTS ?= ../shared/weights
-.PHONY: help check test test-slow bench bench-ner ledgers format readme docs notebooks
+.PHONY: help check test test-slow bench bench-ner ledgers format readme picture docs notebooks
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +33,11 @@ format:  ## Sort imports, mend what ruff can mend, format
 	ruff check --fix
 	ruff format
 
-readme:  ## Render README's tables from benchmarks/results
+readme:  ## Render the tables of README and docs, and the cards, from benchmarks/results
 	python benchmarks/render.py
+
+picture:  ## README's picture of a report, by chromium
+	python benchmarks/picture.py
 
 docs:  ## Build the pages of docs/ into build/site, without a network; a warning is an error
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet

@@ -11,26 +11,25 @@ NOTHING = "–"
 
 
 def ledgers_table(ledgers: dict[Path, dict[str, Any]]) -> str:
-    """One row for each ledger: the best strategy, the best baseline, training from scratch, and the verdict's rules.
+    """One row for each ledger: the best strategy, the best baseline, training from scratch, and what the verdict says.
 
     Args:
         ledgers: by the file that each was read from.
     """
     lines = [
-        "| ledger | rows: train / test | score | best strategy | best baseline | from scratch | rules of the verdict |",
+        "| ledger | rows: train / test | score | best strategy | best baseline | from scratch | worth fine-tuning? |",
         "|---|---|---|---|---|---|---|",
     ]
     for path, ledger in ledgers.items():
         rows, contenders = ledger["rows"], ledger["contenders"]
         baselines = [c for c in contenders if c["kind"] == "baseline"]
         scratch = [c for c in contenders if from_scratch(c["name"])]
-        rules = dict.fromkeys(sentence["rule"] for sentence in ledger["verdict"]["sentences"])
         cells = [
-            f"[{markdown_text(path.stem)}](benchmarks/results/ledgers/{path.stem}.md)",
+            f"[{markdown_text(path.stem)}](benchmarks/results/ledgers/{path.stem}.md)",  # the site has it there too
             f"{rows['train']:,} / {rows['test']:,}",
             headline_text(ledger["task"]["headline"]),
             *(told(best(group)) for group in (pretrained(contenders), baselines, scratch)),
-            ", ".join(rules),
+            worth(ledger),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     first = next(iter(ledgers.values()))
@@ -39,9 +38,17 @@ def ledgers_table(ledgers: dict[Path, dict[str, Any]]) -> str:
         "",
         f"Every page says its command, seeds, notes and machine ({machine['cpu']}, torch"
         f" {machine['versions']['torch']}, transformers {machine['versions']['transformers']}); `make ledgers` runs"
-        " them. Strategies are means over seeds.",
+        " them. Strategies are means over seeds, with 95 % intervals.",
     ]
     return "\n".join(lines)
+
+
+def worth(ledger: dict[str, Any]) -> str:
+    """Whether the verdict finds the best strategy worth its cost beside the best baseline."""
+    rules = {sentence["rule"] for sentence in ledger["verdict"]["sentences"]}
+    if "worth its cost" in rules:
+        return "yes"
+    return "not shown" if "not worth its cost" in rules else NOTHING
 
 
 def best(contenders: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Renders README's tables and the model cards: from benchmarks/results/*.json, strategies from the package.
+"""Renders the tables of README and docs, and the model cards, from benchmarks/results/*.json and the package.
 
     python benchmarks/render.py           # write them
     python benchmarks/render.py --check   # exit 1 if a file is not what this would write
@@ -35,6 +35,7 @@ from hfkit.strategies import STRATEGIES
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+DOCS = ROOT / "docs"
 RESULTS = ROOT / "benchmarks" / "results"
 CARDS = ROOT / "model_cards"
 SECTION = re.compile(r"(?P<begin><!-- (?P<name>[\w:]+):begin -->\n).*?(?P<end><!-- (?P=name):end -->)", re.DOTALL)
@@ -44,7 +45,7 @@ NOTHING = "–"
 def main() -> None:
     sys.path.insert(0, str(ROOT))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if README is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
     check = parser.parse_args().check
     stale = {path: text for path, text in rendered().items() if not path.is_file() or path.read_text("utf-8") != text}
     if check and stale:
@@ -59,12 +60,12 @@ def rendered() -> dict[Path, str]:
         CARDS / f"{path.stem.removeprefix('report_')}.md": render_card(json.loads(path.read_text("utf-8")))
         for path in sorted(RESULTS.glob("report_*.json"))
     }
-    return {README: render(README.read_text("utf-8"), RESULTS), **cards}
+    return {path: render(path.read_text("utf-8"), RESULTS) for path in (README, *sorted(DOCS.glob("*.md")))} | cards
 
 
-def render(readme: str, results: Path) -> str:
-    """`readme` with every section between markers written anew."""
-    return SECTION.sub(lambda found: found["begin"] + section(found["name"], results) + "\n" + found["end"], readme)
+def render(page: str, results: Path) -> str:
+    """`page` with every section between markers written anew."""
+    return SECTION.sub(lambda found: found["begin"] + section(found["name"], results) + "\n" + found["end"], page)
 
 
 def section(name: str, results: Path) -> str:
@@ -74,7 +75,7 @@ def section(name: str, results: Path) -> str:
     if kind == "families":
         return families_table()
     if kind != "results":
-        raise ValueError(f"README.md marks a section '{name}', and there is no such table")
+        raise ValueError(f"a page marks a section '{name}', and there is no such table")
     recipe, _, part = recipe.partition(":")
     if recipe == "ledgers":
         from benchmarks.ledger_tables import ledgers_table

@@ -113,7 +113,7 @@ def described(path: str, command: Any) -> str:
     rows = [
         f"| `{'`, `'.join([*parameter.opts, *parameter.secondary_opts])}` | {cell(parameter.help or '')} |"
         if parameter.param_type_name == "option"
-        else f"| {parameter.human_readable_name} | {cell(parameter.help or '')} |"
+        else f"| {parameter.name.upper()} | {cell(parameter.help or '')} |"
         for parameter in command.params
         if parameter.name != "help"
     ]

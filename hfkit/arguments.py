@@ -14,9 +14,12 @@ import torch
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
 from transformers.hf_argparser import string_to_bool
+from transformers.trainer_utils import HubStrategy
 
+from . import progress
 from .errors import UserError
 from .strategies import STRATEGIES
+from .trackers import require_trackers
 
 MOST_YAML_BYTES = 1_000_000
 # Flags of a recipe that judges every epoch and keeps the best one on validation.
@@ -73,7 +76,11 @@ class TransferArguments(TrainingArguments):
         metadata={"help": "module paths of the blocks in forward order, for an architecture hfkit does not know"},
     )
     resume_from_checkpoint: str | None = field(
-        default=None, metadata={"help": "a folder checkpoint-<step>, or true: the newest one in output_dir"}
+        default=None,
+        metadata={
+            "help": "a folder checkpoint-<step>; true: the newest one in output_dir; auto: the same, or the start where"
+            " there is none, so that one command starts a run and goes on with it"
+        },
     )
     num_processes: int | None = field(
         default=None, metadata={"help": "refuse to start with another number of processes"}
@@ -103,6 +110,10 @@ class TransferArguments(TrainingArguments):
     )
     # The stock 500 steps are more than a modest dataset has.
     logging_steps: float = field(default=50, metadata={"help": "log every so many steps; below 1: share of training"})
+    # The stock default pushes at every checkpoint, when there is neither report nor card.
+    hub_strategy: HubStrategy | str = field(
+        default="end", metadata={"help": "end: a run is pushed once, with its card"}
+    )
     # The stock default drops what only the task's collator reads: pictures, and which row of the data this is.
     remove_unused_columns: bool = field(default=False, metadata={"help": "the task's collator takes what it needs"})
     # The stock default shows a nan loss as 0.0 in the logs.
@@ -148,8 +159,14 @@ class TransferArguments(TrainingArguments):
         ):
             if getattr(self, name) is not needed:
                 raise UserError(f"{name}={getattr(self, name)}", rule, "Leave it out")
+        refuse_token(self.hub_token)
+        if self.hub_strategy != HubStrategy.END:
+            rule = "a run is pushed when it has ended, with report and card"
+            raise UserError(f"hub_strategy={self.hub_strategy}", rule, "Leave it out")
         self._resolve_resume()
         super().__post_init__()
+        require_trackers(self.report_to)
+        progress.switch(not self.disable_tqdm)
         # Without a GPU there is nothing to pin memory for, and every epoch would warn of it.
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.cuda.is_available()
         # Adam's moments of rare tokens fade into numbers below 1e-38, which a CPU adds many times more slowly. This is
@@ -188,16 +205,25 @@ class TransferArguments(TrainingArguments):
             )
 
     def _resolve_resume(self) -> None:
-        """True stands for the newest checkpoint of the output directory, which the trainer looks up."""
+        """True and 'auto' stand for the newest checkpoint of the output directory, which the trainer looks up."""
         given = self.resume_from_checkpoint
+        if given == "auto":
+            return
         if str(given).lower() in ("true", "false"):
             self.resume_from_checkpoint = True if str(given).lower() == "true" else None
         elif given and not Path(given, "trainer_state.json").is_file():
             raise UserError(
                 f"resume_from_checkpoint={given}",
                 "a checkpoint is a folder with trainer_state.json in it",
-                "Give the path of a folder checkpoint-<step>, or true for the newest one in output_dir",
+                "Give the path of a folder checkpoint-<step>, true for the newest one in output_dir, or auto",
             )
+
+
+def refuse_token(token: str | None) -> None:
+    """Refuse a token of the Hub that is given as an argument: those are saved, and shown to others on the machine."""
+    if token is not None:
+        rule = "a flag is seen by others and kept with the run"
+        raise UserError("hub_token", rule, "Set HF_TOKEN in the environment, or run `hf auth login`")
 
 
 def refuse_lost_processes(asked: int | None, started: int) -> None:
@@ -234,7 +260,7 @@ def parse(
     Raises:
         UserError: an unknown key or flag, a value of the wrong type, or a config file that cannot be read.
     """
-    parser = _Parser(types, allow_abbrev=False)
+    parser = FlagParser(types, allow_abbrev=False)
     parser.add_argument("--config", help="YAML file of flags; the command line wins over it")
     # A flag that is on by default has two actions, and the first is the one that takes a value.
     actions = {action.dest: action for action in reversed(parser._actions)}
@@ -274,7 +300,7 @@ def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
         raise UserError(f"{name}='{value}'", rule, f"Did you mean '{nearest(str(value), choices)}'?")
 
 
-class _Parser(HfArgumentParser):
+class FlagParser(HfArgumentParser):
     """Errors as `UserError`, so that a recipe reports them like any other."""
 
     def error(self, message: str) -> None:

@@ -11,7 +11,6 @@ from accelerate import PartialState
 from accelerate.utils import broadcast, gather_object
 from datasets import Dataset
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
@@ -23,6 +22,7 @@ from .batches import is_text, text_lengths
 from .errors import UserError
 from .evaluation.statistics import paired_difference
 from .plan import closing_layer
+from .progress import track
 from .tasks.base import Task
 from .unfreezing import FreezePlan
 
@@ -257,7 +257,7 @@ def head_inputs(trainer: Any, linear: nn.Linear, rows: Dataset, split: str) -> F
     fits, by_token = True, False
     # A process without a batch would not take part in what all of them decide.
     mine = batches[state.process_index :: state.num_processes] or batches[:1]
-    for numbers in tqdm(mine, desc=f"Head: {split}", disable=None):
+    for numbers in track(mine, f"Head: {split}"):
         with watched(linear) as seen:
             logits, targets = trainer.caching.logits(trainer.model, rows, numbers, split)
         inputs = positions_of(logits, *seen[-1]) if seen else None

@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from .errors import UserError
+from .progress import loading
 from .sharding import own_part
 
 RUN_FILE = "hfkit_run.json"
@@ -144,18 +145,20 @@ def numbered_checkpoints(folder: Path) -> list[Path]:
     return sorted(whole, key=lambda path: int(path.name.partition("-")[2]))
 
 
-def newest_checkpoint(folder: Path) -> str:
-    """The checkpoint of the latest step in an output directory.
+def newest_checkpoint(folder: Path, *, needed: bool) -> str | None:
+    """The checkpoint of the latest step in an output directory; None where there is none and none is needed.
 
     Raises:
         UserError: there is none.
     """
     found = numbered_checkpoints(folder)
-    if not found:
-        raise UserError("resume_from_checkpoint=True", f"{folder} holds no checkpoint", "Start without it")
-    return str(found[-1])
+    if needed and not found:
+        fix = "Start without it, or set it to auto"
+        raise UserError("resume_from_checkpoint=True", f"{folder} holds no checkpoint", fix)
+    return str(found[-1]) if found else None
 
 
+@loading()
 def read_weights(model: PreTrainedModel, checkpoint: str) -> None:
     """Give `model` every weight of a checkpoint, whatever names they have there.
 

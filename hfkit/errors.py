@@ -12,6 +12,7 @@ class UserError(ValueError):
 
     def __init__(self, value: str, rule: str, fix: str) -> None:
         super().__init__(f"{value}: {rule.rstrip('.')}. {fix.rstrip('.')}{'' if fix.endswith('?') else '.'}")
+        self.value, self.rule, self.fix = value, rule, fix
 
 
 class DataError(UserError):
@@ -20,6 +21,7 @@ class DataError(UserError):
     def __init__(
         self, value: str, rule: str, fix: str, *, split: str, row: int | None = None, column: str | None = None
     ) -> None:
+        self.value, self.rule, self.fix, self.row, self.column = value, rule, fix, row, column
         place = [f"split '{split}'"]
         if row is not None:
             place.append(f"row {row}")
@@ -55,7 +57,9 @@ def run(main: Callable[[], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT if isinstance(error, UserError) else FAILED)
     except KeyboardInterrupt:
-        print("interrupted: the same command starts again, and goes on where it can", file=sys.stderr)
+        print(
+            "interrupted: the same command goes on; a training does with --resume_from_checkpoint auto", file=sys.stderr
+        )
         sys.exit(INTERRUPTED)
     finally:
         gc.unfreeze()  # at its end the interpreter tells of whatever it could not take down

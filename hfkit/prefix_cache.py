@@ -17,12 +17,12 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from .activations import DTYPES, Damaged, Overflow, Store, Writer, free_bytes, put_in_place
 from .batches import fetched, is_text, text_lengths
 from .checkpoints import digest
 from .cuts import find_cuts
+from .progress import track
 from .replay import CannotReplay, Shape, Size, Tap, only, read_taps, real_tokens, replaying
 from .unfreezing import saved_state
 
@@ -224,7 +224,7 @@ class PrefixCache:
         taps = [tap for depth in writers for tap in self.cuts[depth].taps]
         batches = like_lengths(self.lengths)[state.process_index :: state.num_processes]
         with torch.inference_mode():
-            for rows in tqdm(batches, desc=desc, disable=None if state.is_main_process else True):
+            for rows in track(batches, desc):
                 batch = self._batch(rows)
                 values = dict(zip(taps, read_taps(self.frozen.model, taps, batch), strict=True))
                 for depth, writer in writers.items():

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .errors import UserError
+from .hub_terms import BENCHMARK, LANGUAGE, LICENSES
+
 
 @dataclass(frozen=True)
 class RecipeArguments:
@@ -45,3 +48,35 @@ class RecipeArguments:
     prompt_orders: int = field(
         default=5, metadata={"help": "draws of those rows and their order: the first answers, all give the spread"}
     )
+    license: str | None = field(
+        default=None, metadata={"help": "licence on the model card, such as apache-2.0; default: the checkpoint's"}
+    )
+    language: list[str] = field(
+        default_factory=list,
+        metadata={"help": "languages on the model card, such as en de; default: those that the dataset's card names"},
+    )
+    benchmark: str | None = field(
+        default=None,
+        metadata={"help": "benchmark of the Hub that the test rows are, as DATASET_ID:TASK_ID, for its leaderboard"},
+    )
+
+    def __post_init__(self) -> None:
+        if self.license is not None and self.license not in LICENSES:
+            raise UserError(
+                f"license='{self.license}'",
+                "the Hub knows a licence by its own name, such as apache-2.0, mit or cc-by-4.0",
+                "Take one of https://huggingface.co/docs/hub/repositories-licenses, or other",
+            )
+        for language in self.language:
+            if not LANGUAGE.fullmatch(language):
+                raise UserError(
+                    f"language='{language}'",
+                    "a language is a code of two or three letters, or multilingual",
+                    "Write for example --language en de",
+                )
+        if self.benchmark is not None and not BENCHMARK.fullmatch(self.benchmark):
+            raise UserError(
+                f"benchmark='{self.benchmark}'",
+                "it names a dataset on the Hub and a task in its eval.yaml",
+                "Write for example --benchmark cais/hle:default",
+            )

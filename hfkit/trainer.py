@@ -13,9 +13,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
 from transformers import EvalPrediction
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
+from transformers.trainer_utils import PredictionOutput
 
-from .adapters import merged, with_lora
+from .adapters import with_lora
 from .arguments import TransferArguments
 from .auto import Auto, refuse_blind
 from .batches import TellEpoch, fetched, in_order, judging_order, training_order
@@ -286,8 +286,9 @@ class TransferTrainer(PublishingTrainer):
         Raises:
             UserError: the checkpoint or the output directory belongs to another run; nothing was changed.
         """
-        if resume_from_checkpoint is True:
-            resume_from_checkpoint = newest_checkpoint(Path(self.args.output_dir))
+        if resume_from_checkpoint in (True, "auto"):
+            needed = resume_from_checkpoint is True
+            resume_from_checkpoint = newest_checkpoint(Path(self.args.output_dir), needed=needed)
         self._claim(resume_from_checkpoint or None)
         try:
             with measured() as self._train_cost, self.args.cache_folder() as folder:
@@ -378,22 +379,6 @@ class TransferTrainer(PublishingTrainer):
         super()._save_optimizer_and_scheduler(output_dir)
         if self.args.should_save:
             write_identity(Path(output_dir), self._identity)
-
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save a plain model that loads without hfkit or peft; adapters are merged in, and kept in `adapter/`."""
-        folder = Path(output_dir or self.args.output_dir)
-        if not self.args.lora_rank or folder.name.startswith(PREFIX_CHECKPOINT_DIR):
-            super().save_model(output_dir, _internal_call)
-        elif self.args.should_save:
-            self.model.save_pretrained(folder / "adapter")
-            merged(self.model).save_pretrained(folder)
-            self.processing_class.save_pretrained(folder)
-
-    def _save(self, output_dir: str | None = None, state_dict=None) -> None:
-        super()._save(output_dir, state_dict)
-        if self.args.should_save:
-            # A pickle that holds hub_token in plain text, and that nothing here reads.
-            (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink()
 
 
 def _compacted(task: Task):

@@ -11,7 +11,7 @@ trains the bundled encoder on the bundled synthetic corpus, without a network. M
 import transformers
 
 from hfkit import KEEP_BEST, RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
-from hfkit.baselines import chosen
+from hfkit.baselines import chosen, require_baselines
 from hfkit.tasks import NER
 
 
@@ -34,6 +34,7 @@ def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, NER, Tran
 
 def main() -> None:
     recipe, task, args = arguments()
+    require_baselines(recipe)  # what a contender lacks shows now, not after training
     transformers.set_seed(args.seed)
 
     # Data: checked rows in, model inputs out, one label map over all splits.
@@ -68,7 +69,7 @@ def main() -> None:
         cost, gain = facts["cost"], "{before:.3f} before, {after:.3f} after".format(**tuned)
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=cost, description=f"validation {gain} tuning")
         report.add("the same, decision not tuned", as_trained, cost=cost)
-        for baseline in chosen(recipe):
+        for baseline in chosen(recipe, args.seed):
             report.judge(baseline)
         trainer.publish(report)
 

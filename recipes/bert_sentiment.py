@@ -12,7 +12,7 @@ with several labels a row, or with a number (--problem). Measured results: model
 import transformers
 
 from hfkit import KEEP_BEST, RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
-from hfkit.baselines import chosen
+from hfkit.baselines import chosen, require_baselines
 from hfkit.tasks import TextClassification
 
 
@@ -35,6 +35,7 @@ def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, TextClass
 
 def main() -> None:
     recipe, task, args = arguments()
+    require_baselines(recipe)  # what a contender lacks shows now, not after training
     transformers.set_seed(args.seed)
 
     # Data: checked rows in, model inputs out, one label map over all splits.
@@ -67,7 +68,7 @@ def main() -> None:
         report.trained(**facts)
         gain = "validation {before:.3f}, tuned {after:.3f}".format(**tuned) if tuned["before"] < tuned["after"] else ""
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=facts["cost"], description=gain)
-        for baseline in chosen(recipe):
+        for baseline in chosen(recipe, args.seed):
             report.judge(baseline)
         trainer.publish(report)
 

@@ -10,7 +10,7 @@ overrides the values below, flags override both; without any, the bundled ResNet
 import transformers
 
 from hfkit import KEEP_BEST, RecipeArguments, Report, TransferArguments, TransferTrainer, parse, run
-from hfkit.baselines import chosen
+from hfkit.baselines import chosen, require_baselines
 from hfkit.tasks import ImageClassification
 
 
@@ -37,6 +37,7 @@ def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, ImageClas
 
 def main() -> None:
     recipe, task, args = arguments()
+    require_baselines(recipe)  # what a contender lacks shows now, not after training
     transformers.set_seed(args.seed)
 
     # Data: every image looked at once, rows with paths or bytes in; pixels are made batch by batch.
@@ -68,7 +69,7 @@ def main() -> None:
         report.trained(**trainer.facts())
         report.show(task.pictures(data["train"], trainer.training_collator, 16))
         report.add(f"fine-tuned ({args.strategy})", predictions, cost=trainer.facts()["cost"])
-        for baseline in chosen(recipe):
+        for baseline in chosen(recipe, args.seed):
             report.judge(baseline)
         trainer.publish(report)
 

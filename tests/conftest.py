@@ -1,5 +1,6 @@
 """Everything runs offline, on one thread, with one tiny checkpoint and one tiny corpus for the whole session."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -11,9 +12,30 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy's too: tests run side by 
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from tests import finished, tiny  # noqa: E402
+from tests import finished, loopback_hub, tiny  # noqa: E402
+from tests import pairs as two_processes  # noqa: E402
 
 torch.set_num_threads(1)
+
+
+def freeze() -> None:
+    """Leave what is imported out of further collections: every training asks for one, which took half of its time."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    if nextitem is not None and nextitem.path != item.path:
+        freeze()  # more is imported by now, and what the last module held is gone
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # at its end the interpreter tells of whatever it could not take down
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +53,19 @@ def corpus(tmp_path_factory) -> str:
 @pytest.fixture(scope="session")
 def finished_once(checkpoint, tmp_path_factory) -> Path:
     """`tests.finished`, made once for all workers of the session: to read, never to write."""
-    alone = "PYTEST_XDIST_WORKER" not in os.environ
-    base = tmp_path_factory.getbasetemp()
-    return finished.finished((base if alone else base.parent) / "finished", checkpoint)
+    return finished.finished(shared(tmp_path_factory) / "finished", checkpoint)
+
+
+@pytest.fixture(scope="session")
+def pairs(checkpoint, corpus, tmp_path_factory) -> Path:
+    """`tests.pairs`, likewise."""
+    return two_processes.pairs(shared(tmp_path_factory) / "pairs", checkpoint, corpus)
+
+
+def shared(factory: pytest.TempPathFactory) -> Path:
+    """The session's folder, which is above those of its workers."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture
@@ -42,3 +74,10 @@ def finished_runs(finished_once, tmp_path, monkeypatch) -> Path:
     place = shutil.copytree(finished_once, tmp_path / "work")
     monkeypatch.chdir(place)
     return place
+
+
+@pytest.fixture
+def hub():
+    """A Hub on this machine, for clients in other processes (see `tests.loopback_hub`)."""
+    with loopback_hub.running() as running:
+        yield running

@@ -11,9 +11,9 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 from PIL import Image
 
-from hfkit.baselines.base import Baseline
+from hfkit.baselines.base import Answers, Baseline
 from hfkit.evaluation.report import Report
-from hfkit.tasks.base import Task
+from hfkit.tasks.base import Found, Task
 from hfkit.tasks.entity_errors import entity_breakdown, entity_errors, spans
 from tests.tiny import ner_splits
 
@@ -43,8 +43,11 @@ class Tags(Task):
     headline = "f1"
     unit = "sentence"
 
-    def load(self):
-        return ner_splits(train=6, validation=4, test=24)
+    def found(self, *one):
+        return Found(ner_splits(train=6, validation=4, test=24), {"tokens": "tokens", "tags": "tags"})
+
+    def checked(self, found, known=None):
+        return found.raw
 
     def labels(self, dataset):
         return ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
@@ -136,7 +139,11 @@ class Texts(Tags):
         return sums[..., 0] / np.maximum(sums[..., 1], 1)
 
     def describe(self, dataset, prepared=None):
-        return {"labels": self.labels(dataset), "classes": {"test": dict(Counter(dataset["test"]["label"]))}}
+        return {
+            "labels": self.labels(dataset),
+            "classes": {"test": dict(Counter(dataset["test"]["label"]))},
+            "train": {"counts": dict(Counter(dataset["train"]["label"]))},
+        }
 
     def breakdown(self, predictions, references):
         names = sorted({*predictions, *references})
@@ -168,6 +175,10 @@ class Texts(Tags):
             | {"gold": references[i], "predicted": predictions[i]}
             for i in wrong[:limit]
         ]
+
+    def examples(self, rows, limit):
+        chosen = {row["label"]: self.shown(row) for row in reversed(list(rows))}
+        return {label: {"before": "", "after": "", **chosen[label]} for label in sorted(chosen)[:limit]}
 
     def shown(self, row):
         return {"text": row["text"], "picture": ""}
@@ -231,10 +242,10 @@ def classified(task: Texts, *, wrong: int = 3, **settings) -> Report:
         after = {name: labels[(i + 1) % len(labels)] for i, name in enumerate(labels)}
         return [after[name] if i % every == 0 else name for i, name in enumerate(gold)]
 
-    baseline = type("Shifted", (Baseline,), {"name": "shifted", "description": "", "predict": lambda *_: answers(2)})
+    shifted = {"name": "shifted", "description": "", "answers": lambda *_: Answers(answers(2))}
     report = Report(task, dataset, settings={"checkpoint": "sample", "output_dir": "runs/classifier"} | settings)
     report.add("fine-tuned", answers(wrong), cost=COST)
-    report.judge(baseline())
+    report.judge(type("Shifted", (Baseline,), shifted)())
     return report
 
 

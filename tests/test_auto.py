@@ -8,19 +8,16 @@ import pytest
 import torch
 from datasets import Value
 from safetensors.torch import load_file
-from transformers import AutoModelForTokenClassification
 
-from hfkit import KEEP_BEST, TransferArguments, TransferTrainer
+from hfkit import TransferArguments, TransferTrainer
 from hfkit.auto import ENOUGH, ON, STOP, decisions, verdict
 from hfkit.errors import UserError
 from hfkit.invariants import digest
 from hfkit.tasks import ImageClassification, TextClassification
 from tests import tiny, tiny_images
+from tests.pairs import AUTO, digests
 from tests.runs import at, trainer
-from tests.test_distributed import digests, launch
 from tests.test_image_classification import trainer as image_trainer
-
-AUTO = {"strategy": "auto", **KEEP_BEST, "num_train_epochs": 4, "save_total_limit": None}
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +28,7 @@ def larger(tmp_path_factory) -> str:
 @pytest.fixture(scope="module")
 def blind(tmp_path_factory) -> str:
     """A checkpoint that tells no two words apart, until its embeddings learn."""
-    folder = tiny.bert(tmp_path_factory.mktemp("blind"))
-    model = AutoModelForTokenClassification.from_pretrained(folder, num_labels=2)
-    for table in (model.bert.embeddings.word_embeddings, model.bert.embeddings.position_embeddings):
-        table.weight.data[:] = table.weight.data[7]
-    model.bert.save_pretrained(folder)
-    return folder
+    return tiny.blind_bert(tmp_path_factory.mktemp("blind"))
 
 
 @pytest.fixture(scope="module")
@@ -187,13 +179,10 @@ def test_images_too(make, tmp_path):
     assert run.state.best_metric == max(decision["validation"] for decision in found)
 
 
-def test_two_processes_decide_alike(blind, larger, tmp_path):
-    flags = {**AUTO, "learning_rate": 1e-2, "per_device_train_batch_size": 8, "num_train_epochs": 5}
-    done = launch([dict(checkpoint=blind, corpus=larger, output=str(tmp_path), flags=flags)])
-    assert done.returncode == 0, done.stderr[-3000:]
-    ranks = digests(tmp_path)
+def test_two_processes_decide_alike(pairs):
+    ranks = digests(pairs / "auto")
     assert len(ranks) == 2 and ranks[0] == ranks[1]
-    log = json.loads((tmp_path / "log.json").read_text())
+    log = json.loads((pairs / "auto" / "log.json").read_text())
     assert log["auto"]["stage"] >= 2 and log["auto"]["decision"] == STOP
 
 

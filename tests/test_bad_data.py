@@ -166,9 +166,17 @@ CASES: dict[str, tuple[Callable[[Path], NER], list[str]]] = {
     ),
     "tags without a scheme": (
         everywhere({"tokens": ["anna", "left"], "tags": ["PER", "O"]}),
-        ["'PER' is neither O nor a prefix", "such as B-PER", "split 'train', row 0, column 'tags'", "Rewrite the tags"],
+        [
+            "'PER': it is neither O nor a prefix",
+            "such as B-PER",
+            "split 'train', row 0, column 'tags'",
+            "Rewrite the tags",
+        ],
     ),
-    "tags in lower case": (everywhere({"tokens": ["anna"], "tags": ["b-per"]}), ["'b-per' is neither O", "Rewrite"]),
+    "tags in lower case": (
+        everywhere({"tokens": ["anna"], "tags": ["b-per"]}),
+        ["'b-per': it is neither", "Rewrite"],
+    ),
     "numbers without names": (
         everywhere({"tokens": ["anna", "left"], "tags": [1, 0]}),
         ["tag 1", "without the names of the classes", "ClassLabel(names=[...])", "split 'train', row 0"],

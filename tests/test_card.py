@@ -21,10 +21,10 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from hfkit.evaluation.names import dataset_name, on_hub
+from hfkit.evaluation.names import on_hub
 from hfkit.evaluation.report import Report
 from hfkit.hub import card as module
-from hfkit.hub.card import render_card
+from hfkit.hub.card import render_card, write_card
 from hfkit.tasks import NER
 from tests.reports import COST, Bare, Correlation, Pictures, Tags, Texts, classified, made, picture
 
@@ -87,12 +87,17 @@ def test_words_of_the_template_stand_apart_from_values(report):
     other["contenders"][1]["baseline"] = True
     other["environment"] |= {"cpu": "one", "gpu": "two", "commit": "abc"}
     text = render_card(other)
-    assert "| shuffled (baseline) |" in text and "on one and two." in text and ", commit abc." in text
+    assert "| shuffled (baseline) |" in text and "in use) and two;" in text and "; commit abc." in text
 
 
 def test_the_card_of_a_full_report_has_every_section(report):
-    assert headings(render_card(report)) == ["Use", "Results", "Training", "Limits", "To repeat it"]
-    assert "<code>python train</code>" in render_card(report | {"command": "python train"})
+    assert headings(render_card(report)) == [
+        *("Use", "Labels", "Results", "Limits", "Training data", "Procedure", "Environment", "Citation")
+    ]
+    assert "```bash\npython recipes/bert_ner.py --seed 1\n```" in render_card(
+        report | {"command": "recipes/bert_ner.py --seed 1"}
+    )
+    assert "```bash\npython -m train\n```" in render_card(report | {"command": "python -m train"})
 
 
 @pytest.mark.parametrize("task", [Tags, Bare])
@@ -100,7 +105,7 @@ def test_the_card_of_a_full_report_has_every_section(report):
 @pytest.mark.parametrize("settings", [SETTINGS, {"learning_rate": None}], ids=["settings", "none"])
 def test_what_is_not_known_is_left_out(task, trained, settings):
     text = render_card(made(task(), trained=trained, settings=settings).facts())
-    assert ("Training" in headings(text)) == trained
+    assert ("Training took" in text) == ("| stage |" in text) == trained
     assert ("| class |" in text) == (task is Tags)
     assert not re.search(r"^#.*\n+(#|\Z)", text, flags=re.MULTILINE)  # a heading has something under it
     assert "More information needed" not in text and "None" not in text and "\n\n\n" not in text
@@ -116,10 +121,11 @@ def test_synthetic_data_is_called_synthetic(report):
 
 
 def test_a_model_from_random_weights_claims_no_base(report):
-    other = copy.deepcopy(report)
-    other["settings"]["pretrained"] = False
-    assert "base_model" not in metadata(render_card(other))
-    assert "random weights" in render_card(other)
+    scratch = made(Tags(), settings=SETTINGS | {"pretrained": False}).facts()
+    assert scratch["origin"]["base"]["relation"] is None
+    text = render_card(scratch)
+    assert not {"base_model", "base_model_relation", "license"} & set(metadata(text))
+    assert "random weights" in text and "only the architecture is taken" in text
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, np.float64(0.5)], ids=str)
@@ -148,12 +154,11 @@ def test_only_ids_are_linked(name, known):
 
 
 def test_folders_stay_private(report):
-    other = copy.deepcopy(report)
-    other["task"]["dataset"] = other["settings"]["dataset"] = "/home/somebody/secret/wnut17"
-    other["settings"]["output_dir"] = "/home/somebody/secret/bert-ner"
-    other["settings"]["checkpoint"] = "/home/somebody/secret/encoder"
-    text = render_card(other)
-    assert "secret" not in text and dataset_name(other["task"]["dataset"]) in text
+    secret = "/home/somebody/secret"
+    settings = SETTINGS | {"output_dir": f"{secret}/bert-ner", "checkpoint": f"{secret}/encoder"}
+    found = made(Tags(dataset=f"{secret}/wnut17"), dataset=Tags().load(), settings=settings)
+    text = render_card(found.facts())
+    assert "secret" not in text and "on wnut17." in text and "\nencoder, fine-tuned" in text
     assert "base_model" not in metadata(text)
 
 
@@ -175,7 +180,9 @@ def test_hostile_text_stays_text(report, text):
     def structure(hostile: str) -> tuple:
         other = copy.deepcopy(report)
         other["settings"] |= {"output_dir": hostile.replace("/", "∕"), "strategy": hostile, "checkpoint": hostile}
-        other["task"]["dataset"] = hostile
+        other["origin"]["dataset"] |= {"name": hostile, "license": hostile, "revision": hostile, "language": [hostile]}
+        other["origin"]["base"] |= {"name": hostile, "license": hostile, "revision": hostile}
+        other["examples"] = {hostile: {"before": hostile, "text": hostile, "after": hostile, "picture": ""}}
         other["contenders"][0]["name"] = other["contenders"][1]["name"] = hostile
         other["verdict"] = other["command"] = other["environment"]["cpu"] = hostile
         other["data"]["labels"] = [hostile]
@@ -209,27 +216,40 @@ def test_the_card_of_a_classifier(task):
     data = ModelCard(text).data
     assert data.pipeline_tag == task.name and f'pipeline("{task.name}", model="classifier")' in text
     assert [(result.metric_type, result.metric_name) for result in data.eval_results] == [("accuracy", "accuracy")]
-    assert "data:" not in text and "aggregation" not in text and "word" not in text
+    assert "data:image" not in text and "aggregation" not in text and "word" not in text
     assert "- It does not score above shifted." in text
     assert "| class 1 |" in text and f"resample {task.unit}s, not training runs" in text
-    assert headings(text) == ["Use", "Results", "Limits", "To repeat it"]
+    assert {"Use", "Labels", "Results", "Limits"} <= set(headings(text))
 
 
 def test_scores_go_by_the_names_of_the_hub():
-    report = Report(Correlation(), Correlation().load(), settings=SETTINGS | {"problem": "multi-label"})
+    report = Report(Correlation(), Correlation().load(), settings=SETTINGS | {"problem": "regression"})
     report.add("fine-tuned", report.references, cost=COST)
     text = render_card(report.facts())
     assert metadata(text)["metrics"] == ["pearsonr", "rmse"]
     named = {result.metric_type: result.metric_name for result in ModelCard(text).data.eval_results}
     assert named == {"pearsonr": "Pearson r", "rmse": "RMSE"}
-    assert 'model="bert-ner", top_k=None)' in text
 
 
 def test_of_many_classes_the_card_shows_the_ends():
     text = render_card(classified(Texts(count=40)).facts())
-    assert len(re.findall(r"^\| class \d+ \|", text, flags=re.MULTILINE)) == 30
+    labels, results = text.split("## Results")
+    assert len(re.findall(r"^\| class \d+ \|", results, flags=re.MULTILINE)) == 30
     assert "The 15 lowest F1 and 15 highest F1, of 40 classes." in text
-    assert "… (40 in all)." in text and "class 9" not in text.split("## Results")[0]
+    assert labels.count("of its class |") == 40 and "The model's labels" not in labels
+    many = render_card(classified(Texts(count=60)).facts())
+    assert many.count("of its class |") == 40 and "… (60 in all)." in many
+
+
+def test_pictures_of_labels_stand_in_a_card_only_where_they_lie_beside_it(tmp_path):
+    report = classified(Pictures())
+    text = render_card(report.facts())
+    assert "examples/" not in text and "The model's labels: class 0, class 1, class 2, class 3." in text
+    report.save(tmp_path)
+    beside = write_card(tmp_path).read_text()
+    assert "| class 3 | 3 | ![an example](examples/3.png) |" in beside
+    with Image.open(tmp_path / "examples" / "3.png") as example:
+        assert example.size == (8, 8)
 
 
 def test_the_snippets_of_classifiers_run(checkpoint, tmp_path, monkeypatch, capsys):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,9 +17,11 @@ from hfkit.errors import UserError
 from hfkit.evaluation.ledger_schema import validate_ledger
 from hfkit.ledger.bench import Bench, drawn
 from hfkit.ledger.cells import Cell, Contender, chosen_factor, due
-from hfkit.ledger.compare import compare
+from hfkit.ledger.compare import compare, planned
 from hfkit.ledger.energy import energy
+from hfkit.ledger.facts import ledger_of, mean_cost
 from hfkit.ledger.queue import MOST_STARTS, Queue
+from hfkit.ledger.workers import LAUNCHERS, Rank, launched
 from hfkit.tasks import TextClassification
 from tests import tiny
 
@@ -50,6 +51,15 @@ def flags(checkpoint, texts, tmp_path) -> list[str]:
     return [*argv, "--compare_dir", str(tmp_path / "compare"), "--jobs", "1", "--use_cpu"]
 
 
+def worked(argv: list[str]) -> dict:
+    """The ledger of cells that this process runs, as any worker would: it has paid for its imports."""
+    bench = Bench(argv)
+    contenders = bench.contenders()
+    queue, plan = Queue(Path(bench.own.compare_dir), bench.key), planned(bench, contenders)
+    queue.work(plan, bench.run)
+    return ledger_of(bench, contenders, queue, plan, next(iter(bench.spans)))
+
+
 def ledger_in(folder: Path, name: str = "ledger") -> dict:
     found = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     validate_ledger(found)
@@ -74,14 +84,10 @@ def compared(checkpoint, texts, tmp_path_factory) -> Path:
     argv += ["--strategies", "scratch", "full", "--seeds", "0", "1", "--tune", "0.5", "1"]
     argv += ["--baseline", "majority", "tf-idf", "knn", "lexicon", "--label_budgets", "8", "--other_tests", others]
     argv += ["--compare_dir", str(folder), "--jobs", "2", "--use_cpu"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "hfkit.cli", "compare", *argv],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        ended = CliRunner().invoke(app, ["compare", *argv])
+    assert ended.exit_code == 0, ended.output
     (folder / "stdout.txt").write_text(ended.stdout)
     return folder
 
@@ -128,56 +134,72 @@ def test_another_test_has_a_page_of_its_own(compared):
 
 def test_what_has_ended_is_not_computed_again(flags, tmp_path, capsys):
     folder = tmp_path / "compare"
-    compare(flags)
-    before, scores = stamps(folder), scores_of(ledger_in(folder))
-    compare(flags)
+    scores, before = scores_of(worked(flags)), stamps(folder)
+    capsys.readouterr()
+    compare([*flags, "--json"])
     assert stamps(folder) == before
+    # One document, and nothing else where a program reads.
+    (told,) = json.loads(capsys.readouterr().out)["tests"]
+    assert told["page"] == str(folder / "ledger.html") and told["verdict"] == ledger_in(folder)["verdict"]
+    assert {one["name"] for one in told["contenders"]} == scores.keys()
     assert scores_of(ledger_in(folder)) == scores
     # More seeds add to it.
-    more = [*flags, "--seeds", "0", "1", "2"]
-    compare(more)
+    worked([*flags, "--seeds", "0", "1", "2"])
     assert before.items() <= stamps(folder).items()
     assert len(stamps(folder)) == len(before) + 2
 
 
+def other_process(folder: Path, *argv: str, **environment: str) -> subprocess.Popen:
+    """One that works on the comparison in `folder`, once it has ended its first cell."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    running = subprocess.Popen([sys.executable, *argv], stdout=subprocess.PIPE, text=True, env=environment)
+    until = time.monotonic() + 120
+    while not list((folder / "cells").glob("*.json")) and running.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    return running
+
+
 def test_a_killed_comparison_goes_on_where_it_was(flags, tmp_path):
     folder = tmp_path / "compare"
-    command = [sys.executable, "-m", "hfkit.ledger", *flags]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
-    until = time.monotonic() + 120
-    while not list((folder / "cells").glob("*.json")) and time.monotonic() < until:
-        time.sleep(0.05)
-    os.killpg(running.pid, signal.SIGKILL)
+    running = other_process(folder, "-m", "hfkit.ledger", "work", *flags)
+    running.kill()
     running.communicate()
     before = stamps(folder)
     assert 0 < len(before) < 6, "it was to be killed in the middle"
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert len(worked(flags)["contenders"]) == 4
     assert before.items() <= stamps(folder).items()
-    assert len(ledger_in(folder)["contenders"]) == 4
     assert not list((folder / "locks").glob("*.starts"))
 
 
-def test_two_ranks_of_a_launcher_share_the_cells_and_one_writes_the_page(flags, tmp_path):
-    alone = tmp_path / "alone"
-    compare([*flags, "--compare_dir", str(alone)])
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
-    ended = subprocess.run(
-        [*launcher, str(ROOT / "recipes" / "compare_strategies.py"), *flags],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert ended.stdout.count("Ledger: ") == 1
-    assert scores_of(ledger_in(tmp_path / "compare")) == scores_of(ledger_in(alone))
+def test_two_ranks_of_a_launcher_share_the_cells_and_one_writes_the_page(flags, tmp_path, monkeypatch, capsys):
+    alone = worked([*flags, "--compare_dir", str(tmp_path / "alone")])
+    # As srun starts them; this process is the first rank.
+    names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+    first, second = (dict(zip(names, (rank, "2", rank), strict=True)) for rank in ("0", "1"))
+    recipe = str(ROOT / "recipes" / "compare_strategies.py")
+    other = other_process(tmp_path / "compare", recipe, *flags, **second)
+    for name, value in first.items():
+        monkeypatch.setenv(name, value)
+    compare(flags)
+    assert "Ledger: " not in other.communicate()[0] and other.returncode == 0
+    assert capsys.readouterr().out.count("Ledger: ") == 1
+    assert scores_of(ledger_in(tmp_path / "compare")) == scores_of(alone)
 
 
-def test_a_seed_that_breaks_leaves_the_others(flags, tmp_path, capsys):
+@pytest.mark.parametrize("names", LAUNCHERS, ids=["torchrun", "srun"])
+def test_a_launcher_is_known_by_its_variables(names, monkeypatch):
+    for name, value in zip(names, ("5", "8", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    assert launched() == Rank(5, 8, 1)
+    assert "WORLD_SIZE" not in os.environ  # a run on one process must not join a group
+    for name, value in zip(names, ("0", "1", "0"), strict=True):
+        monkeypatch.setenv(name, value)
+    assert launched() is None
+
+
+def test_a_seed_that_breaks_leaves_the_others(flags):
     """A rate that no weights survive: the loss is not finite, and the run is stopped."""
-    compare([*flags, "--strategies", "full", "full --learning_rate 1e30", "--max_grad_norm", "0"])
-    ledger = ledger_in(tmp_path / "compare")
+    ledger = worked([*flags, "--strategies", "full", "full --learning_rate 1e30", "--max_grad_norm", "0"])
     assert {c["name"] for c in ledger["contenders"]} >= {"full", "majority"}
     broken = [run for run in ledger["failed"] if run["name"] == "full --learning_rate 1e30"]
     assert len(broken) == 2 and all("finite" in run["reason"] for run in broken), ledger["failed"]
@@ -211,6 +233,7 @@ def test_other_seeds_wait_for_the_rate_and_a_refused_contender_is_asked_once():
     results = {cell(factor=factor): {"validation": score} for factor, score in ((0.5, 0.1), (1.0, 0.7), (2.0, None))}
     assert due([full], results, **settings)[-1] == cell(seed=1, factor=1.0)
     assert chosen_factor(results, results) == 1.0
+    assert chosen_factor([cell(factor=0.3), cell(factor=3.0)], {cell(factor=3.0): {"status": "failed"}}) == 0.3
     refused = {cell(factor=factor): {"status": "skipped"} for factor in (0.5, 1.0, 2.0)}
     assert due([full], refused, **settings) == [*refused]
 
@@ -263,7 +286,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_runs(argv, fragments
         assert fragment in ended.stderr
 
 
-def test_a_checkpoint_that_does_not_fit_is_not_loaded(flags, tmp_path, monkeypatch, capsys):
+def test_a_checkpoint_that_does_not_fit_is_not_loaded(flags, tmp_path):
     """A configuration of a trillion parameters, whose weights are not even there."""
     huge = tmp_path / "huge"
     huge.mkdir()
@@ -272,8 +295,7 @@ def test_a_checkpoint_that_does_not_fit_is_not_loaded(flags, tmp_path, monkeypat
     (huge / "config.json").write_text(json.dumps(config))
     for file in Path(flags[3]).glob("*token*"):
         (huge / file.name).write_bytes(file.read_bytes())
-    compare([*flags, "--checkpoint", str(huge), "--baseline", "majority"])
-    ledger = ledger_in(tmp_path / "compare")
+    ledger = worked([*flags, "--checkpoint", str(huge), "--baseline", "majority"])
     assert [c["name"] for c in ledger["contenders"]] == ["majority"]
     assert [one["name"] for one in ledger["skipped"]] == ["feature-extraction", "full"]
     assert all("GiB are there" in one["reason"] for one in ledger["skipped"])
@@ -321,7 +343,10 @@ def test_energy_is_measured_where_codecarbon_is_installed(tmp_path, monkeypatch)
         "    def stop(self): self.final_emissions_data = SimpleNamespace(energy_consumed=0.25)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "codecarbon", raising=False)
+    monkeypatch.setitem(sys.modules, "codecarbon", None)  # so that the stand-in goes with this test
+    del sys.modules["codecarbon"]
     with energy() as cost:
         pass
     assert cost == {"energy_kwh": 0.25}
+    # Where only some of the machines measure it, the mean would be one of other runs.
+    assert mean_cost([{"cpu_seconds": 1.0, **cost}, {"cpu_seconds": 3.0}]) == {"cpu_seconds": 2.0}

@@ -1,9 +1,8 @@
 """Every backbone family on the whole path: loaded, thawed in stages, judged, saved, read without hfkit, and resumed."""
 
 import copy
-import gc
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -61,12 +60,8 @@ def write_corpora(place: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def corpora(tmp_path_factory) -> Iterator[dict[str, str]]:
-    folders = write_corpora(tmp_path_factory.mktemp("corpora"))
-    # Every run collects garbage twice, through all that the imports have made.
-    gc.freeze()
-    yield folders
-    gc.unfreeze()
+def corpora(tmp_path_factory) -> dict[str, str]:
+    return write_corpora(tmp_path_factory.mktemp("corpora"))
 
 
 def trainer(

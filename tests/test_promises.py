@@ -223,11 +223,12 @@ def test_a_run_that_keeps_its_best_epoch_resumes_to_the_same_bits(checkpoint, co
     assert whole.state.best_metric == resumed.state.best_metric == max(score for _, score in scores[0]) > 0
 
 
-def test_a_hub_token_is_in_no_file_of_the_run(checkpoint, corpus, tmp_path):
+def test_a_hub_token_is_in_no_file_of_the_run(checkpoint, corpus, tmp_path, monkeypatch):
     token = "hf_" + "x" * 34
+    monkeypatch.setenv("HF_TOKEN", token)
     run_recipe(
         *("--checkpoint", checkpoint, "--dataset", corpus, "--output_dir", str(tmp_path / "out")),
-        *("--hub_token", token, "--max_steps", "2"),
+        *("--run_name", token, "--max_steps", "2"),
     )
     files = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
     written = {"model.safetensors", "report.json", "hfkit_run.json", "trainer_state.json", "optimizer.pt"}

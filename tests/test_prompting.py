@@ -28,7 +28,8 @@ from hfkit import RecipeArguments, parse
 from hfkit.baselines import FewShotPrompt, ZeroShotPrompt, chosen
 from hfkit.baselines.completions import completions
 from hfkit.baselines.demonstrations import Draw, nearest_rows
-from hfkit.baselines.prompting import CONTENT_FREE, refuse_same_tokens
+from hfkit.baselines.logits import refuse_alike
+from hfkit.baselines.prompting import CONTENT_FREE
 from hfkit.baselines.prompts import Layout, Rendered, Request
 from hfkit.baselines.scoring import Scorer, shared_scores, whole_scores
 from hfkit.errors import UserError
@@ -522,7 +523,7 @@ def test_labels_of_the_same_tokens_are_refused_and_both_named(follower):
     with pytest.raises(UserError, match="labels 'negative' and 'positive': the tokenizer makes the same tokens"):
         ZeroShotPrompt(follower, '{"negative": "zzz", "positive": "yyy"}').answers(TextClassification(), dataset)
     with pytest.raises(UserError, match="label 'b': the tokenizer makes no token"):
-        refuse_same_tokens([(1, 2), (), (1,)], ["a", "b", "c"])
+        refuse_alike(["a", "b", "c"], [(1, 2), (), (1,)])
 
 
 def test_checkpoints_that_are_no_language_model_are_refused(follower, checkpoint, tmp_path):

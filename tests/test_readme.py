@@ -1,4 +1,4 @@
-"""README is current: its tables are what the result files say, and its commands name what exists and parse."""
+"""README and docs are current: tables are what the result files say, commands name what exists and parse."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.render import RESULTS, families_table, render, rendered
+from benchmarks.render import RESULTS, families_table, main, render, rendered
 from hfkit import RecipeArguments, TransferArguments, parse
 from hfkit.baselines import BASELINES
 from hfkit.ledger.arguments import recipe_at, split_flags
@@ -62,11 +62,29 @@ SECTION = "before\n<!-- results:made_up:begin -->\nold\n<!-- results:made_up:end
 
 
 def test_tables_are_what_the_files_say():
-    assert render(README, RESULTS) == README
+    assert render(README, RESULTS) == README and "results:ledgers" in README
     for path, text in rendered().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run python benchmarks/render.py"
 
 
+def test_check_says_what_is_stale_and_writes_nothing(tmp_path, monkeypatch):
+    copy = tmp_path / "README.md"
+    monkeypatch.setattr("benchmarks.render.README", copy)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setattr("sys.argv", ["render.py", "--check"])
+    copy.write_text(README, encoding="utf-8")
+    main()
+    stale = README.replace("<!-- strategies:end -->", "| one more |\n<!-- strategies:end -->")
+    copy.write_text(stale, encoding="utf-8")
+    with pytest.raises(SystemExit, match="README.md: stale"):
+        main()
+    assert copy.read_text(encoding="utf-8") == stale
+    monkeypatch.setattr("sys.argv", ["render.py"])
+    main()
+    assert copy.read_text(encoding="utf-8") == README
+
+
+@pytest.mark.slow
 def test_check_says_so_with_its_exit_code():
     # PYTHONPATH: this checkout's hfkit, installed or not.
     command, environment = [sys.executable, "benchmarks/render.py", "--check"], os.environ | {"PYTHONPATH": str(ROOT)}
@@ -189,7 +207,7 @@ def test_flags_of_a_recipe_parse(command, monkeypatch):
 
 
 def test_links_and_named_files_exist():
-    for path in [*re.findall(r"\]\(([^)#]+)\)", README), *re.findall(r"`((?:recipes|benchmarks)/[\w/]+)`", README)]:
+    for path in [*re.findall(r"\]\(([^)#]+)\)", README), *re.findall(r"`((?:recipes|benchmarks)/[\w/.]+)`", README)]:
         assert (ROOT / path).exists(), path
 
 
@@ -206,7 +224,7 @@ def test_every_baseline_has_its_row():
 
 def test_every_family_that_is_tested_has_its_row_and_no_other():
     table = families_table()
-    assert table in README
+    assert table in (ROOT / "docs" / "backbones.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in table.splitlines()[2:]]
     assert [(row[0].removeprefix("| "), row[2].strip("`")) for row in rows] == [
         (family.name, family.model_class) for family in FAMILIES

@@ -6,14 +6,13 @@ import re
 from functools import cache
 
 import pytest
-from markdown_it import MarkdownIt
 
 from hfkit.evaluation import plots
 from hfkit.evaluation.pages import clipped, small
 from hfkit.evaluation.report import render
 from hfkit.evaluation.schema import PICTURE, validate
+from tests.hostile import TEXTS, Page, assert_stays_text, assert_stays_text_in_markdown, faults
 from tests.reports import Pictures, Tags, Texts, classified, made, picture
-from tests.test_report_text import HIDDEN, INJECTIONS, Page, faults
 
 
 @cache
@@ -43,8 +42,10 @@ def test_a_picture_stands_beside_its_classes_and_only_in_the_page():
     pages = render(facts(Pictures))
     report, shown = facts(Pictures), images(pages["report.html"])
     assert [one["src"] for one in shown] == [
-        *(one["picture"] for one in report["pictures"]), *(error["picture"] for error in report["errors"])
-    ]  # fmt: skip
+        *(one["picture"] for one in report["pictures"]),
+        *(error["picture"] for error in report["errors"]),
+        *(example["picture"] for example in report["examples"].values()),
+    ]
     assert all(PICTURE.fullmatch(one["src"]) for one in shown)
     assert [one.get("class") for one in shown[:2]] == ["small", None]
     assert "Training samples as the model sees them" in pages["report.html"]
@@ -163,24 +164,14 @@ def hostile(task: type, text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("task", [Texts, Pictures])
-@pytest.mark.parametrize("text", [*INJECTIONS, *HIDDEN])
+@pytest.mark.parametrize("text", TEXTS)
 def test_hostile_text_stays_text(text, task):
     page, harmless = (Page(hostile(task, one)["report.html"]) for one in (text, "harmless"))
     uris = {error["picture"] for error in facts(task)["errors"]} | {one["picture"] for one in facts(task)["pictures"]}
     allowed = {"<img>", *(f"src={uri}" for uri in uris)}
     assert set(faults(page)) <= allowed and bool(faults(page)) == (task is Pictures)
-    assert page.elements == harmless.elements
-    assert {name for name, _ in page.attributes} == {name for name, _ in harmless.attributes}
-    if text in INJECTIONS:
-        assert page.text.count(text) >= 10
-    reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    tokens = [
-        [token for block in reader.parse(hostile(task, one)["report.md"]) for token in (block, *(block.children or ()))]
-        for one in (text, "harmless")
-    ]
-    kinds = [[t.type for t in side if t.type not in ("text", "text_special", "inline")] for side in tokens]
-    assert kinds[0] == kinds[1]
-    assert {t.content for t in tokens[0] if t.type in ("html_block", "html_inline")} == {"<code>", "</code>"}
+    assert_stays_text(page, harmless, text, least=10)
+    assert_stays_text_in_markdown(hostile(task, text)["report.md"], hostile(task, "harmless")["report.md"])
 
 
 def test_a_long_text_is_cut_between_words():

@@ -143,6 +143,7 @@ def test_what_it_cannot_do_is_refused(checkpoint, reviews, monkeypatch):
             SetFit(checkpoint).predict(TextClassification(problem=problem), other)
     (found,) = chosen(RecipeArguments(checkpoint=checkpoint, baseline=["setfit"], setfit_shots=4))
     assert found == SetFit(checkpoint, 4)
+    assert chosen(RecipeArguments(checkpoint=checkpoint, baseline=["setfit"]), seed=5) == [SetFit(checkpoint, seed=5)]
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(UserError, match=r'sentence-transformers.*pip install "hfkit\[few-shot\]"'):
         found.predict(TextClassification(), reviews)

@@ -16,8 +16,8 @@ from hfkit.refusals import SHARDED, refuse_engines, refuse_shards
 from hfkit.strategies import STRATEGIES
 from tests.distributed_run import shipped
 from tests.families import FAMILIES
+from tests.pairs import DDP, GRADUAL, ROOT, free_port, launch
 from tests.runs import trainer
-from tests.test_distributed import DDP, GRADUAL, ROOT, free_port, launch
 from tests.test_families import write_corpora
 
 CONFIGS = sorted((ROOT / "recipes" / "accelerate").glob("*.yaml"))

@@ -6,7 +6,7 @@ from ..lazy import on_first_use
 
 if TYPE_CHECKING:
     from .base import Answers, Baseline
-    from .choice import BASELINES, chosen
+    from .choice import BASELINES, chosen, require_baselines
     from .hog import Hog
     from .knn import KNN
     from .lexicon import Lexicon
@@ -41,6 +41,7 @@ __all__ = [
     "ZeroShotNLI",
     "ZeroShotPrompt",
     "chosen",
+    "require_baselines",
 ]
 
 __getattr__ = on_first_use(
@@ -65,5 +66,6 @@ __getattr__ = on_first_use(
         "ZeroShotNLI": ".zero_shot_nli",
         "ZeroShotPrompt": ".prompting",
         "chosen": ".choice",
+        "require_baselines": ".choice",
     },
 )

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -10,6 +11,12 @@ from datasets import Dataset, DatasetDict
 
 from ..errors import UserError
 from ..tasks.base import Task
+
+# What single baselines take from elsewhere: a package, its module, and the extra of hfkit that brings it.
+PACKAGES = {
+    "hog": ("scikit-image", "skimage", "vision"),
+    "setfit": ("sentence-transformers", "sentence_transformers", "few-shot"),
+}
 
 
 class Answers(NamedTuple):
@@ -28,15 +35,30 @@ class Baseline(ABC):
     seeded: ClassVar[bool] = False  # whether it has a field `seed`, which changes its answers
 
     @abstractmethod
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """One prediction per row of `dataset["test"]`, in order, as `task.score` takes them.
+    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+        """One prediction per row of `dataset["test"]`, with probabilities and facts where this baseline has them.
 
         `dataset` is what `task.load` gave. Train and validation may be learnt from; the labels of test may not.
         """
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """The predictions, with probabilities and facts where this baseline has them."""
-        return Answers(self.predict(task, dataset))
+    def predict(self, task: Task, dataset: DatasetDict) -> list:
+        """The predictions of `answers` alone."""
+        return self.answers(task, dataset).predictions
+
+
+def require_package(baseline: str) -> None:
+    """Refuse a baseline whose package is not installed. Nothing is imported.
+
+    Raises:
+        UserError: naming the package.
+    """
+    package, module, extra = PACKAGES[baseline]
+    if find_spec(module) is None:
+        raise UserError(
+            f"baseline '{baseline}'",
+            f"it needs {package}, which is not installed",
+            f'Run: pip install "hfkit[{extra}]"',
+        )
 
 
 def targets_of(task: Task, dataset: DatasetDict, labels: list[str]) -> DatasetDict:

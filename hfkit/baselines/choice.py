@@ -1,13 +1,15 @@
 """Baselines by the names that `--baseline` takes, made from the flags of a recipe."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 # Not the names themselves: each module is imported when its baseline is chosen.
 from .. import baselines
 from ..arguments import require_choice
 from ..errors import UserError
 from ..recipe import RecipeArguments
-from .base import Baseline
+from ..tasks.base import read_config
+from .base import PACKAGES, Baseline, require_package
 from .label_texts import read_label_texts
 
 BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
@@ -24,21 +26,15 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
         recipe.checkpoint, recipe.features_dir, read_label_texts(recipe.label_texts)
     ),
     "zero-shot-nli": lambda recipe: baselines.ZeroShotNLI(
-        required(recipe.nli_checkpoint, "nli_checkpoint", "zero-shot-nli", "facebook/bart-large-mnli"),
-        recipe.hypothesis,
-        read_label_texts(recipe.label_texts),
+        recipe.nli_checkpoint, recipe.hypothesis, read_label_texts(recipe.label_texts)
     ),
     "zero-shot-clip": lambda recipe: baselines.ZeroShotCLIP(
-        required(recipe.clip_checkpoint, "clip_checkpoint", "zero-shot-clip", "openai/clip-vit-base-patch32"),
-        texts=read_label_texts(recipe.label_texts),
+        recipe.clip_checkpoint, texts=read_label_texts(recipe.label_texts)
     ),
     "setfit": lambda recipe: baselines.SetFit(recipe.checkpoint, recipe.setfit_shots),
-    "zero-shot-prompt": lambda recipe: baselines.ZeroShotPrompt(
-        required(recipe.prompt_checkpoint, "prompt_checkpoint", "zero-shot-prompt", "HuggingFaceTB/SmolLM2-135M"),
-        recipe.label_texts,
-    ),
+    "zero-shot-prompt": lambda recipe: baselines.ZeroShotPrompt(recipe.prompt_checkpoint, recipe.label_texts),
     "few-shot-prompt": lambda recipe: baselines.FewShotPrompt(
-        required(recipe.prompt_checkpoint, "prompt_checkpoint", "few-shot-prompt", "HuggingFaceTB/SmolLM2-135M"),
+        recipe.prompt_checkpoint,
         recipe.label_texts,
         recipe.shots,
         recipe.demonstrations,
@@ -46,25 +42,58 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
         recipe.checkpoint,
     ),
 }
+# What some cannot do without: the flag of a checkpoint, and an example of one.
+CHECKPOINTS = {
+    "zero-shot-nli": ("nli_checkpoint", "facebook/bart-large-mnli"),
+    "zero-shot-clip": ("clip_checkpoint", "openai/clip-vit-base-patch32"),
+    "zero-shot-prompt": ("prompt_checkpoint", "HuggingFaceTB/SmolLM2-135M"),
+    "few-shot-prompt": ("prompt_checkpoint", "HuggingFaceTB/SmolLM2-135M"),
+}
 
 
-def chosen(recipe: RecipeArguments) -> list[Baseline]:
-    """The baselines that `--baseline` names, in its order.
+def made(name: str, recipe: RecipeArguments, seed: int = 0) -> Baseline:
+    """The baseline of a name among those that `require_flags` accepts; what it draws at random it draws with `seed`."""
+    baseline = BASELINES[name](recipe)
+    return replace(baseline, seed=seed) if baseline.seeded else baseline
+
+
+def chosen(recipe: RecipeArguments, seed: int = 0) -> list[Baseline]:
+    """The baselines that `--baseline` names, in its order; what they draw at random they draw with `seed`.
 
     Raises:
-        UserError: there is none of a name, or one lacks a flag that it needs.
+        UserError: as `require_flags`.
     """
+    require_flags(recipe)
+    return [made(name, recipe, seed) for name in recipe.baseline]
+
+
+def require_flags(recipe: RecipeArguments) -> None:
+    """Refuse baselines that there are not, that are named twice, or that lack a flag.
+
+    Raises:
+        UserError: naming the baseline, or the flag.
+    """
+    if len(set(recipe.baseline)) < len(recipe.baseline):
+        raise UserError(f"baseline={recipe.baseline}", "each is compared once", "Name it once")
     for name in recipe.baseline:
         require_choice("baseline", name, BASELINES)
-    return [BASELINES[name](recipe) for name in recipe.baseline]
+        flag, example = CHECKPOINTS.get(name, ("checkpoint", ""))
+        if getattr(recipe, flag) is None:
+            raise UserError(f"baseline '{name}'", f"it needs a checkpoint, by --{flag}", f"Try --{flag} {example}")
+    read_label_texts(recipe.label_texts)
 
 
-def required(checkpoint: str | None, flag: str, baseline: str, example: str) -> str:
-    """A checkpoint that a baseline cannot do without.
+def require_baselines(recipe: RecipeArguments) -> None:
+    """Refuse before the training what would be refused after it: a flag, a package or a checkpoint that is not there.
+
+    No baseline is imported, for a run should reach its first step soon.
 
     Raises:
-        UserError: none is named.
+        UserError: naming what is missing.
     """
-    if checkpoint is None:
-        raise UserError(f"baseline '{baseline}'", f"it needs a checkpoint, by --{flag}", f"Try --{flag} {example}")
-    return checkpoint
+    require_flags(recipe)
+    for name in recipe.baseline:
+        if name in PACKAGES:
+            require_package(name)
+        if name in CHECKPOINTS:
+            read_config(getattr(recipe, CHECKPOINTS[name][0]))

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 from transformers import Cache, DynamicCache, GenerationConfig, PreTrainedModel, StoppingCriteria
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from ..progress import track
 from ..tasks.base import first_line
 from .prompts import Request
 from .scoring import REFUSALS, TOLERANCE, beginning, shared_start
@@ -47,7 +47,7 @@ def completions(
     order = sorted(range(len(requests)), key=lambda i: len(requests[i].context))
     size = max(1, TOKENS // (len(requests[order[-1]].context) + most))
     found: dict[int, str] = {}
-    for first in tqdm(range(0, len(order), size), desc=desc, disable=desc is None or None):
+    for first in track(range(0, len(order), size), desc):
         chosen = order[first : first + size]
         inputs = laid_out(model, tokenizer, [requests[i].context for i in chosen], start, shared)
         output = model.generate(
@@ -74,7 +74,7 @@ def difference(model: PreTrainedModel, tokenizer: Tokenizer, contexts: Sequence[
     try:
         gap = (next_token(few, start) - torch.cat([next_token([row], 0) for row in few])).abs().max().item()
     except REFUSALS as error:
-        return first_line(error) or type(error).__name__
+        return first_line(error)
     return "" if gap < TOLERANCE else f"the next token's log-probabilities differ by {gap:.1e}"
 
 

@@ -2,7 +2,6 @@
 
 import time
 import weakref
-from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,13 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset, DatasetDict
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from ..batches import fetched, is_text, text_lengths
+from ..progress import track
 from ..tasks.base import Task
-from .base import Answers, Baseline
+from .base import Baseline
 from .feature_cache import key_of, read, write
 from .linear import Features
 
@@ -46,14 +45,6 @@ class OnFrozenFeatures(Baseline):
 
     checkpoint: str
     cache_dir: str | None = None  # folder of features for later runs, and for others at the same time
-
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """One prediction per test row, with what did best on validation."""
-        return self.answers(task, dataset).predictions
-
-    @abstractmethod
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """The same with probabilities, and what validation chose."""
 
     def features(self, task: Task, dataset: DatasetDict, without: tuple[str, ...] = ()) -> FrozenFeatures:
         """The features of all rows, computed unless they are there already; splits `without` them may be missing."""
@@ -184,7 +175,7 @@ def features_of(backbone: nn.Module, rows: Dataset, collator: Any, task: Task, *
     found: dict[str, dict[int, Tensor]] = {}
     targets: dict[int, Tensor] = {}
     by_token = False
-    for start in tqdm(range(0, len(order), BATCH), desc=desc, disable=None):
+    for start in track(range(0, len(order), BATCH), desc):
         chosen = order[start : start + BATCH]
         batch = {name: value.to(device) for name, value in collator(source.__getitems__(chosen)).items()}
         answers = batch.pop("labels").cpu()

@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from datasets import DatasetDict
 
-from ..errors import UserError
 from ..tasks.base import Task
-from .base import Answers, Baseline
+from .base import Answers, Baseline, require_package
 from .linear import Search
 from .pixel_probe import image_answers, shrunk
 
@@ -27,24 +26,19 @@ class Hog(Baseline):
     name: ClassVar[str] = "HOG"
     description: ClassVar[str] = "a linear model on histograms of the directions of edges, trained from nothing"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row, with the penalty that did best on validation."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """The same with probabilities.
+        """With the penalty that did best on validation.
 
         Raises:
             UserError: scikit-image is not installed.
         """
+        require_package("hog")
         return image_answers(task, dataset, histograms, SEARCH, name=self.name)
 
 
 def histograms(image: dict[str, Any]) -> np.ndarray:
     """Histograms of an image of bytes or a path, (features,)."""
-    try:
-        from skimage.feature import hog
-    except ImportError as error:
-        raise UserError("baseline 'HOG'", "it needs scikit-image", 'Run: pip install "hfkit[vision]"') from error
+    from skimage.feature import hog
+
     found = hog(shrunk(image, SIDE), pixels_per_cell=(8, 8), cells_per_block=(2, 2), channel_axis=-1)
     return found.astype(np.float32)

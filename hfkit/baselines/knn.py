@@ -8,8 +8,8 @@ import torch
 from datasets import DatasetDict
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot
-from tqdm.auto import tqdm
 
+from ..progress import track
 from ..tasks.base import Task
 from .base import Answers
 from .frozen import OnFrozenFeatures, best_pooling
@@ -67,7 +67,7 @@ def nearest_of(features: dict[str, Features]) -> dict[str, tuple[Tensor, Tensor]
     most, at_once = min(max(NEIGHBOURS), len(train)), max(1, SIMILARITIES_AT_ONCE // len(train))
     found = {}
     for split in ("validation", "test"):
-        parts = tqdm(scaled[split].split(at_once), desc=f"kNN: {split}", disable=None)
+        parts = track(scaled[split].split(at_once), f"kNN: {split}")
         near = [torch.topk(part @ train.T, most, dim=1) for part in parts]
         found[split] = tuple(torch.cat(values) for values in zip(*near, strict=True))
     return found

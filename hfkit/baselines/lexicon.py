@@ -8,7 +8,7 @@ from typing import ClassVar
 from datasets import DatasetDict
 
 from ..tasks.base import Task
-from .base import Baseline, column_of
+from .base import Answers, Baseline, column_of
 
 Words = tuple[str, ...]
 
@@ -24,13 +24,13 @@ class Lexicon(Baseline):
     name: ClassVar[str] = "lexicon"
     description: ClassVar[str] = "the longest strings that were entities in training, with their most frequent type"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list[list[str]]:
+    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """IOB2 tags of every test row."""
         words = column_of(dataset, "tokens", self.name)
         train = zip(words["train"], task.references(dataset["train"]), strict=True)
         exact, folded = types_of_entities(train)
         longest = max(map(len, exact), default=0)
-        return [tag(words, exact, folded, longest) for words in words["test"]]
+        return Answers([tag(words, exact, folded, longest) for words in words["test"]])
 
 
 def entities_of(words: list[str], tags: list[str]) -> Iterator[tuple[Words, str]]:

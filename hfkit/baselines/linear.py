@@ -9,8 +9,8 @@ import torch
 from datasets import DatasetDict
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
+from ..progress import track
 from ..tasks.base import Task
 from .base import Answers, decided
 
@@ -108,7 +108,7 @@ def fits(
         nn.init.zeros_(parameter)
     # Where a row has several labels the loss is a mean over them too.
     share = len(train.targets) / train.targets.numel()
-    for penalty in tqdm(search.penalties, desc=desc, disable=None):
+    for penalty in track(search.penalties, desc):
         fit(
             head,
             train,

@@ -1,6 +1,6 @@
 """Logits of a contender that makes its own, decided as every other contender is, with their probabilities."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,18 +47,20 @@ def refuse_numbers(name: str, prepared: DatasetDict) -> None:
         raise UserError(f"baseline '{name}'", "it chooses among labels, and here are numbers", "Leave it out")
 
 
-def refuse_alike(labels: list[str], texts: list[str], tokens: list[list[int]], checkpoint: str) -> None:
-    """Refuse labels that a tokenizer reads as the same.
+def refuse_alike(labels: list[str], tokens: Sequence[Sequence[int]]) -> None:
+    """Refuse labels that a model cannot tell apart, by the tokens that their texts are.
 
     Raises:
-        UserError: two labels have the same tokens.
+        UserError: naming the label without a token, or both with the same ones.
     """
-    seen: dict[tuple[int, ...], int] = {}
-    for place, ids in enumerate(tokens):
-        first = seen.setdefault(tuple(ids), place)
-        if first != place:
+    seen: dict[tuple[int, ...], str] = {}
+    for label, ids in zip(labels, map(tuple, tokens), strict=True):
+        if not ids:
+            raise UserError(f"label '{label}'", "the tokenizer makes no token of it", "Name it with --label_texts")
+        first = seen.setdefault(ids, label)
+        if first != label:
             raise UserError(
-                f"labels '{labels[first]}' and '{labels[place]}'",
-                f"'{texts[first]}' and '{texts[place]}' are the same tokens to '{checkpoint}'",
-                "Call them something else with --label_texts",
+                f"labels '{first}' and '{label}'",
+                "the tokenizer makes the same tokens of both, so no score tells them apart",
+                "Give one another text with --label_texts",
             )

@@ -7,7 +7,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from ..tasks.base import Task
-from .base import Baseline, decided, targets_of
+from .base import Answers, Baseline, decided, targets_of
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Majority(Baseline):
         "the most frequent answer of the training rows, or the mean of their numbers, whatever is asked"
     )
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
+    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """The same prediction for every test row."""
         labels = task.labels(dataset)
         targets = targets_of(task, dataset, labels)
         logits = constant_logits(targets["train"], len(labels))
         validation, test = (np.tile(logits, (len(targets[split]), 1)) for split in ("validation", "test"))
-        return decided(task, validation, test, targets, labels)[1]
+        return Answers(decided(task, validation, test, targets, labels)[1])
 
 
 def constant_logits(train: Dataset, labels: int) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from datasets import DatasetDict
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
+from ..progress import track
 from ..tasks.base import Task
 from .base import Answers, Baseline, column_of, targets_of
 from .linear import Features, Search, best_answers, standardised
@@ -29,12 +29,8 @@ class PixelProbe(Baseline):
     name: ClassVar[str] = "pixels"
     description: ClassVar[str] = f"a linear model on images shrunk to {SIDE}x{SIDE} pixels, trained from nothing"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row, with the penalty that did best on validation."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """The same with probabilities."""
+        """With the penalty that did best on validation."""
         return image_answers(task, dataset, pixels, SEARCH, name=self.name)
 
 
@@ -65,7 +61,7 @@ def image_answers(
 
 def features_of(images: Any, read: Callable[[dict[str, Any]], np.ndarray], *, desc: str) -> Tensor:
     """What `read` makes of every image, (rows, features)."""
-    return torch.from_numpy(np.stack([read(image) for image in tqdm(images, desc=desc, disable=None)]))
+    return torch.from_numpy(np.stack([read(image) for image in track(images, desc)]))
 
 
 def pixels(image: dict[str, Any]) -> np.ndarray:

@@ -17,6 +17,7 @@ from .completions import completions
 from .demonstrations import Draw, nearest_rows
 from .label_texts import label_texts, read_label_texts
 from .language_models import load_language_model, longest_prompt
+from .logits import refuse_alike
 from .prompts import Fitted, Layout
 from .scoring import Scorer
 
@@ -42,10 +43,6 @@ class ZeroShotPrompt(Baseline):
 
     name: ClassVar[str] = "zero-shot prompt"
     description: ClassVar[str] = "the likeliest answer of a language model after an instruction"
-
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """The predictions of `answers`."""
-        return self.answers(task, dataset).predictions
 
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """The answers of the first order of demonstrations; `facts` have the headline of every order."""
@@ -161,7 +158,7 @@ class Asked:
         """Of the answers to choose from, summing to 1 in each row, (rows, answers)."""
         found = self.fitted(rows, picks)
         if found:
-            refuse_same_tokens(found[0].request.answers, list(self.texts))
+            refuse_alike(list(self.texts), found[0].request.answers)
         scores: dict[int, np.ndarray] = {}
         # Prompts that lost as many demonstrations begin alike.
         for dropped in sorted({fitted.dropped for fitted in found}):
@@ -259,22 +256,3 @@ def spread(headlines: list[float]) -> dict[str, Any]:
         "max": float(found.max()),
         "sd": float(found.std(ddof=1)) if len(found) > 1 else 0.0,
     }
-
-
-def refuse_same_tokens(answers: Sequence[tuple[int, ...]], labels: list[str]) -> None:
-    """Refuse answers that the model cannot tell apart.
-
-    Raises:
-        UserError: naming the label without a token, or both with the same ones.
-    """
-    seen: dict[tuple[int, ...], str] = {}
-    for label, ids in zip(labels, answers, strict=True):
-        if not ids:
-            raise UserError(f"label '{label}'", "the tokenizer makes no token of it", "Name it with --label_texts")
-        first = seen.setdefault(ids, label)
-        if first != label:
-            raise UserError(
-                f"labels '{first}' and '{label}'",
-                "the tokenizer makes the same tokens of both, so no score tells them apart",
-                "Give one another text with --label_texts",
-            )

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 from transformers import Cache, DynamicCache, DynamicLayer, PreTrainedModel
 
+from ..progress import track
 from ..tasks.base import first_line
 from .prompts import Request
 
@@ -59,7 +59,7 @@ def difference(model: PreTrainedModel, requests: Sequence[Request]) -> str:
     try:
         ours = shared_scores(model, few, start=shared_start(requests))
     except REFUSALS as error:
-        return first_line(error) or type(error).__name__
+        return first_line(error)
     gap = np.abs(np.concatenate(ours) - np.concatenate(whole_scores(model, few))).max()
     return "" if gap < TOLERANCE else f"scores differ by {gap:.1e}"
 
@@ -157,7 +157,7 @@ def shared_scores(
             places.append((i, list(numbers)))
             pieces.append(request._replace(answers=tuple(request.answers[number] for number in numbers)))
     found = [np.zeros(len(request.answers)) for request in requests]
-    for chosen in tqdm(list(batches(model, pieces, start)), desc=desc, disable=desc is None or None):
+    for chosen in track(list(batches(model, pieces, start)), desc):
         trees = [tree_of(pieces[place].answers) for place in chosen]
         ids, positions, mask = laid_out([pieces[place].context[start:] for place in chosen], trees, start)
         logits = model(
@@ -255,7 +255,7 @@ def whole_scores(model: PreTrainedModel, requests: Sequence[Request], *, desc: s
     means = np.zeros(len(pairs))
     longest = max((len(context) + len(answer) for _, context, answer in pairs), default=1)
     size = max(1, TOKENS // longest)
-    for first in tqdm(range(0, len(order), size), desc=desc, disable=desc is None or None):
+    for first in track(range(0, len(order), size), desc):
         chosen = order[first : first + size]
         texts = [torch.tensor(pairs[n][1] + pairs[n][2]) for n in chosen]
         ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)

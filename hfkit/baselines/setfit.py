@@ -13,12 +13,12 @@ from datasets import Dataset, DatasetDict
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from tqdm.auto import tqdm
 from transformers import get_linear_schedule_with_warmup
 
 from ..errors import UserError
+from ..progress import track
 from ..tasks.base import Task
-from .base import Answers, Baseline
+from .base import Answers, Baseline, require_package
 from .frozen import OWN, features_of, frozen_backbone
 from .logits import answers_of, has_one_label, refuse_numbers
 
@@ -49,17 +49,13 @@ class SetFit(Baseline):
     name: ClassVar[str] = "SetFit"
     description: ClassVar[str] = "logistic regression on an encoder tuned on pairs of a few rows per class"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """Predictions and probabilities of every test row, and what was tuned on.
 
         Raises:
             UserError: sentence-transformers is missing, rows have no single class, or a class has too few of them.
         """
-        refuse_missing()
+        require_package("setfit")
         labels, processor = task.labels(dataset), task.processor(self.checkpoint)
         prepared = task.prepare(dataset, processor, labels)
         refuse_numbers(self.name, prepared)
@@ -100,22 +96,6 @@ class Embedder(nn.Module):
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"sentence_embedding": self.task.features(self.backbone(**batch), batch)}  # (batch, features)
-
-
-def refuse_missing() -> None:
-    """Refuse to go on without sentence-transformers, which is not needed elsewhere.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        import sentence_transformers  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            "sentence-transformers",
-            "the baseline 'setfit' takes its loss from there, and it is not installed",
-            'Run: pip install "hfkit[few-shot]"',
-        ) from error
 
 
 def drawn(targets: np.ndarray, labels: list[str], shots: int | None, seed: int) -> np.ndarray:
@@ -199,7 +179,7 @@ def tune(embedder: Embedder, rows: Dataset, collator: Any, batches: list[Batch],
     embedder.train()
     with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(seed)
-        for chosen, pairs in tqdm(batches, desc=desc, disable=None):
+        for chosen, pairs in track(batches, desc):
             batch = collator([examples[row] for row in chosen])
             inputs = {name: value.to(device) for name, value in batch.items() if name != "labels"}
             found = embedder(inputs)["sentence_embedding"]

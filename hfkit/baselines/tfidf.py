@@ -10,8 +10,8 @@ from datasets import DatasetDict
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import make_pipeline
-from tqdm.auto import tqdm
 
+from ..progress import track
 from ..tasks.base import Task
 from .base import Answers, Baseline, column_of, targets_of
 from .linear import Features, Search, Sparse, SparseLinear, best_answers
@@ -35,12 +35,8 @@ class TfIdf(Baseline):
     name: ClassVar[str] = "TF-IDF"
     description: ClassVar[str] = "a linear model on counted words and pieces of words, trained from nothing"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row, with the penalty that did best on validation."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """The same with probabilities."""
+        """With the penalty that did best on validation."""
         return counted_answers(task, dataset, words_and_pieces, name=self.name)
 
 
@@ -55,12 +51,8 @@ class NGrams(Baseline):
     name: ClassVar[str] = "n-grams"
     description: ClassVar[str] = "a linear model on counted runs of 1 to 6 letters, trained from nothing"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row, with the penalty that did best on validation."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """The same with probabilities."""
+        """With the penalty that did best on validation."""
         return counted_answers(task, dataset, runs_of_letters, name=self.name)
 
 
@@ -96,7 +88,7 @@ def counted_terms(
     """Weighted counts of every split, (rows, terms of all fields); the vocabulary is that of all texts of train."""
     train = [text for field in fields for text in field["train"]]
     chosen = counters(len(train))
-    for counter in tqdm(chosen, desc=f"{name}: counting", disable=None):
+    for counter in track(chosen, f"{name}: counting"):
         counter.fit(train)
     counted = {
         split: hstack([counter.transform(field[split]) for field in fields for counter in chosen], format="csr")

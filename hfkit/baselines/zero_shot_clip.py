@@ -14,18 +14,17 @@ from accelerate import PartialState
 from datasets import Dataset, DatasetDict
 from torch import Tensor
 from torch.nn.functional import normalize
-from tqdm.auto import tqdm
 from transformers import AutoModelForZeroShotImageClassification, AutoTokenizer, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from ..batches import fetched
 from ..errors import UserError
+from ..progress import track
 from ..samples import resolve_checkpoint
-from ..tasks.base import Task
+from ..tasks.base import Task, first_line, whole_model
 from .base import Answers, Baseline, column_of
 from .label_texts import label_texts
 from .logits import answers_of, refuse_alike, refuse_numbers
-from .whole_models import first_line, whole_model
 
 KINDS = ("clip", "siglip")  # dual encoders with one vector for each side
 # Prompts for photographs of any kind, of those that CLIP's authors ensembled.
@@ -59,10 +58,6 @@ class ZeroShotCLIP(Baseline):
     name: ClassVar[str] = "zero-shot CLIP"
     description: ClassVar[str] = "a dual encoder that compares images with sentences about the labels"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """Predictions of every test row; probabilities are the softmax over the labels.
 
@@ -76,7 +71,7 @@ class ZeroShotCLIP(Baseline):
         texts = label_texts(labels, self.texts)
         model = dual_encoder(self.checkpoint).to(PartialState().device)
         tokenizer = tokenizer_of(self.checkpoint)
-        refuse_alike(labels, texts, tokenizer(texts)["input_ids"], self.checkpoint)
+        refuse_alike(labels, tokenizer(texts)["input_ids"])
         towards = directions(model, tokenizer, texts, self.templates)
         collator = task.collator(processor)
 
@@ -143,7 +138,7 @@ def compared(model: PreTrainedModel, rows: Dataset, collator: Any, towards: Tens
     """Scaled cosines of every image and every label, (prepared rows, labels); images are decoded batch by batch."""
     bias = model.logit_bias if model.config.model_type == "siglip" else 0.0
     source, found = fetched(rows), []
-    for start in tqdm(range(0, len(rows), BATCH), desc=desc, disable=None):
+    for start in track(range(0, len(rows), BATCH), desc):
         batch = collator(source.__getitems__(list(range(start, min(start + BATCH, len(rows))))))
         seen = normalize(model.get_image_features(pixel_values=batch["pixel_values"].to(model.device)).pooler_output)
         found.append((seen @ towards.T * model.logit_scale.exp() + bias).float().cpu().numpy())

@@ -12,16 +12,15 @@ import torch
 from accelerate import PartialState
 from datasets import DatasetDict
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 from transformers import AutoModelForSequenceClassification
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from ..errors import UserError
-from ..tasks.base import Task
+from ..progress import progress
+from ..tasks.base import Task, whole_model
 from .base import Answers, Baseline, column_of, targets_of
 from .label_texts import label_texts
 from .logits import answers_of, has_one_label, refuse_alike, refuse_numbers
-from .whole_models import whole_model
 
 HYPOTHESIS = "This example is {}."
 BATCH = 64  # pairs of text and label
@@ -48,10 +47,6 @@ class ZeroShotNLI(Baseline):
     name: ClassVar[str] = "zero-shot NLI"
     description: ClassVar[str] = "a model of inference asked whether the text entails each label's name"
 
-    def predict(self, task: Task, dataset: DatasetDict) -> list:
-        """Decoded predictions of every test row."""
-        return self.answers(task, dataset).predictions
-
     def answers(self, task: Task, dataset: DatasetDict) -> Answers:
         """Predictions of every test row; probabilities are the softmax of entailment over the labels.
 
@@ -74,7 +69,7 @@ class ZeroShotNLI(Baseline):
         model = model.to(PartialState().device)
         entails, contradicts = verdicts(model.config.id2label, self.checkpoint)
         pairs = Pairs(task.processor(self.checkpoint), [self.hypothesis.replace("{}", text) for text in texts])
-        refuse_alike(labels, texts, [encoding.ids for encoding in pairs.hypotheses], self.checkpoint)
+        refuse_alike(labels, [encoding.ids for encoding in pairs.hypotheses])
         single = has_one_label(prepared["test"])
 
         def logits_of(split: str) -> np.ndarray:
@@ -153,14 +148,14 @@ def inferred(model: nn.Module, pairs: Pairs, texts: list[str], *, desc: str) -> 
     """The logits of every text with every hypothesis, (texts, labels, verdicts)."""
     device = next(model.parameters()).device
     found = np.zeros((len(texts), len(pairs.hypotheses), model.config.num_labels), dtype=np.float32)
-    with tqdm(total=len(texts) * len(pairs.hypotheses), desc=desc, disable=None) as bar:
+    with progress(desc, len(texts) * len(pairs.hypotheses)) as advance:
         for batch in pairs.batches(texts):
             padded: Mapping[str, Tensor] = pairs.processor.pad(
                 {name: [pair.inputs[name] for pair in batch] for name in batch[0].inputs}, return_tensors="pt"
             )
             logits = model(**{name: value.to(device) for name, value in padded.items()}).logits
             found[[pair.row for pair in batch], [pair.label for pair in batch]] = logits.float().cpu().numpy()
-            bar.update(len(batch))
+            advance(len(batch))
     return found
 
 

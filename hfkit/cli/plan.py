@@ -17,11 +17,19 @@ class TaskName(StrEnum):
     image = "image-classification"
 
 
+def kind_of(name: TaskName) -> type:
+    """The task of that name."""
+    from ..tasks import NER, ImageClassification, TextClassification
+
+    return {task.name: task for task in (NER, TextClassification, ImageClassification)}[name]
+
+
 def plan(
     context: typer.Context,
     task: Annotated[TaskName, typer.Option(help="what the new head is for")] = TaskName.ner,
     rows: int = typer.Option(1000, min=1, help="training rows, to turn shares of training into steps"),
     labels: int = typer.Option(9, min=1, help="labels of the new head"),
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document, for programs")] = False,
 ) -> None:
     """Print which layers a recipe's flags would train, when, and at which rates. Nothing is trained or downloaded
     but the checkpoint's config.
@@ -29,12 +37,19 @@ def plan(
     Every flag of a recipe is accepted, and so is --config FILE.yaml; `python recipes/bert_ner.py --help` lists them.
     What a recipe sets in its own code is not known here: give its epochs and batch size, and the rows of its data.
 
+    With --json: the strategy in words as `plan`; `assumed` with rows, labels, epochs, rows of a step and steps; and
+    `stages`, the rows of the table, with the keys that training.plan has in report.json.
+
         hfkit plan --checkpoint sample --strategy gradual --unfreeze_stages 4 --rows 3394
+        hfkit plan --checkpoint runs/bert-ner --strategy lora --lora_rank 4 --labels 5
+        hfkit plan --task image-classification --checkpoint runs/vit-images --strategy full --rows 64 --json
     """
-    run(lambda: _print_plan(context.args, task, rows, labels))
+    run(lambda: _print_plan(context.args, task, rows, labels, as_json=as_json))
 
 
-def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> None:
+def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int, *, as_json: bool) -> None:
+    import json
+
     import torch
 
     from ..adapters import with_lora
@@ -43,13 +58,12 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     from ..recipe import RecipeArguments
     from ..refusals import refuse_surgery
     from ..surgery import depth_range, require_blocks, train_only
-    from ..tasks import NER, ImageClassification, TextClassification
     from ..tasks.base import read_config
     from ..unfreezing import Unfreezing
 
-    kind = {task.name: task for task in (NER, TextClassification, ImageClassification)}[name]
-    own_flags = ("--task", "--rows", "--labels")
-    recipe, task, args = parse((RecipeArguments, kind, TransferArguments), argv=flags, own_flags=own_flags)
+    own_flags = ("--task", "--rows", "--labels", "--json")
+    types = (RecipeArguments, kind_of(name), TransferArguments)
+    recipe, task, args = parse(types, argv=flags, own_flags=own_flags)
     refuse_surgery(args)
     blocks = tuple(args.blocks)
     config = read_config(task.path(recipe.checkpoint), **task.head([str(label) for label in range(labels)]))
@@ -72,4 +86,10 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int) -> Non
     )
     groups = planned_groups(model, unfreezing, args)
     described = plan_rows(model, unfreezing, groups, total_steps=steps, epochs=epochs)
+    if args.process_index:
+        return
+    if as_json:
+        known = {"rows": rows, "labels": labels, "epochs": epochs, "step_rows": step_rows, "steps": steps}
+        print(json.dumps({"plan": plan_title(args), "assumed": known, "stages": described}, indent=1, allow_nan=False))
+        return
     print_plan(described, f"{plan_title(args)}, if training has {assumed}")

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -15,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from .withholding import SECRET_NAME, WITHHELD, without_secrets
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft")
 EVERY = 0.02  # seconds between two looks at the memory
 MIB = 2**20
-WITHHELD = "(withheld)"
-SECRET_NAME = re.compile(r"(?:^|[-_])(?:token|secret|password|passwd|(?:api|access)[-_]key)$", re.IGNORECASE)
-SECRET = re.compile(r"\b(?:hf_[A-Za-z0-9]{16,}|AKIA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{20,})\b")
 
 
 def environment() -> dict[str, Any]:
@@ -62,21 +59,6 @@ def command_of(*program: str, argv: Sequence[str]) -> str:
         else:
             words.append(WITHHELD if SECRET_NAME.search(words[-1]) else without_secrets(word))
     return shlex.join(words)
-
-
-def without_secrets(value: Any) -> Any:
-    """A plain value fit to be published: secrets withheld by the name of their key or by how they look, and the home
-    folder, which names the user, as `~`.
-    """
-    if isinstance(value, dict):
-        return {
-            key: WITHHELD if item and SECRET_NAME.search(key) else without_secrets(item) for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [without_secrets(item) for item in value]
-    if not isinstance(value, str):
-        return value
-    return re.sub(rf"^{re.escape(str(Path.home()))}(?=/|$)", "~", SECRET.sub(WITHHELD, value))
 
 
 @contextmanager

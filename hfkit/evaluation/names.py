@@ -1,7 +1,8 @@
 """What checkpoints and datasets are called where others read of them: without the folders of this machine."""
 
-import re
 from pathlib import Path
+
+from ..hub_terms import HUB_ID
 
 # What the bundled encoder is called on the Hub; the other bundled checkpoints are only here.
 SAMPLE_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
@@ -9,7 +10,7 @@ SAMPLE_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 
 def on_hub(name: str) -> bool:
     """Whether a checkpoint or dataset goes by an id of the Hub: an owner and a name, and no path."""
-    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+", name))
+    return bool(HUB_ID.fullmatch(name))
 
 
 def checkpoint_name(checkpoint: str) -> str:

@@ -3,8 +3,10 @@
 import base64
 import binascii
 import json
+import os
 import re
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +67,16 @@ def page(template: str, report: dict[str, Any]) -> str:
         heat=plots.heat(breakdown["confusion"]) if breakdown and breakdown["confusion"] else [],
         colours=plots.colours(breakdown["per_class"] if breakdown else labels_of(report["errors"])),
         pieces=plots.pieces,
-        tables=tables(report["data"]),
+        tables=tables(report["data"]) + tables({name: facts for name, facts in report["origin"].items() if facts}),
         all_scores=list(dict.fromkeys(name for contender in report["contenders"] for name in contender["scores"])),
     )
+
+
+def write_page(path: Path, content: str | bytes) -> None:
+    """Write a file that appears whole or not at all, whoever else writes it at the same time."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
+    part.replace(path)
 
 
 def visible(value: Any) -> Any:
@@ -81,6 +90,11 @@ def markdown_text(value: Any) -> Any:
         return value
     # Stripped: with a space inside, the stars of bold text would be stars.
     return MARKDOWN.sub(lambda match: "\\" + match[0], visible(value).strip())
+
+
+def bare(text: str) -> str:
+    """Text for Markdown that no template writes: neither markup nor HTML begins in it."""
+    return escape(markdown_text(text), quote=False)
 
 
 def score_text(value: float) -> str:

@@ -5,7 +5,6 @@ report.json is the record (its keys: `schema`); the other two are rendered from 
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,17 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from ..errors import UserError
+from ..progress import progress
 from ..tasks.base import Task
-from .machine import command, environment, measured, without_secrets
-from .pages import interval_text, page, score_text, signed_text, words
+from .machine import command, environment, measured
+from .origins import base_origin, dataset_origin
+from .pages import clipped, interval_text, page, score_text, signed_text, words, write_page
 from .plots import headline_text
 from .schema import SCHEMA, finite, plain, validate
 from .statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
+from .withholding import without_secrets
 
 MOST_ERRORS = 20
+MOST_LABELS = 40  # with an example each
+MOST_LETTERS = 160  # of an example, and half as many of what stands around it
 COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mib")
 
 
@@ -35,8 +39,9 @@ class Report:
 
     Args:
         dataset: what `task.load` gave; contenders answer its test split.
-        prepared: what `task.prepare` gave, for the facts about conversion that only it knows.
+        prepared: what `task.prepare` gave, of some splits or all, for the facts that only it knows.
         settings: every flag with its resolved value.
+        labels: what the model knows, where the data need not have all of it.
         seed: of the resampling.
     """
 
@@ -45,10 +50,12 @@ class Report:
         task: Task,
         dataset: DatasetDict,
         *,
-        prepared: DatasetDict | None = None,
+        prepared: Mapping[str, Dataset] | None = None,
         settings: dict[str, Any],
+        labels: list[str] | None = None,
         seed: int = 0,
     ) -> None:
+        self.labels = labels
         self.task, self.dataset, self.prepared = task, dataset, prepared
         self.settings, self.seed = settings, seed
         self.references = task.references(dataset["test"])
@@ -92,10 +99,11 @@ class Report:
 
     def judge(self, baseline: Any) -> None:
         """Run a baseline (`hfkit.baselines.base.Baseline`) on the test rows, measure what that costs, and score it."""
-        with measured() as cost:
-            answers = baseline.answers(self.task, self.dataset)
-        description = "; ".join([baseline.description, *warnings_of(answers.facts)])
-        self._score(baseline.name, answers.predictions, cost, description, baseline=True)
+        with progress(f"Baseline {baseline.name}"):
+            with measured() as cost:
+                answers = baseline.answers(self.task, self.dataset)
+            description = "; ".join([baseline.description, *warnings_of(answers.facts)])
+            self._score(baseline.name, answers.predictions, cost, description, baseline=True)
 
     def _score(
         self, name: str, predictions: list, cost: Mapping[str, float], description: str, *, baseline: bool
@@ -145,6 +153,9 @@ class Report:
         breakdown = self.task.breakdown(self._predictions, self.references)
         errors = self.task.errors(self._predictions, self.references, self.dataset["test"], MOST_ERRORS)
         unit = self.task.unit if self.units is None else words(self.task.unit_column)
+        data, learnt = self.task.describe(self.dataset, self.prepared), self.dataset.get("train", self.dataset["test"])
+        if self.labels is not None:
+            data["labels"] = self.labels
         report = {
             "schema": SCHEMA,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -158,7 +169,9 @@ class Report:
                 "dataset": without_secrets(plain(self.task.dataset)),
             },
             "rows": len(self.references),
-            "data": without_secrets(plain(self.task.describe(self.dataset, self.prepared))),
+            "data": without_secrets(plain(data)),
+            "origin": without_secrets(plain(self._origin())),
+            "examples": without_secrets(shortened(plain(self.task.examples(learnt, MOST_LABELS)))),
             "contenders": self.contenders,
             "verdict": verdict(self.contenders, self.task.headline, unit, len(self._tallies)),
             "training": self.training,
@@ -169,6 +182,13 @@ class Report:
         }
         validate(report)
         return report
+
+    def _origin(self) -> dict[str, Any]:
+        revision = self.task.dataset_revision
+        return {
+            "base": base_origin(self._resolved()),
+            "dataset": dataset_origin(self.task.dataset, revision, self.task.name),
+        }
 
     def _resolved(self) -> dict[str, Any]:
         # 'sample' is another checkpoint for every task, and a page should not have to know which.
@@ -183,20 +203,8 @@ class Report:
         Raises:
             UserError: the folder cannot be written.
         """
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, text in render(self.facts()).items():
-                part = folder / f".{name}.{os.getpid()}"
-                part.write_text(text, encoding="utf-8")
-                part.replace(folder / name)
-        except OSError as error:
-            raise UserError(
-                f"output_dir '{folder}'",
-                f"the report could not be written there ({error.strerror})",
-                "Give a folder that can be written, with room on its disk",
-            ) from error
-        return folder / "report.html"
+        write_files(Path(folder), render(self.facts()))
+        return Path(folder) / "report.html"
 
     def table(self) -> Any:
         """The contenders as a `rich` table for the console."""
@@ -260,6 +268,20 @@ def verdict(contenders: Sequence[Mapping[str, Any]], headline: str, unit: str, r
     )
 
 
+def shortened(examples: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Examples with no more of their texts than tells what a label means: whole rows belong to who made them."""
+    around = MOST_LETTERS // 2
+    return {
+        label: {
+            "before": clipped(example["before"][::-1], around)[::-1],
+            "text": clipped(example["text"], MOST_LETTERS),
+            "after": clipped(example["after"], around),
+            "picture": example["picture"],
+        }
+        for label, example in examples.items()
+    }
+
+
 def warnings_of(facts: Mapping[str, Any]) -> list[str]:
     """What a reader must know of a prompt's score: how far another order moves it, and how much was unreadable."""
     found = []
@@ -284,6 +306,24 @@ def render(report: dict[str, Any]) -> dict[str, str]:
         "report.md": page("report.md.j2", report),
         "report.html": page("report.html.j2", report),
     }
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Write texts by name to `folder`, each whole or not at all.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            write_page(folder / name, text)
+    except OSError as error:
+        raise UserError(
+            f"output_dir '{folder}'",
+            f"the report could not be written there ({error.strerror})",
+            "Give a folder that can be written, with room on its disk",
+        ) from error
 
 
 def _costs(cost: Mapping[str, float], owner: str) -> dict[str, float]:

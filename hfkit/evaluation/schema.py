@@ -8,6 +8,12 @@
     task         name, headline (the key of `scores` that decides), unit (what is resampled), dataset
     rows         rows of the test split, on which every contender is scored
     data         facts about the data, in the task's own terms
+    origin       where it comes from: `base`, the checkpoint (null where none is named), and `dataset`. Of each its name
+                 without folders, its id on the Hub, the revision, licence and languages, null or [] where not known; of
+                 the base also its number of parameters and the relation of the model to it: "finetune", "adapter", or
+                 null where training began from random weights
+    examples     a training row of each label, shortened: what stands `before`, the `text` that the label is of, and
+                 what comes `after`; or a `picture`. Only the first of very many labels; {} where answers are numbers
     contenders   in the order they were added: name, description, whether it is a baseline, all scores, the headline
                  score and its interval, the cost, and by how much it scores above the first contender (`difference`,
                  null for the first itself)
@@ -36,7 +42,7 @@ from typing import Any
 
 import numpy as np
 
-SCHEMA = "hfkit.report/2"
+SCHEMA = "hfkit.report/3"
 
 # How a value is described: a type; a string that it must equal; a pattern that it must match as a whole; [item];
 # {"key": value} with exactly these keys; {...: value} with any keys; (one, or another); None; and ANY for every plain
@@ -47,6 +53,7 @@ INTERVAL = {"low": float, "high": float, "level": float, "note": str}
 PICTURE = re.compile("data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")
 SPANS = [{"start": int, "end": int, "label": str}]
 WHICH = {"row": int, "kind": str, "why": str}
+ORIGIN = {"name": str, "id": (str, None), "revision": (str, None), "license": (str, None), "language": [str]}
 REPORT = {
     "schema": SCHEMA,
     "created": str,
@@ -56,6 +63,14 @@ REPORT = {
     "task": {"name": str, "headline": str, "unit": str, "dataset": str},
     "rows": int,
     "data": {...: ANY},
+    "origin": {
+        "base": (
+            None,
+            {**ORIGIN, "parameters": (int, None), "relation": ("finetune", "adapter", None)},
+        ),
+        "dataset": ORIGIN,
+    },
+    "examples": {...: {"before": str, "text": str, "after": str, "picture": ("", PICTURE)}},
     "contenders": [
         {
             "name": str,

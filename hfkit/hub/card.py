@@ -1,7 +1,7 @@
 """The model card: a run's report as the README that the Hub shows. Every fact in it stands in the report."""
 
+import base64
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,41 +11,50 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..errors import UserError
-from ..evaluation.names import checkpoint_name, dataset_name, on_hub
-from ..evaluation.pages import extremes, interval_text, markdown_text, score_text, shown, words
-from ..evaluation.plots import SCORES, headline_text
+from ..evaluation.pages import (
+    extremes,
+    interval_text,
+    markdown_text,
+    number_text,
+    score_text,
+    shown,
+    words,
+    write_page,
+)
+from ..evaluation.plots import headline_text
 from ..evaluation.schema import validate
-from ..tasks.base import first_line
+from ..strategies import STRATEGIES
+from .citations import citations
+from .limits import limits
+from .metadata import benchmark_result, front_matter, model_name, shown_scores
+from .snippets import adapter_usage, usage
 
 PACKAGE = Path(__file__).parents[1]
 # An installed package carries the templates; a checkout has them beside the rendered cards.
 TEMPLATES = (PACKAGE / "model_cards", PACKAGE.parent / "model_cards")
 
-# Scores whose metric goes by another name on the Hub.
-HUB_METRICS = {"macro_f1": "f1", "mcc": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
-# How the pipeline of a task is made and called: (its name in the snippet, further arguments, an input).
-USE = {
-    "token-classification": (
-        "tagger",
-        {"aggregation_strategy": "simple"},
-        "Ada Lovelace wrote to Charles Babbage from London.",
-    ),
-    "text-classification": ("classifier", {}, "The parcel came a day late, but all of it was there."),
-    "image-classification": ("classifier", {}, "picture.png"),
-}
+ADAPTER = "adapter"  # the folder of a run that holds its adapters
+PICTURES = "examples"  # and the one of the pictures that its card shows
 SPLITS = ("train", "validation", "test")
 # The settings that say how the weights were trained; the command and report.json hold the rest.
 TRAINING = (
     *("strategy", "learning_rate", "layer_decay", "head_learning_rate", "lora_rank", "num_train_epochs"),
     *("per_device_train_batch_size", "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps"),
-    *("weight_decay", "seed"),
+    *("weight_decay", "seed", "data_seed"),
 )
 
 
-def render_card(report: dict[str, Any]) -> str:
+def render_card(
+    report: dict[str, Any], *, model: str | None = None, pictures: bool = False, adapter: bool = False
+) -> str:
     """A report (see `hfkit.evaluation.schema`) as a model card: YAML front matter, then Markdown.
 
     A section that the report has nothing for is left out. Text from data and settings stays text, whatever it holds.
+
+    Args:
+        model: what the model is called; default: what the run was told, by the id it was to be pushed to or its folder.
+        pictures: whether the pictures of the labels (see `pictures_of`) lie beside the card.
+        adapter: the card is that of the adapters in the folder `ADAPTER`.
 
     Raises:
         ValueError: `report` is not what the schema describes; nan, infinity and numpy's scalars are refused.
@@ -61,87 +70,118 @@ def render_card(report: dict[str, Any]) -> str:
     )
     environment.filters |= {
         "score": score_text,
+        "number": number_text,
         "interval": interval_text,
         "shown": shown,
         "words": words,
         "name": headline_text,
-        "code": code,
         "extremes": extremes,
+        "fenced": fenced,
+        "seconds": seconds,
     }
-    settings, data = report["settings"], report["data"]
-    variable, options, example = USE.get(report["task"]["name"], ("model", {}, ""))
-    if settings.get("problem") == "multi-label":
-        options = options | {"top_k": None}  # all labels, each with its own score; the default is the first alone
+    settings, data, origin = report["settings"], report["data"], report["origin"]
+    model = model or model_name(settings)
+    metadata = front_matter(report, model, adapter=adapter)
+    subject, *others = report["contenders"]
     card = environment.get_template("template.md").render(
         report,
         # Markup: YAML has its own way of quoting, and `safe_dump` knows it.
-        front_matter=Markup(yaml.safe_dump(front_matter(report), sort_keys=False, allow_unicode=True).rstrip()),
-        subject=report["contenders"][0],
-        level=f"{100 * report['contenders'][0]['interval']['level']:g}",
-        base=checkpoint_name(settings.get("checkpoint", "")),
-        pretrained=settings.get("pretrained", True),
-        model=model_name(settings),
-        use={"variable": variable, "options": options, "example": example},
-        corpus=dataset_name(report["task"]["dataset"]),
+        front_matter=Markup(yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True).rstrip()),
+        model=model,
+        adapter=adapter,
+        merged=not adapter and bool(settings.get("lora_rank")),
+        subject=subject,
+        rival=max((c for c in others if c["baseline"]), key=lambda c: c["headline"], default=None),
+        other_scores={name: s for name, s in shown_scores(report).items() if name != report["task"]["headline"]},
+        level=f"{100 * subject['interval']['level']:g}",
+        base=origin["base"],
+        corpus=origin["dataset"],
+        # The record leaves out the interpreter, which a shell needs.
+        repeatable=re.sub(r"^(?=\S+\.py( |$))", "python ", report["command"]),
+        snippet=adapter_usage(report, model) if adapter else usage(report, model),
         synthetic=data.get("synthetic", False),
         labels=data.get("labels", []),
+        pictures=pictures_of(report) if pictures else {},
+        counts=label_counts(report),
         splits=[split for split in SPLITS if split in data],
         facts_by_split=facts_by_split(data),
+        apart=apart(data),
+        strategy=STRATEGIES.get(settings.get("strategy") or ""),
         trained_with={name: settings[name] for name in TRAINING if settings.get(name) is not None},
+        kept_best=bool(settings.get("load_best_model_at_end")),
         limits=limits(report),
+        citations=citations(report),
     )
     return re.sub(r"\n{3,}", "\n\n", card).strip() + "\n"
 
 
-def write_card(folder: Path) -> Path:
+def write_card(folder: Path, *, model: str | None = None) -> Path:
     """Write README.md beside the report.json of a finished run, and return its path. It appears whole or not at all.
+
+    Beside it: the pictures of its labels; the card of the adapters, where the run trained such; and the headline score
+    in the Hub's form, where a benchmark was named.
+
+    Args:
+        model: what the model is called (see `render_card`).
 
     Raises:
         UserError: there is no report.json, it is of another layout, or the folder cannot be written.
     """
+    report = read_report(folder)
+    files = {Path("README.md"): render_card(report, model=model, pictures=True).encode()}
+    files |= {Path(name): picture for name, picture in pictures_of(report).items()}
+    if report["origin"]["base"] and (folder / ADAPTER / "adapter_config.json").is_file():
+        files[Path(ADAPTER, "README.md")] = render_card(report, model=model, adapter=True).encode()
+    if found := benchmark_result(report):
+        name, entries = found
+        files[Path(".eval_results", name)] = yaml.safe_dump(entries, sort_keys=False).encode()
     try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        card = render_card(report)
-    except (OSError, ValueError) as error:
+        for name, content in files.items():
+            place = folder / name
+            place.parent.mkdir(exist_ok=True)
+            write_page(place, content)
+    except OSError as error:
         raise UserError(
-            f"folder '{folder}'",
-            f"its card is made from its report.json, which could not be read ({first_line(error)})",
-            "Give the output_dir of a run that ended with this version of hfkit",
+            f"folder '{folder}'", f"the card could not be written there ({error.strerror})", "Make it writable"
         ) from error
-    part = folder / f".README.md.{os.getpid()}"
-    part.write_text(card, encoding="utf-8")
-    part.replace(folder / "README.md")
     return folder / "README.md"
 
 
-def front_matter(report: dict[str, Any]) -> dict[str, Any]:
-    """The card's metadata as the Hub reads it: task, base model, data, and the headline scores as `model-index`."""
-    settings, task, subject = report["settings"], report["task"], report["contenders"][0]
-    base, dataset = checkpoint_name(settings.get("checkpoint", "")), task["dataset"]
-    scores = {name: score for name, score in subject["scores"].items() if name in {*SCORES, task["headline"]}}
-    result = {
-        "task": {"type": task["name"], "name": words(task["name"].replace("-", "_"))},
-        "dataset": {"name": dataset_name(dataset), "type": dataset_name(dataset).replace(" ", "-"), "split": "test"},
-        "metrics": [
-            {"type": HUB_METRICS.get(name, name), "value": score, "name": headline_text(name)}
-            for name, score in sorted(scores.items())
-        ],
-    }
-    found = {
-        "library_name": "transformers",
-        "pipeline_tag": task["name"],
-        "base_model": base if on_hub(base) and settings.get("pretrained", True) else None,
-        "datasets": [dataset] if on_hub(dataset) else None,
-        "metrics": sorted({HUB_METRICS.get(name, name) for name in scores}),
-        "tags": ["hfkit", *([settings["strategy"]] if settings.get("strategy") else [])],
-        "model-index": [{"name": model_name(settings), "results": [result]}],
-    }
-    return {key: value for key, value in found.items() if value}
+def read_report(folder: Path) -> dict[str, Any]:
+    """The report of a finished run, checked.
+
+    Raises:
+        UserError: there is no report.json, or it is of another layout.
+    """
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        validate(report)
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        raise UserError(
+            f"folder '{folder}'",
+            f"its card is made from its report.json, which could not be read ({' '.join(str(error).split())})",
+            "Give the output_dir of a run that ended with this version of hfkit",
+        ) from error
+    return report
 
 
-def model_name(settings: dict[str, Any]) -> str:
-    """What the model is called: its id on the Hub, or the name of the folder it was saved to."""
-    return str(settings.get("hub_model_id") or Path(str(settings.get("output_dir", ""))).name or "model")
+def pictures_of(report: dict[str, Any]) -> dict[str, bytes]:
+    """The pictures that a card shows, by their place beside it: an example of each label."""
+    found = {}
+    for number, example in enumerate(report["examples"].values()):
+        if example["picture"]:
+            head, _, content = example["picture"].partition(";base64,")
+            found[f"{PICTURES}/{number}.{head.rpartition('/')[2]}"] = base64.b64decode(content)
+    return found
+
+
+def label_counts(report: dict[str, Any]) -> dict[str, int]:
+    """How many of each label train has, where the task counts them."""
+    labels = set(report["examples"])
+    for facts in report["data"].get("train", {}).values():
+        if isinstance(facts, dict) and labels and labels <= set(facts):
+            return facts
+    return {}
 
 
 def facts_by_split(data: dict[str, Any]) -> dict[str, list[int | None]]:
@@ -151,31 +191,19 @@ def facts_by_split(data: dict[str, Any]) -> dict[str, list[int | None]]:
     return {name: [facts.get(name) for facts in splits] for name in names}
 
 
-def limits(report: dict[str, Any]) -> list[str]:
-    """What the report itself gives reason to doubt, one sentence each."""
-    found = []
-    breakdown, data = report["breakdown"], report["data"]
-    classes = {
-        name: scores for name, scores in (breakdown or {"per_class": {}})["per_class"].items() if scores["support"]
-    }
-    if len(classes) > 1:
-        name, scores = min(classes.items(), key=lambda item: (item[1]["f1"], -item[1]["support"]))
-        found.append(f"It is weakest on {name}: F1 {score_text(scores['f1'])} on {scores['support']} in test.")
-    shared = data.get("test", {}).get("rows_shared_with_train", 0)
-    if shared:
-        found.append(f"{shared:,} test rows occur in train as they are; they may flatter every contender.")
-    rival = max(report["contenders"][1:], key=lambda contender: contender["headline"], default=None)
-    if rival and rival["headline"] >= report["contenders"][0]["headline"]:
-        found.append(f"It does not score above {rival['name']}.")
-    if report["training"]:
-        found.append("One training run was measured: the interval does not show how much another seed would change.")
-    return found
+def apart(data: dict[str, Any]) -> bool:
+    """Whether duplicates across splits were looked for, and there are none."""
+    found = [
+        data[split]["rows_shared_with_train"] for split in SPLITS if "rows_shared_with_train" in data.get(split, {})
+    ]
+    return bool(found) and not any(found)
 
 
-def code(value: str | None) -> Markup:
-    """Text or None as a Python literal inside a code block, where Markdown and HTML have no meaning."""
-    literal = ascii(value)
-    if value is None:
-        return Markup(literal)
-    # With the quotes that formatters of code prefer, so that a formatted card is still the rendered one.
-    return Markup(literal if '"' in literal or "'" in literal[1:-1] else f'"{literal[1:-1]}"')
+def fenced(text: str, language: str = "") -> Markup:
+    """Text as a block of code, behind a fence longer than any in it."""
+    fence = "`" * (1 + max([2, *map(len, re.findall("`+", text))]))
+    return Markup(f"{fence}{language}\n{text}\n{fence}")
+
+
+def seconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transformers import HfArgumentParser
-
-from ..arguments import TransferArguments, require_choice
+from ..arguments import FlagParser, TransferArguments, require_choice
 from ..errors import UserError
 from ..strategies import STRATEGIES
 
@@ -43,6 +41,7 @@ class CompareArguments:
         default=None, metadata={"help": "runs at once on this machine; default: one per GPU, or per core as memory has"}
     )
     retry_failed: bool = field(default=False, metadata={"help": "run again what failed before"})
+    json: bool = field(default=False, metadata={"help": "print one JSON document at the end, and all else to stderr"})
 
     def __post_init__(self) -> None:
         for contender in self.strategies:
@@ -70,8 +69,7 @@ def split_flags(argv: list[str]) -> tuple[CompareArguments, list[str]]:
     Raises:
         UserError: a value that is none.
     """
-    parser = HfArgumentParser(CompareArguments, prog="hfkit compare", allow_abbrev=False)
-    parser.error = _refuse
+    parser = FlagParser(CompareArguments, prog="hfkit compare", allow_abbrev=False)
     try:
         own, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
     except ValueError as error:
@@ -79,10 +77,6 @@ def split_flags(argv: list[str]) -> tuple[CompareArguments, list[str]]:
             raise
         raise UserError("flags", " ".join(str(error).split()), "Change one of them") from error
     return own, rest
-
-
-def _refuse(message: str) -> None:
-    raise UserError("command line", message, "See hfkit compare --help")
 
 
 def recipe_at(path: str) -> Recipe:

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,27 @@ from transformers import IntervalStrategy, set_seed
 
 from .. import __version__
 from ..arguments import TransferArguments
-from ..baselines import BASELINES, SetFit, chosen
+from ..baselines import SetFit
 from ..baselines.base import Baseline
+from ..baselines.choice import made, require_flags
 from ..checkpoints import deciding, require_writable, rows_digest
 from ..errors import UserError
 from ..evaluation.machine import measured
 from ..evaluation.schema import finite, plain
+from ..memory import parameters_of, refuse_too_large
+from ..progress import alone
+from ..strategies import STRATEGIES
 from ..trainer import TransferTrainer
 from .arguments import recipe_at, scaled, split_flags
 from .cells import Cell, Contender
 from .energy import energy
-from .memory import refuse_too_large
 
 SAMPLE_ROWS = 160  # of a bundled sample, unless told otherwise: a comparison trains dozens of times
 FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single one
 CHOOSING = ("eval_strategy", "eval_steps", "eval_delay", "greater_is_better")  # which weights are the best ones
 QUIET = (
     *("--overwrite_output_dir", "true", "--save_only_model", "true"),
-    *("--disable_tqdm", "true", "--report_to", "none", "--resume_from_checkpoint", "false"),
+    *("--report_to", "none", "--resume_from_checkpoint", "false", "--push_to_hub", "false"),
 )
 
 
@@ -52,6 +55,7 @@ class Bench:
         self.argv = argv
         self.own, self.flags = own, flags = split_flags(argv)
         self._keys: dict[Cell, str] = {}
+        self._content_of = cache(content_of)  # weights do not change while they are compared
         self.arguments = recipe_at(own.recipe)
         self.asked = self.arguments(flags)
         self.recipe, self.task, _ = self.asked
@@ -100,28 +104,20 @@ class Bench:
                     "all contenders start from one checkpoint and see the same rows",
                     "Give flags of the task, and --checkpoint, to the whole comparison, or compare in another folder",
                 )
-        made = [baseline.name for baseline in chosen(self.recipe)]  # refuses an unknown name, or one that lacks a flag
-        if len(set(made)) < len(made):
-            raise UserError(f"baseline={self.recipe.baseline}", "each is compared once", "Name it once")
-        baselines = [Contender(name, "baseline", seeded=self.baseline(name, 0).seeded) for name in self.recipe.baseline]
-        return strategies + baselines
-
-    def baseline(self, name: str, seed: int) -> Baseline:
-        made = BASELINES[name](self.recipe)
-        return replace(made, seed=seed) if made.seeded else made
+        require_flags(self.recipe)
+        found = {name: made(name, self.recipe) for name in self.recipe.baseline}
+        return strategies + [Contender(name, "baseline", seeded=one.seeded) for name, one in found.items()]
 
     def _made(self, cell: Cell) -> Baseline:
         """The baseline of a cell; with a number of rows to learn from it takes all of them."""
-        made = self.baseline(cell.contender.name, cell.seed)
-        return replace(made, shots=None) if isinstance(made, SetFit) and cell.rows is not None else made
+        found = made(cell.contender.name, self.recipe, cell.seed)
+        return replace(found, shots=None) if isinstance(found, SetFit) and cell.rows is not None else found
 
     def described(self, contender: Contender) -> tuple[str, str]:
         """Its name and what it does, for the pages."""
         if contender.kind == "baseline":
-            made = self.baseline(contender.name, 0)
-            return made.name, made.description
-        from ..strategies import STRATEGIES
-
+            found = made(contender.name, self.recipe)
+            return found.name, found.description
         return contender.name, STRATEGIES[contender.flags[1]].summary
 
     # What decides a result
@@ -136,7 +132,9 @@ class Bench:
         if cell.contender.kind == "baseline":
             settings = {**asdict(self._made(cell)), "cache_dir": None}
             # What lies in a folder decides, not its name.
-            of_models = {name: content_of(at) for name, at in settings.items() if name.endswith("checkpoint") and at}
+            of_models = {
+                name: self._content_of(at) for name, at in settings.items() if name.endswith("checkpoint") and at
+            }
             settings |= of_models
         else:
             args = self.args_of(cell, Path("unused")).to_dict()
@@ -152,17 +150,16 @@ class Bench:
             "version": __version__,
             "task": [self.task.name, as_text(task)],
             "rows": {split: rows_digest(rows) for split, rows in self.raw.items()},
-            "checkpoint": content_of(self.task.path(self.recipe.checkpoint)),
+            "checkpoint": self._content_of(self.task.path(self.recipe.checkpoint)),
         }
 
     def args_of(self, cell: Cell, scratch: Path) -> TransferArguments:
         flags = [*self.flags, *cell.contender.flags, "--seed", str(cell.seed), "--output_dir", str(scratch), *QUIET]
         args = scaled(self.arguments(flags)[2], cell.factor)
-        args.max_grad_norm = float(args.max_grad_norm)
         if cell.rows is not None and args.max_steps <= 0:
             # What a process takes in one step: how many GPUs a machine has must not change what is computed.
             step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps
-            lengthen(args, steps_of_epoch=-(-min(cell.rows, len(self.raw["train"])) // step_rows))
+            lengthen(args, steps_of_epoch=-(-cell.rows // step_rows))
         return args
 
     # Running
@@ -193,6 +190,10 @@ class Bench:
         )
 
     @cached_property
+    def _parameters(self) -> int:
+        return parameters_of(self.task, self.recipe.checkpoint, self.labels)
+
+    @cached_property
     def _processor(self) -> Any:
         return self.task.processor(self.recipe.checkpoint)
 
@@ -209,7 +210,7 @@ class Bench:
 
     def _strategy(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         task, args, raw = self.task, self.args_of(cell, scratch), self.data_of(cell)
-        refuse_too_large(task, self.recipe.checkpoint, self.labels, args, jobs=self.own.jobs or 1)
+        refuse_too_large(self.recipe.checkpoint, self._parameters, args, jobs=self.own.jobs or 1)
         data = self._prepared_of(cell)
         set_seed(args.seed)
         trainer = TransferTrainer(
@@ -307,6 +308,7 @@ def as_text(settings: Mapping[str, Any]) -> str:
     return json.dumps(kept, sort_keys=True, default=str)
 
 
+@alone()
 def one_of(tests: list[Dataset], names: list[str], labels: list[str], task: Any) -> Dataset:
     """The test rows of all datasets as one.
 

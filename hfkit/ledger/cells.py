@@ -38,6 +38,12 @@ class Cell:
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-")[:80]
         return f"{slug}-{blake2b(decided.encode(), digest_size=6).hexdigest()}"
 
+    @property
+    def setting(self) -> str:
+        """What tells it from other cells of its contender and seed, in words; empty for a plain run."""
+        told = [f"rates x {self.factor:g}"] * (self.factor != 1) + [f"{self.rows} rows"] * (self.rows is not None)
+        return ", ".join(told)
+
 
 Results = Mapping[Cell, Mapping[str, Any]]  # of the cells that have ended
 
@@ -48,10 +54,15 @@ def tuning_cells(contender: Contender, factors: Iterable[float], seed: int) -> l
 
 
 def chosen_factor(tried: Iterable[Cell], results: Results) -> float:
-    """The factor whose run did best on validation; of equals the first. 1 where none of them ended well."""
-    scores = [(cell.factor, results[cell].get("validation")) for cell in tried]
-    known = [(factor, score) for factor, score in scores if score is not None]
-    return max(known, key=lambda pair: pair[1])[0] if known else 1.0
+    """The factor whose run did best on validation; of equals, and where none ended well, the first. 1 of none tried."""
+    scores = {cell.factor: results.get(cell, {}).get("validation") for cell in tried}
+    known = [factor for factor, score in scores.items() if score is not None]
+    return max(known, key=scores.__getitem__) if known else next(iter(scores), 1.0)
+
+
+def seeds_of(contender: Contender, seeds: list[int], rows: int | None = None) -> list[int]:
+    """The seeds that a contender runs with: the first alone if they change nothing. Rows are drawn anew with each."""
+    return seeds if contender.seeded or rows is not None else seeds[:1]
 
 
 def due(
@@ -72,12 +83,15 @@ def due(
         found += tried
         if len(tried) > 1 and not all(cell in results for cell in tried):
             continue
-        factor = chosen_factor(tried, results) if len(tried) > 1 else tried[0].factor if tried else 1.0
+        factor = chosen_factor(tried, results)
         first = tried or [Cell(contender, seeds[0], factor)]
         if all(results.get(cell, {}).get("status") == "skipped" for cell in first):
             found += [cell for cell in first if cell not in found]
             continue
-        every = [Cell(contender, seed, factor) for seed in (seeds if contender.seeded else seeds[:1])]
-        every += [Cell(contender, seed, factor, rows) for rows in budgets for seed in seeds]
+        every = [
+            Cell(contender, seed, factor, rows)
+            for rows in (None, *budgets)
+            for seed in seeds_of(contender, seeds, rows)
+        ]
         found += [cell for cell in every if cell not in found]
     return found

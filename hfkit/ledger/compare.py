@@ -1,20 +1,29 @@
 """The comparison from start to pages."""
 
+import json
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from ..errors import UserError
 from ..evaluation.ledger_pages import render_ledger
+from ..evaluation.pages import write_page
+from ..processes import launched
+from ..progress import progress
+from .arguments import split_flags
 from .bench import Bench
 from .cells import Cell, Contender, Results, due
 from .facts import ledger_of, table_of
 from .queue import Queue
-from .workers import default_jobs, launched, started, watched
+from .workers import default_jobs, started, watched
 
+SCHEMA = "hfkit.compare/1"
 EVERY = 0.5  # seconds between two looks at what has ended
 
 
@@ -32,6 +41,34 @@ def compare(argv: list[str]) -> list[Path]:
     Raises:
         UserError: flags or data that cannot be compared with.
     """
+    if not split_flags(argv)[0].json:
+        return [Path(page) for page in _compared(argv)]
+    # Whatever is said on the way is no part of the document.
+    with redirect_stdout(sys.stderr):
+        ledgers = _compared(argv)
+    if ledgers:
+        tests = [summary_of(page, ledger) for page, ledger in ledgers.items()]
+        print(json.dumps({"schema": SCHEMA, "tests": tests}, indent=1, allow_nan=False))
+    return [Path(page) for page in ledgers]
+
+
+def summary_of(page: str, ledger: Mapping[str, Any]) -> dict[str, Any]:
+    """What `--json` prints of one test; the whole of it is in the file `ledger` (see `evaluation.ledger_schema`)."""
+    told = ("name", "kind", "headline", "spread", "interval", "difference", "cost", "trained_parameters")
+    return {
+        "dataset": ledger["task"]["dataset"],
+        "headline": ledger["task"]["headline"],
+        "page": page,
+        "ledger": str(Path(page).with_suffix(".json")),
+        "verdict": ledger["verdict"],
+        "contenders": [{name: contender[name] for name in told} for contender in ledger["contenders"]],
+        "failed": ledger["failed"],
+        "skipped": ledger["skipped"],
+    }
+
+
+def _compared(argv: list[str]) -> dict[str, dict[str, Any]]:
+    """The ledgers by their pages; none on other ranks than the first."""
     rank, console = launched(), Console()
     bench = Bench(argv)
     own, contenders = bench.own, bench.contenders()
@@ -42,18 +79,19 @@ def compare(argv: list[str]) -> list[Path]:
     if rank is not None:
         queue.work(plan, bench.run)
         if rank.rank:
-            return []
+            return {}
     elif queue.open(plan):
         _run_here(own.jobs or default_jobs(), argv, queue, plan, console)
-    pages = []
+    ledgers = {}
     for test in bench.spans:
         ledger = ledger_of(bench, contenders, queue, plan, test)
-        pages.append(_saved(ledger, queue.folder, "" if test == next(iter(bench.spans)) else f"-{test}"))
+        page = _saved(ledger, queue.folder, "" if test == next(iter(bench.spans)) else f"-{test}")
+        ledgers[str(page)] = ledger
         console.print(table_of(ledger))
         for sentence in ledger["verdict"]["sentences"]:
             console.print(sentence["text"], highlight=False, markup=False)
-        console.print(f"Ledger: {pages[-1]}", highlight=False, markup=False, soft_wrap=True)
-    return pages
+        console.print(f"Ledger: {page}", highlight=False, markup=False, soft_wrap=True)
+    return ledgers
 
 
 def work(argv: list[str]) -> None:
@@ -79,20 +117,21 @@ def _run_here(
     logs = queue.folder / "logs"
     console.print(f"{len(queue.open(plan))} runs or more, {jobs} at once; logs: {logs}", highlight=False)
     told = set(queue.results(queue.known(plan)))
-    for _ in watched([partial(started, job, jobs, argv, logs) for job in range(jobs)], EVERY):
-        cells = queue.known(plan)
-        for cell, found in queue.results(cells).items():
-            if cell not in told:
-                told.add(cell)
-                console.print(f"{len(told)}/{len(cells)} {line_of(cell, found)}", highlight=False, markup=False)
+    with progress("Comparison", len(queue.known(plan)), done=len(told)) as advance:
+        for _ in watched([partial(started, job, jobs, argv, logs) for job in range(jobs)], EVERY):
+            cells = queue.known(plan)
+            for cell, found in queue.results(cells).items():
+                if cell not in told:
+                    told.add(cell)
+                    advance(total=len(cells))
+                    print(f"{len(told)}/{len(cells)} {line_of(cell, found)}", flush=True)
     if queue.open(plan):
         raise UserError(f"compare_dir '{queue.folder}'", "runs were left open", f"Look into {logs}, and start again")
 
 
 def line_of(cell: Cell, found: dict) -> str:
     """One ended cell in one line."""
-    what = f"{cell.contender.name}, seed {cell.seed}"
-    what += f", rates x {cell.factor:g}" * (cell.factor != 1) + f", {cell.rows} rows" * (cell.rows is not None)
+    what = f"{cell.contender.name}, seed {cell.seed}{f', {cell.setting}' * bool(cell.setting)}"
     if found["status"] != "ok":
         return f"{what}: {found['status']} ({found['reason']})"
     score = next(iter(next(iter(found["tests"].values())).items()))
@@ -102,8 +141,5 @@ def line_of(cell: Cell, found: dict) -> str:
 def _saved(ledger: dict, folder: Path, suffix: str) -> Path:
     for name, text in render_ledger(ledger).items():
         stem, _, ending = name.partition(".")
-        path = folder / f"{stem}{suffix}.{ending}"
-        part = path.with_name(f".{path.name}")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_page(folder / f"{stem}{suffix}.{ending}", text)
     return folder / f"ledger{suffix}.html"

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..evaluation.ledger_schema import DIFFERENCE, SCHEMA
-from ..evaluation.machine import command_of, environment, without_secrets
+from ..evaluation.machine import command_of, environment
 from ..evaluation.names import checkpoint_name, dataset_name
 from ..evaluation.plots import headline_text
 from ..evaluation.schema import finite, plain
+from ..evaluation.withholding import without_secrets
 from .bench import SAMPLE_ROWS, Bench
 from .budgets import crossovers
 from .calibration import calibration
-from .cells import Cell, Contender, Results, chosen_factor, tuning_cells
+from .cells import Cell, Contender, Results, chosen_factor, seeds_of, tuning_cells
 from .entries import from_scratch
 from .queue import Queue
 from .statistics import compared, pair
@@ -34,22 +35,14 @@ class Runs:
 
     def of(self, contender: Contender, rows: int | None = None) -> dict[Cell, Mapping[str, Any]]:
         """The cells of a contender at its chosen rate, by seed."""
-        factor = self.factor(contender)
+        own = self.bench.own
+        factor = chosen_factor(tuning_cells(contender, own.tune, own.seeds[0]), self.results)
+        seeds = seeds_of(contender, own.seeds, rows)
         return {
             cell: found
             for cell, found in self.results.items()
-            if cell.contender == contender and cell.rows == rows and cell.factor == factor and self._counts(cell)
+            if cell.contender == contender and cell.rows == rows and cell.factor == factor and cell.seed in seeds
         }
-
-    def _counts(self, cell: Cell) -> bool:
-        seeds = self.bench.own.seeds
-        return cell.seed in (seeds if cell.contender.seeded or cell.rows else seeds[:1])
-
-    def factor(self, contender: Contender) -> float:
-        if contender.kind == "baseline":
-            return 1.0
-        tried = tuning_cells(contender, self.bench.own.tune, self.bench.own.seeds[0])
-        return chosen_factor(tried, self.results) if len(tried) > 1 else tried[0].factor
 
     def ended_well(self, contender: Contender, rows: int | None = None) -> dict[Cell, Mapping[str, Any]]:
         return {cell: found for cell, found in self.of(contender, rows).items() if found["status"] == "ok"}
@@ -124,7 +117,11 @@ def ledger_of(
         "notes": notes_of(bench, test),
         "contenders": sorted(entries, key=lambda entry: -entry["headline"]),
         "failed": [
-            {"name": names[cell.contender], "seed": cell.seed, "reason": f"{which(cell)}{found['reason']}"}
+            {
+                "name": names[cell.contender],
+                "seed": cell.seed,
+                "reason": f"{cell.setting}: {found['reason']}" if cell.setting else found["reason"],
+            }
             for cell, found in runs.results.items()
             if found["status"] != "ok" and cell.contender not in skipped
         ],
@@ -139,12 +136,6 @@ def ledger_of(
     return without_secrets(finite(plain(ledger)))
 
 
-def which(cell: Cell) -> str:
-    """What tells a cell from the others of its contender and seed."""
-    told = [f"rates x {cell.factor:g}"] * (cell.factor != 1) + [f"{cell.rows} rows"] * (cell.rows is not None)
-    return f"{', '.join(told)}: " if told else ""
-
-
 def entry_of(runs: Runs, contender: Contender) -> dict[str, Any]:
     """What the pages show of a contender, besides what statistics make of its scores."""
     every, well = runs.of(contender), list(runs.ended_well(contender).values())
@@ -154,8 +145,7 @@ def entry_of(runs: Runs, contender: Contender) -> dict[str, Any]:
         for cell in tuning_cells(contender, runs.bench.own.tune, runs.bench.own.seeds[0])
         if cell in runs.results
     }
-    paid = [alone(found) for found in well]
-    cost = {key: float(np.mean([one[key] for one in paid])) for key in paid[0]}
+    cost = mean_cost([alone(found) for found in well])
     spent = [found["cost"]["cpu_seconds"] for cell, found in tried.items() if cell not in every and "cost" in found]
     latency = [found["latency_ms"] for found in well if found["latency_ms"] is not None]
     return {
@@ -186,6 +176,11 @@ def alone(found: Mapping[str, Any]) -> dict[str, float]:
     cost, shared = found["cost"], found["facts"].get("features", "computed") != "computed"
     seconds = found["facts"].get("backbone_cpu_seconds", 0.0) if shared else 0.0
     return {**cost, "cpu_seconds": cost["cpu_seconds"] + seconds}
+
+
+def mean_cost(paid: list[Mapping[str, float]]) -> dict[str, float]:
+    """What runs cost in the mean, by what was measured of all of them: one machine may tell more than another."""
+    return {key: float(np.mean([one[key] for one in paid])) for key in paid[0] if all(key in one for one in paid)}
 
 
 def rate_of(contender: Contender, runs: Runs, cell: Cell) -> float:

@@ -5,47 +5,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import torch
 
 from ..errors import UserError
+from ..processes import cores, gpu_of
 
 MOST_DEATHS = 10  # of one worker: a cell is given up after three
+PATIENCE = 30  # seconds that a worker has to end; a step of training may have to end first
 PER_RUN = 3 * 2**30  # bytes of memory that a run with a small model takes
-LAUNCHERS = (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"))
-
-
-@dataclass(frozen=True)
-class Rank:
-    """Which of how many processes of a launcher this one is."""
-
-    rank: int
-    size: int
-    local: int  # among those of this machine
-
-
-def launched() -> Rank | None:
-    """This process's place among those that torchrun, `accelerate launch` or srun started; None: it is alone.
-
-    The launcher's variables are taken away: a run on one process must not join a group of them.
-    """
-    found = None
-    for names in LAUNCHERS:
-        if all(name in os.environ for name in names) and found is None:
-            found = Rank(*(int(os.environ[name]) for name in names))
-    for name in (*LAUNCHERS[0], "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK", "ROLE_RANK"):
-        os.environ.pop(name, None)
-    if found and torch.cuda.device_count():
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu_of(found.local)
-    return found if found and found.size > 1 else None
-
-
-def cores() -> int:
-    """The cores that this process may use; where `taskset` or a container pins it, those."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def default_jobs() -> int:
@@ -53,13 +23,6 @@ def default_jobs() -> int:
     if gpus := torch.cuda.device_count():
         return gpus
     return max(1, min(cores(), psutil.virtual_memory().available // PER_RUN))
-
-
-def gpu_of(job: int) -> str:
-    """The GPU of a job, among those that this process may see; asked before CUDA is started."""
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    seen = seen if seen != [""] else [str(gpu) for gpu in range(torch.cuda.device_count())]
-    return seen[job % len(seen)]
 
 
 def started(job: int, jobs: int, argv: list[str], logs: Path) -> subprocess.Popen:
@@ -85,8 +48,11 @@ def watched(starts: list[Callable[[], subprocess.Popen]], every: float) -> Itera
     Raises:
         UserError: a worker dies again and again.
     """
-    workers, deaths = [start() for start in starts], [0] * len(starts)
+    workers: list[subprocess.Popen] = []
+    deaths = [0] * len(starts)
     try:
+        for start in starts:
+            workers.append(start())
         while any(worker.poll() is None for worker in workers):
             yield
             time.sleep(every)
@@ -102,8 +68,22 @@ def watched(starts: list[Callable[[], subprocess.Popen]], every: float) -> Itera
                     )
                 workers[i] = start()
     finally:
+        stop(workers)
+
+
+def stop(workers: list[subprocess.Popen]) -> None:
+    """End the workers and wait for them; none outlives its parent, not even one that does not listen."""
+    for worker in workers:
+        if worker.poll() is None:
+            worker.terminate()
+    until = time.monotonic() + PATIENCE
+    try:
+        for worker in workers:
+            worker.wait(max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        pass
+    finally:  # of a second Ctrl+C, too
         for worker in workers:
             if worker.poll() is None:
-                worker.terminate()
-        for worker in workers:
-            worker.wait()
+                worker.kill()
+                worker.wait()

@@ -18,7 +18,6 @@ import transformers
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 from transformers import (
     ResNetConfig,
     ResNetForImageClassification,
@@ -28,6 +27,7 @@ from transformers import (
     get_cosine_schedule_with_warmup,
 )
 
+from ..progress import track
 from .formula_images import SIZE, formula_images
 
 FOLDER = Path(__file__).parent
@@ -81,9 +81,7 @@ def new_model(architecture: str, classes: int) -> torch.nn.Module:
 
 def rendered(classes: int, number: int, *, seed: int, part: int) -> tuple[Tensor, Tensor]:
     """Images (classes * number, SIZE, SIZE, 3) as uint8 and their labels."""
-    drawn = [
-        formula_images(label, number, seed=seed, part=part) for label in tqdm(range(classes), "images", disable=None)
-    ]
+    drawn = [formula_images(label, number, seed=seed, part=part) for label in track(range(classes), f"Images: {part}")]
     return torch.from_numpy(np.concatenate(drawn)), torch.arange(classes).repeat_interleave(number)
 
 
@@ -149,7 +147,9 @@ def train(model: torch.nn.Module, images: Tensor, labels: Tensor, settings: Sett
     model.to(memory_format=torch.channels_last).train()
     for epoch in range(settings.epochs):
         total, started = 0.0, time.monotonic()
-        for rows in tqdm(torch.randperm(len(images), generator=random).split(settings.batch_size), disable=None):
+        for rows in track(
+            torch.randperm(len(images), generator=random).split(settings.batch_size), f"Epoch {epoch + 1}"
+        ):
             logits = logits_of(model, augmented(pixels(images[rows]), random))
             loss = F.cross_entropy(logits, labels[rows], label_smoothing=0.1)
             optimizer.zero_grad()

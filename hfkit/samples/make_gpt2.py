@@ -29,10 +29,10 @@ from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
-from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from ..errors import UserError, run
+from ..progress import progress
 from .gpt2_card import render_card
 
 END = "<|endoftext|>"  # begins and ends every text, and pads
@@ -179,17 +179,17 @@ def train(rows: list[list[int]], end: int, config: GPT2Config, settings: Setting
         betas=(0.9, 0.95),
     )
     stream = endless(rows, end, torch.Generator().manual_seed(settings.seed))
-    for step in (progress := tqdm(range(settings.steps), desc="training", unit="step", mininterval=5)):
-        ids = torch.tensor(list(islice(stream, settings.batch * BLOCK))).view(settings.batch, BLOCK)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, settings.steps)
-        loss = model(input_ids=ids, labels=ids).loss
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        if step % 100 == 0:
-            progress.set_postfix(loss=f"{loss.item():.3f}")
+    with progress("Training", settings.steps) as advance:
+        for step in range(settings.steps):
+            ids = torch.tensor(list(islice(stream, settings.batch * BLOCK))).view(settings.batch, BLOCK)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, settings.steps)
+            loss = model(input_ids=ids, labels=ids).loss
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            advance(note=f"loss {loss.item():.3f}" if step % 100 == 0 else None)
     return model.eval()
 
 

@@ -39,7 +39,7 @@ def column_of(dataset: DatasetDict, given: str | None, tiers: Iterable[tuple[str
         UserError: no column or several fit.
         DataError: one split lacks it.
     """
-    tiers, columns = list(tiers), dataset["train"].column_names
+    tiers, columns = list(tiers), next(iter(dataset.values())).column_names
     found = next((tier for tier in tiers if set(tier) & set(columns)), sum(tiers, ()))
     return column_named(dataset, given, found, flag)
 
@@ -60,7 +60,7 @@ def refuse_other_problem(dataset: DatasetDict, column: str, problem: str) -> Non
                 if several
                 else "Set --problem single-label, or write the labels as lists (.jsonl or .parquet)",
             )
-    if problem == "single-label" and fractions(dataset["train"], column):
+    if problem == "single-label" and fractions(next(iter(dataset.values())), column):
         raise UserError(
             f"problem=single-label with column '{column}'",
             "its answers are numbers with fractions, and each would become a class of its own",
@@ -81,12 +81,13 @@ def fractions(rows: Dataset, column: str) -> bool:
 
 
 def checked_answers(
-    rows: Dataset, column: str, problem: str, learnt: set[str] | None = None
+    rows: Dataset, column: str, problem: str, learnt: set[str] | None = None, *, by_model: bool = False
 ) -> tuple[list, list[Fault]]:
     """The gold answers of every row as plain values, and a fault for each row that has none.
 
     Args:
         learnt: the labels that train has; None while train itself is checked.
+        by_model: it is those of a finished model.
     """
     feature = rows.features[column]
     inner = feature.feature if isinstance(feature, List | LargeList) else feature
@@ -97,7 +98,7 @@ def checked_answers(
         try:
             answer = of_value(value)
             if learnt is not None and problem in ("single-label", "multi-label"):
-                refuse_unlearnt([answer] if problem == "single-label" else answer, learnt)
+                refuse_unlearnt([answer] if problem == "single-label" else answer, learnt, by_model=by_model)
         except NoAnswer as error:
             answer = NOTHING[problem]
             faults.append(Fault(row, column, in_words(value), error.rule, error.fix))
@@ -176,11 +177,16 @@ def number_of(value: Any, problem: str) -> float | int:
     return int(number)
 
 
-def refuse_unlearnt(labels: Sequence[str], learnt: set[str]) -> None:
+def refuse_unlearnt(labels: Sequence[str], learnt: set[str], *, by_model: bool) -> None:
     missing = [label for label in labels if label not in learnt]
     if missing:
         shown = sorted(learnt, key=in_order)
         knows = ", ".join(shown[:8]) + (", …" if len(shown) > 8 else "")
+        if by_model:
+            raise NoAnswer(
+                f"its label '{missing[0]}' is none of the model's, which are {knows}",
+                "Write the labels as the model has them, or remove such rows",
+            )
         raise NoAnswer(
             f"its label '{missing[0]}' does not occur in train, which knows {knows}", "Add such rows to train"
         )

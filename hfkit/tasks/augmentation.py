@@ -93,3 +93,15 @@ def mixer(mix: str, alpha: float, classes: int) -> v2.Transform:
     """
     kinds = {"mixup": [v2.MixUp], "cutmix": [v2.CutMix], "both": [v2.MixUp, v2.CutMix]}[mix]
     return v2.RandomChoice([kind(alpha=alpha, num_classes=classes) for kind in kinds])
+
+
+def in_shares(target: Tensor, names: dict[int, str]) -> str:
+    """A target in words: a label, several with their shares, or a number."""
+    if not names:
+        return f"{target.item():g}"
+    if not target.ndim:
+        return names[int(target)]
+    shares = {names[place]: float(share) for place, share in enumerate(target) if share >= 0.005}
+    if all(share == 1 for share in shares.values()):
+        return ", ".join(shares) or "none"
+    return " + ".join(f"{name} {share:.2g}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))

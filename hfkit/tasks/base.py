@@ -1,44 +1,35 @@
 """The contract of a task: data in, model inputs out, arrays back to plain values, one score."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
-from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..depth import depth_names, parameter_depths
 from ..errors import UserError
 from ..samples import resolve_checkpoint
-from .files import first_line
 
-# The baselines know tasks through this module alone.
+# What lies above the tasks knows them through this module alone.
+from .bad_rows import Fault as Fault
+from .bad_rows import noted as noted
+from .files import first_line as first_line
+from .texts import JOINT as JOINT
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers import positions_of as positions_of
-
-
-class Prompt(NamedTuple):
-    """What a language model is asked of one row, before it is laid out as plain text or as the turns of a chat."""
-
-    instruction: str  # the same for every row
-    shots: tuple[tuple[str, str], ...]  # queries with their answers; the last one stands beside the query
-    query: str
-    cue: str = "Answer:"  # what the answer stands behind in plain text
-    options: tuple[str, ...] = ()  # answers to choose from, in the order of the labels; empty: any text
-
-
-class Parsed(NamedTuple):
-    """What a completion says."""
-
-    prediction: Any  # as `score` takes it; a wrong one where nothing could be read
-    readable: bool
+from .values import Found as Found
+from .values import Parsed as Parsed
+from .values import Prompt as Prompt
+from .values import Tokens as Tokens
+from .weights import load_weights, readable, refuse_unfinished
+from .weights import read_config as read_config
+from .weights import whole_model as whole_model
 
 
 @dataclass(frozen=True)
@@ -65,6 +56,7 @@ class Task(ABC):
 
     name: ClassVar[str]  # the Hub's pipeline tag, e.g. "token-classification"
     auto_model: ClassVar[type]  # the AutoModelFor… class that is trained and saved
+    reads: ClassVar[Literal["text", "pictures"]] = "text"  # what one input is, where it stands alone
     sample: ClassVar[str] = "sample-text"  # the bundled checkpoint that 'sample' stands for
     headline: ClassVar[str]  # the key of `score` that decides, e.g. "f1"; a property where the flags choose it
     unit: ClassVar[str]  # what the bootstrap resamples, e.g. "sentence"
@@ -74,9 +66,67 @@ class Task(ABC):
         """What `training_collator` draws anew in every epoch: something of each row, of whole batches, or nothing."""
         return None
 
-    @abstractmethod
     def load(self) -> DatasetDict:
-        """Checked rows of the splits train, validation and test, in the task's own columns."""
+        """Checked rows of the splits train, validation and test, in the task's own columns.
+
+        Raises:
+            DataError: rows at fault, by split, row and column.
+            UserError: the dataset as a whole cannot be used.
+        """
+        return self.checked(self.found())
+
+    @abstractmethod
+    def found(self, *one: str | None) -> Found:
+        """The splits train, validation and test as they came.
+
+        Args:
+            one: the split that alone is wanted, as test (see `one_split`).
+
+        Raises:
+            UserError: they cannot be read, or have no columns for this task.
+        """
+
+    @abstractmethod
+    def checked(self, found: Found, known: list[str] | None = None) -> DatasetDict:
+        """What `load` promises, of rows that were found.
+
+        Args:
+            known: the labels of a finished model, which test is held against; train may then be anything, or missing.
+
+        Raises:
+            DataError: rows at fault, by split, row and column (see `bad_rows.without`).
+            UserError: the dataset as a whole cannot be used.
+        """
+
+    @property
+    def input_column(self) -> str:
+        """The column that `unanswered` looks into where rows are made of bare texts or pictures."""
+        return "text"
+
+    def unanswered(self, raw: Dataset, labels: list[str]) -> tuple[Dataset, list[Fault]]:
+        """Rows without answers in the task's own columns, one per raw row, and the rows that cannot be asked.
+
+        `prepare` takes them once those at fault are left out. Where it wants an answer one of the labels stands, which
+        says nothing.
+
+        Raises:
+            UserError: the columns do not fit, or the task has no such rows.
+        """
+        raise UserError(f"task '{self.name}'", "it has no rows without answers", "Use a model of another task")
+
+    def judged(self, labels: list[str], split: str | None = None, *, whole: bool = False) -> DatasetDict:
+        """Checked rows with answers that a finished model is judged on: `test`.
+
+        Args:
+            labels: what the model knows; no other answer is taken.
+            split: the name of the one that becomes test; None takes that of this name, or the only one.
+            whole: train and validation too, for contenders that learn.
+
+        Raises:
+            DataError: rows at fault, or with answers that the model does not know, by split, row and column.
+            UserError: the dataset as a whole cannot be used.
+        """
+        return self.checked(self.found() if whole else self.found(split), labels)
 
     @abstractmethod
     def labels(self, dataset: DatasetDict) -> list[str]:
@@ -105,8 +155,7 @@ class Task(ABC):
     def cached(self, collator: Any, rows: Dataset, folder: Path, budget: int) -> Any:
         """One of the two collators with a place in `folder`, at most `budget` bytes, for what it makes of `rows`.
 
-        Its batches are those of `collator`, whatever lies in the folder or happens to it: only their cost differs.
-        """
+        Its batches are those of `collator`, whatever happens to the folder: only their cost differs."""
         return collator
 
     @abstractmethod
@@ -124,6 +173,10 @@ class Task(ABC):
     def probabilities(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
         """What `outputs` (see `decode`) say of every class, (rows, labels); None unless a row has one of several."""
         return None
+
+    def likelihoods(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
+        """How likely each label is, (rows, labels): of several labels a row each by itself; None where nothing says."""
+        return self.probabilities(outputs, prepared)
 
     @abstractmethod
     def references(self, split: Dataset) -> list:
@@ -153,8 +206,11 @@ class Task(ABC):
         """The headline score of summed tallies: (..., counts) -> (...). The bootstrap resamples rows through this."""
 
     @abstractmethod
-    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
-        """Facts for the report: rows and labels per split, duplicates, what was converted or skipped."""
+    def describe(self, dataset: DatasetDict, prepared: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
+        """Facts for the report: rows and labels per split, duplicates, what was converted or skipped.
+
+        Neither need hold every split: of a model that is only judged there is test.
+        """
 
     @abstractmethod
     def breakdown(self, predictions: list, references: list) -> dict[str, Any]:
@@ -164,6 +220,18 @@ class Task(ABC):
     def errors(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[dict[str, Any]]:
         """For the report: at most `limit` instructive errors, as its schema has them; [] where there are none."""
 
+    def content(self, rows: Dataset) -> list[str]:
+        """What makes two loaded rows the same input, one string per row."""
+        return [self.shown(row)["text"] for row in rows]
+
+    def tokens(self, rows: Dataset, processor: Any) -> Tokens | None:
+        """Loaded rows as tokens, neither cut off nor in windows; None where a model reads none.
+
+        Raises:
+            UserError: a flag of length does not fit the tokenizer.
+        """
+        return None
+
     @abstractmethod
     def shown(self, row: dict[str, Any]) -> dict[str, str]:
         """A loaded row for the eye: its `text`, or its `picture` as a data URI; the other one is empty."""
@@ -171,6 +239,14 @@ class Task(ABC):
     @abstractmethod
     def said(self, answer: Any, row: dict[str, Any]) -> str:
         """A prediction or a reference of a loaded row, in words."""
+
+    def told(self, prediction: Any, row: Mapping[str, Any]) -> Any:
+        """A prediction for a row of `load` or `unanswered` as JSON has it, for programs to read."""
+        return prediction
+
+    def examples(self, rows: Dataset, limit: int) -> dict[str, dict[str, str]]:
+        """For the report: a loaded row for each of at most `limit` labels, as its schema has them; {} for numbers."""
+        return {}
 
     def pictures(self, prepared: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
         """For the report: at most `limit` prepared rows as `collator` gives them to the model; [] for text."""
@@ -275,96 +351,50 @@ class Task(ABC):
             "label2id": {label: i for i, label in enumerate(labels)},
         }
 
+    @classmethod
+    def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:
+        """What a saved model's configuration says of the flags it was trained with, where no report tells.
+
+        Raises:
+            UserError: its labels are none of this task.
+        """
+        return {}
+
     def model(
-        self, checkpoint: str, labels: list[str], *, pretrained: bool = True, blocks: Sequence[str] = ()
+        self,
+        checkpoint: str,
+        labels: list[str],
+        *,
+        pretrained: bool = True,
+        finished: bool = False,
+        blocks: Sequence[str] = (),
     ) -> PreTrainedModel:
         """A plain `AutoModelFor…` with one logit per label: fp32 weights, safetensors only, no remote code.
 
         The head is fresh where the checkpoint has none or one for another number of labels. `pretrained=False` builds
-        the same architecture from random weights; `blocks` are those of an architecture hfkit does not know.
+        the same architecture from random weights; `finished` refuses a checkpoint that lacks any weight, those of the
+        head too; `blocks` are those of an architecture hfkit does not know.
 
         Raises:
-            UserError: the checkpoint cannot be found or read, names weights outside its folder, or lacks some below
-                the head.
+            UserError: the checkpoint cannot be found or read, names weights outside its folder, or lacks some that it
+                should have.
         """
-        path = self.path(checkpoint)
+        path, named = self.path(checkpoint), f"checkpoint '{checkpoint}'"
         config = read_config(path, **self.head(labels))
-        # The configuration may name an index of its own.
-        for index in ("model.safetensors.index.json", getattr(config, "transformers_weights", None)):
-            if index and index.endswith(".index.json"):
-                refuse_shards_elsewhere(Path(path, index))
-        try:
-            if not pretrained:
+        if not pretrained:
+            with readable(self.auto_model, named):
                 return self.auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
-            model, info = self.auto_model.from_pretrained(
-                path,
-                config=config,
-                # A bf16 checkpoint would load as bf16, and small learning rates would then round to no change.
-                dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-            )
-        # TypeError: what timm makes of settings that it does not know.
-        except (OSError, ValueError, TypeError, SafetensorError) as error:
-            raise UserError(
-                f"checkpoint '{checkpoint}'",
-                f"{self.auto_model.__name__} cannot load it ({first_line(error)})",
-                "Give a folder or a Hub id with a whole model.safetensors, of an architecture that this class knows",
-            ) from error
-        depths, head = parameter_depths(model, blocks), len(depth_names(model, blocks)) - 1
+        model, info = load_weights(self.auto_model, path, config, named, ignore_mismatched_sizes=True)
         fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
+        if finished:
+            refuse_unfinished(checkpoint, fresh)
+            return model
+        depths, head = parameter_depths(model, blocks), len(depth_names(model, blocks)) - 1
         lost = sorted(key for key in fresh if key in depths and depths[key] < head)
         if lost:
             raise UserError(
-                f"checkpoint '{checkpoint}'",
+                named,
                 f"it has no weights for {len(lost)} parameters below the head ({', '.join(lost[:3])}, …)",
                 f"Use a checkpoint of the architecture '{config.model_type}'",
             )
         return model
-
-
-def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
-    """The checkpoint's configuration with `settings` in it; of a Hub checkpoint nothing else is downloaded.
-
-    Raises:
-        UserError: there is none, it cannot be read, or its architecture is unknown.
-    """
-    try:
-        return AutoConfig.from_pretrained(resolve_checkpoint(checkpoint), trust_remote_code=False, **settings)
-    except UserError:
-        raise
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"checkpoint '{checkpoint}'",
-            f"its config.json could not be read ({first_line(error)})",
-            "Check the path or the Hub id, and the network",
-        ) from error
-
-
-def refuse_shards_elsewhere(index: Path) -> None:
-    """Refuse an index of a local checkpoint that names weights outside its folder: loading would follow it there.
-
-    Raises:
-        UserError: naming the shard; or the index cannot be read.
-    """
-    if not index.is_file():
-        return
-    try:
-        content = json.loads(index.read_text(encoding="utf-8"))
-        weights, _ = content["weight_map"], content["metadata"]  # transformers reads both
-        shards = sorted({str(name) for name in weights.values()})
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"file '{index}'",
-            f"it is not an index with metadata and a map from weights to files ({first_line(error)})",
-            "Save the checkpoint again",
-        ) from error
-    for shard in shards:
-        if "/" in shard or "\\" in shard or shard == "..":
-            raise UserError(
-                f"file '{index}'",
-                f"the weights of a checkpoint lie in its own folder, and here they are in '{shard}'",
-                "Use a checkpoint from a source you trust, or save this one again",
-            )

@@ -1,5 +1,7 @@
 """What the classification of texts and of images have in common: labels, loss, decision and score."""
 
+import re
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,14 +13,16 @@ import torch
 from datasets import Dataset, DatasetDict, List, Value
 from torch import Tensor
 from torch.nn import functional
+from transformers import PreTrainedConfig
 
 from ..errors import UserError
-from .answers import in_order
-from .base import Task
+from .answers import FEATURES, NOTHING, fewer, in_order, labels_in, refuse_unlearnable
+from .base import Found, Task
 from .class_errors import class_breakdown, class_errors
 from .thresholds import best_shifts
 
 PROBLEMS = ("single-label", "multi-label", "regression", "ordinal")
+SCALE = re.compile(r"-?\d+ to -?\d+")  # the one label of an ordinal model
 RANKED = 5  # labels in a prediction
 
 
@@ -75,6 +79,31 @@ class Classification(Task):
             "ordinal": "quadratic_kappa",
         }[self.problem]
 
+    # Loading
+
+    def checked(self, found: Found, known: list[str] | None = None) -> DatasetDict:
+        loaded: dict[str, Dataset] = {}
+        for split in found.raw:
+            learnt = None
+            if known is None and loaded:
+                learnt = labels_in(loaded["train"]["label"], self.problem)
+            elif known is not None and split == "test":
+                learnt = set(known)
+            loaded[split] = self.checked_rows(split, found, learnt, by_model=known is not None)
+            if known is None and split == "train":
+                refuse_unlearnable(loaded[split], found.columns["label"], self.problem, self.out_of_scope)
+        if known is None and self.max_train_rows is not None:
+            loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
+        return DatasetDict(loaded)
+
+    @abstractmethod
+    def checked_rows(self, split: str, found: Found, learnt: set[str] | None, *, by_model: bool) -> Dataset:
+        """The rows of a split in this task's columns, without those at fault.
+
+        Args:
+            learnt: the only labels that rows may have, of train or of a finished model; None: any.
+        """
+
     # Labels
 
     def labels(self, dataset: DatasetDict) -> list[str]:
@@ -82,7 +111,7 @@ class Classification(Task):
         if self.problem == "regression":
             return ["score"]
         if self.problem == "ordinal":
-            grades = set(self.references(dataset["train"]))
+            grades = set(self.references(next(iter(dataset.values()))))
             return [f"{min(grades)} to {max(grades)}"]
         several = self.problem == "multi-label"
         names = {
@@ -115,6 +144,20 @@ class Classification(Task):
         # A fingerprint of their own: else every value is hashed, for a cache that is not used.
         prepared = prepared.add_column("labels", values, new_fingerprint=uuid4().hex, feature=feature)
         return prepared.add_column("row", np.arange(len(rows)), new_fingerprint=uuid4().hex, feature=Value("int32"))
+
+    def unlabelled(self, rows: Dataset, labels: list[str]) -> Dataset:
+        """Rows of inputs with a `label` that says nothing: `prepare` wants one."""
+        label = labels[0] if self.problem == "single-label" else NOTHING[self.problem]
+        return rows.add_column("label", [label] * len(rows), feature=FEATURES[self.problem])
+
+    @classmethod
+    def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:
+        """The problem that a head was made for; one output alone is a number, or a scale by the name hfkit gives it."""
+        names = list(config.id2label.values())
+        if len(names) == 1 or config.problem_type == "regression":
+            return {"problem": "ordinal" if SCALE.fullmatch(names[0]) else "regression"}
+        several = config.problem_type == "multi_label_classification"
+        return {"problem": "multi-label" if several else "single-label"}
 
     # Learning
 
@@ -174,6 +217,11 @@ class Classification(Task):
         if self.problem != "single-label":
             return None
         return torch.from_numpy(by_row(outputs, prepared)[0]).softmax(-1).numpy()
+
+    def likelihoods(self, outputs: np.ndarray, prepared: Dataset) -> np.ndarray | None:
+        if self.problem != "multi-label":
+            return self.probabilities(outputs, prepared)
+        return torch.from_numpy(by_row(outputs, prepared)[0]).sigmoid().numpy()
 
     def answers(self, logits: np.ndarray, labels: list[str]) -> list:
         """Plain answers to logits, (rows, labels)."""
@@ -271,6 +319,22 @@ class Classification(Task):
         if self.problem in ("regression", "ordinal"):
             return f"{answer:g}"
         return ", ".join(self.sets([answer])[0]) or "none"
+
+    def told(self, prediction: Any, row: Mapping[str, Any]) -> Any:
+        """The best label, a list of labels, or a number."""
+        return prediction[0] if self.problem == "single-label" else prediction
+
+    def examples(self, rows: Dataset, limit: int) -> dict[str, dict[str, str]]:
+        """Of each label the first row that has it, of those with several labels the one with the fewest."""
+        if self.problem in ("regression", "ordinal"):
+            return {}
+        found: dict[str, int] = {}
+        sets = self.sets(self.references(rows))
+        for row in sorted(range(len(sets)), key=lambda row: len(sets[row])):
+            for label in sets[row]:
+                found.setdefault(label, row)
+        chosen = sorted(found, key=in_order)[:limit]
+        return {label: {"before": "", "after": "", **self.shown(rows[found[label]])} for label in chosen}
 
     def sets(self, answers: list) -> list[list[str]]:
         """Answers as lists of labels: of a ranking its first."""

@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetDict, Features, Value, load_dataset
 from datasets.exceptions import DatasetsError
 
 from ..errors import DataError, UserError
+from ..progress import alone, progress
 
 # The names under which each split is found, the exact one first.
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "dev", "val"), "test": ("test",)}
@@ -58,17 +59,10 @@ def read(
         UserError: nothing is there, it cannot be read, or a split is missing.
         DataError: the files of a split cannot be read or hold no rows.
     """
+    refuse_no_folder(source)
     folder = Path(source).expanduser()
-    if folder.is_file():
-        raise UserError(
-            f"dataset '{source}'",
-            "a local dataset is a folder with one file per split, and this is a file",
-            "Put train, validation and test files into one folder and give that",
-        )
     if folder.is_dir():
         splits = read_folder(folder, kinds, encoding, validation_share)
-    elif source.startswith((".", "/", "~")) or source.count("/") > 1:
-        raise UserError(f"dataset '{source}'", "there is no such folder", "Check the path")
     else:
         splits = read_hub(source, config, revision, kinds, validation_share)
     if "validation" not in splits:
@@ -76,6 +70,24 @@ def read(
     return DatasetDict({split: splits[split] for split in SPLITS})
 
 
+def refuse_no_folder(source: str) -> None:
+    """Refuse what is neither a folder nor the id of a dataset on the Hub.
+
+    Raises:
+        UserError: it is a file, or a path where nothing is.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_file():
+        raise UserError(
+            f"dataset '{source}'",
+            "a local dataset is a folder with one file per split, and this is a file",
+            "Put train, validation and test files into one folder and give that",
+        )
+    if not folder.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") > 1):
+        raise UserError(f"dataset '{source}'", "there is no such folder", "Check the path")
+
+
+@alone(downloads=True)
 def read_hub(
     source: str, config: str | None, revision: str | None, kinds: Mapping[str, str], validation_share: float | None
 ) -> dict[str, Dataset]:
@@ -102,7 +114,13 @@ def read_folder(
         for split, names in SPLITS.items()
     }
     refuse_missing(str(folder), files, sorted(path.name for path in folder.iterdir()), kinds, validation_share)
-    files = {split: paths for split, paths in files.items() if paths}
+    return read_found(folder, {split: paths for split, paths in files.items() if paths}, kinds, encoding)
+
+
+def read_found(
+    folder: Path, files: dict[str, list[Path]], kinds: Mapping[str, str], encoding: str
+) -> dict[str, Dataset]:
+    """The rows of every split, whose files are all of one kind."""
     suffixes = {path.suffix for paths in files.values() for path in paths}
     if len(suffixes) > 1:
         raise UserError(
@@ -118,7 +136,7 @@ def read_folder(
         return {split: read_csv(split, paths, encoding) for split, paths in files.items()}
     options = {"encoding": encoding} if builder == "json" else {}
     if builder == "conll":
-        options = conll_options(files["train"][0])
+        options = conll_options(next(iter(files.values()))[0])
     splits = {split: read_files(split, builder, paths, **options) for split, paths in files.items()}
     return checked_conll(splits) if builder == "conll" else splits
 
@@ -180,30 +198,9 @@ def read_csv(split: str, paths: list[Path], encoding: str) -> Dataset:
     columns: dict[str, list[str]] = {}
     for path in paths:
         header, *rows = cells(split, path, encoding) or [[]]
-        if not header or len(set(header)) < len(header) or (columns and header != list(columns)):
-            raise DataError(
-                f"the first line of {path.name} is {', '.join(header) or 'missing'}",
-                "it names every column once, the same ones in every file of a split",
-                "Mend the first line",
-                split=split,
-            )
-        other = next((mark for mark in ("\t", ";", "|", ",") if mark in header[0]), None)
-        if len(header) == 1 and other:
-            raise DataError(
-                f"the first line of {path.name} is {header[0]!r}",
-                "columns are separated by commas in a .csv and by tabs in a .tsv",
-                {"\t": "Name the file .tsv", ",": "Name the file .csv"}.get(other, "Save it with commas"),
-                split=split,
-            )
+        refuse_header(split, path, header, list(columns) or header)
         for row, cell in enumerate(rows):
-            if len(cell) != len(header):
-                raise DataError(
-                    f"{len(cell)} columns in {path.name}, beginning {cell[0][:40]!r}",
-                    f"every row has the {len(header)} columns that the first line names",
-                    'Put texts that hold the separator into "quotes"',
-                    split=split,
-                    row=row,
-                )
+            refuse_width(split, path, row, cell, header)
         for name, values in zip(header, zip(*rows, strict=True) if rows else [()] * len(header), strict=True):
             columns.setdefault(name, []).extend(values)
     if not next(iter(columns.values())):
@@ -213,35 +210,84 @@ def read_csv(split: str, paths: list[Path], encoding: str) -> Dataset:
     return Dataset.from_dict(columns, features=Features({name: Value("string") for name in columns}))
 
 
+def refuse_header(split: str, path: Path, header: list[str], columns: list[str]) -> None:
+    """Refuse a first line that names no columns, one of them twice, or others than `columns`.
+
+    Raises:
+        DataError: it does, or its columns are separated in another way.
+    """
+    if not header or len(set(header)) < len(header) or header != columns:
+        raise DataError(
+            f"the first line of {path.name} is {', '.join(header) or 'missing'}",
+            "it names every column once, the same ones in every file of a split",
+            "Mend the first line",
+            split=split,
+        )
+    other = next((mark for mark in ("\t", ";", "|", ",") if mark in header[0]), None)
+    if len(header) == 1 and other:
+        raise DataError(
+            f"the first line of {path.name} is {header[0]!r}",
+            "columns are separated by commas in a .csv and by tabs in a .tsv",
+            {"\t": "Name the file .tsv", ",": "Name the file .csv"}.get(other, "Save it with commas"),
+            split=split,
+        )
+
+
+def refuse_width(split: str, path: Path, row: int, cell: list[str], header: list[str]) -> None:
+    """Refuse a row with more or fewer cells than the first line.
+
+    Raises:
+        DataError: it has.
+    """
+    if len(cell) != len(header):
+        raise DataError(
+            f"{len(cell)} columns in {path.name}, beginning {cell[0][:40]!r}",
+            f"every row has the {len(header)} columns that the first line names",
+            'Put texts that hold the separator into "quotes"',
+            split=split,
+            row=row,
+        )
+
+
 def cells(split: str, path: Path, encoding: str) -> list[list[str]]:
-    """The rows of a .csv or .tsv file, its header first. Tabs need no quotes, so in a .tsv they may be mere text."""
-
-    def rows(**options: Any) -> Iterator[list[str]]:
-        # utf-8-sig: a byte-order mark would become part of the first column's name.
-        with path.open(newline="", encoding="utf-8-sig" if encoding == "utf-8" else encoding) as file:
-            reader = csv.reader(file, strict=True, **options)
-            csv.field_size_limit(2**31 - 1)  # by default longer texts than 131,072 characters are refused
-            try:
-                yield from filter(None, reader)
-            except csv.Error as error:
-                raise csv.Error(f"line {reader.line_num}: {error}") from error
-
+    """The rows of a .csv or .tsv file, its header first."""
     try:
-        return list(rows(delimiter="\t" if path.suffix == ".tsv" else ","))
+        return list(lines_of_cells(path, encoding))
     except csv.Error as error:
         if path.suffix == ".tsv":
-            return list(rows(delimiter="\t", quoting=csv.QUOTE_NONE))
-        raise DataError(
-            path.name,
-            f"it cannot be read as CSV ({error})",
-            'Put texts with commas or quotes into "quotes", and write a quote within as ""',
-            split=split,
-        ) from error
+            return list(lines_of_cells(path, encoding, quoting=csv.QUOTE_NONE))
+        raise unreadable(split, path, error) from error
+
+
+def lines_of_cells(path: Path, encoding: str, **options: Any) -> Iterator[list[str]]:
+    """The rows of a .csv or .tsv file, one at a time. Tabs need no quotes, so in a .tsv quotes may be mere text.
+
+    Raises:
+        csv.Error: with the line that cannot be read.
+    """
+    # utf-8-sig: a byte-order mark would become part of the first column's name.
+    with path.open(newline="", encoding="utf-8-sig" if encoding == "utf-8" else encoding) as file:
+        reader = csv.reader(file, strict=True, delimiter="\t" if path.suffix == ".tsv" else ",", **options)
+        csv.field_size_limit(2**31 - 1)  # by default longer texts than 131,072 characters are refused
+        try:
+            yield from filter(None, reader)
+        except csv.Error as error:
+            raise csv.Error(f"line {reader.line_num}: {error}") from error
+
+
+def unreadable(split: str, path: Path, error: csv.Error) -> DataError:
+    return DataError(
+        path.name,
+        f"it cannot be read as CSV ({error})",
+        'Put texts with commas or quotes into "quotes", and write a quote within as ""',
+        split=split,
+    )
 
 
 def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> Dataset:
     try:
-        return load_dataset(builder, data_files={split: list(map(str, paths))}, split=split, **options)
+        with progress(f"Reading {split}"):
+            return load_dataset(builder, data_files={split: list(map(str, paths))}, split=split, **options)
     # StopIteration: what the JSON reader makes of an empty file.
     except (OSError, ValueError, RuntimeError, StopIteration, DatasetsError) as error:
         raise DataError(
@@ -321,4 +367,4 @@ def refuse_missing(
 
 
 def first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

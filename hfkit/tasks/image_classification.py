@@ -1,37 +1,35 @@
 """Image classification: files in class folders or images in a column, checked once, decoded when they are needed."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import pyarrow as pa
 from datasets import Dataset, DatasetDict, Image, Value, concatenate_datasets, config
 from huggingface_hub.constants import HF_HUB_CACHE
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
-from ..errors import DataError, UserError
+from ..errors import UserError
 from .answers import (
     ANSWER_COLUMNS,
     FEATURES,
     checked_answers,
     column_of,
-    fewer,
     in_order,
-    labels_in,
     refuse_other_problem,
-    refuse_unlearnable,
 )
-from .bad_rows import skipped, without
-from .base import read_config
+from .bad_rows import Fault, skipped, without
+from .base import Found
 from .classification import Classification
 from .files import TABLES, first_line, read
+from .one_split import one_split, only
 from .sentences import column_named, evenly
 from .units import checked_units, unit_column
+from .vision import require_vision
+from .weights import read_config
 
 if TYPE_CHECKING:
     from .image_batches import JudgedImages, VariedImages
@@ -89,6 +87,7 @@ class ImageClassification(Classification):
     name: ClassVar[str] = "image-classification"
     auto_model: ClassVar[type] = AutoModelForImageClassification
     sample: ClassVar[str] = "sample-resnet"
+    reads: ClassVar[Literal["text", "pictures"]] = "pictures"
     unit: ClassVar[str] = "image"
 
     def __post_init__(self) -> None:
@@ -106,52 +105,37 @@ class ImageClassification(Classification):
 
     # Loading
 
-    def load(self) -> DatasetDict:
-        """Rows with an image and a label, every image read to its end once.
-
-        Raises:
-            DataError: rows at fault, by split, row and column.
-            UserError: the dataset as a whole cannot be used, or a library for images is missing.
-        """
+    def found(self, *one: str | None) -> Found:
         require_vision()
-        from .image_files import located, look_at_all
-
-        raw, roots, image_column, label_column = self.found()
+        raw, roots, image_column, label_column = self.images_found(*one)
         refuse_other_problem(raw, label_column, self.problem)
         unit = unit_column(raw, self.unit_column)
-        checked: dict[str, Dataset] = {}
-        for split, rows in raw.items():
-            learnt = labels_in(checked["train"]["label"], self.problem) if checked else None
-            answers, faults = checked_answers(rows, label_column, self.problem, learnt)
-            units, ungrouped = checked_units(rows, unit) if unit else ([], [])
-            rows = rows.select_columns([image_column])
-            rows = rows if image_column == "image" else rows.rename_column(image_column, "image")
-            rows = as_images(rows, split, image_column)
-            rows, astray = located(rows, roots, allow_outside=self.allow_outside_images, column=image_column)
-            rows, unusable = look_at_all(
-                rows, split, image_column, most_megapixels=self.max_megapixels, known={fault.row for fault in astray}
-            )
-            rows = rows.add_column("label", answers, feature=FEATURES[self.problem])
-            rows = rows.add_column("unit", units, feature=Value("string")) if unit else rows
-            faults = sorted([*faults, *ungrouped, *astray, *unusable], key=lambda fault: fault.row)
-            checked[split] = without(split, rows, faults, self.on_bad_row)
-            if split == "train":
-                refuse_unlearnable(checked[split], label_column, self.problem, self.out_of_scope)
-        loaded = DatasetDict(checked)
-        if self.max_train_rows is not None:
-            loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
-        return loaded
+        columns = {"image": image_column, "label": label_column} | ({"unit": unit} if unit else {})
+        return Found(raw, columns, tuple(roots))
 
-    def found(self) -> tuple[DatasetDict, list[Path], str, str]:
+    def checked_rows(self, split: str, found: Found, learnt: set[str] | None, *, by_model: bool) -> Dataset:
+        """Rows with an image and a label, every image read to its end once."""
+        raw, columns, roots = found.raw[split], found.columns, found.roots
+        answers, faults = checked_answers(raw, columns["label"], self.problem, learnt, by_model=by_model)
+        rows, unusable = self.seen(split, raw, columns["image"], roots)
+        rows = rows.add_column("label", answers, feature=FEATURES[self.problem])
+        if "unit" in columns:
+            units, ungrouped = checked_units(raw, columns["unit"])
+            rows = rows.add_column("unit", units, feature=Value("string"))
+            faults += ungrouped
+        return without(split, rows, sorted(faults + unusable, key=lambda fault: fault.row), self.on_bad_row)
+
+    def images_found(self, *one: str | None) -> tuple[DatasetDict, list[Path], str, str]:
         """The rows as they came, the folders their files may lie in, and the columns of images and labels."""
-        from .image_files import class_folders, read_class_folders
+        from .image_files import class_folders, one_class_folder, read_class_folders
 
         if self.dataset == "sample":
             from ..samples.digits import sample_digits
 
-            return sample_digits(), [Path()], "image", "label"
+            return only(sample_digits(), *one) if one else sample_digits(), [Path()], "image", "label"
         folder = Path(self.dataset).expanduser()
-        if folder.is_dir() and (splits := class_folders(folder)):
+        splits = one_class_folder(folder, *one) if one else class_folders(folder)
+        if splits:
             if self.problem != "single-label":
                 raise UserError(
                     f"problem={self.problem} with '{self.dataset}'",
@@ -161,22 +145,49 @@ class ImageClassification(Classification):
             for flag, given in (("image_column", self.image_column), ("label_column", self.label_column)):
                 if given not in (None, flag.removesuffix("_column")):
                     raise UserError(f"{flag}='{given}'", "class folders have no columns", "Leave it out")
-            raw = read_class_folders(folder, splits, self.on_bad_row, self.validation_share)
+            raw = read_class_folders(folder, splits, self.on_bad_row, None if one else self.validation_share)
             return raw, [folder], "image", "label"
-        raw = read(
-            self.dataset,
-            self.dataset_config,
-            self.dataset_revision,
-            kinds=TABLES | {"or images as train/CLASS/*.jpg": ""},  # read above; named for those who have neither
-            validation_share=self.validation_share,
-        )
-        pictures = [name for name, feature in raw["train"].features.items() if isinstance(feature, Image)]
-        image_column = self.image_column or (pictures[0] if len(pictures) == 1 else None)
-        image_column = column_named(raw, image_column, IMAGE_COLUMNS, "--image_column", media=True)
+        place = (self.dataset, self.dataset_config, self.dataset_revision)
+        kinds = TABLES | {"or images as train/CLASS/*.jpg": ""}  # read above; named for those who have neither
+        if one:
+            raw = one_split(*place, *one, kinds=kinds)
+        else:
+            raw = read(*place, kinds=kinds, validation_share=self.validation_share)
+        image_column = self.image_column_of(raw)
         label_column = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
         # What `datasets` downloaded for a Hub dataset of files lies in its cache.
         cached = [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
-        return raw, [folder] if folder.is_dir() else cached, image_column, label_column
+        return raw, [self.folder()] if self.folder().is_dir() else cached, image_column, label_column
+
+    def seen(self, split: str, rows: Dataset, column: str, roots: Sequence[Path]) -> tuple[Dataset, list[Fault]]:
+        """Rows of `image` and what one look at each has found, and a fault for each that cannot be used."""
+        from .image_files import as_images, located, look_at_all
+
+        rows = rows.select_columns([column])
+        rows = rows if column == "image" else rows.rename_column(column, "image")
+        rows, astray = located(
+            as_images(rows, split, column), roots, allow_outside=self.allow_outside_images, column=column
+        )
+        known = {fault.row for fault in astray}
+        rows, unusable = look_at_all(rows, split, column, most_megapixels=self.max_megapixels, known=known)
+        return rows, astray + unusable
+
+    @property
+    def input_column(self) -> str:
+        return self.image_column or "image"
+
+    def unanswered(self, raw: Dataset, labels: list[str]) -> tuple[Dataset, list[Fault]]:
+        """Rows of `image`; paths begin at the folder `dataset`, and stay in it."""
+        require_vision()
+        column = self.image_column_of(DatasetDict(input=raw))
+        rows, faults = self.seen("input", raw, column, [self.folder()])
+        return self.unlabelled(rows, labels), sorted(faults, key=lambda fault: fault.row)
+
+    def image_column_of(self, raw: DatasetDict) -> str:
+        columns = next(iter(raw.values())).features
+        pictures = [name for name, feature in columns.items() if isinstance(feature, Image)]
+        given = self.image_column or (pictures[0] if len(pictures) == 1 else None)
+        return column_named(raw, given, IMAGE_COLUMNS, "--image_column", media=True)
 
     # Model inputs
 
@@ -278,7 +289,8 @@ class ImageClassification(Classification):
 
     def folder(self) -> Path:
         """Where relative paths of images begin."""
-        return Path(self.dataset).expanduser().absolute()
+        place = Path(self.dataset).expanduser().absolute()
+        return place.parent if place.is_file() else place
 
     def features(self, outputs: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """What the backbone pooled, else its first token or the mean over space: (batch, features)."""
@@ -291,18 +303,18 @@ class ImageClassification(Classification):
 
     # Reporting
 
-    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
+    def describe(self, dataset: DatasetDict, prepared: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
         """Per split its rows, labels, repeats, what was skipped, and what its images are."""
         from .image_files import image_facts
 
-        learnt = set(dataset["train"]["fingerprint"])
+        learnt = set(dataset["train"]["fingerprint"]) if "train" in dataset else None
         splits = {}
         for split, rows in dataset.items():
             splits[split] = {"rows": len(rows), **self.label_facts(rows), **image_facts(rows)}
-            if split != "train":
+            if split != "train" and learnt is not None:
                 splits[split]["rows_shared_with_train"] = sum(mark in learnt for mark in rows["fingerprint"])
             splits[split]["skipped"] = skipped(rows)
-            if prepared is not None and len(prepared[split]) > len(rows):
+            if split in (prepared or ()) and len(prepared[split]) > len(rows):
                 splits[split]["views"] = len(prepared[split]) // len(rows)
         return {
             "dataset": self.dataset,
@@ -312,6 +324,9 @@ class ImageClassification(Classification):
             **splits,
         }
 
+    def content(self, rows: Dataset) -> list[str]:
+        return list(rows["fingerprint"])
+
     def shown(self, row: dict[str, Any]) -> dict[str, str]:
         from ..pictures import decoded
         from .image_batches import data_uri
@@ -320,6 +335,7 @@ class ImageClassification(Classification):
 
     def pictures(self, prepared: Dataset, collator: "JudgedImages", limit: int) -> list[dict[str, str]]:
         """Rows spread over the split as `collator` gives them, its normalisation undone, and what they are taught."""
+        from .augmentation import in_shares
         from .image_batches import as_pictures, data_uri
 
         chosen = evenly(len(prepared), limit)
@@ -343,46 +359,3 @@ class ImageClassification(Classification):
             for shares, gold in pairs
             for place, name in zip(np.flatnonzero(shares), sorted(set(gold), key=in_order), strict=True)
         }
-
-
-def as_images(rows: Dataset, split: str, column: str) -> Dataset:
-    """The rows with their paths, bytes or pixels as images that are not decoded.
-
-    Raises:
-        DataError: the column holds something else.
-    """
-    try:
-        return rows.cast_column("image", Image(decode=False))
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DataError(
-            f"it holds {rows.features['image']}",
-            "a column of images holds images, their bytes, or paths of files",
-            "Name another with --image_column",
-            split=split,
-            column=column,
-        ) from error
-
-
-def in_shares(target: Tensor, names: dict[int, str]) -> str:
-    """A target in words: a label, several with their shares, or a number."""
-    if not names:
-        return f"{target.item():g}"
-    if not target.ndim:
-        return names[int(target)]
-    shares = {names[place]: float(share) for place, share in enumerate(target) if share >= 0.005}
-    if all(share == 1 for share in shares.values()):
-        return ", ".join(shares) or "none"
-    return " + ".join(f"{name} {share:.2g}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
-
-
-def require_vision() -> None:
-    """Refuse to go on without the libraries for images.
-
-    Raises:
-        UserError: one is missing.
-    """
-    missing = [name for name, module in (("pillow", "PIL"), ("torchvision", "torchvision")) if not find_spec(module)]
-    if missing:
-        raise UserError(
-            ", ".join(missing), "images need it, and it is not installed", 'Run: pip install "hfkit[vision]"'
-        )

@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 import torch
 from datasets import Dataset, DatasetDict, Features, Image, Value, concatenate_datasets
 from PIL import Image as Pillow
-from tqdm.auto import tqdm
 
 from ..errors import DataError
 from ..pictures import DEEP, FORMATS, orientation
+from ..progress import progress
 from .bad_rows import Fault
 from .files import SPLITS, first_line, refuse_missing, set_aside
 
@@ -82,8 +82,22 @@ def class_folders(folder: Path) -> dict[str, Path]:
     return {split: path for split, path in found.items() if path}
 
 
-def read_class_folders(folder: Path, splits: dict[str, Path], on_bad_row: str, validation_share: float) -> DatasetDict:
+def one_class_folder(folder: Path, split: str | None) -> dict[str, Path]:
+    """The folder of class folders that is judged, as test: that of the split, else `folder` itself; or nothing."""
+    place = folder / (split or "test")
+    place = folder if split is None and not place.is_dir() else place
+    classes = [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
+    pictures = any(file.suffix.lower() in SUFFIXES for path in classes for file in path.iterdir())
+    return {"test": place} if pictures else {}
+
+
+def read_class_folders(
+    folder: Path, splits: dict[str, Path], on_bad_row: str, validation_share: float | None
+) -> DatasetDict:
     """Rows of `image` and `label`, the name of the folder that a file lies in, below the folder of its split.
+
+    Args:
+        validation_share: None where the splits are all that is wanted.
 
     Raises:
         DataError: a class folder without an image, or an image outside of every class folder.
@@ -91,8 +105,11 @@ def read_class_folders(folder: Path, splits: dict[str, Path], on_bad_row: str, v
     """
     seen = sorted(path.name for path in folder.iterdir())
     kinds = {"a folder with one folder per class": ""}
-    refuse_missing(str(folder), {split: splits.get(split) for split in SPLITS}, seen, kinds, validation_share)
+    if validation_share is not None:
+        refuse_missing(str(folder), {split: splits.get(split) for split in SPLITS}, seen, kinds, validation_share)
     rows = {split: read_split(split, place, on_bad_row) for split, place in splits.items()}
+    if validation_share is None:
+        return DatasetDict(rows)
     if "validation" not in rows:
         rows |= set_aside(str(folder), rows["train"], validation_share)
     return DatasetDict({split: rows[split] for split in SPLITS})
@@ -135,6 +152,24 @@ def read_split(split: str, folder: Path, on_bad_row: str) -> Dataset:
         raise DataError(f"folder '{folder.name}'", "it holds no image", "Put one folder per class into it", split=split)
     images = image_rows([{"bytes": None, "path": os.path.abspath(path)} for path in paths])
     return images.add_column("label", labels, feature=Value("string"))
+
+
+def as_images(rows: Dataset, split: str, column: str) -> Dataset:
+    """The rows with their paths, bytes or pixels as images that are not decoded.
+
+    Raises:
+        DataError: the column holds something else.
+    """
+    try:
+        return rows.cast_column("image", Image(decode=False))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise DataError(
+            f"it holds {rows.features['image']}",
+            "a column of images holds images, their bytes, or paths of files",
+            "Name another with --image_column",
+            split=split,
+            column=column,
+        ) from error
 
 
 def located(rows: Dataset, roots: Sequence[Path], *, allow_outside: bool, column: str) -> tuple[Dataset, list[Fault]]:
@@ -210,7 +245,7 @@ def look_at_all(
     faults, looks = [], []
     with (
         ThreadPoolExecutor(torch.get_num_threads()) as pool,
-        tqdm(total=len(rows), desc=f"Checking the images of {split}", unit="image", disable=None, delay=2) as bar,
+        progress(f"Checking the images of {split}", len(rows)) as advance,
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
@@ -221,7 +256,7 @@ def look_at_all(
                 faults.append(Fault(row, column, named(image) + detail, seen.rule, seen.fix))
                 seen = Look()
             looks.append(asdict(seen))
-            bar.update()
+            advance()
     table = Dataset.from_dict({name: [look[name] for look in looks] for name in LOOK}, features=LOOK)
     return concatenate_datasets([rows, table], axis=1), faults
 

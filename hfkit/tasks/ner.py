@@ -4,32 +4,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, ClassVar, Literal
-from uuid import uuid4
 
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict, Features, List, Value
 from tokenizers import normalizers
 from torch import Tensor
-from transformers import AutoModelForTokenClassification
+from transformers import AutoModelForTokenClassification, PreTrainedConfig
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from ..errors import UserError
-from .base import Parsed, Prompt, Task
-from .draws import seeded
+from .bad_rows import Fault, kept_rows
+from .base import Found, Parsed, Prompt, Task, Tokens
 from .entity_answers import NOTHING, read_entities, written_entities
 from .entity_errors import entity_breakdown, entity_errors
 from .files import read
+from .mapping import mapped
+from .one_split import one_split, only
 from .padding import PaddedTexts
-from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, refuse_unlearnable
+from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, types_of, unknown_types
 from .tags import entities, orphans, scheme_of, split_tag
+from .texts import TEXT_COLUMNS
 from .tokenizers import load_tokenizer
-from .units import unit_column, with_units
+from .units import checked_units, unit_column
 from .windows import first_windows, glues_words, window_facts, windows
+from .word_dropout import WordDropout
+from .words import asked_words, told_entities
 
 TOKENS_COLUMNS = ("tokens", "words")
 TAGS_COLUMNS = ("ner_tags", "tags", "labels", "ner_labels", "ner")
 HANDICAPS = tuple(step / 4 for step in range(-4, 13))  # logits
+MOST_WORDS = 20  # of a sentence that is shown as a whole
 LONGEST_WINDOW = 512  # tokens; many tokenizers name no limit, and attention is quadratic in it
 
 
@@ -67,37 +72,103 @@ class NER(Task):
         metadata={"help": "share of the words hidden behind the mask token in training, so that context must tell"},
     )
 
-    def load(self) -> DatasetDict:
-        """Rows of words and IOB2 tags, every one of them checked.
+    def found(self, *one: str | None) -> Found:
+        raw = self.splits(*one)
+        columns = {
+            "tokens": column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column"),
+            "tags": column_named(raw, self.tags_column, TAGS_COLUMNS, "--tags_column"),
+        }
+        unit = unit_column(raw, self.unit_column)
+        return Found(raw, columns | ({"unit": unit} if unit else {}))
 
-        Raises:
-            DataError: rows at fault, by split, row and column.
-            UserError: the dataset as a whole cannot be used.
-        """
+    def splits(self, *one: str | None) -> DatasetDict:
         if self.dataset == "sample":
             from ..samples import sample_ner
 
-            raw = sample_ner()
-        else:
-            raw = read(self.dataset, self.dataset_config, self.dataset_revision)
-        tokens_column = column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column")
-        tags_column = column_named(raw, self.tags_column, TAGS_COLUMNS, "--tags_column")
-        words = {split: checked_words(split, rows, tokens_column) for split, rows in raw.items()}
-        tags = {split: checked_tags(split, rows, tags_column, words[split]) for split, rows in raw.items()}
-        refuse_unlearnable(tags, tags_column)
-        scheme = scheme_of(chain.from_iterable(tags.values()))
-        loaded = DatasetDict({split: iob2_rows(words[split], tags[split], scheme) for split in raw})
-        if unit := unit_column(raw, self.unit_column):
-            loaded = with_units(loaded, raw, unit)
-        if self.max_train_rows is not None:
+            return only(sample_ner(), *one) if one else sample_ner()
+        place = (self.dataset, self.dataset_config, self.dataset_revision)
+        return one_split(*place, *one) if one else read(*place)
+
+    def checked(self, found: Found, known: list[str] | None = None) -> DatasetDict:
+        """Rows of words and IOB2 tags."""
+        sentences: dict[str, dict[str, list]] = {}
+        for split, raw in found.raw.items():
+            types = types_of([known]) if known is not None and split == "test" else None
+            if known is None and sentences:
+                types = types_of(sentences["train"]["tags"])
+            sentences[split] = self.checked_rows(split, raw, found.columns, types, by_model=known is not None)
+        if known is None and not types_of(sentences["train"]["tags"]):
+            raise UserError(
+                f"column '{found.columns['tags']}'",
+                "every tag is O, so there is nothing to find",
+                "Check that this is the tag column",
+            )
+        scheme = scheme_of(chain.from_iterable(rows["tags"] for rows in sentences.values()))
+        loaded = DatasetDict()
+        for split, rows in sentences.items():
+            loaded[split] = iob2_rows(rows["tokens"], rows["tags"], scheme)
+            if "unit" in rows:
+                loaded[split] = loaded[split].add_column("unit", rows["unit"], feature=Value("string"))
+        if known is None and self.max_train_rows is not None:
             loaded["train"] = loaded["train"].select(evenly(len(loaded["train"]), self.max_train_rows))
         return loaded
 
+    def checked_rows(
+        self, split: str, raw: Dataset, columns: dict[str, str], types: set[str] | None, *, by_model: bool
+    ) -> dict[str, list]:
+        """Words and tags of a split, and units if there are any, without the rows at fault.
+
+        Args:
+            types: the only ones that rows may have, of train or of a finished model; None: any.
+        """
+        words, faults = checked_words(raw, columns["tokens"])
+        tags, wrong = checked_tags(raw, columns["tags"], words, {fault.row for fault in faults})
+        faults += wrong
+        if types is not None:
+            faults += unknown_types(tags, columns["tags"], types, by_model=by_model)
+        values = {"tokens": words, "tags": tags}
+        if "unit" in columns:
+            values["unit"], wrong = checked_units(raw, columns["unit"])
+            faults += wrong
+        kept = kept_rows(split, len(raw), sorted(faults, key=lambda fault: fault.row), None)
+        return {name: [column[row] for row in kept] for name, column in values.items()}
+
+    @property
+    def input_column(self) -> str:
+        return self.tokens_column or "text"
+
+    def unanswered(self, raw: Dataset, labels: list[str]) -> tuple[Dataset, list[Fault]]:
+        """Rows of `tokens`; where a row is a text, also of `text` and of where its words `starts`.
+
+        Raises:
+            UserError: no column of words or of texts, or several.
+        """
+        usual = TOKENS_COLUMNS if set(TOKENS_COLUMNS) & set(raw.column_names) else chain(*TEXT_COLUMNS)
+        column = column_named(DatasetDict(input=raw), self.tokens_column, tuple(usual), "--tokens_column")
+        rows, faults = asked_words(raw[column][:], column)
+        tags = [[labels[0]] * len(words) for words in rows["tokens"]]
+        return rows.add_column("tags", tags, feature=List(Value("string"))), faults
+
     def labels(self, dataset: DatasetDict) -> list[str]:
         """O, then B- and I- of every type that any split holds, by type."""
-        tags = set(chain.from_iterable(chain.from_iterable(rows["tags"]) for rows in dataset.values()))
-        kinds = sorted({split_tag(tag)[1] for tag in tags} - {""})
+        kinds = sorted(types_of(chain.from_iterable(rows["tags"] for rows in dataset.values())))
         return ["O", *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI")]
+
+    @classmethod
+    def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:
+        """Nothing: only the labels are looked at.
+
+        Raises:
+            UserError: they are no IOB2 tags.
+        """
+        strange = [label for label in config.id2label.values() if label != "O" and not label.startswith(("B-", "I-"))]
+        if strange:
+            raise UserError(
+                f"labels {', '.join(strange[:3])}",
+                "the labels of a model for entities are O, and B-TYPE or I-TYPE for the words of each type",
+                "Rename them in the id2label of its config.json, or use another model",
+            )
+        return {}
 
     def processor(self, checkpoint: str) -> Tokenizer:
         """The checkpoint's fast tokenizer, set so that words given one by one read as words of running text.
@@ -135,7 +206,6 @@ class NER(Task):
 
         Beside the model's inputs and `labels` (-100 on every other token), a window carries `row` (of its split),
         `words` (which words its labels stand for, in order) and `gold` (the row's tags; empty in later windows).
-        The rows stay in memory: a cache on disk would outlive changes of the code that made it.
 
         Raises:
             UserError: `max_length` or `stride` do not fit the tokenizer.
@@ -146,21 +216,24 @@ class NER(Task):
         extra = {"labels": List(Value("int32")), "row": Value("int32"), "words": List(Value("int32"))}
         prepared = {}
         for split, rows in dataset.items():
-            prepared[split] = rows.map(
+            prepared[split] = mapped(
+                rows,
                 windows,
-                batched=True,
-                with_indices=True,
-                remove_columns=rows.column_names,
+                f"Tokenizing {split}",
                 features=Features({**inputs, **extra, "gold": List(Value("string"))}),
-                fn_kwargs={"processor": processor, "ids": ids, "longest": longest, "stride": stride},
-                keep_in_memory=True,
-                load_from_cache_file=False,
-                new_fingerprint=uuid4().hex,  # else datasets hashes the tokenizer, which takes longer than tokenising
-                desc=f"Tokenizing {split}",
+                numbered=True,
+                processor=processor,
+                ids=ids,
+                longest=longest,
+                stride=stride,
             )
         # The tokenizer keeps the last call's truncation and would save it with the model.
         processor.backend_tokenizer.no_truncation()
         return DatasetDict(prepared)
+
+    def tokens(self, rows: Dataset, processor: Tokenizer) -> Tokens:
+        limit, _ = self.window(processor)
+        return Tokens(processor(rows["tokens"][:], is_split_into_words=True, verbose=False)["input_ids"], limit, True)
 
     def window(self, processor: Tokenizer) -> tuple[int, int]:
         """Tokens in a window, special ones included, and tokens that two windows share."""
@@ -289,41 +362,37 @@ class NER(Task):
         words = row["tokens"]
         return "; ".join(f"{kind}: {' '.join(words[a:b])}" for kind, a, b in entities(answer)) or "no entity"
 
-    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
+    def told(self, prediction: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return told_entities(prediction, row)
+
+    def examples(self, rows: Dataset, limit: int) -> dict[str, dict[str, str]]:
+        """Of each type the first entity in a sentence of some length, with the words around it."""
+        found: dict[str, tuple[bool, int, int, int]] = {}
+        for row, tags in enumerate(rows["tags"]):
+            for kind, start, end in entities(tags):
+                plain = end - start < len(tags) <= MOST_WORDS
+                if kind not in found or (plain and not found[kind][0]):
+                    found[kind] = plain, row, start, end
+        examples = {}
+        for kind, (_, row, start, end) in sorted(found.items())[:limit]:
+            words = rows[row]["tokens"]
+            parts = {"before": words[:start], "text": words[start:end], "after": words[end:]}
+            examples[kind] = {name: " ".join(part) for name, part in parts.items()} | {"picture": ""}
+        return examples
+
+    def describe(self, dataset: DatasetDict, prepared: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
         """What the report says of the data: per split its rows, words, entities, repeats and everything changed."""
-        seen_in_train = set(map(tuple, dataset["train"]["tokens"]))
+        seen_in_train = set(map(tuple, dataset["train"]["tokens"])) if "train" in dataset else None
         splits = {split: facts(rows) for split, rows in dataset.items()}
         for split, rows in dataset.items():
-            if split != "train":
+            if split != "train" and seen_in_train is not None:
                 splits[split]["rows_shared_with_train"] = sum(tuple(words) in seen_in_train for words in rows["tokens"])
-            if prepared is not None:
+            if split in (prepared or ()):
                 splits[split] |= window_facts(prepared[split])
         return {
             "dataset": self.dataset,
             "synthetic": self.dataset == "sample",
-            "scheme": dataset["train"]["scheme"][0],
+            "scheme": next(iter(dataset.values()))["scheme"][0],
             "labels": self.labels(dataset),
             **splits,
         }
-
-
-@dataclass
-class WordDropout(PaddedTexts):
-    """Whole words behind the mask token: an entity that is not in the training data is known by its context.
-
-    Source: word dropout of Iyyer et al. 2015, section 3.3, with the encoder's own mask instead of nothing.
-    """
-
-    share: float = 0.0  # of words
-    seed: int = 0
-    epoch: int = 0
-
-    def __call__(self, features: list[dict]) -> dict[str, Tensor]:
-        batch = super().__call__(features)
-        ids, first = batch["input_ids"], batch["labels"] != -100
-        word = first.cumsum(1)  # (batch, tokens): 0 before the first word, then its number
-        with seeded(self.seed, self.epoch, *(row["row"] for row in features)):
-            dropped = torch.rand(len(ids), int(word.max()) + 1) < self.share
-        special = torch.isin(ids, torch.tensor(self.tokenizer.all_special_ids))
-        hidden = dropped.gather(1, word) & (word > 0) & ~special
-        return {**batch, "input_ids": ids.masked_fill(hidden, self.tokenizer.mask_token_id)}

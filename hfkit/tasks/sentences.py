@@ -1,6 +1,8 @@
 """Checked sentences: as many tags as words in every row, one tag scheme, and nothing that cannot be learnt."""
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Json, LargeList
 from datasets.features.features import require_decoding
 
 from ..errors import DataError, UserError
+from .bad_rows import Fault
 from .tags import entities, split_tag, to_iob2
 
 
@@ -23,7 +26,7 @@ def column_named(
         UserError: no column or several fit, or it holds media.
         DataError: one split lacks it.
     """
-    columns = dataset["train"].column_names
+    columns = next(iter(dataset.values())).column_names
     fitting = [given] if given else [name for name in usual if name in columns]
     if len(fitting) != 1:
         raise UserError(
@@ -51,55 +54,62 @@ def column_named(
     return fitting[0]
 
 
-def checked_words(split: str, rows: Dataset, column: str) -> list[list[str]]:
-    """The words of every row.
+def checked_words(rows: Dataset, column: str) -> tuple[list[list[str]], list[Fault]]:
+    """The words of every row, and a fault for each row that is null or no list, or has a word that is no string."""
+    sentences, faults = [], []
+    for row, words in enumerate(rows[column]):
+        fault = word_fault(row, column, words)
+        sentences.append([] if fault else words)
+        if fault:
+            faults.append(fault)
+    return sentences, faults
 
-    Raises:
-        DataError: a row is null or no list, or a word is no string.
+
+def word_fault(row: int, column: str, words: Any) -> Fault | None:
+    """What is wrong with one row of words."""
+    wrong = [word for word in words if not isinstance(word, str)] if isinstance(words, list) else [words]
+    if not wrong:
+        return None
+    rule = "a row is a list of words, and a word is a string"
+    return Fault(row, column, plain(wrong[0]), rule, "Remove the row, or write its words as a list of strings")
+
+
+def checked_tags(
+    rows: Dataset, column: str, sentences: list[list[str]], known_bad: set[int]
+) -> tuple[list[list[str]], list[Fault]]:
+    """The tags of every row as strings, and a fault for each row that has not one of a known scheme per word.
+
+    Args:
+        known_bad: rows that are at fault already and not looked at.
     """
-    sentences = rows[column][:]
-    for row, words in enumerate(sentences):
-        wrong = [word for word in words if not isinstance(word, str)] if isinstance(words, list) else [words]
-        if wrong:
-            raise DataError(
-                plain(wrong[0]),
-                "a row is a list of words, and a word is a string",
-                "Remove the row, or write its words as a list of strings",
-                split=split,
-                row=row,
-                column=column,
-            )
-    return sentences
+    of_value = tag_of(names_of(rows, column))
+    checked, faults = [], []
+    for row, (words, tags) in enumerate(zip(sentences, rows[column], strict=True)):
+        found: list[str] = []
+        if row not in known_bad:
+            try:
+                found = tags_of(tags, len(words), of_value)
+            except NoTag as error:
+                faults.append(Fault(row, column, error.value, error.rule, error.fix))
+        checked.append(found)
+    return checked, faults
 
 
-def checked_tags(split: str, rows: Dataset, column: str, sentences: list[list[str]]) -> list[list[str]]:
-    """The tags of every row as strings, as many as it has words.
+class NoTag(Exception):
+    """What is there instead of tags, why it cannot be, and what to do."""
 
-    Raises:
-        DataError: a row is null or of another length, or a tag is no name, no known id or of no known scheme.
-    """
-    names = names_of(rows, column)
-    known: dict[tuple[type, str | int], str] = {}
-    checked = []
-    for row, (words, tags) in enumerate(zip(sentences, rows[column][:], strict=True)):
-        place = {"split": split, "row": row, "column": column}
-        if not isinstance(tags, list):
-            raise DataError(plain(tags), "tags are a list, one per word", "Remove or mend the row", **place)
-        if len(tags) != len(words):
-            raise DataError(
-                f"{len(words)} words and {len(tags)} tags",
-                "every word has one tag",
-                "Mend or remove the row",
-                **place,
-            )
-        for tag in tags:
-            if not isinstance(tag, str | int):
-                raise DataError(f"tag {plain(tag)}", "a tag is a string", "Mend or remove the row", **place)
-            # The type belongs to the key: True == 1 and 1.0 == 1 would let the wrong kind pass.
-            if (type(tag), tag) not in known:
-                known[type(tag), tag] = tag_name(tag, names, place)
-        checked.append([known[type(tag), tag] for tag in tags])
-    return checked
+    def __init__(self, value: str, rule: str, fix: str = "Mend or remove the row") -> None:
+        super().__init__(rule)
+        self.value, self.rule, self.fix = value, rule, fix
+
+
+def tags_of(tags: Any, words: int, of_value: Callable[[Any], str]) -> list[str]:
+    """The tags of one row, as many as it has words."""
+    if not isinstance(tags, list):
+        raise NoTag(plain(tags), "tags are a list, one per word")
+    if len(tags) != words:
+        raise NoTag(f"{words} words and {len(tags)} tags", "every word has one tag")
+    return [of_value(tag) for tag in tags]
 
 
 def names_of(rows: Dataset, column: str) -> list[str] | None:
@@ -108,27 +118,41 @@ def names_of(rows: Dataset, column: str) -> list[str] | None:
     return inner.names if isinstance(inner, ClassLabel) else None
 
 
-def tag_name(tag: str | int, names: list[str] | None, place: dict[str, Any]) -> str:
+def tag_of(names: list[str] | None) -> Callable[[Any], str]:
+    """What turns a value of the column into a tag, or raises `NoTag`.
+
+    Args:
+        names: of the ids, where the column has them.
+    """
+    known: dict[tuple[type, str | int], str] = {}  # a corpus has few tags and many words
+
+    def tag(value: Any) -> str:
+        if not isinstance(value, str | int):
+            raise NoTag(f"tag {plain(value)}", "a tag is a string")
+        # The type belongs to the key: True == 1 and 1.0 == 1 would let the wrong kind pass.
+        if (type(value), value) not in known:
+            known[type(value), value] = tag_name(value, names)
+        return known[type(value), value]
+
+    return tag
+
+
+def tag_name(tag: str | int, names: list[str] | None) -> str:
     """One tag as a string of a known scheme."""
     if isinstance(tag, int) and names is None:
-        raise DataError(
+        raise NoTag(
             f"tag {tag}",
             "a number says nothing without the names of the classes",
             "Write the tags as strings, or give the column the feature List(ClassLabel(names=[...]))",
-            **place,
         )
     if isinstance(tag, int) and not 0 <= tag < len(names):
-        raise DataError(f"tag {tag}", f"tags are ids from 0 to {len(names) - 1}", "Mend or remove the row", **place)
+        raise NoTag(f"tag {tag}", f"tags are ids from 0 to {len(names) - 1}")
     name = names[tag] if isinstance(tag, int) else tag
     try:
         split_tag(name)
     except ValueError as error:
-        raise DataError(
-            f"tag '{name}'",
-            str(error),
-            "Rewrite the tags, as B-TYPE and I-TYPE for first and later words of an entity and O for the rest",
-            **place,
-        ) from error
+        fix = "Rewrite the tags, as B-TYPE and I-TYPE for first and later words of an entity and O for the rest"
+        raise NoTag(f"tag '{name}'", str(error).replace(f"'{name}'", "it"), fix) from error
     return name
 
 
@@ -137,32 +161,29 @@ def plain(value: Any) -> str:
     return "null" if value is None else f"{value!r} ({type(value).__name__})"
 
 
-def refuse_unlearnable(tags: dict[str, list[list[str]]], column: str) -> None:
-    """Refuse data without any entity, and types that only validation or test know.
+def unknown_types(tags: list[list[str]], column: str, known: set[str], *, by_model: bool = False) -> list[Fault]:
+    """A fault for each row with a type that train does not have.
 
-    Raises:
-        UserError: every tag is O.
-        DataError: a type does not occur in train.
+    Args:
+        by_model: the known ones are those of a finished model.
     """
-    known = {"", *(split_tag(tag)[1] for row in tags["train"] for tag in row)}
-    for split, rows in tags.items():
-        for row, sentence in enumerate(rows):
-            for tag in sentence:
-                if split_tag(tag)[1] not in known:
-                    raise DataError(
-                        f"tag '{tag}'",
-                        f"its type does not occur in train, which knows {', '.join(sorted(known - {''})) or 'none'}",
-                        "Add rows of this type to train, or tag these words O",
-                        split=split,
-                        row=row,
-                        column=column,
-                    )
-    if not known - {""}:
-        raise UserError(
-            f"column '{column}'",
-            "every tag is O, so there is nothing to find",
-            "Check that this is the tag column",
-        )
+    names = ", ".join(sorted(known)) or "none"
+    rule = f"its type does not occur in train, which knows {names}"
+    fix = "Add rows of this type to train, or tag these words O"
+    if by_model:
+        rule = f"the model does not know its type, only {names}"
+        fix = "Write the types as the model has them, or tag these words O"
+    faults = []
+    for row, sentence in enumerate(tags):
+        tag = next((tag for tag in sentence if split_tag(tag)[1] not in {"", *known}), None)
+        if tag is not None:
+            faults.append(Fault(row, column, f"tag '{tag}'", rule, fix))
+    return faults
+
+
+def types_of(tags: Iterable[Sequence[str]]) -> set[str]:
+    """The types of entities that sentences have."""
+    return {split_tag(tag)[1] for tag in set(chain.from_iterable(tags))} - {""}
 
 
 def iob2_rows(words: list[list[str]], tags: list[list[str]], scheme: str) -> Dataset:

@@ -4,7 +4,6 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -25,20 +24,20 @@ from .answers import (
     FEATURES,
     checked_answers,
     column_of,
-    fewer,
-    labels_in,
     refuse_other_problem,
-    refuse_unlearnable,
 )
 from .bad_rows import Fault, skipped, without
-from .base import Parsed, Prompt, read_config
+from .base import Found, Parsed, Prompt, Tokens
 from .classification import Classification
 from .files import TABLES, read
+from .mapping import mapped
+from .one_split import one_split, only
 from .padding import PaddedTexts
 from .texts import JOINT, checked_texts, keys, text_columns, text_facts
 from .token_columns import encoded, lists
 from .tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
 from .units import checked_units, unit_column
+from .weights import read_config
 
 SIDES = (("First text", "text"), ("Second text", "text_pair"))  # of a pair in a prompt
 LONGEST_TEXT = 256  # tokens; attention costs their square, and what decides mostly stands near the start
@@ -70,26 +69,8 @@ class TextClassification(Classification):
 
     # Loading
 
-    def load(self) -> DatasetDict:
-        """Rows of texts and answers, every one of them checked.
-
-        Raises:
-            DataError: rows at fault, by split, row and column.
-            UserError: the dataset as a whole cannot be used.
-        """
-        if self.dataset == "sample":
-            from ..samples.sentiment import sample_sentiment
-
-            raw = sample_sentiment()
-        else:
-            raw = read(
-                self.dataset,
-                self.dataset_config,
-                self.dataset_revision,
-                kinds=TABLES,
-                encoding=self.encoding,
-                validation_share=self.validation_share,
-            )
+    def found(self, *one: str | None) -> Found:
+        raw = self.splits(*one)
         texts = text_columns(raw, self.text_column, self.text_pair_column)
         answers = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
         if answers in texts:
@@ -97,33 +78,45 @@ class TextClassification(Classification):
                 f"column '{answers}'", "texts and labels are two columns", "Set --text_column and --label_column"
             )
         refuse_other_problem(raw, answers, self.problem)
+        columns = dict(zip(("text", "text_pair"), texts, strict=False)) | {"label": answers}
         unit = unit_column(raw, self.unit_column)
-        loaded: dict[str, Dataset] = {}
-        for split in ("train", "validation", "test"):
-            learnt = labels_in(loaded["train"]["label"], self.problem) if loaded else None
-            loaded[split] = self.checked(split, raw[split], texts, answers, learnt, unit)
-            if split == "train":
-                refuse_unlearnable(loaded[split], answers, self.problem, self.out_of_scope)
-        if self.max_train_rows is not None:
-            loaded["train"] = fewer(loaded["train"], self.problem, self.max_train_rows)
-        return DatasetDict(loaded)
+        return Found(raw, columns | ({"unit": unit} if unit else {}))
 
-    def checked(
-        self, split: str, raw: Dataset, texts: list[str], answers: str, learnt: set[str] | None, unit: str | None
-    ) -> Dataset:
-        """The rows of a split in this task's columns, without those at fault."""
-        columns: dict[str, list] = {}
+    def splits(self, *one: str | None) -> DatasetDict:
+        if self.dataset == "sample":
+            from ..samples.sentiment import sample_sentiment
+
+            return only(sample_sentiment(), *one) if one else sample_sentiment()
+        place = (self.dataset, self.dataset_config, self.dataset_revision)
+        if one:
+            return one_split(*place, *one, kinds=TABLES, encoding=self.encoding)
+        return read(*place, kinds=TABLES, encoding=self.encoding, validation_share=self.validation_share)
+
+    def checked_rows(self, split: str, found: Found, learnt: set[str] | None, *, by_model: bool) -> Dataset:
+        raw, columns = found.raw[split], found.columns
+        values: dict[str, list] = {}
         faults: list[Fault] = []
+        for name in ("text", "text_pair", "unit"):
+            if name in columns:
+                values[name], wrong = (checked_units if name == "unit" else checked_texts)(raw, columns[name])
+                faults += wrong
+        values["label"], wrong = checked_answers(raw, columns["label"], self.problem, learnt, by_model=by_model)
+        strings = {name: Value("string") for name in values}
+        rows = Dataset.from_dict(values, features=Features({**strings, "label": FEATURES[self.problem]}))
+        return without(split, rows, sorted(faults + wrong, key=lambda fault: fault.row), self.on_bad_row)
+
+    @property
+    def input_column(self) -> str:
+        return self.text_column or "text"
+
+    def unanswered(self, raw: Dataset, labels: list[str]) -> tuple[Dataset, list[Fault]]:
+        columns, faults = {}, []
+        texts = text_columns(DatasetDict(input=raw), self.text_column, self.text_pair_column)
         for name, column in zip(("text", "text_pair"), texts, strict=False):
             columns[name], found = checked_texts(raw, column)
             faults += found
-        if unit:
-            columns["unit"], found = checked_units(raw, unit)
-            faults += found
-        columns["label"], found = checked_answers(raw, answers, self.problem, learnt)
-        strings = {name: Value("string") for name in columns}
-        rows = Dataset.from_dict(columns, features=Features({**strings, "label": FEATURES[self.problem]}))
-        return without(split, rows, sorted(faults + found, key=lambda fault: fault.row), self.on_bad_row)
+        rows = Dataset.from_dict(columns, features=Features({name: Value("string") for name in columns}))
+        return self.unlabelled(rows, labels), sorted(faults, key=lambda fault: fault.row)
 
     # Model inputs
 
@@ -160,27 +153,23 @@ class TextClassification(Classification):
     def prepare(self, dataset: DatasetDict, processor: Tokenizer, labels: list[str]) -> DatasetDict:
         """Tokens of every row, at most `max_length`, not padded; with `labels`, `row` and whether it was `truncated`.
 
-        The rows stay in memory: a cache on disk would outlive changes of the code that made it.
-
         Raises:
             UserError: `max_length` does not fit the tokenizer.
             DataError: the tokenizer makes nothing of a text.
         """
-        longest = self.longest(processor, pairs="text_pair" in dataset["train"].column_names)
+        longest = self.longest(processor, pairs="text_pair" in next(iter(dataset.values())).column_names)
         marks = marks_read(processor)
         inputs = {name: List(Value("int32")) for name in processor.model_input_names}
         prepared = {}
         for split, rows in dataset.items():
-            tokens = rows.map(
+            tokens = mapped(
+                rows,
                 tokenized,
-                batched=True,
-                remove_columns=rows.column_names,
+                f"Tokenizing {split}",
                 features=Features({**inputs, "truncated": Value("bool")}),
-                fn_kwargs={"processor": processor, "longest": longest, "marks": marks},
-                keep_in_memory=True,
-                load_from_cache_file=False,
-                new_fingerprint=uuid4().hex,  # else datasets hashes the tokenizer, which takes longer than tokenising
-                desc=f"Tokenizing {split}",
+                processor=processor,
+                longest=longest,
+                marks=marks,
             )
             refuse_empty(split, tokens, rows)
             prepared[split] = self.targeted(tokens, rows, labels)
@@ -200,6 +189,12 @@ class TextClassification(Classification):
                 "Set --max_length between them, or leave it out",
             )
         return longest
+
+    def tokens(self, rows: Dataset, processor: Tokenizer) -> Tokens:
+        limit, marks = self.longest(processor, pairs="text_pair" in rows.column_names), marks_read(processor)
+        names = [name for name in ("text", "text_pair") if name in rows.column_names]
+        texts = [[spelt_out(text, marks) for text in rows[name]] for name in names]
+        return Tokens(encoded(texts, processor)["input_ids"], limit, windowed=False)
 
     def collator(self, processor: Tokenizer) -> PaddedTexts:
         return PaddedTexts(processor)
@@ -240,15 +235,15 @@ class TextClassification(Classification):
 
     # Reporting
 
-    def describe(self, dataset: DatasetDict, prepared: DatasetDict | None = None) -> dict[str, Any]:
+    def describe(self, dataset: DatasetDict, prepared: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
         """Per split its rows, labels, repeats, lengths, what was cut off and what was skipped."""
-        learnt = set(keys(dataset["train"]))
+        learnt = set(keys(dataset["train"])) if "train" in dataset else None
         splits = {}
         for split, rows in dataset.items():
             splits[split] = {**text_facts(rows), **self.label_facts(rows)}
-            if split != "train":
+            if split != "train" and learnt is not None:
                 splits[split]["rows_shared_with_train"] = sum(key in learnt for key in keys(rows))
-            if prepared is not None:
+            if split in (prepared or ()):
                 lengths = text_lengths(prepared[split])
                 splits[split] |= {
                     "median_tokens": float(np.median(lengths)),
@@ -260,6 +255,7 @@ class TextClassification(Classification):
             "dataset": self.dataset,
             "synthetic": self.dataset == "sample",
             "problem": self.problem,
+            "pairs": "text_pair" in dataset["test"].column_names,
             "labels": self.labels(dataset),
             **splits,
         }

@@ -30,13 +30,14 @@ def text_columns(dataset: DatasetDict, text: str | None, pair: str | None) -> li
     if text is not None:
         given = [("--text_column", text), *([("--text_pair_column", pair)] if pair else [])]
         return [column_named(dataset, name, (), flag) for flag, name in given]
-    columns = set(dataset["train"].column_names)
+    first = next(iter(dataset.values())).column_names
+    columns = set(first)
     pairs = [names for names in PAIRS if columns >= set(names)]
     beside = [name for names in pairs for name in TEXT_COLUMNS[0] if name in columns - set(names)]
     if len(pairs) > 1 or beside:
         shown = [" and ".join(names) for names in pairs] + beside
         raise UserError(
-            f"columns {', '.join(dataset['train'].column_names)}",
+            f"columns {', '.join(first)}",
             f"one text or one pair of texts is classified, and here are {', '.join(shown)}",
             "Name the right one with --text_column, and --text_pair_column for pairs",
         )
@@ -49,12 +50,19 @@ def checked_texts(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
     """The texts of a column, and a fault for each row where there is none."""
     texts, faults = [], []
     for row, text in enumerate(rows[column]):
-        if not isinstance(text, str) or not text.strip():
-            rule = "a text is a string" if text is not None and not isinstance(text, str) else "every row has a text"
-            faults.append(Fault(row, column, in_words(text), rule, MEND))
-            text = ""
-        texts.append(text)
+        fault = text_fault(row, column, text)
+        texts.append("" if fault else text)
+        if fault:
+            faults.append(fault)
     return texts, faults
+
+
+def text_fault(row: int, column: str, text: Any) -> Fault | None:
+    """What is wrong with one text."""
+    if isinstance(text, str) and text.strip():
+        return None
+    rule = "a text is a string" if text is not None and not isinstance(text, str) else "every row has a text"
+    return Fault(row, column, in_words(text), rule, MEND)
 
 
 def text_facts(rows: Dataset) -> dict[str, Any]:

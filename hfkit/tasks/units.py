@@ -1,9 +1,9 @@
 """Which rows belong together: those of one patient are no independent evidence, and are resampled as one."""
 
-from datasets import Dataset, DatasetDict, Value
+from datasets import Dataset, DatasetDict
 
 from .answers import MEND, in_words
-from .bad_rows import Fault, without
+from .bad_rows import Fault
 from .sentences import column_named
 
 
@@ -26,16 +26,3 @@ def checked_units(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
             faults.append(Fault(row, column, in_words(unit), rule, MEND))
         units.append(str(unit))
     return units, faults
-
-
-def with_units(loaded: DatasetDict, raw: DatasetDict, column: str) -> DatasetDict:
-    """The loaded rows, one per raw row, with their unit.
-
-    Raises:
-        DataError: a row without any.
-    """
-    found = {}
-    for split, rows in loaded.items():
-        units, faults = checked_units(raw[split], column)
-        found[split] = without(split, rows.add_column("unit", units, feature=Value("string")), faults, "error")
-    return DatasetDict(found)

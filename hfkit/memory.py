@@ -3,9 +3,9 @@
 import psutil
 import torch
 
-from ..arguments import TransferArguments
-from ..errors import UserError
-from ..tasks.base import Task, read_config
+from .arguments import TransferArguments
+from .errors import UserError
+from .tasks.base import Task, read_config
 
 WEIGHT = 4  # bytes of a parameter in fp32
 LEARNING = 12  # more bytes of one that learns: its gradient and Adam's two moments
@@ -21,6 +21,11 @@ def needed_bytes(parameters: int, learning: float) -> int:
     return round(parameters * (WEIGHT + LEARNING * learning))
 
 
+def learning_share(args: TransferArguments) -> float:
+    """About which share of the parameters ever learns."""
+    return 0.05 if args.lora_rank > 0 or args.unfreeze_stages == 0 else 1
+
+
 def parameters_of(task: Task, checkpoint: str, labels: list[str]) -> int:
     """The parameters of the model that `task.model` would load; only its configuration is read."""
     config = read_config(task.path(checkpoint), **task.head(labels))
@@ -28,17 +33,17 @@ def parameters_of(task: Task, checkpoint: str, labels: list[str]) -> int:
         return task.auto_model.from_config(config, trust_remote_code=False).num_parameters()
 
 
-def refuse_too_large(task: Task, checkpoint: str, labels: list[str], args: TransferArguments, *, jobs: int) -> None:
+def refuse_too_large(checkpoint: str, parameters: int, args: TransferArguments, *, jobs: int) -> None:
     """Refuse a checkpoint that does not fit into the memory.
 
     Args:
+        parameters: of the model, see `parameters_of`.
         jobs: runs that share the memory.
 
     Raises:
         UserError: it needs more than there is.
     """
-    frozen = args.lora_rank > 0 or args.unfreeze_stages == 0
-    needed = needed_bytes(parameters_of(task, checkpoint, labels), 0.05 if frozen else 1)
+    needed = needed_bytes(parameters, learning_share(args))
     if torch.cuda.is_available():
         free, where = torch.cuda.mem_get_info()[0], "on the GPU"
     else:

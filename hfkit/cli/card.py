@@ -1,0 +1,70 @@
+"""`hfkit card`: writing a model card from a run's report, and checking one against it."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import FAILED, run
+
+card = typer.Typer(no_args_is_help=True, help="Write the model card of a finished run, or check one.")
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="the output_dir of a finished run")]
+
+
+@card.command()
+def write(
+    folder: Folder,
+    model: Annotated[str | None, typer.Option(help="what the model is called, such as its id on the Hub")] = None,
+) -> None:
+    """Write DIR/README.md anew from DIR/report.json, and the card of its adapters where it has some.
+
+    What was changed in it by hand is lost. Exit codes: 0 written; 2 there is no report that this version reads, or the
+    folder cannot be written.
+
+        hfkit card write runs/bert-ner
+        hfkit card write runs/bert-sentiment --model somebody/reviews
+    """
+
+    def main() -> None:
+        from ..hub.card import write_card
+
+        print(write_card(folder, model=model))
+
+    run(main)
+
+
+@card.command()
+def lint(
+    folder: Folder,
+    online: Annotated[
+        bool, typer.Option("--online/--offline", help="also ask the Hub, which is sent the card, and try every link")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document: faults, unchecked")] = False,
+) -> None:
+    """Check the card in DIR: its metadata, every number in it against report.json, its links and its code.
+
+    Words may be changed, and sections under headings of your own added. One fault a line is printed, with its place.
+
+    Exit codes: 0 nothing is wrong; 1 something is; 2 there is no card.
+
+        hfkit card lint runs/bert-ner
+        hfkit card lint runs/vit-images --json
+    """
+
+    def main() -> None:
+        from ..hub.lint import examine
+
+        found = examine(folder, online=online)
+        if as_json:
+            print(json.dumps(found._asdict(), ensure_ascii=False, indent=1))
+        else:
+            for fault in found.faults:
+                print(fault)
+            for what in found.unchecked:
+                typer.echo(f"not checked: {what}", err=True)
+        if found.faults:
+            raise SystemExit(FAILED)
+
+    run(main)

@@ -1,0 +1,100 @@
+"""`hfkit doctor`: what would go wrong, or mislead, before anything is trained."""
+
+from typing import Annotated
+
+import typer
+
+from ..errors import UserError, run
+from .plan import TaskName
+
+OWN_FLAGS = ("--recipe", "--task", "--most_rows", "--json", "--strict")
+
+
+def doctor(
+    context: typer.Context,
+    recipe: Annotated[str | None, typer.Option(help="a recipe, whose task and flags are looked at")] = None,
+    task: Annotated[TaskName | None, typer.Option(help="the task of the data, without a recipe")] = None,
+    most_rows: Annotated[
+        int | None,
+        typer.Option(
+            "--most_rows", min=1, help="rows of each split to look at; default: 200,000, or 5,000 with pictures"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document, for programs")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="end with 1 where there is a warning, too")] = False,
+) -> None:
+    """Look at the environment, and with a task at its data and the checkpoint, for what would go wrong or mislead.
+
+    Versions, devices, processes, memory, disks, the Hub and trackers; columns, every bad row, labels, repeats within
+    and across splits, equal inputs with unequal answers, balance, tag scheme, encoding, lengths and pixels against what
+    the model reads, units that two splits share; architecture, weights, vocabulary, and memory for training.
+
+    Every flag of a recipe is accepted, and so is --config FILE.yaml. Nothing is written, and only what is named here
+    is read. Exit codes: 0 no error; 1 an error was found, or with --strict a warning; 2 the command cannot be followed.
+    hfkit/doctor/findings.py says what the JSON holds.
+
+        hfkit doctor
+        hfkit doctor --task token-classification --dataset entities --checkpoint runs/bert-ner
+        hfkit doctor --task text-classification --dataset reviews --checkpoint runs/bert-sentiment --json
+        hfkit doctor --task image-classification --checkpoint runs/vit-images --most_rows 500
+    """
+    run(lambda: _examine(context.args, recipe, task, most_rows, as_json=as_json, strict=strict))
+
+
+def _examine(
+    flags: list[str], recipe: str | None, task: TaskName | None, most_rows: int | None, *, as_json: bool, strict: bool
+) -> None:
+    import json
+    import os
+
+    from rich.console import Console
+
+    from ..doctor.checkup import examine
+    from ..doctor.machine import launcher_finding
+    from ..processes import launched
+    from .console import alone_on_stdout
+
+    launcher, rank = launcher_finding(os.environ), launched()
+    if rank is not None and rank.rank > 0:
+        return
+    with alone_on_stdout():
+        kind, given, args = _arguments(flags, recipe, task)
+        checkup = examine(kind, given, args, launcher=launcher, most_rows=most_rows)
+    if as_json:
+        print(json.dumps(checkup.document(strict=strict), indent=1, allow_nan=False, default=float))
+    else:
+        checkup.show(Console(), strict=strict)
+    if code := checkup.exit_code(strict=strict):
+        raise SystemExit(code)
+
+
+def _arguments(flags: list[str], recipe: str | None, name: TaskName | None) -> tuple:
+    """The task, or None for the environment alone; what a recipe starts from; and how it would train.
+
+    Raises:
+        UserError: flags that cannot be read, or a dataset or checkpoint that is not there.
+    """
+    from ..arguments import TransferArguments, parse
+    from ..ledger.arguments import recipe_at
+    from ..recipe import RecipeArguments
+    from .plan import kind_of
+
+    if recipe is not None and name is not None:
+        raise UserError("--recipe and --task", "a recipe has its task", "Leave one of them out")
+    if recipe is None and name is None:
+        if any(flag.startswith(("--dataset", "--checkpoint")) for flag in flags):
+            fix = "Add --recipe recipes/bert_ner.py, or --task text-classification"
+            raise UserError("--dataset, --checkpoint", "how they are read is said by a task", fix)
+        given, args = parse((RecipeArguments, TransferArguments), argv=flags, own_flags=OWN_FLAGS)
+        return None, given, args
+    if recipe is not None:
+        given, task, args = recipe_at(recipe)(flags)
+    else:
+        types = (RecipeArguments, kind_of(name), TransferArguments)
+        given, task, args = parse(types, argv=flags, own_flags=OWN_FLAGS)
+    task.path(given.checkpoint)  # refuses what is not there
+    if task.dataset != "sample":
+        from ..tasks.files import refuse_no_folder
+
+        refuse_no_folder(task.dataset)
+    return task, given, args

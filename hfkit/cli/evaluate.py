@@ -1,0 +1,113 @@
+"""`hfkit evaluate`: a saved model on other rows with answers, and the report of it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import UserError, run
+
+if TYPE_CHECKING:
+    from ..tasks.saved import Found
+
+
+def evaluate(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="output_dir of a run, any folder with a model, or a Hub id")],
+    dataset: Annotated[
+        str,
+        typer.Option("--dataset", help="a file or folder of rows with answers, a dataset on the Hub, or sample"),
+    ],
+    split: Annotated[
+        str | None, typer.Option("--split", help="the one to judge on; default: test, or the only one")
+    ] = None,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("--output_dir", help="of the report; default: MODEL/evaluation-NAME, runs/evaluate of a Hub id"),
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch_size", min=1, help="rows that the model sees at once")] = 32,
+    task: Annotated[str | None, typer.Option("--task", help="what the model does, where its files do not say")] = None,
+    revision: Annotated[str | None, typer.Option("--revision", help="branch, tag or commit of a Hub id")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON and nothing else")] = False,
+) -> None:
+    """Judge a saved model on rows it has not seen, and write the same report as after training.
+
+    Every flag of the task is accepted too, such as --label_column or --unit_column, and those of the baselines. The
+    columns and settings of the model's own run hold unless a flag says otherwise; which rows it had does not. Baselines
+    learn from the train and validation splits of --dataset, which must be there for them. The run's own report stays
+    as it is.
+
+        hfkit evaluate runs/bert-sentiment --dataset reviews/validation.parquet
+        hfkit evaluate runs/bert-ner --dataset entities --split validation --json
+        hfkit evaluate runs/bert-sentiment --dataset reviews --baseline majority tf-idf --output_dir runs/again
+    """
+    flags = [flag for flag in context.args if flag != "--debug"]
+    run(lambda: _evaluate(flags, model, dataset, split, output_dir, batch_size, task, revision, as_json=as_json))
+
+
+def _evaluate(
+    flags: list[str],
+    place: str,
+    dataset: str,
+    split: str | None,
+    output_dir: Path | None,
+    batch_size: int,
+    name: str | None,
+    revision: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    from rich.console import Console
+
+    from ..baselines import chosen
+    from ..evaluation.machine import measured
+    from ..evaluation.report import Report
+    from ..recipe import RecipeArguments
+    from ..tasks.saved import find_saved
+    from .console import alone_on_stdout
+    from .report import rendered, summary
+
+    with alone_on_stdout() as stdout:
+        found = find_saved(place, task=name, revision=revision)
+        started_from = found.run.get("checkpoint")
+        of_run = {"checkpoint": started_from} if isinstance(started_from, str) else {}
+        recipe, task = found.parsed(RecipeArguments, argv=flags, dataset=dataset, **of_run)
+        rivals = chosen(recipe)
+        if rivals and split not in (None, "test"):
+            raise UserError(
+                f"--split {split} with --baseline", "baselines are judged on the split 'test'", "Leave one of them out"
+            )
+        folder = output_dir or default_folder(found, dataset, split)
+        if folder.resolve() == found.folder.resolve():
+            raise UserError(f"output_dir '{folder}'", "the report of the run lies there", "Give another folder")
+        if (unit := found.run.get("unit_column")) and task.unit_column is None:
+            print(f"The run drew units of '{unit}' for its intervals; here rows are drawn: see --unit_column")
+        saved = found.load(task)
+        rows = task.judged(saved.labels, split, whole=bool(rivals))
+        with measured() as cost:
+            prepared = saved.prepared(rows["test"])
+            predictions = saved.decoded(prepared, batch_size=batch_size).predictions
+        settings: dict[str, Any] = {**vars(recipe), **vars(task), "checkpoint": place, "revision": revision}
+        settings |= {"split": split, "batch_size": batch_size, "output_dir": str(folder)}
+        if of_run:
+            settings["fine_tuned_from"] = started_from
+        report = Report(task, rows, prepared={"test": prepared}, settings=settings, labels=saved.labels)
+        report.add("saved model", predictions, cost=cost)
+        for rival in rivals:
+            report.judge(rival)
+        page = report.save(folder)
+        if as_json:
+            told = summary(folder / "report.json", rendered(folder / "report.json"))
+            print(json.dumps(told, indent=1, ensure_ascii=False), file=stdout)
+        else:
+            Console(file=stdout).print(report.table())
+            print(f"Report: {page}", file=stdout)
+
+
+def default_folder(found: "Found", dataset: str, split: str | None) -> Path:
+    """Beside the model that was judged, by the name of the data."""
+    if found.folder != Path(found.place).expanduser():
+        return Path("runs/evaluate")
+    name = Path(dataset).stem or "data"
+    return found.folder / "-".join(filter(None, ("evaluation", name, split)))

@@ -1,0 +1,92 @@
+"""`hfkit report`: the pages of a finished run or comparison, made anew from its record."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import UserError, run
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="output_dir of a run or an evaluation, or compare_dir of a comparison")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="print what they say as JSON, and nothing else")] = False,
+) -> None:
+    """Write the pages beside report.json or ledger.json anew, from the record alone and by the present templates.
+
+    Nothing is computed anew: the record stays as it is, and the pages say what stands in it. Exit codes: 0 written;
+    2 there is no record that this version reads.
+
+        hfkit report runs/bert-sentiment
+        hfkit report runs/bert-ner --json
+    """
+    run(lambda: _report(folder, as_json=as_json))
+
+
+def _report(folder: Path, *, as_json: bool) -> None:
+    from ..evaluation.report import write_files
+
+    # A comparison on several test sets has a ledger for each.
+    records = [*folder.glob("report.json"), *sorted(folder.glob("ledger*.json"))]
+    if not records:
+        raise UserError(
+            f"folder '{folder}'",
+            "there is no report.json and no ledger.json",
+            "Give the output_dir of a run that has ended, or the compare_dir of a comparison",
+        )
+    made = {path: rendered(path) for path in records}
+    for files in made.values():
+        write_files(folder, files)
+    if as_json:
+        told = [summary(path, files) for path, files in made.items()]
+        print(json.dumps(told[0] if len(told) == 1 else told, indent=1, ensure_ascii=False))
+        return
+    for path, files in made.items():
+        print(f"{path.name}: {', '.join(str(folder / name) for name in files if name != path.name)}")
+
+
+def rendered(path: Path) -> dict[str, str]:
+    """A record's files by name, itself among them.
+
+    Raises:
+        UserError: it is no record, or one of another version.
+    """
+    from ..evaluation.ledger_pages import render_ledger
+    from ..evaluation.report import render
+
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        files = render(record) if path.name == "report.json" else render_ledger(record)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"file '{path}'",
+            f"it is no record that this version of hfkit reads ({error})",
+            "Make it again by the command that stands in it, or read it with the version that wrote it",
+        ) from error
+    return {path.stem + Path(name).suffix: text for name, text in files.items()}
+
+
+def summary(path: Path, files: dict[str, str]) -> dict[str, Any]:
+    """What a program wants to know of a record, and where its files are."""
+    record = json.loads(files[path.name])
+    best = record["contenders"][0] if record["contenders"] else None
+    verdict = record["verdict"]
+    return {
+        "schema": record["schema"],
+        "task": record["task"],
+        "rows": record["rows"],
+        "contender": best and best["name"],
+        "headline": best and best["headline"],
+        "interval": best and best["interval"],
+        "verdict": verdict if isinstance(verdict, str) else " ".join(one["text"] for one in verdict["sentences"]),
+        "contenders": [{"name": one["name"], "scores": scores_of(one)} for one in record["contenders"]],
+        "files": [str(path.with_name(name)) for name in files],
+    }
+
+
+def scores_of(contender: dict[str, Any]) -> dict[str, float]:
+    """All scores of a report's contender; of a ledger's the one that decides."""
+    return contender.get("scores") or {"headline": contender["headline"]}

@@ -1,0 +1,106 @@
+"""A page in the browser that asks a saved model: for trying it out, and for showing it to others."""
+
+import ipaddress
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import Any, TextIO
+
+from ..errors import UserError
+from ..evaluation.examples import examples, of_pairs, report_of
+from ..tasks.saved import load_saved
+from .asking import Asked, Unanswered
+
+
+def asked_model(place: str, revision: str | None = None) -> Asked:
+    """A saved model as the page asks it.
+
+    Raises:
+        UserError: there is no finished model.
+    """
+    saved = load_saved(place, revision=revision).with_usual_columns()
+    report = report_of(saved.folder)
+    return Asked(saved, report, pairs=of_pairs(report))
+
+
+def check(model: Asked) -> dict[str, Any]:
+    """Make the page without serving it, and answer its first example.
+
+    Raises:
+        UserError: gradio is missing, or the model does not answer.
+    """
+    require_gradio()
+    from .page import page
+
+    with own_folder() as folder:
+        page(model, folder)
+    row = (examples(model.report) or model.made_up())[0]
+    try:
+        return model.answer(row).told()
+    except Unanswered as error:
+        raise UserError(f"model '{model.saved.place}'", f"it does not answer ({error})", "Try another") from error
+
+
+def serve(model: Asked, host: str, port: int, *, share: bool = False, out: TextIO | None = None) -> None:
+    """Show the page until the program is interrupted, and say on `out` where.
+
+    Raises:
+        UserError: gradio is missing, or the address cannot be used.
+    """
+    require_gradio()
+    from .page import launched
+
+    if not loopback(host):
+        print(f"warning: whoever reaches this machine at {host} can ask the model, without a password", file=sys.stderr)
+    with own_folder() as folder:
+        try:
+            app, url = launched(model, folder, host, port, share=share)
+        except OSError as error:
+            raise UserError(
+                f"address {host}:{port}", f"it cannot be listened on ({error})", "Choose another --port or --host"
+            ) from error
+        try:
+            print(f"Ask {model.name} at {url} (Ctrl+C ends it)", file=out, flush=True)
+            Event().wait()
+        except KeyboardInterrupt:  # a server has no other end: this is its regular one
+            print("ended", file=out)
+        finally:
+            app.close(verbose=False)
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder for what gradio writes, which goes away with the page: pictures that somebody asked about are theirs."""
+    with TemporaryDirectory(prefix="hfkit-demo-") as folder:
+        before = os.environ.get("GRADIO_TEMP_DIR")
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        try:
+            yield Path(folder)
+        finally:
+            del os.environ["GRADIO_TEMP_DIR"]
+            if before is not None:
+                os.environ["GRADIO_TEMP_DIR"] = before
+
+
+def loopback(host: str) -> bool:
+    """Whether only programs on this machine reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def require_gradio() -> None:
+    """Refuse to go on without gradio, and keep it from telling others that it is used.
+
+    Raises:
+        UserError: it is missing.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when it is imported
+    if not find_spec("gradio"):
+        raise UserError("hfkit demo", "it needs gradio, which is not installed", "Run: pip install 'hfkit[demo]'")

@@ -1,0 +1,82 @@
+"""Everything that can be looked at before a training, in one go. Nothing is written, trained or downloaded beyond what
+the user named.
+"""
+
+import platform
+from dataclasses import replace
+from pathlib import Path
+
+from ..arguments import TransferArguments
+from ..recipe import RecipeArguments
+from ..tasks.base import Task
+from .answers import examine_answers
+from .findings import Checkup, Finding
+from .machine import examine_machine
+from .model import examine_model
+from .packages import examine_packages
+from .pictures import examine_pictures
+from .places import examine_places, tracker_findings
+from .repeats import examine_repeats, examine_units
+from .rows import Rows, look
+from .tags import examine_tags
+from .texts import examine_encoding, examine_lengths
+
+GUESSED = ["a", "b"]  # labels of a head, where the data could not be read
+
+
+def examine(
+    task: Task | None,
+    recipe: RecipeArguments,
+    args: TransferArguments,
+    *,
+    launcher: Finding,
+    most_rows: int | None = None,
+) -> Checkup:
+    """Environment, and with a task its data and the checkpoint.
+
+    Args:
+        launcher: what was found of its processes.
+        most_rows: of each split to look at; None: what can be looked at in a short while.
+    """
+    checkup = Checkup()
+    findings, versions = examine_packages(extras_of(task, recipe), platform.python_version())
+    more, machine = examine_machine(use_cpu=args.use_cpu)
+    places, there = examine_places(Path(args.output_dir), args.cache_place, pushes=args.push_to_hub)
+    checkup.facts["environment"] = {**versions, **machine, **there}
+    checkup.findings = [*findings, launcher, *more, *places, *tracker_findings(args.report_to)]
+    if task is None:
+        return checkup
+    checkup.task, checkup.dataset, checkup.checkpoint = task.name, task.dataset, recipe.checkpoint
+    # All rows: which of them a run takes does not matter to what is wrong with them.
+    task = replace(task, max_train_rows=None)
+    found, rows = look(task, most_rows)
+    labels = task.labels(rows.loaded) if rows else GUESSED
+    of_model, facts, processor = examine_model(task, recipe, args, labels)
+    checkup.facts["model"] = facts
+    checkup.findings += found
+    if rows is not None:
+        of_rows, checkup.facts["data"] = examine_rows(rows, processor)
+        checkup.findings += of_rows
+    checkup.findings += of_model
+    return checkup
+
+
+def examine_rows(rows: Rows, processor: object | None) -> tuple[list[Finding], dict]:
+    """Every check of loaded rows; each looks at the columns that it knows."""
+    found = [*examine_answers(rows), *examine_tags(rows), *examine_repeats(rows), *examine_units(rows)]
+    found += examine_encoding(rows)
+    pictures, sides = examine_pictures(rows, processor)
+    lengths, tokens = examine_lengths(rows, processor) if processor is not None else ([], {})
+    return [*found, *pictures, *lengths], {**rows.facts, **sides, **({"tokens": tokens} if tokens else {})}
+
+
+def extras_of(task: Task | None, recipe: RecipeArguments) -> set[str]:
+    """The extras of hfkit that a run needs."""
+    if task is None:
+        return set()
+    wanted = {
+        "sample": recipe.checkpoint == "sample" and task.sample == "sample-text",
+        "vision": task.name.startswith("image-"),
+        "few-shot": "setfit" in recipe.baseline,
+    }
+    return {extra for extra, needed in wanted.items() if needed}

@@ -1,0 +1,110 @@
+"""Where a run writes and what it may reach: folders, the Hub, trackers."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from datasets import config as datasets_config
+from huggingface_hub import constants, get_token
+from transformers.integrations import get_available_reporting_integrations
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+from .findings import Finding
+
+GIB = 2**30
+LITTLE = 2 * GIB  # bytes free, from where a warning is due
+NOTHING = 0.1 * GIB
+
+
+def examine_places(output_dir: Path, cache_dir: Path, *, pushes: bool) -> tuple[list[Finding], dict[str, Any]]:
+    """Disks, permissions, and the Hub."""
+    places = {
+        "output_dir": output_dir,
+        "cache_dir": cache_dir,
+        "cache of the Hub": Path(constants.HF_HUB_CACHE),
+        "cache of datasets": Path(datasets_config.HF_DATASETS_CACHE),
+    }
+    found, free = [], {}
+    for name, place in places.items():
+        found += place_findings(name, place)
+        if (there := existing(place)) is not None:
+            free[name] = shutil.disk_usage(there).free / GIB
+    if not found:
+        least = min(free, key=free.__getitem__)
+        what = f"every folder can be written; least is free at {least}: {free[least]:.1f} GiB"
+        found.append(Finding("environment", "folders", "ok", what))
+    hub = {
+        "endpoint": without_password(constants.ENDPOINT),
+        "offline": bool(constants.HF_HUB_OFFLINE),
+        "token": get_token() is not None,
+    }
+    return [*found, hub_finding(**hub, pushes=pushes)], {"free_disk_gib": free, "hub": hub}
+
+
+def without_password(address: str) -> str:
+    """An address without what somebody may have put before the host."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def existing(place: Path) -> Path | None:
+    """The folder itself, or the one that it would be made in; None where a file is in the way."""
+    place = place.expanduser().absolute()
+    first = next(path for path in (place, *place.parents) if path.exists() or path.is_symlink())
+    return first if first.is_dir() else None
+
+
+def place_findings(name: str, place: Path) -> list[Finding]:
+    """What stands against writing to a folder, which need not be there yet."""
+    there = existing(place)
+    fix = f"Choose another --{name}" if "_" in name else "Set HF_HOME to another folder"
+    if there is None:
+        what = f"{name} {place} cannot be a folder: there is a file in the way"
+        return [Finding("environment", "folders", "error", what, fix=fix)]
+    if not os.access(there, os.W_OK | os.X_OK):
+        what = f"{name} {place} cannot be written: no permission in {there}"
+        return [Finding("environment", "folders", "error" if "_" in name else "warning", what, fix=fix)]
+    return disk_findings(name, place, shutil.disk_usage(there).free)
+
+
+def disk_findings(name: str, place: Path, free: int) -> list[Finding]:
+    if free >= LITTLE:
+        return []
+    what = f"{free / GIB:.2f} GiB are free at {name} {place}"
+    fix = "Make room, or choose another folder"
+    return [Finding("environment", "folders", "error" if free < NOTHING else "warning", what, fix=fix)]
+
+
+def hub_finding(*, endpoint: str, offline: bool, token: bool, pushes: bool) -> Finding:
+    """Whether the Hub can be asked, and pushed to where that is wanted; it is not contacted."""
+    evidence = [f"endpoint {endpoint}; a token is {'there' if token else 'not there'}; offline: {offline}"]
+    if pushes and offline:
+        what, fix = "--push_to_hub with HF_HUB_OFFLINE: nothing can be pushed", "Unset HF_HUB_OFFLINE"
+        return Finding("environment", "hub", "error", what, evidence, fix)
+    if pushes and not token:
+        what, fix = "--push_to_hub without a token", "Run: hf auth login, or set HF_TOKEN"
+        return Finding("environment", "hub", "error", what, evidence, fix)
+    if offline:
+        what = "HF_HUB_OFFLINE: models and datasets come from folders and the cache alone"
+        return Finding("environment", "hub", "note", what, evidence)
+    return Finding("environment", "hub", "ok", f"the Hub may be asked ({endpoint})", evidence)
+
+
+def tracker_findings(report_to: Sequence[Any]) -> list[Finding]:
+    """Whether the packages of `--report_to` are there."""
+    names = [name for name in report_to if isinstance(name, str) and name != "none"]
+    ready, found = set(get_available_reporting_integrations()), []
+    for name in names:
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
+            what = f"--report_to {name}: there is no such tracker"
+            found.append(Finding("environment", "trackers", "error", what, fix=f"Use one of {known}"))
+        elif name not in ready:
+            what = f"--report_to {name}: its package is not installed, or switched off"
+            found.append(Finding("environment", "trackers", "error", what, fix=f"Run: pip install {name}"))
+    if names and not found:
+        found.append(Finding("environment", "trackers", "ok", f"logs go to {', '.join(names)}"))
+    return found

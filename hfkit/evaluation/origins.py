@@ -1,0 +1,136 @@
+"""Where a run's checkpoint and data come from, as far as that can be read: what is not known is null.
+
+A run never fails for it. A local folder is asked for the front matter of its README.md; an id of the Hub for the copy
+of its card in the cache, or, when the Hub may be contacted, for the card itself.
+"""
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub.repocard import REGEX_YAML_BLOCK
+from safetensors import SafetensorError, safe_open
+
+from ..errors import UserError
+from ..hub_terms import LANGUAGE
+from ..samples import SAMPLE_DATA, resolve_checkpoint
+from .names import SAMPLE_ENCODER, checkpoint_name, dataset_name, on_hub
+
+MOST_CARD_BYTES = 1_000_000
+# What a checkpoint holds that is counted or fixed, and never learnt.
+NOT_LEARNT = ("running_mean", "running_var", "num_batches_tracked", "position_ids")
+
+
+def base_origin(settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The checkpoint that a run with these settings started from (see `schema`); None where none is named."""
+    checkpoint = settings.get("checkpoint")
+    if not checkpoint:
+        return None
+    relation = "adapter" if settings.get("lora_rank") else "finetune"
+    try:
+        place = resolve_checkpoint(checkpoint)
+    except UserError:
+        place = checkpoint
+    folder, name, here = Path(place), checkpoint_name(checkpoint), os.path.isdir(place)
+    if here:
+        card, revision = folder / "README.md", None
+    else:
+        card, _ = hub_card(place, None)
+        # The commit is that of the files the run itself has loaded.
+        folder = cached(place, "config.json")
+        revision = folder.name if folder else None
+    known = front_matter(card)
+    return {
+        "name": name,
+        "id": name if name == SAMPLE_ENCODER or (not here and on_hub(place)) else None,
+        "revision": revision,
+        "license": word_of(known.get("license")),
+        "language": languages_of(known.get("language")),
+        "parameters": parameters(folder) if folder else None,
+        "relation": relation if settings.get("pretrained", True) else None,
+    }
+
+
+def dataset_origin(dataset: str, revision: str | None, task: str) -> dict[str, Any]:
+    """The dataset that a task of that name was given (see `schema`)."""
+    identity = None
+    if dataset == "sample":
+        known = SAMPLE_DATA.get(task, {})
+    elif os.path.isdir(folder := os.path.expanduser(dataset)):
+        known = front_matter(Path(folder, "README.md"))
+    else:
+        identity = dataset if on_hub(dataset) else None
+        card, commit = hub_card(dataset, revision, repo_type="dataset")
+        known, revision = front_matter(card), commit or revision
+    return {
+        "name": dataset_name(dataset),
+        "id": identity,
+        "revision": revision,
+        "license": word_of(known.get("license")),
+        "language": languages_of(known.get("language")),
+    }
+
+
+def hub_card(name: str, revision: str | None, repo_type: str | None = None) -> tuple[Path | None, str | None]:
+    """The card of an id on the Hub, and its commit; None where the Hub or the cache has none."""
+    if not on_hub(name):
+        return None, None
+    for wanted in dict.fromkeys((revision, None)):  # a branch of converted files has no card of its own
+        try:
+            card = Path(hf_hub_download(name, "README.md", repo_type=repo_type, revision=wanted))
+        # It is a fact for the report, not worth a run: whatever the network or the cache raises.
+        except Exception:
+            continue
+        return card, card.parent.name if wanted == revision else None
+    return None, None
+
+
+def cached(name: str, file: str) -> Path | None:
+    """The folder of the cache that has a file of an id on the Hub."""
+    found = try_to_load_from_cache(name, file) if on_hub(name) else None
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def front_matter(card: Path | None) -> dict[str, Any]:
+    """The metadata of a card; {} where there is none, or none that can be read."""
+    try:
+        if card is None or card.stat().st_size > MOST_CARD_BYTES:
+            return {}
+        block = REGEX_YAML_BLOCK.search(card.read_text(encoding="utf-8"))
+        found = yaml.safe_load(block[2]) if block else {}
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def parameters(folder: Path) -> int | None:
+    """How many parameters the safetensors files of a checkpoint hold, by their headers; None without such files."""
+    try:
+        return sum(map(parameters_in, sorted(folder.glob("model*.safetensors")))) or None
+    except (OSError, SafetensorError):
+        return None
+
+
+def parameters_in(file: Path) -> int:
+    with safe_open(file, "numpy") as weights:
+        learnt = [name for name in weights.keys() if not name.endswith(NOT_LEARNT)]
+        return sum(math.prod(weights.get_slice(name).get_shape()) for name in learnt)
+
+
+def word_of(value: Any) -> str | None:
+    """A licence: a card may also give a list of one."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value.strip().lower() if isinstance(value, str) and value.strip() else None
+
+
+def languages_of(value: Any) -> list[str]:
+    """Codes of languages, one or several, as a card gives them; what is none is left out."""
+    values: Iterable[Any] = value if isinstance(value, list) else [value]
+    # Written without quotes, Norwegian is false to YAML.
+    codes = ("no" if one is False else one for one in values)
+    return [code for code in codes if isinstance(code, str) and LANGUAGE.fullmatch(code)]

@@ -1,0 +1,184 @@
+"""A fine-tuned model as an ONNX graph, which runs without torch: written only if it answers as the model does."""
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..errors import UserError
+from ..tasks.saved import SavedModel, load_saved
+from .pages import page
+from .parity import MADE_UP, Compared, asked, at_hand, compared, extremes, refuse_different
+
+RECORD = "export.json"  # of `transformers.exporters`, which passes over what it does not know
+TABLE = "hfkit"  # this module's own part of it
+WORTH = 0.25  # of the weights' bytes; 8 bits that save less are not worth other answers
+
+
+def export(
+    place: str,
+    folder: Path | None = None,
+    *,
+    revision: str | None = None,
+    dataset: str | None = None,
+    quantize: str = "none",
+    opset: int | None = None,
+) -> dict[str, Any]:
+    """Write a saved model as `model.onnx` with its processor, its record `export.json` and a README, all or nothing.
+
+    Args:
+        place: the output_dir of a run, any folder with a model, or a Hub id.
+        folder: where to; default: 'onnx' (or 'onnx-int8') in the model's folder, or NAME-onnx for a Hub id.
+        dataset: with rows to compare on; default: the run's own if it is on this machine, else the report's examples.
+        quantize: 'int8' keeps the weights in 8 bits, and computes the activations' range as it goes.
+        opset: version of ONNX's operators; default: torch's choice.
+
+    Returns:
+        What was written and how it compares, as it stands in `export.json` under the key `hfkit`.
+
+    Raises:
+        UserError: the model or the folder cannot be used, or this architecture cannot be written or made smaller.
+        Failure: the graph answers otherwise than the model. Nothing is written then.
+    """
+    require_onnx()
+    refuse_unknown(opset)
+    from .graph import opened, quantized, traced, weight_bytes
+
+    saved = load_saved(place, revision=revision)
+    saved.model.to("cpu")
+    folder = destination(place, quantize) if folder is None else folder
+    refuse_foreign(folder)
+    material = at_hand(saved, dataset)
+    probes = asked(saved, extremes(saved))
+    batch = next(probes.batches(saved, [2]))
+    del batch["labels"]
+    graph = traced(saved, batch, opset)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the place it is for, so that it can be moved there in one step.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as unfinished:
+        part = Path(unfinished) / "export"
+        graph.save_pretrained(part)
+        session = opened(part, opset)
+        pieces = {MADE_UP: probes, material.source: asked(saved, material)}
+        plain = {source: compared(saved, piece, session) for source, piece in pieces.items()}
+        refuse_different(place, plain)
+        record = described(saved, graph, batch, probes.widest, plain)
+        if quantize == "int8":
+            whole = weight_bytes(graph)
+            graph = quantized(graph, batch)
+            graph.save_pretrained(part)
+            refuse_wasted(place, whole, weight_bytes(graph))
+            smaller = compared(saved, pieces[material.source], opened(part, opset))
+            refuse_different(place, {material.source: smaller}, most=math.inf)
+            weights = {"weight_bytes_before": whole, "weight_bytes": weight_bytes(graph)}
+            record["int8"] = {**smaller.told(), **weights, "score": smaller.gained()}
+        saved.processor.save_pretrained(part)
+        finish(part, saved, record)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(part, folder)
+    return {"folder": str(folder), **record}
+
+
+def described(saved: SavedModel, graph: Any, batch: dict, longest: int | None, plain: dict[str, Compared]) -> dict:
+    """The record of an export whose answers are those of the model."""
+    component = graph.components["model"]
+    return {
+        "hfkit": __version__,
+        "source": Path(saved.place).name if Path(saved.place).is_dir() else saved.place,
+        "task": saved.task.name,
+        "problem": getattr(saved.task, "problem", None),
+        "labels": saved.labels,
+        "opset": component.program.opset_imports[""],
+        "inputs": {value.name: [str(side) for side in value.shape] for value in component.program.graph.inputs},
+        "longest": longest,
+        "versions": component.metadata.packages,
+        "parity": {source: found.told() for source, found in plain.items()},
+        "int8": None,
+    }
+
+
+def finish(part: Path, saved: SavedModel, record: dict[str, Any]) -> None:
+    """Add the record and the README to a folder, and what its files weigh to the record."""
+    files = {path.name: path.stat().st_size for path in sorted(part.iterdir()) if path.name != RECORD}
+    record["bytes"] = files
+    manifest = json.loads((part / RECORD).read_text(encoding="utf-8"))
+    (part / RECORD).write_text(json.dumps({**manifest, TABLE: record}, indent=2) + "\n", encoding="utf-8")
+    (part / "README.md").write_text(page(record, saved.folder), encoding="utf-8")
+
+
+def destination(place: str, quantize: str) -> Path:
+    name = "onnx" if quantize == "none" else f"onnx-{quantize}"
+    model = Path(place).expanduser()
+    return model / name if model.is_dir() else Path(f"{place.rpartition('/')[2]}-{name}")
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Refuse to replace anything but an earlier export.
+
+    Raises:
+        UserError: naming what is there.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        earlier = TABLE in json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        earlier = False
+    if not earlier:
+        raise UserError(
+            f"output_dir '{folder}'",
+            "an export gets a folder of its own, and this one holds something else",
+            "Choose another --output_dir",
+        )
+
+
+def refuse_wasted(place: str, before: int, after: int) -> None:
+    """Refuse 8 bits where hardly any weight can be kept in them.
+
+    Raises:
+        UserError: with what they would save.
+    """
+    if after > (1 - WORTH) * before:
+        raise UserError(
+            f"quantize=int8 with '{place}'",
+            f"it would save {1 - after / before:.0%} of {before / 1e6:,.1f} MB: the weights of a network with depthwise"
+            " convolutions stay as they are, for in 8 bits with one scale it loses its answers",
+            "Leave --quantize out",
+        )
+
+
+def refuse_unknown(opset: int | None) -> None:
+    """Refuse a version of the operators that the installed packages do not know.
+
+    Raises:
+        UserError: naming the newest.
+    """
+    from onnx.defs import onnx_opset_version
+
+    if opset is not None and opset > onnx_opset_version():
+        raise UserError(
+            f"opset={opset}",
+            f"the newest that this installation of onnx knows is {onnx_opset_version()}",
+            "Choose a smaller --opset, or leave it out",
+        )
+
+
+def require_onnx() -> None:
+    """Refuse to go on without the packages.
+
+    Raises:
+        UserError: one is missing.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "hfkit export", f"it needs packages that are not installed ({error})", "Run: pip install 'hfkit[onnx]'"
+        ) from error

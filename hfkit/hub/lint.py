@@ -1,0 +1,283 @@
+"""Whether a card can be trusted: its metadata, every number in it against the report, its links and its code.
+
+What may be changed by hand: words, lines without numbers, metadata that the report says nothing of, and whole sections
+under headings of one's own (see `lint_numbers`).
+"""
+
+import ast
+import re
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from huggingface_hub import ModelCard, parse_eval_result_entries
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from ..errors import UserError
+from .card import ADAPTER, read_report, render_card
+from .lint_metadata import Metadata, disagreements, metadata_faults, one_line, read_metadata
+from .lint_numbers import number_faults
+from .metadata import benchmark_result, front_matter, model_name
+
+UNWRITTEN = re.compile("more information (is )?needed", re.IGNORECASE)
+# What the snippet of a card may import, and what it never calls.
+IMPORTS = {"transformers", "peft", "torch", "PIL"}
+NEVER = {"eval", "exec", "compile", "open", "getattr", "setattr", "globals"}
+SECONDS = 10  # for a link to answer
+ABSENT = (404, 410)
+
+
+class Findings(NamedTuple):
+    """What is wrong, and what could not be looked at, in words."""
+
+    faults: list[str]
+    unchecked: list[str]
+
+
+def lint(folder: Path, *, online: bool = False) -> list[str]:
+    """What is wrong with the cards in the folder of a finished run, in words; [] where nothing is.
+
+    Args:
+        online: whether the Hub is asked for its opinion, and every link tried (see `examine`).
+
+    Raises:
+        UserError: there is no such folder, or no README.md in it.
+    """
+    return examine(folder, online=online).faults
+
+
+def examine(folder: Path, *, online: bool = False) -> Findings:
+    """The faults of the cards in a folder, its own and that of its adapters, and what could not be checked.
+
+    Raises:
+        UserError: there is no such folder, or no README.md in it.
+    """
+    if not (folder / "README.md").is_file():
+        raise UserError(f"folder '{folder}'", "a card is a file README.md", "Give the output_dir of a finished run")
+    faults, unchecked = [], []
+    try:
+        report = read_report(folder)
+    except UserError as error:
+        faults.append(f"report.json: no number of the card can be checked ({error})")
+        report = None
+    for name in ("README.md", f"{ADAPTER}/README.md"):
+        if not (folder / name).is_file():
+            continue
+        try:
+            text = (folder / name).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            faults.append(f"{name}: it cannot be read ({error})")
+            continue
+        place = (folder / name).parent
+        found = examine_card(text, report, place, adapter=place != folder, online=online)
+        faults += [f"{name}, {fault}" for fault in found.faults]
+        unchecked += [f"{name}, {what}" for what in found.unchecked]
+    if report:
+        faults += benchmark_faults(folder, report)
+    return Findings(faults, unchecked)
+
+
+def lint_card(text: str, report: dict[str, Any], folder: Path | None = None, *, adapter: bool = False) -> list[str]:
+    """What is wrong with the text of a card beside its report, in words.
+
+    Args:
+        folder: where the card lies, for the links to files beside it; without one they are not looked at.
+        adapter: it is the card of adapters.
+    """
+    return examine_card(text, report, folder, adapter=adapter).faults
+
+
+def examine_card(
+    text: str,
+    report: dict[str, Any] | None,
+    folder: Path | None,
+    *,
+    adapter: bool = False,
+    online: bool = False,
+) -> Findings:
+    """The faults of one card, and what could not be checked; without a report its numbers are not."""
+    metadata, body, first = read_metadata(text)
+    tokens = parsed(body)
+    links = dict.fromkeys(links_of(tokens, first))
+    name = named(metadata) or (report and model_name(report["settings"]))
+    faults = metadata_faults(metadata, text)
+    if report:
+        # What the model is called is nobody's claim: a card goes along when its model is given another name.
+        rendered = render_card(report, model=name, pictures=folder is not None, adapter=adapter)
+        _, expected, _ = read_metadata(rendered)
+        if metadata.values:
+            faults += disagreements(metadata, front_matter(report, name, adapter=adapter))
+        faults += number_faults(body, expected, first)
+        lost = Counter(address for address, _ in links_of(parsed(expected), 1))
+        lost -= Counter(address for address, _ in links_of(tokens, 1))
+        faults += [f"links: one to {address} is missing" for address in lost]
+    faults += [
+        f"line {number}: '{found[0]}' stands where something was to be written"
+        for number, line in enumerate(text.splitlines(), 1)
+        if (found := UNWRITTEN.search(line))
+    ]
+    faults += snippet_faults(tokens, name, first)
+    faults += link_faults(links, tokens, folder)
+    unchecked: list[str] = []
+    if online:
+        ask_hub(text, faults, unchecked)
+        try_links(links, faults, unchecked)
+    return Findings(faults, unchecked)
+
+
+def named(metadata: Metadata) -> str | None:
+    """What a card calls its model."""
+    index = metadata.values.get("model-index")
+    name = index[0].get("name") if isinstance(index, list) and index and isinstance(index[0], dict) else None
+    return name if isinstance(name, str) and name else None
+
+
+# Code
+
+
+def snippet_faults(tokens: list[Token], name: str | None, first: int) -> list[str]:
+    """Blocks of Python that do not parse; and under 'Use' what imports too much, or never names the model."""
+    faults, names, section, blocks = [], set(), "", 0
+    for i, token in enumerate(tokens):
+        if token.type == "heading_open" and token.tag == "h2":
+            section = tokens[i + 1].content
+        if token.type != "fence" or token.info.strip().split(" ")[0] != "python":
+            continue
+        line = first + token.map[0]
+        try:
+            tree = ast.parse(token.content)
+        except (SyntaxError, ValueError) as error:
+            faults.append(f"line {line}: the code is no Python ({error})")
+            continue
+        if section == "Use":
+            blocks += 1
+            faults += [f"line {line + node_line}: {what}" for node_line, what in risks(tree)]
+            names |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    if blocks and name not in names:
+        faults.append(f"section Use: its code does not load '{name}'")
+    return faults
+
+
+def risks(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """What code for trying a model has no need of, with its line."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=aliases):
+                modules = [alias.name for alias in aliases]
+            case ast.ImportFrom(module=module, level=level):
+                modules = ["." * level + (module or "")]
+            case ast.Name(id=word) | ast.Attribute(attr=word) if word in NEVER or word.startswith("__"):
+                yield node.lineno, f"the code uses {word}"
+                continue
+            case ast.keyword(arg="trust_remote_code"):
+                yield node.value.lineno, "the code trusts remote code"
+                continue
+            case _:
+                continue
+        for module in modules:
+            if module.partition(".")[0] not in IMPORTS:
+                yield node.lineno, f"the code imports {module}, and a model needs {', '.join(sorted(IMPORTS))} at most"
+
+
+# Links
+
+
+def parsed(body: str) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(body)
+
+
+def links_of(tokens: list[Token], first: int) -> Iterator[tuple[str, int]]:
+    """Every link and picture of a text, with the line of the paragraph it stands in."""
+    for token in tokens:
+        for child in token.children or []:
+            address = child.attrGet("href") if child.type == "link_open" else child.attrGet("src")
+            if child.type in ("link_open", "image") and address is not None:
+                yield str(address), first + token.map[0]
+
+
+def link_faults(links: dict[tuple[str, int], None], tokens: list[Token], folder: Path | None) -> list[str]:
+    """Links that lead nowhere, as far as that can be told without a network."""
+    faults, headings = [], set(anchors(tokens))
+    for address, line in links:
+        try:
+            parts = urlsplit(address)
+            host = parts.hostname
+        except ValueError:
+            faults.append(f"line {line}: '{address}' is no address")
+            continue
+        if parts.scheme in ("http", "https"):
+            if not host or "." not in host:
+                faults.append(f"line {line}: '{address}' names no host")
+        elif parts.scheme not in ("", "mailto"):
+            faults.append(f"line {line}: a link of the kind {parts.scheme}: has no place in a card")
+        elif not parts.scheme and not parts.path and not parts.netloc:
+            if parts.fragment not in headings:
+                faults.append(f"line {line}: no heading is called '#{parts.fragment}'")
+        elif not parts.scheme and folder is not None and not inside(folder, unquote(parts.path), bool(parts.netloc)):
+            faults.append(f"line {line}: there is no file '{address}' beside the card")
+    return faults
+
+
+def inside(folder: Path, path: str, elsewhere: bool) -> bool:
+    """Whether a relative link leads to something in the folder."""
+    place = (folder / path).resolve()
+    return not elsewhere and place.is_relative_to(folder.resolve()) and place.exists()
+
+
+def anchors(tokens: list[Token]) -> Iterator[str]:
+    """What the headings of a text are called in links."""
+    for opening, inline in zip(tokens, tokens[1:], strict=False):
+        if opening.type == "heading_open":
+            yield re.sub(r"[^\w\- ]", "", inline.content.lower()).replace(" ", "-")
+
+
+def try_links(links: dict[tuple[str, int], None], faults: list[str], unchecked: list[str]) -> None:
+    """Ask for the head of every page that is linked."""
+    for address, line in links:
+        if urlsplit(address).scheme not in ("http", "https"):
+            continue
+        try:
+            with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=SECONDS):
+                pass
+        except urllib.error.HTTPError as error:
+            kind = faults if error.code in ABSENT else unchecked
+            kind.append(f"line {line}: {address} answers {error.code}")
+        except (OSError, ValueError) as error:
+            unchecked.append(f"line {line}: {address} could not be reached ({error})")
+
+
+# The Hub
+
+
+def ask_hub(text: str, faults: list[str], unchecked: list[str]) -> None:
+    """The Hub's own validation, which it also makes before an upload."""
+    try:
+        ModelCard(text, ignore_metadata_errors=True).validate()
+    except ValueError as error:
+        faults.append(f"metadata: the Hub refuses it ({one_line(error)})")
+    except Exception as error:  # whatever the network raises: not having asked is no fault of the card
+        unchecked.append(f"the Hub's own validation ({one_line(error)})")
+
+
+def benchmark_faults(folder: Path, report: dict[str, Any]) -> list[str]:
+    """Results for leaderboards that the Hub's client cannot read, or that are not the report's."""
+    faults, expected = [], benchmark_result(report)
+    for file in sorted((folder / ".eval_results").glob("*.yaml")):
+        name = f".eval_results/{file.name}"
+        try:
+            entries = yaml.safe_load(file.read_text(encoding="utf-8"))
+            values = [entry.value for entry in parse_eval_result_entries(entries)]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+            faults.append(f"{name}: the Hub's client cannot read it ({one_line(error)})")
+            continue
+        if not expected or file.name != expected[0]:
+            faults.append(f"{name}: the report names no such benchmark")
+        elif values != [expected[1][0]["value"]]:
+            faults.append(f"{name}: {', '.join(map(str, values))}, the report has {expected[1][0]['value']}")
+    return faults

@@ -1,0 +1,141 @@
+"""Whether the numbers of a card are those of its report: the card is rendered anew, and the two are compared.
+
+Prose may be reworded and lines without numbers added, as long as every number of the rendered card stays in its place.
+Numbers of one's own belong in a section with a heading of one's own. There they are free, except in a line that names a
+score: what it says of one has to stand in the rendered card.
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from ..evaluation.plots import SCORES
+
+# A sign belongs to it unless it joins two words; thousands have commas.
+NUMBER = re.compile(r"(?:(?<![\w.])[-+\N{MINUS SIGN}])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+NAMES = sorted({*SCORES, *SCORES.values()}, key=len, reverse=True)
+SCORE = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, NAMES))})(?![^\W_])", re.IGNORECASE)
+ADDRESS = re.compile(r"(?<=\])\([^()\s]*\)|https?://[^\s)>]+")
+HEADING = re.compile(r"#{1,6} ")
+
+
+class Line(NamedTuple):
+    """A line of a card: its number in the file (from 1), its text, and the heading it stands under."""
+
+    number: int
+    text: str
+    section: str
+
+    @property
+    def shape(self) -> str:
+        """The line with its numbers and its spacing taken out."""
+        return re.sub(r"-{2,}", "-", re.sub(r"\s+", " ", NUMBER.sub("\0", self.text))).strip()
+
+    @property
+    def numbers(self) -> list[str]:
+        return NUMBER.findall(self.text)
+
+    @property
+    def said(self) -> list[str]:
+        """Its numbers without those in the addresses of links, which nobody takes for a score."""
+        return NUMBER.findall(ADDRESS.sub("", self.text))
+
+    @property
+    def place(self) -> str:
+        return f"line {self.number} ({self.section or 'summary'})"
+
+
+def number_faults(card: str, rendered: str, first: int = 1) -> list[str]:
+    """Where the body of a card and of the card rendered from its report differ in a number, in words.
+
+    Args:
+        first: number of the card's first line in its file.
+    """
+    expected = list(lines_of(rendered))
+    known = {line.section for line in expected}
+    lines = list(lines_of(card, first))
+    own = [line for line in lines if line.section not in known]
+    found = [line for line in lines if line.section in known]
+    return [*compared(expected, found), *own_faults(own, expected)]
+
+
+def lines_of(body: str, first: int = 1) -> Iterator[Line]:
+    """The lines of a Markdown text with the heading each stands under; a # in a block of code begins none."""
+    section, fence = "", ""
+    for number, text in enumerate(body.splitlines(), first):
+        opening = re.match(r" {0,3}(`{3,}|~{3,})", text)
+        if fence:
+            fence = "" if opening and opening[1].startswith(fence) else fence
+        elif opening:
+            fence = opening[1]
+        elif HEADING.match(text):
+            section = text.lstrip("#").strip() if text.startswith("##") else ""
+        yield Line(number, text, section)
+
+
+def compared(expected: list[Line], found: list[Line]) -> list[str]:
+    """The faults of lines in sections that the rendered card has too."""
+    faults = []
+    shapes = [line.shape for line in expected]
+    matcher = SequenceMatcher(None, shapes, [line.shape for line in found], autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal":
+            for ours, theirs in zip(expected[a:b], found[c:d], strict=True):
+                faults += [
+                    f"{theirs.place}: {said}, the report has {meant}"
+                    for meant, said in zip(ours.numbers, theirs.numbers, strict=True)
+                    if value(meant) != value(said)
+                ]
+        else:
+            after = found[c - 1] if c else Line(0, "", "")
+            faults += changed(expected[a:b], found[c:d], after, set(shapes))
+    return faults
+
+
+def changed(expected: list[Line], found: list[Line], after: Line, shapes: set[str]) -> list[str]:
+    """The faults of reworded, added or lost lines: the numbers in them have to be the same, in the same order."""
+    ours = [(value(number), number, line) for line in expected for number in line.said]
+    theirs = [(value(number), number, line) for line in found for number in line.said]
+    faults = []
+    matcher = SequenceMatcher(None, [one[0] for one in ours], [one[0] for one in theirs], autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal":
+            continue
+        for i in range(max(b - a, d - c)):
+            meant, said = (ours[a + i] if a + i < b else None), (theirs[c + i] if c + i < d else None)
+            if meant and said:
+                faults.append(f"{said[2].place}: {said[1]}, the report has {meant[1]}")
+            elif said:
+                faults.append(
+                    f"{said[2].place}: {said[1]} does not stand there in the report"
+                    " (numbers of your own go into a section of your own)"
+                )
+            else:
+                near = theirs[c - 1][2] if c else after
+                faults.append(f"{near.place}: after it {meant[1]} is missing, of '{meant[2].text.strip()}'")
+    if not faults:
+        # The same numbers under other names would say something else.
+        faults = [
+            f"{line.place}: no such row of a table comes from the report"
+            for line in found
+            if line.text.lstrip().startswith("|") and line.numbers and line.shape not in shapes
+        ]
+    return faults
+
+
+def own_faults(own: list[Line], expected: list[Line]) -> list[str]:
+    """The faults of sections that the rendered card does not have."""
+    known = {value(number) for line in expected for number in line.numbers}
+    return [
+        f"{line.place}: {number} beside the name of a score does not stand in the report"
+        for line in own
+        if SCORE.search(line.text)
+        for number in line._replace(text=SCORE.sub("", line.text)).said
+        if value(number) not in known
+    ]
+
+
+def value(number: str) -> Decimal:
+    return Decimal(number.replace("\N{MINUS SIGN}", "-").replace(",", ""))

@@ -1,0 +1,157 @@
+"""What of a model's folder is published: only files of known names, gathered in a folder of their own."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UserError
+from ..evaluation.withholding import without_secrets
+
+ARGUMENTS = "training_args.json"  # made here, from the settings of the report
+ADAPTER = "adapter/adapter_config.json"
+WEIGHTS = re.compile(
+    r"(?:adapter/)?(?:adapter_)?model(?:\.[\w-]+)?(?:-\d+-of-\d+)?\.safetensors"
+    r"|(?:adapter/)?(?:adapter_)?model\.safetensors(?:\.[\w-]+)?\.index\.json"
+)
+PUBLISHED = re.compile(
+    "|".join(
+        (
+            WEIGHTS.pattern,
+            r"(?:adapter/)?README\.md|report\.(?:json|md|html)",
+            r"(?:plots|examples)/[\w.-]+\.(?:svg|png|jpe?g)",
+            r"config\.json|generation_config\.json|(?:adapter/)?adapter_config\.json",
+            r"tokenizer(?:_config)?\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(?:txt|json)|merges\.txt",
+            r"(?:spiece|tokenizer|sentencepiece\.bpe|source|target)\.(?:model|spm)|chat_template\.(?:jinja|json)",
+            r"(?:preprocessor|processor|video_preprocessor)_config\.json",
+            r"\.eval_results/[\w.-]+\.yaml",
+        )
+    )
+)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is published of a folder (name in the repository -> file) and what is not (name -> bytes)."""
+
+    files: dict[str, Path]
+    left_out: dict[str, int]
+
+
+def choose(folder: Path) -> Chosen:
+    """Go through a model's folder by the list of what may be published.
+
+    Raises:
+        UserError: it is not the folder of a model, or a file that would be published lies outside of it.
+    """
+    if not folder.is_dir():
+        raise UserError(f"folder '{folder}'", "there is no such folder", "Give the output_dir of a finished run")
+    files, left_out = {}, {}
+    for path in _walked(folder):
+        name = path.relative_to(folder).as_posix()
+        if PUBLISHED.fullmatch(name) and path.is_file():
+            _require_inside(path, folder)
+            files[name] = path
+        else:
+            left_out[name] = _size(path)
+    _require_model(folder, files)
+    return Chosen(files, left_out)
+
+
+def stage(chosen: Chosen, place: Path) -> None:
+    """Gather what was chosen in `place`, with the redacted settings of the run beside it.
+
+    Weights are linked; all else is copied, so that what was looked through is what is sent.
+    """
+    for name, source in chosen.files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".safetensors"):
+            _link(source.resolve(), place / name)
+        else:
+            shutil.copyfile(source, place / name)
+    if "report.json" in chosen.files:
+        report = _report(place)
+        settings = without_secrets(report["settings"])
+        (place / ARGUMENTS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        if ADAPTER in chosen.files:
+            _name_base(place / ADAPTER, report.get("origin", {}).get("base") or {})
+
+
+def _name_base(config: Path, base: dict) -> None:
+    """Say in an adapter's configuration which model it belongs to, where it names a folder of this machine."""
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    if Path(str(settings.get("base_model_name_or_path"))).is_dir() and base:
+        settings["base_model_name_or_path"] = base["id"] or base["name"]
+        config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def staged_files(place: Path) -> dict[str, Path]:
+    """Name in the repository -> staged file."""
+    return {path.relative_to(place).as_posix(): path for path in sorted(place.rglob("*")) if path.is_file()}
+
+
+def _report(place: Path) -> dict:
+    try:
+        report = json.loads((place / "report.json").read_text(encoding="utf-8"))
+        if isinstance(report["settings"], dict):
+            return report
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise UserError("report.json", "it is not the report of a run", "Run the recipe again, or take the file away")
+
+
+def _walked(folder: Path) -> Iterator[Path]:
+    """Every file below, and every link to a folder, which is not entered unless its files may be published."""
+    for parent, folders, files in os.walk(folder):
+        for name in [*folders]:
+            path = Path(parent, name)
+            if path.is_symlink():
+                folders.remove(name)
+                # Whoever links `adapter` to elsewhere means it to be published: it is refused, not skipped.
+                below = [path / child.name for child in path.iterdir()] if path.is_dir() else []
+                yield from [child for child in below if PUBLISHED.fullmatch(child.relative_to(folder).as_posix())]
+                yield path
+        folders.sort()
+        yield from (Path(parent, name) for name in sorted(files))
+
+
+def _require_inside(path: Path, folder: Path) -> None:
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(
+            f"'{path.relative_to(folder)}' in '{folder}'",
+            "it is a link that leads out of the folder, and only what lies inside is published",
+            "Put a copy of the file in its place",
+        )
+
+
+def _require_model(folder: Path, files: dict[str, Path]) -> None:
+    """Refuse a folder that nobody could load a model from, or read about it."""
+    for parts, fix in (
+        (("config.json", "adapter_config.json"), "Give the output_dir of a finished run"),
+        (("README.md", "report.json"), "Write the model card first"),
+    ):
+        if not any(part in files for part in parts):
+            raise UserError(f"folder '{folder}'", f"there is no {' or '.join(parts)} in it", fix)
+    if not any(WEIGHTS.fullmatch(name) and name.endswith(".safetensors") and "/" not in name for name in files):
+        raise UserError(
+            f"folder '{folder}'",
+            "there are no weights in it, as model.safetensors or its shards",
+            "Save the model with `save_pretrained`, and push again",
+        )
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.symlink_to(source)
+    except OSError:  # Windows lets only some users make links
+        shutil.copyfile(source, target)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,46 @@
+"""Which of a launcher's processes this one is, and which cores and GPUs it has to itself."""
+
+import os
+import sys
+from dataclasses import dataclass
+
+import torch
+
+LAUNCHERS = (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"))
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Which of how many processes of a launcher this one is."""
+
+    rank: int
+    size: int
+    local: int  # among those of this machine
+
+
+def launched() -> Rank | None:
+    """This process's place among those that torchrun, `accelerate launch` or srun started; None: it is alone.
+
+    The launcher's variables are taken away: a run on one process must not join a group of them.
+    """
+    found = None
+    for names in LAUNCHERS:
+        if all(name in os.environ for name in names) and found is None:
+            found = Rank(*(int(os.environ[name]) for name in names))
+    for name in (*LAUNCHERS[0], "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK", "ROLE_RANK"):
+        os.environ.pop(name, None)
+    if found and torch.cuda.device_count():
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu_of(found.local)
+    return found if found and found.size > 1 else None
+
+
+def cores() -> int:
+    """The cores that this process may use; where `taskset` or a container pins it, those."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def gpu_of(job: int) -> str:
+    """The GPU of a job, among those that this process may see; asked before CUDA is started."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    seen = seen if seen != [""] else [str(gpu) for gpu in range(torch.cuda.device_count())]
+    return seen[job % len(seen)]

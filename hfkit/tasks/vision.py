@@ -1,0 +1,18 @@
+"""The libraries that images need, which not everybody installs."""
+
+from importlib.util import find_spec
+
+from ..errors import UserError
+
+
+def require_vision() -> None:
+    """Refuse to go on without the libraries for images.
+
+    Raises:
+        UserError: one is missing.
+    """
+    missing = [name for name, module in (("pillow", "PIL"), ("torchvision", "torchvision")) if not find_spec(module)]
+    if missing:
+        raise UserError(
+            ", ".join(missing), "images need it, and it is not installed", 'Run: pip install "hfkit[vision]"'
+        )
