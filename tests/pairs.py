@@ -37,7 +37,7 @@ def launch(jobs: list[dict], command: list[str] | None = None) -> subprocess.Com
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         cwd=ROOT,
     )
 
