@@ -3,8 +3,11 @@
 import gc
 import os
 import shutil
+import signal
 from pathlib import Path
 
+# A suite that is started in the background inherits that Ctrl+C is ignored, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy's too: tests run side by side

@@ -21,8 +21,9 @@ def write(
 ) -> None:
     """Write DIR/README.md anew from DIR/report.json, and the card of its adapters where it has some.
 
-    What was changed in it by hand is lost. Exit codes: 0 written; 2 there is no report that this version reads, or the
-    folder cannot be written.
+    What was changed in it by hand is lost.
+
+    Exit codes: 0 written; 2 there is no report that this version reads, or the folder cannot be written.
 
         hfkit card write runs/bert-ner
         hfkit card write runs/bert-sentiment --model somebody/reviews
