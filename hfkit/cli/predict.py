@@ -142,7 +142,11 @@ class Asked:
 
 
 def write(asked: Asked, batch_size: int, *, skip: bool, every: bool) -> None:
-    """Ask the model about every row, and write what it says as it comes."""
+    """Ask the model about every row, and write what it says as it comes.
+
+    Raises:
+        UserError: an input, the model or a row cannot be asked; nothing appears at --output.
+    """
     asked.refuse_missing()
     with alone_on_stdout() as stdout:
         from ..tasks.asking import Asking

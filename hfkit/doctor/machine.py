@@ -10,10 +10,10 @@ import torch
 
 from ..arguments import refuse_lost_processes
 from ..errors import UserError
+from ..memory import GIB
 from ..processes import LAUNCHERS, cores
 from .findings import Finding, refused
 
-GIB = 2**30
 DRIVER = Path("/proc/driver/nvidia/version")
 # What a container may have: the limit of version 2 and of version 1 of control groups.
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
