@@ -120,8 +120,9 @@ def _loaded(folder: Path, name: str, revision: str | None, kind: str, given: str
     model, where = getattr(transformers, kind), {"revision": revision, "cache_dir": str(cache)}
     logits = [_logits(model, place, given, **more) for place, more in ((name, where), (folder, {}))]
     place = Path(snapshot_download(name, revision=revision, cache_dir=f"{cache}-files"))
-    # Its card has got the name that it was pushed under.
-    files = [path for path in place.iterdir() if (folder / path.name).is_file() and path.name != "README.md"]
+    # Its card has got the name that it was pushed under, and its report lost the folders of this machine.
+    pages = {"README.md", "report.json", "report.md", "report.html"}
+    files = [path for path in place.iterdir() if (folder / path.name).is_file() and path.name not in pages]
     same = {path.name: path.read_bytes() == (folder / path.name).read_bytes() for path in files}
     task = API.model_info(name, revision=revision).pipeline_tag or _task(place)
     options = {"model_kwargs": {"cache_dir": str(cache)}, "revision": revision}

@@ -22,7 +22,7 @@ from hfkit.evaluation import machine, plots
 from hfkit.evaluation.pages import extremes
 from hfkit.evaluation.report import Report, render, verdict, warnings_of
 from hfkit.evaluation.schema import plain, validate
-from tests.reports import COST, LOG, PLAN, Bare, Correlation, Tags, made, spoilt
+from tests.reports import COST, LOG, PLAN, Bare, Correlation, Tags, Texts, classified, made, spoilt
 
 
 class Memoriser(Baseline):
@@ -227,6 +227,18 @@ def test_secrets_and_the_home_folder_are_withheld(monkeypatch, tmp_path):
     record = json.loads(pages["report.json"])
     assert record["settings"]["output_dir"] == "~/runs" and record["task"]["dataset"] == "~/corpus"
     assert record["settings"]["token"] is None and record["settings"]["max_tokens"] == 7
+
+
+class Leaky(Texts):
+    def shown(self, row):
+        return {"text": "see hf_" + "Ab1" * 10, "picture": ""}
+
+
+def test_rows_with_secrets_are_on_no_page():
+    """A row that was judged wrong is shown among the errors, as an example of its label is."""
+    report = classified(Leaky()).facts()
+    assert report["errors"][0]["text"] == "see (withheld)"
+    assert not [name for name, page in render(report).items() if "hf_Ab1" in page]
 
 
 def test_the_command_can_be_given_to_a_shell_again(monkeypatch, tmp_path):

@@ -1,9 +1,12 @@
 """What a push takes out of a folder: files of known names that lie in it, and none that holds a secret."""
 
+import html
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from safetensors.torch import save_file
 
 from hfkit.errors import UserError
 from hfkit.evaluation.withholding import SECRETS, without_secrets
+from hfkit.hub.push import push
 from hfkit.hub.secrets import refuse_secrets
 from hfkit.hub.staging import choose, stage, staged_files
 
@@ -22,6 +26,11 @@ EXAMPLES = {
     "OpenAI or Anthropic key": ["sk-" + "a1B2" * 12, "sk-proj-" + "a1_B-" * 8, "sk-ant-api03-" + "a1_B-" * 18],
     "Slack token": ["xoxb-" + "123456789012-" * 2 + "abc", "hooks.slack.com/services/T0AB/B0CD/" + "a1B2" * 6],
     "Google key": ["AIza" + "a1B2_" * 7, "ya29." + "a1B2" * 9],
+    "GitLab or PyPI token": ["glpat-" + "a1B2_" * 4, "pypi-AgEI" + "a1B2_" * 12],
+    "address with a password": [
+        "http://ada:" + "correct-horse@" + "proxy.example:8080",
+        "postgres://u:" + "a1!B2@db/x",
+    ],
     "private key": [
         "-----BEGIN OPENSSH " + "PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH " + "PRIVATE KEY-----"
     ],
@@ -191,6 +200,46 @@ def test_a_value_of_the_environment_is_found_though_it_looks_like_nothing(folder
     assert without_secrets("key 0123456789abcdef!") == "key (withheld)!"
 
 
+def test_a_secret_in_a_name_is_found_and_the_name_is_not_told(folder):
+    secret = EXAMPLES["GitLab or PyPI token"][0]
+    (folder / f"model.{secret}.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    (folder / f"notes-{secret}.txt").touch()
+    told = refusal(folder)
+    assert "'model.(withheld).safetensors' (GitLab or PyPI token)" in told and secret not in told
+    assert "notes-(withheld).txt" in choose(folder).left_out
+
+
+@pytest.mark.parametrize("name", ["report.html", "tokenizer.json", "README.md", "config.json"])
+def test_a_secret_is_found_however_it_is_written(name, folder, monkeypatch):
+    secret = 'pass & "word" <1> ä/b'
+    monkeypatch.setenv("MY_PASSWORD", secret)
+    written = {"report.html": html.escape(secret), "README.md": quote(secret, safe="")}.get(name, json.dumps(secret))
+    (folder / name).write_text(written)
+    assert f"'{name}' (value of MY_PASSWORD)" in refusal(folder)
+
+
+def test_what_netrc_holds_is_found(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".netrc").write_text("machine api.tracker.example\n  login user\n  password 0123456789abcdef0123\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    (folder / "config.json").write_text('{"key": "0123456789abcdef0123"}')
+    assert "'config.json' (password of api.tracker.example in .netrc)" in refusal(folder)
+
+
+def test_labels_that_are_called_like_secrets_are_no_secrets(monkeypatch):
+    facts = {"password": {"f1": 0.5}, "api_key": 12, "token": ["hf", "x"], "hub_token": "abc", "ids": {"token": [1]}}
+    told = without_secrets(facts)
+    assert told == facts | {"token": "(withheld)", "hub_token": "(withheld)"}
+
+
+def test_the_home_folder_is_found_inside_of_a_text(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    told = without_secrets(["--dataset=/home/ada/x", "a '/home/ada' b", "/home/adam", "/mnt/home/ada", "/home/ada"])
+    assert told == ["--dataset=~/x", "a '~' b", "/home/adam", "/mnt/home/ada", "~"]
+    monkeypatch.setenv("HOME", "/")
+    assert without_secrets("/a/b") == "/a/b"
+
+
 def test_the_token_that_was_logged_in_with_is_found(folder):
     """In a process of its own: where the token lies is decided when the client is imported."""
     place = folder.parent / "token"
@@ -245,3 +294,29 @@ def test_real_vocabularies_and_pages_hold_nothing_like_a_secret(finished_once):
     files |= {str(path): path for path in (finished_once / "runs").rglob("report.*")}
     assert any(path.name == "tokenizer.json" for path in files.values())
     refuse_secrets({name: path for name, path in files.items() if path.suffix != ".safetensors"}, then="")
+
+
+# What nobody could read
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("README.md", b"---\ntags: 3\n---\n", "model card: README.md: its metadata cannot be read"),
+        ("README.md", b" \n", "model card: README.md: it is empty"),
+        ("README.md", b"\xff\xfe", "model card: README.md: its metadata cannot be read"),
+        ("config.json", b"{", "'config.json': it is no configuration in JSON"),
+        ("config.json", b"\xff", "'config.json': it is no configuration in JSON"),
+        ("report.json", b'{"settings": {}, "origin": null}', "its card is made from its report.json"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(name, content, message, folder):
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        push(folder, "me/model", dry_run=True)
+
+
+def test_a_name_that_is_no_text_can_be_told(folder):
+    with open(os.fsencode(folder) + b"/bad\xff.txt", "w"):
+        pass
+    assert "bad\\udcff.txt" in choose(folder).left_out

@@ -43,7 +43,7 @@ def scalars(events: EventAccumulator, tag: str) -> dict[int, float]:
 def gradual(checkpoint, corpus, tmp_path_factory):
     """A run of four stages that was tracked, and its events."""
     folder = tmp_path_factory.mktemp("tracked")
-    flags = dict(report_to="tensorboard", lr_scheduler_type="constant", eval_strategy="epoch", hub_token=TOKEN)
+    flags = dict(report_to="tensorboard", lr_scheduler_type="constant", eval_strategy="epoch", run_name=TOKEN)
     run = trainer(checkpoint, corpus, folder, **flags, **GRADUAL)
     run.train()
     run.predict(run.eval_dataset)
@@ -99,8 +99,8 @@ def test_arguments_are_told_without_secrets(gradual):
     run, events = gradual
     (text,) = events.Tensors("args/text_summary")
     told = text.tensor_proto.string_val[0].decode()
-    assert '"strategy": "gradual"' in told and '"hub_token": "(withheld)"' in told
-    assert run.args.hub_token == TOKEN
+    assert '"strategy": "gradual"' in told and '"run_name": "(withheld)"' in told
+    assert run.args.run_name == TOKEN
     files = [file for file in Path(run.args.output_dir).rglob("*") if file.is_file()]
     assert files and not [file for file in files if TOKEN.encode() in file.read_bytes()]
 
@@ -156,7 +156,7 @@ def test_trackers_that_look_at_the_command_line_see_no_secret(monkeypatch, tmp_p
     whole = ["recipe.py", "--hub_token", TOKEN, "--run_name", "a name", f"--note={TOKEN}"]
     monkeypatch.setattr(sys, "argv", whole)
     monkeypatch.setenv("HOME", str(tmp_path))
-    args = TransferArguments(output_dir=str(tmp_path / "out"), hub_token=TOKEN, use_cpu=True)
+    args = TransferArguments(output_dir=str(tmp_path / "out"), run_name=TOKEN, use_cpu=True)
     tracker = WritesEverythingDown()
     discreet(tracker)
     tracker.on_train_begin(args, TrainerState(), None, model="model")

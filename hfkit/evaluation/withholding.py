@@ -2,12 +2,17 @@
 
 import os
 import re
+from contextlib import suppress
+from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
 
 WITHHELD = "(withheld)"
 # A flag, a key of a mapping or a variable of the environment whose value is one.
-SECRET_NAME = re.compile(r"(?:^|[-_])(?:token|secret|password|passwd|(?:api|access)[-_]key)$", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"(?:^|[-_])(?:token|secret|password|passwd|passphrase|pat|api[-_]?key|(?:access|secret|private|account)[-_]key)$",
+    re.IGNORECASE,
+)
 # How they look, by kind. Every pattern asks for more than a word of a vocabulary or of a page's style could be.
 SECRETS = {
     "Hugging Face token": r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b",
@@ -15,7 +20,9 @@ SECRETS = {
     "AWS key": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|(?i:aws_secret_access_key)[\"'\s:=]{1,6}[A-Za-z0-9/+]{40}",
     "OpenAI or Anthropic key": r"\bsk-(?:(?:ant|proj|svcacct|admin|or)-[\w-]{20,}|[A-Za-z0-9]{32,}\b)",
     "Slack token": r"\bxox[abeoprs]-[A-Za-z0-9-]{16,}|hooks\.slack\.com/services/T\w+/B\w+/\w{16,}",
-    "Google key": r"\b(?:AIza[\w-]{35}|ya29\.[\w-]{20,}|GOCSPX-[\w-]{20,})",
+    "Google key": r"\b(?:AIza[\w-]{35}(?![\w-])|ya29\.[\w-]{20,}|GOCSPX-[\w-]{20,})",
+    "GitLab or PyPI token": r"\b(?:glpat-[\w-]{20,}|pypi-AgEI[\w-]{50,})",
+    "address with a password": r"(?<=://)[^\s/:@\"'<>\\]{1,64}:[^\s/@\"'<>\\]{3,256}@(?=[\w\[])",
     "private key": (
         r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
         r"(?:[\s\S]{0,20000}?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----)?"
@@ -27,32 +34,43 @@ FEWEST = 12  # characters from which on a value is searched for as it is: shorte
 
 
 def own_secrets() -> dict[str, str]:
-    """The values that this user's environment and `hf auth login` hold, by what they are called."""
+    """The values that this user's environment, `hf auth login` and ~/.netrc hold, by what they are called."""
     from huggingface_hub.constants import HF_TOKEN_PATH
 
     found = {f"value of {name}": value for name, value in os.environ.items() if SECRET_NAME.search(name)}
     kept = Path(HF_TOKEN_PATH)
     if kept.is_file():
         found["token of `hf auth login`"] = kept.read_text(encoding="utf-8", errors="replace")
+    with suppress(OSError, NetrcParseError, UnicodeError):  # `wandb login` keeps its key there
+        found |= {f"password of {host} in .netrc": password or "" for host, (*_, password) in netrc().hosts.items()}
     return {name: value.strip() for name, value in found.items() if len(value.strip()) >= FEWEST}
 
 
 def without_secrets(value: Any) -> Any:
     """A plain value fit to be published: secrets withheld by the name of their key, by how they look or because they
     are this user's own; and the home folder, which names the user, as `~`.
+
+    What is no text is never withheld by its key, which may be a label: of those, many are called `password`.
     """
-    return _without(value, tuple(own_secrets().values()))
+    home = Path.home()
+    # The root of a file system names nobody, and is the home of some containers.
+    shown = re.compile(rf"(?<![\w./~-]){re.escape(str(home))}(?![\w.-])") if home != Path(home.anchor) else None
+    return _without(value, tuple(own_secrets().values()), shown)
 
 
-def _without(value: Any, own: tuple[str, ...]) -> Any:
+def _without(value: Any, own: tuple[str, ...], home: re.Pattern | None) -> Any:
     if isinstance(value, dict):
-        return {
-            key: WITHHELD if item and SECRET_NAME.search(key) else _without(item, own) for key, item in value.items()
-        }
+        return {key: _of_key(key, _without(item, own, home)) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without(item, own) for item in value]
-    if not isinstance(value, str):
+        return [_without(item, own, home) for item in value]
+    if not isinstance(value, str) or value.startswith("data:image/"):
         return value
     for secret in own:
         value = value.replace(secret, WITHHELD)
-    return re.sub(rf"^{re.escape(str(Path.home()))}(?=/|$)", "~", SECRET.sub(WITHHELD, value))
+    value = SECRET.sub(WITHHELD, value)
+    return home.sub("~", value) if home else value
+
+
+def _of_key(key: Any, value: Any) -> Any:
+    text = isinstance(value, str) or isinstance(value, list) and any(isinstance(one, str) for one in value)
+    return WITHHELD if value and text and SECRET_NAME.search(str(key)) else value

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import UserError, one_line
+from ..evaluation.report import render
 from .card import ADAPTER, read_report, render_card, write_card
 from .failures import explained
 from .lint import lint, named
 from .lint_metadata import read_metadata
+from .places import replaced, shown_places, without_places
 from .secrets import refuse_secrets
 from .staging import PUBLISHED, choose, stage, staged_files
 
@@ -112,7 +114,7 @@ def push(
         require_name(repo_id)
         chosen = choose(folder)
         stage(chosen, Path(place))
-        _name_cards(folder, Path(place), target.repo_id)
+        _publish_pages(folder, Path(place), target.repo_id)
         files = staged_files(Path(place))
         refuse_secrets(files, then=f"then run {again}")
         _refuse_cards(folder, Path(place), again)
@@ -204,22 +206,29 @@ def _tag(api: "HfApi", repo_id: str, tag: str, commit: str) -> None:
             raise UserError(f"tag '{tag}'", rule, "Push again with another --tag") from error
 
 
-def _name_cards(folder: Path, place: Path, repo_id: str) -> None:
-    """Give the staged cards the id that they are published under: their snippets load the model by it.
+def _publish_pages(folder: Path, place: Path, repo_id: str) -> None:
+    """Take the folders of this machine out of the staged report and cards, and give the cards the id that they are
+    published under: their snippets load the model by it.
 
     What was written by hand stays as it is; a run that lost its card gets one.
     """
     if not (place / "report.json").is_file():
         return
     report = read_report(folder)
+    public, shown = without_places(report), shown_places(report)
+    if public != report:
+        for name, text in render(public).items():
+            if (place / name).is_file():
+                (place / name).write_text(text, encoding="utf-8")
     if not (place / "README.md").is_file():
         write_card(place, model=repo_id)
     for name, adapter in (("README.md", False), (f"{ADAPTER}/README.md", True)):
         card = place / name
-        if card.is_file():
+        if card.is_file() and _is_text(card):
             text, how = card.read_text(encoding="utf-8"), {"pictures": not adapter, "adapter": adapter}
-            if text == render_card(report, model=named(read_metadata(text)[0]), **how):
-                card.write_text(render_card(report, model=repo_id, **how), encoding="utf-8")
+            as_rendered = text == render_card(report, model=named(read_metadata(text)[0]), **how)
+            named_so = render_card(public, model=repo_id, **how) if as_rendered else replaced(text, shown)
+            card.write_text(named_so, encoding="utf-8")
 
 
 def _refuse_cards(folder: Path, place: Path, again: str) -> None:
@@ -239,10 +248,20 @@ def _unreadable(card: Path) -> list[str]:
     from huggingface_hub import ModelCard
 
     try:
+        if not card.read_text(encoding="utf-8").strip():
+            return ["README.md: it is empty"]
         ModelCard.load(card)
-    except (ValueError, yaml.YAMLError) as error:
+    # The client does not look at the types of what it reads.
+    except (ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         return [f"README.md: its metadata cannot be read ({one_line(error)})"]
     return []
+
+
+def _is_text(card: Path) -> bool:
+    try:
+        return bool(card.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        return False  # the linter says so
 
 
 @contextmanager

@@ -1,12 +1,16 @@
 """The last look before a push: no file that is sent may hold a secret. The secret itself is never told."""
 
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import quote
+
+from markupsafe import Markup
 
 from ..errors import UserError
-from ..evaluation.withholding import SECRETS, own_secrets
+from ..evaluation.withholding import SECRETS, own_secrets, without_secrets
 
 # As bytes, so that tokenizers in binary are read too, and letters are ASCII's.
 PATTERNS = {kind: re.compile(pattern.encode()) for kind, pattern in SECRETS.items()}
@@ -25,18 +29,29 @@ def refuse_secrets(files: Mapping[str, Path], then: str) -> None:
     Raises:
         UserError: it names the files and the kinds, never the secrets.
     """
-    own = {name: value.encode() for name, value in own_secrets().items()}
-    found = {name: kinds for name, path in files.items() if (kinds := sorted({*kinds_in(path, own)}))}
+    own = {form: name for name, value in own_secrets().items() for form in forms(value)}
+    found = {
+        without_secrets(name): kinds
+        for name, path in files.items()
+        if (kinds := sorted({*_kinds(name.encode(), own), *kinds_in(path, own)}))
+    }
     if found:
         raise UserError(
             "; ".join(f"'{name}' ({', '.join(kinds)})" for name, kinds in found.items()),
             "this looks like a secret, and nothing was sent",
-            f"Take it out of the file, and revoke it if others could read it; {then}",
+            f"Take it out of the file or its name, and revoke it if others could read it; {then}",
         )
 
 
-def kinds_in(path: Path, own: Mapping[str, bytes]) -> Iterator[str]:
-    """The kinds of secrets in a file: of all by how they look, and of `own` by their very values.
+def forms(secret: str) -> set[bytes]:
+    """A secret as it stands in plain text, in JSON, in HTML and in an address."""
+    in_json = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
+    in_html = html.escape(secret), str(Markup.escape(secret))
+    return {form.encode() for form in (secret, *in_json, *in_html, quote(secret, safe=""))}
+
+
+def kinds_in(path: Path, own: Mapping[bytes, str]) -> Iterator[str]:
+    """The kinds of secrets in a file: of all by how they look, and of `own` (value -> name) by their very values.
 
     Numbers of weights may look like anything, so of a safetensors file only the header is looked at; the user's own
     secrets are searched for everywhere.
@@ -48,15 +63,15 @@ def kinds_in(path: Path, own: Mapping[str, bytes]) -> Iterator[str]:
         overlap = b""
         while piece := file.read(PIECE):
             piece = overlap + piece
-            yield from (name for name, value in own.items() if value in piece) if weights else _kinds(piece, own)
+            yield from (name for value, name in own.items() if value in piece) if weights else _kinds(piece, own)
             if path.suffix == ".md":  # Markdown writes hf\_abc
                 yield from _kinds(piece.replace(b"\\", b""), own)
             overlap = piece[-OVERLAP:]
 
 
-def _kinds(content: bytes, own: Mapping[str, bytes]) -> Iterator[str]:
+def _kinds(content: bytes, own: Mapping[bytes, str]) -> Iterator[str]:
     yield from (kind for kind, pattern in PATTERNS.items() if pattern.search(content))
-    yield from (name for name, value in own.items() if value in content)
+    yield from (name for value, name in own.items() if value in content)
 
 
 def _header(path: Path) -> bytes:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..evaluation.withholding import without_secrets
+from .places import name_places, settings_without_places
 
 ARGUMENTS = "training_args.json"  # made here, from the settings of the report
-ADAPTER = "adapter/adapter_config.json"
 WEIGHTS = re.compile(
     r"(?:adapter/)?(?:adapter_)?model(?:\.[\w-]+)?(?:-\d+-of-\d+)?\.safetensors"
     r"|(?:adapter/)?(?:adapter_)?model\.safetensors(?:\.[\w-]+)?\.index\.json"
@@ -56,7 +56,8 @@ def choose(folder: Path) -> Chosen:
             _require_inside(path, folder)
             files[name] = path
         else:
-            left_out[name] = _size(path)
+            # A name need not be text, but what is printed has to be.
+            left_out[without_secrets(name.encode("utf-8", "backslashreplace").decode())] = _size(path)
     _require_model(folder, files)
     return Chosen(files, left_out)
 
@@ -64,7 +65,8 @@ def choose(folder: Path) -> Chosen:
 def stage(chosen: Chosen, place: Path) -> None:
     """Gather what was chosen in `place`, with the redacted settings of the run beside it.
 
-    Weights are linked; all else is copied, so that what was looked through is what is sent.
+    Weights are linked; all else is copied, so that what was looked through is what is sent. The copies of
+    configurations lose the folders of this machine.
     """
     for name, source in chosen.files.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -72,20 +74,15 @@ def stage(chosen: Chosen, place: Path) -> None:
             _link(source.resolve(), place / name)
         else:
             shutil.copyfile(source, place / name)
-    if "report.json" in chosen.files:
-        report = _report(place)
-        settings = without_secrets(report["settings"])
+    report = _report(place) if "report.json" in chosen.files else {}
+    if report:
+        settings = without_secrets(settings_without_places(report["settings"]))
         (place / ARGUMENTS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        if ADAPTER in chosen.files:
-            _name_base(place / ADAPTER, report.get("origin", {}).get("base") or {})
-
-
-def _name_base(config: Path, base: dict) -> None:
-    """Say in an adapter's configuration which model it belongs to, where it names a folder of this machine."""
-    settings = json.loads(config.read_text(encoding="utf-8"))
-    if Path(str(settings.get("base_model_name_or_path"))).is_dir() and base:
-        settings["base_model_name_or_path"] = base["id"] or base["name"]
-        config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    origin = report.get("origin")
+    base = origin.get("base") if isinstance(origin, dict) else None
+    for name in chosen.files:
+        if name.endswith("config.json"):
+            name_places(place / name, (base["id"] or base["name"]) if base else None)
 
 
 def staged_files(place: Path) -> dict[str, Path]:
