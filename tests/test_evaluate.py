@@ -188,6 +188,12 @@ def test_a_ledger_and_those_of_its_other_tests_get_their_pages(finished_runs):
     assert LEDGER.with_suffix(".md").read_text() == Path("compared/ledger.md").read_text()
 
 
+def test_a_record_of_another_version_is_named_by_its_version(tmp_path):
+    (tmp_path / "report.json").write_text('{"schema": "hfkit.report/1"}')
+    said = refused(hfkit("report", str(tmp_path)))
+    assert "'hfkit.report/1' is not 'hfkit.report/" in said and "missing" not in said
+
+
 @pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"schema": "hfkit.report/1"}', "other"])
 def test_a_record_of_another_kind_is_refused_and_nothing_written(content, finished_runs):
     if content == "other":

@@ -9,6 +9,7 @@ import mmap
 import re
 import sys
 import time
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
@@ -248,6 +249,9 @@ def test_the_command_can_be_given_to_a_shell_again(monkeypatch, tmp_path):
     assert machine.command() == "recipes/bert_ner.py --dataset 'my data' --seed 1"
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "recipes" / "bert_ner.py")])
     assert machine.command() == "recipes/bert_ner.py"
+    monkeypatch.setattr(sys, "argv", ["/elsewhere/hfkit/cli/__main__.py", "evaluate", "out"])
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("hfkit.cli.__main__", None))
+    assert machine.command() == "python -m hfkit.cli evaluate out"
 
 
 def test_the_console_table_fits_and_takes_names_as_they_are():

@@ -54,7 +54,7 @@ def export(
         hfkit export runs/bert-ner --quantize int8 --dataset entities
 
     Exit codes: 0 written; 1 the graph answers otherwise than the model, or something else failed; 2 the model or the
-    rows cannot be used, or the packages of hfkit[export] are missing; 75 interrupted.
+    rows cannot be used, or the packages of hfkit[onnx] are missing; 75 interrupted.
     """
     run(lambda: _export(model, output_dir, quantize, dataset, opset, revision, as_json))
 

@@ -45,6 +45,10 @@ def command() -> str:
     nobody's business. Secrets are withheld.
     """
     program = Path(sys.argv[0]).absolute()
+    if program.name == "__main__.py":
+        spec = sys.modules["__main__"].__spec__
+        if spec is not None:  # None: started by its path
+            return command_of("python", "-m", spec.parent, argv=sys.argv[1:])
     inside = program.is_relative_to(Path.cwd())
     return command_of(str(program.relative_to(Path.cwd())) if inside else program.name, argv=sys.argv[1:])
 

@@ -216,6 +216,8 @@ def fault(value: Any, rule: Any, place: str) -> str | None:
         return _first(fault(item, rule[0], f"{place}[{i}]") for i, item in enumerate(value))
     if type(value) is not dict:
         return f"{place}: {value!r} is not a mapping"
+    if "schema" in rule and "schema" in value and (other := fault(value["schema"], rule["schema"], f"{place}.schema")):
+        return other  # a record of another version has other keys, and is named by its version
     if ... in rule:
         strange = [key for key in value if type(key) is not str]
         rules = {key: rule[...] for key in value}
