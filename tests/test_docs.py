@@ -66,6 +66,7 @@ def test_every_command_is_of_a_kind_that_is_checked():
         "accelerate launch ",
         "torchrun --nproc_per_node 2 recipes/",
         "pip install -e",
+        "python -m benchmarks ",
     )
     assert [command for command in COMMANDS if not command.startswith(kinds)] == []
 

@@ -152,9 +152,9 @@ class Task(ABC):
         return self.collator(processor)
 
     def cached(self, collator: Any, rows: Dataset, folder: Path, budget: int) -> Any:
-        """One of the two collators with a place in `folder`, at most `budget` bytes, for what it makes of `rows`.
-
-        Its batches are those of `collator`, whatever happens to the folder: only their cost differs."""
+        """One of the two collators with a place in `folder`, at most `budget` bytes, for what it makes of `rows`: the
+        same batches, whatever happens to the folder, at another cost.
+        """
         return collator
 
     @abstractmethod
