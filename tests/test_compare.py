@@ -21,7 +21,7 @@ from hfkit.ledger.compare import compare, planned
 from hfkit.ledger.energy import energy
 from hfkit.ledger.facts import ledger_of, mean_cost
 from hfkit.ledger.queue import MOST_STARTS, Queue
-from hfkit.ledger.workers import LAUNCHERS, Rank, launched
+from hfkit.processes import LAUNCHERS, Rank, launched
 from hfkit.tasks import TextClassification
 from tests import tiny
 

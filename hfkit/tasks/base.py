@@ -377,8 +377,7 @@ class Task(ABC):
         head too; `blocks` are those of an architecture hfkit does not know.
 
         Raises:
-            UserError: the checkpoint cannot be found or read, names weights outside its folder, or lacks some that it
-                should have.
+            UserError: the checkpoint cannot be found or read, names weights outside its folder, or lacks some it needs.
         """
         path, named = self.path(checkpoint), f"checkpoint '{checkpoint}'"
         config = read_config(path, **self.head(labels))
