@@ -305,6 +305,7 @@ def test_extra_columns_are_ignored(recipe, earlier_run, tmp_path):
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow  # the same without a process is above
 def test_in_its_own_process(checkpoint, tmp_path):
     argv = folder(tmp_path / "data", validation=[{"tokens": ["rain", "."], "tags": ["O"]}])
     command = [sys.executable, RECIPE, "--checkpoint", checkpoint, *argv, "--output_dir", str(tmp_path / "out")]

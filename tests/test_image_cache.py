@@ -70,15 +70,21 @@ def kinds_of_pictures(place: Path) -> None:
     shutil.copy(place / "small.png", place / "small_again.png")
 
 
-@pytest.fixture
-def images(tmp_path) -> Path:
-    folder = tmp_path / "images"
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn")
     kinds_of_pictures(folder / "train" / "some")
     tiny.picture("red", 8).save(folder / "train" / "some" / "other.png")
     for split in ("train", "validation", "test"):
         (folder / split / "more").mkdir(parents=True)
         tiny.picture("red", 9).save(folder / split / "more" / "last.png")
     return folder
+
+
+@pytest.fixture
+def images(drawn, tmp_path) -> Path:
+    """A copy, for a test to spoil."""
+    return Path(shutil.copytree(drawn, tmp_path / "images"))
 
 
 def ready(images: Path, kind: str, processor=None, **settings):

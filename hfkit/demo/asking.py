@@ -8,7 +8,7 @@ from datasets import Dataset, DatasetDict
 
 from ..errors import UserError
 from ..evaluation.names import dataset_name
-from ..evaluation.pages import interval_text, markdown_text, score_text, shown
+from ..evaluation.pages import bare, interval_text, score_text, shown
 from ..evaluation.plots import headline_text
 from ..tasks.saved import SavedModel
 
@@ -52,9 +52,9 @@ class Asked:
 
     def about(self) -> str:
         """The head of the page in Markdown: name, score, labels, and a warning where the data were made up."""
-        lines = [f"# {markdown_text(self.name)}", f"`{self.saved.task.name}`{self.scored()}"]
+        lines = [f"# {bare(self.name)}", f"`{self.saved.task.name}`{self.scored()}"]
         labels = self.labels()
-        lines += [f"Labels: {markdown_text(shown(labels))}"] if labels else []
+        lines += [f"Labels: {bare(shown(labels))}"] if labels else []
         if self.report.get("data", {}).get("synthetic"):
             lines.append("**It learnt from made-up data: what it says of real texts means nothing.**")
         return "\n\n".join(lines)
@@ -67,7 +67,7 @@ class Asked:
         return (
             f": {headline_text(task['headline'])} **{score_text(subject['headline'])}** {interval_text(interval)}"
             f" ({100 * interval['level']:g} %) on {self.report['rows']:,} test rows of"
-            f" {markdown_text(dataset_name(task['dataset']))}"
+            f" {bare(dataset_name(task['dataset']))}"
         )
 
     def labels(self) -> list[str]:

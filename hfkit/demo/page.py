@@ -1,12 +1,14 @@
 """The page itself, made of gradio's parts. Nothing is fetched from elsewhere, and nothing is sent."""
 
 import base64
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from ..evaluation.examples import examples
+from ..evaluation.pages import bare
 from .asking import Answer, Asked, Unanswered
 
 MOST_EXAMPLES = 6
@@ -42,7 +44,7 @@ def page(model: Asked, folder: Path) -> gr.Blocks:
                 row = dict(zip(names, map(value_of, values), strict=True))
                 return parts(model, row, model.answer(row))
             except Unanswered as error:
-                raise gr.Error(str(error), print_exception=False) from error
+                raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # shown as HTML
 
         wanted = [button.click, *(one.submit for one in inputs if isinstance(one, gr.Textbox))]
         gr.on(wanted, ask, inputs, outputs, api_name="ask", preprocess=False)
@@ -80,7 +82,7 @@ def parts(model: Asked, row: dict[str, Any], answer: Answer) -> tuple[Any, str]:
         return {"text": row["text"], "entities": spans}, answer.note or ("" if spans else "No entity was found.")
     if model.problem in ("regression", "ordinal"):
         return answer.prediction, answer.note
-    said = "" if model.problem == "single-label" else f"Labels: {', '.join(answer.prediction) or 'none'}"
+    said = "" if model.problem == "single-label" else f"Labels: {bare(', '.join(answer.prediction)) or 'none'}"
     return answer.likelihoods, "\n\n".join(filter(None, (said, answer.note)))
 
 

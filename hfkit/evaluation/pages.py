@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,11 @@ def markdown_text(value: Any) -> Any:
         return value
     # Stripped: with a space inside, the stars of bold text would be stars.
     return MARKDOWN.sub(lambda match: "\\" + match[0], visible(value).strip())
+
+
+def bare(text: str) -> str:
+    """Text for Markdown that no template writes: neither markup nor HTML begins in it."""
+    return escape(markdown_text(text), quote=False)
 
 
 def score_text(value: float) -> str:

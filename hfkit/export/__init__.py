@@ -45,6 +45,7 @@ def export(
         Failure: the graph answers otherwise than the model. Nothing is written then.
     """
     require_onnx()
+    refuse_unknown(opset)
     from .graph import opened, quantized, traced, weight_bytes
 
     saved = load_saved(place, revision=revision)
@@ -148,6 +149,22 @@ def refuse_wasted(place: str, before: int, after: int) -> None:
             f"it would save {1 - after / before:.0%} of {before / 1e6:,.1f} MB: the weights of a network with depthwise"
             " convolutions stay as they are, for in 8 bits with one scale it loses its answers",
             "Leave --quantize out",
+        )
+
+
+def refuse_unknown(opset: int | None) -> None:
+    """Refuse a version of the operators that the installed packages do not know.
+
+    Raises:
+        UserError: naming the newest.
+    """
+    from onnx.defs import onnx_opset_version
+
+    if opset is not None and opset > onnx_opset_version():
+        raise UserError(
+            f"opset={opset}",
+            f"the newest that this installation of onnx knows is {onnx_opset_version()}",
+            "Choose a smaller --opset, or leave it out",
         )
 
 

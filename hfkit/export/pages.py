@@ -7,7 +7,7 @@ import yaml
 from huggingface_hub import metadata_load
 
 from ..evaluation.names import on_hub
-from ..evaluation.pages import interval_text, markdown_text, score_text, signed_text
+from ..evaluation.pages import bare, interval_text, score_text, signed_text
 from ..evaluation.plots import headline_text
 
 # What stands between the graph's logits and an answer, by task and problem. `row` is one row of logits.
@@ -99,7 +99,7 @@ def page(record: dict[str, Any], model: Path) -> str:
         model: the folder of the model that was exported, whose card may name a licence.
     """
     eight, parity = record["int8"], record["parity"]
-    source = markdown_text(record["source"])
+    source = bare(record["source"])
     weights = "weights in 8 bits" if eight else "32-bit floats"
     size = sum(bytes for name, bytes in record["bytes"].items() if name.startswith("model.onnx")) / 1e6
     lines = [
@@ -138,7 +138,7 @@ def sizes(record: dict[str, Any]) -> str:
 def compared_line(source: str, one: dict[str, Any]) -> str:
     equal = "–" if one["equal_predictions"] is None else f"{one['equal_predictions']:.1%}"
     cells = (
-        markdown_text(source),
+        bare(source),
         one["rows"],
         f"{one['largest_logit']:.3g}",
         f"{one['largest_difference']:.2g}",
