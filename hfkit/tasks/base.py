@@ -155,7 +155,8 @@ class Task(ABC):
     def cached(self, collator: Any, rows: Dataset, folder: Path, budget: int) -> Any:
         """One of the two collators with a place in `folder`, at most `budget` bytes, for what it makes of `rows`.
 
-        Its batches are those of `collator`, whatever happens to the folder: only their cost differs."""
+        Its batches are those of `collator`, whatever happens to the folder: only their cost differs.
+        """
         return collator
 
     @abstractmethod
