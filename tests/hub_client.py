@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 from hfkit.cli import app
 from hfkit.cli.push import push
 from tests import finished
+from tests.commands import examples as commands_shown
 from tests.loopback_hub import READER, WRITER
 
 ENDPOINT, API = os.environ["HF_ENDPOINT"], HfApi()
@@ -85,7 +86,7 @@ def token(value: str | None):
 
 def examples() -> dict[str, Any]:
     """Every command of the help, in order: a dry run, a private repository, a tag, a pull request, a branch."""
-    commands = re.findall(r"^ {8}hfkit (.+)$", push.__doc__, re.MULTILINE)
+    commands = [line.removeprefix("hfkit ") for line in commands_shown(push)]
     return {command: hfkit(*command.split()) for command in commands}
 
 

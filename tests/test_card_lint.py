@@ -8,13 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from hfkit.cli import app
+from hfkit.cli.card import lint as lint_command
+from hfkit.cli.card import write as write_command
 from hfkit.errors import UserError
 from hfkit.hub.card import write_card
 from hfkit.hub.lint import examine, lint, lint_card
 from hfkit.hub.lint_numbers import NUMBER, value
+from tests.commands import examples, hfkit
 from tests.reports import Tags, made
 
 ROOT = Path(__file__).parents[1]
@@ -251,10 +252,6 @@ def test_online_links_are_tried_and_what_cannot_be_asked_is_said(finished_runs):
     assert "the Hub's own validation" in hub and "403" in forbidden and "127.0.0.1:9/x could not be reached" in closed
 
 
-def hfkit(*argv: str):
-    return CliRunner().invoke(app, [*argv])
-
-
 def test_the_command_says_one_fault_a_line_and_ends_with_its_exit_code(finished_runs):
     ended = hfkit("card", "lint", "runs/bert-sentiment")
     assert (ended.exit_code, ended.stdout) == (0, "")
@@ -282,13 +279,11 @@ def test_a_folder_without_a_run_is_bad_input(command, tmp_path):
         assert ended.exit_code == 2 and ended.stderr.startswith("error: folder") and not ended.stdout
 
 
-@pytest.mark.parametrize("command", ["write", "lint"])
+@pytest.mark.parametrize("command", [write_command, lint_command])
 def test_the_examples_of_the_help_run(command, finished_runs):
-    printed = hfkit("card", command, "--help").stdout
-    examples = re.findall(r"hfkit (card \w+ runs/\S+(?: --\w+(?: \w+/\w+)?)?)", printed)
-    assert len(examples) == 2
-    for example in examples:
-        assert hfkit(*example.split()).exit_code == 0, example
+    assert len(examples(command)) == 2
+    for example in examples(command):
+        assert hfkit(*example.split()[1:]).exit_code == 0, example
 
 
 def test_a_copy_of_a_run_is_as_good(finished_once, tmp_path):

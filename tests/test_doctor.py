@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from PIL import Image
-from typer.testing import CliRunner
 
 from hfkit import TransferArguments
-from hfkit.cli import app
 from hfkit.cli.doctor import doctor
 from hfkit.doctor import machine, model, packages, places
 from hfkit.doctor.checkup import examine_rows
@@ -24,13 +22,10 @@ from hfkit.doctor.rows import look
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from hfkit.tasks.base import Task
 from tests import tiny, tiny_images
+from tests.commands import examples, hfkit
 
 ROOT = Path(__file__).parents[1]
 GIB = 2**30
-
-
-def hfkit(*argv: str):
-    return CliRunner().invoke(app, [*argv])
 
 
 # The data
@@ -695,7 +690,7 @@ def test_checkpoints_that_do_not_fit_on_the_disk(tmp_path):
 # The command
 
 
-EXAMPLES = [shlex.split(line) for line in re.findall(r"^ {8}hfkit (doctor.*)$", doctor.__doc__, re.MULTILINE)]
+EXAMPLES = [shlex.split(line)[1:] for line in examples(doctor)]
 KEYS = {"section", "check", "severity", "what", "evidence", "fix"}
 
 

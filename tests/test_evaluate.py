@@ -7,23 +7,16 @@ from pathlib import Path
 
 import pytest
 from datasets import Dataset, load_dataset
-from typer.testing import CliRunner
 
-from hfkit.cli import app
 from hfkit.cli.evaluate import evaluate
 from hfkit.cli.report import report
 from hfkit.evaluation.schema import validate
 from tests import tiny
+from tests.commands import examples, hfkit
 
 RUNS = {"runs/bert-sentiment": "reviews", "runs/bert-ner": "entities", "runs/vit-images": "sample"}
-EXAMPLES = [
-    line.strip() for command in (evaluate, report) for line in command.__doc__.splitlines() if line.startswith(" " * 8)
-]
+EXAMPLES = [*examples(evaluate), *examples(report)]
 LEDGER = Path(__file__).parents[1] / "benchmarks" / "results" / "ledgers" / "bccd_cells.json"
-
-
-def hfkit(*argv: str):
-    return CliRunner().invoke(app, [*argv])
 
 
 def told(ended) -> dict:

@@ -1,7 +1,6 @@
 """What a command ends with: 0 done, 1 failed, 2 bad input, 75 interrupted, and the same command then goes on."""
 
 import os
-import re
 import runpy
 import shlex
 import signal
@@ -22,6 +21,7 @@ from hfkit.errors import BAD_INPUT, FAILED, INTERRUPTED, Failure, UserError, run
 from hfkit.ledger import workers
 from hfkit.ledger.arguments import recipe_at, split_flags
 from tests import runs
+from tests.commands import examples
 
 ROOT = Path(__file__).parents[1]
 RECIPE = str(ROOT / "recipes" / "bert_ner.py")
@@ -203,7 +203,7 @@ def test_a_worker_that_cannot_be_started_leaves_none_behind():
     assert first.returncode == -signal.SIGTERM
 
 
-EXAMPLES = [shlex.split(line) for line in re.findall(r"^ {8}hfkit (compare.*)$", compare.__doc__, re.MULTILINE)]
+EXAMPLES = [shlex.split(line)[1:] for line in examples(compare)]
 
 
 @pytest.mark.parametrize("argv", EXAMPLES, ids=" ".join)

@@ -15,21 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
-from typer.testing import CliRunner
 
-from hfkit.cli import app
 from hfkit.cli.predict import predict
 from hfkit.parts import PartFile
 from hfkit.tasks.asking import Asking
 from hfkit.tasks.streams import Reading
+from tests.commands import examples, hfkit
 
 ROOT = Path(__file__).parents[1]
 SENTIMENT, NER, IMAGES = "runs/bert-sentiment", "runs/bert-ner", "runs/vit-images"
 TEXTS = ["anna likes rain.", "boris left the sea.", "Élena saw 雪 — “neige” 🙂", 'a "quoted", text', "x" * 3000]
-
-
-def hfkit(*argv: str, given: str | bytes | None = None):
-    return CliRunner().invoke(app, [*argv], input=given)
 
 
 def said(ended) -> list[dict]:
@@ -44,7 +39,7 @@ def refused(ended) -> str:
     return ended.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("line", [line.strip() for line in predict.__doc__.splitlines() if line.startswith(" " * 8)])
+@pytest.mark.parametrize("line", examples(predict))
 def test_the_examples_of_the_help_do_what_they_say(line, finished_runs):
     program, *argv = shlex.split(line)
     assert program == "hfkit"

@@ -20,7 +20,13 @@ from .report import report
 # What a command gets beside its own flags goes to a recipe's parser.
 FLAGS_OF_A_RECIPE = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Paragraphs flow to the width of the terminal, and examples stay as they stand.
+    rich_markup_mode="markdown",
+)
 
 
 @app.callback()

@@ -20,10 +20,11 @@ def write(
 ) -> None:
     """Write DIR/README.md anew from DIR/report.json, and the card of its adapters where it has some.
 
+    What was changed in it by hand is lost. Exit codes: 0 written; 2 there is no report that this version reads, or the
+    folder cannot be written.
+
         hfkit card write runs/bert-ner
         hfkit card write runs/bert-sentiment --model somebody/reviews
-
-    Exit codes: 0 written; 2 there is no report that this version reads, or the folder cannot be written.
     """
 
     def main() -> None:
@@ -46,10 +47,10 @@ def lint(
 
     Words may be changed, and sections under headings of your own added. One fault a line is printed, with its place.
 
+    Exit codes: 0 nothing is wrong; 1 something is; 2 there is no card.
+
         hfkit card lint runs/bert-ner
         hfkit card lint runs/vit-images --json
-
-    Exit codes: 0 nothing is wrong; 1 something is; 2 there is no card.
     """
 
     def main() -> None:

@@ -22,13 +22,13 @@ def demo(
 ) -> None:
     """Ask a saved model in the browser: texts, pairs of texts, or pictures, by what it was trained for.
 
-        hfkit demo runs/bert-sentiment
-        hfkit demo runs/vit-images --port 7861
-        hfkit demo runs/bert-ner --check
-
     The page shows the score of the run with its interval, the labels, and rows of the test split to try. It listens on
     this machine alone unless --host or --share say otherwise, needs no network, and sends nothing anywhere. Ctrl+C or
     SIGTERM ends it, with exit code 0.
+
+        hfkit demo runs/bert-sentiment
+        hfkit demo runs/vit-images --port 7861
+        hfkit demo runs/bert-ner --check
     """
     run(lambda: _demo(model, host, port, revision, share=share, check=check))
 

@@ -33,14 +33,14 @@ def evaluate(
 ) -> None:
     """Judge a saved model on rows it has not seen, and write the same report as after training.
 
-        hfkit evaluate runs/bert-sentiment --dataset reviews/validation.parquet
-        hfkit evaluate runs/bert-ner --dataset entities --split validation --json
-        hfkit evaluate runs/bert-sentiment --dataset reviews --baseline majority tf-idf --output_dir runs/again
-
     Every flag of the task is accepted too, such as --label_column or --unit_column, and those of the baselines. The
     columns and settings of the model's own run hold unless a flag says otherwise; which rows it had does not. Baselines
     learn from the train and validation splits of --dataset, which must be there for them. The run's own report stays
     as it is.
+
+        hfkit evaluate runs/bert-sentiment --dataset reviews/validation.parquet
+        hfkit evaluate runs/bert-ner --dataset entities --split validation --json
+        hfkit evaluate runs/bert-sentiment --dataset reviews --baseline majority tf-idf --output_dir runs/again
     """
     flags = [flag for flag in context.args if flag != "--debug"]
     run(lambda: _evaluate(flags, model, dataset, split, output_dir, batch_size, task, revision, as_json=as_json))

@@ -80,16 +80,16 @@ def predict(
 ) -> None:
     """Ask a saved model about new rows, texts or pictures: one line of JSON for each, in order.
 
-        hfkit predict runs/bert-sentiment reviews.csv --output answers.csv
-        hfkit predict runs/bert-sentiment --text "anna likes the sea" --probabilities
-        hfkit predict runs/bert-ner sentences.jsonl --output entities.jsonl
-        hfkit predict runs/vit-images pictures picture.png
-
     A row keeps its columns and gets `prediction`: a label, a list of labels, a number, or a list of entities with
     `label`, `text`, `start` and `end` (characters). Where the model tells, `probability` is that of its label. With
     --on_bad_row skip, `error` says why a row has no prediction. Files of any size are read a piece at a time (a .json
     that is one list is read at once). An --output appears when it is whole; stopped before, the same command goes on
     from FILE.part, unless rows come from the standard input.
+
+        hfkit predict runs/bert-sentiment reviews.csv --output answers.csv
+        hfkit predict runs/bert-sentiment --text "anna likes the sea" --probabilities
+        hfkit predict runs/bert-ner sentences.jsonl --output entities.jsonl
+        hfkit predict runs/vit-images pictures picture.png
     """
     settings = {
         "text_column": text_column,

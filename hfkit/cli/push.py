@@ -31,13 +31,13 @@ def push(
     a former push has left under these names and this one lacks is removed from the repository; other files stay. The
     token is that of HF_TOKEN or `hf auth login`. The same command goes on after an interruption.
 
+    Exit codes: 0 pushed, or nothing had changed; 1 the Hub or the way to it failed; 2 something given cannot be pushed.
+
         hfkit push runs/bert-ner me/bert-ner --dry-run
         hfkit push runs/bert-ner me/bert-ner --private
         hfkit push runs/bert-sentiment me/reviews --tag v1.0
         hfkit push runs/vit-images me/digits --create-pr
         hfkit push runs/vit-images me/digits --revision small --json
-
-    Exit codes: 0 pushed, or nothing had changed; 1 the Hub or the way to it failed; 2 something given cannot be pushed.
     """
 
     def main() -> None:
