@@ -43,4 +43,4 @@ docs:  ## Build the pages of docs/ into build/site, without a network; a warning
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 notebooks:  ## Write and run the notebooks anew: seconds each, without a network
-	python -m notebooks.make
+	python notebooks/run.py

@@ -17,7 +17,7 @@ from transformers.hf_argparser import string_to_bool
 from transformers.trainer_utils import HubStrategy
 
 from . import progress
-from .errors import UserError
+from .errors import UserError, one_line
 from .strategies import STRATEGIES
 from .trackers import require_trackers
 
@@ -285,7 +285,7 @@ def parse(
     except UserError:
         raise
     except ValueError as error:
-        raise UserError("flags", " ".join(str(error).split()), "Change one of them") from error
+        raise UserError("flags", one_line(error), "Change one of them") from error
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

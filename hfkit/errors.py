@@ -37,6 +37,16 @@ class Failure(RuntimeError):
         super().__init__(f"{happened.rstrip('.')}. {fix.rstrip('.')}.")
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first; its name where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def one_line(error: BaseException) -> str:
+    """All that an error says, on one line."""
+    return " ".join(str(error).split())
+
+
 # What the command line ends with; 75 is what sysexits.h calls a temporary failure, so a queue may start it again.
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
 

@@ -23,9 +23,8 @@ from transformers import pipeline
 from typer.testing import CliRunner
 
 from hfkit.cli import app
-from hfkit.cli.push import push
 from tests import finished
-from tests.commands import examples as commands_shown
+from tests.examples import examples_of
 from tests.loopback_hub import READER, WRITER
 
 ENDPOINT, API = os.environ["HF_ENDPOINT"], HfApi()
@@ -86,8 +85,7 @@ def token(value: str | None):
 
 def examples() -> dict[str, Any]:
     """Every command of the help, in order: a dry run, a private repository, a tag, a pull request, a branch."""
-    commands = [line.removeprefix("hfkit ") for line in commands_shown(push)]
-    return {command: hfkit(*command.split()) for command in commands}
+    return {" ".join(argv): hfkit(*argv) for argv in examples_of("push")}
 
 
 def repositories() -> dict[str, Any]:

@@ -39,7 +39,7 @@ def launch(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         cwd=ROOT,
     )
 

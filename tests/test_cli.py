@@ -1,25 +1,21 @@
 """`hfkit …` answers at once, prints the plan that training would follow, and refuses like a recipe."""
 
 import contextlib
-import inspect
 import io
 import json
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import typer
 import yaml
 
 from hfkit.arguments import KEEP_BEST
-from hfkit.cli import app
-from hfkit.cli.plan import plan
 from hfkit.plan import print_plan
 from hfkit.strategies import STRATEGIES
 from tests import runs
-from tests.commands import examples, hfkit
+from tests.commands import hfkit
+from tests.examples import examples_of
 
 CONFIGS = sorted((Path(__file__).parents[1] / "recipes" / "configs").glob("*.yaml"))
 
@@ -27,15 +23,6 @@ CONFIGS = sorted((Path(__file__).parents[1] / "recipes" / "configs").glob("*.yam
 def first_cells(output: str) -> list[list[str]]:
     """The rows of the printed plan, cell by cell."""
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in output.splitlines() if line.startswith("│")]
-
-
-def all_commands(group, path: str = "") -> list[tuple]:
-    """Every command of hfkit, those of its groups too: (as it is typed, the command)."""
-    found = []
-    for name, command in group.commands.items():
-        name = f"{path} {name}".strip()
-        found += all_commands(command, name) if hasattr(command, "commands") else [(name, command)]
-    return found
 
 
 def test_gradual_is_planned_stage_by_stage(checkpoint):
@@ -125,10 +112,7 @@ def test_no_number_is_cut_in_a_pipe():
     assert cells == ["1", "0", "0.00", f"0-13: {stage['names']}", "1,000,000,000 (100.0%)", "9.5e-05 … 1.0e-03"]
 
 
-EXAMPLES = [shlex.split(line)[1:] for line in examples(plan)]
-
-
-@pytest.mark.parametrize("argv", EXAMPLES, ids=" ".join)
+@pytest.mark.parametrize("argv", examples_of("plan"), ids=" ".join)
 def test_an_example_of_the_help_is_a_command_that_works(argv, finished_runs):
     ended = hfkit(*argv)
     assert ended.exit_code == 0, ended.output
@@ -151,17 +135,6 @@ def test_help_says_that_the_flags_of_a_recipe_are_taken():
     printed = " ".join(hfkit("plan", "--help").stdout.split())
     assert "Every flag of a recipe is accepted" in printed
     assert "--config" in printed and "bert_ner.py --help" in printed
-
-
-@pytest.mark.parametrize("name, command", all_commands(typer.main.get_command(app)))
-def test_the_help_of_a_command_ends_with_examples_of_it_a_line_each(name, command):
-    shown = examples(command.callback)
-    assert all(line.startswith(f"hfkit {name} ") or line == f"hfkit {name}" for line in shown)
-    assert inspect.cleandoc(command.help).splitlines()[-1].strip() == shown[-1]
-    if name == "compare":  # its flags are its own parser's
-        return
-    printed = hfkit(*name.split(), "--help", columns=120).stdout
-    assert set(shown) <= {line.strip() for line in printed.splitlines()}
 
 
 def test_nothing_is_written(checkpoint, tmp_path, monkeypatch):

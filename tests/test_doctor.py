@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,6 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from PIL import Image
 
 from hfkit import TransferArguments
-from hfkit.cli.doctor import doctor
 from hfkit.doctor import machine, model, packages, places
 from hfkit.doctor.checkup import examine_rows
 from hfkit.doctor.findings import SCHEMA, SEVERITIES, Checkup, Finding
@@ -22,7 +20,8 @@ from hfkit.doctor.rows import look
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from hfkit.tasks.base import Task
 from tests import tiny, tiny_images
-from tests.commands import examples, hfkit
+from tests.commands import hfkit
+from tests.examples import examples_of
 
 ROOT = Path(__file__).parents[1]
 GIB = 2**30
@@ -690,11 +689,10 @@ def test_checkpoints_that_do_not_fit_on_the_disk(tmp_path):
 # The command
 
 
-EXAMPLES = [shlex.split(line)[1:] for line in examples(doctor)]
 KEYS = {"section", "check", "severity", "what", "evidence", "fix"}
 
 
-@pytest.mark.parametrize("argv", EXAMPLES, ids=" ".join)
+@pytest.mark.parametrize("argv", examples_of("doctor"), ids=" ".join)
 def test_an_example_of_the_help_is_a_command_that_works(argv, finished_runs):
     before = {path: path.stat().st_mtime_ns for path in finished_runs.rglob("*")}
     ended = hfkit(*argv)
@@ -705,10 +703,6 @@ def test_an_example_of_the_help_is_a_command_that_works(argv, finished_runs):
     else:
         assert ended.stdout.startswith("Environment\n")
         assert re.search(r"\n0 errors, \d+ warnings?, \d+ notes?\n$", ended.stdout)
-
-
-def test_the_examples_are_four():
-    assert len(EXAMPLES) == 4
 
 
 def test_the_document_holds_what_its_description_says(checkpoint, corpus):

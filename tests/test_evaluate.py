@@ -1,21 +1,18 @@
 """`hfkit evaluate` judges a saved model on other rows by the same report; `hfkit report` makes pages from a record."""
 
 import json
-import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 from datasets import Dataset, load_dataset
 
-from hfkit.cli.evaluate import evaluate
-from hfkit.cli.report import report
 from hfkit.evaluation.schema import validate
 from tests import tiny
-from tests.commands import examples, hfkit
+from tests.commands import hfkit
+from tests.examples import examples_of
 
 RUNS = {"runs/bert-sentiment": "reviews", "runs/bert-ner": "entities", "runs/vit-images": "sample"}
-EXAMPLES = [*examples(evaluate), *examples(report)]
 LEDGER = Path(__file__).parents[1] / "benchmarks" / "results" / "ledgers" / "bccd_cells.json"
 
 
@@ -33,10 +30,8 @@ def refused(ended) -> str:
     return ended.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("line", EXAMPLES)
-def test_the_examples_of_the_help_do_what_they_say(line, finished_runs):
-    program, *argv = shlex.split(line)
-    assert program == "hfkit"
+@pytest.mark.parametrize("argv", [*examples_of("evaluate"), *examples_of("report")], ids=" ".join)
+def test_the_examples_of_the_help_do_what_they_say(argv, finished_runs):
     ended = hfkit(*argv)
     assert ended.exit_code == 0, ended.output
     if "--json" in argv:

@@ -2,7 +2,6 @@
 
 import os
 import runpy
-import shlex
 import signal
 import subprocess
 import sys
@@ -16,12 +15,11 @@ from typer.testing import CliRunner
 
 import hfkit
 from hfkit.cli import app
-from hfkit.cli.compare import compare
 from hfkit.errors import BAD_INPUT, FAILED, INTERRUPTED, Failure, UserError, run
 from hfkit.ledger import workers
 from hfkit.ledger.arguments import recipe_at, split_flags
 from tests import runs
-from tests.commands import examples
+from tests.examples import examples_of
 
 ROOT = Path(__file__).parents[1]
 RECIPE = str(ROOT / "recipes" / "bert_ner.py")
@@ -203,7 +201,7 @@ def test_a_worker_that_cannot_be_started_leaves_none_behind():
     assert first.returncode == -signal.SIGTERM
 
 
-EXAMPLES = [shlex.split(line)[1:] for line in examples(compare)]
+EXAMPLES = examples_of("compare")
 
 
 @pytest.mark.parametrize("argv", EXAMPLES, ids=" ".join)

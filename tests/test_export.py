@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import shlex
 import shutil
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -20,7 +19,6 @@ from transformers.exporters import ExportedModel
 from typer.testing import CliRunner
 
 from hfkit.cli import app
-from hfkit.cli.export import export as command
 from hfkit.errors import UserError
 from hfkit.export import export, parity
 from hfkit.export.graph import traced
@@ -28,10 +26,11 @@ from hfkit.export.pages import snippet
 from hfkit.export.parity import asked, extremes
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from hfkit.tasks.saved import load_saved
+from tests.examples import examples_of
 from tests.families import FAMILIES
 
-EXAMPLES = [line.strip() for line in command.__doc__.splitlines() if line.startswith(" " * 8)]
-TEXT, PICTURES, WORDS = EXAMPLES
+EXAMPLES = examples_of("export")
+TEXT, PICTURES, WORDS = map(" ".join, EXAMPLES)
 SHARED = Path(__file__).parents[2] / "shared" / "weights"
 
 
@@ -57,10 +56,10 @@ def work(finished_once, tmp_path_factory):
     (earlier / "stale.onnx").touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        for line in EXAMPLES:
-            ended = hfkit(*shlex.split(line)[1:])
+        for argv in EXAMPLES:
+            ended = hfkit(*argv)
             assert ended.exit_code == 0, ended.output
-            printed[line] = ended.stdout
+            printed[" ".join(argv)] = ended.stdout
     return place, printed
 
 

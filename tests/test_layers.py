@@ -15,7 +15,7 @@ LAYERS = {
     "lazy": -1,
     "progress": -1,
     "depth": 0,
-    "parts": 0,
+    "part_file": 0,
     "pictures": 0,
     "replay": 0,
     "activations": 0,

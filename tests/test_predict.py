@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -16,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 
-from hfkit.cli.predict import predict
-from hfkit.parts import PartFile
+from hfkit.part_file import PartFile
 from hfkit.tasks.asking import Asking
 from hfkit.tasks.streams import Reading
-from tests.commands import examples, hfkit
+from tests.commands import hfkit
+from tests.examples import examples_of
 
 ROOT = Path(__file__).parents[1]
 SENTIMENT, NER, IMAGES = "runs/bert-sentiment", "runs/bert-ner", "runs/vit-images"
@@ -39,10 +38,8 @@ def refused(ended) -> str:
     return ended.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("line", examples(predict))
-def test_the_examples_of_the_help_do_what_they_say(line, finished_runs):
-    program, *argv = shlex.split(line)
-    assert program == "hfkit"
+@pytest.mark.parametrize("argv", examples_of("predict"), ids=" ".join)
+def test_the_examples_of_the_help_do_what_they_say(argv, finished_runs):
     ended = hfkit(*argv)
     assert ended.exit_code == 0, ended.output
     output = argv[argv.index("--output") + 1] if "--output" in argv else None

@@ -9,8 +9,8 @@ from torch import Tensor
 from transformers import Cache, DynamicCache, GenerationConfig, PreTrainedModel, StoppingCriteria
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from ..errors import first_line
 from ..progress import track
-from ..tasks.base import first_line
 from .prompts import Request
 from .scoring import REFUSALS, TOLERANCE, beginning, shared_start
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from ..errors import UserError
-from ..tasks.base import Prompt, first_line
+from ..errors import UserError, first_line
+from ..tasks.base import Prompt
 
 
 class Rendered(NamedTuple):

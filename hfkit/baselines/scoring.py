@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache, DynamicLayer, PreTrainedModel
 
+from ..errors import first_line
 from ..progress import track
-from ..tasks.base import first_line
 from .prompts import Request
 
 log = logging.getLogger(__name__)

@@ -18,10 +18,10 @@ from transformers import AutoModelForZeroShotImageClassification, AutoTokenizer,
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from ..batches import fetched
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..progress import track
 from ..samples import resolve_checkpoint
-from ..tasks.base import Task, first_line, whole_model
+from ..tasks.base import Task, whole_model
 from .base import Answers, Baseline, column_of
 from .label_texts import label_texts
 from .logits import answers_of, refuse_alike, refuse_numbers

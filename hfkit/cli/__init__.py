@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from .card import card
-from .compare import compare
+from .compare import Compare, compare
 from .demo import demo
 from .doctor import doctor
 from .evaluate import evaluate
 from .export import export
+from .help import Command, Group
 from .plan import plan
 from .predict import predict
 from .push import push
@@ -21,11 +22,11 @@ from .report import report
 FLAGS_OF_A_RECIPE = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(
+    cls=Group,
+    context_settings={"help_option_names": ["--help", "-h"]},
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    # Paragraphs flow to the width of the terminal, and examples stay as they stand.
-    rich_markup_mode="markdown",
 )
 
 
@@ -40,13 +41,13 @@ def hfkit(
     """
 
 
-app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(plan)
-app.command(context_settings={**FLAGS_OF_A_RECIPE, "help_option_names": ["--help"]})(doctor)
-app.command(add_help_option=False, context_settings=FLAGS_OF_A_RECIPE)(compare)
-app.command()(predict)
-app.command(context_settings=FLAGS_OF_A_RECIPE)(evaluate)
-app.command()(report)
+app.command(cls=Command, context_settings=FLAGS_OF_A_RECIPE)(plan)
+app.command(cls=Command, context_settings=FLAGS_OF_A_RECIPE)(doctor)
+app.command(cls=Compare, context_settings=FLAGS_OF_A_RECIPE)(compare)
+app.command(cls=Command)(predict)
+app.command(cls=Command, context_settings=FLAGS_OF_A_RECIPE)(evaluate)
+app.command(cls=Command)(report)
 app.add_typer(card, name="card")
-app.command()(push)
-app.command()(export)
-app.command()(demo)
+app.command(cls=Command)(push)
+app.command(cls=Command)(export)
+app.command(cls=Command)(demo)

@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from ..errors import FAILED, run
+from .help import Command, Group
 
-card = typer.Typer(no_args_is_help=True, help="Write the model card of a finished run, or check one.")
+card = typer.Typer(cls=Group, no_args_is_help=True, help="Write the model card of a finished run, or check one.")
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="the output_dir of a finished run")]
 
 
-@card.command()
+@card.command(cls=Command)
 def write(
     folder: Folder,
     model: Annotated[str | None, typer.Option(help="what the model is called, such as its id on the Hub")] = None,
@@ -35,7 +36,7 @@ def write(
     run(main)
 
 
-@card.command()
+@card.command(cls=Command)
 def lint(
     folder: Folder,
     online: Annotated[

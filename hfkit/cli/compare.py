@@ -1,16 +1,32 @@
 """`hfkit compare`: every way of reusing a checkpoint, and every baseline, on the same rows."""
 
+from argparse import SUPPRESS
+from typing import Any
+
 import typer
 
 from ..errors import run
+from .help import Command
+
+
+class Compare(Command):
+    """Its flags are read by the parser of recipes, which lists them."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from ..ledger.arguments import own_parser
+
+        super().format_help(ctx, formatter)
+        parser = own_parser()
+        parser.usage = SUPPRESS  # it stands above
+        print(parser.format_help())
 
 
 def compare(context: typer.Context) -> None:
     """Judge every way of reusing a checkpoint, and every baseline, on the same rows, and say which is worth its cost.
 
-    `hfkit compare --help` lists its flags; every flag of the recipe is accepted too. What has ended is never computed
-    again: the same command goes on where it was stopped, and one with more seeds or strategies adds to it. Started by
-    torchrun, `accelerate launch` or srun, on one machine or on several that share --compare_dir, every process works.
+    Every flag of the recipe is accepted beside those below. What has ended is never computed again: the same command
+    goes on where it was stopped, and one with more seeds or strategies adds to it. Started by torchrun, `accelerate
+    launch` or srun, on one machine or on several that share --compare_dir, every process works.
 
     With --json the last thing printed, and the only one on stdout, is a document: of every test its page, its ledger,
     the verdict and the contenders.
@@ -18,6 +34,9 @@ def compare(context: typer.Context) -> None:
         hfkit compare --recipe recipes/bert_sentiment.py --dataset reviews --strategies feature-extraction full
         hfkit compare --recipe recipes/bert_ner.py --dataset entities --strategies gradual --seeds 0 --tune 0.3 1 3
         hfkit compare --recipe recipes/vit_images.py --strategies full --seeds 0 --label_budgets 20 --jobs 2 --json
+
+    Exit codes: 0 the pages are written, and say which contender failed; 1 something failed; 2 a flag, the recipe or
+    the data cannot be used; 75 interrupted.
     """
 
     def main() -> None:

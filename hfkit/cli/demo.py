@@ -24,11 +24,13 @@ def demo(
 
     The page shows the score of the run with its interval, the labels, and rows of the test split to try. It listens on
     this machine alone unless --host or --share say otherwise, needs no network, and sends nothing anywhere. Ctrl+C or
-    SIGTERM ends it, with exit code 0.
+    SIGTERM ends it.
 
         hfkit demo runs/bert-sentiment
         hfkit demo runs/vit-images --port 7861
         hfkit demo runs/bert-ner --check
+
+    Exit codes: 0 it was ended; 1 something failed; 2 the model or the port cannot be used, or gradio is missing.
     """
     run(lambda: _demo(model, host, port, revision, share=share, check=check))
 

@@ -30,13 +30,14 @@ def doctor(
     the model reads, units that two splits share; architecture, weights, vocabulary, and memory for training.
 
     Every flag of a recipe is accepted, and so is --config FILE.yaml. Nothing is written, and only what is named here
-    is read. Exit codes: 0 no error; 1 an error was found, or with --strict a warning; 2 the command cannot be followed.
-    hfkit/doctor/findings.py says what the JSON holds.
+    is read. hfkit/doctor/findings.py says what the JSON holds.
 
         hfkit doctor
         hfkit doctor --task token-classification --dataset entities --checkpoint runs/bert-ner
         hfkit doctor --task text-classification --dataset reviews --checkpoint runs/bert-sentiment --json
         hfkit doctor --task image-classification --checkpoint runs/vit-images --most_rows 500
+
+    Exit codes: 0 no error; 1 an error was found, or with --strict a warning; 2 the command cannot be followed.
     """
     run(lambda: _examine(context.args, recipe, task, most_rows, as_json=as_json, strict=strict))
 

@@ -41,6 +41,9 @@ def evaluate(
         hfkit evaluate runs/bert-sentiment --dataset reviews/validation.parquet
         hfkit evaluate runs/bert-ner --dataset entities --split validation --json
         hfkit evaluate runs/bert-sentiment --dataset reviews --baseline majority tf-idf --output_dir runs/again
+
+    Exit codes: 0 the report is written; 1 something failed; 2 the model or the rows cannot be read, or do not fit each
+    other; 75 interrupted.
     """
     flags = [flag for flag in context.args if flag != "--debug"]
     run(lambda: _evaluate(flags, model, dataset, split, output_dir, batch_size, task, revision, as_json=as_json))

@@ -45,13 +45,16 @@ def export(
 
     The graph takes any number of rows, and texts of any length. Before it is kept, model and graph are asked about the
     same rows: those of the run's test split if its data are on this machine, else the examples of its report, and
-    made-up inputs of extreme lengths. Where their logits differ by more than rounding, nothing is written and the exit
-    code is 1. In 8 bits answers do change: how many, and by how much the score on labelled rows, is printed and kept
-    in export.json. An earlier export in the same place is replaced.
+    made-up inputs of extreme lengths. Where their logits differ by more than rounding, nothing is written. In 8 bits
+    answers do change: how many, and by how much the score on labelled rows, is printed and kept in export.json. An
+    earlier export in the same place is replaced.
 
         hfkit export runs/bert-sentiment
         hfkit export runs/vit-images --output_dir exported/digits --json
         hfkit export runs/bert-ner --quantize int8 --dataset entities
+
+    Exit codes: 0 written; 1 the graph answers otherwise than the model, or something else failed; 2 the model or the
+    rows cannot be used, or the packages of hfkit[export] are missing; 75 interrupted.
     """
     run(lambda: _export(model, output_dir, quantize, dataset, opset, revision, as_json))
 

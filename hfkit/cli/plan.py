@@ -31,11 +31,11 @@ def plan(
     labels: int = typer.Option(9, min=1, help="labels of the new head"),
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON document, for programs")] = False,
 ) -> None:
-    """Print which layers a recipe's flags would train, when, and at which rates. Nothing is trained or downloaded
-    but the checkpoint's config.
+    """Print which layers a recipe's flags would train, when, and at which rates.
 
-    Every flag of a recipe is accepted, and so is --config FILE.yaml; `python recipes/bert_ner.py --help` lists them.
-    What a recipe sets in its own code is not known here: give its epochs and batch size, and the rows of its data.
+    Nothing is trained, and nothing downloaded but the checkpoint's config. Every flag of a recipe is accepted, and so
+    is --config FILE.yaml; `python recipes/bert_ner.py --help` lists them. What a recipe sets in its own code is not
+    known here: give its epochs and batch size, and the rows of its data.
 
     With --json: the strategy in words as `plan`; `assumed` with rows, labels, epochs, rows of a step and steps; and
     `stages`, the rows of the table, with the keys that training.plan has in report.json.
@@ -43,6 +43,8 @@ def plan(
         hfkit plan --checkpoint sample --strategy gradual --unfreeze_stages 4 --rows 3394
         hfkit plan --checkpoint runs/bert-ner --strategy lora --lora_rank 4 --labels 5
         hfkit plan --task image-classification --checkpoint runs/vit-images --strategy full --rows 64 --json
+
+    Exit codes: 0 printed; 2 the flags cannot be planned, such as a checkpoint that is not there.
     """
     run(lambda: _print_plan(context.args, task, rows, labels, as_json=as_json))
 

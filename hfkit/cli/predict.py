@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from ..errors import UserError, run
-from ..parts import PartFile
+from ..part_file import PartFile
 from ..progress import progress
 from .console import alone_on_stdout
 
@@ -90,6 +90,9 @@ def predict(
         hfkit predict runs/bert-sentiment --text "anna likes the sea" --probabilities
         hfkit predict runs/bert-ner sentences.jsonl --output entities.jsonl
         hfkit predict runs/vit-images pictures picture.png
+
+    Exit codes: 0 every row has its line; 1 something failed; 2 the model or the input cannot be read, or a row cannot
+    be asked; 75 interrupted.
     """
     settings = {
         "text_column": text_column,

@@ -17,11 +17,10 @@ def report(
 ) -> None:
     """Write the pages beside report.json or ledger.json anew, from the record alone and by the present templates.
 
-    Nothing is computed anew: the record stays as it is, and the pages say what stands in it. Exit codes: 0 written;
-    2 there is no record that this version reads.
-
         hfkit report runs/bert-sentiment
         hfkit report runs/bert-ner --json
+
+    Exit codes: 0 written; 2 there is no record that this version reads, or the folder cannot be written.
     """
     run(lambda: _report(folder, as_json=as_json))
 

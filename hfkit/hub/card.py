@@ -10,7 +10,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..errors import UserError
+from ..errors import UserError, one_line
 from ..evaluation.pages import (
     extremes,
     interval_text,
@@ -159,7 +159,7 @@ def read_report(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise UserError(
             f"folder '{folder}'",
-            f"its card is made from its report.json, which could not be read ({' '.join(str(error).split())})",
+            f"its card is made from its report.json, which could not be read ({one_line(error)})",
             "Give the output_dir of a run that ended with this version of hfkit",
         ) from error
     return report

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import Failure, UserError
+from ..errors import Failure, UserError, first_line
 from ..evaluation.withholding import without_secrets
 
 LOGIN = "Run `hf auth login`, or set HF_TOKEN to a token that may write"
@@ -39,11 +39,11 @@ def _told(error: Exception, repo_id: str, again: str) -> UserError | Failure:
             return UserError("token", "it may not write there", f"{LOGIN}; then run {again}")
         if isinstance(cause, HFValidationError):
             return UserError(
-                f"repository '{repo_id}'", _first_line(cause), "Give a name, or an owner and a name: me/name"
+                f"repository '{repo_id}'", _public_line(cause), "Give a name, or an owner and a name: me/name"
             )
         if response := getattr(cause, "response", None):
-            return _of_status(response.status_code, _first_line(cause), repo_id, again)
-    return Failure(f"The push to '{repo_id}' broke off ({_first_line(error)}). {KEPT}", f"Run {again}")
+            return _of_status(response.status_code, _public_line(cause), repo_id, again)
+    return Failure(f"The push to '{repo_id}' broke off ({_public_line(error)}). {KEPT}", f"Run {again}")
 
 
 def _of_status(status: int, said: str, repo_id: str, again: str) -> UserError | Failure:
@@ -68,6 +68,5 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return without_secrets(lines[0] if lines else type(error).__name__).rstrip(".")
+def _public_line(error: BaseException) -> str:
+    return without_secrets(first_line(error)).rstrip(". ")

@@ -19,9 +19,9 @@ from huggingface_hub import ModelCard, parse_eval_result_entries
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ..errors import UserError
+from ..errors import UserError, one_line
 from .card import ADAPTER, read_report, render_card
-from .lint_metadata import Metadata, disagreements, metadata_faults, one_line, read_metadata
+from .lint_metadata import Metadata, disagreements, metadata_faults, read_metadata
 from .lint_numbers import number_faults
 from .metadata import benchmark_result, front_matter, model_name
 

@@ -10,6 +10,7 @@ import yaml
 from huggingface_hub import ModelCard
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+from ..errors import one_line
 from ..hub_terms import HUB_ID, LANGUAGE, LICENSES, TASKS
 
 WORD, WORDS = (str,), (str, list)
@@ -194,10 +195,6 @@ def at(metadata: Metadata, place: str) -> str:
 
 def listed(value: Any) -> list[str]:
     return [one for one in (value if isinstance(value, list) else [value]) if is_word(one)]
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def is_word(value: Any) -> bool:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..errors import UserError
+from ..errors import UserError, one_line
 from .card import ADAPTER, read_report, render_card, write_card
 from .failures import explained
 from .lint import lint, named
@@ -153,7 +153,8 @@ def _sent(staged: Push, place: Path, target: Target, message: str, again: str) -
     try:
         ModelCard.load(place / "README.md").validate()  # before a repository is made for it
     except ValueError as error:
-        raise UserError("model card", f"the Hub refuses it ({_said(error)})", f"Mend it; then run {again}") from error
+        rule = f"the Hub refuses it ({one_line(error)})"
+        raise UserError("model card", rule, f"Mend it; then run {again}") from error
     api.create_repo(repo_id, private=target.private, exist_ok=True)
     if target.branch:
         api.create_branch(repo_id, branch=target.branch, exist_ok=True)
@@ -240,12 +241,8 @@ def _unreadable(card: Path) -> list[str]:
     try:
         ModelCard.load(card)
     except (ValueError, yaml.YAMLError) as error:
-        return [f"README.md: its metadata cannot be read ({_said(error)})"]
+        return [f"README.md: its metadata cannot be read ({one_line(error)})"]
     return []
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 @contextmanager

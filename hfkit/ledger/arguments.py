@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..arguments import FlagParser, TransferArguments, require_choice
-from ..errors import UserError
+from ..errors import UserError, one_line
 from ..strategies import STRATEGIES
 
 
@@ -63,19 +63,24 @@ class CompareArguments:
 Recipe = Callable[[list[str]], tuple]  # flags -> (RecipeArguments, task, TransferArguments)
 
 
+def own_parser() -> FlagParser:
+    """What reads `CompareArguments`."""
+    return FlagParser(CompareArguments, prog="hfkit compare", allow_abbrev=False)
+
+
 def split_flags(argv: list[str]) -> tuple[CompareArguments, list[str]]:
     """The comparison's own arguments, and the flags that are left for the recipe.
 
     Raises:
         UserError: a value that is none.
     """
-    parser = FlagParser(CompareArguments, prog="hfkit compare", allow_abbrev=False)
+    parser = own_parser()
     try:
         own, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
     except ValueError as error:
         if isinstance(error, UserError):
             raise
-        raise UserError("flags", " ".join(str(error).split()), "Change one of them") from error
+        raise UserError("flags", one_line(error), "Change one of them") from error
     return own, rest
 
 

@@ -21,7 +21,7 @@ from ..baselines import SetFit
 from ..baselines.base import Baseline
 from ..baselines.choice import made, require_flags
 from ..checkpoints import deciding, require_writable, rows_digest
-from ..errors import UserError
+from ..errors import UserError, one_line
 from ..evaluation.machine import measured
 from ..evaluation.schema import finite, plain
 from ..memory import parameters_of, refuse_too_large
@@ -174,7 +174,7 @@ class Bench:
             return {"status": "skipped", "reason": str(error)}, {}
         except Exception as error:  # whatever it is, the other cells go on
             traceback.print_exc()
-            return {"status": "failed", "reason": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}, {}
+            return {"status": "failed", "reason": f"{type(error).__name__}: {one_line(error)[:300]}"}, {}
 
     def data_of(self, cell: Cell) -> DatasetDict:
         """The loaded rows that a cell may learn from, and the tests."""

@@ -19,7 +19,6 @@ from ..samples import resolve_checkpoint
 # What lies above the tasks knows them through this module alone.
 from .bad_rows import Fault as Fault
 from .bad_rows import noted as noted
-from .files import first_line as first_line
 from .texts import JOINT as JOINT
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers import positions_of as positions_of

@@ -10,7 +10,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict, Features, Value, load_dataset
 from datasets.exceptions import DatasetsError
 
-from ..errors import DataError, UserError
+from ..errors import DataError, UserError, first_line
 from ..progress import alone, progress
 
 # The names under which each split is found, the exact one first.
@@ -364,7 +364,3 @@ def refuse_missing(
             f"Add a split or file named {' or '.join(SPLITS[split])} ({', '.join(kinds)}{lines})"
             + (", or set a share of train aside with --validation_share 0.1" if aside else ""),
         )
-
-
-def first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

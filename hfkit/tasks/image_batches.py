@@ -19,11 +19,10 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 from transformers import TimmWrapperImageProcessor
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..pictures import decoded, drafted, opened, orientation, upright
 from .augmentation import PRESETS, Augmentation, Preset, mixer, pixels_of
 from .draws import seeded
-from .files import first_line
 from .image_cache import Picture, PictureFile, picture_file
 
 WHOLE, MIRRORED, CORNERS = 0, 1, (2, 3, 4, 5)  # views

@@ -12,7 +12,7 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from .answers import (
     ANSWER_COLUMNS,
     FEATURES,
@@ -24,7 +24,7 @@ from .answers import (
 from .bad_rows import Fault, skipped, without
 from .base import Found
 from .classification import Classification
-from .files import TABLES, first_line, read
+from .files import TABLES, read
 from .one_split import one_split, only
 from .sentences import column_named, evenly
 from .units import checked_units, unit_column

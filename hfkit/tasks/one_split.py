@@ -6,8 +6,8 @@ from pathlib import Path
 from datasets import Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetsError
 
-from ..errors import UserError
-from .files import BUILDERS, SPLITS, first_line, read_found, split_files
+from ..errors import UserError, first_line
+from .files import BUILDERS, SPLITS, read_found, split_files
 
 
 def one_split(

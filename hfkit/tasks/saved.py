@@ -17,12 +17,11 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..arguments import nearest, parse
 from ..batches import fetched, in_order, judging_order
-from ..errors import DataError, UserError
+from ..errors import DataError, UserError, first_line
 from ..progress import track
 from .bad_rows import Fault
 from .base import Task
 from .classification import Classification
-from .files import first_line
 from .image_classification import ImageClassification
 from .ner import NER
 from .text_classification import TextClassification
@@ -225,7 +224,7 @@ def find_saved(place: str, *, task: str | None = None, revision: str | None = No
         UserError: there is no finished model, its task is unknown or another one, or a setting is wrong.
     """
     folder = folder_of(place, revision)
-    report, config = read_report(folder), read_config(str(folder))
+    report, config = run_of(folder), read_config(str(folder))
     kind, run = kind_of(place, report, config, task), report.get("settings", {})
     known = {field.name for field in fields(kind)} - {*OF_THE_ROWS}
     try:
@@ -273,7 +272,7 @@ def missing_model(folder: Path) -> str:
     return "Give the output_dir of a run that has ended"
 
 
-def read_report(folder: Path) -> dict[str, Any]:
+def run_of(folder: Path) -> dict[str, Any]:
     """The report.json of a model's folder, as far as it says how to ask the model; {} without one.
 
     Raises:

@@ -10,10 +10,9 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..progress import loading
 from ..samples import resolve_checkpoint
-from .files import first_line
 
 
 def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
