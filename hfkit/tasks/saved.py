@@ -302,7 +302,7 @@ def kind_of(place: str, report: dict[str, Any], config: PreTrainedConfig, asked:
     if asked is not None and asked not in kinds:
         raise UserError(f"task '{asked}'", f"one of {', '.join(kinds)}", f"Did you mean {nearest(asked, kinds)}?")
     heads = config.architectures or []
-    named = [kind for kind in KINDS if any(head.endswith(head_of(kind)) for head in heads)]
+    named = [kind for kind in KINDS if any(head_of(kind) in head for head in heads)]
     name = report["task"]["name"] if report else named[0].name if named else asked
     if name not in kinds:
         raise UserError(
@@ -316,7 +316,7 @@ def kind_of(place: str, report: dict[str, Any], config: PreTrainedConfig, asked:
 
 
 def head_of(kind: type[Task]) -> str:
-    """How the architectures of a task end: 'ForTokenClassification'."""
+    """What the architectures of a task have in their names: 'ForTokenClassification'."""
     return kind.auto_model.__name__.removeprefix("AutoModel")
 
 
