@@ -62,28 +62,44 @@ def test_hardly_a_digit_can_be_changed_unseen():
         assert any(fault.startswith((f"line {line} ", "section Use")) for fault in faults), (line, faults)
 
 
+OWN, PROBE = REPORT["contenders"][0], next(c for c in REPORT["contenders"] if c["name"] == "linear probe")
+PRODUCT = REPORT["breakdown"]["per_class"]["product"]
+F1, LOW, REACHED = f"{OWN['headline']:.3f}", f"{OWN['interval']['low']:.3f}", f"{PROBE['headline']:.3f}"
+AHEAD, OF_PRODUCT = f"{-PROBE['difference']['difference']:.3f}", f"{PRODUCT['f1']:.3f}"
+SECONDS, COST = (f"{REPORT['training']['cost'][name]:,.0f}" for name in ("wall_seconds", "cpu_seconds"))
+COMMIT = REPORT["environment"]["commit"]
+DIGITS = re.search(r"\d\d+", COMMIT)
+
+
+def spoilt(before: str, number: str, after: str = "") -> tuple[str, str, str, str]:
+    """A passage of the card, the same with another number, what stands there now, and what the report has."""
+    place = number.find(".") + 1  # a digit that shows, however many are shown
+    other = number[:place] + ("7" if number[place] == "8" else "8") + number[place + 1 :]
+    return f"{before}{number}{after}", f"{before}{other}{after}", other[:7], number[:7]
+
+
 TAMPERED = {
-    "front matter": ("value: 0.4686327077747989", "value: 0.9686327077747989", "0.96863", "0.46863"),
-    "summary": ("It reaches F1 0.469 (95", "It reaches F1 0.569 (95", "0.569", "0.469"),
-    "interval": ("[0.435, 0.500]) on", "[0.465, 0.500]) on", "0.465", "0.435"),
+    "front matter": spoilt("value: ", repr(OWN["headline"])),
+    "summary": spoilt("It reaches F1 ", F1, " (95"),
+    "interval": spoilt("[", LOW, f", {OWN['interval']['high']:.3f}]) on"),
     "level": ("(95 % interval", "(99 % interval", "99", "95"),
     "rows": ("on 1,287 test rows;", "on 12,870 test rows;", "12,870", "1,287"),
-    "baseline in the summary": ("linear probe, reaches 0.259", "linear probe, reaches 0.159", "0.159", "0.259"),
-    "verdict": ("is 0.209 ", "is 0.309 ", "0.309", "0.209"),
-    "results": ("| linear probe (baseline) | 0.259", "| linear probe (baseline) | 0.059", "0.059", "0.259"),
-    "cost": ("| 532 |", "| 53.2 |", "53.2", "532"),
-    "other scores": ("recall 0.405", "recall 0.505", "0.505", "0.405"),
-    "class": ("| product | 0.121", "| product | 0.821", "0.821", "0.121"),
-    "support": ("| 0.079 | 127 |", "| 0.079 | 1,270 |", "1,270", "127"),
-    "limits": ("(F1 0.121 on 127", "(F1 0.921 on 127", "0.921", "0.121"),
+    "baseline in the summary": spoilt("linear probe, reaches ", REACHED),
+    "verdict": spoilt("is ", AHEAD, " "),
+    "results": spoilt("| linear probe (baseline) | ", REACHED),
+    "cost": spoilt("| ", COST, " |"),
+    "other scores": spoilt("recall ", f"{OWN['scores']['recall']:.3f}"),
+    "class": spoilt("| product | ", OF_PRODUCT),
+    "support": (f"| {PRODUCT['recall']:.3f} | 127 |", f"| {PRODUCT['recall']:.3f} | 1,270 |", "1,270", "127"),
+    "limits": spoilt("(F1 ", OF_PRODUCT, " on 127"),
     "counts": ("| rows | 3,394", "| rows | 33,940", "33,940", "3,394"),
     "plan": ("| 15.7 % |", "| 95.7 % |", "95.7", "15.7"),
     "rate": ("9.5e-05 to", "9.5e-04 to", "9.5e-04", "9.5e-05"),
     "setting": ("| seed | 42 |", "| seed | 43 |", "43", "42"),
     "command": ("--num_train_epochs 3", "--num_train_epochs 30", "30", "3"),
-    "wall time": ("took 598 seconds", "took 59 seconds", "59", "598"),
-    "version": ("torch 2.15.0", "torch 2.14.0", "2.14", "2.15"),
-    "commit": ("commit 9fa844b", "commit 9fa845b", "845", "844"),
+    "wall time": spoilt("took ", SECONDS, " seconds"),
+    "version": spoilt("torch ", REPORT["environment"]["versions"]["torch"].rpartition(".")[0]),
+    "commit": spoilt(f"commit {COMMIT[: DIGITS.start()]}", DIGITS[0]),
     "heading": ("## Results", "## Results of 3 seeds", "of 3 seeds", ""),
 }
 
@@ -103,14 +119,17 @@ REFUSED = {
     "a score in a section of one's own": (TEXT + "\n## News\n\nNow with F1 0.99.\n", "0.99 beside the name of a score"),
     "a score under a heading that exists": (TEXT + "\n## Results\n\nIn fact 0.99.\n", "0.99 does not stand there"),
     "a number in a sentence that was added": (changed("## Use\n", "## Use\n\nUsed by 900 people.\n"), "900"),
-    "a row lost": (re.sub(r"\| linear probe \(baseline\).*\n", "", TEXT), "0.259 is missing"),
+    "a row lost": (re.sub(r"\| linear probe \(baseline\).*\n", "", TEXT), f"{REACHED} is missing"),
     "a row under another name": (changed("| lexicon (baseline)", "| a large model"), "no such row"),
-    "nan for a number": (changed("| product | 0.121", "| product | nan"), "0.121 is missing"),
+    "nan for a number": (changed(f"| product | {OF_PRODUCT}", "| product | nan"), f"{OF_PRODUCT} is missing"),
     "no sign any more": (changed("1.0e-03 to", "1.0e03 to"), "1.0e03"),
-    "nan in the metadata": (changed("value: 0.4686327077747989", "value: .nan"), "nan is no number"),
-    "a word for a number": (changed("value: 0.4686327077747989", "value: high"), "high, the report has 0.4686327"),
+    "nan in the metadata": (changed(f"value: {OWN['headline']!r}", "value: .nan"), "nan is no number"),
+    "a word for a number": (
+        changed(f"value: {OWN['headline']!r}", "value: high"),
+        f"high, the report has {repr(OWN['headline'])[:9]}",
+    ),
     "an object in the metadata": (
-        changed("value: 0.4686327077747989", "value: !!python/object/apply:os.getcwd []"),
+        changed(f"value: {OWN['headline']!r}", "value: !!python/object/apply:os.getcwd []"),
         "no plain YAML",
     ),
     "an alias in the metadata": (changed("- hfkit", "- &a hfkit\n- *a"), "without aliases"),
@@ -161,7 +180,7 @@ ALLOWED = {
     "a sentence more": changed("## Limits\n", "## Limits\n\nDo not decide about people with it.\n"),
     "a section of one's own": TEXT + "\n## News\n\nSince 2027-01-05 in use at 3 sites, see [above](#use).\n",
     "a link more": changed("## Limits\n", "## Limits\n\nSee [this](https://arxiv.org/abs/2101.08515).\n"),
-    "a score of the report in it": TEXT + "\n## News\n\nAn F1 of 0.469 is not enough for us.\n",
+    "a score of the report in it": TEXT + f"\n## News\n\nAn F1 of {F1} is not enough for us.\n",
     "code in it": TEXT + "\n## News\n\n```python\nimport pandas\n# F1 as a heading\n```\n",
     "another licence": changed("license: apache-2.0", "license: cc-by-4.0"),
     "more metadata": changed("tags:\n", "language:\n- en\nnew_version: somebody/better\ntags:\n- ner\n"),
