@@ -10,12 +10,6 @@ import typer
 from ..errors import run
 
 
-class Format(StrEnum):
-    """What a model is written as."""
-
-    onnx = "onnx"
-
-
 class Quantize(StrEnum):
     """What the weights are kept in."""
 
@@ -29,7 +23,6 @@ def export(
         Path | None,
         typer.Option("--output_dir", help="default: onnx or onnx-int8 in the model's folder", show_default=False),
     ] = None,
-    format: Annotated[Format, typer.Option(help="what to write")] = Format.onnx,
     quantize: Annotated[Quantize, typer.Option(help="int8: weights in 8 bits, a quarter of the size")] = Quantize.none,
     dataset: Annotated[
         str | None,
