@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import FAILED, run
+from ..errors import ANEW, FAILED, run
 from .help import Command, Group
 
 card = typer.Typer(cls=Group, no_args_is_help=True, help="Write the model card of a finished run, or check one.")
@@ -34,7 +34,7 @@ def write(
 
         print(write_card(folder, model=model))
 
-    run(main)
+    run(main, ANEW)
 
 
 @card.command(cls=Command)
@@ -69,4 +69,4 @@ def lint(
         if found.faults:
             raise SystemExit(FAILED)
 
-    run(main)
+    run(main, ANEW)
