@@ -49,12 +49,18 @@ def one_line(error: BaseException) -> str:
 
 # What the command line ends with; 75 is what sysexits.h calls a temporary failure, so a queue may start it again.
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
+# What the same command does after an interruption.
+GOES_ON, ANEW = "the same command goes on", "the same command begins anew"
+TRAINING = f"{ANEW}; with --resume_from_checkpoint auto it goes on from its last checkpoint"
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], again: str = TRAINING) -> None:
     """Call `main`; an error becomes one line on stderr and an exit code. `--debug` keeps the traceback.
 
     A `UserError` ends with 2 and a `Failure` with 1, like any other exception; Ctrl+C or a scheduler's SIGTERM with 75.
+
+    Args:
+        again: what who interrupted it is told of the same command.
     """
     gc.freeze()  # what is imported stays to the end: the collector need not walk it
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
@@ -67,9 +73,7 @@ def run(main: Callable[[], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT if isinstance(error, UserError) else FAILED)
     except KeyboardInterrupt:
-        print(
-            "interrupted: the same command goes on; a training does with --resume_from_checkpoint auto", file=sys.stderr
-        )
+        print(f"interrupted: {again}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     finally:
         gc.unfreeze()  # at its end the interpreter tells of whatever it could not take down

@@ -170,6 +170,7 @@ def discreet(tracker: TrainerCallback) -> None:
 def _told_publicly(event: Callable[..., Any], args: Any, *others: Any, **kwargs: Any) -> Any:
     public = copy.copy(args)
     public.to_dict = lambda: without_secrets(args.to_dict())
+    public.run_name = without_secrets(args.run_name)
     whole, sys.argv = sys.argv, shlex.split(command_of(sys.argv[0], argv=sys.argv[1:]))
     try:
         return event(public, *others, **kwargs)

@@ -10,7 +10,7 @@ strategies and three baselines on the bundled sample, with three seeds. Measured
 
 import sys
 
-from hfkit import run
+from hfkit.errors import GOES_ON, run
 from hfkit.ledger.compare import compare
 
 
@@ -20,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, GOES_ON)

@@ -290,6 +290,13 @@ def test_the_command_says_one_fault_a_line_and_ends_with_its_exit_code(finished_
     assert hfkit("card", "lint", "runs/bert-sentiment").exit_code == 0
 
 
+def test_an_evaluation_gets_no_card(tmp_path, finished_once):
+    shutil.copy(finished_once / "runs/bert-sentiment/report.json", tmp_path)
+    ended = hfkit("card", "write", str(tmp_path))
+    assert ended.exit_code == 2 and "its report is of an evaluation: no model lies beside it" in ended.stderr
+    assert not (tmp_path / "README.md").exists()
+
+
 @pytest.mark.parametrize("command", ["write", "lint"])
 def test_a_folder_without_a_run_is_bad_input(command, tmp_path):
     for folder in (tmp_path, tmp_path / "none"):

@@ -203,3 +203,11 @@ def test_a_record_of_another_kind_is_refused_and_nothing_written(content, finish
     assert "it is no record that this version of hfkit reads" in refused(hfkit("report", "old"))
     assert [path.name for path in Path("old").iterdir()] == ["report.json"]
     assert "there is no report.json" in refused(hfkit("report", "pictures"))
+
+
+def test_a_flag_that_is_misspelt_is_named_before_one_that_is_missing(finished_runs):
+    said = refused(hfkit("evaluate", "runs/bert-sentiment", "--datset", "reviews"))
+    assert said.startswith("error: --datset: no such flag") and said.endswith("Did you mean --dataset?")
+    said = refused(hfkit("evaluate", "runs/bert-sentiment", "--dataset", "reviews", "--splt", "test"))
+    assert said.endswith("Did you mean --split?")
+    assert refused(hfkit("evaluate", "runs/bert-sentiment")).startswith("error: --dataset: nothing says which rows")

@@ -1,4 +1,4 @@
-"""What a command ends with: 0 done, 1 failed, 2 bad input, 75 interrupted, and the same command then goes on."""
+"""What a command ends with: 0 done, 1 failed, 2 bad input, 75 interrupted, and what is said of the same command."""
 
 import os
 import runpy
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import psutil
@@ -78,6 +79,25 @@ def test_an_interruption_ends_with_75_and_a_line(number, monkeypatch, capsys):
         signal.signal(signal.SIGTERM, before)
     said = capsys.readouterr().err
     assert said.startswith("interrupted: ") and "--resume_from_checkpoint auto" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "asked", "again"),
+    [
+        (["compare"], "ledger.compare.compare", "the same command goes on"),
+        (["push", "out", "me/out"], "hub.push.push", "the same command goes on"),
+        (["card", "lint", "out"], "hub.lint.examine", "the same command begins anew"),
+        (["predict", "out", "--text", "x"], "cli.predict.write", "the same command begins anew"),
+        (["predict", "out", "-", "-o", "a"], "cli.predict.write", "the same command begins anew"),
+        (["predict", "out", "b", "-o", "a"], "cli.predict.write", "the same command goes on behind what a.part holds"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_who_interrupts_a_command_is_told_what_the_same_one_does(argv, asked, again, monkeypatch):
+    place, _, name = f"hfkit.{asked}".rpartition(".")
+    monkeypatch.setattr(import_module(place), name, interrupting(signal.SIGINT))
+    ended = CliRunner().invoke(app, argv)
+    assert ended.exit_code == INTERRUPTED and ended.stderr.splitlines()[-1] == f"interrupted: {again}"
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,8 @@ def test_a_folder_that_looks_like_an_id_is_no_id(tmp_path, monkeypatch):
     assert base_origin({"checkpoint": "runs/encoder"})["id"] is None
     assert base_origin({"checkpoint": "runs/other"})["id"] == "runs/other"
     assert dataset_origin("runs/encoder", None, "token-classification")["id"] is None
+    Path("runs/rows.csv").write_text("text,label\n")
+    assert dataset_origin("runs/rows.csv", None, "text-classification")["id"] is None
 
 
 def test_an_id_is_known_by_the_copy_in_the_cache(cache):

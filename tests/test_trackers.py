@@ -146,7 +146,7 @@ def test_a_tracker_that_nobody_knows_is_refused(tmp_path):
 
 class WritesEverythingDown(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs):
-        self.told = [args.to_dict(), args.to_json_string(), list(sys.argv), kwargs]
+        self.told = [args.to_dict(), args.to_json_string(), list(sys.argv), kwargs, args.run_name]
 
     def on_predict(self, args, state, control, metrics, **kwargs):
         self.told = None
@@ -160,7 +160,8 @@ def test_trackers_that_look_at_the_command_line_see_no_secret(monkeypatch, tmp_p
     tracker = WritesEverythingDown()
     discreet(tracker)
     tracker.on_train_begin(args, TrainerState(), None, model="model")
-    settings, text, argv, kwargs = tracker.told
+    settings, text, argv, kwargs, name = tracker.told
+    assert name == "(withheld)" and args.run_name == TOKEN
     assert TOKEN not in text and settings["output_dir"] == "~/out" and kwargs == {"model": "model"}
     assert argv == ["recipe.py", "--hub_token", "(withheld)", "--run_name", "a name", "--note=(withheld)"]
     assert sys.argv is whole and args.output_dir == str(tmp_path / "out")

@@ -37,7 +37,7 @@ def hfkit(
     """Transfer learning for a pretrained checkpoint and a modest dataset.
 
     Exit codes: 0 done; 1 it failed; 2 something given cannot work, and one line on stderr says what to do;
-    75 it was interrupted, and the same command goes on.
+    75 it was interrupted, and the last line says what the same command does then.
     """
 
 

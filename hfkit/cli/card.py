@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import FAILED, run
+from ..errors import ANEW, FAILED, UserError, run
 from .help import Command, Group
 
 card = typer.Typer(cls=Group, no_args_is_help=True, help="Write the model card of a finished run, or check one.")
@@ -32,9 +32,13 @@ def write(
     def main() -> None:
         from ..hub.card import write_card
 
+        has_report = (folder / "report.json").is_file()  # without one that is what is said
+        if has_report and not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
+            rule = "its report is of an evaluation: no model lies beside it, and a card is a model's"
+            raise UserError(f"folder '{folder}'", rule, "Give the output_dir of a run that has ended")
         print(write_card(folder, model=model))
 
-    run(main)
+    run(main, ANEW)
 
 
 @card.command(cls=Command)
@@ -69,4 +73,4 @@ def lint(
         if found.faults:
             raise SystemExit(FAILED)
 
-    run(main)
+    run(main, ANEW)

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from ..errors import run
+from ..errors import GOES_ON, run
 from .help import Command
 
 
@@ -45,4 +45,4 @@ def compare(context: typer.Context) -> None:
 
         ledger.compare(context.args)
 
-    run(main)
+    run(main, GOES_ON)

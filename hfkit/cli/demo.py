@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import run
+from ..errors import ANEW, run
 
 
 def demo(
@@ -32,7 +32,7 @@ def demo(
 
     Exit codes: 0 it was ended; 1 something failed; 2 the model or the port cannot be used, or gradio is missing.
     """
-    run(lambda: _demo(model, host, port, revision, share=share, check=check))
+    run(lambda: _demo(model, host, port, revision, share=share, check=check), ANEW)
 
 
 def _demo(place: str, host: str, port: int, revision: str | None, *, share: bool, check: bool) -> None:

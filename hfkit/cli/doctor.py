@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import UserError, run
+from ..errors import ANEW, UserError, run
 from .plan import TaskName
 
 OWN_FLAGS = ("--recipe", "--task", "--most_rows", "--json", "--strict")
@@ -39,7 +39,7 @@ def doctor(
 
     Exit codes: 0 no error; 1 an error was found, or with --strict a warning; 2 the command cannot be followed.
     """
-    run(lambda: _examine(context.args, recipe, task, most_rows, as_json=as_json, strict=strict))
+    run(lambda: _examine(context.args, recipe, task, most_rows, as_json=as_json, strict=strict), ANEW)
 
 
 def _examine(

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import UserError, run
+from ..errors import ANEW, UserError, run
 
 if TYPE_CHECKING:
     from ..tasks.saved import Found
+
+OWN_FLAGS = ("--dataset", "--split", "--output_dir", "--batch_size", "--task", "--revision", "--json")
 
 
 def evaluate(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="output_dir of a run, any folder with a model, or a Hub id")],
     dataset: Annotated[
-        str,
-        typer.Option("--dataset", help="a file or folder of rows with answers, a dataset on the Hub, or sample"),
-    ],
+        str | None,
+        typer.Option("--dataset", help="file or folder of rows with answers, dataset on the Hub, or sample: needed"),
+    ] = None,
     split: Annotated[
         str | None, typer.Option("--split", help="the one to judge on; default: test, or the only one")
     ] = None,
@@ -46,13 +48,13 @@ def evaluate(
     other; 75 interrupted.
     """
     flags = [flag for flag in context.args if flag != "--debug"]
-    run(lambda: _evaluate(flags, model, dataset, split, output_dir, batch_size, task, revision, as_json=as_json))
+    run(lambda: _evaluate(flags, model, dataset, split, output_dir, batch_size, task, revision, as_json=as_json), ANEW)
 
 
 def _evaluate(
     flags: list[str],
     place: str,
-    dataset: str,
+    dataset: str | None,
     split: str | None,
     output_dir: Path | None,
     batch_size: int,
@@ -75,7 +77,10 @@ def _evaluate(
         found = find_saved(place, task=name, revision=revision)
         started_from = found.run.get("checkpoint")
         of_run = {"checkpoint": started_from} if isinstance(started_from, str) else {}
-        recipe, task = found.parsed(RecipeArguments, argv=flags, dataset=dataset, **of_run)
+        given = of_run if dataset is None else {**of_run, "dataset": dataset}
+        recipe, task = found.parsed(RecipeArguments, argv=flags, own_flags=OWN_FLAGS, **given)
+        if dataset is None:  # asked for here, so that one misspelt is named before
+            raise UserError("--dataset", "nothing says which rows to judge on", "Give a file or folder of them")
         rivals = chosen(recipe)
         if rivals and split not in (None, "test"):
             raise UserError(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import run
+from ..errors import ANEW, run
 
 
 class Quantize(StrEnum):
@@ -49,7 +49,7 @@ def export(
     Exit codes: 0 written; 1 the graph answers otherwise than the model, or something else failed; 2 the model or the
     rows cannot be used, or the packages of hfkit[onnx] are missing; 75 interrupted.
     """
-    run(lambda: _export(model, output_dir, quantize, dataset, opset, revision, as_json))
+    run(lambda: _export(model, output_dir, quantize, dataset, opset, revision, as_json), ANEW)
 
 
 def _export(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import run
+from ..errors import ANEW, run
 
 
 class TaskName(StrEnum):
@@ -46,7 +46,7 @@ def plan(
 
     Exit codes: 0 printed; 2 the flags cannot be planned, such as a checkpoint that is not there.
     """
-    run(lambda: _print_plan(context.args, task, rows, labels, as_json=as_json))
+    run(lambda: _print_plan(context.args, task, rows, labels, as_json=as_json), ANEW)
 
 
 def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int, *, as_json: bool) -> None:

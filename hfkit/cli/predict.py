@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from ..errors import UserError, run
+from ..errors import ANEW, GOES_ON, UserError, run
 from ..part_file import PartFile
 from ..progress import progress
 from .console import alone_on_stdout
@@ -109,7 +109,8 @@ def predict(
     kind = format or (Format.csv if output is not None and output.suffix.lower() == ".csv" else Format.jsonl)
 
     asked = Asked(model, inputs or [], text or [], output, kind, encoding, revision, task, given)
-    run(lambda: write(asked, batch_size, skip=on_bad_row == OnBadRow.skip, every=probabilities))
+    again = ANEW if output is None or "-" in asked.inputs else f"{GOES_ON} behind what {output}.part holds"
+    run(lambda: write(asked, batch_size, skip=on_bad_row == OnBadRow.skip, every=probabilities), again)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import run
+from ..errors import GOES_ON, run
 
 if TYPE_CHECKING:
     from ..hub.push import Push
@@ -54,7 +54,7 @@ def push(
         )
         print(json.dumps(_facts(told), indent=2) if as_json else "\n".join(_lines(told)))
 
-    run(main)
+    run(main, GOES_ON)
 
 
 def _facts(told: "Push") -> dict:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import UserError, run
+from ..errors import ANEW, UserError, run
 
 
 def report(
@@ -22,7 +22,7 @@ def report(
 
     Exit codes: 0 written; 2 there is no record that this version reads, or the folder cannot be written.
     """
-    run(lambda: _report(folder, as_json=as_json))
+    run(lambda: _report(folder, as_json=as_json), ANEW)
 
 
 def _report(folder: Path, *, as_json: bool) -> None:

@@ -60,8 +60,8 @@ def dataset_origin(dataset: str, revision: str | None, task: str) -> dict[str, A
     identity = None
     if dataset == "sample":
         known = SAMPLE_DATA.get(task, {})
-    elif os.path.isdir(folder := os.path.expanduser(dataset)):
-        known = front_matter(Path(folder, "README.md"))
+    elif os.path.exists(place := os.path.expanduser(dataset)):  # a file may be called like an id, too
+        known = front_matter(Path(place, "README.md"))
     else:
         identity = dataset if on_hub(dataset) else None
         card, commit = hub_card(dataset, revision, repo_type="dataset")

@@ -128,7 +128,10 @@ def _require_model(folder: Path, files: dict[str, Path]) -> None:
     """Refuse a folder that nobody could load a model from, or read about it."""
     for parts, fix in (
         (("config.json", "adapter_config.json"), "Give the output_dir of a finished run"),
-        (("README.md", "report.json"), "Write the model card first"),
+        (
+            ("README.md", "report.json"),
+            "Write its model card first, as README.md",
+        ),
     ):
         if not any(part in files for part in parts):
             raise UserError(f"folder '{folder}'", f"there is no {' or '.join(parts)} in it", fix)

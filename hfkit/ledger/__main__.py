@@ -2,9 +2,9 @@
 
 import sys
 
-from ..errors import run
+from ..errors import GOES_ON, run
 from .compare import compare, work
 
 if __name__ == "__main__":
     argv = sys.argv[1:]
-    run(lambda: work(argv[1:]) if argv[:1] == ["work"] else compare(argv))
+    run(lambda: work(argv[1:]) if argv[:1] == ["work"] else compare(argv), GOES_ON)

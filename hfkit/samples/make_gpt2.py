@@ -31,7 +31,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from ..errors import UserError, run
+from ..errors import ANEW, UserError, run
 from ..progress import progress
 from .gpt2_card import render_card
 
@@ -349,4 +349,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, ANEW)

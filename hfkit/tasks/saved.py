@@ -172,7 +172,9 @@ class Found:
     settings: dict[str, Any]  # flags of the task, as its run had them
     run: dict[str, Any]  # all settings of that run; {} where nothing tells
 
-    def parsed(self, *others: type, argv: Sequence[str] = (), **settings: Any) -> tuple[Any, ...]:
+    def parsed(
+        self, *others: type, argv: Sequence[str] = (), own_flags: tuple[str, ...] = (), **settings: Any
+    ) -> tuple[Any, ...]:
         """The task, and values of other dataclasses of flags before it: the run's own < `settings` < `argv`.
 
         Raises:
@@ -181,7 +183,7 @@ class Found:
         known = {field.name for kind in (*others, self.kind) for field in fields(kind)}
         if strange := [name for name in settings if name not in known]:
             raise UserError(f"--{strange[0]}", f"a model for {self.kind.name} has no such flag", "Leave it out")
-        return parse((*others, self.kind), argv=list(argv), **{**self.settings, **settings})
+        return parse((*others, self.kind), argv=list(argv), own_flags=own_flags, **{**self.settings, **settings})
 
     def load(self, task: Task) -> SavedModel:
         """The model itself: safetensors only, no remote code.
