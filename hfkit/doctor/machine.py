@@ -45,7 +45,7 @@ def examine_machine(*, use_cpu: bool) -> tuple[list[Finding], dict[str, Any]]:
 
 def core_finding(cores: int, usable: int, threads: int) -> Finding:
     """Whether torch runs as many threads as there are cores for it."""
-    evidence = [f"{cores} cores, {usable} of them for this process, {threads} threads in torch"]
+    evidence = [f"{cores} cores, {usable} of them for this process, {threads} thread{'s' * (threads != 1)} in torch"]
     if threads > usable:
         fix = f"Set OMP_NUM_THREADS={usable}"
         what = f"{threads} threads share {usable} cores, and wait for each other"
