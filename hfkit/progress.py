@@ -10,8 +10,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from typing import Any, TextIO, TypeVar
 
 # Read when a program starts: a comparison takes its launcher's variables away.
 FIRST = next((os.environ[name] for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), "0") == "0"
@@ -103,6 +103,20 @@ def alone(*, downloads: bool = False) -> Iterator[None]:
 
             undo.callback(set_tqdm_hook, set_tqdm_hook(_undrawn))
         yield
+
+
+@contextmanager
+def alone_on_stdout() -> Iterator[TextIO]:
+    """Yields the standard output for what was asked for; whatever else prints meanwhile goes to the standard error.
+
+    No other library draws bars either: datasets and transformers are imported here, for `alone` to find them.
+    """
+    import datasets  # noqa: F401
+    import transformers.utils.logging  # noqa: F401
+
+    stdout = sys.stdout
+    with alone(), redirect_stdout(sys.stderr):
+        yield stdout
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def demo(
 
 def _demo(place: str, host: str, port: int, revision: str | None, *, share: bool, check: bool) -> None:
     from .. import demo
-    from .console import alone_on_stdout
+    from ..progress import alone_on_stdout
 
     demo.require_gradio()
     with alone_on_stdout() as stdout:

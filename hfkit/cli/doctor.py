@@ -53,7 +53,7 @@ def _examine(
     from ..doctor.checkup import examine
     from ..doctor.machine import launcher_finding
     from ..processes import launched
-    from .console import alone_on_stdout
+    from ..progress import alone_on_stdout
 
     launcher, rank = launcher_finding(os.environ), launched()
     if rank is not None and rank.rank > 0:

@@ -68,9 +68,9 @@ def _evaluate(
     from ..baselines import chosen
     from ..evaluation.machine import measured
     from ..evaluation.report import Report
+    from ..progress import alone_on_stdout
     from ..recipe import RecipeArguments
     from ..tasks.saved import find_saved
-    from .console import alone_on_stdout
     from .report import rendered, summary
 
     with alone_on_stdout() as stdout:

@@ -62,7 +62,7 @@ def _export(
     as_json: bool,
 ) -> None:
     from ..export import export as write
-    from .console import alone_on_stdout
+    from ..progress import alone_on_stdout
 
     with alone_on_stdout() as stdout:
         record = write(model, output_dir, revision=revision, dataset=dataset, quantize=quantize, opset=opset)

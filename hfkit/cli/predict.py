@@ -17,8 +17,7 @@ import typer
 
 from ..errors import ANEW, GOES_ON, UserError, run
 from ..part_file import PartFile
-from ..progress import progress
-from .console import alone_on_stdout
+from ..progress import alone_on_stdout, progress
 
 if TYPE_CHECKING:
     from ..tasks.asking import Asking

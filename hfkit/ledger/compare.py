@@ -2,9 +2,7 @@
 
 import json
 import signal
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from ..errors import UserError
 from ..evaluation.ledger_pages import render_ledger
 from ..evaluation.pages import write_page
 from ..processes import launched
-from ..progress import progress
+from ..progress import alone_on_stdout, progress
 from .arguments import split_flags
 from .bench import Bench
 from .cells import Cell, Contender, Results, due
@@ -43,8 +41,7 @@ def compare(argv: list[str]) -> list[Path]:
     """
     if not split_flags(argv)[0].json:
         return [Path(page) for page in _compared(argv)]
-    # Whatever is said on the way is no part of the document.
-    with redirect_stdout(sys.stderr):
+    with alone_on_stdout():
         ledgers = _compared(argv)
     if ledgers:
         tests = [summary_of(page, ledger) for page, ledger in ledgers.items()]
