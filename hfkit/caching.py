@@ -225,8 +225,10 @@ class Caching(TrainerCallback):
             with cache.replay(depth, rows, given):
                 # As in the steps to come: without what only the frozen layers read.
                 replayed = model(**{**given, **cache.blanks(len(rows))})["logits"]
-        if real.shape[:-1] == labels.shape:  # nobody asks what is made of padding
-            real, replayed = real[labels != -100], replayed[labels != -100]
+        # Nobody asks what is made of padding. But a batch may hold no labelled position at all (sentences without
+        # words are legal), and then every position is compared: the largest of nothing does not exist.
+        if real.shape[:-1] == labels.shape and (labelled := labels != -100).any():
+            real, replayed = real[labelled], replayed[labelled]
         apart = (real - replayed).abs().max().item() / (1e-12 + real.abs().max().item())
         # Of all processes, or some would go on with a cache and others without.
         fine = all(gather_object([apart <= 10 * TOLERANCE[cache.settings.dtype]]))

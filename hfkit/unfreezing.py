@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 from transformers import TrainerCallback
 
@@ -130,6 +131,7 @@ class Unfreezing(TrainerCallback):
         self._frozen_modules: list[nn.Module] = []
         self._other_modules: list[nn.Module] = []
         self._hook: RemovableHandle | None = None
+        self._shortened: tuple[Optimizer, list[dict]] | None = None  # within an optimizer step: it and all its groups
 
     def learns(self, name: str, lowest: int) -> bool:
         """Whether the parameter `name` is trained while `lowest` is the lowest trainable depth."""
@@ -186,14 +188,25 @@ class Unfreezing(TrainerCallback):
 
     def on_pre_optimizer_step(self, args, state, control, optimizer=None, **kwargs):
         # Passing over groups without gradients takes an optimizer as long as the step of a head alone.
-        self._groups = list(optimizer.param_groups)
-        optimizer.param_groups[:] = [group for group in self._groups if group["depth"] >= self.lowest]
+        groups = list(optimizer.param_groups)
+        self._shortened = optimizer, groups
+        optimizer.param_groups[:] = [group for group in groups if group["depth"] >= self.lowest]
 
-    def on_optimizer_step(self, args, state, control, optimizer=None, **kwargs):
-        optimizer.param_groups[:] = self._groups
+    def on_optimizer_step(self, args, state, control, **kwargs):
+        self._restore_groups()
+
+    def _restore_groups(self) -> None:
+        if self._shortened is not None:
+            optimizer, groups = self._shortened
+            optimizer.param_groups[:] = groups
+            self._shortened = None
 
     def release(self, model: nn.Module) -> None:
-        """Leave the model as it came, also after a training that was interrupted; calling it again does nothing."""
+        """Leave model and optimizer as they came, also after a training that was interrupted; calling it again does
+        nothing.
+        """
+        # Ctrl+C within an optimizer step: the next train() would find groups missing and blame the user's optimizer.
+        self._restore_groups()
         if self._hook is None:
             return
         self._hook.remove()

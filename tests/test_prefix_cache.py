@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset, concatenate_datasets
 from safetensors.torch import load_file
 
 from hfkit import TransferTrainer
@@ -91,6 +92,15 @@ def test_texts_are_trained_as_without_a_cache(flags, task, checkpoint, corpus, t
     require_same_training(
         lambda on: trainer(checkpoint, corpus, tmp_path / str(on), task=task, prefix_cache=on, **PLAIN, **SGD, **flags)
     )
+
+
+def test_a_first_batch_without_any_label_is_no_reason_to_stop(checkpoint, tmp_path):
+    splits = tiny.ner_splits(train=4, validation=8, test=8)
+    silent = Dataset.from_dict({"tokens": [[]] * 20, "tags": [[]] * 20}, features=splits["train"].features)
+    splits["train"] = concatenate_datasets([splits["train"], silent])
+    data = tiny.folder_of(splits, tmp_path / "data")
+    flags = {**PLAIN, **SGD, **FEATURE, "per_device_train_batch_size": 1}
+    require_same_training(lambda on: trainer(checkpoint, data, tmp_path / str(on), prefix_cache=on, **flags))
 
 
 def test_a_decoder_is_trained_as_without_a_cache(corpus, tmp_path):

@@ -291,6 +291,24 @@ def test_an_interrupted_training_leaves_the_model_as_it_came(checkpoint, corpus,
     trainer(checkpoint, corpus, tmp_path, seed=1, **GRADUAL).train()  # it had written nothing, so it claims nothing
 
 
+def test_after_an_interrupt_within_an_optimizer_step_training_starts_again(checkpoint, corpus, tmp_path):
+    run = trainer(checkpoint, corpus, tmp_path, overwrite_output_dir=True, **GRADUAL)
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    # After the trainer's own callback has taken the frozen groups out of the optimizer.
+    breaking = at("on_pre_optimizer_step", interrupt)
+    run.add_callback(breaking)
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+    grouped = sum(len(group["params"]) for group in run.optimizer.param_groups)
+    assert grouped == len(list(run.model.parameters()))
+    run.remove_callback(breaking)
+    run.train()
+    assert run.state.global_step == run.total_steps
+
+
 def test_what_decides_the_weights_is_part_of_the_run(checkpoint, corpus, tmp_path):
     """Another base under an adapter, another augmentation, a changed row: each is another run."""
     flags = dict(strategy="lora", save_strategy="steps", save_steps=6)
