@@ -6,6 +6,7 @@ The public names are loaded when they are first used, so that `import hfkit` cos
 from typing import TYPE_CHECKING
 
 from .lazy import on_first_use
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .arguments import TransferArguments, parse
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from .recipe import RecipeArguments
     from .trainer import TransferTrainer
 
-__version__ = "0.1.0"
 __all__ = [
     "KEEP_BEST",
     "RecipeArguments",

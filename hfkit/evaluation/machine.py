@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
+from ..version import __version__
 from .withholding import SECRET_NAME, WITHHELD, without_secrets
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft")

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..errors import UserError
 from ..tasks.saved import SavedModel, load_saved
+from ..version import __version__
 from .pages import page
 from .parity import MADE_UP, Compared, asked, at_hand, compared, extremes, refuse_different
 

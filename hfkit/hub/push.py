@@ -13,9 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from .. import __version__
 from ..errors import UserError, one_line
 from ..evaluation.report import render
+from ..version import __version__
 from .card import ADAPTER, read_report, render_card, write_card
 from .failures import explained
 from .lint import lint, named

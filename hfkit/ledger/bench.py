@@ -15,7 +15,6 @@ import numpy as np
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from transformers import IntervalStrategy, set_seed
 
-from .. import __version__
 from ..arguments import TransferArguments
 from ..baselines import SetFit
 from ..baselines.base import Baseline
@@ -28,6 +27,7 @@ from ..memory import parameters_of, refuse_too_large
 from ..progress import alone
 from ..strategies import STRATEGIES
 from ..trainer import TransferTrainer
+from ..version import __version__
 from .arguments import recipe_at, scaled, split_flags
 from .cells import Cell, Contender
 from .energy import energy
