@@ -5,15 +5,15 @@ The public names are loaded when they are first used, so that `import hfkit` cos
 
 from typing import TYPE_CHECKING
 
-from .lazy import on_first_use
-from .version import __version__ as __version__
+from hfkit.lazy import on_first_use
+from hfkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .arguments import TransferArguments, parse
-    from .errors import UserError, run
-    from .evaluation.report import Report
-    from .recipe import RecipeArguments
-    from .trainer import TransferTrainer
+    from hfkit.arguments import TransferArguments, parse
+    from hfkit.errors import UserError, run
+    from hfkit.evaluation.report import Report
+    from hfkit.recipe import RecipeArguments
+    from hfkit.trainer import TransferTrainer
 
 __all__ = [
     "KEEP_BEST",

@@ -16,10 +16,10 @@ from transformers import HfArgumentParser, TrainingArguments
 from transformers.hf_argparser import string_to_bool
 from transformers.trainer_utils import HubStrategy
 
-from . import progress
-from .errors import UserError, one_line
-from .strategies import STRATEGIES
-from .trackers import require_trackers
+from hfkit import progress
+from hfkit.errors import UserError, one_line
+from hfkit.strategies import STRATEGIES
+from hfkit.trackers import require_trackers
 
 MOST_YAML_BYTES = 1_000_000
 # Flags of a recipe that judges every epoch and keeps the best one on validation.

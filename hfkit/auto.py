@@ -15,16 +15,16 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from .baselines.frozen import BATCH, labelled
-from .baselines.linear import Features, fits, placed, scale_of
-from .baselines.linear_probe import OF_ROWS, OF_TOKENS
-from .batches import is_text, text_lengths
-from .errors import UserError
-from .evaluation.statistics import paired_difference
-from .plan import closing_layer
-from .progress import track
-from .tasks.base import Task
-from .unfreezing import FreezePlan
+from hfkit.baselines.frozen import BATCH, labelled
+from hfkit.baselines.linear import Features, fits, placed, scale_of
+from hfkit.baselines.linear_probe import OF_ROWS, OF_TOKENS
+from hfkit.batches import is_text, text_lengths
+from hfkit.errors import UserError
+from hfkit.evaluation.statistics import paired_difference
+from hfkit.plan import closing_layer
+from hfkit.progress import track
+from hfkit.tasks.base import Task
+from hfkit.unfreezing import FreezePlan
 
 ENTRY = "auto"  # a decision in the log
 LEVEL = 0.05  # a gain is one where chance alone would make as much less often than this

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset as MapDataset
 from transformers import TrainerCallback
 
-from .batches import fetched
-from .checkpoints import rows_digest
-from .prefix_cache import TOLERANCE, Frozen, PrefixCache, Settings
-from .replay import CannotReplay
+from hfkit.batches import fetched
+from hfkit.checkpoints import rows_digest
+from hfkit.prefix_cache import TOLERANCE, Frozen, PrefixCache, Settings
+from hfkit.replay import CannotReplay
 
 ROWS = "row_numbers"  # the name they have in a batch
 DECISION, ON = "prefix_cache", "on"  # in the log; else the reason

@@ -16,9 +16,9 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from .errors import UserError
-from .progress import loading
-from .sharding import own_part
+from hfkit.errors import UserError
+from hfkit.progress import loading
+from hfkit.sharding import own_part
 
 RUN_FILE = "hfkit_run.json"
 

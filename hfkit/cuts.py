@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from .replay import (
+from hfkit.replay import (
     CannotReplay,
     Cut,
     Enough,

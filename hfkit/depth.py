@@ -37,7 +37,7 @@ from itertools import chain
 
 from torch import nn
 
-from .errors import UserError
+from hfkit.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from .checkpoints import digest
-from .errors import UserError
-from .sharding import is_sharded, own_part, total, whole
-from .unfreezing import Unfreezing, saved_state
+from hfkit.checkpoints import digest
+from hfkit.errors import UserError
+from hfkit.sharding import is_sharded, own_part, total, whole
+from hfkit.unfreezing import Unfreezing, saved_state
 
 COMPARED_EVERY = 500  # steps: replicas, besides at every thaw, save and the end
 LEAST = 1e-30  # a gradient; what an optimizer makes of smaller ones may round to nothing

@@ -3,9 +3,9 @@
 import psutil
 import torch
 
-from .arguments import TransferArguments
-from .errors import UserError
-from .tasks.base import Task, read_config
+from hfkit.arguments import TransferArguments
+from hfkit.errors import UserError
+from hfkit.tasks.base import Task, read_config
 
 WEIGHT = 4  # bytes of a parameter in fp32
 LEARNING = 12  # more bytes of one that learns: its gradient and Adam's two moments

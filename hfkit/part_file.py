@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
-from .errors import UserError
+from hfkit.errors import UserError
 
 
 class PartFile:

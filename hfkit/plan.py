@@ -8,10 +8,10 @@ from rich.table import Table
 from torch import nn
 from transformers import TrainerCallback
 
-from .arguments import TransferArguments
-from .optim import layerwise_parameter_groups
-from .surgery import depth_range
-from .unfreezing import FreezePlan, Unfreezing, plan_of
+from hfkit.arguments import TransferArguments
+from hfkit.optim import layerwise_parameter_groups
+from hfkit.surgery import depth_range
+from hfkit.unfreezing import FreezePlan, Unfreezing, plan_of
 
 WIDEST = 1000  # columns
 

@@ -18,13 +18,13 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import Tensor, nn
 
-from .activations import DTYPES, Damaged, Overflow, Store, Writer, free_bytes, put_in_place
-from .batches import fetched, is_text, text_lengths
-from .checkpoints import digest
-from .cuts import find_cuts
-from .progress import track
-from .replay import CannotReplay, Shape, Size, Tap, only, read_taps, real_tokens, replaying
-from .unfreezing import saved_state
+from hfkit.activations import DTYPES, Damaged, Overflow, Store, Writer, free_bytes, put_in_place
+from hfkit.batches import fetched, is_text, text_lengths
+from hfkit.checkpoints import digest
+from hfkit.cuts import find_cuts
+from hfkit.progress import track
+from hfkit.replay import CannotReplay, Shape, Size, Tap, only, read_taps, real_tokens, replaying
+from hfkit.unfreezing import saved_state
 
 # A pass in small batches of like length is the fastest on a CPU: they stay in its cache.
 TOKENS_AT_ONCE, ROWS_AT_ONCE = 1024, 32

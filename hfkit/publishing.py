@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from .adapters import merged
-from .arguments import refuse_token
-from .errors import Failure, UserError
-from .progress import alone
-from .telling import TellingTrainer
+from hfkit.adapters import merged
+from hfkit.arguments import refuse_token
+from hfkit.errors import Failure, UserError
+from hfkit.progress import alone
+from hfkit.telling import TellingTrainer
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
 
-    from .evaluation.report import Report
+    from hfkit.evaluation.report import Report
 
 
 class PublishingTrainer(TellingTrainer):
@@ -45,7 +45,7 @@ class PublishingTrainer(TellingTrainer):
 
     def _pushed(self) -> str:
         """Push, and return the address; whatever stops it, the run has not failed, and is pushed later by a command."""
-        from .hub.push import Target
+        from hfkit.hub.push import Target
 
         folder, args = Path(self.args.output_dir), self.args
         try:
@@ -61,15 +61,15 @@ class PublishingTrainer(TellingTrainer):
         Raises:
             UserError: there is no report yet, or the folder cannot be written.
         """
-        from .hub.card import write_card
+        from hfkit.hub.card import write_card
 
         if self.is_world_process_zero():
             write_card(Path(self.args.output_dir))
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
         """Refuse what could not be pushed in the end. Nothing is created before there is something to push."""
-        from .hub.failures import explained
-        from .hub.push import full_name
+        from hfkit.hub.failures import explained
+        from hfkit.hub.push import full_name
 
         if not self.is_world_process_zero():
             return
@@ -95,7 +95,7 @@ class PublishingTrainer(TellingTrainer):
             UserError: there is no report or no model yet, or something given cannot be pushed.
             Failure: the Hub or the way to it failed.
         """
-        from .hub.push import push
+        from hfkit.hub.push import push
 
         refuse_token(token)
         if not self.is_world_process_zero():

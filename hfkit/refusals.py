@@ -9,8 +9,8 @@ from torch import nn
 from torch.distributed.fsdp import CPUOffloadPolicy
 from transformers import Trainer
 
-from .arguments import TransferArguments
-from .errors import UserError
+from hfkit.arguments import TransferArguments
+from hfkit.errors import UserError
 
 # Model types that train in parts as with whole copies: tests/test_sharding.py trains each both ways.
 SHARDED = frozenset(

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from .depth import depth_names, parameter_depths
-from .errors import UserError
+from hfkit.depth import depth_names, parameter_depths
+from hfkit.errors import UserError
 
 
 def depth_range(given: str) -> tuple[int, int]:

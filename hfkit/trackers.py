@@ -1,6 +1,6 @@
 """Whether the trackers that `--report_to` names are there, asked before any data is read."""
 
-from .errors import UserError
+from hfkit.errors import UserError
 
 KNOWN = ("tensorboard", "trackio", "wandb")  # others are the stock trainer's affair
 

@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, Sampler
 from transformers import EvalPrediction
 from transformers.trainer_utils import PredictionOutput
 
-from .adapters import with_lora
-from .arguments import TransferArguments
-from .auto import Auto, refuse_blind
-from .batches import TellEpoch, fetched, in_order, judging_order, training_order
-from .caching import Caching, NumberedBatches, NumberedRows
-from .checkpoints import (
+from hfkit.adapters import with_lora
+from hfkit.arguments import TransferArguments
+from hfkit.auto import Auto, refuse_blind
+from hfkit.batches import TellEpoch, fetched, in_order, judging_order, training_order
+from hfkit.caching import Caching, NumberedBatches, NumberedRows
+from hfkit.checkpoints import (
     LOOKED_AT,
     claim_output_directory,
     newest_checkpoint,
@@ -30,18 +30,18 @@ from .checkpoints import (
     run_identity,
     write_identity,
 )
-from .errors import UserError
-from .evaluation.machine import measured
-from .invariants import Invariants, refuse_non_finite
-from .optim import groupwise_schedule, slanted_triangular, triangle_of_each_stage
-from .plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
-from .publishing import PublishingTrainer
-from .refusals import refuse_before, refuse_engines, refuse_surgery
-from .replicas import rebuild
-from .sharding import add, shard_by_blocks
-from .surgery import depth_range, reinitialise, train_only
-from .tasks.base import Task
-from .unfreezing import Unfreezing
+from hfkit.errors import UserError
+from hfkit.evaluation.machine import measured
+from hfkit.invariants import Invariants, refuse_non_finite
+from hfkit.optim import groupwise_schedule, slanted_triangular, triangle_of_each_stage
+from hfkit.plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
+from hfkit.publishing import PublishingTrainer
+from hfkit.refusals import refuse_before, refuse_engines, refuse_surgery
+from hfkit.replicas import rebuild
+from hfkit.sharding import add, shard_by_blocks
+from hfkit.surgery import depth_range, reinitialise, train_only
+from hfkit.tasks.base import Task
+from hfkit.unfreezing import Unfreezing
 
 
 class TransferTrainer(PublishingTrainer):

@@ -2,24 +2,24 @@
 
 from typing import TYPE_CHECKING
 
-from ..lazy import on_first_use
+from hfkit.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from .base import Answers, Baseline
-    from .choice import BASELINES, chosen, require_baselines
-    from .hog import Hog
-    from .knn import KNN
-    from .lexicon import Lexicon
-    from .linear_probe import LinearProbe
-    from .majority import Majority
-    from .nearest_mean import NearestMean
-    from .pixel_probe import PixelProbe
-    from .prompting import FewShotPrompt, ZeroShotPrompt
-    from .setfit import SetFit
-    from .similarity import SimilarityZeroShot
-    from .tfidf import NGrams, TfIdf
-    from .zero_shot_clip import ZeroShotCLIP
-    from .zero_shot_nli import ZeroShotNLI
+    from hfkit.baselines.base import Answers, Baseline
+    from hfkit.baselines.choice import BASELINES, chosen, require_baselines
+    from hfkit.baselines.hog import Hog
+    from hfkit.baselines.knn import KNN
+    from hfkit.baselines.lexicon import Lexicon
+    from hfkit.baselines.linear_probe import LinearProbe
+    from hfkit.baselines.majority import Majority
+    from hfkit.baselines.nearest_mean import NearestMean
+    from hfkit.baselines.pixel_probe import PixelProbe
+    from hfkit.baselines.prompting import FewShotPrompt, ZeroShotPrompt
+    from hfkit.baselines.setfit import SetFit
+    from hfkit.baselines.similarity import SimilarityZeroShot
+    from hfkit.baselines.tfidf import NGrams, TfIdf
+    from hfkit.baselines.zero_shot_clip import ZeroShotCLIP
+    from hfkit.baselines.zero_shot_nli import ZeroShotNLI
 
 __all__ = [
     "BASELINES",

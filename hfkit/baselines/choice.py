@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 # Not the names themselves: each module is imported when its baseline is chosen.
-from .. import baselines
-from ..arguments import require_choice
-from ..errors import UserError
-from ..recipe import RecipeArguments
-from ..tasks.base import read_config
-from .base import PACKAGES, Baseline, require_package
-from .label_texts import read_label_texts
+from hfkit import baselines
+from hfkit.arguments import require_choice
+from hfkit.baselines.base import PACKAGES, Baseline, require_package
+from hfkit.baselines.label_texts import read_label_texts
+from hfkit.errors import UserError
+from hfkit.recipe import RecipeArguments
+from hfkit.tasks.base import read_config
 
 BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
     "majority": lambda recipe: baselines.Majority(),

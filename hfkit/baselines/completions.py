@@ -9,10 +9,10 @@ from torch import Tensor
 from transformers import Cache, DynamicCache, GenerationConfig, PreTrainedModel, StoppingCriteria
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from ..errors import first_line
-from ..progress import track
-from .prompts import Request
-from .scoring import REFUSALS, TOLERANCE, beginning, shared_start
+from hfkit.baselines.prompts import Request
+from hfkit.baselines.scoring import REFUSALS, TOLERANCE, beginning, shared_start
+from hfkit.errors import first_line
+from hfkit.progress import track
 
 log = logging.getLogger(__name__)
 

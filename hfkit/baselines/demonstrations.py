@@ -10,9 +10,9 @@ from scipy.sparse import issparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
-from ..errors import UserError
-from ..tasks.base import Task, read_config
-from .frozen import backbone_of
+from hfkit.baselines.frozen import backbone_of
+from hfkit.errors import UserError
+from hfkit.tasks.base import Task, read_config
 
 BATCH = 64  # texts
 

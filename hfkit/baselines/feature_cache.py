@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
-from ..checkpoints import digest, rows_digest
-from ..tasks.base import Task
-from .linear import Features
+from hfkit.baselines.linear import Features
+from hfkit.checkpoints import digest, rows_digest
+from hfkit.tasks.base import Task
 
 FORMAT = 1  # changes with what is read of a checkpoint
 Poolings = dict[str, dict[str, Features]]  # by pooling and split

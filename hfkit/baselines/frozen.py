@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from ..batches import fetched, is_text, text_lengths
-from ..progress import track
-from ..tasks.base import Task
-from .base import Baseline
-from .feature_cache import key_of, read, write
-from .linear import Features
+from hfkit.baselines.base import Baseline
+from hfkit.baselines.feature_cache import key_of, read, write
+from hfkit.baselines.linear import Features
+from hfkit.batches import fetched, is_text, text_lengths
+from hfkit.progress import track
+from hfkit.tasks.base import Task
 
 BATCH = 64  # rows
 OWN = "as the task reads it"

@@ -9,11 +9,11 @@ from datasets import DatasetDict
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
-from ..progress import track
-from ..tasks.base import Task
-from .base import Answers
-from .frozen import OnFrozenFeatures, best_pooling
-from .linear import Features, judged, standardised
+from hfkit.baselines.base import Answers
+from hfkit.baselines.frozen import OnFrozenFeatures, best_pooling
+from hfkit.baselines.linear import Features, judged, standardised
+from hfkit.progress import track
+from hfkit.tasks.base import Task
 
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
 SIMILARITIES_AT_ONCE = 1 << 22  # 16 MiB of them

@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from ..arguments import nearest
-from ..errors import UserError
+from hfkit.arguments import nearest
+from hfkit.errors import UserError
 
 FIX = 'Write --label_texts \'{"label": "what it is called in words"}\''
 # An underscore, or what joins words in a path.

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from datasets import DatasetDict
 
-from ..tasks.base import Task
-from .base import Answers, Baseline, column_of
+from hfkit.baselines.base import Answers, Baseline, column_of
+from hfkit.tasks.base import Task
 
 Words = tuple[str, ...]
 

@@ -10,9 +10,9 @@ from datasets import DatasetDict
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from ..progress import track
-from ..tasks.base import Task
-from .base import Answers, decided
+from hfkit.baselines.base import Answers, decided
+from hfkit.progress import track
+from hfkit.tasks.base import Task
 
 
 class Sparse(NamedTuple):

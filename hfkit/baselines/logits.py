@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, DatasetDict, List
 
-from ..errors import UserError
-from ..tasks.base import Task
-from .base import Answers, decided
+from hfkit.baselines.base import Answers, decided
+from hfkit.errors import UserError
+from hfkit.tasks.base import Task
 
 
 def answers_of(

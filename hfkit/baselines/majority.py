@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 from datasets import Dataset, DatasetDict
 
-from ..tasks.base import Task
-from .base import Answers, Baseline, decided, targets_of
+from hfkit.baselines.base import Answers, Baseline, decided, targets_of
+from hfkit.tasks.base import Task
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from datasets import DatasetDict
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..errors import UserError
-from ..tasks.base import Task
-from .base import Answers
-from .frozen import OnFrozenFeatures, best_pooling
-from .linear import Features, judged, standardised
+from hfkit.baselines.base import Answers
+from hfkit.baselines.frozen import OnFrozenFeatures, best_pooling
+from hfkit.baselines.linear import Features, judged, standardised
+from hfkit.errors import UserError
+from hfkit.tasks.base import Task
 
 TEMPERATURE = 0.05  # of the softmax over cosines
 

@@ -10,10 +10,10 @@ import torch
 from datasets import DatasetDict
 from torch import Tensor, nn
 
-from ..progress import track
-from ..tasks.base import Task
-from .base import Answers, Baseline, column_of, targets_of
-from .linear import Features, Search, best_answers, standardised
+from hfkit.baselines.base import Answers, Baseline, column_of, targets_of
+from hfkit.baselines.linear import Features, Search, best_answers, standardised
+from hfkit.progress import track
+from hfkit.tasks.base import Task
 
 SIDE = 16  # pixels
 SEARCH = Search(penalties=(3.0, 1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3))  # neighbouring pixels say nearly the same
@@ -78,6 +78,6 @@ def shrunk(image: dict[str, Any], side: int) -> np.ndarray:
     """An image of bytes or a path in RGB, (side, side, 3), 0 to 255: a pixel is the mean of what it covers."""
     from PIL import Image  # an extra, which texts do without
 
-    from ..pictures import decoded
+    from hfkit.pictures import decoded
 
     return np.asarray(decoded(image, Path(), 3).resize((side, side), Image.Resampling.BOX))

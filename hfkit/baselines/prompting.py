@@ -10,16 +10,16 @@ from accelerate import PartialState
 from datasets import Dataset, DatasetDict
 from scipy.special import log_softmax, logsumexp
 
-from ..errors import UserError
-from ..tasks.base import Prompt, Task
-from .base import Answers, Baseline, targets_of
-from .completions import completions
-from .demonstrations import Draw, nearest_rows
-from .label_texts import label_texts, read_label_texts
-from .language_models import load_language_model, longest_prompt
-from .logits import refuse_alike
-from .prompts import Fitted, Layout
-from .scoring import Scorer
+from hfkit.baselines.base import Answers, Baseline, targets_of
+from hfkit.baselines.completions import completions
+from hfkit.baselines.demonstrations import Draw, nearest_rows
+from hfkit.baselines.label_texts import label_texts, read_label_texts
+from hfkit.baselines.language_models import load_language_model, longest_prompt
+from hfkit.baselines.logits import refuse_alike
+from hfkit.baselines.prompts import Fitted, Layout
+from hfkit.baselines.scoring import Scorer
+from hfkit.errors import UserError
+from hfkit.tasks.base import Prompt, Task
 
 log = logging.getLogger(__name__)
 

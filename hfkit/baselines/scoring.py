@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache, DynamicLayer, PreTrainedModel
 
-from ..errors import first_line
-from ..progress import track
-from .prompts import Request
+from hfkit.baselines.prompts import Request
+from hfkit.errors import first_line
+from hfkit.progress import track
 
 log = logging.getLogger(__name__)
 

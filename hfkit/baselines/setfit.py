@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import get_linear_schedule_with_warmup
 
-from ..errors import UserError
-from ..progress import track
-from ..tasks.base import Task
-from .base import Answers, Baseline, require_package
-from .frozen import OWN, features_of, frozen_backbone
-from .logits import answers_of, has_one_label, refuse_numbers
+from hfkit.baselines.base import Answers, Baseline, require_package
+from hfkit.baselines.frozen import OWN, features_of, frozen_backbone
+from hfkit.baselines.logits import answers_of, has_one_label, refuse_numbers
+from hfkit.errors import UserError
+from hfkit.progress import track
+from hfkit.tasks.base import Task
 
 ROUNDS = 20  # batches that a row is in
 MOST_TEXTS = 1280  # computed for tuning, of all rows together

@@ -8,12 +8,12 @@ from datasets import Dataset, DatasetDict
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..errors import UserError
-from ..tasks.base import Task
-from .base import Answers, column_of
-from .frozen import MEAN, OnFrozenFeatures, features_of, frozen_backbone
-from .label_texts import label_texts
-from .linear import judged
+from hfkit.baselines.base import Answers, column_of
+from hfkit.baselines.frozen import MEAN, OnFrozenFeatures, features_of, frozen_backbone
+from hfkit.baselines.label_texts import label_texts
+from hfkit.baselines.linear import judged
+from hfkit.errors import UserError
+from hfkit.tasks.base import Task
 
 TEMPERATURE = 0.05  # of the softmax over cosines
 

@@ -6,17 +6,17 @@ from typing import Annotated
 
 import typer
 
-from .card import card
-from .compare import Compare, compare
-from .demo import demo
-from .doctor import doctor
-from .evaluate import evaluate
-from .export import export
-from .help import Command, Group
-from .plan import plan
-from .predict import predict
-from .push import push
-from .report import report
+from hfkit.cli.card import card
+from hfkit.cli.compare import Compare, compare
+from hfkit.cli.demo import demo
+from hfkit.cli.doctor import doctor
+from hfkit.cli.evaluate import evaluate
+from hfkit.cli.export import export
+from hfkit.cli.help import Command, Group
+from hfkit.cli.plan import plan
+from hfkit.cli.predict import predict
+from hfkit.cli.push import push
+from hfkit.cli.report import report
 
 # What a command gets beside its own flags goes to a recipe's parser.
 FLAGS_OF_A_RECIPE = {"allow_extra_args": True, "ignore_unknown_options": True}

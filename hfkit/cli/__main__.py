@@ -1,5 +1,5 @@
 """`python -m hfkit.cli …`: the same as `hfkit …`."""
 
-from . import app
+from hfkit.cli import app
 
 app()

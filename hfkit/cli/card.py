@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ANEW, FAILED, UserError, run
-from .help import Command, Group
+from hfkit.cli.help import Command, Group
+from hfkit.errors import ANEW, FAILED, UserError, run
 
 card = typer.Typer(cls=Group, no_args_is_help=True, help="Write the model card of a finished run, or check one.")
 
@@ -30,7 +30,7 @@ def write(
     """
 
     def main() -> None:
-        from ..hub.card import write_card
+        from hfkit.hub.card import write_card
 
         has_report = (folder / "report.json").is_file()  # without one that is what is said
         if has_report and not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
@@ -60,7 +60,7 @@ def lint(
     """
 
     def main() -> None:
-        from ..hub.lint import examine
+        from hfkit.hub.lint import examine
 
         found = examine(folder, online=online)
         if as_json:

@@ -5,15 +5,15 @@ from typing import Any
 
 import typer
 
-from ..errors import GOES_ON, run
-from .help import Command
+from hfkit.cli.help import Command
+from hfkit.errors import GOES_ON, run
 
 
 class Compare(Command):
     """Its flags are read by the parser of recipes, which lists them."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        from ..ledger.arguments import own_parser
+        from hfkit.ledger.arguments import own_parser
 
         super().format_help(ctx, formatter)
         parser = own_parser()
@@ -41,7 +41,7 @@ def compare(context: typer.Context) -> None:
 
     def main() -> None:
         # Within `run`: who presses Ctrl+C while torch is imported has interrupted it, too.
-        from ..ledger import compare as ledger
+        from hfkit.ledger import compare as ledger
 
         ledger.compare(context.args)
 

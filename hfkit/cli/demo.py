@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ANEW, run
+from hfkit.errors import ANEW, run
 
 
 def demo(
@@ -36,8 +36,8 @@ def demo(
 
 
 def _demo(place: str, host: str, port: int, revision: str | None, *, share: bool, check: bool) -> None:
-    from .. import demo
-    from ..progress import alone_on_stdout
+    from hfkit import demo
+    from hfkit.progress import alone_on_stdout
 
     demo.require_gradio()
     with alone_on_stdout() as stdout:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ANEW, UserError, run
-from .plan import TaskName
+from hfkit.cli.plan import TaskName
+from hfkit.errors import ANEW, UserError, run
 
 OWN_FLAGS = ("--recipe", "--task", "--most_rows", "--json", "--strict")
 
@@ -50,10 +50,10 @@ def _examine(
 
     from rich.console import Console
 
-    from ..doctor.checkup import examine
-    from ..doctor.machine import launcher_finding
-    from ..processes import launched
-    from ..progress import alone_on_stdout
+    from hfkit.doctor.checkup import examine
+    from hfkit.doctor.machine import launcher_finding
+    from hfkit.processes import launched
+    from hfkit.progress import alone_on_stdout
 
     launcher, rank = launcher_finding(os.environ), launched()
     if rank is not None and rank.rank > 0:
@@ -75,10 +75,10 @@ def _arguments(flags: list[str], recipe: str | None, name: TaskName | None) -> t
     Raises:
         UserError: flags that cannot be read, or a dataset or checkpoint that is not there.
     """
-    from ..arguments import TransferArguments, parse
-    from ..ledger.arguments import recipe_at
-    from ..recipe import RecipeArguments
-    from .plan import kind_of
+    from hfkit.arguments import TransferArguments, parse
+    from hfkit.cli.plan import kind_of
+    from hfkit.ledger.arguments import recipe_at
+    from hfkit.recipe import RecipeArguments
 
     if recipe is not None and name is not None:
         raise UserError("--recipe and --task", "a recipe has its task", "Leave one of them out")
@@ -95,7 +95,7 @@ def _arguments(flags: list[str], recipe: str | None, name: TaskName | None) -> t
         given, task, args = parse(types, argv=flags, own_flags=OWN_FLAGS)
     task.path(given.checkpoint)  # refuses what is not there
     if task.dataset != "sample":
-        from ..tasks.files import refuse_no_folder
+        from hfkit.tasks.files import refuse_no_folder
 
         refuse_no_folder(task.dataset)
     return task, given, args

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ANEW, UserError, run
+from hfkit.errors import ANEW, UserError, run
 
 if TYPE_CHECKING:
-    from ..tasks.saved import Found
+    from hfkit.tasks.saved import Found
 
 OWN_FLAGS = ("--dataset", "--split", "--output_dir", "--batch_size", "--task", "--revision", "--json")
 
@@ -65,13 +65,13 @@ def _evaluate(
 ) -> None:
     from rich.console import Console
 
-    from ..baselines import chosen
-    from ..evaluation.machine import measured
-    from ..evaluation.report import Report
-    from ..progress import alone_on_stdout
-    from ..recipe import RecipeArguments
-    from ..tasks.saved import find_saved
-    from .report import rendered, summary
+    from hfkit.baselines import chosen
+    from hfkit.cli.report import rendered, summary
+    from hfkit.evaluation.machine import measured
+    from hfkit.evaluation.report import Report
+    from hfkit.progress import alone_on_stdout
+    from hfkit.recipe import RecipeArguments
+    from hfkit.tasks.saved import find_saved
 
     with alone_on_stdout() as stdout:
         found = find_saved(place, task=name, revision=revision)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import ANEW, run
+from hfkit.errors import ANEW, run
 
 
 class Quantize(StrEnum):
@@ -61,8 +61,8 @@ def _export(
     revision: str | None,
     as_json: bool,
 ) -> None:
-    from ..export import export as write
-    from ..progress import alone_on_stdout
+    from hfkit.export import export as write
+    from hfkit.progress import alone_on_stdout
 
     with alone_on_stdout() as stdout:
         record = write(model, output_dir, revision=revision, dataset=dataset, quantize=quantize, opset=opset)
@@ -71,7 +71,7 @@ def _export(
 
 def _lines(record: dict[str, Any]) -> str:
     """The record for people."""
-    from ..export.pages import eight_bits
+    from hfkit.export.pages import eight_bits
 
     size = sum(bytes for name, bytes in record["bytes"].items() if name.startswith("model.onnx")) / 1e6
     lines = [f"{record['folder']}: ONNX graph, opset {record['opset']}, {size:,.1f} MB"]

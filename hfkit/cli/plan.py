@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ANEW, run
+from hfkit.errors import ANEW, run
 
 
 class TaskName(StrEnum):
@@ -19,7 +19,7 @@ class TaskName(StrEnum):
 
 def kind_of(name: TaskName) -> type:
     """The task of that name."""
-    from ..tasks import NER, ImageClassification, TextClassification
+    from hfkit.tasks import NER, ImageClassification, TextClassification
 
     return {task.name: task for task in (NER, TextClassification, ImageClassification)}[name]
 
@@ -54,14 +54,14 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int, *, as_
 
     import torch
 
-    from ..adapters import with_lora
-    from ..arguments import TransferArguments, parse
-    from ..plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
-    from ..recipe import RecipeArguments
-    from ..refusals import refuse_surgery
-    from ..surgery import depth_range, require_blocks, train_only
-    from ..tasks.base import read_config
-    from ..unfreezing import Unfreezing
+    from hfkit.adapters import with_lora
+    from hfkit.arguments import TransferArguments, parse
+    from hfkit.plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
+    from hfkit.recipe import RecipeArguments
+    from hfkit.refusals import refuse_surgery
+    from hfkit.surgery import depth_range, require_blocks, train_only
+    from hfkit.tasks.base import read_config
+    from hfkit.unfreezing import Unfreezing
 
     own_flags = ("--task", "--rows", "--labels", "--json")
     types = (RecipeArguments, kind_of(name), TransferArguments)

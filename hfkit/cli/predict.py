@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from ..errors import ANEW, GOES_ON, UserError, run
-from ..part_file import PartFile
-from ..progress import alone_on_stdout, progress
+from hfkit.errors import ANEW, GOES_ON, UserError, run
+from hfkit.part_file import PartFile
+from hfkit.progress import alone_on_stdout, progress
 
 if TYPE_CHECKING:
-    from ..tasks.asking import Asking
-    from ..tasks.saved import SavedModel
-    from ..tasks.streams import Chunk, Reading, Source
+    from hfkit.tasks.asking import Asking
+    from hfkit.tasks.saved import SavedModel
+    from hfkit.tasks.streams import Chunk, Reading, Source
 
 BATCHES = {"text": 16, "pictures": 4}  # of a chunk: texts are sorted by length within it, pictures are larger
 
@@ -149,8 +149,8 @@ def write(asked: Asked, batch_size: int, *, skip: bool, every: bool) -> None:
     """
     asked.refuse_missing()
     with alone_on_stdout() as stdout:
-        from ..tasks.asking import Asking
-        from ..tasks.saved import load_saved
+        from hfkit.tasks.asking import Asking
+        from hfkit.tasks.saved import load_saved
 
         saved = load_saved(asked.model, task=asked.task, revision=asked.revision, **asked.settings)
         if asked.texts and saved.task.reads != "text":
@@ -172,11 +172,11 @@ def write(asked: Asked, batch_size: int, *, skip: bool, every: bool) -> None:
 
 
 def reading_of(saved: "SavedModel", encoding: str, batch_size: int) -> "Reading":
-    from ..tasks.streams import Reading
+    from hfkit.tasks.streams import Reading
 
     suffixes: set[str] = set()
     if saved.task.reads == "pictures":
-        from ..tasks.image_files import SUFFIXES as suffixes
+        from hfkit.tasks.image_files import SUFFIXES as suffixes
     size = batch_size * BATCHES[saved.task.reads]
     return Reading(saved.task.input_column, frozenset(suffixes), encoding, size)
 
@@ -225,7 +225,7 @@ def text_of(records: list[dict[str, Any]], kind: Format, columns: list[str], *, 
     Raises:
         UserError: a row has other columns than the first rows.
     """
-    from ..evaluation.schema import finite, plain
+    from hfkit.evaluation.schema import finite, plain
 
     records = [finite(plain(record)) for record in records]
     if kind == Format.jsonl:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import GOES_ON, run
+from hfkit.errors import GOES_ON, run
 
 if TYPE_CHECKING:
-    from ..hub.push import Push
+    from hfkit.hub.push import Push
 
 MOST_SHOWN = 12  # names of what is left out
 
@@ -41,7 +41,7 @@ def push(
     """
 
     def main() -> None:
-        from ..hub import push as hub
+        from hfkit.hub import push as hub
 
         told = hub.push(
             folder,

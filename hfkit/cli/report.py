@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import ANEW, UserError, run
+from hfkit.errors import ANEW, UserError, run
 
 
 def report(
@@ -26,7 +26,7 @@ def report(
 
 
 def _report(folder: Path, *, as_json: bool) -> None:
-    from ..evaluation.report import write_files
+    from hfkit.evaluation.report import write_files
 
     # A comparison on several test sets has a ledger for each.
     records = [*folder.glob("report.json"), *sorted(folder.glob("ledger*.json"))]
@@ -53,8 +53,8 @@ def rendered(path: Path) -> dict[str, str]:
     Raises:
         UserError: it is no record, or one of another version.
     """
-    from ..evaluation.ledger_pages import render_ledger
-    from ..evaluation.report import render
+    from hfkit.evaluation.ledger_pages import render_ledger
+    from hfkit.evaluation.report import render
 
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

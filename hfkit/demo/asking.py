@@ -6,11 +6,11 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
-from ..errors import UserError
-from ..evaluation.names import dataset_name
-from ..evaluation.pages import bare, interval_text, score_text, shown
-from ..evaluation.plots import headline_text
-from ..tasks.saved import SavedModel
+from hfkit.errors import UserError
+from hfkit.evaluation.names import dataset_name
+from hfkit.evaluation.pages import bare, interval_text, score_text, shown
+from hfkit.evaluation.plots import headline_text
+from hfkit.tasks.saved import SavedModel
 
 MOST_CHARACTERS = 20_000  # of a text: some ten pages
 SENTENCES = ("Ada Lovelace wrote to Charles Babbage from London.", "The parcel came a day late, but all was there.")

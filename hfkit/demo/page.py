@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from ..evaluation.examples import examples
-from ..evaluation.pages import bare
-from .asking import Answer, Asked, Unanswered
+from hfkit.demo.asking import Answer, Asked, Unanswered
+from hfkit.evaluation.examples import examples
+from hfkit.evaluation.pages import bare
 
 MOST_EXAMPLES = 6
 TOP = 5  # labels shown of a ranking

@@ -6,9 +6,9 @@ from typing import Any
 
 from datasets import ClassLabel, LargeList, List
 
-from .findings import Finding, shown
-from .repeats import normal
-from .rows import Rows
+from hfkit.doctor.findings import Finding, shown
+from hfkit.doctor.repeats import normal
+from hfkit.doctor.rows import Rows
 
 FEW = 10  # training rows of a class
 SMALL = 200  # rows of a split that is judged on

@@ -6,20 +6,20 @@ import platform
 from dataclasses import replace
 from pathlib import Path
 
-from ..arguments import TransferArguments
-from ..recipe import RecipeArguments
-from ..tasks.base import Task
-from .answers import examine_answers
-from .findings import Checkup, Finding
-from .machine import examine_machine
-from .model import examine_model
-from .packages import examine_packages
-from .pictures import examine_pictures
-from .places import examine_places, tracker_findings
-from .repeats import examine_repeats, examine_units
-from .rows import Rows, look
-from .tags import examine_tags
-from .texts import examine_encoding, examine_lengths
+from hfkit.arguments import TransferArguments
+from hfkit.doctor.answers import examine_answers
+from hfkit.doctor.findings import Checkup, Finding
+from hfkit.doctor.machine import examine_machine
+from hfkit.doctor.model import examine_model
+from hfkit.doctor.packages import examine_packages
+from hfkit.doctor.pictures import examine_pictures
+from hfkit.doctor.places import examine_places, tracker_findings
+from hfkit.doctor.repeats import examine_repeats, examine_units
+from hfkit.doctor.rows import Rows, look
+from hfkit.doctor.tags import examine_tags
+from hfkit.doctor.texts import examine_encoding, examine_lengths
+from hfkit.recipe import RecipeArguments
+from hfkit.tasks.base import Task
 
 GUESSED = ["a", "b"]  # labels of a head, where the data could not be read
 

@@ -28,8 +28,8 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.text import Text
 
-from ..errors import UserError
-from ..version import __version__
+from hfkit.errors import UserError
+from hfkit.version import __version__
 
 SCHEMA = "hfkit.doctor/1"
 Severity = Literal["ok", "note", "warning", "error"]

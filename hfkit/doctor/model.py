@@ -7,15 +7,15 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from ..arguments import TransferArguments
-from ..depth import depth_names
-from ..errors import UserError
-from ..memory import GIB, WEIGHT, learning_share, needed_bytes
-from ..recipe import RecipeArguments
-from ..tasks.base import Task, read_config
-from .findings import Finding, refused, shown
-from .machine import LIMITS, memory_of
-from .places import existing
+from hfkit.arguments import TransferArguments
+from hfkit.depth import depth_names
+from hfkit.doctor.findings import Finding, refused, shown
+from hfkit.doctor.machine import LIMITS, memory_of
+from hfkit.doctor.places import existing
+from hfkit.errors import UserError
+from hfkit.memory import GIB, WEIGHT, learning_share, needed_bytes
+from hfkit.recipe import RecipeArguments
+from hfkit.tasks.base import Task, read_config
 
 ADAM = 2  # more numbers beside each weight in a checkpoint of a training
 TIGHT = 0.8  # share of the memory

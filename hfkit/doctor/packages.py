@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from .findings import Finding
+from hfkit.doctor.findings import Finding
 
 Versions = Callable[[str], str | None]
 IMPORTANT = ("torch", "transformers", "datasets", "accelerate", "peft")

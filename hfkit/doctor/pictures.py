@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from .findings import EXAMPLES, Finding, share
-from .rows import Rows
+from hfkit.doctor.findings import EXAMPLES, Finding, share
+from hfkit.doctor.rows import Rows
 
 MANY = 0.05  # share of pictures
 TINY = 4  # sides of the model's picture to one of a tiny one

@@ -12,8 +12,8 @@ from huggingface_hub import constants, get_token
 from transformers.integrations import get_available_reporting_integrations
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
-from ..memory import GIB
-from .findings import Finding
+from hfkit.doctor.findings import Finding
+from hfkit.memory import GIB
 
 LITTLE = 2 * GIB  # bytes free, from where a warning is due
 NOTHING = 0.1 * GIB

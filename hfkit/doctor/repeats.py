@@ -4,8 +4,8 @@ import unicodedata
 from collections import defaultdict
 from functools import lru_cache
 
-from .findings import EXAMPLES, Finding, Severity, share
-from .rows import Rows
+from hfkit.doctor.findings import EXAMPLES, Finding, Severity, share
+from hfkit.doctor.rows import Rows
 
 PAIRS = (("test", "train"), ("validation", "train"), ("test", "validation"))
 LEAKY = 0.01  # share of judged rows known from training, from where a score is misleading

@@ -1,7 +1,7 @@
 """Tags of entities: the scheme they are written in, and sentences that break it."""
 
-from .findings import EXAMPLES, Finding, share
-from .rows import Rows
+from hfkit.doctor.findings import EXAMPLES, Finding, share
+from hfkit.doctor.rows import Rows
 
 MANY = 0.01  # share of rows
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UserError
-from .findings import EXAMPLES, Finding, refused, share, shown
-from .rows import Rows
+from hfkit.doctor.findings import EXAMPLES, Finding, refused, share, shown
+from hfkit.doctor.rows import Rows
+from hfkit.errors import UserError
 
 MANY = 0.01  # share of rows
 CUT = 0.05  # share of texts that lose their end

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import ledger_plots, plots
-from .ledger_schema import COSTS, validate_ledger
-from .pages import shown, templates
+from hfkit.evaluation import ledger_plots, plots
+from hfkit.evaluation.ledger_schema import COSTS, validate_ledger
+from hfkit.evaluation.pages import shown, templates
 
 MOST_CLASSES = 20  # rows of the table of differences
 MOST_DISAGREEMENTS = 24

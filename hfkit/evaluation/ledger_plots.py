@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from .label_places import LINE, apart, clear, placed
-from .plots import labelled, percent, ticks
+from hfkit.evaluation.label_places import LINE, apart, clear, placed
+from hfkit.evaluation.plots import labelled, percent, ticks
 
 COLOURS = 8  # curves in one plot: more cannot be told apart, and get a plot each
 CROSSINGS = 6  # crossovers with a letter in the plot

@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..version import __version__
-from .withholding import SECRET_NAME, WITHHELD, without_secrets
+from hfkit.evaluation.withholding import SECRET_NAME, WITHHELD, without_secrets
+from hfkit.version import __version__
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft")
 EVERY = 0.02  # seconds between two looks at the memory

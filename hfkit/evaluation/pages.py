@@ -10,9 +10,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from . import plots
-from .names import checkpoint_name, dataset_name
-from .statistics import RESAMPLES
+from hfkit.evaluation import plots
+from hfkit.evaluation.names import checkpoint_name, dataset_name
+from hfkit.evaluation.statistics import RESAMPLES
 
 # Tokens may hold characters that turn the reading direction around or that no page can show.
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

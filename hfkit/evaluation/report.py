@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, DatasetDict
 
-from ..errors import UserError
-from ..progress import progress
-from ..tasks.base import Task
-from .machine import command, environment, measured
-from .origins import base_origin, dataset_origin
-from .pages import clipped, interval_text, page, score_text, signed_text, words, write_page
-from .plots import headline_text
-from .schema import SCHEMA, finite, plain, validate
-from .statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
-from .withholding import without_secrets
+from hfkit.errors import UserError
+from hfkit.evaluation.machine import command, environment, measured
+from hfkit.evaluation.origins import base_origin, dataset_origin
+from hfkit.evaluation.pages import clipped, interval_text, page, score_text, signed_text, words, write_page
+from hfkit.evaluation.plots import headline_text
+from hfkit.evaluation.schema import SCHEMA, finite, plain, validate
+from hfkit.evaluation.statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
+from hfkit.evaluation.withholding import without_secrets
+from hfkit.progress import progress
+from hfkit.tasks.base import Task
 
 MOST_ERRORS = 20
 MOST_LABELS = 40  # with an example each

@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
-from ..tasks.saved import SavedModel, load_saved
-from ..version import __version__
-from .pages import page
-from .parity import MADE_UP, Compared, asked, at_hand, compared, extremes, refuse_different
+from hfkit.errors import UserError
+from hfkit.export.pages import page
+from hfkit.export.parity import MADE_UP, Compared, asked, at_hand, compared, extremes, refuse_different
+from hfkit.tasks.saved import SavedModel, load_saved
+from hfkit.version import __version__
 
 RECORD = "export.json"  # of `transformers.exporters`, which passes over what it does not know
 TABLE = "hfkit"  # this module's own part of it
@@ -46,7 +46,7 @@ def export(
     """
     require_onnx()
     refuse_unknown(opset)
-    from .graph import opened, quantized, traced, weight_bytes
+    from hfkit.export.graph import opened, quantized, traced, weight_bytes
 
     saved = load_saved(place, revision=revision)
     saved.model.to("cpu")

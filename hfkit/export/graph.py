@@ -23,8 +23,8 @@ from transformers.exporters import (
 )
 from transformers.exporters.configs import ExportFormat
 
-from ..errors import UserError, first_line
-from ..tasks.saved import SavedModel
+from hfkit.errors import UserError, first_line
+from hfkit.tasks.saved import SavedModel
 
 AXES = ("batch", "sequence")  # what the sides of an input are called, as far as they are of any length
 

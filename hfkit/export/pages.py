@@ -6,9 +6,9 @@ from typing import Any
 import yaml
 from huggingface_hub import metadata_load
 
-from ..evaluation.names import on_hub
-from ..evaluation.pages import bare, interval_text, score_text, signed_text
-from ..evaluation.plots import headline_text
+from hfkit.evaluation.names import on_hub
+from hfkit.evaluation.pages import bare, interval_text, score_text, signed_text
+from hfkit.evaluation.plots import headline_text
 
 # What stands between the graph's logits and an answer, by task and problem. `row` is one row of logits.
 TEXTS = """\

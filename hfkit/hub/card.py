@@ -10,8 +10,8 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..errors import UserError, one_line
-from ..evaluation.pages import (
+from hfkit.errors import UserError, one_line
+from hfkit.evaluation.pages import (
     extremes,
     interval_text,
     markdown_text,
@@ -21,13 +21,13 @@ from ..evaluation.pages import (
     words,
     write_page,
 )
-from ..evaluation.plots import headline_text
-from ..evaluation.schema import validate
-from ..strategies import STRATEGIES
-from .citations import citations
-from .limits import limits
-from .metadata import benchmark_result, front_matter, model_name, shown_scores
-from .snippets import adapter_usage, usage
+from hfkit.evaluation.plots import headline_text
+from hfkit.evaluation.schema import validate
+from hfkit.hub.citations import citations
+from hfkit.hub.limits import limits
+from hfkit.hub.metadata import benchmark_result, front_matter, model_name, shown_scores
+from hfkit.hub.snippets import adapter_usage, usage
+from hfkit.strategies import STRATEGIES
 
 PACKAGE = Path(__file__).parents[1]
 # An installed package carries the templates; a checkout has them beside the rendered cards.

@@ -19,11 +19,11 @@ from huggingface_hub import ModelCard, parse_eval_result_entries
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ..errors import UserError, one_line
-from .card import ADAPTER, read_report, render_card
-from .lint_metadata import Metadata, disagreements, metadata_faults, read_metadata
-from .lint_numbers import number_faults
-from .metadata import benchmark_result, front_matter, model_name
+from hfkit.errors import UserError, one_line
+from hfkit.hub.card import ADAPTER, read_report, render_card
+from hfkit.hub.lint_metadata import Metadata, disagreements, metadata_faults, read_metadata
+from hfkit.hub.lint_numbers import number_faults
+from hfkit.hub.metadata import benchmark_result, front_matter, model_name
 
 UNWRITTEN = re.compile("more information (is )?needed", re.IGNORECASE)
 # What the snippet of a card may import, and what it never calls.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from ..errors import UserError
+from hfkit.errors import UserError
 
 # Absolute, below a home, above the working folder, or with a drive of Windows; an address on the web is none.
 PLACE = re.compile(r"(?:/|~[\w.-]*/|\.\./|[A-Za-z]:[\\/])[^\n\0]*")

@@ -13,16 +13,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from ..errors import UserError, one_line
-from ..evaluation.report import render
-from ..version import __version__
-from .card import ADAPTER, read_report, render_card, write_card
-from .failures import explained
-from .lint import lint, named
-from .lint_metadata import read_metadata
-from .places import replaced, shown_places, without_places
-from .secrets import refuse_secrets
-from .staging import PUBLISHED, choose, stage, staged_files
+from hfkit.errors import UserError, one_line
+from hfkit.evaluation.report import render
+from hfkit.hub.card import ADAPTER, read_report, render_card, write_card
+from hfkit.hub.failures import explained
+from hfkit.hub.lint import lint, named
+from hfkit.hub.lint_metadata import read_metadata
+from hfkit.hub.places import replaced, shown_places, without_places
+from hfkit.hub.secrets import refuse_secrets
+from hfkit.hub.staging import PUBLISHED, choose, stage, staged_files
+from hfkit.version import __version__
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, HfApi

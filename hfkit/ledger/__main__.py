@@ -2,8 +2,8 @@
 
 import sys
 
-from ..errors import GOES_ON, run
-from .compare import compare, work
+from hfkit.errors import GOES_ON, run
+from hfkit.ledger.compare import compare, work
 
 if __name__ == "__main__":
     argv = sys.argv[1:]

@@ -15,22 +15,22 @@ import numpy as np
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from transformers import IntervalStrategy, set_seed
 
-from ..arguments import TransferArguments
-from ..baselines import SetFit
-from ..baselines.base import Baseline
-from ..baselines.choice import made, require_flags
-from ..checkpoints import deciding, require_writable, rows_digest
-from ..errors import UserError, one_line
-from ..evaluation.machine import measured
-from ..evaluation.schema import finite, plain
-from ..memory import parameters_of, refuse_too_large
-from ..progress import alone
-from ..strategies import STRATEGIES
-from ..trainer import TransferTrainer
-from ..version import __version__
-from .arguments import recipe_at, scaled, split_flags
-from .cells import Cell, Contender
-from .energy import energy
+from hfkit.arguments import TransferArguments
+from hfkit.baselines import SetFit
+from hfkit.baselines.base import Baseline
+from hfkit.baselines.choice import made, require_flags
+from hfkit.checkpoints import deciding, require_writable, rows_digest
+from hfkit.errors import UserError, one_line
+from hfkit.evaluation.machine import measured
+from hfkit.evaluation.schema import finite, plain
+from hfkit.ledger.arguments import recipe_at, scaled, split_flags
+from hfkit.ledger.cells import Cell, Contender
+from hfkit.ledger.energy import energy
+from hfkit.memory import parameters_of, refuse_too_large
+from hfkit.progress import alone
+from hfkit.strategies import STRATEGIES
+from hfkit.trainer import TransferTrainer
+from hfkit.version import __version__
 
 SAMPLE_ROWS = 160  # of a bundled sample, unless told otherwise: a comparison trains dozens of times
 FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single one

@@ -9,17 +9,17 @@ from typing import Any
 
 from rich.console import Console
 
-from ..errors import UserError
-from ..evaluation.ledger_pages import render_ledger
-from ..evaluation.pages import write_page
-from ..processes import launched
-from ..progress import alone_on_stdout, progress
-from .arguments import split_flags
-from .bench import Bench
-from .cells import Cell, Contender, Results, due
-from .facts import ledger_of, table_of
-from .queue import Queue
-from .workers import default_jobs, started, watched
+from hfkit.errors import UserError
+from hfkit.evaluation.ledger_pages import render_ledger
+from hfkit.evaluation.pages import write_page
+from hfkit.ledger.arguments import split_flags
+from hfkit.ledger.bench import Bench
+from hfkit.ledger.cells import Cell, Contender, Results, due
+from hfkit.ledger.facts import ledger_of, table_of
+from hfkit.ledger.queue import Queue
+from hfkit.ledger.workers import default_jobs, started, watched
+from hfkit.processes import launched
+from hfkit.progress import alone_on_stdout, progress
 
 SCHEMA = "hfkit.compare/1"
 EVERY = 0.5  # seconds between two looks at what has ended

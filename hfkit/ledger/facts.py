@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.ledger_schema import DIFFERENCE, SCHEMA
-from ..evaluation.machine import command_of, environment
-from ..evaluation.names import checkpoint_name, dataset_name
-from ..evaluation.plots import headline_text
-from ..evaluation.schema import finite, plain
-from ..evaluation.withholding import without_secrets
-from .bench import SAMPLE_ROWS, Bench
-from .budgets import crossovers
-from .calibration import calibration
-from .cells import Cell, Contender, Results, chosen_factor, seeds_of, tuning_cells
-from .entries import from_scratch
-from .queue import Queue
-from .statistics import compared, pair
-from .verdict import verdict
+from hfkit.evaluation.ledger_schema import DIFFERENCE, SCHEMA
+from hfkit.evaluation.machine import command_of, environment
+from hfkit.evaluation.names import checkpoint_name, dataset_name
+from hfkit.evaluation.plots import headline_text
+from hfkit.evaluation.schema import finite, plain
+from hfkit.evaluation.withholding import without_secrets
+from hfkit.ledger.bench import SAMPLE_ROWS, Bench
+from hfkit.ledger.budgets import crossovers
+from hfkit.ledger.calibration import calibration
+from hfkit.ledger.cells import Cell, Contender, Results, chosen_factor, seeds_of, tuning_cells
+from hfkit.ledger.entries import from_scratch
+from hfkit.ledger.queue import Queue
+from hfkit.ledger.statistics import compared, pair
+from hfkit.ledger.verdict import verdict
 
 MOST_DISAGREEMENTS = 12  # rows shown
 

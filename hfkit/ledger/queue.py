@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from .cells import Cell, Results
+from hfkit.ledger.cells import Cell, Results
 
 MOST_STARTS = 3  # a cell that took its process with it so often is not tried again
 PAUSE = 0.5  # seconds between two looks for work

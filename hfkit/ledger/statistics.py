@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from ..evaluation.statistics import (
+from hfkit.evaluation.statistics import (
     ONE_ROW,
     RESAMPLES,
     Interval,

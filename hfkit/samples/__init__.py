@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UserError
+from hfkit.errors import UserError
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

@@ -27,8 +27,8 @@ from transformers import (
     get_cosine_schedule_with_warmup,
 )
 
-from ..progress import track
-from .formula_images import SIZE, formula_images
+from hfkit.progress import track
+from hfkit.samples.formula_images import SIZE, formula_images
 
 FOLDER = Path(__file__).parent
 HELD_OUT = 8  # images of every class that training never sees

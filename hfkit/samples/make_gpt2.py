@@ -31,9 +31,9 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from ..errors import ANEW, UserError, run
-from ..progress import progress
-from .gpt2_card import render_card
+from hfkit.errors import ANEW, UserError, run
+from hfkit.progress import progress
+from hfkit.samples.gpt2_card import render_card
 
 END = "<|endoftext|>"  # begins and ends every text, and pads
 BLOCK = 128  # tokens: the positions of the model, and the length of every training sequence

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from random import Random
 
-from .ner_material import HELD_OUT, NAMES, PATTERNS, SHARED, TYPES, WORDS
+from hfkit.samples.ner_material import HELD_OUT, NAMES, PATTERNS, SHARED, TYPES, WORDS
 
 FOLDER = Path(__file__).parent / "ner"
 SIZES = {"train": 1600, "validation": 320, "test": 320}

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from .sentiment_material import DOMAINS, FILLERS, HELD_OUT, OPINIONS, SHARED
+from hfkit.samples.sentiment_material import DOMAINS, FILLERS, HELD_OUT, OPINIONS, SHARED
 
 FOLDER = Path(__file__).parent / "sentiment"
 SIZES = {"train": 1600, "validation": 320, "test": 320}

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from ..lazy import on_first_use
+from hfkit.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from .image_classification import ImageClassification
-    from .ner import NER
-    from .text_classification import TextClassification
+    from hfkit.tasks.image_classification import ImageClassification
+    from hfkit.tasks.ner import NER
+    from hfkit.tasks.text_classification import TextClassification
 
 __all__ = ["NER", "ImageClassification", "TextClassification"]
 

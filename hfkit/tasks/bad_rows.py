@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from datasets import Dataset
 
-from ..errors import DataError
+from hfkit.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,23 @@ from datasets import Dataset, DatasetDict
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from ..depth import depth_names, parameter_depths
-from ..errors import UserError
-from ..samples import resolve_checkpoint
+from hfkit.depth import depth_names, parameter_depths
+from hfkit.errors import UserError
+from hfkit.samples import resolve_checkpoint
 
 # What lies above the tasks knows them through this module alone.
-from .bad_rows import Fault as Fault
-from .bad_rows import noted as noted
-from .texts import JOINT as JOINT
-from .tokenizers import load_tokenizer as load_tokenizer
-from .tokenizers import positions_of as positions_of
-from .values import Found as Found
-from .values import Parsed as Parsed
-from .values import Prompt as Prompt
-from .values import Tokens as Tokens
-from .weights import load_weights, readable, refuse_unfinished
-from .weights import read_config as read_config
-from .weights import whole_model as whole_model
+from hfkit.tasks.bad_rows import Fault as Fault
+from hfkit.tasks.bad_rows import noted as noted
+from hfkit.tasks.texts import JOINT as JOINT
+from hfkit.tasks.tokenizers import load_tokenizer as load_tokenizer
+from hfkit.tasks.tokenizers import positions_of as positions_of
+from hfkit.tasks.values import Found as Found
+from hfkit.tasks.values import Parsed as Parsed
+from hfkit.tasks.values import Prompt as Prompt
+from hfkit.tasks.values import Tokens as Tokens
+from hfkit.tasks.weights import load_weights, readable, refuse_unfinished
+from hfkit.tasks.weights import read_config as read_config
+from hfkit.tasks.weights import whole_model as whole_model
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedConfig
 
-from ..errors import UserError
-from .answers import FEATURES, NOTHING, fewer, in_order, labels_in, refuse_unlearnable
-from .base import Found, Task
-from .class_errors import class_breakdown, class_errors
-from .thresholds import best_shifts
+from hfkit.errors import UserError
+from hfkit.tasks.answers import FEATURES, NOTHING, fewer, in_order, labels_in, refuse_unlearnable
+from hfkit.tasks.base import Found, Task
+from hfkit.tasks.class_errors import class_breakdown, class_errors
+from hfkit.tasks.thresholds import best_shifts
 
 PROBLEMS = ("single-label", "multi-label", "regression", "ordinal")
 SCALE = re.compile(r"-?\d+ to -?\d+")  # the one label of an ordinal model
@@ -254,7 +254,7 @@ class Classification(Task):
 
     def score(self, predictions: list, references: list) -> dict[str, float]:
         """Scores by the problem; see `evaluation.metrics`."""
-        from ..evaluation import metrics
+        from hfkit.evaluation import metrics
 
         if self.problem == "single-label":
             scores = metrics.class_scores(predictions, references)

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from .tags import entities
+from hfkit.tasks.tags import entities
 
 NOTHING = "none"  # the answer where there is no entity
 

@@ -10,8 +10,8 @@ import numpy as np
 from datasets import Dataset, DatasetDict, Features, Value, load_dataset
 from datasets.exceptions import DatasetsError
 
-from ..errors import DataError, UserError, first_line
-from ..progress import alone, progress
+from hfkit.errors import DataError, UserError, first_line
+from hfkit.progress import alone, progress
 
 # The names under which each split is found, the exact one first.
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "dev", "val"), "test": ("test",)}

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from datasets import Dataset, Features
 
-from ..progress import progress
+from hfkit.progress import progress
 
 
 def mapped(

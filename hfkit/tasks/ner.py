@@ -13,23 +13,32 @@ from torch import Tensor
 from transformers import AutoModelForTokenClassification, PreTrainedConfig
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
-from ..errors import UserError
-from .bad_rows import Fault, kept_rows
-from .base import Found, Parsed, Prompt, Task, Tokens
-from .entity_answers import NOTHING, read_entities, written_entities
-from .entity_errors import entity_breakdown, entity_errors
-from .files import read
-from .mapping import mapped
-from .one_split import one_split, only
-from .padding import PaddedTexts
-from .sentences import checked_tags, checked_words, column_named, evenly, facts, iob2_rows, types_of, unknown_types
-from .tags import entities, orphans, scheme_of, split_tag
-from .texts import TEXT_COLUMNS
-from .tokenizers import load_tokenizer
-from .units import checked_units, unit_column
-from .windows import first_windows, glues_words, window_facts, windows
-from .word_dropout import WordDropout
-from .words import asked_words, told_entities
+from hfkit.errors import UserError
+from hfkit.tasks.bad_rows import Fault, kept_rows
+from hfkit.tasks.base import Found, Parsed, Prompt, Task, Tokens
+from hfkit.tasks.entity_answers import NOTHING, read_entities, written_entities
+from hfkit.tasks.entity_errors import entity_breakdown, entity_errors
+from hfkit.tasks.files import read
+from hfkit.tasks.mapping import mapped
+from hfkit.tasks.one_split import one_split, only
+from hfkit.tasks.padding import PaddedTexts
+from hfkit.tasks.sentences import (
+    checked_tags,
+    checked_words,
+    column_named,
+    evenly,
+    facts,
+    iob2_rows,
+    types_of,
+    unknown_types,
+)
+from hfkit.tasks.tags import entities, orphans, scheme_of, split_tag
+from hfkit.tasks.texts import TEXT_COLUMNS
+from hfkit.tasks.tokenizers import load_tokenizer
+from hfkit.tasks.units import checked_units, unit_column
+from hfkit.tasks.windows import first_windows, glues_words, window_facts, windows
+from hfkit.tasks.word_dropout import WordDropout
+from hfkit.tasks.words import asked_words, told_entities
 
 TOKENS_COLUMNS = ("tokens", "words")
 TAGS_COLUMNS = ("ner_tags", "tags", "labels", "ner_labels", "ner")
@@ -83,7 +92,7 @@ class NER(Task):
 
     def splits(self, *one: str | None) -> DatasetDict:
         if self.dataset == "sample":
-            from ..samples import sample_ner
+            from hfkit.samples import sample_ner
 
             return only(sample_ner(), *one) if one else sample_ner()
         place = (self.dataset, self.dataset_config, self.dataset_revision)
@@ -288,7 +297,7 @@ class NER(Task):
     def score(self, predictions: list[list[str]], references: list[list[str]]) -> dict[str, float]:
         """Strict entity scores (see `entity_scores`) and how many predicted I- tags continue nothing."""
         # seqeval brings scikit-learn along, which a plan or a help text need not wait for.
-        from ..evaluation.metrics import entity_scores
+        from hfkit.evaluation.metrics import entity_scores
 
         return {
             **entity_scores(predictions, references),

@@ -15,17 +15,17 @@ from huggingface_hub import snapshot_download
 from torch.utils.data import DataLoader
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from ..arguments import nearest, parse
-from ..batches import fetched, in_order, judging_order
-from ..errors import DataError, UserError, first_line
-from ..progress import track
-from .bad_rows import Fault
-from .base import Task
-from .classification import Classification
-from .image_classification import ImageClassification
-from .ner import NER
-from .text_classification import TextClassification
-from .weights import read_config
+from hfkit.arguments import nearest, parse
+from hfkit.batches import fetched, in_order, judging_order
+from hfkit.errors import DataError, UserError, first_line
+from hfkit.progress import track
+from hfkit.tasks.bad_rows import Fault
+from hfkit.tasks.base import Task
+from hfkit.tasks.classification import Classification
+from hfkit.tasks.image_classification import ImageClassification
+from hfkit.tasks.ner import NER
+from hfkit.tasks.text_classification import TextClassification
+from hfkit.tasks.weights import read_config
 
 KINDS: tuple[type[Task], ...] = (NER, TextClassification, ImageClassification)
 # What is fetched of a Hub repository: no pickles and no code, and nothing of its folders.

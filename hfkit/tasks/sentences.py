@@ -9,9 +9,9 @@ import numpy as np
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Json, LargeList, List, Value
 from datasets.features.features import require_decoding
 
-from ..errors import DataError, UserError
-from .bad_rows import Fault
-from .tags import entities, split_tag, to_iob2
+from hfkit.errors import DataError, UserError
+from hfkit.tasks.bad_rows import Fault
+from hfkit.tasks.tags import entities, split_tag, to_iob2
 
 
 def column_named(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from ..errors import UserError
+from hfkit.errors import UserError
 
 # The prefixes each scheme may use beside the plain O. B starts an entity of several words, S and U are one-word
 # entities, E and L are last words.

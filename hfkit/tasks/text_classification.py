@@ -17,27 +17,21 @@ from transformers import (
 )
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from ..batches import text_lengths
-from ..errors import DataError, UserError
-from .answers import (
-    ANSWER_COLUMNS,
-    FEATURES,
-    checked_answers,
-    column_of,
-    refuse_other_problem,
-)
-from .bad_rows import Fault, skipped, without
-from .base import Found, Parsed, Prompt, Tokens
-from .classification import Classification
-from .files import TABLES, read
-from .mapping import mapped
-from .one_split import one_split, only
-from .padding import PaddedTexts
-from .texts import JOINT, checked_texts, keys, text_columns, text_facts
-from .token_columns import encoded, lists
-from .tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
-from .units import checked_units, unit_column
-from .weights import read_config
+from hfkit.batches import text_lengths
+from hfkit.errors import DataError, UserError
+from hfkit.tasks.answers import ANSWER_COLUMNS, FEATURES, checked_answers, column_of, refuse_other_problem
+from hfkit.tasks.bad_rows import Fault, skipped, without
+from hfkit.tasks.base import Found, Parsed, Prompt, Tokens
+from hfkit.tasks.classification import Classification
+from hfkit.tasks.files import TABLES, read
+from hfkit.tasks.mapping import mapped
+from hfkit.tasks.one_split import one_split, only
+from hfkit.tasks.padding import PaddedTexts
+from hfkit.tasks.texts import JOINT, checked_texts, keys, text_columns, text_facts
+from hfkit.tasks.token_columns import encoded, lists
+from hfkit.tasks.tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
+from hfkit.tasks.units import checked_units, unit_column
+from hfkit.tasks.weights import read_config
 
 SIDES = (("First text", "text"), ("Second text", "text_pair"))  # of a pair in a prompt
 LONGEST_TEXT = 256  # tokens; attention costs their square, and what decides mostly stands near the start
@@ -84,7 +78,7 @@ class TextClassification(Classification):
 
     def splits(self, *one: str | None) -> DatasetDict:
         if self.dataset == "sample":
-            from ..samples.sentiment import sample_sentiment
+            from hfkit.samples.sentiment import sample_sentiment
 
             return only(sample_sentiment(), *one) if one else sample_sentiment()
         place = (self.dataset, self.dataset_config, self.dataset_revision)

@@ -4,10 +4,10 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
-from ..errors import UserError
-from .answers import MEND, column_of, in_words
-from .bad_rows import Fault
-from .sentences import column_named
+from hfkit.errors import UserError
+from hfkit.tasks.answers import MEND, column_of, in_words
+from hfkit.tasks.bad_rows import Fault
+from hfkit.tasks.sentences import column_named
 
 # Where a dataset has columns of several tiers, the first one wins.
 TEXT_COLUMNS = (

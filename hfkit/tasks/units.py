@@ -2,9 +2,9 @@
 
 from datasets import Dataset, DatasetDict
 
-from .answers import MEND, in_words
-from .bad_rows import Fault
-from .sentences import column_named
+from hfkit.tasks.answers import MEND, in_words
+from hfkit.tasks.bad_rows import Fault
+from hfkit.tasks.sentences import column_named
 
 
 def unit_column(dataset: DatasetDict, given: str | None) -> str | None:

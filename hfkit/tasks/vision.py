@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from ..errors import UserError
+from hfkit.errors import UserError
 
 
 def require_vision() -> None:

@@ -10,9 +10,9 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
-from ..errors import UserError, first_line
-from ..progress import loading
-from ..samples import resolve_checkpoint
+from hfkit.errors import UserError, first_line
+from hfkit.progress import loading
+from hfkit.samples import resolve_checkpoint
 
 
 def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:

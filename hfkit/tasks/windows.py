@@ -7,7 +7,7 @@ import pyarrow as pa
 from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
-from .token_columns import lists, lists_of
+from hfkit.tasks.token_columns import lists, lists_of
 
 
 def glues_words(tokenizer: PreTrainedTokenizerFast) -> bool:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .draws import seeded
-from .padding import PaddedTexts
+from hfkit.tasks.draws import seeded
+from hfkit.tasks.padding import PaddedTexts
 
 
 @dataclass
