@@ -1,7 +1,7 @@
 """README's tables of the classification benchmark, from the result files that collect_classification.py wrote."""
 
 from hfkit.evaluation.pages import interval_text, markdown_text, score_text, signed_text
-from hfkit.evaluation.plots import headline_text
+from hfkit.scores.score import headline_text
 
 COLUMNS = {
     "majority": "majority",

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from hfkit.evaluation.pages import interval_text, markdown_text, score_text, signed_text
-from hfkit.evaluation.plots import headline_text
 from hfkit.ledger.entries import from_scratch, pretrained
+from hfkit.scores.score import headline_text
 
 NOTHING = "–"
 

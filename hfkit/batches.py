@@ -9,7 +9,7 @@ import torch
 from datasets import Dataset
 from torch.utils.data import Dataset as MapDataset
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import TrainerCallback, TrainingArguments
+from transformers import TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from hfkit.errors import UserError
@@ -186,17 +186,3 @@ def is_number(kind: pa.DataType) -> bool:
 
 def values_of(column: pa.Array) -> np.ndarray:
     return column.to_numpy(zero_copy_only=False)
-
-
-class TellEpoch(TrainerCallback):
-    """Tells the training collator and the sampler which epoch begins, before the loader's workers take a copy."""
-
-    def __init__(self, trainer: Any) -> None:
-        self.trainer = trainer
-
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        # Not state.epoch, a float that a resumed run begins in the middle.
-        epoch = state.global_step // self.trainer.epoch_steps
-        self.trainer.training_collator.epoch = epoch % args.cache_views if args.cache_views else epoch
-        if isinstance(self.trainer.train_sampler, LengthBuckets | SortedSteps):
-            self.trainer.train_sampler.epoch = epoch

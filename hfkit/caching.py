@@ -17,7 +17,7 @@ from torch.utils.data import Dataset as MapDataset
 from transformers import TrainerCallback
 
 from hfkit.batches import fetched
-from hfkit.checkpoints import rows_digest
+from hfkit.data.digests import rows_digest
 from hfkit.prefix_cache import TOLERANCE, Frozen, PrefixCache, Settings
 from hfkit.replay import CannotReplay
 

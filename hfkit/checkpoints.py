@@ -1,24 +1,22 @@
 """What identifies a run, and the refusal to mix two of them: on resume and in an output directory."""
 
-import hashlib
 import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import torch
 from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
+from hfkit.model.digests import digest
 from hfkit.progress import loading
-from hfkit.sharding import own_part
 
 RUN_FILE = "hfkit_run.json"
 
@@ -39,26 +37,6 @@ DECIDING = (
 OF_AUTO = ("strategy", "eval_strategy", "eval_steps")
 VERSIONED = ("settings", "model", "task")
 LOOKED_AT = 1024  # leading values of each weight that tell one checkpoint from another
-
-
-def digest(tensors: Iterable[Tensor]) -> bytes:
-    """16 bytes that change with any bit of the tensors; where they are in parts, of what this process holds."""
-    hasher = hashlib.blake2b(digest_size=16)
-    for tensor in tensors:
-        hasher.update(own_part(tensor.detach()).cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return hasher.digest()
-
-
-def rows_digest(rows: Dataset) -> str:
-    """16 hex digits that change with any value of any row."""
-    hasher = hashlib.blake2b(repr(rows.column_names).encode(), digest_size=8)
-    for table in rows.with_format("arrow").iter(batch_size=1000):
-        # The metadata holds a fingerprint of how the rows were made.
-        table, sink = table.replace_schema_metadata(None), pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table.combine_chunks())
-        hasher.update(sink.getvalue())
-    return hasher.hexdigest()
 
 
 def deciding(arguments: Mapping[str, Any]) -> tuple[str, ...]:
@@ -198,22 +176,6 @@ def require_same_run(checkpoint: Path, identity: dict) -> None:
             f"it was written by a different run ({'; '.join(found[:5])}), and mixing them would train neither",
             "Resume with the same flags and data, or start anew in another output_dir",
         )
-
-
-def require_writable(folder: Path) -> None:
-    """Make the folder, and refuse it now rather than after training.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"output_dir={folder}", f"it cannot be written ({error.strerror})", "Choose another --output_dir"
-        ) from error
 
 
 def claim_output_directory(folder: Path, identity: dict, *, overwrite: bool) -> None:

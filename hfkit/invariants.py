@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from hfkit.checkpoints import digest
 from hfkit.errors import UserError
+from hfkit.model.digests import digest
 from hfkit.sharding import is_sharded, own_part, total, whole
 from hfkit.unfreezing import Unfreezing, saved_state
 

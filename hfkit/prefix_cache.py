@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from hfkit.activations import DTYPES, Damaged, Overflow, Store, Writer, free_bytes, put_in_place
 from hfkit.batches import fetched, is_text, text_lengths
-from hfkit.checkpoints import digest
 from hfkit.cuts import find_cuts
+from hfkit.model.digests import digest
 from hfkit.progress import track
 from hfkit.replay import CannotReplay, Shape, Size, Tap, only, read_taps, real_tokens, replaying
 from hfkit.unfreezing import saved_state

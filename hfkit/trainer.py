@@ -18,7 +18,7 @@ from transformers.trainer_utils import PredictionOutput
 from hfkit.adapters import with_lora
 from hfkit.arguments import TransferArguments
 from hfkit.auto import Auto, refuse_blind
-from hfkit.batches import TellEpoch, fetched, in_order, judging_order, training_order
+from hfkit.batches import fetched, in_order, judging_order, training_order
 from hfkit.caching import Caching, NumberedBatches, NumberedRows
 from hfkit.checkpoints import (
     LOOKED_AT,
@@ -26,7 +26,6 @@ from hfkit.checkpoints import (
     newest_checkpoint,
     read_weights,
     require_same_run,
-    require_writable,
     run_identity,
     write_identity,
 )
@@ -38,9 +37,11 @@ from hfkit.plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
 from hfkit.publishing import PublishingTrainer
 from hfkit.refusals import refuse_before, refuse_engines, refuse_surgery
 from hfkit.replicas import rebuild
+from hfkit.runtime.folders import require_writable
 from hfkit.sharding import add, shard_by_blocks
 from hfkit.surgery import depth_range, reinitialise, train_only
 from hfkit.tasks.base import Task
+from hfkit.training.epochs import TellEpoch
 from hfkit.unfreezing import Unfreezing
 
 

@@ -16,7 +16,7 @@ from PIL import ImageOps
 from transformers import AutoImageProcessor, pipeline, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
-from hfkit.checkpoints import rows_digest
+from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
 from hfkit.evaluation.schema import validate
 from hfkit.tasks import ImageClassification

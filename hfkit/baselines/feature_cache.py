@@ -19,7 +19,8 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from hfkit.baselines.linear import Features
-from hfkit.checkpoints import digest, rows_digest
+from hfkit.data.digests import rows_digest
+from hfkit.model.digests import digest
 from hfkit.tasks.base import Task
 
 FORMAT = 1  # changes with what is read of a checkpoint

@@ -9,7 +9,7 @@ from datasets import Dataset, DatasetDict
 from hfkit.errors import UserError
 from hfkit.evaluation.names import dataset_name
 from hfkit.evaluation.pages import bare, interval_text, score_text, shown
-from hfkit.evaluation.plots import headline_text
+from hfkit.scores.score import headline_text
 from hfkit.tasks.saved import SavedModel
 
 MOST_CHARACTERS = 20_000  # of a text: some ten pages

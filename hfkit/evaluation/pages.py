@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import os
 import re
 from collections.abc import Mapping
 from html import escape
@@ -70,13 +69,6 @@ def page(template: str, report: dict[str, Any]) -> str:
         tables=tables(report["data"]) + tables({name: facts for name, facts in report["origin"].items() if facts}),
         all_scores=list(dict.fromkeys(name for contender in report["contenders"] for name in contender["scores"])),
     )
-
-
-def write_page(path: Path, content: str | bytes) -> None:
-    """Write a file that appears whole or not at all, whoever else writes it at the same time."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(content.encode() if isinstance(content, str) else content)
-    part.replace(path)
 
 
 def visible(value: Any) -> Any:

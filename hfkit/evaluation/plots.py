@@ -8,23 +8,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hfkit.scores.score import headline_text
+
 MOST_POINTS = 300  # of one curve: more cannot be told apart on a page
 COLOURS = 8  # entity types share this many
 MINUS = "\N{MINUS SIGN}"
-SCORES = {  # score -> its name for a reader
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "precision": "precision",
-    "recall": "recall",
-    "macro_f1": "macro F1",
-    "top5_accuracy": "top-5 accuracy",
-    "mcc": "MCC",
-    "quadratic_kappa": "quadratic kappa",
-    "pearson": "Pearson r",
-    "spearman": "Spearman rho",
-    "rmse": "RMSE",
-    "mae": "MAE",
-}
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
@@ -106,11 +94,6 @@ def pieces(
 def colours(labels: Iterable[str]) -> dict[str, int]:
     """A colour number for every label; a label keeps its colour within a report."""
     return {label: i % COLOURS for i, label in enumerate(sorted(set(labels)))}
-
-
-def headline_text(key: str) -> str:
-    """The name of a score as a reader knows it: F1, WER, accuracy, Pearson r."""
-    return SCORES.get(key) or (key.upper() if len(key) <= 3 else key.replace("_", " "))
 
 
 def _series(log: Sequence[Mapping[str, Any]], keys: Mapping[str, str]) -> dict[str, list[tuple[float, float]]]:

@@ -8,7 +8,7 @@ from huggingface_hub import metadata_load
 
 from hfkit.evaluation.names import on_hub
 from hfkit.evaluation.pages import bare, interval_text, score_text, signed_text
-from hfkit.evaluation.plots import headline_text
+from hfkit.scores.score import headline_text
 
 # What stands between the graph's logits and an answer, by task and problem. `row` is one row of logits.
 TEXTS = """\

@@ -11,22 +11,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hfkit.errors import UserError, one_line
-from hfkit.evaluation.pages import (
-    extremes,
-    interval_text,
-    markdown_text,
-    number_text,
-    score_text,
-    shown,
-    words,
-    write_page,
-)
-from hfkit.evaluation.plots import headline_text
+from hfkit.evaluation.pages import extremes, interval_text, markdown_text, number_text, score_text, shown, words
 from hfkit.evaluation.schema import validate
 from hfkit.hub.citations import citations
 from hfkit.hub.limits import limits
 from hfkit.hub.metadata import benchmark_result, front_matter, model_name, shown_scores
 from hfkit.hub.snippets import adapter_usage, usage
+from hfkit.runtime.folders import write_page
+from hfkit.scores.score import headline_text
 from hfkit.strategies import STRATEGIES
 
 PACKAGE = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from decimal import Decimal
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from hfkit.evaluation.plots import SCORES
+from hfkit.scores.score import SCORES
 
 # A sign belongs to it unless it joins two words; thousands have commas.
 NUMBER = re.compile(r"(?:(?<![\w.])[-+\N{MINUS SIGN}])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")

@@ -6,8 +6,8 @@ from typing import Any
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
 from hfkit.evaluation.pages import words
-from hfkit.evaluation.plots import SCORES, headline_text
 from hfkit.hub_terms import BENCHMARK
+from hfkit.scores.score import SCORES, headline_text
 
 # Scores whose metric goes by another name on the Hub.
 HUB_METRICS = {"macro_f1": "f1", "mcc": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}

@@ -19,7 +19,8 @@ from hfkit.arguments import TransferArguments
 from hfkit.baselines import SetFit
 from hfkit.baselines.base import Baseline
 from hfkit.baselines.choice import made, require_flags
-from hfkit.checkpoints import deciding, require_writable, rows_digest
+from hfkit.checkpoints import deciding
+from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError, one_line
 from hfkit.evaluation.machine import measured
 from hfkit.evaluation.schema import finite, plain
@@ -28,6 +29,7 @@ from hfkit.ledger.cells import Cell, Contender
 from hfkit.ledger.energy import energy
 from hfkit.memory import parameters_of, refuse_too_large
 from hfkit.progress import alone
+from hfkit.runtime.folders import require_writable
 from hfkit.strategies import STRATEGIES
 from hfkit.trainer import TransferTrainer
 from hfkit.version import __version__

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from hfkit.errors import UserError
 from hfkit.evaluation.ledger_pages import render_ledger
-from hfkit.evaluation.pages import write_page
 from hfkit.ledger.arguments import split_flags
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Cell, Contender, Results, due
@@ -20,6 +19,7 @@ from hfkit.ledger.queue import Queue
 from hfkit.ledger.workers import default_jobs, started, watched
 from hfkit.processes import launched
 from hfkit.progress import alone_on_stdout, progress
+from hfkit.runtime.folders import write_page
 
 SCHEMA = "hfkit.compare/1"
 EVERY = 0.5  # seconds between two looks at what has ended

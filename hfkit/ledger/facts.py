@@ -10,7 +10,6 @@ import numpy as np
 from hfkit.evaluation.ledger_schema import DIFFERENCE, SCHEMA
 from hfkit.evaluation.machine import command_of, environment
 from hfkit.evaluation.names import checkpoint_name, dataset_name
-from hfkit.evaluation.plots import headline_text
 from hfkit.evaluation.schema import finite, plain
 from hfkit.evaluation.withholding import without_secrets
 from hfkit.ledger.bench import SAMPLE_ROWS, Bench
@@ -21,6 +20,7 @@ from hfkit.ledger.entries import from_scratch
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.statistics import compared, pair
 from hfkit.ledger.verdict import verdict
+from hfkit.scores.score import headline_text
 
 MOST_DISAGREEMENTS = 12  # rows shown
 

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Dataset, DatasetDict, LargeList, List, Value
 
+from hfkit.data.columns import MEND, evenly, in_words
 from hfkit.errors import UserError
 from hfkit.tasks.bad_rows import Fault
-from hfkit.tasks.sentences import column_named, evenly
 
 # Where a dataset has columns of several tiers, the first one wins.
 ANSWER_COLUMNS = (("label", "labels"), ("class", "category", "target", "sentiment", "intent", "emotion", "score"))
 NOTHING = {"single-label": "", "multi-label": [], "regression": 0.0, "ordinal": 0}  # stands where a row is at fault
-MEND = "Mend or remove the row"
 
 FEATURES = {
     "single-label": Value("string"),
@@ -30,18 +29,6 @@ class NoAnswer(Exception):
     def __init__(self, rule: str, fix: str = MEND) -> None:
         super().__init__(rule)
         self.rule, self.fix = rule, fix
-
-
-def column_of(dataset: DatasetDict, given: str | None, tiers: Iterable[tuple[str, ...]], flag: str) -> str:
-    """The column the user named, or the only one of the first tier that has any.
-
-    Raises:
-        UserError: no column or several fit.
-        DataError: one split lacks it.
-    """
-    tiers, columns = list(tiers), next(iter(dataset.values())).column_names
-    found = next((tier for tier in tiers if set(tier) & set(columns)), sum(tiers, ()))
-    return column_named(dataset, given, found, flag)
 
 
 def refuse_other_problem(dataset: DatasetDict, column: str, problem: str) -> None:
@@ -255,8 +242,3 @@ def in_order(name: str) -> tuple[bool, float, str]:
     except ValueError:
         number = math.nan
     return (False, number, name) if math.isfinite(number) else (True, 0.0, name)
-
-
-def in_words(value: Any) -> str:
-    """A value as a user wrote it."""
-    return "null" if value is None else f"'{value}'" if isinstance(value, str) else f"{value}"

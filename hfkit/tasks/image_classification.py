@@ -12,21 +12,14 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
+from hfkit.data.columns import column_named, column_of, evenly
 from hfkit.errors import UserError, first_line
-from hfkit.tasks.answers import (
-    ANSWER_COLUMNS,
-    FEATURES,
-    checked_answers,
-    column_of,
-    in_order,
-    refuse_other_problem,
-)
+from hfkit.tasks.answers import ANSWER_COLUMNS, FEATURES, checked_answers, in_order, refuse_other_problem
 from hfkit.tasks.bad_rows import Fault, skipped, without
 from hfkit.tasks.base import Found
 from hfkit.tasks.classification import Classification
 from hfkit.tasks.files import TABLES, read
 from hfkit.tasks.one_split import one_split, only
-from hfkit.tasks.sentences import column_named, evenly
 from hfkit.tasks.units import checked_units, unit_column
 from hfkit.tasks.vision import require_vision
 from hfkit.tasks.weights import read_config

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import AutoModelForTokenClassification, PreTrainedConfig
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
+from hfkit.data.columns import column_named, evenly
 from hfkit.errors import UserError
 from hfkit.tasks.bad_rows import Fault, kept_rows
 from hfkit.tasks.base import Found, Parsed, Prompt, Task, Tokens
@@ -22,16 +23,7 @@ from hfkit.tasks.files import read
 from hfkit.tasks.mapping import mapped
 from hfkit.tasks.one_split import one_split, only
 from hfkit.tasks.padding import PaddedTexts
-from hfkit.tasks.sentences import (
-    checked_tags,
-    checked_words,
-    column_named,
-    evenly,
-    facts,
-    iob2_rows,
-    types_of,
-    unknown_types,
-)
+from hfkit.tasks.sentences import checked_tags, checked_words, facts, iob2_rows, types_of, unknown_types
 from hfkit.tasks.tags import entities, orphans, scheme_of, split_tag
 from hfkit.tasks.texts import TEXT_COLUMNS
 from hfkit.tasks.tokenizers import load_tokenizer

@@ -5,53 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-import numpy as np
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Json, LargeList, List, Value
-from datasets.features.features import require_decoding
+from datasets import ClassLabel, Dataset, Features, LargeList, List, Value
 
-from hfkit.errors import DataError, UserError
 from hfkit.tasks.bad_rows import Fault
 from hfkit.tasks.tags import entities, split_tag, to_iob2
-
-
-def column_named(
-    dataset: DatasetDict, given: str | None, usual: tuple[str, ...], flag: str, *, media: bool = False
-) -> str:
-    """The column the user named, or the only one with a usual name.
-
-    Args:
-        media: it may hold images or the like.
-
-    Raises:
-        UserError: no column or several fit, or it holds media.
-        DataError: one split lacks it.
-    """
-    columns = next(iter(dataset.values())).column_names
-    fitting = [given] if given else [name for name in usual if name in columns]
-    if len(fitting) != 1:
-        raise UserError(
-            f"columns {', '.join(columns)}",
-            f"exactly one must be named {' or '.join(usual)}, and {len(fitting)} are ({', '.join(fitting) or 'none'})",
-            f"Name the right one with {flag}",
-        )
-    for split, rows in dataset.items():
-        if fitting[0] not in rows.column_names:
-            raise DataError(
-                f"columns {', '.join(rows.column_names)}",
-                f"every split needs the column '{fitting[0]}'",
-                f"Rename it in the data, or name another with {flag}",
-                split=split,
-            )
-        feature = rows.features[fitting[0]]
-        inner = feature.feature if isinstance(feature, List | LargeList) else feature
-        # To read such a value is to decode it, and `datasets` would fetch whatever address a file names.
-        if not media and require_decoding(inner) and not isinstance(inner, Json):
-            raise UserError(
-                f"column '{fitting[0]}'",
-                f"in split '{split}' it holds values of {type(inner).__name__}, neither texts nor labels",
-                f"Name another with {flag}",
-            )
-    return fitting[0]
 
 
 def checked_words(rows: Dataset, column: str) -> tuple[list[list[str]], list[Fault]]:
@@ -207,13 +164,6 @@ def iob2_rows(words: list[list[str]], tags: list[list[str]], scheme: str) -> Dat
             }
         ),
     )
-
-
-def evenly(rows: int, wanted: int) -> np.ndarray:
-    """`wanted` of the row numbers, evenly spaced: the first rows of a file are often of one source."""
-    if wanted < 1:
-        raise UserError(f"max_train_rows {wanted}", "at least one row is needed", "Set it to 1 or more")
-    return np.linspace(0, rows - 1, min(rows, wanted)).round().astype(int)
 
 
 def facts(rows: Dataset) -> dict[str, Any]:

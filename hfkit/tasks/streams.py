@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, Json
 
+from hfkit.data.csv_files import lines_of_cells, refuse_header, refuse_other_encoding, refuse_width, unreadable
 from hfkit.errors import DataError, UserError, first_line
-from hfkit.tasks.files import lines_of_cells, refuse_header, refuse_other_encoding, refuse_width, unreadable
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
 STDIN = "-"

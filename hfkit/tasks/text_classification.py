@@ -18,8 +18,9 @@ from transformers import (
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.batches import text_lengths
+from hfkit.data.columns import column_of
 from hfkit.errors import DataError, UserError
-from hfkit.tasks.answers import ANSWER_COLUMNS, FEATURES, checked_answers, column_of, refuse_other_problem
+from hfkit.tasks.answers import ANSWER_COLUMNS, FEATURES, checked_answers, refuse_other_problem
 from hfkit.tasks.bad_rows import Fault, skipped, without
 from hfkit.tasks.base import Found, Parsed, Prompt, Tokens
 from hfkit.tasks.classification import Classification

@@ -4,10 +4,9 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
+from hfkit.data.columns import MEND, column_named, column_of, in_words
 from hfkit.errors import UserError
-from hfkit.tasks.answers import MEND, column_of, in_words
 from hfkit.tasks.bad_rows import Fault
-from hfkit.tasks.sentences import column_named
 
 # Where a dataset has columns of several tiers, the first one wins.
 TEXT_COLUMNS = (

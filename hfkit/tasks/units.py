@@ -2,9 +2,8 @@
 
 from datasets import Dataset, DatasetDict
 
-from hfkit.tasks.answers import MEND, in_words
+from hfkit.data.columns import MEND, column_named, in_words
 from hfkit.tasks.bad_rows import Fault
-from hfkit.tasks.sentences import column_named
 
 
 def unit_column(dataset: DatasetDict, given: str | None) -> str | None:

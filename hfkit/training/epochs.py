@@ -1,0 +1,21 @@
+"""Tells the sampler and the collator of training which epoch begins."""
+
+from typing import Any
+
+from transformers import TrainerCallback
+
+from hfkit.batches import LengthBuckets, SortedSteps
+
+
+class TellEpoch(TrainerCallback):
+    """Tells the training collator and the sampler which epoch begins, before the loader's workers take a copy."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        # Not state.epoch, a float that a resumed run begins in the middle.
+        epoch = state.global_step // self.trainer.epoch_steps
+        self.trainer.training_collator.epoch = epoch % args.cache_views if args.cache_views else epoch
+        if isinstance(self.trainer.train_sampler, LengthBuckets | SortedSteps):
+            self.trainer.train_sampler.epoch = epoch
