@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.quality import chosen, grid_cells, grid_rows, quality_rows, seed_cells
 from benchmarks.scaling import scaling_cells, scaling_rows
 from benchmarks.speed import CELLS, Corpus, round_cells, run_cells, speed_rows
-from hfkit.evaluation.machine import environment
+from hfkit.runtime.machine import environment
 
 HERE = Path(__file__).parent
 DRAWN = Path("runs/bench/data")  # what classification_data.py draws: banking77 with a validation split

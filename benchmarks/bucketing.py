@@ -33,7 +33,7 @@ from transformers import set_seed
 from transformers.trainer_pt_utils import BatchRebalanceSampler
 
 from hfkit import TransferArguments, TransferTrainer
-from hfkit.evaluation.machine import environment
+from hfkit.runtime.machine import environment
 from hfkit.tasks import NER
 
 CELLS = Path("runs/bench/bucketing")

@@ -19,7 +19,6 @@ import numpy as np
 from scipy.stats import f
 
 from benchmarks.ledgers import LEDGERS, flags_of
-from hfkit.evaluation.machine import environment
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Contender
 from hfkit.ledger.compare import planned
@@ -27,6 +26,7 @@ from hfkit.ledger.entries import from_scratch
 from hfkit.ledger.facts import Runs, alone
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.statistics import pair
+from hfkit.runtime.machine import environment
 
 RESULT = Path(__file__).parent / "results" / "ledgers_claims.json"
 SHIFT = "LP-FT is no worse by 2 points than full fine-tuning under shift (Kumar et al. 2022)"

@@ -41,7 +41,7 @@ from sklearn.datasets import load_sample_images
 from torchvision import transforms
 from transformers import ViTImageProcessor
 
-from hfkit.evaluation.machine import environment
+from hfkit.runtime.machine import environment
 from hfkit.tasks import ImageClassification
 from hfkit.tasks.augmentation import PRESETS, Preset
 from hfkit.tasks.image_batches import JudgedImages, VariedImages

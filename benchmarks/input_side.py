@@ -30,8 +30,8 @@ from transformers import DataCollatorForTokenClassification
 
 from hfkit.batches import NumberRows
 from hfkit.depth import depth_names, parameter_depths
-from hfkit.evaluation.machine import environment
 from hfkit.optim import groupwise_schedule, layerwise_parameter_groups
+from hfkit.runtime.machine import environment
 from hfkit.tasks import NER, TextClassification
 
 BATCH = 8  # rows

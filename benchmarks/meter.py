@@ -17,7 +17,7 @@ import torch
 from datasets import Dataset
 from transformers import Trainer, TrainerCallback
 
-from hfkit.evaluation.machine import environment, measured
+from hfkit.runtime.machine import environment, measured
 
 SIDE, TRIES = 1024, 7  # of the square matrices whose product is the peak
 

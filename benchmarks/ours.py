@@ -17,7 +17,7 @@ from transformers import set_seed
 from benchmarks.meter import Meter, write_cell
 from hfkit import RecipeArguments, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import LinearProbe
-from hfkit.evaluation.machine import measured
+from hfkit.runtime.machine import measured
 from hfkit.tasks import NER, ImageClassification, TextClassification
 
 TASKS = {"ner": NER, "text": TextClassification, "image": ImageClassification, "probe": TextClassification}

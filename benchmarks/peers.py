@@ -37,7 +37,7 @@ from transformers import (
 )
 
 from benchmarks.meter import Meter, write_cell
-from hfkit.evaluation.machine import measured
+from hfkit.runtime.machine import measured
 from hfkit.tasks import NER, ImageClassification, TextClassification
 
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)  # scikit-learn's C

@@ -30,7 +30,7 @@ from hfkit.baselines.label_texts import label_texts
 from hfkit.baselines.language_models import load_language_model
 from hfkit.baselines.prompts import Layout
 from hfkit.baselines.scoring import Scorer, shared_scores, whole_scores
-from hfkit.evaluation.machine import command, environment
+from hfkit.runtime.machine import command, environment
 from hfkit.tasks import TextClassification
 from hfkit.tasks.base import Prompt
 

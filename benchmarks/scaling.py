@@ -30,7 +30,7 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 from benchmarks.meter import Meter
 from benchmarks.speed import CELLS, Cell
 from hfkit import TransferArguments, TransferTrainer
-from hfkit.evaluation.machine import environment, measured
+from hfkit.runtime.machine import environment, measured
 from hfkit.tasks import TextClassification
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)

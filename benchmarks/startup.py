@@ -45,7 +45,7 @@ def main() -> None:
 
         args.checkpoint = str(get_model_path())
     # Only now, for the processes that are measured must not find it loaded.
-    from hfkit.evaluation.machine import environment
+    from hfkit.runtime.machine import environment
 
     result = {
         "schema": "hfkit.startup/1",

@@ -5,7 +5,7 @@ The public names are loaded when they are first used, so that `import hfkit` cos
 
 from typing import TYPE_CHECKING
 
-from hfkit.lazy import on_first_use
+from hfkit.runtime.lazy import on_first_use
 from hfkit.version import __version__ as __version__
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from transformers import Trainer, TrainerCallback
 from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 
-from hfkit.evaluation.machine import command_of, without_secrets
 from hfkit.progress import progress
+from hfkit.runtime.machine import command_of, without_secrets
 
 RATES = "lr/"  # the rate of a depth, for trackers
 UNTOLD = re.compile(rf"epoch|stage|total_flos|.*_per_second|{RATES}.*")  # what a line leaves out, or has already

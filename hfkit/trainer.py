@@ -30,7 +30,6 @@ from hfkit.checkpoints import (
     write_identity,
 )
 from hfkit.errors import UserError
-from hfkit.evaluation.machine import measured
 from hfkit.invariants import Invariants, refuse_non_finite
 from hfkit.optim import groupwise_schedule, slanted_triangular, triangle_of_each_stage
 from hfkit.plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
@@ -38,6 +37,7 @@ from hfkit.publishing import PublishingTrainer
 from hfkit.refusals import refuse_before, refuse_engines, refuse_surgery
 from hfkit.replicas import rebuild
 from hfkit.runtime.folders import require_writable
+from hfkit.runtime.machine import measured
 from hfkit.sharding import add, shard_by_blocks
 from hfkit.surgery import depth_range, reinitialise, train_only
 from hfkit.tasks.base import Task

@@ -18,10 +18,10 @@ from hfkit.evaluation.ledger_schema import validate_ledger
 from hfkit.ledger.bench import Bench, drawn
 from hfkit.ledger.cells import Cell, Contender, chosen_factor, due
 from hfkit.ledger.compare import compare, planned
-from hfkit.ledger.energy import energy
 from hfkit.ledger.facts import ledger_of, mean_cost
 from hfkit.ledger.queue import MOST_STARTS, Queue
-from hfkit.processes import LAUNCHERS, Rank, launched
+from hfkit.runtime.energy import energy
+from hfkit.runtime.processes import LAUNCHERS, Rank, launched
 from hfkit.tasks import TextClassification
 from tests import tiny
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 
-from hfkit.part_file import PartFile
+from hfkit.runtime.part_file import PartFile
 from hfkit.tasks.asking import Asking
 from hfkit.tasks.streams import Reading
 from tests.commands import hfkit

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import save_file
 
 from hfkit.errors import UserError
-from hfkit.evaluation.withholding import SECRETS, without_secrets
 from hfkit.hub.push import push
 from hfkit.hub.secrets import refuse_secrets
 from hfkit.hub.staging import choose, stage, staged_files
+from hfkit.runtime.redaction import SECRETS, without_secrets
 
 # Made up, and built so that no scanner takes this file for a leak.
 EXAMPLES = {
@@ -245,7 +245,7 @@ def test_the_token_that_was_logged_in_with_is_found(folder):
     place = folder.parent / "token"
     place.write_text("looks-like-nothing-at-all\n")
     (folder / "tokenizer.json").write_text('{"a": "looks-like-nothing-at-all"}')
-    code = "from hfkit.evaluation.withholding import own_secrets; print(sorted(own_secrets()))"
+    code = "from hfkit.runtime.redaction import own_secrets; print(sorted(own_secrets()))"
     told = subprocess.run(
         [sys.executable, "-c", code],
         env={"HF_TOKEN_PATH": str(place)},

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from hfkit.lazy import on_first_use
+from hfkit.runtime.lazy import on_first_use
 
 if TYPE_CHECKING:
     from hfkit.baselines.base import Answers, Baseline

@@ -52,8 +52,8 @@ def _examine(
 
     from hfkit.doctor.checkup import examine
     from hfkit.doctor.machine import launcher_finding
-    from hfkit.processes import launched
     from hfkit.progress import alone_on_stdout
+    from hfkit.runtime.processes import launched
 
     launcher, rank = launcher_finding(os.environ), launched()
     if rank is not None and rank.rank > 0:

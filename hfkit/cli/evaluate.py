@@ -67,10 +67,10 @@ def _evaluate(
 
     from hfkit.baselines import chosen
     from hfkit.cli.report import rendered, summary
-    from hfkit.evaluation.machine import measured
     from hfkit.evaluation.report import Report
     from hfkit.progress import alone_on_stdout
     from hfkit.recipe import RecipeArguments
+    from hfkit.runtime.machine import measured
     from hfkit.tasks.saved import find_saved
 
     with alone_on_stdout() as stdout:

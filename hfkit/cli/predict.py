@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from hfkit.errors import ANEW, GOES_ON, UserError, run
-from hfkit.part_file import PartFile
 from hfkit.progress import alone_on_stdout, progress
+from hfkit.runtime.part_file import PartFile
 
 if TYPE_CHECKING:
     from hfkit.tasks.asking import Asking

@@ -12,7 +12,7 @@ from hfkit.arguments import refuse_lost_processes
 from hfkit.doctor.findings import Finding, refused
 from hfkit.errors import UserError
 from hfkit.memory import GIB
-from hfkit.processes import LAUNCHERS, cores
+from hfkit.runtime.processes import LAUNCHERS, cores
 
 DRIVER = Path("/proc/driver/nvidia/version")
 # What a container may have: the limit of version 2 and of version 1 of control groups.

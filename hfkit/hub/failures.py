@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hfkit.errors import Failure, UserError, first_line
-from hfkit.evaluation.withholding import without_secrets
+from hfkit.runtime.redaction import without_secrets
 
 LOGIN = "Run `hf auth login`, or set HF_TOKEN to a token that may write"
 KEPT = "Nothing here was lost, and a file that the Hub holds already is not sent again"

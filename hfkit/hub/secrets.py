@@ -10,7 +10,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from hfkit.errors import UserError
-from hfkit.evaluation.withholding import SECRETS, own_secrets, without_secrets
+from hfkit.runtime.redaction import SECRETS, own_secrets, without_secrets
 
 # As bytes, so that tokenizers in binary are read too, and letters are ASCII's.
 PATTERNS = {kind: re.compile(pattern.encode()) for kind, pattern in SECRETS.items()}

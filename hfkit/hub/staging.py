@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hfkit.errors import UserError
-from hfkit.evaluation.withholding import without_secrets
 from hfkit.hub.places import name_places, settings_without_places
+from hfkit.runtime.redaction import without_secrets
 
 ARGUMENTS = "training_args.json"  # made here, from the settings of the report
 WEIGHTS = re.compile(

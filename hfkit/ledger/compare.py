@@ -17,9 +17,9 @@ from hfkit.ledger.cells import Cell, Contender, Results, due
 from hfkit.ledger.facts import ledger_of, table_of
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.workers import default_jobs, started, watched
-from hfkit.processes import launched
 from hfkit.progress import alone_on_stdout, progress
 from hfkit.runtime.folders import write_page
+from hfkit.runtime.processes import launched
 
 SCHEMA = "hfkit.compare/1"
 EVERY = 0.5  # seconds between two looks at what has ended

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from hfkit.evaluation.ledger_schema import DIFFERENCE, SCHEMA
-from hfkit.evaluation.machine import command_of, environment
 from hfkit.evaluation.names import checkpoint_name, dataset_name
 from hfkit.evaluation.schema import finite, plain
-from hfkit.evaluation.withholding import without_secrets
 from hfkit.ledger.bench import SAMPLE_ROWS, Bench
 from hfkit.ledger.budgets import crossovers
 from hfkit.ledger.calibration import calibration
@@ -20,6 +18,8 @@ from hfkit.ledger.entries import from_scratch
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.statistics import compared, pair
 from hfkit.ledger.verdict import verdict
+from hfkit.runtime.machine import command_of, environment
+from hfkit.runtime.redaction import without_secrets
 from hfkit.scores.score import headline_text
 
 MOST_DISAGREEMENTS = 12  # rows shown

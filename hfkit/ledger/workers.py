@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from hfkit.errors import UserError
-from hfkit.processes import cores, gpu_of
+from hfkit.runtime.processes import cores, gpu_of
 
 MOST_DEATHS = 10  # of one worker: a cell is given up after three
 PATIENCE = 30  # seconds that a worker has to end; a step of training may have to end first

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hfkit.evaluation.withholding import SECRET_NAME, WITHHELD, without_secrets
+from hfkit.runtime.redaction import SECRET_NAME, WITHHELD, without_secrets
 from hfkit.version import __version__
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft")
