@@ -19,8 +19,8 @@ from transformers import set_seed
 
 from hfkit import RecipeArguments, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import LinearProbe, Majority, PixelProbe, TfIdf
-from hfkit.evaluation.statistics import bootstrap_interval
 from hfkit.runtime.machine import environment, measured
+from hfkit.scores.statistics import bootstrap_interval
 from hfkit.tasks import ImageClassification, TextClassification
 
 TASKS = {"text": TextClassification, "image": ImageClassification}

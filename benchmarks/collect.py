@@ -17,8 +17,8 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from hfkit.evaluation.statistics import bootstrap_interval, paired_difference
 from hfkit.runtime.machine import environment
+from hfkit.scores.statistics import bootstrap_interval, paired_difference
 from hfkit.tasks import NER
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate")

@@ -15,7 +15,7 @@ from statistics import mean, stdev
 import numpy as np
 from run_classification import BASELINES, CELLS, GAIN_LABELS, GAIN_SEEDS, STRATEGIES
 
-from hfkit.evaluation.statistics import bootstrap_interval, clearly_different, paired_difference
+from hfkit.scores.statistics import bootstrap_interval, clearly_different, paired_difference
 from hfkit.tasks import ImageClassification, TextClassification
 
 RESULTS = Path(__file__).parent / "results"

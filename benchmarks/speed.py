@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hfkit.evaluation.statistics import paired_difference
+from hfkit.scores.statistics import paired_difference
 from hfkit.tasks import NER, ImageClassification, TextClassification
 
 CELLS = Path("runs/bench/speed")

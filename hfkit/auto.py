@@ -20,9 +20,9 @@ from hfkit.baselines.linear import Features, fits, placed, scale_of
 from hfkit.baselines.linear_probe import OF_ROWS, OF_TOKENS
 from hfkit.batches import is_text, text_lengths
 from hfkit.errors import UserError
-from hfkit.evaluation.statistics import paired_difference
 from hfkit.plan import closing_layer
 from hfkit.progress import track
+from hfkit.scores.statistics import paired_difference
 from hfkit.tasks.base import Task
 from hfkit.unfreezing import FreezePlan
 

@@ -6,7 +6,7 @@ from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from hfkit.ledger.budgets import crossovers, last_crossing
-from hfkit.ledger.calibration import (
+from hfkit.scores.calibration import (
     brier_score,
     calibration,
     expected_calibration_error,

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from hfkit import TransferArguments, TransferTrainer
 from hfkit.errors import DataError, UserError
-from hfkit.evaluation.statistics import bootstrap_interval
+from hfkit.scores.statistics import bootstrap_interval
 from hfkit.tasks import TextClassification
 from hfkit.tasks.answers import in_order
 from hfkit.tasks.bad_rows import Fault, skipped, without

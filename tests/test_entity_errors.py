@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfkit.evaluation.metrics import entity_scores
+from hfkit.scores.metrics import entity_scores
 from hfkit.tasks.entity_errors import ALIKE, CONTEXT, KINDS, entity_breakdown, entity_errors, spans
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-e-mail", "I-e-mail"]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hfkit.evaluation.statistics import (
+from hfkit.ledger.statistics import compared, pair
+from hfkit.scores.statistics import (
     bootstrap_interval,
     by_unit,
     clearly_different,
@@ -12,7 +13,6 @@ from hfkit.evaluation.statistics import (
     randomisation,
     resampled,
 )
-from hfkit.ledger.statistics import compared, pair
 
 DRAWS = 1000  # 95 % of so many has a standard error of 0.7 %
 CLASSES = np.array([0.5, 0.3, 0.15, 0.05])
@@ -293,8 +293,8 @@ def test_sparse_and_dense_products_draw_alike_and_portions_do_not_matter(monkeyp
     wide = np.zeros((60, 40))
     wide[np.arange(60), draw.integers(0, 40, 60)] = 1
     total = resampled([wide, wide + 0.0 * draw.random(wide.shape)], lambda sums: sums[..., :7].sum(-1), resamples=50)
-    monkeypatch.setattr("hfkit.evaluation.statistics.SPARSE", 0)
-    monkeypatch.setattr("hfkit.evaluation.statistics.HELD", 180)
+    monkeypatch.setattr("hfkit.scores.statistics.SPARSE", 0)
+    monkeypatch.setattr("hfkit.scores.statistics.HELD", 180)
     again = resampled([wide, wide], lambda sums: sums[..., :7].sum(-1), resamples=50)
     assert np.array_equal(total, again)
 

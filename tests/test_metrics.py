@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from seqeval.metrics import classification_report, f1_score
 from seqeval.scheme import IOB2
 
-from hfkit.evaluation.metrics import EntityScore, entity_scores
+from hfkit.scores.metrics import EntityScore, entity_scores
 from hfkit.tasks import NER
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # it does pandas, peft, torchvision and parts of scipy where they are installed.
 UNUSED = {
     *("hfkit.tasks.image_classification", "hfkit.tasks.text_classification", "hfkit.baselines.tfidf"),
-    *("hfkit.baselines.pixel_probe", "hfkit.evaluation.metrics", "hfkit.samples.sentiment", "hfkit.hub", "hfkit.cli"),
+    *("hfkit.baselines.pixel_probe", "hfkit.scores.metrics", "hfkit.samples.sentiment", "hfkit.hub", "hfkit.cli"),
     *("evaluate", "seqeval", "sklearn", "scipy.stats", "matplotlib", "timm", "hfkit.tasks.augmentation"),
     *("sentence_transformers", "typer", "tensorboard", "IPython"),
 }

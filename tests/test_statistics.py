@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hfkit.evaluation.statistics import bootstrap_interval, clearly_different, paired_difference
+from hfkit.scores.statistics import bootstrap_interval, clearly_different, paired_difference
 
 
 def f1(sums: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 from hfkit.evaluation import plots
 from hfkit.evaluation.names import checkpoint_name, dataset_name
-from hfkit.evaluation.statistics import RESAMPLES
+from hfkit.scores.statistics import RESAMPLES
 
 # Tokens may hold characters that turn the reading direction around or that no page can show.
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -18,12 +18,12 @@ from hfkit.errors import UserError
 from hfkit.evaluation.origins import base_origin, dataset_origin
 from hfkit.evaluation.pages import clipped, interval_text, page, score_text, signed_text, words
 from hfkit.evaluation.schema import SCHEMA, finite, plain, validate
-from hfkit.evaluation.statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
 from hfkit.progress import progress
 from hfkit.runtime.folders import write_page
 from hfkit.runtime.machine import command, environment, measured
 from hfkit.runtime.redaction import without_secrets
 from hfkit.scores.score import headline_text
+from hfkit.scores.statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
 from hfkit.tasks.base import Task
 
 MOST_ERRORS = 20

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hfkit.evaluation.statistics import RESAMPLES, by_unit
 from hfkit.ledger.statistics import Side, interval_of, sides_of
+from hfkit.scores.statistics import RESAMPLES, by_unit
 
 
 def crossovers(

@@ -12,7 +12,6 @@ from hfkit.evaluation.names import checkpoint_name, dataset_name
 from hfkit.evaluation.schema import finite, plain
 from hfkit.ledger.bench import SAMPLE_ROWS, Bench
 from hfkit.ledger.budgets import crossovers
-from hfkit.ledger.calibration import calibration
 from hfkit.ledger.cells import Cell, Contender, Results, chosen_factor, seeds_of, tuning_cells
 from hfkit.ledger.entries import from_scratch
 from hfkit.ledger.queue import Queue
@@ -20,6 +19,7 @@ from hfkit.ledger.statistics import compared, pair
 from hfkit.ledger.verdict import verdict
 from hfkit.runtime.machine import command_of, environment
 from hfkit.runtime.redaction import without_secrets
+from hfkit.scores.calibration import calibration
 from hfkit.scores.score import headline_text
 
 MOST_DISAGREEMENTS = 12  # rows shown

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from hfkit.evaluation.statistics import (
+from hfkit.scores.statistics import (
     ONE_ROW,
     RESAMPLES,
     Interval,

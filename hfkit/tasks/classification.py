@@ -254,7 +254,7 @@ class Classification(Task):
 
     def score(self, predictions: list, references: list) -> dict[str, float]:
         """Scores by the problem; see `evaluation.metrics`."""
-        from hfkit.evaluation import metrics
+        from hfkit.scores import metrics
 
         if self.problem == "single-label":
             scores = metrics.class_scores(predictions, references)

@@ -289,7 +289,7 @@ class NER(Task):
     def score(self, predictions: list[list[str]], references: list[list[str]]) -> dict[str, float]:
         """Strict entity scores (see `entity_scores`) and how many predicted I- tags continue nothing."""
         # seqeval brings scikit-learn along, which a plan or a help text need not wait for.
-        from hfkit.evaluation.metrics import entity_scores
+        from hfkit.scores.metrics import entity_scores
 
         return {
             **entity_scores(predictions, references),
