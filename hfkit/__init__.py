@@ -9,10 +9,10 @@ from hfkit.runtime.lazy import on_first_use
 from hfkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from hfkit.arguments import TransferArguments, parse
+    from hfkit.arguments.recipe import RecipeArguments
+    from hfkit.arguments.training import TransferArguments, parse
     from hfkit.errors import UserError, run
     from hfkit.evaluation.report import Report
-    from hfkit.recipe import RecipeArguments
     from hfkit.trainer import TransferTrainer
 
 __all__ = [
@@ -29,13 +29,13 @@ __all__ = [
 __getattr__ = on_first_use(
     __name__,
     {
-        "KEEP_BEST": ".arguments",
-        "RecipeArguments": ".recipe",
+        "KEEP_BEST": ".arguments.training",
+        "RecipeArguments": ".arguments.recipe",
         "Report": ".evaluation.report",
-        "TransferArguments": ".arguments",
+        "TransferArguments": ".arguments.training",
         "TransferTrainer": ".trainer",
         "UserError": ".errors",
-        "parse": ".arguments",
+        "parse": ".arguments.training",
         "run": ".errors",
     },
 )

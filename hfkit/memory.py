@@ -3,7 +3,7 @@
 import psutil
 import torch
 
-from hfkit.arguments import TransferArguments
+from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError
 from hfkit.tasks.base import Task, read_config
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from torch import nn
 from transformers import TrainerCallback
 
-from hfkit.arguments import TransferArguments
+from hfkit.arguments.training import TransferArguments
 from hfkit.optim import layerwise_parameter_groups
 from hfkit.surgery import depth_range
 from hfkit.unfreezing import FreezePlan, Unfreezing, plan_of

@@ -9,7 +9,7 @@ from torch import nn
 from torch.distributed.fsdp import CPUOffloadPolicy
 from transformers import Trainer
 
-from hfkit.arguments import TransferArguments
+from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError
 
 # Model types that train in parts as with whole copies: tests/test_sharding.py trains each both ways.

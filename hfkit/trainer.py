@@ -16,7 +16,7 @@ from transformers import EvalPrediction
 from transformers.trainer_utils import PredictionOutput
 
 from hfkit.adapters import with_lora
-from hfkit.arguments import TransferArguments
+from hfkit.arguments.training import TransferArguments
 from hfkit.auto import Auto, refuse_blind
 from hfkit.batches import fetched, in_order, judging_order, training_order
 from hfkit.caching import Caching, NumberedBatches, NumberedRows

@@ -4,10 +4,10 @@ from dataclasses import fields
 
 import pytest
 
-from hfkit.arguments import TransferArguments, nearest, parse, refuse_lost_processes
+from hfkit.arguments.recipe import RecipeArguments
+from hfkit.arguments.strategies import STRATEGIES
+from hfkit.arguments.training import TransferArguments, nearest, parse, refuse_lost_processes
 from hfkit.errors import UserError, run
-from hfkit.recipe import RecipeArguments
-from hfkit.strategies import STRATEGIES
 
 
 def read(tmp_path, *argv, yaml=None, **literals):

@@ -7,9 +7,9 @@ import pytest
 from datasets import Dataset, DatasetDict, Features, Image, Value
 from PIL import Image as Pillow
 
+from hfkit.arguments.recipe import RecipeArguments
 from hfkit.baselines import BASELINES, Hog, NGrams, TfIdf, chosen
 from hfkit.baselines.hog import histograms
-from hfkit.recipe import RecipeArguments
 from hfkit.tasks.image_classification import ImageClassification
 from hfkit.tasks.text_classification import TextClassification
 from tests import tiny_images

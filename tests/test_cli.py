@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hfkit.arguments import KEEP_BEST
+from hfkit.arguments.strategies import STRATEGIES
+from hfkit.arguments.training import KEEP_BEST
 from hfkit.plan import print_plan
-from hfkit.strategies import STRATEGIES
 from tests import runs
 from tests.commands import hfkit
 from tests.examples import examples_of

@@ -629,7 +629,7 @@ def test_no_secret_is_told(monkeypatch):
 
 
 def checked_model(task: Task, checkpoint: str, folder: Path, **flags) -> dict[str, Finding]:
-    from hfkit.recipe import RecipeArguments
+    from hfkit.arguments.recipe import RecipeArguments
 
     args = TransferArguments(output_dir=str(folder / "out"), use_cpu=True, **flags)
     found, _, _ = model.examine_model(task, RecipeArguments(checkpoint=checkpoint), args, ["a", "b"])

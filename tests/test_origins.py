@@ -8,12 +8,12 @@ import torch
 from datasets import Dataset, DatasetDict
 from safetensors.torch import save_file
 
-from hfkit.arguments import parse
+from hfkit.arguments.recipe import RecipeArguments
+from hfkit.arguments.training import parse
 from hfkit.errors import UserError
 from hfkit.evaluation.origins import base_origin, dataset_origin, front_matter, languages_of, word_of
 from hfkit.evaluation.report import MOST_LETTERS, Report
 from hfkit.hub.card import render_card
-from hfkit.recipe import RecipeArguments
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests.reports import COST, Tags, Texts, classified, made
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import hfkit
-from hfkit import arguments
+from hfkit.arguments import training as arguments
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "datasets", "accelerate", "numpy", "sklearn", "scipy", "matplotlib", "rich"}

@@ -10,9 +10,9 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForTokenClassification, ResNetConfig, ResNetForImageClassification
 
+from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError
 from hfkit.invariants import NonFinite
-from hfkit.strategies import STRATEGIES
 from hfkit.tasks import NER
 from hfkit.unfreezing import Unfreezing
 from tests.runs import trainer

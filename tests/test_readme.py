@@ -13,9 +13,9 @@ import pytest
 
 from benchmarks.render import RESULTS, families_table, main, render, rendered
 from hfkit import RecipeArguments, TransferArguments, parse
+from hfkit.arguments.strategies import STRATEGIES
 from hfkit.baselines import BASELINES
 from hfkit.ledger.arguments import recipe_at, split_flags
-from hfkit.strategies import STRATEGIES
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests.families import FAMILIES
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from datasets import DatasetDict
 
+from hfkit.arguments.recipe import RecipeArguments
 from hfkit.baselines import SetFit, chosen, setfit
 from hfkit.errors import UserError
-from hfkit.recipe import RecipeArguments
 from hfkit.tasks.image_classification import ImageClassification
 from hfkit.tasks.text_classification import TextClassification
 from tests import tiny, tiny_images

@@ -15,7 +15,7 @@ from transformers import (
     set_seed,
 )
 
-from hfkit.arguments import TransferArguments
+from hfkit.arguments.training import TransferArguments
 from hfkit.depth import parameter_depths
 from hfkit.errors import UserError
 from hfkit.plan import spans_of

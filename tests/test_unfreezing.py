@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as draw
 from transformers import AutoModelForTokenClassification
 
+from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError
-from hfkit.strategies import STRATEGIES
 from hfkit.unfreezing import FreezePlan, Unfreezing, plan_of
 
 

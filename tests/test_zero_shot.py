@@ -24,10 +24,10 @@ from transformers import (
     pipeline,
 )
 
+from hfkit.arguments.recipe import RecipeArguments
 from hfkit.baselines import ZeroShotCLIP, ZeroShotNLI, chosen
 from hfkit.baselines.zero_shot_nli import Pairs, inferred, verdicts
 from hfkit.errors import UserError
-from hfkit.recipe import RecipeArguments
 from hfkit.tasks import NER
 from hfkit.tasks.image_classification import ImageClassification
 from hfkit.tasks.text_classification import TextClassification

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 # Not the names themselves: each module is imported when its baseline is chosen.
 from hfkit import baselines
-from hfkit.arguments import require_choice
+from hfkit.arguments.recipe import RecipeArguments
+from hfkit.arguments.training import require_choice
 from hfkit.baselines.base import PACKAGES, Baseline, require_package
 from hfkit.baselines.label_texts import read_label_texts
 from hfkit.errors import UserError
-from hfkit.recipe import RecipeArguments
 from hfkit.tasks.base import read_config
 
 BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {

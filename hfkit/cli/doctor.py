@@ -75,10 +75,10 @@ def _arguments(flags: list[str], recipe: str | None, name: TaskName | None) -> t
     Raises:
         UserError: flags that cannot be read, or a dataset or checkpoint that is not there.
     """
-    from hfkit.arguments import TransferArguments, parse
+    from hfkit.arguments.recipe import RecipeArguments
+    from hfkit.arguments.training import TransferArguments, parse
     from hfkit.cli.plan import kind_of
     from hfkit.ledger.arguments import recipe_at
-    from hfkit.recipe import RecipeArguments
 
     if recipe is not None and name is not None:
         raise UserError("--recipe and --task", "a recipe has its task", "Leave one of them out")

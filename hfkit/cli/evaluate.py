@@ -65,11 +65,11 @@ def _evaluate(
 ) -> None:
     from rich.console import Console
 
+    from hfkit.arguments.recipe import RecipeArguments
     from hfkit.baselines import chosen
     from hfkit.cli.report import rendered, summary
     from hfkit.evaluation.report import Report
     from hfkit.progress import alone_on_stdout
-    from hfkit.recipe import RecipeArguments
     from hfkit.runtime.machine import measured
     from hfkit.tasks.saved import find_saved
 

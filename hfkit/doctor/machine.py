@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import torch
 
-from hfkit.arguments import refuse_lost_processes
+from hfkit.arguments.training import refuse_lost_processes
 from hfkit.doctor.findings import Finding, refused
 from hfkit.errors import UserError
 from hfkit.memory import GIB

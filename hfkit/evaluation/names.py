@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hfkit.hub_terms import HUB_ID
+from hfkit.arguments.hub_terms import HUB_ID
 
 # What the bundled encoder is called on the Hub; the other bundled checkpoints are only here.
 SAMPLE_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"

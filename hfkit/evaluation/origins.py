@@ -15,9 +15,9 @@ from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 from safetensors import SafetensorError, safe_open
 
+from hfkit.arguments.hub_terms import LANGUAGE
 from hfkit.errors import UserError
 from hfkit.evaluation.names import SAMPLE_ENCODER, checkpoint_name, dataset_name, on_hub
-from hfkit.hub_terms import LANGUAGE
 from hfkit.samples import SAMPLE_DATA, resolve_checkpoint
 
 MOST_CARD_BYTES = 1_000_000

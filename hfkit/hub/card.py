@@ -10,6 +10,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError, one_line
 from hfkit.evaluation.pages import extremes, interval_text, markdown_text, number_text, score_text, shown, words
 from hfkit.evaluation.schema import validate
@@ -19,7 +20,6 @@ from hfkit.hub.metadata import benchmark_result, front_matter, model_name, shown
 from hfkit.hub.snippets import adapter_usage, usage
 from hfkit.runtime.folders import write_page
 from hfkit.scores.score import headline_text
-from hfkit.strategies import STRATEGIES
 
 PACKAGE = Path(__file__).parents[1]
 # An installed package carries the templates; a checkout has them beside the rendered cards.

@@ -10,8 +10,8 @@ import yaml
 from huggingface_hub import ModelCard
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+from hfkit.arguments.hub_terms import HUB_ID, LANGUAGE, LICENSES, TASKS
 from hfkit.errors import one_line
-from hfkit.hub_terms import HUB_ID, LANGUAGE, LICENSES, TASKS
 
 WORD, WORDS = (str,), (str, list)
 # What a key holds: the types of its value, where a list is one of strings.

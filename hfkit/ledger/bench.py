@@ -15,7 +15,8 @@ import numpy as np
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from transformers import IntervalStrategy, set_seed
 
-from hfkit.arguments import TransferArguments
+from hfkit.arguments.strategies import STRATEGIES
+from hfkit.arguments.training import TransferArguments
 from hfkit.baselines import SetFit
 from hfkit.baselines.base import Baseline
 from hfkit.baselines.choice import made, require_flags
@@ -30,7 +31,6 @@ from hfkit.progress import alone
 from hfkit.runtime.energy import energy
 from hfkit.runtime.folders import require_writable
 from hfkit.runtime.machine import measured
-from hfkit.strategies import STRATEGIES
 from hfkit.trainer import TransferTrainer
 from hfkit.version import __version__
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hfkit.arguments.hub_terms import BENCHMARK, LANGUAGE, LICENSES
 from hfkit.errors import UserError
-from hfkit.hub_terms import BENCHMARK, LANGUAGE, LICENSES
 
 
 @dataclass(frozen=True)

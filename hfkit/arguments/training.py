@@ -17,8 +17,8 @@ from transformers.hf_argparser import string_to_bool
 from transformers.trainer_utils import HubStrategy
 
 from hfkit import progress
+from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError, one_line
-from hfkit.strategies import STRATEGIES
 from hfkit.trackers import require_trackers
 
 MOST_YAML_BYTES = 1_000_000
