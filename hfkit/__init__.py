@@ -9,8 +9,9 @@ from hfkit.runtime.lazy import on_first_use
 from hfkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from hfkit.arguments.parse import parse
     from hfkit.arguments.recipe import RecipeArguments
-    from hfkit.arguments.training import TransferArguments, parse
+    from hfkit.arguments.training import TransferArguments
     from hfkit.errors import UserError, run
     from hfkit.evaluation.report import Report
     from hfkit.trainer import TransferTrainer
@@ -35,7 +36,7 @@ __getattr__ = on_first_use(
         "TransferArguments": ".arguments.training",
         "TransferTrainer": ".trainer",
         "UserError": ".errors",
-        "parse": ".arguments.training",
+        "parse": ".arguments.parse",
         "run": ".errors",
     },
 )

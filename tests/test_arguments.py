@@ -4,9 +4,10 @@ from dataclasses import fields
 
 import pytest
 
+from hfkit.arguments.parse import nearest, parse
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.strategies import STRATEGIES
-from hfkit.arguments.training import TransferArguments, nearest, parse, refuse_lost_processes
+from hfkit.arguments.training import TransferArguments, refuse_lost_processes
 from hfkit.errors import UserError, run
 
 

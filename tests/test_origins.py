@@ -8,8 +8,8 @@ import torch
 from datasets import Dataset, DatasetDict
 from safetensors.torch import save_file
 
+from hfkit.arguments.parse import parse
 from hfkit.arguments.recipe import RecipeArguments
-from hfkit.arguments.training import parse
 from hfkit.errors import UserError
 from hfkit.evaluation.origins import base_origin, dataset_origin, front_matter, languages_of, word_of
 from hfkit.evaluation.report import MOST_LETTERS, Report

@@ -141,7 +141,7 @@ def test_every_config_is_read_by_its_recipe(config, monkeypatch):
     assert len(recipes) == 1
 
     def parse(types, **literals):
-        raise Parsed(*hfkit.arguments.training.parse(types, **literals))
+        raise Parsed(*hfkit.arguments.parse.parse(types, **literals))
 
     monkeypatch.setattr(hfkit, "parse", parse)
     with pytest.raises(Parsed) as parsed:

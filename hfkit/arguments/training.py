@@ -1,27 +1,22 @@
-"""The flags of a recipe, and how they are read: recipe literals < --config YAML < command line."""
+"""The flags of training: what stands in for the stock arguments, and what is refused among them."""
 
-import argparse
-import difflib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-import yaml
-from transformers import HfArgumentParser, TrainingArguments
-from transformers.hf_argparser import string_to_bool
+from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 
 from hfkit import progress
+from hfkit.arguments.parse import require_choice
 from hfkit.arguments.strategies import STRATEGIES
-from hfkit.errors import UserError, one_line
-from hfkit.trackers import require_trackers
+from hfkit.errors import UserError
 
-MOST_YAML_BYTES = 1_000_000
 # Flags of a recipe that judges every epoch and keeps the best one on validation.
 KEEP_BEST = {
     "eval_strategy": "epoch",
@@ -30,7 +25,6 @@ KEEP_BEST = {
     "load_best_model_at_end": True,
     "metric_for_best_model": "headline",
 }
-KINDS = {string_to_bool: "true or false", int: "a whole number", float: "a number"}  # of any other flag: text
 
 
 @dataclass
@@ -245,151 +239,30 @@ def refuse_lost_processes(asked: int | None, started: int) -> None:
         )
 
 
-def parse(
-    types: tuple[type, ...], *, argv: list[str] | None = None, own_flags: tuple[str, ...] = (), **literals: Any
-) -> tuple:
-    """One value per dataclass in `types`, from the recipe's literals, a `--config` YAML file and the command line.
+KNOWN = ("tensorboard", "trackio", "wandb")  # others are the stock trainer's affair
 
-    Later sources win. Unknown or abbreviated flags and unknown YAML keys are refused with the nearest valid one.
 
-    Args:
-        argv: the command line without the program's name; None takes the process's own.
-        own_flags: flags that the program has read already, proposed where one is misspelt.
-        literals: defaults, by flag name.
+def require_trackers(names: list[str]) -> None:
+    """Refuse a tracker that nobody knows, or whose package is missing.
 
     Raises:
-        UserError: an unknown key or flag, a value of the wrong type, or a config file that cannot be read.
+        UserError: naming it.
     """
-    parser = FlagParser(types, allow_abbrev=False)
-    parser.add_argument("--config", help="YAML file of flags; the command line wins over it")
-    # A flag that is on by default has two actions, and the first is the one that takes a value.
-    actions = {action.dest: action for action in reversed(parser._actions)}
-    if "debug" in actions:
-        # Bare `--debug` asks for tracebacks (see errors.run); with a value it is the stock flag.
-        actions["debug"].nargs, actions["debug"].const, actions["debug"].type = "?", [], str
-    # As declared: the recipe's literals become defaults, and what a flag may be does not depend on them.
-    optional = {name for name, action in actions.items() if action.default is None}
-    parser.set_defaults(**_checked(literals, actions, optional, "the recipe"))
-    config = parser.parse_known_args(argv)[0].config
-    if config:
-        parser.set_defaults(**_checked(_read_yaml(Path(config)), actions, optional, config))
-    namespace, unknown = parser.parse_known_args(argv)
-    if unknown:
-        flags = [*own_flags, *(option for action in parser._actions for option in action.option_strings)]
-        raise UserError(
-            unknown[0], "no such flag (abbreviations are not accepted)", f"Did you mean {nearest(unknown[0], flags)}?"
-        )
-    values = vars(namespace)
-    try:
-        return tuple(kind(**{f.name: values[f.name] for f in fields(kind) if f.init}) for kind in types)
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError("flags", one_line(error), "Change one of them") from error
+    if not names:
+        return
+    from transformers.integrations.integration_utils import (
+        INTEGRATION_TO_CALLBACK,
+        get_available_reporting_integrations,
+    )
 
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word most like `word`."""
-    return max(known, key=lambda k: difflib.SequenceMatcher(None, word.partition("=")[0], k).ratio())
-
-
-def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    """Refuse a value that is not among the choices, with the nearest one."""
-    if value not in choices:
-        rule = f"one of {', '.join(choices)}"
-        raise UserError(f"{name}='{value}'", rule, f"Did you mean '{nearest(str(value), choices)}'?")
-
-
-class FlagParser(HfArgumentParser):
-    """Errors as `UserError`, so that a recipe reports them like any other."""
-
-    def error(self, message: str) -> None:
-        raise UserError("command line", message, "See --help")
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None:
-            require_choice(action.dest, value, action.choices)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which no key is set twice: the last would win, and the first be forgotten."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                again = f"line {key.start_mark.line + 1}"
-                raise UserError(f"{self.name}: {key.value}", f"it is set twice, again in {again}", "Keep one of them")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise UserError(f"config={file}", "there is no such file", "Check the path")
-    if file.stat().st_size > MOST_YAML_BYTES:
-        raise UserError(f"config={file}", "a config is below 1 MB", "Give a file of flags")
-    try:
-        with file.open(encoding="utf-8") as stream:
-            values = yaml.load(stream, _Loader)
-    except UserError:
-        raise
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
-        raise UserError(f"config={file}", f"it is not YAML ({error})", "Mend the file") from error
-    if not isinstance(values, dict):
-        raise UserError(f"config={file}", "a config maps flags to values", "Write lines like 'learning_rate: 1e-4'")
-    return values
-
-
-def _checked(
-    values: dict[str, Any], actions: dict[str, argparse.Action], optional: set[str], source: str
-) -> dict[str, Any]:
-    """`values` as the command line would have read them: YAML's '1e-5' is a string, a flag's is a number."""
-    known = {name for name in actions if name not in ("help", "config")}
-    checked = {}
-    for name, value in values.items():
-        if name not in known:
-            raise UserError(f"{source}: {name}", "no such flag", f"Did you mean {nearest(str(name), known)}?")
-        action = actions[name]
-        several = action.nargs in ("+", "*")
-        if value is None and name in optional:
-            checked[name] = None
-            continue
-        try:
-            if several:
-                checked[name] = [_read_as(action, v) for v in (value if isinstance(value, list) else [value])]
-            else:
-                checked[name] = _read_as(action, value)
-        except UserError:
-            raise
-        except (ValueError, TypeError, OverflowError, argparse.ArgumentTypeError) as error:
-            kind = KINDS.get(action.type, "text") + " or a list of it" * several
-            fix = "Write a mapping as JSON in quotes" if isinstance(value, dict) else "Mend the value"
-            raise UserError(f"{source}: {name}={value!r}", f"it must be {kind}", fix) from error
-    return checked
-
-
-def _read_as(action: argparse.Action, value: Any) -> Any:
-    """One value as the action's type reads it.
-
-    Raises:
-        UserError: it is not among the action's choices.
-        ValueError, TypeError, OverflowError, argparse.ArgumentTypeError: it is of another kind.
-    """
-    read = action.type
-    if isinstance(value, bool) and read is not string_to_bool:
-        # YAML reads a bare no as false.
-        if value is False and "no" in (action.choices or ()):
-            value = "no"
-        elif action.dest == "resume_from_checkpoint":
-            value = str(value).lower()
-    if read in (int, float) and not isinstance(value, str):
-        if isinstance(value, bool) or read(value) != value:
-            raise ValueError
-        return read(value)
-    if not isinstance(value, (str, bool) if read is string_to_bool else str):
-        raise TypeError
-    value = read(value)
-    if action.choices is not None:
-        require_choice(action.dest, value, action.choices)
-    return value
+    for name in names:
+        if name not in INTEGRATION_TO_CALLBACK:
+            raise UserError(
+                f"report_to={name}",
+                f"it is one of {', '.join(KNOWN)}, none, or another tracker of transformers",
+                "Use one of them",
+            )
+        if name in KNOWN and name not in get_available_reporting_integrations():
+            raise UserError(
+                f"report_to={name}", "its package is not installed", f"pip install {name}, or leave --report_to out"
+            )

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 # Not the names themselves: each module is imported when its baseline is chosen.
 from hfkit import baselines
+from hfkit.arguments.parse import require_choice
 from hfkit.arguments.recipe import RecipeArguments
-from hfkit.arguments.training import require_choice
 from hfkit.baselines.base import PACKAGES, Baseline, require_package
 from hfkit.baselines.label_texts import read_label_texts
 from hfkit.errors import UserError

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from hfkit.arguments.training import nearest
+from hfkit.arguments.parse import nearest
 from hfkit.errors import UserError
 
 FIX = 'Write --label_texts \'{"label": "what it is called in words"}\''

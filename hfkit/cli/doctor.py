@@ -75,8 +75,9 @@ def _arguments(flags: list[str], recipe: str | None, name: TaskName | None) -> t
     Raises:
         UserError: flags that cannot be read, or a dataset or checkpoint that is not there.
     """
+    from hfkit.arguments.parse import parse
     from hfkit.arguments.recipe import RecipeArguments
-    from hfkit.arguments.training import TransferArguments, parse
+    from hfkit.arguments.training import TransferArguments
     from hfkit.cli.plan import kind_of
     from hfkit.ledger.arguments import recipe_at
 

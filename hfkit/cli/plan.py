@@ -55,8 +55,9 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int, *, as_
     import torch
 
     from hfkit.adapters import with_lora
+    from hfkit.arguments.parse import parse
     from hfkit.arguments.recipe import RecipeArguments
-    from hfkit.arguments.training import TransferArguments, parse
+    from hfkit.arguments.training import TransferArguments
     from hfkit.plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
     from hfkit.refusals import refuse_surgery
     from hfkit.surgery import depth_range, require_blocks, train_only

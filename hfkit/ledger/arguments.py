@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hfkit.arguments.parse import FlagParser, require_choice
 from hfkit.arguments.strategies import STRATEGIES
-from hfkit.arguments.training import FlagParser, TransferArguments, require_choice
+from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError, one_line
 
 

@@ -15,7 +15,7 @@ from huggingface_hub import snapshot_download
 from torch.utils.data import DataLoader
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from hfkit.arguments.training import nearest, parse
+from hfkit.arguments.parse import nearest, parse
 from hfkit.batches import fetched, in_order, judging_order
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.progress import track
