@@ -6,9 +6,9 @@ r"""Does it cost quality to train on batches of like length? WNUT-17 in one epoc
 `run` trains every cell that has no result yet in runs/bench/bucketing, seed by seed, one thread each; a killed run goes
 on where it was. A cell is an order of the rows and a loss:
 
-- random: the rows as drawn. grouped: the stock order and that of `hfkit.batches.LengthBuckets`, whose batches fall in
-  length within each 50. buckets: the like, with the batches of the epoch in random order. budget: as many batches as
-  the others have, of like length and of as many tokens each: more short sentences, fewer long ones.
+- random: the rows as drawn. grouped: the stock order and that of `hfkit.data.batches.LengthBuckets`, whose batches
+  fall in length within each 50. buckets: the like, with the batches of the epoch in random order. budget: as many
+  batches as the others have, of like length and of as many tokens each: more short sentences, fewer long ones.
 - mean: the loss of a step is the mean over its labelled words, so that a word in a batch of short sentences counts
   for more. constant: it is divided by the labelled words that a batch has on average, so that all words count alike.
 

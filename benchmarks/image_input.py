@@ -41,10 +41,10 @@ from sklearn.datasets import load_sample_images
 from torchvision import transforms
 from transformers import ViTImageProcessor
 
+from hfkit.data.images.augmentation import PRESETS, Preset
+from hfkit.data.images.batches import JudgedImages, VariedImages
 from hfkit.runtime.machine import environment
 from hfkit.tasks import ImageClassification
-from hfkit.tasks.augmentation import PRESETS, Preset
-from hfkit.tasks.image_batches import JudgedImages, VariedImages
 
 SIZE, BATCH = 224, 32
 SAME = Preset(scale=(0.08, 1.0))  # as the example crops

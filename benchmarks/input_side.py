@@ -28,9 +28,9 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import DataCollatorForTokenClassification
 
-from hfkit.batches import NumberRows
-from hfkit.depth import depth_names, parameter_depths
-from hfkit.optim import groupwise_schedule, layerwise_parameter_groups
+from hfkit.data.batches import NumberRows
+from hfkit.model.depth import depth_names, parameter_depths
+from hfkit.model.groups import groupwise_schedule, layerwise_parameter_groups
 from hfkit.runtime.machine import environment
 from hfkit.tasks import NER, TextClassification
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset as MapDataset
 from transformers import TrainerCallback
 
-from hfkit.batches import fetched
+from hfkit.data.batches import fetched
 from hfkit.data.digests import rows_digest
 from hfkit.prefix_cache import TOLERANCE, Frozen, PrefixCache, Settings
 from hfkit.replay import CannotReplay

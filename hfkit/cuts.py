@@ -61,7 +61,7 @@ def find_cuts(
     """How to start `model`, which is in `eval()`, at each of the depths `cuts`.
 
     Args:
-        depths, module_depths: as `hfkit.depth` gives them.
+        depths, module_depths: as `hfkit.model.depth` gives them.
         batches: three of them, of different numbers of rows and, where inputs have tokens, of tokens: what changes
             between them tells which axis is which. The first one is what every cut is proven on.
 

@@ -8,8 +8,8 @@ from transformers import TrainerCallback
 
 from hfkit.errors import UserError
 from hfkit.model.digests import digest
-from hfkit.sharding import is_sharded, own_part, total, whole
-from hfkit.unfreezing import Unfreezing, saved_state
+from hfkit.model.parallel import is_sharded, own_part, total, whole
+from hfkit.model.unfreezing import Unfreezing, saved_state
 
 COMPARED_EVERY = 500  # steps: replicas, besides at every thaw, save and the end
 LEAST = 1e-30  # a gradient; what an optimizer makes of smaller ones may round to nothing

@@ -9,9 +9,9 @@ from torch import nn
 from transformers import TrainerCallback
 
 from hfkit.arguments.training import TransferArguments
-from hfkit.optim import layerwise_parameter_groups
-from hfkit.surgery import depth_range
-from hfkit.unfreezing import FreezePlan, Unfreezing, plan_of
+from hfkit.model.groups import layerwise_parameter_groups
+from hfkit.model.surgery import depth_range
+from hfkit.model.unfreezing import FreezePlan, Unfreezing, plan_of
 
 WIDEST = 1000  # columns
 

@@ -19,12 +19,12 @@ from datasets import Dataset
 from torch import Tensor, nn
 
 from hfkit.activations import DTYPES, Damaged, Overflow, Store, Writer, free_bytes, put_in_place
-from hfkit.batches import fetched, is_text, text_lengths
 from hfkit.cuts import find_cuts
+from hfkit.data.batches import fetched, is_text, text_lengths
 from hfkit.model.digests import digest
+from hfkit.model.unfreezing import saved_state
 from hfkit.progress import track
 from hfkit.replay import CannotReplay, Shape, Size, Tap, only, read_taps, real_tokens, replaying
-from hfkit.unfreezing import saved_state
 
 # A pass in small batches of like length is the fastest on a CPU: they stay in its cache.
 TOKENS_AT_ONCE, ROWS_AT_ONCE = 1024, 32

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from hfkit.adapters import merged
 from hfkit.arguments.training import refuse_token
 from hfkit.errors import Failure, UserError
+from hfkit.model.adapters import merged
 from hfkit.progress import alone
 from hfkit.telling import TellingTrainer
 

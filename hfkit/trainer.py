@@ -15,10 +15,8 @@ from torch.utils.data import DataLoader, Sampler
 from transformers import EvalPrediction
 from transformers.trainer_utils import PredictionOutput
 
-from hfkit.adapters import with_lora
 from hfkit.arguments.training import TransferArguments
 from hfkit.auto import Auto, refuse_blind
-from hfkit.batches import fetched, in_order, judging_order, training_order
 from hfkit.caching import Caching, NumberedBatches, NumberedRows
 from hfkit.checkpoints import (
     LOOKED_AT,
@@ -29,20 +27,22 @@ from hfkit.checkpoints import (
     run_identity,
     write_identity,
 )
+from hfkit.data.batches import fetched, in_order, judging_order, training_order
 from hfkit.errors import UserError
 from hfkit.invariants import Invariants, refuse_non_finite
-from hfkit.optim import groupwise_schedule, slanted_triangular, triangle_of_each_stage
+from hfkit.model.adapters import with_lora
+from hfkit.model.groups import groupwise_schedule, slanted_triangular, triangle_of_each_stage
+from hfkit.model.parallel import add, shard_by_blocks
+from hfkit.model.surgery import depth_range, reinitialise, train_only
+from hfkit.model.unfreezing import Unfreezing
 from hfkit.plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
 from hfkit.publishing import PublishingTrainer
 from hfkit.refusals import refuse_before, refuse_engines, refuse_surgery
 from hfkit.replicas import rebuild
 from hfkit.runtime.folders import require_writable
 from hfkit.runtime.machine import measured
-from hfkit.sharding import add, shard_by_blocks
-from hfkit.surgery import depth_range, reinitialise, train_only
 from hfkit.tasks.base import Task
 from hfkit.training.epochs import TellEpoch
-from hfkit.unfreezing import Unfreezing
 
 
 class TransferTrainer(PublishingTrainer):

@@ -10,7 +10,7 @@ import yaml
 
 from hfkit import run
 from hfkit.invariants import BrokenPromise, digest
-from hfkit.sharding import whole
+from hfkit.model.parallel import whole
 from tests.runs import at, trainer
 
 

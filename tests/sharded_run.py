@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from hfkit import run
+from hfkit.model.parallel import whole
 from hfkit.refusals import SHARDED
-from hfkit.sharding import whole
 from tests import test_families
 from tests.distributed_run import remove_dropout, shipped
 from tests.families import FAMILIES, Family

@@ -8,9 +8,9 @@ import torch
 from PIL import Image as Pillow
 from transformers import MobileViTImageProcessor
 
+from hfkit.data.images.augmentation import PRESETS, Augmentation, Preset, mixer
+from hfkit.data.images.batches import JudgedImages, VariedImages, scale_of, settings_of
 from hfkit.tasks import ImageClassification
-from hfkit.tasks.augmentation import PRESETS, Augmentation, Preset, mixer
-from hfkit.tasks.image_batches import JudgedImages, VariedImages, scale_of, settings_of
 from tests import tiny_images as tiny
 
 SIDE = tiny.SIDE

@@ -89,7 +89,7 @@ def test_bad_images_are_skipped_and_counted(folder, capsys):
 
 def test_a_bomb_is_refused_before_it_unpacks():
     """A gigabyte of pixels would take seconds and the memory; the header takes neither, and no warning is printed."""
-    from hfkit.tasks.image_files import Refused, look
+    from hfkit.data.images.files import Refused, look
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", Pillow.DecompressionBombWarning)
@@ -100,7 +100,7 @@ def test_a_bomb_is_refused_before_it_unpacks():
 
 
 def test_every_jpeg_that_is_cut_shows(tmp_path):
-    from hfkit.tasks.image_files import Refused, look
+    from hfkit.data.images.files import Refused, look
 
     for progressive in (False, True):
         whole = tiny.encoded(PHOTO, "JPEG", progressive=progressive)
@@ -112,7 +112,7 @@ def test_every_jpeg_that_is_cut_shows(tmp_path):
 
 @pytest.mark.parametrize("place", ["header", "pixels", "checksum"])
 def test_every_flipped_bit_of_a_png_shows(place):
-    from hfkit.tasks.image_files import Refused, look
+    from hfkit.data.images.files import Refused, look
 
     with pytest.raises(Refused):
         look(flipped(PNG, {"header": 18, "pixels": len(PNG) // 3, "checksum": len(PNG) - 15}[place]), 50)

@@ -9,8 +9,8 @@ from datasets import Dataset, Features, List, Value
 from transformers import DataCollatorForTokenClassification, DataCollatorWithPadding
 
 from hfkit import TransferArguments
-from hfkit.batches import LengthBuckets, NumberRows, in_order, judging_order, text_lengths, training_order
-from hfkit.tasks.padding import PaddedTexts
+from hfkit.data.batches import LengthBuckets, NumberRows, in_order, judging_order, text_lengths, training_order
+from hfkit.data.text.padding import PaddedTexts
 from tests.families import FAMILIES
 from tests.runs import trainer
 

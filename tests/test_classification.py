@@ -7,11 +7,11 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch.nn import functional
 
 from hfkit import TransferArguments, TransferTrainer
+from hfkit.data.bad_rows import Fault, skipped, without
 from hfkit.errors import DataError, UserError
 from hfkit.scores.statistics import bootstrap_interval
 from hfkit.tasks import TextClassification
 from hfkit.tasks.answers import in_order
-from hfkit.tasks.bad_rows import Fault, skipped, without
 from hfkit.tasks.thresholds import best_shifts, micro_f1
 from tests import tiny
 

@@ -12,9 +12,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from hfkit.depth import LAYOUTS, depth_names, module_depths, parameter_depths
 from hfkit.errors import UserError
-from hfkit.unfreezing import Unfreezing
+from hfkit.model.depth import LAYOUTS, depth_names, module_depths, parameter_depths
+from hfkit.model.unfreezing import Unfreezing
 
 SIZES = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 32}
 TEXT = SIZES | {"vocab_size": 50, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}

@@ -13,11 +13,11 @@ from torch.utils.data import DataLoader
 from transformers import BeitImageProcessor, MobileViTImageProcessor, ViTImageProcessor, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
+from hfkit.data.images.augmentation import Preset
+from hfkit.data.images.batches import JudgedImages, VariedImages, shrunk_size
+from hfkit.data.images.cache import HEAD, SUFFIX, Picture, picture_file
 from hfkit.errors import UserError
 from hfkit.tasks import ImageClassification
-from hfkit.tasks.augmentation import Preset
-from hfkit.tasks.image_batches import JudgedImages, VariedImages, shrunk_size
-from hfkit.tasks.image_cache import HEAD, SUFFIX, Picture, picture_file
 from tests import tiny_images as tiny
 
 SIDE, PLENTY = tiny.SIDE, 10**9

@@ -89,7 +89,7 @@ def test_a_column_of_images_becomes_the_same_rows(label, kept_as, tmp_path):
 
 
 def tiny_uri(path: Path) -> str:
-    from hfkit.tasks.image_batches import data_uri
+    from hfkit.data.images.batches import data_uri
 
     return data_uri(Pillow.open(path), 128)
 
@@ -197,8 +197,8 @@ PICTURES = {
 
 @pytest.mark.parametrize("kind", PICTURES)
 def test_every_mode_becomes_rgb_as_stated(kind):
-    from hfkit.pictures import decoded
-    from hfkit.tasks.image_files import look
+    from hfkit.data.images.files import look
+    from hfkit.data.images.pictures import decoded
 
     format, (image, options), colour = PICTURES[kind]
     data = tiny.encoded(image, format, **options)
@@ -212,7 +212,7 @@ def test_every_mode_becomes_rgb_as_stated(kind):
 
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_a_photo_is_turned_as_its_tag_says(turn):
-    from hfkit.pictures import decoded
+    from hfkit.data.images.pictures import decoded
 
     exif = Pillow.Exif()
     exif[0x0112] = turn
@@ -296,7 +296,7 @@ def test_answers_are_the_mean_over_views(tta, views, images, checkpoints):
 
 
 def test_views_show_the_mirror_image_and_the_corners(images, checkpoints):
-    from hfkit.tasks.image_batches import CORNERS, MIRRORED, WHOLE, viewed
+    from hfkit.data.images.batches import CORNERS, MIRRORED, WHOLE, viewed
 
     picture = tiny.picture("red", 5, (32, 16))
     pixels = np.asarray(picture)

@@ -13,9 +13,9 @@ from tokenizers import pre_tokenizers
 from torch.utils.data import DataLoader
 from transformers import BertConfig, PreTrainedTokenizerFast, RobertaTokenizer, pipeline
 
+from hfkit.data.text.tags import entities
 from hfkit.errors import UserError
 from hfkit.tasks import NER
-from hfkit.tasks.tags import entities
 from hfkit.tasks.windows import first_tokens
 from tests import tiny
 

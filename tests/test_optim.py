@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification
 
-from hfkit.depth import parameter_depths
-from hfkit.optim import groupwise_schedule, layerwise_parameter_groups, slanted_triangular
+from hfkit.model.depth import parameter_depths
+from hfkit.model.groups import groupwise_schedule, layerwise_parameter_groups, slanted_triangular
 
 
 @pytest.fixture

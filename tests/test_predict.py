@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 
+from hfkit.data.streams import Reading
 from hfkit.runtime.part_file import PartFile
 from hfkit.tasks.asking import Asking
-from hfkit.tasks.streams import Reading
 from tests.commands import hfkit
 from tests.examples import examples_of
 

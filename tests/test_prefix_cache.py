@@ -13,12 +13,12 @@ from datasets import Dataset, concatenate_datasets
 from safetensors.torch import load_file
 
 from hfkit import TransferTrainer
-from hfkit.batches import text_lengths
+from hfkit.data.batches import text_lengths
+from hfkit.data.text.padding import PaddedTexts
 from hfkit.invariants import digest
 from hfkit.prefix_cache import CHECKED_ROWS, Frozen, PrefixCache, Settings
 from hfkit.replay import Size
 from hfkit.tasks import ImageClassification
-from hfkit.tasks.padding import PaddedTexts
 from tests import tiny, tiny_images
 from tests.runs import at, trainer
 from tests.test_image_classification import trainer as image_trainer

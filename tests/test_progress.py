@@ -14,8 +14,8 @@ from datasets import Dataset, Features, Value
 from transformers import BertConfig, BertModel
 
 from hfkit import progress as bars
+from hfkit.data.mapping import mapped
 from hfkit.progress import alone, progress, track
-from hfkit.tasks.mapping import mapped
 from tests.runs import trainer
 from tests.terminal import Terminal, stderr_on_terminal
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from hfkit.cuts import find_cuts
-from hfkit.depth import depth_names, module_depths, parameter_depths
+from hfkit.model.depth import depth_names, module_depths, parameter_depths
+from hfkit.model.unfreezing import Unfreezing
 from hfkit.prefix_cache import decoded, encoded
 from hfkit.replay import CannotReplay, Cut, Size, answers, read_taps, replaying
-from hfkit.unfreezing import Unfreezing
 from tests.test_depth import CASES, CAUSAL, TOKEN, Case, build
 
 NO_LAYER, NO_ROW = "no layer above the cut is a module of its own", "belongs to no row"

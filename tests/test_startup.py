@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 UNUSED = {
     *("hfkit.tasks.image_classification", "hfkit.tasks.text_classification", "hfkit.baselines.tfidf"),
     *("hfkit.baselines.pixel_probe", "hfkit.scores.metrics", "hfkit.samples.sentiment", "hfkit.hub", "hfkit.cli"),
-    *("evaluate", "seqeval", "sklearn", "scipy.stats", "matplotlib", "timm", "hfkit.tasks.augmentation"),
+    *("evaluate", "seqeval", "sklearn", "scipy.stats", "matplotlib", "timm", "hfkit.data.images.augmentation"),
     *("sentence_transformers", "typer", "tensorboard", "IPython"),
 }
 RUN = """
@@ -48,7 +48,7 @@ def loaded(tmp_path_factory) -> set[str]:
 
 
 def test_the_run_reached_its_first_step_through_what_it_uses(loaded):
-    assert {"hfkit.trainer", "hfkit.tasks.ner", "hfkit.unfreezing", "transformers.trainer"} <= loaded
+    assert {"hfkit.trainer", "hfkit.tasks.ner", "hfkit.model.unfreezing", "transformers.trainer"} <= loaded
 
 
 @pytest.mark.parametrize("module", sorted(UNUSED))

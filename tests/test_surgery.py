@@ -16,12 +16,12 @@ from transformers import (
 )
 
 from hfkit.arguments.training import TransferArguments
-from hfkit.depth import parameter_depths
 from hfkit.errors import UserError
+from hfkit.model.depth import parameter_depths
+from hfkit.model.surgery import depth_range, reinitialise, train_only
+from hfkit.model.unfreezing import FreezePlan
 from hfkit.plan import spans_of
 from hfkit.refusals import refuse_surgery
-from hfkit.surgery import depth_range, reinitialise, train_only
-from hfkit.unfreezing import FreezePlan
 from tests import tiny_images
 from tests.runs import at, trainer
 from tests.test_cli import hfkit

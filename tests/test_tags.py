@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.scheme import IOB2, Tokens
 
+from hfkit.data.text.tags import PREFIXES, entities, orphans, scheme_of, split_tag, to_iob2
 from hfkit.errors import UserError
-from hfkit.tasks.tags import PREFIXES, entities, orphans, scheme_of, split_tag, to_iob2
 
 KINDS = ("PER", "LOC", "creative-work")
 IOB_TAGS = ["O", *(f"{prefix}-{kind}" for prefix in "BI" for kind in KINDS)]

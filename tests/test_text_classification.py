@@ -10,9 +10,9 @@ from tokenizers import normalizers
 from transformers import AutoTokenizer, BertConfig, RobertaConfig, T5Config, pipeline, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
+from hfkit.data.text.tokenizers import positions_of
 from hfkit.errors import UserError
 from hfkit.tasks import TextClassification
-from hfkit.tasks.tokenizers import positions_of
 from tests import tiny
 
 ODD = [  # what readers of files like to change

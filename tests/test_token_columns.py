@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from hfkit.tasks.token_columns import encoded, lists
+from hfkit.data.text.token_columns import encoded, lists
 from tests.families import FAMILIES
 
 TEXTS = [family for family in FAMILIES if family.modality == "text"]

@@ -8,7 +8,7 @@ from transformers import AutoModelForTokenClassification
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError
-from hfkit.unfreezing import FreezePlan, Unfreezing, plan_of
+from hfkit.model.unfreezing import FreezePlan, Unfreezing, plan_of
 
 
 def test_head_first_then_down_in_equal_groups():

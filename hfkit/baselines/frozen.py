@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from hfkit.baselines.base import Baseline
 from hfkit.baselines.feature_cache import key_of, read, write
 from hfkit.baselines.linear import Features
-from hfkit.batches import fetched, is_text, text_lengths
+from hfkit.data.batches import fetched, is_text, text_lengths
 from hfkit.progress import track
 from hfkit.tasks.base import Task
 

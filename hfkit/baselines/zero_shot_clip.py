@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from hfkit.baselines.base import Answers, Baseline, column_of
 from hfkit.baselines.label_texts import label_texts
 from hfkit.baselines.logits import answers_of, refuse_alike, refuse_numbers
-from hfkit.batches import fetched
+from hfkit.data.batches import fetched
 from hfkit.errors import UserError, first_line
 from hfkit.progress import track
 from hfkit.samples import resolve_checkpoint

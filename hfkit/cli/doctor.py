@@ -96,7 +96,7 @@ def _arguments(flags: list[str], recipe: str | None, name: TaskName | None) -> t
         given, task, args = parse(types, argv=flags, own_flags=OWN_FLAGS)
     task.path(given.checkpoint)  # refuses what is not there
     if task.dataset != "sample":
-        from hfkit.tasks.files import refuse_no_folder
+        from hfkit.data.files import refuse_no_folder
 
         refuse_no_folder(task.dataset)
     return task, given, args

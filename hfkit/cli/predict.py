@@ -20,9 +20,9 @@ from hfkit.progress import alone_on_stdout, progress
 from hfkit.runtime.part_file import PartFile
 
 if TYPE_CHECKING:
+    from hfkit.data.streams import Chunk, Reading, Source
     from hfkit.tasks.asking import Asking
     from hfkit.tasks.saved import SavedModel
-    from hfkit.tasks.streams import Chunk, Reading, Source
 
 BATCHES = {"text": 16, "pictures": 4}  # of a chunk: texts are sorted by length within it, pictures are larger
 
@@ -172,11 +172,11 @@ def write(asked: Asked, batch_size: int, *, skip: bool, every: bool) -> None:
 
 
 def reading_of(saved: "SavedModel", encoding: str, batch_size: int) -> "Reading":
-    from hfkit.tasks.streams import Reading
+    from hfkit.data.streams import Reading
 
     suffixes: set[str] = set()
     if saved.task.reads == "pictures":
-        from hfkit.tasks.image_files import SUFFIXES as suffixes
+        from hfkit.data.images.files import SUFFIXES as suffixes
     size = batch_size * BATCHES[saved.task.reads]
     return Reading(saved.task.input_column, frozenset(suffixes), encoding, size)
 

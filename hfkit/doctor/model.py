@@ -9,12 +9,12 @@ from transformers import PreTrainedModel
 
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments
-from hfkit.depth import depth_names
 from hfkit.doctor.findings import Finding, refused, shown
 from hfkit.doctor.machine import LIMITS, memory_of
 from hfkit.doctor.places import existing
 from hfkit.errors import UserError
 from hfkit.memory import GIB, WEIGHT, learning_share, needed_bytes
+from hfkit.model.depth import depth_names
 from hfkit.tasks.base import Task, read_config
 
 ADAM = 2  # more numbers beside each weight in a checkpoint of a training

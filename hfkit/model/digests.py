@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from hfkit.sharding import own_part
+from hfkit.model.parallel import own_part
 
 
 def digest(tensors: Iterable[Tensor]) -> bytes:

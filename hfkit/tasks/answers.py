@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Dataset, DatasetDict, LargeList, List, Value
 
+from hfkit.data.bad_rows import Fault
 from hfkit.data.columns import MEND, evenly, in_words
 from hfkit.errors import UserError
-from hfkit.tasks.bad_rows import Fault
 
 # Where a dataset has columns of several tiers, the first one wins.
 ANSWER_COLUMNS = (("label", "labels"), ("class", "category", "target", "sentiment", "intent", "emotion", "score"))

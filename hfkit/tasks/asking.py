@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hfkit.data.bad_rows import Fault
+from hfkit.data.streams import Chunk, Record
 from hfkit.errors import UserError
-from hfkit.tasks.bad_rows import Fault
 from hfkit.tasks.saved import SavedModel, Told
-from hfkit.tasks.streams import Chunk, Record
 
 ADDED = ("prediction", "probability", "probabilities", "error")
 

@@ -12,23 +12,22 @@ from datasets import Dataset, DatasetDict
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from hfkit.depth import depth_names, parameter_depths
-from hfkit.errors import UserError
-from hfkit.samples import resolve_checkpoint
-
 # What lies above the tasks knows them through this module alone.
-from hfkit.tasks.bad_rows import Fault as Fault
-from hfkit.tasks.bad_rows import noted as noted
-from hfkit.tasks.texts import JOINT as JOINT
-from hfkit.tasks.tokenizers import load_tokenizer as load_tokenizer
-from hfkit.tasks.tokenizers import positions_of as positions_of
+from hfkit.data.bad_rows import Fault as Fault
+from hfkit.data.bad_rows import noted as noted
+from hfkit.data.text.texts import JOINT as JOINT
+from hfkit.data.text.tokenizers import load_tokenizer as load_tokenizer
+from hfkit.data.text.tokenizers import positions_of as positions_of
+from hfkit.errors import UserError
+from hfkit.model.depth import depth_names, parameter_depths
+from hfkit.model.weights import load_weights, readable, refuse_unfinished
+from hfkit.model.weights import read_config as read_config
+from hfkit.model.weights import whole_model as whole_model
+from hfkit.samples import resolve_checkpoint
 from hfkit.tasks.values import Found as Found
 from hfkit.tasks.values import Parsed as Parsed
 from hfkit.tasks.values import Prompt as Prompt
 from hfkit.tasks.values import Tokens as Tokens
-from hfkit.tasks.weights import load_weights, readable, refuse_unfinished
-from hfkit.tasks.weights import read_config as read_config
-from hfkit.tasks.weights import whole_model as whole_model
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from hfkit.tasks.tags import entities
+from hfkit.data.text.tags import entities
 
 NOTHING = "none"  # the answer where there is no entity
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from hfkit.tasks.tags import entities
+from hfkit.data.text.tags import entities
 
 KINDS = ("type", "boundary", "type and boundary", "missed", "spurious")
 CONTEXT = 15  # words shown on either side of an error

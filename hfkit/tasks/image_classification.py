@@ -12,20 +12,20 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
+from hfkit.data.bad_rows import Fault, skipped, without
 from hfkit.data.columns import column_named, column_of, evenly
+from hfkit.data.files import TABLES, read
+from hfkit.data.images.vision import require_vision
+from hfkit.data.units import checked_units, unit_column
 from hfkit.errors import UserError, first_line
+from hfkit.model.weights import read_config
 from hfkit.tasks.answers import ANSWER_COLUMNS, FEATURES, checked_answers, in_order, refuse_other_problem
-from hfkit.tasks.bad_rows import Fault, skipped, without
 from hfkit.tasks.base import Found
 from hfkit.tasks.classification import Classification
-from hfkit.tasks.files import TABLES, read
 from hfkit.tasks.one_split import one_split, only
-from hfkit.tasks.units import checked_units, unit_column
-from hfkit.tasks.vision import require_vision
-from hfkit.tasks.weights import read_config
 
 if TYPE_CHECKING:
-    from hfkit.tasks.image_batches import JudgedImages, VariedImages
+    from hfkit.data.images.batches import JudgedImages, VariedImages
 
 IMAGE_COLUMNS = ("image", "img", "image_path", "path", "file_name", "file")
 PICTURE, THUMBNAIL = 96, 128  # pixels
@@ -120,7 +120,7 @@ class ImageClassification(Classification):
 
     def images_found(self, *one: str | None) -> tuple[DatasetDict, list[Path], str, str]:
         """The rows as they came, the folders their files may lie in, and the columns of images and labels."""
-        from hfkit.tasks.image_files import class_folders, one_class_folder, read_class_folders
+        from hfkit.data.images.files import class_folders, one_class_folder, read_class_folders
 
         if self.dataset == "sample":
             from hfkit.samples.digits import sample_digits
@@ -154,7 +154,7 @@ class ImageClassification(Classification):
 
     def seen(self, split: str, rows: Dataset, column: str, roots: Sequence[Path]) -> tuple[Dataset, list[Fault]]:
         """Rows of `image` and what one look at each has found, and a fault for each that cannot be used."""
-        from hfkit.tasks.image_files import as_images, located, look_at_all
+        from hfkit.data.images.files import as_images, located, look_at_all
 
         rows = rows.select_columns([column])
         rows = rows if column == "image" else rows.rename_column(column, "image")
@@ -191,7 +191,7 @@ class ImageClassification(Classification):
             UserError: there is none, or it makes something else of images than what the model reads.
         """
         require_vision()
-        from hfkit.tasks.image_batches import channels_of, scale_of
+        from hfkit.data.images.batches import channels_of, scale_of
 
         path = self.path(checkpoint)
         channels = read_config(path).to_dict().get("num_channels")  # timm's own processor knows it
@@ -225,7 +225,7 @@ class ImageClassification(Classification):
         Validation and test have one row per view of `tta`. Paths below the dataset's folder become relative to it, so
         that a run stays the same run when its data move; `fingerprint` says what is in the files.
         """
-        from hfkit.tasks.image_batches import VIEWS
+        from hfkit.data.images.batches import VIEWS
 
         prepared = {}
         for split, rows in dataset.items():
@@ -241,7 +241,7 @@ class ImageClassification(Classification):
 
     def portable(self, rows: Dataset) -> Dataset:
         """The rows with paths below the dataset's folder relative to it; embedded images stay where they are."""
-        from hfkit.tasks.image_files import has_files, image_rows
+        from hfkit.data.images.files import has_files, image_rows
 
         if not has_files(rows):
             return rows
@@ -250,7 +250,7 @@ class ImageClassification(Classification):
         return concatenate_datasets([image_rows(images), rows.remove_columns("image")], axis=1)
 
     def collator(self, processor: Any) -> "JudgedImages":
-        from hfkit.tasks.image_batches import JudgedImages
+        from hfkit.data.images.batches import JudgedImages
 
         return JudgedImages(processor, self.folder())
 
@@ -261,8 +261,8 @@ class ImageClassification(Classification):
         return "rows" if self.augmentation != "none" or self.flip == "horizontal" else None
 
     def training_collator(self, processor: Any, seed: int) -> "VariedImages":
-        from hfkit.tasks.augmentation import PRESETS
-        from hfkit.tasks.image_batches import VariedImages
+        from hfkit.data.images.augmentation import PRESETS
+        from hfkit.data.images.batches import VariedImages
 
         return VariedImages(
             processor,
@@ -298,7 +298,7 @@ class ImageClassification(Classification):
 
     def describe(self, dataset: DatasetDict, prepared: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
         """Per split its rows, labels, repeats, what was skipped, and what its images are."""
-        from hfkit.tasks.image_files import image_facts
+        from hfkit.data.images.files import image_facts
 
         learnt = set(dataset["train"]["fingerprint"]) if "train" in dataset else None
         splits = {}
@@ -321,15 +321,15 @@ class ImageClassification(Classification):
         return list(rows["fingerprint"])
 
     def shown(self, row: dict[str, Any]) -> dict[str, str]:
-        from hfkit.pictures import decoded
-        from hfkit.tasks.image_batches import data_uri
+        from hfkit.data.images.batches import data_uri
+        from hfkit.data.images.pictures import decoded
 
         return {"text": "", "picture": data_uri(decoded(row["image"], self.folder(), 3), THUMBNAIL)}
 
     def pictures(self, prepared: Dataset, collator: "JudgedImages", limit: int) -> list[dict[str, str]]:
         """Rows spread over the split as `collator` gives them, its normalisation undone, and what they are taught."""
-        from hfkit.tasks.augmentation import in_shares
-        from hfkit.tasks.image_batches import as_pictures, data_uri
+        from hfkit.data.images.augmentation import in_shares
+        from hfkit.data.images.batches import as_pictures, data_uri
 
         chosen = evenly(len(prepared), limit)
         batch = collator([prepared[int(row)] for row in chosen])

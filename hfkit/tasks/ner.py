@@ -13,21 +13,21 @@ from torch import Tensor
 from transformers import AutoModelForTokenClassification, PreTrainedConfig
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
+from hfkit.data.bad_rows import Fault, kept_rows
 from hfkit.data.columns import column_named, evenly
+from hfkit.data.files import read
+from hfkit.data.mapping import mapped
+from hfkit.data.text.padding import PaddedTexts
+from hfkit.data.text.tags import entities, orphans, scheme_of, split_tag
+from hfkit.data.text.texts import TEXT_COLUMNS
+from hfkit.data.text.tokenizers import load_tokenizer
+from hfkit.data.units import checked_units, unit_column
 from hfkit.errors import UserError
-from hfkit.tasks.bad_rows import Fault, kept_rows
 from hfkit.tasks.base import Found, Parsed, Prompt, Task, Tokens
 from hfkit.tasks.entity_answers import NOTHING, read_entities, written_entities
 from hfkit.tasks.entity_errors import entity_breakdown, entity_errors
-from hfkit.tasks.files import read
-from hfkit.tasks.mapping import mapped
 from hfkit.tasks.one_split import one_split, only
-from hfkit.tasks.padding import PaddedTexts
 from hfkit.tasks.sentences import checked_tags, checked_words, facts, iob2_rows, types_of, unknown_types
-from hfkit.tasks.tags import entities, orphans, scheme_of, split_tag
-from hfkit.tasks.texts import TEXT_COLUMNS
-from hfkit.tasks.tokenizers import load_tokenizer
-from hfkit.tasks.units import checked_units, unit_column
 from hfkit.tasks.windows import first_windows, glues_words, window_facts, windows
 from hfkit.tasks.word_dropout import WordDropout
 from hfkit.tasks.words import asked_words, told_entities

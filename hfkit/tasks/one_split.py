@@ -6,8 +6,8 @@ from pathlib import Path
 from datasets import Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetsError
 
+from hfkit.data.files import BUILDERS, SPLITS, read_found, split_files
 from hfkit.errors import UserError, first_line
-from hfkit.tasks.files import BUILDERS, SPLITS, read_found, split_files
 
 
 def one_split(

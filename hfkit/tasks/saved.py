@@ -16,16 +16,16 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from hfkit.arguments.parse import nearest, parse
-from hfkit.batches import fetched, in_order, judging_order
+from hfkit.data.bad_rows import Fault
+from hfkit.data.batches import fetched, in_order, judging_order
 from hfkit.errors import DataError, UserError, first_line
+from hfkit.model.weights import read_config
 from hfkit.progress import track
-from hfkit.tasks.bad_rows import Fault
 from hfkit.tasks.base import Task
 from hfkit.tasks.classification import Classification
 from hfkit.tasks.image_classification import ImageClassification
 from hfkit.tasks.ner import NER
 from hfkit.tasks.text_classification import TextClassification
-from hfkit.tasks.weights import read_config
 
 KINDS: tuple[type[Task], ...] = (NER, TextClassification, ImageClassification)
 # What is fetched of a Hub repository: no pickles and no code, and nothing of its folders.

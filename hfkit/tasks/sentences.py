@@ -7,8 +7,8 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset, Features, LargeList, List, Value
 
-from hfkit.tasks.bad_rows import Fault
-from hfkit.tasks.tags import entities, split_tag, to_iob2
+from hfkit.data.bad_rows import Fault
+from hfkit.data.text.tags import entities, split_tag, to_iob2
 
 
 def checked_words(rows: Dataset, column: str) -> tuple[list[list[str]], list[Fault]]:

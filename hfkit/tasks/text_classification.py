@@ -17,22 +17,22 @@ from transformers import (
 )
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from hfkit.batches import text_lengths
+from hfkit.data.bad_rows import Fault, skipped, without
+from hfkit.data.batches import text_lengths
 from hfkit.data.columns import column_of
+from hfkit.data.files import TABLES, read
+from hfkit.data.mapping import mapped
+from hfkit.data.text.padding import PaddedTexts
+from hfkit.data.text.texts import JOINT, checked_texts, keys, text_columns, text_facts
+from hfkit.data.text.token_columns import encoded, lists
+from hfkit.data.text.tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
+from hfkit.data.units import checked_units, unit_column
 from hfkit.errors import DataError, UserError
+from hfkit.model.weights import read_config
 from hfkit.tasks.answers import ANSWER_COLUMNS, FEATURES, checked_answers, refuse_other_problem
-from hfkit.tasks.bad_rows import Fault, skipped, without
 from hfkit.tasks.base import Found, Parsed, Prompt, Tokens
 from hfkit.tasks.classification import Classification
-from hfkit.tasks.files import TABLES, read
-from hfkit.tasks.mapping import mapped
 from hfkit.tasks.one_split import one_split, only
-from hfkit.tasks.padding import PaddedTexts
-from hfkit.tasks.texts import JOINT, checked_texts, keys, text_columns, text_facts
-from hfkit.tasks.token_columns import encoded, lists
-from hfkit.tasks.tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
-from hfkit.tasks.units import checked_units, unit_column
-from hfkit.tasks.weights import read_config
 
 SIDES = (("First text", "text"), ("Second text", "text_pair"))  # of a pair in a prompt
 LONGEST_TEXT = 256  # tokens; attention costs their square, and what decides mostly stands near the start

@@ -7,7 +7,7 @@ import pyarrow as pa
 from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
-from hfkit.tasks.token_columns import lists, lists_of
+from hfkit.data.text.token_columns import lists, lists_of
 
 
 def glues_words(tokenizer: PreTrainedTokenizerFast) -> bool:

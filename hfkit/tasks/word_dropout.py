@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hfkit.tasks.draws import seeded
-from hfkit.tasks.padding import PaddedTexts
+from hfkit.data.seeding import seeded
+from hfkit.data.text.padding import PaddedTexts
 
 
 @dataclass

@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from hfkit.batches import LengthBuckets, SortedSteps
+from hfkit.data.batches import LengthBuckets, SortedSteps
 
 
 class TellEpoch(TrainerCallback):

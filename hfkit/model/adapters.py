@@ -5,8 +5,8 @@ import copy
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from hfkit.depth import depth_names, module_depths
 from hfkit.errors import UserError
+from hfkit.model.depth import depth_names, module_depths
 
 
 def with_lora(model: nn.Module, rank: int, blocks: tuple[str, ...] = ()) -> nn.Module:

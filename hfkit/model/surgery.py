@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from hfkit.depth import depth_names, parameter_depths
 from hfkit.errors import UserError
+from hfkit.model.depth import depth_names, parameter_depths
 
 
 def depth_range(given: str) -> tuple[int, int]:

@@ -4,9 +4,9 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
+from hfkit.data.bad_rows import Fault
 from hfkit.data.columns import MEND, column_named, column_of, in_words
 from hfkit.errors import UserError
-from hfkit.tasks.bad_rows import Fault
 
 # Where a dataset has columns of several tiers, the first one wins.
 TEXT_COLUMNS = (

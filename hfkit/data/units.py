@@ -2,8 +2,8 @@
 
 from datasets import Dataset, DatasetDict
 
+from hfkit.data.bad_rows import Fault
 from hfkit.data.columns import MEND, column_named, in_words
-from hfkit.tasks.bad_rows import Fault
 
 
 def unit_column(dataset: DatasetDict, given: str | None) -> str | None:

@@ -19,11 +19,11 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 from transformers import TimmWrapperImageProcessor
 
+from hfkit.data.images.augmentation import PRESETS, Augmentation, Preset, mixer, pixels_of
+from hfkit.data.images.cache import Picture, PictureFile, picture_file
+from hfkit.data.images.pictures import decoded, drafted, opened, orientation, upright
+from hfkit.data.seeding import seeded
 from hfkit.errors import UserError, first_line
-from hfkit.pictures import decoded, drafted, opened, orientation, upright
-from hfkit.tasks.augmentation import PRESETS, Augmentation, Preset, mixer, pixels_of
-from hfkit.tasks.draws import seeded
-from hfkit.tasks.image_cache import Picture, PictureFile, picture_file
 
 WHOLE, MIRRORED, CORNERS = 0, 1, (2, 3, 4, 5)  # views
 VIEWS = {"none": (WHOLE,), "flip": (WHOLE, MIRRORED), "crops": (WHOLE, *CORNERS)}

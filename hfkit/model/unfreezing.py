@@ -9,8 +9,8 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 from transformers import TrainerCallback
 
-from hfkit.depth import depth_names, module_depths, parameter_depths
 from hfkit.errors import UserError
+from hfkit.model.depth import depth_names, module_depths, parameter_depths
 
 # torch.compile makes one graph per trainable set and gives up after 8.
 MOST_STAGES = 6

@@ -18,11 +18,11 @@ import torch
 from datasets import Dataset, DatasetDict, Features, Image, Value, concatenate_datasets
 from PIL import Image as Pillow
 
+from hfkit.data.bad_rows import Fault
+from hfkit.data.files import SPLITS, refuse_missing, set_aside
+from hfkit.data.images.pictures import DEEP, FORMATS, orientation
 from hfkit.errors import DataError, first_line
-from hfkit.pictures import DEEP, FORMATS, orientation
 from hfkit.progress import progress
-from hfkit.tasks.bad_rows import Fault
-from hfkit.tasks.files import SPLITS, refuse_missing, set_aside
 
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
