@@ -30,9 +30,9 @@ from hfkit.baselines.label_texts import label_texts
 from hfkit.baselines.language_models import load_language_model
 from hfkit.baselines.prompts import Layout
 from hfkit.baselines.scoring import Scorer, shared_scores, whole_scores
+from hfkit.contract.task import Prompt
 from hfkit.runtime.machine import command, environment
 from hfkit.tasks import TextClassification
-from hfkit.tasks.base import Prompt
 
 RESULT = Path(__file__).parent / "results" / "prompting.json"
 SEED = 0

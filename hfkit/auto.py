@@ -18,13 +18,13 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from hfkit.baselines.frozen import BATCH, labelled
 from hfkit.baselines.linear import Features, fits, placed, scale_of
 from hfkit.baselines.linear_probe import OF_ROWS, OF_TOKENS
+from hfkit.contract.task import Task
 from hfkit.data.batches import is_text, text_lengths
 from hfkit.errors import UserError
 from hfkit.model.unfreezing import FreezePlan
 from hfkit.plan import closing_layer
 from hfkit.progress import track
 from hfkit.scores.statistics import paired_difference
-from hfkit.tasks.base import Task
 
 ENTRY = "auto"  # a decision in the log
 LEVEL = 0.05  # a gain is one where chance alone would make as much less often than this

@@ -4,8 +4,8 @@ import psutil
 import torch
 
 from hfkit.arguments.training import TransferArguments
+from hfkit.contract.task import Task, read_config
 from hfkit.errors import UserError
-from hfkit.tasks.base import Task, read_config
 
 WEIGHT = 4  # bytes of a parameter in fp32
 LEARNING = 12  # more bytes of one that learns: its gradient and Adam's two moments

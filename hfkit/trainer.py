@@ -27,6 +27,7 @@ from hfkit.checkpoints import (
     run_identity,
     write_identity,
 )
+from hfkit.contract.task import Task
 from hfkit.data.batches import fetched, in_order, judging_order, training_order
 from hfkit.errors import UserError
 from hfkit.invariants import Invariants, refuse_non_finite
@@ -41,7 +42,6 @@ from hfkit.refusals import refuse_before, refuse_engines, refuse_surgery
 from hfkit.replicas import rebuild
 from hfkit.runtime.folders import require_writable
 from hfkit.runtime.machine import measured
-from hfkit.tasks.base import Task
 from hfkit.training.epochs import TellEpoch
 
 

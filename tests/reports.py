@@ -12,8 +12,8 @@ from datasets import Dataset, DatasetDict
 from PIL import Image
 
 from hfkit.baselines.base import Answers, Baseline
+from hfkit.contract.task import Found, Task
 from hfkit.evaluation.report import Report
-from hfkit.tasks.base import Found, Task
 from hfkit.tasks.entity_errors import entity_breakdown, entity_errors, spans
 from tests.tiny import ner_splits
 

@@ -12,13 +12,13 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from PIL import Image
 
 from hfkit import TransferArguments
+from hfkit.contract.task import Task
 from hfkit.doctor import machine, model, packages, places
 from hfkit.doctor.checkup import examine_rows
 from hfkit.doctor.findings import SCHEMA, SEVERITIES, Checkup, Finding
 from hfkit.doctor.repeats import FEWEST
 from hfkit.doctor.rows import look
 from hfkit.tasks import NER, ImageClassification, TextClassification
-from hfkit.tasks.base import Task
 from tests import tiny, tiny_images
 from tests.commands import hfkit
 from tests.examples import examples_of

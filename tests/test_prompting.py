@@ -32,10 +32,10 @@ from hfkit.baselines.logits import refuse_alike
 from hfkit.baselines.prompting import CONTENT_FREE
 from hfkit.baselines.prompts import Layout, Rendered, Request
 from hfkit.baselines.scoring import Scorer, shared_scores, whole_scores
+from hfkit.contract.task import Prompt
 from hfkit.data.text.tags import entities
 from hfkit.errors import UserError
 from hfkit.tasks import NER, TextClassification
-from hfkit.tasks.base import Prompt
 from hfkit.tasks.entity_answers import read_entities, written_entities
 from tests import tiny
 

@@ -12,9 +12,9 @@ from datasets import Dataset, DatasetDict
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, set_seed
 
 from hfkit import Report, TransferArguments, TransferTrainer
+from hfkit.contract.task import Task
 from hfkit.errors import UserError
 from hfkit.tasks import NER, ImageClassification, TextClassification
-from hfkit.tasks.base import Task
 from hfkit.tasks.saved import SavedModel, load_saved
 from hfkit.tasks.words import split_words, told_entities
 from tests import runs, tiny, tiny_images

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from datasets import Dataset, DatasetDict
 
+from hfkit.contract.task import Task
 from hfkit.errors import UserError
-from hfkit.tasks.base import Task
 
 # What single baselines take from elsewhere: a package, its module, and the extra of hfkit that brings it.
 PACKAGES = {

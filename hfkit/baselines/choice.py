@@ -9,8 +9,8 @@ from hfkit.arguments.parse import require_choice
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.baselines.base import PACKAGES, Baseline, require_package
 from hfkit.baselines.label_texts import read_label_texts
+from hfkit.contract.task import read_config
 from hfkit.errors import UserError
-from hfkit.tasks.base import read_config
 
 BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
     "majority": lambda recipe: baselines.Majority(),

@@ -11,8 +11,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
 from hfkit.baselines.frozen import backbone_of
+from hfkit.contract.task import Task, read_config
 from hfkit.errors import UserError
-from hfkit.tasks.base import Task, read_config
 
 BATCH = 64  # texts
 

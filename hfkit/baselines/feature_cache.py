@@ -19,9 +19,9 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from hfkit.baselines.linear import Features
+from hfkit.contract.task import Task
 from hfkit.data.digests import rows_digest
 from hfkit.model.digests import digest
-from hfkit.tasks.base import Task
 
 FORMAT = 1  # changes with what is read of a checkpoint
 Poolings = dict[str, dict[str, Features]]  # by pooling and split

@@ -9,7 +9,7 @@ from datasets import DatasetDict
 from hfkit.baselines.base import Answers, Baseline, require_package
 from hfkit.baselines.linear import Search
 from hfkit.baselines.pixel_probe import image_answers, shrunk
-from hfkit.tasks.base import Task
+from hfkit.contract.task import Task
 
 SIDE = 64  # pixels
 SEARCH = Search(penalties=(10.0, 3.0, 1.0, 0.3, 0.1, 3e-2, 1e-2))

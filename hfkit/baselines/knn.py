@@ -12,8 +12,8 @@ from torch.nn.functional import normalize, one_hot
 from hfkit.baselines.base import Answers
 from hfkit.baselines.frozen import OnFrozenFeatures, best_pooling
 from hfkit.baselines.linear import Features, judged, standardised
+from hfkit.contract.task import Task
 from hfkit.progress import track
-from hfkit.tasks.base import Task
 
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
 SIMILARITIES_AT_ONCE = 1 << 22  # 16 MiB of them

@@ -3,10 +3,10 @@
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from hfkit.contract.task import load_tokenizer, positions_of, whole_model
 from hfkit.errors import UserError
 from hfkit.progress import loading
 from hfkit.samples import resolve_checkpoint
-from hfkit.tasks.base import load_tokenizer, positions_of, whole_model
 
 
 @loading()

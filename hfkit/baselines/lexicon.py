@@ -8,7 +8,7 @@ from typing import ClassVar
 from datasets import DatasetDict
 
 from hfkit.baselines.base import Answers, Baseline, column_of
-from hfkit.tasks.base import Task
+from hfkit.contract.task import Task
 
 Words = tuple[str, ...]
 

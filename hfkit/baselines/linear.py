@@ -11,8 +11,8 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from hfkit.baselines.base import Answers, decided
+from hfkit.contract.task import Task
 from hfkit.progress import track
-from hfkit.tasks.base import Task
 
 
 class Sparse(NamedTuple):

@@ -9,7 +9,7 @@ from torch import nn
 from hfkit.baselines.base import Answers
 from hfkit.baselines.frozen import OnFrozenFeatures
 from hfkit.baselines.linear import Fitted, Search, best_fit, standardised
-from hfkit.tasks.base import Task
+from hfkit.contract.task import Task
 
 OF_TOKENS = Search(penalties=(3e-2, 1e-2, 3e-3, 1e-3, 3e-4))
 OF_ROWS = Search(penalties=(1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3))  # rows are fewer than the tokens in them

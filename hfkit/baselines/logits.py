@@ -7,8 +7,8 @@ import numpy as np
 from datasets import Dataset, DatasetDict, List
 
 from hfkit.baselines.base import Answers, decided
+from hfkit.contract.task import Task
 from hfkit.errors import UserError
-from hfkit.tasks.base import Task
 
 
 def answers_of(

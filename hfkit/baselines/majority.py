@@ -7,7 +7,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from hfkit.baselines.base import Answers, Baseline, decided, targets_of
-from hfkit.tasks.base import Task
+from hfkit.contract.task import Task
 
 
 @dataclass(frozen=True)

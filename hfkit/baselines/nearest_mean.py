@@ -11,8 +11,8 @@ from torch.nn.functional import normalize
 from hfkit.baselines.base import Answers
 from hfkit.baselines.frozen import OnFrozenFeatures, best_pooling
 from hfkit.baselines.linear import Features, judged, standardised
+from hfkit.contract.task import Task
 from hfkit.errors import UserError
-from hfkit.tasks.base import Task
 
 TEMPERATURE = 0.05  # of the softmax over cosines
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from hfkit.baselines.base import Answers, Baseline, column_of, targets_of
 from hfkit.baselines.linear import Features, Search, best_answers, standardised
+from hfkit.contract.task import Task
 from hfkit.progress import track
-from hfkit.tasks.base import Task
 
 SIDE = 16  # pixels
 SEARCH = Search(penalties=(3.0, 1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3))  # neighbouring pixels say nearly the same

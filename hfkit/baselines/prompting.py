@@ -18,8 +18,8 @@ from hfkit.baselines.language_models import load_language_model, longest_prompt
 from hfkit.baselines.logits import refuse_alike
 from hfkit.baselines.prompts import Fitted, Layout
 from hfkit.baselines.scoring import Scorer
+from hfkit.contract.task import Prompt, Task
 from hfkit.errors import UserError
-from hfkit.tasks.base import Prompt, Task
 
 log = logging.getLogger(__name__)
 

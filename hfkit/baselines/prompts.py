@@ -10,8 +10,8 @@ from typing import NamedTuple
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from hfkit.contract.task import Prompt
 from hfkit.errors import UserError, first_line
-from hfkit.tasks.base import Prompt
 
 
 class Rendered(NamedTuple):

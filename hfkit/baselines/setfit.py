@@ -18,9 +18,9 @@ from transformers import get_linear_schedule_with_warmup
 from hfkit.baselines.base import Answers, Baseline, require_package
 from hfkit.baselines.frozen import OWN, features_of, frozen_backbone
 from hfkit.baselines.logits import answers_of, has_one_label, refuse_numbers
+from hfkit.contract.task import Task
 from hfkit.errors import UserError
 from hfkit.progress import track
-from hfkit.tasks.base import Task
 
 ROUNDS = 20  # batches that a row is in
 MOST_TEXTS = 1280  # computed for tuning, of all rows together

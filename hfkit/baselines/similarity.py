@@ -12,8 +12,8 @@ from hfkit.baselines.base import Answers, column_of
 from hfkit.baselines.frozen import MEAN, OnFrozenFeatures, features_of, frozen_backbone
 from hfkit.baselines.label_texts import label_texts
 from hfkit.baselines.linear import judged
+from hfkit.contract.task import Task
 from hfkit.errors import UserError
-from hfkit.tasks.base import Task
 
 TEMPERATURE = 0.05  # of the softmax over cosines
 

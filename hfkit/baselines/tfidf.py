@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 
 from hfkit.baselines.base import Answers, Baseline, column_of, targets_of
 from hfkit.baselines.linear import Features, Search, Sparse, SparseLinear, best_answers
+from hfkit.contract.task import Task
 from hfkit.progress import track
-from hfkit.tasks.base import Task
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)  # of fitting: C of scikit-learn's LogisticRegression
 STEPS = 20  # of L-BFGS for one strength: 60 of them on Banking77 took twice the time and scored 0.0003 less

@@ -20,11 +20,11 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from hfkit.baselines.base import Answers, Baseline, column_of
 from hfkit.baselines.label_texts import label_texts
 from hfkit.baselines.logits import answers_of, refuse_alike, refuse_numbers
+from hfkit.contract.task import Task, whole_model
 from hfkit.data.batches import fetched
 from hfkit.errors import UserError, first_line
 from hfkit.progress import track
 from hfkit.samples import resolve_checkpoint
-from hfkit.tasks.base import Task, whole_model
 
 KINDS = ("clip", "siglip")  # dual encoders with one vector for each side
 # Prompts for photographs of any kind, of those that CLIP's authors ensembled.

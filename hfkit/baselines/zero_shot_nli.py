@@ -18,9 +18,9 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from hfkit.baselines.base import Answers, Baseline, column_of, targets_of
 from hfkit.baselines.label_texts import label_texts
 from hfkit.baselines.logits import answers_of, has_one_label, refuse_alike, refuse_numbers
+from hfkit.contract.task import Task, whole_model
 from hfkit.errors import UserError
 from hfkit.progress import progress
-from hfkit.tasks.base import Task, whole_model
 
 HYPOTHESIS = "This example is {}."
 BATCH = 64  # pairs of text and label

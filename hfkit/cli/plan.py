@@ -57,12 +57,12 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int, *, as_
     from hfkit.arguments.parse import parse
     from hfkit.arguments.recipe import RecipeArguments
     from hfkit.arguments.training import TransferArguments
+    from hfkit.contract.task import read_config
     from hfkit.model.adapters import with_lora
     from hfkit.model.surgery import depth_range, require_blocks, train_only
     from hfkit.model.unfreezing import Unfreezing
     from hfkit.plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
     from hfkit.refusals import refuse_surgery
-    from hfkit.tasks.base import read_config
 
     own_flags = ("--task", "--rows", "--labels", "--json")
     types = (RecipeArguments, kind_of(name), TransferArguments)

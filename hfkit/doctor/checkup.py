@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments
+from hfkit.contract.task import Task
 from hfkit.doctor.answers import examine_answers
 from hfkit.doctor.findings import Checkup, Finding
 from hfkit.doctor.machine import examine_machine
@@ -19,7 +20,6 @@ from hfkit.doctor.repeats import examine_repeats, examine_units
 from hfkit.doctor.rows import Rows, look
 from hfkit.doctor.tags import examine_tags
 from hfkit.doctor.texts import examine_encoding, examine_lengths
-from hfkit.tasks.base import Task
 
 GUESSED = ["a", "b"]  # labels of a head, where the data could not be read
 

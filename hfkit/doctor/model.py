@@ -9,13 +9,13 @@ from transformers import PreTrainedModel
 
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments
+from hfkit.contract.task import Task, read_config
 from hfkit.doctor.findings import Finding, refused, shown
 from hfkit.doctor.machine import LIMITS, memory_of
 from hfkit.doctor.places import existing
 from hfkit.errors import UserError
 from hfkit.memory import GIB, WEIGHT, learning_share, needed_bytes
 from hfkit.model.depth import depth_names
-from hfkit.tasks.base import Task, read_config
 
 ADAM = 2  # more numbers beside each weight in a checkpoint of a training
 TIGHT = 0.8  # share of the memory

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Dataset, DatasetDict, Image, LargeList, List
 
+from hfkit.contract.task import Fault, Found, Task, noted
 from hfkit.doctor.findings import EXAMPLES, Finding, refused, share, shown
 from hfkit.errors import DataError, UserError
-from hfkit.tasks.base import Fault, Found, Task, noted
 
 MOST_ROWS = 200_000  # of a split; all of them are read, and compared with each other
 MOST_PICTURES = 5_000  # of a split; each one is decoded

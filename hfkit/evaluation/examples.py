@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hfkit.tasks.base import JOINT
+from hfkit.contract.task import JOINT
 
 
 def report_of(folder: Path) -> dict[str, Any]:

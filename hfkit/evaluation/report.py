@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, DatasetDict
 
+from hfkit.contract.task import Task
 from hfkit.errors import UserError
 from hfkit.evaluation.origins import base_origin, dataset_origin
 from hfkit.evaluation.pages import clipped, interval_text, page, score_text, signed_text, words
@@ -24,7 +25,6 @@ from hfkit.runtime.machine import command, environment, measured
 from hfkit.runtime.redaction import without_secrets
 from hfkit.scores.score import headline_text
 from hfkit.scores.statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
-from hfkit.tasks.base import Task
 
 MOST_ERRORS = 20
 MOST_LABELS = 40  # with an example each

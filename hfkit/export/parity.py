@@ -14,11 +14,11 @@ import torch
 from datasets import Dataset, DatasetDict
 from torch import Tensor
 
+from hfkit.contract.task import Task
 from hfkit.errors import Failure, UserError
 from hfkit.evaluation.examples import examples, of_pairs, report_of
 from hfkit.evaluation.names import dataset_name
 from hfkit.scores.statistics import by_unit, paired_difference
-from hfkit.tasks.base import Task
 from hfkit.tasks.saved import SavedModel
 
 ABSOLUTE, RELATIVE = 1e-5, 1e-4  # of the largest logit: what rounding in another order may change

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedConfig
 
+from hfkit.contract.task import Found, Task
 from hfkit.errors import UserError
 from hfkit.tasks.answers import FEATURES, NOTHING, fewer, in_order, labels_in, refuse_unlearnable
-from hfkit.tasks.base import Found, Task
 from hfkit.tasks.class_errors import class_breakdown, class_errors
 from hfkit.tasks.thresholds import best_shifts
 

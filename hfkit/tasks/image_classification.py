@@ -12,6 +12,7 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
+from hfkit.contract.task import Found
 from hfkit.data.bad_rows import Fault, skipped, without
 from hfkit.data.columns import column_named, column_of, evenly
 from hfkit.data.files import TABLES, read
@@ -20,7 +21,6 @@ from hfkit.data.units import checked_units, unit_column
 from hfkit.errors import UserError, first_line
 from hfkit.model.weights import read_config
 from hfkit.tasks.answers import ANSWER_COLUMNS, FEATURES, checked_answers, in_order, refuse_other_problem
-from hfkit.tasks.base import Found
 from hfkit.tasks.classification import Classification
 from hfkit.tasks.one_split import one_split, only
 

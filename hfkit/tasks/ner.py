@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import AutoModelForTokenClassification, PreTrainedConfig
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
+from hfkit.contract.task import Found, Parsed, Prompt, Task, Tokens
 from hfkit.data.bad_rows import Fault, kept_rows
 from hfkit.data.columns import column_named, evenly
 from hfkit.data.files import read
@@ -23,7 +24,6 @@ from hfkit.data.text.texts import TEXT_COLUMNS
 from hfkit.data.text.tokenizers import load_tokenizer
 from hfkit.data.units import checked_units, unit_column
 from hfkit.errors import UserError
-from hfkit.tasks.base import Found, Parsed, Prompt, Task, Tokens
 from hfkit.tasks.entity_answers import NOTHING, read_entities, written_entities
 from hfkit.tasks.entity_errors import entity_breakdown, entity_errors
 from hfkit.tasks.one_split import one_split, only

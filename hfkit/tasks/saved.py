@@ -16,12 +16,12 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from hfkit.arguments.parse import nearest, parse
+from hfkit.contract.task import Task
 from hfkit.data.bad_rows import Fault
 from hfkit.data.batches import fetched, in_order, judging_order
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.model.weights import read_config
 from hfkit.progress import track
-from hfkit.tasks.base import Task
 from hfkit.tasks.classification import Classification
 from hfkit.tasks.image_classification import ImageClassification
 from hfkit.tasks.ner import NER

@@ -17,6 +17,7 @@ from transformers import (
 )
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from hfkit.contract.task import Found, Parsed, Prompt, Tokens
 from hfkit.data.bad_rows import Fault, skipped, without
 from hfkit.data.batches import text_lengths
 from hfkit.data.columns import column_of
@@ -30,7 +31,6 @@ from hfkit.data.units import checked_units, unit_column
 from hfkit.errors import DataError, UserError
 from hfkit.model.weights import read_config
 from hfkit.tasks.answers import ANSWER_COLUMNS, FEATURES, checked_answers, refuse_other_problem
-from hfkit.tasks.base import Found, Parsed, Prompt, Tokens
 from hfkit.tasks.classification import Classification
 from hfkit.tasks.one_split import one_split, only
 

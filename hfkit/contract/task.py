@@ -12,6 +12,11 @@ from datasets import Dataset, DatasetDict
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from hfkit.contract.values import Found as Found
+from hfkit.contract.values import Parsed as Parsed
+from hfkit.contract.values import Prompt as Prompt
+from hfkit.contract.values import Tokens as Tokens
+
 # What lies above the tasks knows them through this module alone.
 from hfkit.data.bad_rows import Fault as Fault
 from hfkit.data.bad_rows import noted as noted
@@ -24,10 +29,6 @@ from hfkit.model.weights import load_weights, readable, refuse_unfinished
 from hfkit.model.weights import read_config as read_config
 from hfkit.model.weights import whole_model as whole_model
 from hfkit.samples import resolve_checkpoint
-from hfkit.tasks.values import Found as Found
-from hfkit.tasks.values import Parsed as Parsed
-from hfkit.tasks.values import Prompt as Prompt
-from hfkit.tasks.values import Tokens as Tokens
 
 
 @dataclass(frozen=True)
