@@ -17,7 +17,6 @@ from transformers.trainer_utils import PredictionOutput
 
 from hfkit.arguments.training import TransferArguments
 from hfkit.auto import Auto, refuse_blind
-from hfkit.caching import Caching, NumberedBatches, NumberedRows
 from hfkit.checkpoints import (
     LOOKED_AT,
     claim_output_directory,
@@ -37,6 +36,7 @@ from hfkit.model.parallel import add, shard_by_blocks
 from hfkit.model.surgery import depth_range, reinitialise, train_only
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
+from hfkit.prefix.callback import Caching, NumberedBatches, NumberedRows
 from hfkit.publishing import PublishingTrainer
 from hfkit.refusals import refuse_before, refuse_engines, refuse_surgery
 from hfkit.replicas import rebuild

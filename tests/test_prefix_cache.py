@@ -16,8 +16,8 @@ from hfkit import TransferTrainer
 from hfkit.data.batches import text_lengths
 from hfkit.data.text.padding import PaddedTexts
 from hfkit.invariants import digest
-from hfkit.prefix_cache import CHECKED_ROWS, Frozen, PrefixCache, Settings
-from hfkit.replay import Size
+from hfkit.prefix.cache import CHECKED_ROWS, Frozen, PrefixCache, Settings
+from hfkit.prefix.replay import Size
 from hfkit.tasks import ImageClassification
 from tests import tiny, tiny_images
 from tests.runs import at, trainer

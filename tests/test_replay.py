@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hfkit.cuts import find_cuts
 from hfkit.model.depth import depth_names, module_depths, parameter_depths
 from hfkit.model.unfreezing import Unfreezing
-from hfkit.prefix_cache import decoded, encoded
-from hfkit.replay import CannotReplay, Cut, Size, answers, read_taps, replaying
+from hfkit.prefix.cache import decoded, encoded
+from hfkit.prefix.cuts import find_cuts
+from hfkit.prefix.replay import CannotReplay, Cut, Size, answers, read_taps, replaying
 from tests.test_depth import CASES, CAUSAL, TOKEN, Case, build
 
 NO_LAYER, NO_ROW = "no layer above the cut is a module of its own", "belongs to no row"
@@ -77,7 +77,7 @@ def padded_on(name: str) -> list[str]:
 @cache
 def model_of(name: str) -> nn.Module:
     config = CASES[name].config()
-    # What draws in the middle of frozen layers is refused before (see `hfkit.caching`).
+    # What draws in the middle of frozen layers is refused before (see `hfkit.prefix.callback`).
     config.layerdrop, config.apply_spec_augment = 0.0, False
     config.classifier_dropout_prob = 0.1  # of MobileNetV1 it is 0.999
     model = build(replace(CASES[name], config=lambda: config))

@@ -18,13 +18,13 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import Tensor, nn
 
-from hfkit.activations import DTYPES, Damaged, Overflow, Store, Writer, free_bytes, put_in_place
-from hfkit.cuts import find_cuts
 from hfkit.data.batches import fetched, is_text, text_lengths
 from hfkit.model.digests import digest
 from hfkit.model.unfreezing import saved_state
+from hfkit.prefix.cuts import find_cuts
+from hfkit.prefix.replay import CannotReplay, Shape, Size, Tap, only, read_taps, real_tokens, replaying
+from hfkit.prefix.store import DTYPES, Damaged, Overflow, Store, Writer, free_bytes, put_in_place
 from hfkit.progress import track
-from hfkit.replay import CannotReplay, Shape, Size, Tap, only, read_taps, real_tokens, replaying
 
 # A pass in small batches of like length is the fastest on a CPU: they stay in its cache.
 TOKENS_AT_ONCE, ROWS_AT_ONCE = 1024, 32

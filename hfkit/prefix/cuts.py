@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from hfkit.replay import (
+from hfkit.prefix.replay import (
     CannotReplay,
     Cut,
     Enough,

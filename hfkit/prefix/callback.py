@@ -18,8 +18,8 @@ from transformers import TrainerCallback
 
 from hfkit.data.batches import fetched
 from hfkit.data.digests import rows_digest
-from hfkit.prefix_cache import TOLERANCE, Frozen, PrefixCache, Settings
-from hfkit.replay import CannotReplay
+from hfkit.prefix.cache import TOLERANCE, Frozen, PrefixCache, Settings
+from hfkit.prefix.replay import CannotReplay
 
 ROWS = "row_numbers"  # the name they have in a batch
 DECISION, ON = "prefix_cache", "on"  # in the log; else the reason

@@ -2,7 +2,8 @@
 
 A *cut* at depth k says which calls of modules below k are not run again (they return tensors of the right shape and of
 no content), and where the *taps* are: the tensors that are read above the cut, put in where they were seen. Masks,
-positions, pooling, head and loss are the model's own code, and no architecture is named. `hfkit.cuts` finds the cuts.
+positions, pooling, head and loss are the model's own code, and no architecture is named.
+`hfkit.prefix.cuts` finds the cuts.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
