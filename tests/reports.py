@@ -14,7 +14,7 @@ from PIL import Image
 from hfkit.baselines.base import Answers, Baseline
 from hfkit.contract.task import Found, Task
 from hfkit.evaluation.report import Report
-from hfkit.tasks.entity_errors import entity_breakdown, entity_errors, spans
+from hfkit.tasks.tagging.errors import entity_breakdown, entity_errors, spans
 from tests.tiny import ner_splits
 
 COST = {"wall_seconds": 2.5, "cpu_seconds": 3.25, "peak_memory_mib": 512.0}

@@ -11,8 +11,8 @@ from hfkit.data.bad_rows import Fault, skipped, without
 from hfkit.errors import DataError, UserError
 from hfkit.scores.statistics import bootstrap_interval
 from hfkit.tasks import TextClassification
-from hfkit.tasks.answers import in_order
-from hfkit.tasks.thresholds import best_shifts, micro_f1
+from hfkit.tasks.classification.answers import in_order
+from hfkit.tasks.classification.thresholds import best_shifts, micro_f1
 from tests import tiny
 
 PROBLEMS = ("single-label", "multi-label", "regression", "ordinal")

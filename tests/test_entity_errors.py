@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfkit.scores.metrics import entity_scores
-from hfkit.tasks.entity_errors import ALIKE, CONTEXT, KINDS, entity_breakdown, entity_errors, spans
+from hfkit.tasks.tagging.errors import ALIKE, CONTEXT, KINDS, entity_breakdown, entity_errors, spans
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-e-mail", "I-e-mail"]
 PAIRS = st.lists(

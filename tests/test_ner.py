@@ -16,7 +16,7 @@ from transformers import BertConfig, PreTrainedTokenizerFast, RobertaTokenizer, 
 from hfkit.data.text.tags import entities
 from hfkit.errors import UserError
 from hfkit.tasks import NER
-from hfkit.tasks.windows import first_tokens
+from hfkit.tasks.tagging.windows import first_tokens
 from tests import tiny
 
 NAMES = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]

@@ -36,7 +36,7 @@ from hfkit.contract.task import Prompt
 from hfkit.data.text.tags import entities
 from hfkit.errors import UserError
 from hfkit.tasks import NER, TextClassification
-from hfkit.tasks.entity_answers import read_entities, written_entities
+from hfkit.tasks.tagging.prompts import read_entities, written_entities
 from tests import tiny
 
 GOLDEN = Path(__file__).parent / "golden" / "prompts"

@@ -16,7 +16,7 @@ from hfkit.contract.task import Task
 from hfkit.errors import UserError
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from hfkit.tasks.saved import SavedModel, load_saved
-from hfkit.tasks.words import split_words, told_entities
+from hfkit.tasks.tagging.words import split_words, told_entities
 from tests import runs, tiny, tiny_images
 
 HEADS = ("classifier", "score")

@@ -20,8 +20,14 @@ from hfkit.data.images.vision import require_vision
 from hfkit.data.units import checked_units, unit_column
 from hfkit.errors import UserError, first_line
 from hfkit.model.weights import read_config
-from hfkit.tasks.answers import ANSWER_COLUMNS, FEATURES, checked_answers, in_order, refuse_other_problem
-from hfkit.tasks.classification import Classification
+from hfkit.tasks.classification.answers import (
+    ANSWER_COLUMNS,
+    FEATURES,
+    checked_answers,
+    in_order,
+    refuse_other_problem,
+)
+from hfkit.tasks.classification.base import Classification
 from hfkit.tasks.one_split import one_split, only
 
 if TYPE_CHECKING:

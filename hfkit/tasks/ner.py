@@ -24,13 +24,13 @@ from hfkit.data.text.texts import TEXT_COLUMNS
 from hfkit.data.text.tokenizers import load_tokenizer
 from hfkit.data.units import checked_units, unit_column
 from hfkit.errors import UserError
-from hfkit.tasks.entity_answers import NOTHING, read_entities, written_entities
-from hfkit.tasks.entity_errors import entity_breakdown, entity_errors
 from hfkit.tasks.one_split import one_split, only
-from hfkit.tasks.sentences import checked_tags, checked_words, facts, iob2_rows, types_of, unknown_types
-from hfkit.tasks.windows import first_windows, glues_words, window_facts, windows
-from hfkit.tasks.word_dropout import WordDropout
-from hfkit.tasks.words import asked_words, told_entities
+from hfkit.tasks.tagging.errors import entity_breakdown, entity_errors
+from hfkit.tasks.tagging.prompts import NOTHING, read_entities, written_entities
+from hfkit.tasks.tagging.sentences import checked_tags, checked_words, facts, iob2_rows, types_of, unknown_types
+from hfkit.tasks.tagging.windows import first_windows, glues_words, window_facts, windows
+from hfkit.tasks.tagging.word_dropout import WordDropout
+from hfkit.tasks.tagging.words import asked_words, told_entities
 
 TOKENS_COLUMNS = ("tokens", "words")
 TAGS_COLUMNS = ("ner_tags", "tags", "labels", "ner_labels", "ner")

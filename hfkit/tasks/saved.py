@@ -22,7 +22,7 @@ from hfkit.data.batches import fetched, in_order, judging_order
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.model.weights import read_config
 from hfkit.progress import track
-from hfkit.tasks.classification import Classification
+from hfkit.tasks.classification.base import Classification
 from hfkit.tasks.image_classification import ImageClassification
 from hfkit.tasks.ner import NER
 from hfkit.tasks.text_classification import TextClassification

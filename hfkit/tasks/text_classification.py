@@ -30,8 +30,8 @@ from hfkit.data.text.tokenizers import load_tokenizer, marks_read, positions_of,
 from hfkit.data.units import checked_units, unit_column
 from hfkit.errors import DataError, UserError
 from hfkit.model.weights import read_config
-from hfkit.tasks.answers import ANSWER_COLUMNS, FEATURES, checked_answers, refuse_other_problem
-from hfkit.tasks.classification import Classification
+from hfkit.tasks.classification.answers import ANSWER_COLUMNS, FEATURES, checked_answers, refuse_other_problem
+from hfkit.tasks.classification.base import Classification
 from hfkit.tasks.one_split import one_split, only
 
 SIDES = (("First text", "text"), ("Second text", "text_pair"))  # of a pair in a prompt

@@ -10,7 +10,7 @@ from datasets import Dataset, Features, List, Value
 from hfkit.data.bad_rows import Fault
 from hfkit.data.text.tags import entities
 from hfkit.data.text.texts import text_fault
-from hfkit.tasks.sentences import word_fault
+from hfkit.tasks.tagging.sentences import word_fault
 
 # A mark at the edge of a word stands alone, one within it (U.S, don't, 3.5) does not, as in most corpora of entities.
 WORD = re.compile(r"\w+(?:[^\w\s]+\w+)*|[^\w\s]")

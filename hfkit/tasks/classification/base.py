@@ -17,9 +17,9 @@ from transformers import PreTrainedConfig
 
 from hfkit.contract.task import Found, Task
 from hfkit.errors import UserError
-from hfkit.tasks.answers import FEATURES, NOTHING, fewer, in_order, labels_in, refuse_unlearnable
-from hfkit.tasks.class_errors import class_breakdown, class_errors
-from hfkit.tasks.thresholds import best_shifts
+from hfkit.tasks.classification.answers import FEATURES, NOTHING, fewer, in_order, labels_in, refuse_unlearnable
+from hfkit.tasks.classification.errors import class_breakdown, class_errors
+from hfkit.tasks.classification.thresholds import best_shifts
 
 PROBLEMS = ("single-label", "multi-label", "regression", "ordinal")
 SCALE = re.compile(r"-?\d+ to -?\d+")  # the one label of an ordinal model
