@@ -25,11 +25,11 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from hfkit.baselines.demonstrations import Draw
-from hfkit.baselines.label_texts import label_texts
-from hfkit.baselines.language_models import load_language_model
-from hfkit.baselines.prompts import Layout
-from hfkit.baselines.scoring import Scorer, shared_scores, whole_scores
+from hfkit.baselines.prompting.demonstrations import Draw
+from hfkit.baselines.prompting.label_texts import label_texts
+from hfkit.baselines.prompting.language_models import load_language_model
+from hfkit.baselines.prompting.layout import Layout
+from hfkit.baselines.prompting.scoring import Scorer, shared_scores, whole_scores
 from hfkit.contract.task import Prompt
 from hfkit.runtime.machine import command, environment
 from hfkit.tasks import TextClassification

@@ -15,9 +15,9 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from hfkit.baselines.frozen import BATCH, labelled
-from hfkit.baselines.linear import Features, fits, placed, scale_of
-from hfkit.baselines.linear_probe import OF_ROWS, OF_TOKENS
+from hfkit.baselines.frozen.features import BATCH, labelled
+from hfkit.baselines.frozen.linear import Features, fits, placed, scale_of
+from hfkit.baselines.frozen.linear_probe import OF_ROWS, OF_TOKENS
 from hfkit.contract.task import Task
 from hfkit.data.batches import is_text, text_lengths
 from hfkit.errors import UserError

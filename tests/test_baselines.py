@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 from transformers.modeling_outputs import BaseModelOutput
 
 from hfkit.baselines import Lexicon, LinearProbe
-from hfkit.baselines.frozen import OWN, features_of
-from hfkit.baselines.linear import Features, fit, placed, standardised
+from hfkit.baselines.frozen.features import OWN, features_of
+from hfkit.baselines.frozen.linear import Features, fit, placed, standardised
 from hfkit.tasks import NER
 
 

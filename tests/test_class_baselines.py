@@ -13,8 +13,8 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForImageClassification, BartConfig, BartForSequenceClassification
 
 from hfkit.baselines import Lexicon, LinearProbe, Majority, PixelProbe, TfIdf
-from hfkit.baselines import linear as fitting
-from hfkit.baselines.frozen import TimmBackbone, backbone_of, features_of
+from hfkit.baselines.frozen import linear as fitting
+from hfkit.baselines.frozen.features import TimmBackbone, backbone_of, features_of
 from hfkit.baselines.majority import constant_logits
 from hfkit.baselines.pixel_probe import SIDE, small
 from hfkit.errors import UserError

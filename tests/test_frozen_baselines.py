@@ -18,10 +18,11 @@ from torch.nn.modules.module import register_module_forward_hook
 from transformers import BertModel
 from transformers.modeling_outputs import BaseModelOutput
 
-from hfkit.baselines import KNN, LinearProbe, Majority, NearestMean, SimilarityZeroShot, knn
-from hfkit.baselines.frozen import backbone_of, features_of, frozen_features
-from hfkit.baselines.linear import Features
-from hfkit.baselines.nearest_mean import cosines_with_means
+from hfkit.baselines import KNN, LinearProbe, Majority, NearestMean, SimilarityZeroShot
+from hfkit.baselines.frozen import knn
+from hfkit.baselines.frozen.features import backbone_of, features_of, frozen_features
+from hfkit.baselines.frozen.linear import Features
+from hfkit.baselines.frozen.nearest_mean import cosines_with_means
 from hfkit.errors import UserError
 from hfkit.tasks import NER
 from hfkit.tasks.image_classification import ImageClassification

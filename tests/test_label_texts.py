@@ -2,7 +2,7 @@
 
 import pytest
 
-from hfkit.baselines.label_texts import label_texts, read_label_texts, verbalised
+from hfkit.baselines.prompting.label_texts import label_texts, read_label_texts, verbalised
 from hfkit.errors import UserError
 
 

@@ -26,12 +26,12 @@ from transformers import (
 
 from hfkit import RecipeArguments, parse
 from hfkit.baselines import FewShotPrompt, ZeroShotPrompt, chosen
-from hfkit.baselines.completions import completions
-from hfkit.baselines.demonstrations import Draw, nearest_rows
 from hfkit.baselines.logits import refuse_alike
-from hfkit.baselines.prompting import CONTENT_FREE
-from hfkit.baselines.prompts import Layout, Rendered, Request
-from hfkit.baselines.scoring import Scorer, shared_scores, whole_scores
+from hfkit.baselines.prompting.completions import completions
+from hfkit.baselines.prompting.demonstrations import Draw, nearest_rows
+from hfkit.baselines.prompting.layout import Layout, Rendered, Request
+from hfkit.baselines.prompting.prompting import CONTENT_FREE
+from hfkit.baselines.prompting.scoring import Scorer, shared_scores, whole_scores
 from hfkit.contract.task import Prompt
 from hfkit.data.text.tags import entities
 from hfkit.errors import UserError
@@ -150,8 +150,8 @@ def test_scores_are_those_of_whole_prompts(family, shared):
 def test_eager_attention_and_small_groups_and_batches_change_nothing(monkeypatch):
     model, requests = random_model("llama"), random_requests()
     expected = np.concatenate(shared_scores(model, requests))
-    monkeypatch.setattr("hfkit.baselines.scoring.TOKENS", 1)
-    monkeypatch.setattr("hfkit.baselines.scoring.enough_nodes", lambda *args: 2)
+    monkeypatch.setattr("hfkit.baselines.prompting.scoring.TOKENS", 1)
+    monkeypatch.setattr("hfkit.baselines.prompting.scoring.enough_nodes", lambda *args: 2)
     np.testing.assert_allclose(np.concatenate(shared_scores(model, requests)), expected, atol=1e-4)
     model.set_attn_implementation("eager")
     np.testing.assert_allclose(np.concatenate(shared_scores(model, requests)), expected, atol=1e-4)
@@ -443,7 +443,7 @@ def test_calibration_divides_by_what_says_nothing(follower, monkeypatch):
         judged.append(logs)
         return next(scores)
 
-    monkeypatch.setattr("hfkit.baselines.prompting.headline", headline)
+    monkeypatch.setattr("hfkit.baselines.prompting.prompting.headline", headline)
     task, dataset = TextClassification(), tiny.review_splits(test=5)
     found = ZeroShotPrompt(follower).answers(task, dataset)
     assert found.facts["calibration"] == {"used": True, "validation_rows": 24, "raw": 0.0, "calibrated": 1.0}

@@ -8,7 +8,8 @@ import torch
 from datasets import DatasetDict
 
 from hfkit.arguments.recipe import RecipeArguments
-from hfkit.baselines import SetFit, chosen, setfit
+from hfkit.baselines import SetFit, chosen
+from hfkit.baselines.frozen import setfit
 from hfkit.errors import UserError
 from hfkit.tasks.image_classification import ImageClassification
 from hfkit.tasks.text_classification import TextClassification

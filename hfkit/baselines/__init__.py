@@ -7,16 +7,16 @@ from hfkit.runtime.lazy import on_first_use
 if TYPE_CHECKING:
     from hfkit.baselines.base import Answers, Baseline
     from hfkit.baselines.choice import BASELINES, chosen, require_baselines
+    from hfkit.baselines.frozen.knn import KNN
+    from hfkit.baselines.frozen.linear_probe import LinearProbe
+    from hfkit.baselines.frozen.nearest_mean import NearestMean
+    from hfkit.baselines.frozen.setfit import SetFit
+    from hfkit.baselines.frozen.similarity import SimilarityZeroShot
     from hfkit.baselines.hog import Hog
-    from hfkit.baselines.knn import KNN
     from hfkit.baselines.lexicon import Lexicon
-    from hfkit.baselines.linear_probe import LinearProbe
     from hfkit.baselines.majority import Majority
-    from hfkit.baselines.nearest_mean import NearestMean
     from hfkit.baselines.pixel_probe import PixelProbe
-    from hfkit.baselines.prompting import FewShotPrompt, ZeroShotPrompt
-    from hfkit.baselines.setfit import SetFit
-    from hfkit.baselines.similarity import SimilarityZeroShot
+    from hfkit.baselines.prompting.prompting import FewShotPrompt, ZeroShotPrompt
     from hfkit.baselines.tfidf import NGrams, TfIdf
     from hfkit.baselines.zero_shot_clip import ZeroShotCLIP
     from hfkit.baselines.zero_shot_nli import ZeroShotNLI
@@ -51,20 +51,20 @@ __getattr__ = on_first_use(
         "BASELINES": ".choice",
         "Baseline": ".base",
         "Hog": ".hog",
-        "KNN": ".knn",
-        "FewShotPrompt": ".prompting",
+        "KNN": ".frozen.knn",
+        "FewShotPrompt": ".prompting.prompting",
         "Lexicon": ".lexicon",
-        "LinearProbe": ".linear_probe",
+        "LinearProbe": ".frozen.linear_probe",
         "Majority": ".majority",
         "NGrams": ".tfidf",
-        "NearestMean": ".nearest_mean",
+        "NearestMean": ".frozen.nearest_mean",
         "PixelProbe": ".pixel_probe",
-        "SetFit": ".setfit",
-        "SimilarityZeroShot": ".similarity",
+        "SetFit": ".frozen.setfit",
+        "SimilarityZeroShot": ".frozen.similarity",
         "TfIdf": ".tfidf",
         "ZeroShotCLIP": ".zero_shot_clip",
         "ZeroShotNLI": ".zero_shot_nli",
-        "ZeroShotPrompt": ".prompting",
+        "ZeroShotPrompt": ".prompting.prompting",
         "chosen": ".choice",
         "require_baselines": ".choice",
     },

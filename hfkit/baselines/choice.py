@@ -8,7 +8,7 @@ from hfkit import baselines
 from hfkit.arguments.parse import require_choice
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.baselines.base import PACKAGES, Baseline, require_package
-from hfkit.baselines.label_texts import read_label_texts
+from hfkit.baselines.prompting.label_texts import read_label_texts
 from hfkit.contract.task import read_config
 from hfkit.errors import UserError
 

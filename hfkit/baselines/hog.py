@@ -7,7 +7,7 @@ import numpy as np
 from datasets import DatasetDict
 
 from hfkit.baselines.base import Answers, Baseline, require_package
-from hfkit.baselines.linear import Search
+from hfkit.baselines.frozen.linear import Search
 from hfkit.baselines.pixel_probe import image_answers, shrunk
 from hfkit.contract.task import Task
 

@@ -11,7 +11,7 @@ from datasets import DatasetDict
 from torch import Tensor, nn
 
 from hfkit.baselines.base import Answers, Baseline, column_of, targets_of
-from hfkit.baselines.linear import Features, Search, best_answers, standardised
+from hfkit.baselines.frozen.linear import Features, Search, best_answers, standardised
 from hfkit.contract.task import Task
 from hfkit.progress import track
 

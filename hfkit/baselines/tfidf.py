@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer,
 from sklearn.pipeline import make_pipeline
 
 from hfkit.baselines.base import Answers, Baseline, column_of, targets_of
-from hfkit.baselines.linear import Features, Search, Sparse, SparseLinear, best_answers
+from hfkit.baselines.frozen.linear import Features, Search, Sparse, SparseLinear, best_answers
 from hfkit.contract.task import Task
 from hfkit.progress import track
 

@@ -18,8 +18,8 @@ from transformers import AutoModelForZeroShotImageClassification, AutoTokenizer,
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.baselines.base import Answers, Baseline, column_of
-from hfkit.baselines.label_texts import label_texts
 from hfkit.baselines.logits import answers_of, refuse_alike, refuse_numbers
+from hfkit.baselines.prompting.label_texts import label_texts
 from hfkit.contract.task import Task, whole_model
 from hfkit.data.batches import fetched
 from hfkit.errors import UserError, first_line

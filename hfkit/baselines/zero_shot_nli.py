@@ -16,8 +16,8 @@ from transformers import AutoModelForSequenceClassification
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.baselines.base import Answers, Baseline, column_of, targets_of
-from hfkit.baselines.label_texts import label_texts
 from hfkit.baselines.logits import answers_of, has_one_label, refuse_alike, refuse_numbers
+from hfkit.baselines.prompting.label_texts import label_texts
 from hfkit.contract.task import Task, whole_model
 from hfkit.errors import UserError
 from hfkit.progress import progress

@@ -11,13 +11,13 @@ from datasets import Dataset, DatasetDict
 from scipy.special import log_softmax, logsumexp
 
 from hfkit.baselines.base import Answers, Baseline, targets_of
-from hfkit.baselines.completions import completions
-from hfkit.baselines.demonstrations import Draw, nearest_rows
-from hfkit.baselines.label_texts import label_texts, read_label_texts
-from hfkit.baselines.language_models import load_language_model, longest_prompt
 from hfkit.baselines.logits import refuse_alike
-from hfkit.baselines.prompts import Fitted, Layout
-from hfkit.baselines.scoring import Scorer
+from hfkit.baselines.prompting.completions import completions
+from hfkit.baselines.prompting.demonstrations import Draw, nearest_rows
+from hfkit.baselines.prompting.label_texts import label_texts, read_label_texts
+from hfkit.baselines.prompting.language_models import load_language_model, longest_prompt
+from hfkit.baselines.prompting.layout import Fitted, Layout
+from hfkit.baselines.prompting.scoring import Scorer
 from hfkit.contract.task import Prompt, Task
 from hfkit.errors import UserError
 

@@ -16,8 +16,8 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from hfkit.baselines.base import Baseline
-from hfkit.baselines.feature_cache import key_of, read, write
-from hfkit.baselines.linear import Features
+from hfkit.baselines.frozen.feature_cache import key_of, read, write
+from hfkit.baselines.frozen.linear import Features
 from hfkit.contract.task import Task
 from hfkit.data.batches import fetched, is_text, text_lengths
 from hfkit.progress import track

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache, DynamicLayer, PreTrainedModel
 
-from hfkit.baselines.prompts import Request
+from hfkit.baselines.prompting.layout import Request
 from hfkit.errors import first_line
 from hfkit.progress import track
 

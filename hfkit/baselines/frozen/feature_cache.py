@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
-from hfkit.baselines.linear import Features
+from hfkit.baselines.frozen.linear import Features
 from hfkit.contract.task import Task
 from hfkit.data.digests import rows_digest
 from hfkit.model.digests import digest

@@ -16,7 +16,7 @@ from torch.nn.functional import normalize
 from transformers import get_linear_schedule_with_warmup
 
 from hfkit.baselines.base import Answers, Baseline, require_package
-from hfkit.baselines.frozen import OWN, features_of, frozen_backbone
+from hfkit.baselines.frozen.features import OWN, features_of, frozen_backbone
 from hfkit.baselines.logits import answers_of, has_one_label, refuse_numbers
 from hfkit.contract.task import Task
 from hfkit.errors import UserError

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from hfkit.baselines.base import Answers, column_of
-from hfkit.baselines.frozen import MEAN, OnFrozenFeatures, features_of, frozen_backbone
-from hfkit.baselines.label_texts import label_texts
-from hfkit.baselines.linear import judged
+from hfkit.baselines.frozen.features import MEAN, OnFrozenFeatures, features_of, frozen_backbone
+from hfkit.baselines.frozen.linear import judged
+from hfkit.baselines.prompting.label_texts import label_texts
 from hfkit.contract.task import Task
 from hfkit.errors import UserError
 

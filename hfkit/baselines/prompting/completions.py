@@ -9,8 +9,8 @@ from torch import Tensor
 from transformers import Cache, DynamicCache, GenerationConfig, PreTrainedModel, StoppingCriteria
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from hfkit.baselines.prompts import Request
-from hfkit.baselines.scoring import REFUSALS, TOLERANCE, beginning, shared_start
+from hfkit.baselines.prompting.layout import Request
+from hfkit.baselines.prompting.scoring import REFUSALS, TOLERANCE, beginning, shared_start
 from hfkit.errors import first_line
 from hfkit.progress import track
 

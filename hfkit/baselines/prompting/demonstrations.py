@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
-from hfkit.baselines.frozen import backbone_of
+from hfkit.baselines.frozen.features import backbone_of
 from hfkit.contract.task import Task, read_config
 from hfkit.errors import UserError
 

@@ -7,8 +7,8 @@ from datasets import DatasetDict
 from torch import nn
 
 from hfkit.baselines.base import Answers
-from hfkit.baselines.frozen import OnFrozenFeatures
-from hfkit.baselines.linear import Fitted, Search, best_fit, standardised
+from hfkit.baselines.frozen.features import OnFrozenFeatures
+from hfkit.baselines.frozen.linear import Fitted, Search, best_fit, standardised
 from hfkit.contract.task import Task
 
 OF_TOKENS = Search(penalties=(3e-2, 1e-2, 3e-3, 1e-3, 3e-4))

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
 from hfkit.baselines.base import Answers
-from hfkit.baselines.frozen import OnFrozenFeatures, best_pooling
-from hfkit.baselines.linear import Features, judged, standardised
+from hfkit.baselines.frozen.features import OnFrozenFeatures, best_pooling
+from hfkit.baselines.frozen.linear import Features, judged, standardised
 from hfkit.contract.task import Task
 from hfkit.progress import track
 
