@@ -1,6 +1,6 @@
 """README's tables of the classification benchmark, from the result files that collect_classification.py wrote."""
 
-from hfkit.evaluation.pages import interval_text, markdown_text, score_text, signed_text
+from hfkit.report.pages import interval_text, markdown_text, score_text, signed_text
 from hfkit.scores.score import headline_text
 
 COLUMNS = {

@@ -1,6 +1,6 @@
 """README's tables of what happens before and beside the model: start-up, the order of batches, the input side."""
 
-from hfkit.evaluation.pages import markdown_text, score_text, signed_text
+from hfkit.report.pages import markdown_text, score_text, signed_text
 
 
 def startup_table(result: dict) -> str:

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from hfkit.evaluation.pages import interval_text, markdown_text, score_text, signed_text
 from hfkit.ledger.entries import from_scratch, pretrained
+from hfkit.report.pages import interval_text, markdown_text, score_text, signed_text
 from hfkit.scores.score import headline_text
 
 NOTHING = "–"

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from hfkit.evaluation.report import render
+from hfkit.report.report import render
 
 ROOT = Path(__file__).parents[1]
 SIZE = "1180,800"  # the verdict, the contenders and their costs

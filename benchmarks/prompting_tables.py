@@ -3,7 +3,7 @@
 from typing import Any
 
 from benchmarks.input_tables import measured
-from hfkit.evaluation.pages import markdown_text
+from hfkit.report.pages import markdown_text
 
 
 def prompting_table(result: dict[str, Any]) -> str:

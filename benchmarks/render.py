@@ -30,8 +30,8 @@ import sys
 from pathlib import Path
 
 from hfkit.arguments.strategies import STRATEGIES
-from hfkit.evaluation.pages import interval_text, markdown_text, score_text, signed_text
 from hfkit.hub.card import render_card
+from hfkit.report.pages import interval_text, markdown_text, score_text, signed_text
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -1,6 +1,6 @@
 """The tables of the speed benchmark, from benchmarks/results/speed.json and scaling.json."""
 
-from hfkit.evaluation.pages import interval_text, markdown_text, score_text, signed_text
+from hfkit.report.pages import interval_text, markdown_text, score_text, signed_text
 
 NOTHING = "–"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hfkit.arguments.recipe import RecipeArguments
     from hfkit.arguments.training import TransferArguments
     from hfkit.errors import UserError, run
-    from hfkit.evaluation.report import Report
+    from hfkit.report.report import Report
     from hfkit.trainer import TransferTrainer
 
 __all__ = [
@@ -32,7 +32,7 @@ __getattr__ = on_first_use(
     {
         "KEEP_BEST": ".arguments.training",
         "RecipeArguments": ".arguments.recipe",
-        "Report": ".evaluation.report",
+        "Report": ".report.report",
         "TransferArguments": ".arguments.training",
         "TransferTrainer": ".trainer",
         "UserError": ".errors",

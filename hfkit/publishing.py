@@ -14,7 +14,7 @@ from hfkit.telling import TellingTrainer
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
 
-    from hfkit.evaluation.report import Report
+    from hfkit.report.report import Report
 
 
 class PublishingTrainer(TellingTrainer):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from hfkit.baselines.base import Answers, Baseline
 from hfkit.contract.task import Found, Task
-from hfkit.evaluation.report import Report
+from hfkit.report.report import Report
 from hfkit.tasks.tagging.errors import entity_breakdown, entity_errors, spans
 from tests.tiny import ner_splits
 

@@ -21,10 +21,10 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from hfkit.evaluation.names import on_hub
-from hfkit.evaluation.report import Report
 from hfkit.hub import card as module
 from hfkit.hub.card import render_card, write_card
+from hfkit.report.names import on_hub
+from hfkit.report.report import Report
 from hfkit.tasks import NER
 from tests.reports import COST, Bare, Correlation, Pictures, Tags, Texts, classified, made, picture
 

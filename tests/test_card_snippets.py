@@ -21,10 +21,10 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from hfkit.evaluation.report import Report
 from hfkit.hub.card import render_card
 from hfkit.hub.lint import lint, lint_card
 from hfkit.hub.snippets import PAIR
+from hfkit.report.report import Report
 from tests import runs
 from tests.reports import Pictures, Texts, classified
 

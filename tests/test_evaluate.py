@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, load_dataset
 
-from hfkit.evaluation.schema import validate
+from hfkit.report.schema import validate
 from tests import tiny
 from tests.commands import hfkit
 from tests.examples import examples_of

@@ -18,7 +18,7 @@ from transformers import AutoImageProcessor, pipeline, set_seed
 from hfkit import TransferArguments, TransferTrainer
 from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
-from hfkit.evaluation.schema import validate
+from hfkit.report.schema import validate
 from hfkit.tasks import ImageClassification
 from tests import tiny_images as tiny
 

@@ -126,7 +126,7 @@ def test_imports_point_one_way(path):
             "tasks.base",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..trainer import TransferTrainer",
         ),
-        ("tasks.ner", "def late():\n    import hfkit.evaluation.report"),
+        ("tasks.ner", "def late():\n    import hfkit.report.report"),
         ("evaluation.metrics", "from . import report"),
         ("evaluation.report", "from ..tasks.ner import NER"),
         ("evaluation.report", "from ..hub.card import render_card"),

@@ -13,7 +13,7 @@ import pytest
 from hfkit.evaluation import label_places, ledger_plots
 from hfkit.evaluation.ledger_pages import large_text, p_text, ranked, rate_text, render_ledger
 from hfkit.evaluation.ledger_schema import validate_ledger
-from hfkit.evaluation.pages import interval_text, score_text, signed_text
+from hfkit.report.pages import interval_text, score_text, signed_text
 from tests import ledgers
 from tests.hostile import TEXTS, Page, assert_stays_text, assert_stays_text_in_markdown, faults
 from tests.reports import picture

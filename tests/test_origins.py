@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from hfkit.arguments.parse import parse
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.errors import UserError
-from hfkit.evaluation.origins import base_origin, dataset_origin, front_matter, languages_of, word_of
-from hfkit.evaluation.report import MOST_LETTERS, Report
 from hfkit.hub.card import render_card
+from hfkit.report.origins import base_origin, dataset_origin, front_matter, languages_of, word_of
+from hfkit.report.report import MOST_LETTERS, Report
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests.reports import COST, Tags, Texts, classified, made
 

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from transformers import pipeline
 
 import hfkit
-from hfkit.evaluation.schema import validate
+from hfkit.report.schema import validate
 
 ROOT = Path(__file__).parents[1]
 COMPARE = ROOT / "recipes" / "compare_strategies.py"  # it trains through the others

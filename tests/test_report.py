@@ -19,10 +19,10 @@ from rich.console import Console
 import hfkit.evaluation
 from hfkit.baselines.base import Answers, Baseline
 from hfkit.errors import UserError
-from hfkit.evaluation import plots
-from hfkit.evaluation.pages import extremes
-from hfkit.evaluation.report import Report, render, verdict, warnings_of
-from hfkit.evaluation.schema import plain, validate
+from hfkit.report import plots
+from hfkit.report.pages import extremes
+from hfkit.report.report import Report, render, verdict, warnings_of
+from hfkit.report.schema import plain, validate
 from hfkit.runtime import machine
 from tests.reports import COST, LOG, PLAN, Bare, Correlation, Tags, Texts, classified, made, spoilt
 

@@ -7,10 +7,10 @@ from functools import cache
 
 import pytest
 
-from hfkit.evaluation import plots
-from hfkit.evaluation.pages import clipped, small
-from hfkit.evaluation.report import render
-from hfkit.evaluation.schema import PICTURE, validate
+from hfkit.report import plots
+from hfkit.report.pages import clipped, small
+from hfkit.report.report import render
+from hfkit.report.schema import PICTURE, validate
 from tests.hostile import TEXTS, Page, assert_stays_text, assert_stays_text_in_markdown, faults
 from tests.reports import Pictures, Tags, Texts, classified, made, picture
 

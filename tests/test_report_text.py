@@ -7,7 +7,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from hfkit.baselines.base import Answers, Baseline
-from hfkit.evaluation.report import Report, render
+from hfkit.report.report import Report, render
 from tests.hostile import TEXTS, Page, assert_stays_text, assert_stays_text_in_markdown, faults
 from tests.reports import COST, LOG, PLAN, Tags, made
 

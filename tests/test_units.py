@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hfkit.errors import DataError
-from hfkit.evaluation.report import Report
+from hfkit.report.report import Report
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests import tiny_images
 

@@ -68,8 +68,8 @@ def _evaluate(
     from hfkit.arguments.recipe import RecipeArguments
     from hfkit.baselines import chosen
     from hfkit.cli.report import rendered, summary
-    from hfkit.evaluation.report import Report
     from hfkit.progress import alone_on_stdout
+    from hfkit.report.report import Report
     from hfkit.runtime.machine import measured
     from hfkit.tasks.saved import find_saved
 

@@ -225,7 +225,7 @@ def text_of(records: list[dict[str, Any]], kind: Format, columns: list[str], *, 
     Raises:
         UserError: a row has other columns than the first rows.
     """
-    from hfkit.evaluation.schema import finite, plain
+    from hfkit.report.schema import finite, plain
 
     records = [finite(plain(record)) for record in records]
     if kind == Format.jsonl:

@@ -26,7 +26,7 @@ def report(
 
 
 def _report(folder: Path, *, as_json: bool) -> None:
-    from hfkit.evaluation.report import write_files
+    from hfkit.report.report import write_files
 
     # A comparison on several test sets has a ledger for each.
     records = [*folder.glob("report.json"), *sorted(folder.glob("ledger*.json"))]
@@ -54,7 +54,7 @@ def rendered(path: Path) -> dict[str, str]:
         UserError: it is no record, or one of another version.
     """
     from hfkit.evaluation.ledger_pages import render_ledger
-    from hfkit.evaluation.report import render
+    from hfkit.report.report import render
 
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

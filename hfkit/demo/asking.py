@@ -7,8 +7,8 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 
 from hfkit.errors import UserError
-from hfkit.evaluation.names import dataset_name
-from hfkit.evaluation.pages import bare, interval_text, score_text, shown
+from hfkit.report.names import dataset_name
+from hfkit.report.pages import bare, interval_text, score_text, shown
 from hfkit.scores.score import headline_text
 from hfkit.tasks.saved import SavedModel
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from hfkit.demo.asking import Answer, Asked, Unanswered
 from hfkit.evaluation.examples import examples
-from hfkit.evaluation.pages import bare
+from hfkit.report.pages import bare
 
 MOST_EXAMPLES = 6
 TOP = 5  # labels shown of a ranking

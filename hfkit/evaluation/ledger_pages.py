@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hfkit.evaluation import ledger_plots, plots
+from hfkit.evaluation import ledger_plots
 from hfkit.evaluation.ledger_schema import COSTS, validate_ledger
-from hfkit.evaluation.pages import shown, templates
+from hfkit.report import plots
+from hfkit.report.pages import shown, templates
 
 MOST_CLASSES = 20  # rows of the table of differences
 MOST_DISAGREEMENTS = 24

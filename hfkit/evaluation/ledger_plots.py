@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from hfkit.evaluation.label_places import LINE, apart, clear, placed
-from hfkit.evaluation.plots import labelled, percent, ticks
+from hfkit.report.plots import labelled, percent, ticks
 
 COLOURS = 8  # curves in one plot: more cannot be told apart, and get a plot each
 CROSSINGS = 6  # crossovers with a letter in the plot

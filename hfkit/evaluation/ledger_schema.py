@@ -29,7 +29,7 @@ Seconds are seconds, memory is MiB, latency is milliseconds, energy is kWh, shar
 from collections.abc import Iterator
 from typing import Any
 
-from hfkit.evaluation.schema import ANY, INTERVAL, PICTURE, REPORT, fault, refuse
+from hfkit.report.schema import ANY, INTERVAL, PICTURE, REPORT, fault, refuse
 
 SCHEMA = "hfkit.ledger/1"
 COSTS = ("cpu_seconds", "wall_seconds", "peak_memory_mib", "tuning_cpu_seconds")  # others where they were measured

@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 from huggingface_hub import metadata_load
 
-from hfkit.evaluation.names import on_hub
-from hfkit.evaluation.pages import bare, interval_text, score_text, signed_text
+from hfkit.report.names import on_hub
+from hfkit.report.pages import bare, interval_text, score_text, signed_text
 from hfkit.scores.score import headline_text
 
 # What stands between the graph's logits and an answer, by task and problem. `row` is one row of logits.

@@ -17,7 +17,7 @@ from torch import Tensor
 from hfkit.contract.task import Task
 from hfkit.errors import Failure, UserError
 from hfkit.evaluation.examples import examples, of_pairs, report_of
-from hfkit.evaluation.names import dataset_name
+from hfkit.report.names import dataset_name
 from hfkit.scores.statistics import by_unit, paired_difference
 from hfkit.tasks.saved import SavedModel
 

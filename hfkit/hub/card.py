@@ -12,12 +12,12 @@ from markupsafe import Markup
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError, one_line
-from hfkit.evaluation.pages import extremes, interval_text, markdown_text, number_text, score_text, shown, words
-from hfkit.evaluation.schema import validate
 from hfkit.hub.citations import citations
 from hfkit.hub.limits import limits
 from hfkit.hub.metadata import benchmark_result, front_matter, model_name, shown_scores
 from hfkit.hub.snippets import adapter_usage, usage
+from hfkit.report.pages import extremes, interval_text, markdown_text, number_text, score_text, shown, words
+from hfkit.report.schema import validate
 from hfkit.runtime.folders import write_page
 from hfkit.scores.score import headline_text
 
@@ -39,7 +39,7 @@ TRAINING = (
 def render_card(
     report: dict[str, Any], *, model: str | None = None, pictures: bool = False, adapter: bool = False
 ) -> str:
-    """A report (see `hfkit.evaluation.schema`) as a model card: YAML front matter, then Markdown.
+    """A report (see `hfkit.report.schema`) as a model card: YAML front matter, then Markdown.
 
     A section that the report has nothing for is left out. Text from data and settings stays text, whatever it holds.
 

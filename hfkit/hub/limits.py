@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hfkit.evaluation.pages import score_text, words
+from hfkit.report.pages import score_text, words
 
 FEW = 30  # rows of a class in test, below which its score says little
 MOST = 3  # classes, confusions or kinds of error that are named

@@ -6,7 +6,7 @@ from typing import Any
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
 from hfkit.arguments.hub_terms import BENCHMARK
-from hfkit.evaluation.pages import words
+from hfkit.report.pages import words
 from hfkit.scores.score import SCORES, headline_text
 
 # Scores whose metric goes by another name on the Hub.

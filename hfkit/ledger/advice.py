@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from hfkit.evaluation.pages import score_text
 from hfkit.ledger.entries import collapsed, cost, failures, from_scratch, listed, ran
+from hfkit.report.pages import score_text
 
 MOST_ADVICE = 5  # more lines are read by nobody
 RISING = 0.005  # gain in the last epoch that is worth another

@@ -23,11 +23,11 @@ from hfkit.baselines.choice import made, require_flags
 from hfkit.checkpoints import deciding
 from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError, one_line
-from hfkit.evaluation.schema import finite, plain
 from hfkit.ledger.arguments import recipe_at, scaled, split_flags
 from hfkit.ledger.cells import Cell, Contender
 from hfkit.memory import parameters_of, refuse_too_large
 from hfkit.progress import alone
+from hfkit.report.schema import finite, plain
 from hfkit.runtime.energy import energy
 from hfkit.runtime.folders import require_writable
 from hfkit.runtime.machine import measured

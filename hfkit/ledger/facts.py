@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from hfkit.evaluation.ledger_schema import DIFFERENCE, SCHEMA
-from hfkit.evaluation.names import checkpoint_name, dataset_name
-from hfkit.evaluation.schema import finite, plain
 from hfkit.ledger.bench import SAMPLE_ROWS, Bench
 from hfkit.ledger.budgets import crossovers
 from hfkit.ledger.cells import Cell, Contender, Results, chosen_factor, seeds_of, tuning_cells
@@ -17,6 +15,8 @@ from hfkit.ledger.entries import from_scratch
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.statistics import compared, pair
 from hfkit.ledger.verdict import verdict
+from hfkit.report.names import checkpoint_name, dataset_name
+from hfkit.report.schema import finite, plain
 from hfkit.runtime.machine import command_of, environment
 from hfkit.runtime.redaction import without_secrets
 from hfkit.scores.calibration import calibration

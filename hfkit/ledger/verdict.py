@@ -35,9 +35,9 @@ the same facts (`advice`).
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hfkit.evaluation.pages import interval_text, score_text, signed_text
 from hfkit.ledger.advice import advice
 from hfkit.ledger.entries import collapsed, cost, failures, from_scratch, listed, lost, pretrained, ran
+from hfkit.report.pages import interval_text, score_text, signed_text
 from hfkit.scores.score import headline_text
 
 POINT = 0.01  # a difference below this is no reason to choose

@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from hfkit.evaluation import plots
-from hfkit.evaluation.names import checkpoint_name, dataset_name
+from hfkit.report import plots
+from hfkit.report.names import checkpoint_name, dataset_name
 from hfkit.scores.statistics import RESAMPLES
 
 # Tokens may hold characters that turn the reading direction around or that no page can show.

@@ -16,10 +16,10 @@ from datasets import Dataset, DatasetDict
 
 from hfkit.contract.task import Task
 from hfkit.errors import UserError
-from hfkit.evaluation.origins import base_origin, dataset_origin
-from hfkit.evaluation.pages import clipped, interval_text, page, score_text, signed_text, words
-from hfkit.evaluation.schema import SCHEMA, finite, plain, validate
 from hfkit.progress import progress
+from hfkit.report.origins import base_origin, dataset_origin
+from hfkit.report.pages import clipped, interval_text, page, score_text, signed_text, words
+from hfkit.report.schema import SCHEMA, finite, plain, validate
 from hfkit.runtime.folders import write_page
 from hfkit.runtime.machine import command, environment, measured
 from hfkit.runtime.redaction import without_secrets

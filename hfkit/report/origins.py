@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from hfkit.arguments.hub_terms import LANGUAGE
 from hfkit.errors import UserError
-from hfkit.evaluation.names import SAMPLE_ENCODER, checkpoint_name, dataset_name, on_hub
+from hfkit.report.names import SAMPLE_ENCODER, checkpoint_name, dataset_name, on_hub
 from hfkit.samples import SAMPLE_DATA, resolve_checkpoint
 
 MOST_CARD_BYTES = 1_000_000
