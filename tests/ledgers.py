@@ -5,7 +5,7 @@ import math
 import random
 from typing import Any
 
-from hfkit.evaluation.ledger_schema import SCHEMA
+from hfkit.ledger.schema import SCHEMA
 from tests.reports import picture
 
 ENVIRONMENT = {

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from hfkit.cli import app
 from hfkit.errors import UserError
-from hfkit.evaluation.ledger_schema import validate_ledger
 from hfkit.ledger.bench import Bench, drawn
 from hfkit.ledger.cells import Cell, Contender, chosen_factor, due
 from hfkit.ledger.compare import compare, planned
 from hfkit.ledger.facts import ledger_of, mean_cost
 from hfkit.ledger.queue import MOST_STARTS, Queue
+from hfkit.ledger.schema import validate_ledger
 from hfkit.runtime.energy import energy
 from hfkit.runtime.processes import LAUNCHERS, Rank, launched
 from hfkit.tasks import TextClassification

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 import hfkit
 from hfkit.cli import app
 from hfkit.errors import BAD_INPUT, FAILED, INTERRUPTED, Failure, UserError, run
-from hfkit.ledger import workers
 from hfkit.ledger.arguments import recipe_at, split_flags
+from hfkit.ledger.engines import local as workers
 from tests import runs
 from tests.examples import examples_of
 

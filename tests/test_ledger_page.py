@@ -10,9 +10,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from hfkit.evaluation import label_places, ledger_plots
-from hfkit.evaluation.ledger_pages import large_text, p_text, ranked, rate_text, render_ledger
-from hfkit.evaluation.ledger_schema import validate_ledger
+from hfkit.ledger import label_places
+from hfkit.ledger import plots as ledger_plots
+from hfkit.ledger.pages import large_text, p_text, ranked, rate_text, render_ledger
+from hfkit.ledger.schema import validate_ledger
 from hfkit.report.pages import interval_text, score_text, signed_text
 from tests import ledgers
 from tests.hostile import TEXTS, Page, assert_stays_text, assert_stays_text_in_markdown, faults

@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks import claims
 from benchmarks.ledger_tables import claims_table, ledgers_table
-from hfkit.evaluation.ledger_pages import render_ledger
-from hfkit.evaluation.ledger_schema import CONTENDER
 from hfkit.ledger.cells import Contender
+from hfkit.ledger.pages import render_ledger
+from hfkit.ledger.schema import CONTENDER
 from hfkit.ledger.verdict import verdict
 from tests import ledgers
 

@@ -53,7 +53,7 @@ def rendered(path: Path) -> dict[str, str]:
     Raises:
         UserError: it is no record, or one of another version.
     """
-    from hfkit.evaluation.ledger_pages import render_ledger
+    from hfkit.ledger.pages import render_ledger
     from hfkit.report.report import render
 
     try:

@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from hfkit.errors import UserError
-from hfkit.evaluation.ledger_pages import render_ledger
 from hfkit.ledger.arguments import split_flags
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Cell, Contender, Results, due
+from hfkit.ledger.engines.local import default_jobs, started, watched
 from hfkit.ledger.facts import ledger_of, table_of
+from hfkit.ledger.pages import render_ledger
 from hfkit.ledger.queue import Queue
-from hfkit.ledger.workers import default_jobs, started, watched
 from hfkit.progress import alone_on_stdout, progress
 from hfkit.runtime.folders import write_page
 from hfkit.runtime.processes import launched
@@ -50,7 +50,7 @@ def compare(argv: list[str]) -> list[Path]:
 
 
 def summary_of(page: str, ledger: Mapping[str, Any]) -> dict[str, Any]:
-    """What `--json` prints of one test; the whole of it is in the file `ledger` (see `evaluation.ledger_schema`)."""
+    """What `--json` prints of one test; the whole of it is in the file `ledger` (see `ledger.schema`)."""
     told = ("name", "kind", "headline", "spread", "interval", "difference", "cost", "trained_parameters")
     return {
         "dataset": ledger["task"]["dataset"],

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from hfkit.evaluation.ledger_schema import DIFFERENCE, SCHEMA
 from hfkit.ledger.bench import SAMPLE_ROWS, Bench
 from hfkit.ledger.budgets import crossovers
 from hfkit.ledger.cells import Cell, Contender, Results, chosen_factor, seeds_of, tuning_cells
 from hfkit.ledger.entries import from_scratch
 from hfkit.ledger.queue import Queue
+from hfkit.ledger.schema import DIFFERENCE, SCHEMA
 from hfkit.ledger.statistics import compared, pair
 from hfkit.ledger.verdict import verdict
 from hfkit.report.names import checkpoint_name, dataset_name
@@ -65,7 +65,7 @@ class Runs:
 def ledger_of(
     bench: Bench, contenders: list[Contender], queue: Queue, plan: Callable[[Results], list[Cell]], test: str
 ) -> dict[str, Any]:
-    """The whole ledger of one test, as `ledger.json` holds it (see `evaluation.ledger_schema`)."""
+    """The whole ledger of one test, as `ledger.json` holds it (see `ledger.schema`)."""
     runs = Runs(bench, queue, queue.known(plan), test)
     task, rows = bench.task, bench.raw["test"].select(range(runs.span.start, runs.span.stop))
     skipped = {

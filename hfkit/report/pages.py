@@ -20,14 +20,19 @@ MARKDOWN = re.compile(r"([\\`*_{}\[\]|~#$!])|(?<=:)(/)(?=/)|(?<=www)(\.)", re.IG
 
 MOST = 30  # rows of a table, items of a list: more are folded or left to report.json
 SMALL = 64  # pixels a side: a PNG of no more is shown as squares, not blurred
+TEMPLATES = Path(__file__).parent / "templates"
 
 
-def templates(*, markdown: bool) -> Any:
-    """The templates' environment for pages of one format: every value is escaped for it, and an unknown one refused."""
+def templates(*folders: Path, markdown: bool) -> Any:
+    """The templates' environment for pages of one format: every value is escaped for it, and an unknown one refused.
+
+    Args:
+        folders: of further templates, beside those of the report.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from hfkit.evaluation import ledger_plots
-from hfkit.evaluation.ledger_schema import COSTS, validate_ledger
+from hfkit.ledger import plots as ledger_plots
+from hfkit.ledger.schema import COSTS, validate_ledger
 from hfkit.report import plots
 from hfkit.report.pages import shown, templates
 
@@ -17,7 +18,7 @@ def render_ledger(ledger: dict[str, Any]) -> dict[str, str]:
     """A ledger's files by name: ledger.json, ledger.md and ledger.html.
 
     Raises:
-        ValueError: `ledger` is not what `ledger_schema` describes.
+        ValueError: `ledger` is not what `ledger.schema` describes.
     """
     validate_ledger(ledger)
     return {
@@ -28,7 +29,7 @@ def render_ledger(ledger: dict[str, Any]) -> dict[str, str]:
 
 
 def _page(template: str, ledger: dict[str, Any]) -> str:
-    environment = templates(markdown=".md." in template)
+    environment = templates(Path(__file__).parent / "templates", markdown=".md." in template)
     environment.filters |= {"p": p_text, "large": large_text, "rate": rate_text, "cost": cost_text, "several": several}
     contenders = ranked(ledger["contenders"])
     return environment.get_template(template).render(

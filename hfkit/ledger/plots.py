@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from hfkit.evaluation.label_places import LINE, apart, clear, placed
+from hfkit.ledger.label_places import LINE, apart, clear, placed
 from hfkit.report.plots import labelled, percent, ticks
 
 COLOURS = 8  # curves in one plot: more cannot be told apart, and get a plot each
