@@ -9,7 +9,7 @@ import pytest
 
 from hfkit.hub import push as hub
 from hfkit.hub.card import read_report
-from hfkit.hub.places import name_places, without_places
+from hfkit.hub.paths import name_places, without_places
 
 COMMAND = ["run.py", "--dataset", "/data/acme corp's/reviews", "--output_dir=/mnt/ada/out/", "--lr", "1e-5", "runs/x"]
 

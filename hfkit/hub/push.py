@@ -18,7 +18,7 @@ from hfkit.hub.card import ADAPTER, read_report, render_card, write_card
 from hfkit.hub.failures import explained
 from hfkit.hub.lint import lint, named
 from hfkit.hub.lint_metadata import read_metadata
-from hfkit.hub.places import replaced, shown_places, without_places
+from hfkit.hub.paths import replaced, shown_places, without_places
 from hfkit.hub.secrets import refuse_secrets
 from hfkit.hub.staging import PUBLISHED, choose, stage, staged_files
 from hfkit.report.report import render

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hfkit.errors import UserError
-from hfkit.hub.places import name_places, settings_without_places
+from hfkit.hub.paths import name_places, settings_without_places
 from hfkit.runtime.redaction import without_secrets
 
 ARGUMENTS = "training_args.json"  # made here, from the settings of the report
