@@ -18,14 +18,14 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from typer.testing import CliRunner
 
-import hfkit.demo
+import hfkit.inference.demo
 from hfkit.cli import app
-from hfkit.demo import asked_model, loopback, own_folder, require_gradio
-from hfkit.demo.asking import MOST_CHARACTERS, Asked, Unanswered
-from hfkit.demo.page import launched, page
 from hfkit.errors import UserError
+from hfkit.inference.demo import asked_model, loopback, own_folder, require_gradio
+from hfkit.inference.demo.asking import MOST_CHARACTERS, Asked, Unanswered
+from hfkit.inference.demo.page import launched, page
+from hfkit.inference.saved import load_saved
 from hfkit.tasks import TextClassification
-from hfkit.tasks.saved import load_saved
 from tests.examples import examples_of
 
 
@@ -230,7 +230,7 @@ def test_only_loopback_is_this_machine_alone(host, alone):
 
 
 def test_without_gradio_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(hfkit.demo, "find_spec", lambda name: None)
+    monkeypatch.setattr(hfkit.inference.demo, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=re.escape("pip install 'hfkit[demo]'")):
         require_gradio()
 

@@ -20,12 +20,12 @@ from typer.testing import CliRunner
 
 from hfkit.cli import app
 from hfkit.errors import UserError
-from hfkit.export import export, parity
-from hfkit.export.graph import traced
-from hfkit.export.pages import snippet
-from hfkit.export.parity import asked, extremes
+from hfkit.inference.export import export, parity
+from hfkit.inference.export.graph import traced
+from hfkit.inference.export.pages import snippet
+from hfkit.inference.export.parity import asked, extremes
+from hfkit.inference.saved import load_saved
 from hfkit.tasks import NER, ImageClassification, TextClassification
-from hfkit.tasks.saved import load_saved
 from tests.examples import examples_of
 from tests.families import FAMILIES
 

@@ -16,8 +16,8 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from hfkit.data.streams import Reading
+from hfkit.inference.asking import Asking
 from hfkit.runtime.part_file import PartFile
-from hfkit.tasks.asking import Asking
 from tests.commands import hfkit
 from tests.examples import examples_of
 

@@ -14,8 +14,8 @@ from transformers import AutoModelForSequenceClassification, AutoModelForTokenCl
 from hfkit import Report, TransferArguments, TransferTrainer
 from hfkit.contract.task import Task
 from hfkit.errors import UserError
+from hfkit.inference.saved import SavedModel, load_saved
 from hfkit.tasks import NER, ImageClassification, TextClassification
-from hfkit.tasks.saved import SavedModel, load_saved
 from hfkit.tasks.tagging.words import split_words, told_entities
 from tests import runs, tiny, tiny_images
 

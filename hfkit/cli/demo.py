@@ -36,7 +36,7 @@ def demo(
 
 
 def _demo(place: str, host: str, port: int, revision: str | None, *, share: bool, check: bool) -> None:
-    from hfkit import demo
+    from hfkit.inference import demo
     from hfkit.progress import alone_on_stdout
 
     demo.require_gradio()

@@ -9,7 +9,7 @@ import typer
 from hfkit.errors import ANEW, UserError, run
 
 if TYPE_CHECKING:
-    from hfkit.tasks.saved import Found
+    from hfkit.inference.saved import Found
 
 OWN_FLAGS = ("--dataset", "--split", "--output_dir", "--batch_size", "--task", "--revision", "--json")
 
@@ -68,10 +68,10 @@ def _evaluate(
     from hfkit.arguments.recipe import RecipeArguments
     from hfkit.baselines import chosen
     from hfkit.cli.report import rendered, summary
+    from hfkit.inference.saved import find_saved
     from hfkit.progress import alone_on_stdout
     from hfkit.report.report import Report
     from hfkit.runtime.machine import measured
-    from hfkit.tasks.saved import find_saved
 
     with alone_on_stdout() as stdout:
         found = find_saved(place, task=name, revision=revision)

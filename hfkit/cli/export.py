@@ -61,7 +61,7 @@ def _export(
     revision: str | None,
     as_json: bool,
 ) -> None:
-    from hfkit.export import export as write
+    from hfkit.inference.export import export as write
     from hfkit.progress import alone_on_stdout
 
     with alone_on_stdout() as stdout:
@@ -71,7 +71,7 @@ def _export(
 
 def _lines(record: dict[str, Any]) -> str:
     """The record for people."""
-    from hfkit.export.pages import eight_bits
+    from hfkit.inference.export.pages import eight_bits
 
     size = sum(bytes for name, bytes in record["bytes"].items() if name.startswith("model.onnx")) / 1e6
     lines = [f"{record['folder']}: ONNX graph, opset {record['opset']}, {size:,.1f} MB"]

@@ -21,8 +21,8 @@ from hfkit.runtime.part_file import PartFile
 
 if TYPE_CHECKING:
     from hfkit.data.streams import Chunk, Reading, Source
-    from hfkit.tasks.asking import Asking
-    from hfkit.tasks.saved import SavedModel
+    from hfkit.inference.asking import Asking
+    from hfkit.inference.saved import SavedModel
 
 BATCHES = {"text": 16, "pictures": 4}  # of a chunk: texts are sorted by length within it, pictures are larger
 
@@ -149,8 +149,8 @@ def write(asked: Asked, batch_size: int, *, skip: bool, every: bool) -> None:
     """
     asked.refuse_missing()
     with alone_on_stdout() as stdout:
-        from hfkit.tasks.asking import Asking
-        from hfkit.tasks.saved import load_saved
+        from hfkit.inference.asking import Asking
+        from hfkit.inference.saved import load_saved
 
         saved = load_saved(asked.model, task=asked.task, revision=asked.revision, **asked.settings)
         if asked.texts and saved.task.reads != "text":

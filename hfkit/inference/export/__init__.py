@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from hfkit.errors import UserError
-from hfkit.export.pages import page
-from hfkit.export.parity import MADE_UP, Compared, asked, at_hand, compared, extremes, refuse_different
-from hfkit.tasks.saved import SavedModel, load_saved
+from hfkit.inference.export.pages import page
+from hfkit.inference.export.parity import (
+    MADE_UP,
+    Compared,
+    asked,
+    at_hand,
+    compared,
+    extremes,
+    refuse_different,
+)
+from hfkit.inference.saved import SavedModel, load_saved
 from hfkit.version import __version__
 
 RECORD = "export.json"  # of `transformers.exporters`, which passes over what it does not know
@@ -46,7 +54,7 @@ def export(
     """
     require_onnx()
     refuse_unknown(opset)
-    from hfkit.export.graph import opened, quantized, traced, weight_bytes
+    from hfkit.inference.export.graph import opened, quantized, traced, weight_bytes
 
     saved = load_saved(place, revision=revision)
     saved.model.to("cpu")

@@ -6,7 +6,7 @@ from typing import Any
 from hfkit.data.bad_rows import Fault
 from hfkit.data.streams import Chunk, Record
 from hfkit.errors import UserError
-from hfkit.tasks.saved import SavedModel, Told
+from hfkit.inference.saved import SavedModel, Told
 
 ADDED = ("prediction", "probability", "probabilities", "error")
 

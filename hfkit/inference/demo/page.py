@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from hfkit.demo.asking import Answer, Asked, Unanswered
-from hfkit.evaluation.examples import examples
+from hfkit.inference.demo.asking import Answer, Asked, Unanswered
+from hfkit.inference.examples import examples
 from hfkit.report.pages import bare
 
 MOST_EXAMPLES = 6

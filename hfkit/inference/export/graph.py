@@ -24,7 +24,7 @@ from transformers.exporters import (
 from transformers.exporters.configs import ExportFormat
 
 from hfkit.errors import UserError, first_line
-from hfkit.tasks.saved import SavedModel
+from hfkit.inference.saved import SavedModel
 
 AXES = ("batch", "sequence")  # what the sides of an input are called, as far as they are of any length
 

@@ -7,10 +7,10 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 
 from hfkit.errors import UserError
+from hfkit.inference.saved import SavedModel
 from hfkit.report.names import dataset_name
 from hfkit.report.pages import bare, interval_text, score_text, shown
 from hfkit.scores.score import headline_text
-from hfkit.tasks.saved import SavedModel
 
 MOST_CHARACTERS = 20_000  # of a text: some ten pages
 SENTENCES = ("Ada Lovelace wrote to Charles Babbage from London.", "The parcel came a day late, but all was there.")

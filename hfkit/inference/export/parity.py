@@ -16,10 +16,10 @@ from torch import Tensor
 
 from hfkit.contract.task import Task
 from hfkit.errors import Failure, UserError
-from hfkit.evaluation.examples import examples, of_pairs, report_of
+from hfkit.inference.examples import examples, of_pairs, report_of
+from hfkit.inference.saved import SavedModel
 from hfkit.report.names import dataset_name
 from hfkit.scores.statistics import by_unit, paired_difference
-from hfkit.tasks.saved import SavedModel
 
 ABSOLUTE, RELATIVE = 1e-5, 1e-4  # of the largest logit: what rounding in another order may change
 MOST_ROWS = 500  # of a split that are compared
@@ -180,7 +180,7 @@ class Compared:
 
 def compared(saved: SavedModel, rows: Asked, session: onnxruntime.InferenceSession) -> Compared:
     """Ask the model and the graph about the same batches, of sizes that change."""
-    from hfkit.export.graph import logits_of
+    from hfkit.inference.export.graph import logits_of
 
     task = rows.material.task
     outputs: tuple[list, list] = ([], [])

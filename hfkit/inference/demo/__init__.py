@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any, TextIO
 
-from hfkit.demo.asking import Asked, Unanswered
 from hfkit.errors import UserError
-from hfkit.evaluation.examples import examples, of_pairs, report_of
-from hfkit.tasks.saved import load_saved
+from hfkit.inference.demo.asking import Asked, Unanswered
+from hfkit.inference.examples import examples, of_pairs, report_of
+from hfkit.inference.saved import load_saved
 
 
 def asked_model(place: str, revision: str | None = None) -> Asked:
@@ -35,7 +35,7 @@ def check(model: Asked) -> dict[str, Any]:
         UserError: gradio is missing, or the model does not answer.
     """
     require_gradio()
-    from hfkit.demo.page import page
+    from hfkit.inference.demo.page import page
 
     with own_folder() as folder:
         page(model, folder)
@@ -53,7 +53,7 @@ def serve(model: Asked, host: str, port: int, *, share: bool = False, out: TextI
         UserError: gradio is missing, or the address cannot be used.
     """
     require_gradio()
-    from hfkit.demo.page import launched
+    from hfkit.inference.demo.page import launched
 
     if not loopback(host):
         print(f"warning: whoever reaches this machine at {host} can ask the model, without a password", file=sys.stderr)
