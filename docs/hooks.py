@@ -33,8 +33,8 @@ from benchmarks.render import RESULTS, render  # noqa: E402
 from hfkit import RecipeArguments  # noqa: E402
 from hfkit.baselines import BASELINES  # noqa: E402
 from hfkit.cli import app  # noqa: E402
-from hfkit.refusals import SHARDED  # noqa: E402
 from hfkit.report.pages import markdown_text, page  # noqa: E402
+from hfkit.training.refusals import SHARDED  # noqa: E402
 from tests.families import FAMILIES  # noqa: E402
 
 MARK = re.compile(r"<!-- (?P<kind>flags|baselines|sharded|commands|docstring|file)(?:: (?P<what>[\w./:-]+))? -->")

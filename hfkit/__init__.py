@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hfkit.arguments.training import TransferArguments
     from hfkit.errors import UserError, run
     from hfkit.report.report import Report
-    from hfkit.trainer import TransferTrainer
+    from hfkit.training.trainer import TransferTrainer
 
 __all__ = [
     "KEEP_BEST",
@@ -34,7 +34,7 @@ __getattr__ = on_first_use(
         "RecipeArguments": ".arguments.recipe",
         "Report": ".report.report",
         "TransferArguments": ".arguments.training",
-        "TransferTrainer": ".trainer",
+        "TransferTrainer": ".training.trainer",
         "UserError": ".errors",
         "parse": ".arguments.parse",
         "run": ".errors",

@@ -9,8 +9,8 @@ import torch
 import yaml
 
 from hfkit import run
-from hfkit.invariants import BrokenPromise, digest
 from hfkit.model.parallel import whole
+from hfkit.training.invariants import BrokenPromise, digest
 from tests.runs import at, trainer
 
 

@@ -9,7 +9,7 @@ import torch
 
 from hfkit import run
 from hfkit.model.parallel import whole
-from hfkit.refusals import SHARDED
+from hfkit.training.refusals import SHARDED
 from tests import test_families
 from tests.distributed_run import remove_dropout, shipped
 from tests.families import FAMILIES, Family

@@ -10,10 +10,10 @@ from datasets import Value
 from safetensors.torch import load_file
 
 from hfkit import TransferArguments, TransferTrainer
-from hfkit.auto import ENOUGH, ON, STOP, decisions, verdict
 from hfkit.errors import UserError
-from hfkit.invariants import digest
 from hfkit.tasks import ImageClassification, TextClassification
+from hfkit.training.auto import ENOUGH, ON, STOP, decisions, verdict
+from hfkit.training.invariants import digest
 from tests import tiny, tiny_images
 from tests.pairs import AUTO, digests
 from tests.runs import at, trainer

@@ -12,7 +12,7 @@ import yaml
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.arguments.training import KEEP_BEST
-from hfkit.plan import print_plan
+from hfkit.training.plan import print_plan
 from tests import runs
 from tests.commands import hfkit
 from tests.examples import examples_of

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from hfkit import TransferTrainer
 from hfkit.data.batches import text_lengths
 from hfkit.data.text.padding import PaddedTexts
-from hfkit.invariants import digest
 from hfkit.prefix.cache import CHECKED_ROWS, Frozen, PrefixCache, Settings
 from hfkit.prefix.replay import Size
 from hfkit.tasks import ImageClassification
+from hfkit.training.invariants import digest
 from tests import tiny, tiny_images
 from tests.runs import at, trainer
 from tests.test_image_classification import trainer as image_trainer

@@ -12,9 +12,9 @@ from transformers import AutoModel, AutoModelForTokenClassification, ResNetConfi
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError
-from hfkit.invariants import NonFinite
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.tasks import NER
+from hfkit.training.invariants import NonFinite
 from tests.runs import trainer
 
 RECIPE = str(Path(__file__).parents[1] / "recipes" / "bert_ner.py")

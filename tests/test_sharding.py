@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification
 
 from hfkit import UserError
 from hfkit.arguments.strategies import STRATEGIES
-from hfkit.refusals import SHARDED, refuse_engines, refuse_shards
+from hfkit.training.refusals import SHARDED, refuse_engines, refuse_shards
 from tests.distributed_run import shipped
 from tests.families import FAMILIES
 from tests.pairs import DDP, GRADUAL, ROOT, free_port, launch

@@ -48,7 +48,7 @@ def loaded(tmp_path_factory) -> set[str]:
 
 
 def test_the_run_reached_its_first_step_through_what_it_uses(loaded):
-    assert {"hfkit.trainer", "hfkit.tasks.ner", "hfkit.model.unfreezing", "transformers.trainer"} <= loaded
+    assert {"hfkit.training.trainer", "hfkit.tasks.ner", "hfkit.model.unfreezing", "transformers.trainer"} <= loaded
 
 
 @pytest.mark.parametrize("module", sorted(UNUSED))

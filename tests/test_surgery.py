@@ -20,8 +20,8 @@ from hfkit.errors import UserError
 from hfkit.model.depth import parameter_depths
 from hfkit.model.surgery import depth_range, reinitialise, train_only
 from hfkit.model.unfreezing import FreezePlan
-from hfkit.plan import spans_of
-from hfkit.refusals import refuse_surgery
+from hfkit.training.plan import spans_of
+from hfkit.training.refusals import refuse_surgery
 from tests import tiny_images
 from tests.runs import at, trainer
 from tests.test_cli import hfkit

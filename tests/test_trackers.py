@@ -17,7 +17,7 @@ from transformers.trainer_callback import TrainerState
 
 from hfkit import TransferArguments
 from hfkit.errors import UserError
-from hfkit.telling import discreet, line_of
+from hfkit.training.console import discreet, line_of
 from tests.finished import run_recipe
 from tests.runs import trainer
 

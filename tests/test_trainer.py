@@ -11,7 +11,7 @@ from transformers import AutoModelForTokenClassification, pipeline
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError
-from hfkit.invariants import BrokenPromise, NonFinite, digest
+from hfkit.training.invariants import BrokenPromise, NonFinite, digest
 from tests.runs import at, trainer
 
 # Stages at steps 0, 3, 5 and 7 of the 12 that 22 rows make in two epochs of 6 batches; 0, 1, 2 with 3 per window.

@@ -61,8 +61,8 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int, *, as_
     from hfkit.model.adapters import with_lora
     from hfkit.model.surgery import depth_range, require_blocks, train_only
     from hfkit.model.unfreezing import Unfreezing
-    from hfkit.plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
-    from hfkit.refusals import refuse_surgery
+    from hfkit.training.plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
+    from hfkit.training.refusals import refuse_surgery
 
     own_flags = ("--task", "--rows", "--labels", "--json")
     types = (RecipeArguments, kind_of(name), TransferArguments)

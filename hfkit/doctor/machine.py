@@ -11,8 +11,8 @@ import torch
 from hfkit.arguments.training import refuse_lost_processes
 from hfkit.doctor.findings import Finding, refused
 from hfkit.errors import UserError
-from hfkit.memory import GIB
 from hfkit.runtime.processes import LAUNCHERS, cores
+from hfkit.training.memory import GIB
 
 DRIVER = Path("/proc/driver/nvidia/version")
 # What a container may have: the limit of version 2 and of version 1 of control groups.

@@ -14,8 +14,8 @@ from hfkit.doctor.findings import Finding, refused, shown
 from hfkit.doctor.machine import LIMITS, memory_of
 from hfkit.doctor.places import existing
 from hfkit.errors import UserError
-from hfkit.memory import GIB, WEIGHT, learning_share, needed_bytes
 from hfkit.model.depth import depth_names
+from hfkit.training.memory import GIB, WEIGHT, learning_share, needed_bytes
 
 ADAM = 2  # more numbers beside each weight in a checkpoint of a training
 TIGHT = 0.8  # share of the memory

@@ -13,7 +13,7 @@ from transformers.integrations import get_available_reporting_integrations
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from hfkit.doctor.findings import Finding
-from hfkit.memory import GIB
+from hfkit.training.memory import GIB
 
 LITTLE = 2 * GIB  # bytes free, from where a warning is due
 NOTHING = 0.1 * GIB

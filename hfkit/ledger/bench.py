@@ -20,18 +20,18 @@ from hfkit.arguments.training import TransferArguments
 from hfkit.baselines import SetFit
 from hfkit.baselines.base import Baseline
 from hfkit.baselines.choice import made, require_flags
-from hfkit.checkpoints import deciding
 from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError, one_line
 from hfkit.ledger.arguments import recipe_at, scaled, split_flags
 from hfkit.ledger.cells import Cell, Contender
-from hfkit.memory import parameters_of, refuse_too_large
 from hfkit.progress import alone
 from hfkit.report.schema import finite, plain
 from hfkit.runtime.energy import energy
 from hfkit.runtime.folders import require_writable
 from hfkit.runtime.machine import measured
-from hfkit.trainer import TransferTrainer
+from hfkit.training.checkpoints import deciding
+from hfkit.training.memory import parameters_of, refuse_too_large
+from hfkit.training.trainer import TransferTrainer
 from hfkit.version import __version__
 
 SAMPLE_ROWS = 160  # of a bundled sample, unless told otherwise: a comparison trains dozens of times

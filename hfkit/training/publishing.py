@@ -9,7 +9,7 @@ from hfkit.arguments.training import refuse_token
 from hfkit.errors import Failure, UserError
 from hfkit.model.adapters import merged
 from hfkit.progress import alone
-from hfkit.telling import TellingTrainer
+from hfkit.training.console import TellingTrainer
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo

@@ -22,9 +22,9 @@ from hfkit.contract.task import Task
 from hfkit.data.batches import is_text, text_lengths
 from hfkit.errors import UserError
 from hfkit.model.unfreezing import FreezePlan
-from hfkit.plan import closing_layer
 from hfkit.progress import track
 from hfkit.scores.statistics import paired_difference
+from hfkit.training.plan import closing_layer
 
 ENTRY = "auto"  # a decision in the log
 LEVEL = 0.05  # a gain is one where chance alone would make as much less often than this

@@ -16,8 +16,20 @@ from transformers import EvalPrediction
 from transformers.trainer_utils import PredictionOutput
 
 from hfkit.arguments.training import TransferArguments
-from hfkit.auto import Auto, refuse_blind
-from hfkit.checkpoints import (
+from hfkit.contract.task import Task
+from hfkit.data.batches import fetched, in_order, judging_order, training_order
+from hfkit.errors import UserError
+from hfkit.model.adapters import with_lora
+from hfkit.model.groups import groupwise_schedule, slanted_triangular, triangle_of_each_stage
+from hfkit.model.parallel import add, shard_by_blocks
+from hfkit.model.surgery import depth_range, reinitialise, train_only
+from hfkit.model.unfreezing import Unfreezing
+from hfkit.prefix.callback import Caching, NumberedBatches, NumberedRows
+from hfkit.replicas import rebuild
+from hfkit.runtime.folders import require_writable
+from hfkit.runtime.machine import measured
+from hfkit.training.auto import Auto, refuse_blind
+from hfkit.training.checkpoints import (
     LOOKED_AT,
     claim_output_directory,
     newest_checkpoint,
@@ -26,23 +38,11 @@ from hfkit.checkpoints import (
     run_identity,
     write_identity,
 )
-from hfkit.contract.task import Task
-from hfkit.data.batches import fetched, in_order, judging_order, training_order
-from hfkit.errors import UserError
-from hfkit.invariants import Invariants, refuse_non_finite
-from hfkit.model.adapters import with_lora
-from hfkit.model.groups import groupwise_schedule, slanted_triangular, triangle_of_each_stage
-from hfkit.model.parallel import add, shard_by_blocks
-from hfkit.model.surgery import depth_range, reinitialise, train_only
-from hfkit.model.unfreezing import Unfreezing
-from hfkit.plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
-from hfkit.prefix.callback import Caching, NumberedBatches, NumberedRows
-from hfkit.publishing import PublishingTrainer
-from hfkit.refusals import refuse_before, refuse_engines, refuse_surgery
-from hfkit.replicas import rebuild
-from hfkit.runtime.folders import require_writable
-from hfkit.runtime.machine import measured
 from hfkit.training.epochs import TellEpoch
+from hfkit.training.invariants import Invariants, refuse_non_finite
+from hfkit.training.plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
+from hfkit.training.publishing import PublishingTrainer
+from hfkit.training.refusals import refuse_before, refuse_engines, refuse_surgery
 
 
 class TransferTrainer(PublishingTrainer):
@@ -331,7 +331,7 @@ class TransferTrainer(PublishingTrainer):
         }
 
     def plan_rows(self) -> list[dict]:
-        """The plan as rows (see `hfkit.plan`); known once training has begun."""
+        """The plan as rows (see `hfkit.training.plan`); known once training has begun."""
         epochs = self.total_steps / self.epoch_steps
         return plan_rows(self.model, self.unfreezing, self._groups(), total_steps=self.total_steps, epochs=epochs)
 
