@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 DATA ?= ../shared/data
 WEIGHTS ?= ../shared/weights
-.PHONY: help check test test-slow bench bench-ner ledgers format readme picture docs notebooks
+.PHONY: help check test test-slow bench bench-ner ledgers samples format readme picture docs notebooks
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,14 @@ ledgers:  ## The seven measured ledgers, and what the literature says against th
 	python -m benchmarks.ledgers --data $(DATA) --weights $(WEIGHTS)
 	python -m benchmarks.claims --data $(DATA) --weights $(WEIGHTS)
 	python benchmarks/render.py
+
+samples:  ## Write the bundled samples anew: data in seconds, checkpoints in an hour. DATA=folder of the texts
+	python -m samples_source.make_ner
+	python -m samples_source.make_sentiment
+	python -m samples_source.make_backbones --architecture resnet
+	python -m samples_source.make_backbones --architecture vit
+	python -m samples_source.make_gpt2 --output hfkit/samples/gpt2 \
+		--text $(foreach name,gsm8k scitldr_a self_instruct_human tatoeba_en_de tiny_shakespeare,$(DATA)/$(name)/train.parquet)
 
 format:  ## Sort imports, mend what ruff can mend, format
 	ruff check --fix

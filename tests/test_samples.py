@@ -11,8 +11,9 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
 from hfkit import samples
-from hfkit.samples import make_ner, sample_ner
-from hfkit.samples.ner_material import HELD_OUT, NAMES, SHARED
+from hfkit.samples import sample_ner
+from samples_source import make_ner
+from samples_source.ner_material import HELD_OUT, NAMES, SHARED
 
 SPLITS = ("train", "validation", "test")
 TYPES = {"PER", "LOC", "ORG", "MISC"}

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
 
 from hfkit import samples
-from hfkit.samples import make_backbones
-from hfkit.samples.formula_images import FORMULAS, SIZE, formula_images
+from samples_source import make_backbones
+from samples_source.formula_images import FORMULAS, SIZE, formula_images
 
 FOLDERS = [Path(samples.__file__).parent / name for name in ("resnet", "vit")]
 FILES = {"config.json", "model.safetensors", "preprocessor_config.json", "training.json", "README.md"}

@@ -16,8 +16,8 @@ from transformers import (
 )
 
 from hfkit.errors import UserError
-from hfkit.samples.gpt2_card import render_card
-from hfkit.samples.make_gpt2 import BLOCK, Settings, hold_out, make, read_texts, token_losses
+from samples_source.gpt2_card import render_card
+from samples_source.make_gpt2 import BLOCK, Settings, hold_out, make, read_texts, token_losses
 
 GPT2 = Path(__file__).parents[1] / "hfkit" / "samples" / "gpt2"
 SENTENCES = [

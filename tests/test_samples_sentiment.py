@@ -10,10 +10,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from hfkit.samples import make_sentiment
-from hfkit.samples.make_sentiment import LABELS, past
 from hfkit.samples.sentiment import sample_sentiment
-from hfkit.samples.sentiment_material import DOMAINS, FILLERS, HELD_OUT, OPINIONS, SHARED
+from samples_source import make_sentiment
+from samples_source.make_sentiment import LABELS, past
+from samples_source.sentiment_material import DOMAINS, FILLERS, HELD_OUT, OPINIONS, SHARED
 
 SPLITS = ("train", "validation", "test")
 # What two splits may have in common beside the words of the templates that all of them use.

@@ -15,7 +15,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, Pr
 from hfkit.contract.task import Found
 from hfkit.data.bad_rows import Fault, skipped, without
 from hfkit.data.columns import column_named, column_of, evenly
-from hfkit.data.files import TABLES, read
+from hfkit.data.files import TABLES, one_split, only, read
 from hfkit.data.images.vision import require_vision
 from hfkit.data.units import checked_units, unit_column
 from hfkit.errors import UserError, first_line
@@ -28,7 +28,6 @@ from hfkit.tasks.classification.answers import (
     refuse_other_problem,
 )
 from hfkit.tasks.classification.base import Classification
-from hfkit.tasks.one_split import one_split, only
 
 if TYPE_CHECKING:
     from hfkit.data.images.batches import JudgedImages, VariedImages

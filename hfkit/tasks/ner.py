@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast as Tokenizer
 from hfkit.contract.task import Found, Parsed, Prompt, Task, Tokens
 from hfkit.data.bad_rows import Fault, kept_rows
 from hfkit.data.columns import column_named, evenly
-from hfkit.data.files import read
+from hfkit.data.files import one_split, only, read
 from hfkit.data.mapping import mapped
 from hfkit.data.text.padding import PaddedTexts
 from hfkit.data.text.tags import entities, orphans, scheme_of, split_tag
@@ -24,7 +24,6 @@ from hfkit.data.text.texts import TEXT_COLUMNS
 from hfkit.data.text.tokenizers import load_tokenizer
 from hfkit.data.units import checked_units, unit_column
 from hfkit.errors import UserError
-from hfkit.tasks.one_split import one_split, only
 from hfkit.tasks.tagging.errors import entity_breakdown, entity_errors
 from hfkit.tasks.tagging.prompts import NOTHING, read_entities, written_entities
 from hfkit.tasks.tagging.sentences import checked_tags, checked_words, facts, iob2_rows, types_of, unknown_types

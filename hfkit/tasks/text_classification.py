@@ -21,7 +21,7 @@ from hfkit.contract.task import Found, Parsed, Prompt, Tokens
 from hfkit.data.bad_rows import Fault, skipped, without
 from hfkit.data.batches import text_lengths
 from hfkit.data.columns import column_of
-from hfkit.data.files import TABLES, read
+from hfkit.data.files import TABLES, one_split, only, read
 from hfkit.data.mapping import mapped
 from hfkit.data.text.padding import PaddedTexts
 from hfkit.data.text.texts import JOINT, checked_texts, keys, text_columns, text_facts
@@ -32,7 +32,6 @@ from hfkit.errors import DataError, UserError
 from hfkit.model.weights import read_config
 from hfkit.tasks.classification.answers import ANSWER_COLUMNS, FEATURES, checked_answers, refuse_other_problem
 from hfkit.tasks.classification.base import Classification
-from hfkit.tasks.one_split import one_split, only
 
 SIDES = (("First text", "text"), ("Second text", "text_pair"))  # of a pair in a prompt
 LONGEST_TEXT = 256  # tokens; attention costs their square, and what decides mostly stands near the start

@@ -21,11 +21,10 @@ from hfkit.data.batches import fetched, in_order, judging_order, training_order
 from hfkit.errors import UserError
 from hfkit.model.adapters import with_lora
 from hfkit.model.groups import groupwise_schedule, slanted_triangular, triangle_of_each_stage
-from hfkit.model.parallel import add, shard_by_blocks
+from hfkit.model.parallel import add, rebuild, shard_by_blocks
 from hfkit.model.surgery import depth_range, reinitialise, train_only
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.prefix.callback import Caching, NumberedBatches, NumberedRows
-from hfkit.replicas import rebuild
 from hfkit.runtime.folders import require_writable
 from hfkit.runtime.machine import measured
 from hfkit.training.auto import Auto, refuse_blind

@@ -1,6 +1,6 @@
 """Trains the bundled GPT-2 from scratch: byte-level BPE, four blocks, openly licensed English, one CPU thread.
 
-    python -m hfkit.samples.make_gpt2 --text tatoeba_en_de/train.parquet tiny_shakespeare/train.parquet \
+    python -m samples_source.make_gpt2 --text tatoeba_en_de/train.parquet tiny_shakespeare/train.parquet \
         --output hfkit/samples/gpt2
 
 The text stays outside the project. Beside the checkpoint lie training.json, what was run and measured, and README.md,
@@ -33,7 +33,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from hfkit.errors import ANEW, UserError, run
 from hfkit.progress import progress
-from hfkit.samples.gpt2_card import render_card
+from samples_source.gpt2_card import render_card
 
 END = "<|endoftext|>"  # begins and ends every text, and pads
 BLOCK = 128  # tokens: the positions of the model, and the length of every training sequence
@@ -271,7 +271,7 @@ def command_of(paths: list[Path], output: Path, settings: Settings) -> str:
     ]
     places = " ".join(place_of(path) for path in paths)
     folder = output.name if output.is_absolute() else output.as_posix()
-    return " ".join(["python -m hfkit.samples.make_gpt2 --text", places, "--output", folder, *changed])
+    return " ".join(["python -m samples_source.make_gpt2 --text", places, "--output", folder, *changed])
 
 
 def make(paths: list[Path], output: Path, settings: Settings) -> None:

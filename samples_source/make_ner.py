@@ -1,6 +1,6 @@
 """Writes the sample NER corpus: templates and names of `ner_material`, a fixed seed, three JSON-lines files.
 
-Run it as `python -m hfkit.samples.make_ner` after a change of the material, and commit what it wrote.
+Run it as `python -m samples_source.make_ner` after a change of the material, and commit what it wrote.
 """
 
 import json
@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 from random import Random
 
-from hfkit.samples.ner_material import HELD_OUT, NAMES, PATTERNS, SHARED, TYPES, WORDS
+from samples_source.ner_material import HELD_OUT, NAMES, PATTERNS, SHARED, TYPES, WORDS
 
-FOLDER = Path(__file__).parent / "ner"
+FOLDER = Path(__file__).parents[1] / "hfkit" / "samples" / "ner"
 SIZES = {"train": 1600, "validation": 320, "test": 320}
 SEED = 7
 HELD_OUT_SHARE = 0.36  # of validation and test: sentences from templates that training never uses

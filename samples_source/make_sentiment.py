@@ -1,6 +1,6 @@
 """Writes the sample sentiment corpus: templates and words of `sentiment_material`, a fixed seed, JSON-lines files.
 
-Run it as `python -m hfkit.samples.make_sentiment` after a change of the material, and commit what it wrote.
+Run it as `python -m samples_source.make_sentiment` after a change of the material, and commit what it wrote.
 """
 
 import json
@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from hfkit.samples.sentiment_material import DOMAINS, FILLERS, HELD_OUT, OPINIONS, SHARED
+from samples_source.sentiment_material import DOMAINS, FILLERS, HELD_OUT, OPINIONS, SHARED
 
-FOLDER = Path(__file__).parent / "sentiment"
+FOLDER = Path(__file__).parents[1] / "hfkit" / "samples" / "sentiment"
 SIZES = {"train": 1600, "validation": 320, "test": 320}
 SEED = 11
 LABELS = ("negative", "positive")

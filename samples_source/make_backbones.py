@@ -1,7 +1,7 @@
 """Trains the two small image backbones that `sample` stands for, on images made by formula and on nothing else.
 
-Run it as `python -m hfkit.samples.make_backbones --architecture resnet` (and `vit`) after a change of the formulas, and
-commit the folder it wrote: config.json, model.safetensors, preprocessor_config.json, training.json and README.md.
+Run it as `python -m samples_source.make_backbones --architecture resnet` (and `vit`) after a change of the formulas,
+and commit the folder it wrote: config.json, model.safetensors, preprocessor_config.json, training.json and README.md.
 """
 
 import json
@@ -28,9 +28,9 @@ from transformers import (
 )
 
 from hfkit.progress import track
-from hfkit.samples.formula_images import SIZE, formula_images
+from samples_source.formula_images import SIZE, formula_images
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1] / "hfkit" / "samples"
 HELD_OUT = 8  # images of every class that training never sees
 EPOCHS = {"resnet": 45, "vit": 22}
 LEARNING_RATE = {"resnet": 3e-3, "vit": 1.5e-3}
@@ -52,7 +52,7 @@ class Settings:
     @property
     def command(self) -> str:
         flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in asdict(self).items())
-        return f"python -m hfkit.samples.make_backbones {flags}"
+        return f"python -m samples_source.make_backbones {flags}"
 
 
 def new_model(architecture: str, classes: int) -> torch.nn.Module:
@@ -231,7 +231,7 @@ processor = AutoImageProcessor.from_pretrained("{folder}")
 
 ## Training data
 None but formulas: fractals, made-up characters of Bezier strokes, contours, gratings, noise and cells, drawn by
-`hfkit/samples/formula_images.py`. {classes} classes, {images} images each. No photograph, no text, no personal data.
+`samples_source/formula_images.py`. {classes} classes, {images} images each. No photograph, no text, no personal data.
 The idea is that of Kataoka et al. 2020, "Pre-training without Natural Images" (arXiv 2101.08515); the formulas, the
 code and the weights are this project's own, under Apache-2.0.
 
