@@ -3,7 +3,8 @@
     python benchmarks/render.py           # write them
     python benchmarks/render.py --check   # exit 1 if a file is not what this would write
 
-The backbone families are the list that tests/test_families.py goes through, so a family without a test has no row.
+The backbone families are the list that tests/recipes/test_families.py goes through, so a family without a test has no
+row.
 
 The card model_cards/NAME.md comes from report_NAME.json, the report.json of a recipe's run.
 
@@ -120,8 +121,8 @@ def strategies_table() -> str:
 
 
 def families_table() -> str:
-    """The families that tests/test_families.py proves: the list is the tests' own."""
-    from tests.families import FAMILIES
+    """The families that tests/recipes/test_families.py proves: the list is the tests' own."""
+    from tests.tiny.families import FAMILIES
 
     rows = [
         f"| {family.name} | {family.modality} | `{family.model_class}` | {family.depths} | {family.note or NOTHING} |"

@@ -35,7 +35,7 @@ from hfkit.baselines import BASELINES  # noqa: E402
 from hfkit.cli import app  # noqa: E402
 from hfkit.report.pages import markdown_text, page  # noqa: E402
 from hfkit.training.refusals import SHARDED  # noqa: E402
-from tests.families import FAMILIES  # noqa: E402
+from tests.tiny.families import FAMILIES  # noqa: E402
 
 MARK = re.compile(r"<!-- (?P<kind>flags|baselines|sharded|commands|docstring|file)(?:: (?P<what>[\w./:-]+))? -->")
 LANGUAGES = {".yaml": "yaml", ".py": "python"}

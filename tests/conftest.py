@@ -15,8 +15,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy's too: tests run side by 
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from tests import finished, loopback_hub, tiny  # noqa: E402
-from tests import pairs as two_processes  # noqa: E402
+from tests.fixtures import finished  # noqa: E402
+from tests.fixtures import pairs as two_processes  # noqa: E402
+from tests.loopback import hub as loopback_hub  # noqa: E402
+from tests.tiny import text as tiny  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -55,13 +57,13 @@ def corpus(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="session")
 def finished_once(checkpoint, tmp_path_factory) -> Path:
-    """`tests.finished`, made once for all workers of the session: to read, never to write."""
+    """`tests.fixtures.finished`, made once for all workers of the session: to read, never to write."""
     return finished.finished(shared(tmp_path_factory) / "finished", checkpoint)
 
 
 @pytest.fixture(scope="session")
 def pairs(checkpoint, corpus, tmp_path_factory) -> Path:
-    """`tests.pairs`, likewise."""
+    """`tests.fixtures.pairs`, likewise."""
     return two_processes.pairs(shared(tmp_path_factory) / "pairs", checkpoint, corpus)
 
 
@@ -81,6 +83,6 @@ def finished_runs(finished_once, tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def hub():
-    """A Hub on this machine, for clients in other processes (see `tests.loopback_hub`)."""
+    """A Hub on this machine, for clients in other processes (see `tests.loopback.hub`)."""
     with loopback_hub.running() as running:
         yield running

@@ -12,7 +12,7 @@ from transformers import Trainer
 from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError
 
-# Model types that train in parts as with whole copies: tests/test_sharding.py trains each both ways.
+# Model types that train in parts as with whole copies: tests/model/test_parallel.py trains each both ways.
 SHARDED = frozenset(
     "beit bert bloom camembert deberta-v2 deit dinov2 dinov2_with_registers distilbert electra gemma gemma2 gpt2"
     " gpt_neox llama mistral modernbert mpnet phi3 qwen2 qwen3 roberta swin swinv2 vit xlm-roberta xlnet".split()

@@ -1,0 +1,283 @@
+"""What a command ends with: 0 done, 1 failed, 2 bad input, 75 interrupted, and what is said of the same command."""
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+import hfkit
+from hfkit.cli import app
+from hfkit.errors import BAD_INPUT, FAILED, INTERRUPTED, Failure, UserError, run
+from hfkit.ledger.arguments import recipe_at, split_flags
+from hfkit.ledger.engines import local as workers
+from tests.fixtures import runs
+from tests.fixtures.examples import examples_of
+
+ROOT = Path(__file__).parents[2]
+RECIPE = str(ROOT / "recipes" / "bert_ner.py")
+BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl+C"])
+
+
+def ends_with(act) -> int | str | None:
+    with pytest.raises(SystemExit) as ended:
+        run(act)
+    return ended.value.code
+
+
+def raising(error: BaseException):
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def interrupting(number: int):
+    """Sends this process a signal, as Ctrl+C or a scheduler does, and goes on until it arrives."""
+
+    def act(*args, **kwargs) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    return act
+
+
+def test_the_codes_are_those_that_are_documented():
+    assert (FAILED, BAD_INPUT, INTERRUPTED) == (1, 2, 75)
+    said = " ".join(CliRunner().invoke(app, ["--help"]).stdout.split())
+    for words in ("0 done", "1 it failed", "2 something given cannot work", "75 it was interrupted"):
+        assert words in said
+
+
+def test_an_error_ends_with_its_code(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["recipe.py"])
+    assert ends_with(raising(UserError("x=3", "it is below 2", "Set 1"))) == BAD_INPUT
+    assert capsys.readouterr().err == "error: x=3: it is below 2. Set 1.\n"
+    assert ends_with(raising(Failure("The upload broke off", "Run it again"))) == FAILED
+    assert capsys.readouterr().err == "error: The upload broke off. Run it again.\n"
+    # Anything else keeps its traceback, with which Python ends with 1.
+    with pytest.raises(ZeroDivisionError):
+        run(lambda: 1 / 0)
+    assert run(lambda: None) is None
+
+
+@BOTH
+def test_an_interruption_ends_with_75_and_a_line(number, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["recipe.py"])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert ends_with(interrupting(number)) == INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    said = capsys.readouterr().err
+    assert said.startswith("interrupted: ") and "--resume_from_checkpoint auto" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "asked", "again"),
+    [
+        (["compare"], "ledger.compare.compare", "the same command goes on"),
+        (["push", "out", "me/out"], "hub.push.push", "the same command goes on"),
+        (["card", "lint", "out"], "hub.lint.examine", "the same command begins anew"),
+        (["predict", "out", "--text", "x"], "cli.predict.write", "the same command begins anew"),
+        (["predict", "out", "-", "-o", "a"], "cli.predict.write", "the same command begins anew"),
+        (["predict", "out", "b", "-o", "a"], "cli.predict.write", "the same command goes on behind what a.part holds"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_who_interrupts_a_command_is_told_what_the_same_one_does(argv, asked, again, monkeypatch):
+    place, _, name = f"hfkit.{asked}".rpartition(".")
+    monkeypatch.setattr(import_module(place), name, interrupting(signal.SIGINT))
+    ended = CliRunner().invoke(app, argv)
+    assert ended.exit_code == INTERRUPTED and ended.stderr.splitlines()[-1] == f"interrupted: {again}"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["nothing"],
+        ["--nothing"],
+        ["plan", "--nothing"],
+        ["plan", "--rows", "few"],
+        ["doctor", "--nothing"],
+        ["compare", "--nothing"],
+        ["compare", "--seeds", "few"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_unknown_ends_with_2(argv):
+    assert CliRunner().invoke(app, argv).exit_code == BAD_INPUT
+
+
+def test_another_exception_ends_a_process_with_1():
+    code = "from hfkit.errors import run; run(lambda: 1 / 0)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert ended.returncode == FAILED and "ZeroDivisionError" in ended.stderr
+
+
+# Training
+
+
+def recipe(*argv: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", [RECIPE, *argv])
+        runpy.run_path(RECIPE, run_name="__main__")
+
+
+def recipe_watched(*argv: str, signalled: tuple[int, int] | None = None) -> list[int]:
+    """Runs the recipe; the steps that it trained.
+
+    Args:
+        signalled: after which step the process is sent which signal.
+    """
+    steps: list[int] = []
+
+    class Watched(hfkit.TransferTrainer):
+        def __init__(self, **kwargs) -> None:
+            super().__init__(**kwargs)
+            self.add_callback(runs.at("on_step_end", self.note))
+
+        def note(self, args, state, control, **kwargs) -> None:
+            steps.append(state.global_step)
+            if signalled and state.global_step == signalled[0]:
+                interrupting(signalled[1])()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hfkit, "TransferTrainer", Watched)
+        patch.setattr("sys.argv", [RECIPE, *argv])
+        if signalled is None:
+            runpy.run_path(RECIPE, run_name="__main__")
+        else:
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_path(RECIPE, run_name="__main__")
+            assert ended.value.code == INTERRUPTED
+    return steps
+
+
+@BOTH
+def test_an_interrupted_training_goes_on_by_the_same_command(number, checkpoint, corpus, tmp_path, capsys):
+    flags = ["--checkpoint", checkpoint, "--dataset", corpus, "--per_device_train_batch_size", "4", "--use_cpu"]
+    flags += ["--baseline", "lexicon", "--disable_tqdm", "true", "--resume_from_checkpoint", "auto"]
+    argv = [*flags, "--output_dir", str(tmp_path / "run")]
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        # In the middle of the second epoch of six steps each.
+        assert recipe_watched(*argv, signalled=(8, number))[-1] == 8
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err.splitlines()[-1].startswith("interrupted: ")
+    assert not (tmp_path / "run" / "report.json").exists()
+    assert recipe_watched(*argv) == [7, 8, 9, 10, 11, 12]
+    assert (tmp_path / "run" / "report.json").exists()
+    whole = recipe_watched(*flags, "--output_dir", str(tmp_path / "whole"))
+    assert whole == [*range(1, 13)]
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole")]
+    assert weights[0] == weights[1]
+
+
+# Comparing
+
+
+def sleeping(code: str = "") -> subprocess.Popen:
+    """A process that says 'ready' and then sleeps for a minute."""
+    code = f"import signal, time; {code}print('ready', flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_no_worker_outlives_a_comparison_that_is_left(monkeypatch):
+    monkeypatch.setattr(workers, "PATIENCE", 1)
+    started: list[subprocess.Popen] = []
+
+    def start(code: str) -> subprocess.Popen:
+        started.append(sleeping(code))
+        return started[-1]
+
+    deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    watched = workers.watched([partial(start, ""), partial(start, deaf)], every=0.01)
+    next(watched)
+    with pytest.raises(KeyboardInterrupt):
+        watched.throw(KeyboardInterrupt)
+    assert [worker.returncode for worker in started] == [-signal.SIGTERM, -signal.SIGKILL]
+
+
+def test_a_worker_that_cannot_be_started_leaves_none_behind():
+    first = sleeping()
+
+    def broken() -> subprocess.Popen:
+        raise OSError("no more processes")
+
+    with pytest.raises(OSError, match="no more"):
+        next(workers.watched([lambda: first, broken], every=0.01))
+    assert first.returncode == -signal.SIGTERM
+
+
+EXAMPLES = examples_of("compare")
+
+
+@pytest.mark.parametrize("argv", EXAMPLES, ids=" ".join)
+def test_an_example_of_compare_can_be_read(argv, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    own, rest = split_flags(argv[1:])
+    _, task, _ = recipe_at(own.recipe)(rest)
+    assert task.dataset in ("sample", "reviews", "entities")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("argv", EXAMPLES, ids=" ".join)
+def test_an_example_of_compare_works(argv, finished_runs):
+    (finished_runs / "recipes").symlink_to(ROOT / "recipes")
+    ended = CliRunner().invoke(app, [*argv, "--use_cpu"])
+    assert ended.exit_code == 0, ended.output
+
+
+@pytest.mark.slow
+@BOTH
+def test_an_interrupted_comparison_leaves_no_process_and_goes_on(number, finished_runs):
+    (finished_runs / "recipes").symlink_to(ROOT / "recipes")
+    command = [sys.executable, "-m", "hfkit.cli", "compare", "--recipe", "recipes/bert_sentiment.py"]
+    command += ["--dataset", "reviews", "--checkpoint", "runs/bert-sentiment", "--strategies", "full", "--jobs", "2"]
+    command += ["--num_train_epochs", "1", "--use_cpu", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    cells, until = finished_runs / "runs/compare/cells", time.monotonic() + 200
+    while not list(cells.glob("*.json")) and time.monotonic() < until:
+        time.sleep(0.05)
+    below = psutil.Process(running.pid).children(recursive=True)
+    assert len(below) >= 2
+    running.send_signal(number)
+    out, said = running.communicate(timeout=120)
+    assert running.returncode == INTERRUPTED and out == ""
+    assert said.splitlines()[-1].startswith("interrupted: ")
+    assert not [process for process in below if process.is_running()]
+    done = {path: path.stat().st_mtime_ns for path in cells.glob("*.json")}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    assert done.items() <= {path: path.stat().st_mtime_ns for path in cells.glob("*.json")}.items()
+
+
+@pytest.mark.slow
+def test_all_processes_of_a_launcher_end_when_they_are_told(checkpoint, corpus, tmp_path):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    flags = ["--checkpoint", checkpoint, "--dataset", corpus, "--output_dir", str(tmp_path / "run"), "--use_cpu"]
+    flags += ["--num_train_epochs", "500", "--disable_tqdm", "true"]
+    running = subprocess.Popen(
+        [*launcher, RECIPE, *flags], stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    until = time.monotonic() + 200
+    while not list((tmp_path / "run").glob("checkpoint-*")) and time.monotonic() < until:
+        time.sleep(0.05)
+    below = psutil.Process(running.pid).children(recursive=True)
+    running.send_signal(signal.SIGTERM)
+    _, said = running.communicate(timeout=60)
+    assert said.count("interrupted: ") == 2
+    assert not [process for process in below if process.is_running()]

@@ -1,0 +1,252 @@
+"""`hfkit demo`: a page that says what the model says, to this machine alone, and refuses odd inputs in words."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from datasets import Dataset
+from gradio_client import Client, handle_file
+from PIL import Image
+from typer.testing import CliRunner
+
+import hfkit.inference.demo
+from hfkit.cli import app
+from hfkit.errors import UserError
+from hfkit.inference.demo import asked_model, loopback, own_folder, require_gradio
+from hfkit.inference.demo.asking import MOST_CHARACTERS, Asked, Unanswered
+from hfkit.inference.demo.page import launched, page
+from hfkit.inference.saved import load_saved
+from hfkit.tasks import TextClassification
+from tests.fixtures.examples import examples_of
+
+
+def hfkit_(*argv: str):
+    return CliRunner().invoke(app, [*argv])
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def picture(image: Image.Image, kind: str = "PNG") -> dict:
+    buffer = BytesIO()
+    image.save(buffer, kind)
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+@pytest.fixture(scope="module")
+def models(finished_once) -> dict[str, Asked]:
+    names = ("bert-sentiment", "bert-ner", "vit-images")
+    return {name: asked_model(str(finished_once / "runs" / name)) for name in names}
+
+
+@pytest.fixture(scope="module")
+def untrained(checkpoint, tmp_path_factory):
+    """A model for texts of some problem, with an untrained head and no report."""
+
+    def of(problem: str, labels: list[str], **settings) -> Asked:
+        task, folder = TextClassification(problem=problem), tmp_path_factory.mktemp(problem)
+        task.model(checkpoint, labels).save_pretrained(folder)
+        task.processor(checkpoint).save_pretrained(folder)
+        return replace(asked_model(str(folder)), **settings)
+
+    return of
+
+
+def refusal(model: Asked, row: dict) -> str:
+    with pytest.raises(Unanswered) as refused:
+        model.answer(row)
+    return str(refused.value)
+
+
+def asking(model: Asked, folder: Path):
+    """What the button of the page calls."""
+    (found,) = [one.fn for one in page(model, folder).fns.values() if one.api_name == "ask"]
+    return found
+
+
+# What it says
+
+
+@pytest.mark.parametrize("argv", examples_of("demo"), ids=" ".join)
+def test_the_examples_of_the_help_answer_their_first_row(argv, finished_runs):
+    # A server has no end: what it would serve is made and asked once.
+    ended = hfkit_(*argv, *(["--check"] if "--check" not in argv else []))
+    assert ended.exit_code == 0, ended.output
+    told = json.loads(ended.stdout)
+    saved = load_saved(argv[1])
+    if saved.one_label:
+        assert told["prediction"] in saved.labels
+        assert sum(told["likelihoods"].values()) == pytest.approx(1, abs=1e-5)
+    else:
+        assert {entity["label"] for entity in told["prediction"]} <= {"PER", "LOC"}
+
+
+def test_answers_are_those_of_the_model(models):
+    model = models["bert-sentiment"]
+    texts = ["anna likes rain.", "boris left the sea."]
+    told = model.saved.told(Dataset.from_dict({"text": texts}))
+    for text, one in zip(texts, told, strict=True):
+        answer = model.answer({"text": text})
+        assert answer.prediction == one.prediction
+        assert answer.likelihoods == pytest.approx(one.probabilities, abs=1e-6)
+
+
+def test_the_head_of_the_page_is_the_report(models):
+    model = models["bert-sentiment"]
+    report = json.loads((model.saved.folder / "report.json").read_text())
+    subject = report["contenders"][0]
+    about = model.about()
+    assert f"**{subject['headline']:.3f}**" in about and f"[{subject['interval']['low']:.3f}" in about
+    assert "24 test rows of reviews" in about and "negative, positive" in about
+    assert str(model.saved.folder.parent) not in about
+    assert "made-up" not in about
+    made_up = replace(model, report=report | {"data": report["data"] | {"synthetic": True}})
+    assert "made-up data" in made_up.about()
+    assert "LOC, PER" in models["bert-ner"].about()
+
+
+def test_text_from_data_is_no_markup(models):
+    saved = models["bert-sentiment"].saved
+    strange = replace(models["bert-sentiment"], saved=replace(saved, labels=["<script>alert(1)</script>", "*b*"]))
+    assert "<script>" not in strange.about() and "*b*" not in strange.about()
+
+
+def test_what_nobody_means_to_ask_is_refused_in_words(models):
+    assert refusal(models["bert-sentiment"], {"text": "  "}) == "Write a text first."
+    assert f"{MOST_CHARACTERS:,} characters" in refusal(models["bert-ner"], {"text": "x" * (MOST_CHARACTERS + 1)})
+    assert refusal(models["vit-images"], {"image": None}) == "Choose a picture first."
+    assert "cannot be read as an image" in refusal(
+        models["vit-images"], {"image": {"bytes": b"<svg></svg>", "path": None}}
+    )
+    assert "megapixels" in refusal(models["vit-images"], {"image": picture(Image.new("L", (10000, 6000)))})
+
+
+def test_odd_pictures_are_read(models):
+    deep = Image.fromarray((np.arange(900).reshape(30, 30) * 70).astype(np.uint16))
+    for image in (deep, Image.new("RGBA", (30, 20), (255, 0, 0, 0)), Image.new("P", (5, 9)), Image.new("1", (1, 1))):
+        assert models["vit-images"].answer({"image": picture(image)}).prediction in map(str, range(10))
+
+
+def test_a_text_that_was_cut_is_said_to_be(models):
+    assert models["bert-sentiment"].answer({"text": "anna likes rain."}).note == ""
+    assert "only its first 64 tokens were read" in models["bert-sentiment"].answer({"text": "rain " * 500}).note
+    # A tagger reads long texts in windows, to their end.
+    assert models["bert-ner"].answer({"text": "anna met boris in oslo . " * 50}).note == ""
+
+
+# The page
+
+
+def test_the_button_gives_what_is_shown(models, untrained, tmp_path):
+    text = "anna met boris in oslo ."
+    answer = models["bert-ner"].answer({"text": text})
+    shown, note = asking(models["bert-ner"], tmp_path)(text)
+    assert shown["text"] == text
+    assert [(one["start"], one["end"], one["entity"]) for one in shown["entities"]] == [
+        (one["start"], one["end"], one["label"]) for one in answer.prediction
+    ]
+    assert note == ("" if shown["entities"] else "No entity was found.")
+
+    several = untrained("multi-label", ["a", "b", "c"])
+    likely, note = asking(several, tmp_path)(text)
+    assert set(likely) == {"a", "b", "c"}
+    assert note == f"Labels: {', '.join(name for name in likely if likely[name] > 0.5) or 'none'}"
+
+    number = untrained("regression", ["score"])
+    assert asking(number, tmp_path)(text) == (number.answer({"text": text}).prediction, "")
+    scale = untrained("ordinal", ["1 to 5"])
+    assert asking(scale, tmp_path)(text)[0] in range(1, 6)
+
+    pairs = untrained("single-label", ["no", "yes"], pairs=True)
+    likely, _ = asking(pairs, tmp_path)(text, "anna likes rain.")
+    assert likely == pytest.approx(pairs.answer({"text": text, "text_pair": "anna likes rain."}).likelihoods)
+    assert likely != pytest.approx(pairs.answer({"text": text, "text_pair": text}).likelihoods, abs=1e-9)
+    assert "report" in pairs.about()
+
+
+def test_a_browser_gets_answers_and_asks_nobody_else(models, tmp_path):
+    port = free_port()
+    with own_folder() as folder:
+        app_, url = launched(models["vit-images"], folder, "127.0.0.1", port, share=False)
+        try:
+            assert url == f"http://127.0.0.1:{port}/"
+            path = tmp_path / "picture.png"
+            Image.new("L", (8, 8), 200).save(path)
+            client = Client(url, verbose=False)
+            likely, _ = client.predict(handle_file(path), api_name="/ask")
+            answer = models["vit-images"].answer({"image": picture(Image.open(path))})
+            assert likely["label"] == answer.prediction
+            for one in likely["confidences"]:
+                assert one["confidence"] == pytest.approx(answer.likelihoods[one["label"]], abs=1e-5)
+            with pytest.raises(Exception, match="Choose a picture first"):
+                client.predict(None, api_name="/ask")
+
+            html = httpx.get(url).text + httpx.get(f"{url}theme.css").text
+            fetched = re.findall(
+                r"""(?:<script[^>]*\ssrc|<link[^>]*\shref|url\()\s*=?\s*["']?(https?:[^"')\s>]+)""", html
+            )
+            assert [address for address in fetched if not address.startswith(url)] == []
+
+            # No file but what somebody sent.
+            own = models["vit-images"].saved.folder / "config.json"
+            assert httpx.get(f"{url}gradio_api/file={own}").status_code == 403
+            asked = {"data": [{"path": str(own), "meta": {"_type": "gradio.FileData"}}]}
+            event = httpx.post(f"{url}gradio_api/call/ask", json=asked).json()["event_id"]
+            assert "event: error" in httpx.get(f"{url}gradio_api/call/ask/{event}").text
+            assert any(folder.rglob("*.png"))
+        finally:
+            app_.close(verbose=False)
+    assert not folder.exists()
+
+
+def test_an_address_in_use_is_refused(finished_runs):
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        port = str(one.getsockname()[1])
+        ended = hfkit_("demo", "runs/bert-sentiment", "--port", port)
+    assert ended.exit_code == 2, ended.output
+    assert f"address 127.0.0.1:{port}" in ended.stderr and "--port" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "host, alone",
+    [("127.0.0.1", True), ("127.8.9.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)],
+)
+def test_only_loopback_is_this_machine_alone(host, alone):
+    assert loopback(host) == alone
+
+
+def test_without_gradio_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(hfkit.inference.demo, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=re.escape("pip install 'hfkit[demo]'")):
+        require_gradio()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_ends_when_told_to_with_code_0(end, finished_runs):
+    port = str(free_port())
+    argv = [sys.executable, "-m", "hfkit.cli", "demo", "runs/bert-ner", "--port", port, "--host", "0.0.0.0"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert f":{port}" in server.stdout.readline()
+        client = Client(f"http://127.0.0.1:{port}/", verbose=False)
+        entities, _ = client.predict("anna met boris in oslo .", api_name="/ask")
+        assert "".join(one["token"] for one in entities) == "anna met boris in oslo ."
+        server.send_signal(end)
+        out, err = server.communicate(timeout=60)
+    assert server.returncode == 0
+    assert out == "ended\n"
+    assert "without a password" in err and "Traceback" not in err

@@ -1,0 +1,316 @@
+"""`hfkit export`: a graph that answers as the model does, runs without hfkit, and is never left behind half done."""
+
+import ast
+import json
+import re
+import shutil
+from contextlib import redirect_stdout
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from datasets import Dataset
+from PIL import Image
+from transformers.exporters import ExportedModel
+from typer.testing import CliRunner
+
+from hfkit.cli import app
+from hfkit.errors import UserError
+from hfkit.inference.export import export, parity
+from hfkit.inference.export.graph import traced
+from hfkit.inference.export.pages import snippet
+from hfkit.inference.export.parity import asked, extremes
+from hfkit.inference.saved import load_saved
+from hfkit.tasks import NER, ImageClassification, TextClassification
+from tests.fixtures.examples import examples_of
+from tests.tiny.families import FAMILIES
+
+EXAMPLES = examples_of("export")
+TEXT, PICTURES, WORDS = map(" ".join, EXAMPLES)
+SHARED = Path(__file__).parents[3] / "shared" / "weights"
+
+
+def hfkit(*argv: str):
+    return CliRunner().invoke(app, [*argv])
+
+
+def refused(ended) -> str:
+    """The one line on stderr."""
+    assert ended.exit_code == 2, ended.output
+    assert ended.stdout == ""
+    return ended.stderr.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def work(finished_once, tmp_path_factory):
+    """A working folder in which every example of the help was run, and what each one printed."""
+    place = shutil.copytree(finished_once, tmp_path_factory.mktemp("export") / "work")
+    printed = {}
+    earlier = place / "runs" / "bert-sentiment" / "onnx"  # of an export before
+    earlier.mkdir()
+    (earlier / "export.json").write_text('{"hfkit": {}}')
+    (earlier / "stale.onnx").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        for argv in EXAMPLES:
+            ended = hfkit(*argv)
+            assert ended.exit_code == 0, ended.output
+            printed[" ".join(argv)] = ended.stdout
+    return place, printed
+
+
+def record(folder: Path) -> dict:
+    return json.loads((folder / "export.json").read_text())["hfkit"]
+
+
+def code(folder: Path) -> str:
+    """The program that the README of an export shows."""
+    (found,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    return found
+
+
+def ran(program: str) -> list:
+    """What the last line prints, and that neither hfkit nor torch is asked for."""
+    modules = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(program))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert modules <= {"numpy", "onnxruntime", "transformers", "PIL"}
+    with redirect_stdout(StringIO()) as printed:
+        exec(program, {})
+    return ast.literal_eval(printed.getvalue())
+
+
+def test_an_export_is_whole_and_answers_as_the_model_on_every_row_it_was_asked(work):
+    place, printed = work
+    folder = place / "runs" / "bert-sentiment" / "onnx"
+    names = {path.name for path in folder.iterdir()}
+    assert {"model.onnx", "model.onnx.data", "config.json", "tokenizer.json", "export.json", "README.md"} <= names
+    found = record(folder)
+    assert found["labels"] == ["negative", "positive"]
+    assert found["inputs"]["input_ids"] == ["batch", "sequence"]
+    assert found["parity"]["test rows of reviews"]["rows"] == 24
+    for one in found["parity"].values():
+        assert one["equal_predictions"] == 1
+        assert one["largest_difference"] <= 1e-5
+    assert found["bytes"] == {name: (folder / name).stat().st_size for name in found["bytes"]}
+    assert "24 rows" in printed[TEXT]
+
+
+def test_the_graph_takes_any_number_of_rows_of_any_length(work):
+    place, _ = work
+    saved = load_saved(str(place / "runs" / "bert-sentiment"))
+    session = onnxruntime.InferenceSession(place / "runs" / "bert-sentiment" / "onnx" / "model.onnx")
+    for rows, tokens in ((1, 1), (1, 64), (5, 3), (3, 17)):
+        batch = {
+            one.name: torch.ones((rows, tokens), dtype=torch.int64)
+            if one.name == "attention_mask"
+            else torch.randint(0, 2 if one.name == "token_type_ids" else 20, (rows, tokens))
+            for one in session.get_inputs()
+        }
+        with torch.inference_mode():
+            expected = saved.model(**batch).logits.numpy()
+        (logits,) = session.run(["logits"], {name: value.numpy() for name, value in batch.items()})
+        np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+def test_the_readme_runs_without_hfkit_and_says_what_the_model_says(work, monkeypatch):
+    place, _ = work
+    monkeypatch.chdir(place / "runs" / "bert-sentiment" / "onnx")
+    program = code(Path())
+    texts = ast.literal_eval(re.search(r"texts = (\[.*\])", program)[1])
+    saved = load_saved(str(place / "runs" / "bert-sentiment"))
+    assert ran(program) == [one.prediction for one in saved.told(Dataset.from_dict({"text": texts}))]
+
+
+def test_the_readme_of_a_tagger_and_of_pictures_too(work, monkeypatch):
+    place, _ = work
+    folder = place / "runs" / "bert-ner" / "onnx-int8"
+    monkeypatch.chdir(folder)
+    tagged = ran(code(folder))
+    assert [word for word, _ in tagged] == "Ada Lovelace wrote to Charles Babbage from London .".split()
+    assert {tag for _, tag in tagged} <= {*record(folder)["labels"]}
+    folder = place / "exported" / "digits"
+    monkeypatch.chdir(folder)
+    shutil.copy(place / "pictures" / "0.png", "picture.png")
+    saved = load_saved(str(place / "runs" / "vit-images"))
+    row = {"bytes": Path("picture.png").read_bytes(), "path": None}
+    assert ran(code(folder)) == [one.prediction for one in saved.told(Dataset.from_list([{"image": row}]))]
+
+
+def test_json_is_the_record_alone(work):
+    place, printed = work
+    told = json.loads(printed[PICTURES])
+    assert told.pop("folder") == "exported/digits"
+    assert told == record(place / "exported" / "digits")
+    assert told["inputs"]["pixel_values"][0] == "batch"
+    assert told["parity"]["test rows of hfkit sample data"]["equal_predictions"] == 1
+
+
+def test_eight_bits_are_judged_by_what_they_do_to_the_score(work):
+    place, printed = work
+    found = record(place / "runs" / "bert-ner" / "onnx-int8")
+    eight, score = found["int8"], found["int8"]["score"]
+    assert eight["weight_bytes"] < 0.5 * eight["weight_bytes_before"]
+    assert eight["largest_difference"] > max(one["largest_difference"] for one in found["parity"].values())
+    report = json.loads((place / "runs" / "bert-ner" / "report.json").read_text())
+    assert score["metric"] == "f1"
+    assert score["before"] == pytest.approx(report["contenders"][0]["headline"])  # the run's own test rows
+    assert score["low"] <= score["difference"] <= score["high"]
+    assert score["after"] - score["before"] == pytest.approx(score["difference"])
+    assert "F1 goes from" in printed[WORDS]
+
+
+def test_transformers_loads_an_export_as_its_own(work):
+    place, _ = work
+    folder = place / "runs" / "bert-sentiment"
+    saved = load_saved(str(folder))
+    inputs = saved.processor(["anna likes rain.", "no"], padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        expected = saved.model(**inputs).logits
+    torch.testing.assert_close(ExportedModel.from_pretrained(folder / "onnx")(**inputs).logits, expected)
+
+
+def test_an_export_is_replaced_by_the_next_and_nothing_else_is(work, tmp_path):
+    place, _ = work
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "thesis.tex").touch()
+    said = refused(hfkit("export", str(place / "runs" / "bert-sentiment"), "--output_dir", str(taken)))
+    assert "holds something else" in said and "--output_dir" in said
+    assert [path.name for path in taken.iterdir()] == ["thesis.tex"]
+    assert not (place / "runs" / "bert-sentiment" / "onnx" / "stale.onnx").exists()
+
+
+@pytest.mark.parametrize("opset, fragment", [("99", "the newest"), ("17", "18")])
+def test_an_opset_that_nobody_runs_is_refused_and_leaves_nothing(opset, fragment, work, tmp_path):
+    model = str(work[0] / "runs" / "bert-sentiment")
+    ended = hfkit("export", model, "--output_dir", str(tmp_path / "out"), "--opset", opset)
+    assert ended.exit_code == 2, ended.output
+    assert fragment in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_answers_otherwise_is_a_failure_and_leaves_nothing(work, tmp_path, monkeypatch):
+    monkeypatch.setattr(parity, "ABSOLUTE", 0.0)
+    monkeypatch.setattr(parity, "RELATIVE", 0.0)
+    ended = hfkit("export", str(work[0] / "runs" / "bert-sentiment"), "--output_dir", str(tmp_path / "out"))
+    assert ended.exit_code == 1, ended.output
+    assert "does not answer as the model does" in ended.stderr and "nothing was written" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_model_that_onnx_has_no_operators_for_is_refused_by_name(work):
+    saved = load_saved(str(work[0] / "runs" / "bert-sentiment"))
+    whole = saved.model.classifier.forward
+    saved.model.classifier.forward = lambda x: whole(x) + torch.linalg.eigvals(x.T @ x).real.sum()
+    batch = next(asked(saved, extremes(saved)).batches(saved, [2]))
+    del batch["labels"]
+    with pytest.raises(UserError, match="BertForSequenceClassification cannot be written as an ONNX graph"):
+        traced(saved, batch, None)
+
+
+def test_labels_that_the_model_does_not_know_are_refused(work, tmp_path):
+    place, _ = work
+    argv = ("--dataset", str(place / "entities"), "--output_dir", str(tmp_path / "out"))
+    refused(hfkit("export", str(place / "runs" / "bert-sentiment"), *argv))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opset", [18, 21, 23])
+def test_an_older_or_newer_opset_is_written_as_asked(opset, work, tmp_path):
+    found = export(str(work[0] / "runs" / "bert-sentiment"), tmp_path / "out", opset=opset)
+    assert found["opset"] == opset
+
+
+# Every family, and every kind of answer
+
+
+def finished(task, path: str, labels: list[str], folder: Path) -> str:
+    """A model with an untrained head, as a run leaves it, without a report."""
+    torch.manual_seed(0)
+    task.model(path, labels).save_pretrained(folder)
+    task.processor(path).save_pretrained(folder)
+    return str(folder)
+
+
+def family(name: str, folder: Path, task=None) -> str:
+    (one,) = [one for one in FAMILIES if one.name == name]
+    folder.mkdir(exist_ok=True)
+    task = task or (TextClassification() if one.modality == "text" else ImageClassification())
+    labels = ["O", "B-X", "I-X"] if isinstance(task, NER) else ["a", "b", "c"]
+    return finished(task, one.save(one.pretrained(), folder), labels, folder / "run")
+
+
+@pytest.mark.slow
+def test_eight_bits_are_refused_where_convolutions_work_channel_by_channel(tmp_path):
+    model = family("MobileNetV2", tmp_path / "model")
+    said = refused(hfkit("export", model, "--quantize", "int8", "--output_dir", str(tmp_path / "out")))
+    assert "depthwise" in said and "Leave --quantize out" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [one.name for one in FAMILIES])
+def test_every_family_can_be_exported(name, tmp_path):
+    found = export(family(name, tmp_path / "model"), tmp_path / "out")
+    assert [one["equal_predictions"] for one in found["parity"].values()] == [1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["BERT", "DistilBERT", "DeBERTa-v2, -v3", "XLNet", "GPT-2", "T5"])
+def test_taggers_of_several_families_can_be_exported(name, tmp_path):
+    found = export(family(name, tmp_path / "model", NER()), tmp_path / "out")
+    assert [one["equal_predictions"] for one in found["parity"].values()] == [1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["BERT", "GPT-2", "T5", "DeBERTa-v2, -v3", "ViT", "ResNet", "ConvNeXt", "VGG16"])
+def test_families_in_eight_bits(name, tmp_path):
+    found = export(family(name, tmp_path / "model"), tmp_path / "out", quantize="int8")["int8"]
+    assert found["score"] is None  # no row with an answer was at hand
+    assert found["weight_bytes"] < 0.75 * found["weight_bytes_before"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "problem, labels", [("regression", ["score"]), ("ordinal", ["1 to 5"]), ("multi-label", ["a", "b", "c"])]
+)
+def test_the_readme_knows_every_kind_of_answer(problem, labels, checkpoint, tmp_path, monkeypatch):
+    task = TextClassification(problem=problem)
+    model = finished(task, checkpoint, labels, tmp_path / "run")
+    found = export(model, tmp_path / "out")
+    assert {one["equal_predictions"] for one in found["parity"].values()} == {None if problem == "regression" else 1}
+    monkeypatch.chdir(tmp_path / "out")
+    program = snippet(found)
+    assert program.strip() == code(Path()).strip()
+    texts = ast.literal_eval(re.search(r"texts = (\[.*\])", program)[1])
+    told = [one.prediction for one in load_saved(model).told(Dataset.from_dict({"text": texts}))]
+    assert ran(program) == (pytest.approx(told, abs=1e-5) if problem == "regression" else told)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/weights")
+@pytest.mark.parametrize("name", ["mobilenet-v1-0.25-224", "mobilenet-v2-1.0-224"])
+def test_pretrained_mobilenets_can_be_exported(name, tmp_path, monkeypatch):
+    found = export(str(SHARED / name), tmp_path / "out")
+    assert [one["equal_predictions"] for one in found["parity"].values()] == [1, 1]
+    monkeypatch.chdir(tmp_path / "out")
+    Image.new("RGB", (300, 200), "red").save("picture.png")
+    assert ran(code(Path())) == [found["labels"][int(np.argmax(logits_of(SHARED / name, Path("picture.png"))))]]
+
+
+def logits_of(model: Path, picture: Path) -> np.ndarray:
+    saved = load_saved(str(model)).with_usual_columns()
+    saved = replace(saved, task=replace(saved.task, dataset=str(picture.parent)))
+    row = {"bytes": picture.read_bytes(), "path": None}
+    (told,) = saved.told(Dataset.from_list([{"image": row}]))
+    return np.array([told.probabilities[label] for label in saved.labels])

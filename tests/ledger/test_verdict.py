@@ -1,0 +1,399 @@
+"""The verdict says what the facts bear and nothing else; each rule on a case made for it."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import claims
+from benchmarks.ledger_tables import claims_table, ledgers_table
+from hfkit.ledger.cells import Contender
+from hfkit.ledger.pages import render_ledger
+from hfkit.ledger.schema import CONTENDER
+from hfkit.ledger.verdict import verdict
+from tests.fixtures import ledgers
+
+
+def pair(
+    difference: float, half: float, to: str = "", *, rows: int | None = None, seeds: int | None = None, **changes: Any
+) -> dict:
+    different = abs(difference) > half
+    return {
+        "to": to,
+        "difference": difference,
+        "low": difference - half,
+        "high": difference + half,
+        "level": 0.95,
+        "p": 0.001 if different else 0.4,
+        "p_holm": 0.002 if different else 0.6,
+        "different": different,
+        "needed_rows": rows,
+        "needed_seeds": seeds,
+        "note": "",
+        **changes,
+    }
+
+
+def contender(name: str, headline: float, difference: dict | None = None, *, kind: str = "strategy", **more):
+    seeds = 1 if kind == "baseline" else 3
+    return {
+        "name": name,
+        "kind": kind,
+        "description": "",
+        "tuning": None,
+        "seeds": [
+            {"seed": i, "status": "ok", "reason": "", "validation": headline, "headline": headline, "curve": []}
+            for i in range(seeds)
+        ],
+        "headline": headline,
+        "spread": None if seeds == 1 else 0.01,
+        "interval": {"low": headline - 0.03, "high": headline + 0.03, "level": 0.95, "note": ""},
+        "difference": difference,
+        "cost": {"cpu_seconds": 5.0 if kind == "baseline" else 100.0, "tuning_cpu_seconds": 0.0},
+        "calibration": None,
+        "facts": {},
+    } | more
+
+
+def ledger(*contenders: dict, scratch: dict | None = None, baseline: dict | None = None, **more) -> dict:
+    return {
+        "contenders": list(contenders),
+        "pairs": {"scratch": scratch, "baseline": baseline},
+        "failed": [],
+        "skipped": [],
+        "rows": {"train": 500, "validation": 100, "test": 400},
+        "task": {"name": "text-classification", "headline": "accuracy", "unit": "text"},
+        "budgets": None,
+    } | more
+
+
+def said(facts: dict) -> dict[str, str]:
+    return {sentence["rule"]: sentence["text"] for sentence in verdict(facts)["sentences"]}
+
+
+def usual(**more) -> dict:
+    """Fine-tuning clearly ahead of scratch and of the baseline."""
+    return ledger(
+        contender("full", 0.9),
+        contender("scratch", 0.7, pair(-0.2, 0.05)),
+        contender("tfidf", 0.8, pair(-0.1, 0.05), kind="baseline"),
+        scratch=pair(0.2, 0.05, "scratch"),
+        baseline=pair(0.1, 0.05, "tfidf"),
+        **more,
+    )
+
+
+def test_a_clear_win():
+    rules = said(usual())
+    assert list(rules) == ["clear win", "positive transfer", "worth its cost"]
+    assert "0.900 [0.870, 0.930]" in rules["clear win"] and "0.100 [0.050, 0.150] above tfidf" in rules["clear win"]
+    assert "0.200 [0.150, 0.250]" in rules["positive transfer"]
+    assert "100 CPU seconds against 5.0, 20 times as many" in rules["worth its cost"]
+    assert verdict(usual())["next"] == []
+
+
+def test_a_tie_is_called_one_only_where_the_interval_is_narrow():
+    facts = ledger(contender("full", 0.9), contender("lp-ft", 0.898, pair(-0.002, 0.006, rows=90_000)))
+    rules = said(facts)
+    assert "equal to it for all that matters" in rules["tie"] and "cannot tell" not in rules
+    wide = ledger(contender("full", 0.9), contender("lp-ft", 0.898, pair(-0.002, 0.05)))
+    assert "tie" not in said(wide) and "No sensible number" in said(wide)["cannot tell"]
+
+
+def test_underpowered_says_how_many_rows_or_seeds_are_missing():
+    facts = ledger(contender("full", 0.9), contender("lp-ft", 0.87, pair(-0.03, 0.04, rows=1_650, seeds=8)))
+    text = said(facts)["cannot tell"]
+    assert "leads lp-ft by 0.030 [−0.010, 0.070]" in text  # noqa: RUF001
+    assert "about 1,250 more test rows or 5 more seeds" in text
+    assert any("about 1,250 test rows" in text for text in verdict(facts)["next"])
+
+
+def test_tie_and_underpowered_together():
+    facts = ledger(
+        contender("full", 0.9),
+        contender("lp-ft", 0.899, pair(-0.001, 0.005)),
+        contender("lora", 0.88, pair(-0.02, 0.03, rows=900)),
+    )
+    rules = said(facts)
+    assert list(rules)[:2] == ["tie", "cannot tell"]
+    assert "lp-ft is equal" in rules["tie"] and "apart from lora" in rules["cannot tell"]
+
+
+@pytest.mark.parametrize(
+    ("scratch", "rule", "words"),
+    [
+        (pair(-0.05, 0.02, "scratch"), "negative transfer", "from scratch is 0.050 [0.030, 0.070] accuracy above full"),
+        (pair(-0.01, 0.02, "scratch", rows=5_000), "transfer not shown", "about 4,600 more test rows"),
+        (pair(0.01, 0.02, "scratch"), "transfer not shown", "within noise"),
+        (pair(0.05, 0.02, "scratch"), "positive transfer", "full is 0.050 [0.030, 0.070] accuracy above"),
+    ],
+)
+def test_transfer_is_judged_against_scratch(scratch, rule, words):
+    facts = ledger(contender("scratch", 0.85), contender("full", 0.8, pair(-0.05, 0.02)), scratch=scratch)
+    rules = said(facts)
+    assert words in rules[rule]
+    assert {"positive transfer", "negative transfer", "transfer not shown", "no scratch"} & set(rules) == {rule}
+
+
+@pytest.mark.parametrize(
+    ("against", "rule", "words"),
+    [
+        (
+            pair(0.01, 0.03, "tfidf", rows=2_000),
+            "not worth its cost",
+            "lead over the best baseline, tfidf, is within noise",
+        ),
+        (pair(-0.06, 0.03, "tfidf"), "not worth its cost", "tfidf, is 0.060 [0.030, 0.090] accuracy above full"),
+        (pair(0.06, 0.03, "tfidf"), "worth its cost", "gains 0.060 [0.030, 0.090] accuracy"),
+    ],
+)
+def test_fine_tuning_is_judged_against_the_best_baseline_with_its_cost(against, rule, words):
+    weak = contender("majority", 0.3, pair(-0.5, 0.05), kind="baseline")
+    facts = ledger(
+        contender("full", 0.81, cost={"cpu_seconds": 60.0, "tuning_cpu_seconds": 240.0}),
+        contender("tfidf", 0.8, pair(-0.01, 0.03), kind="baseline", cost={"cpu_seconds": 4.0}),
+        weak,
+        baseline=against,
+    )
+    rules = said(facts)
+    assert words in rules[rule] and "300 CPU seconds against 4.0, 75 times as many" in rules[rule]
+    assert {"worth its cost", "not worth its cost"} & set(rules) == {rule}
+
+
+def test_the_simplest_within_noise_is_the_cheapest_and_what_it_may_cost_in_score_is_said():
+    facts = ledger(
+        contender("full", 0.9, cost={"cpu_seconds": 500.0, "tuning_cpu_seconds": None}),
+        contender("feature-extraction", 0.89, pair(-0.01, 0.03), cost={"cpu_seconds": 40.0}),
+        contender("majority", 0.2, pair(-0.7, 0.03), kind="baseline", cost={"cpu_seconds": 0.1}),
+    )
+    text = said(facts)["simplest"]
+    assert "feature-extraction: 40 CPU seconds, where full took 500" in text and "0.040 lower" in text
+    assert any("Keep feature-extraction" in line for line in verdict(facts)["next"])
+    assert "simplest" not in said(usual())
+
+
+def test_the_cheapest_being_the_best_needs_no_sentence():
+    facts = ledger(contender("lp-ft", 0.9, cost={"cpu_seconds": 1.0}), contender("full", 0.89, pair(-0.01, 0.03)))
+    assert "simplest" not in said(facts)
+
+
+def test_failed_seeds_of_the_best_strategy_are_instability_and_of_others_a_count():
+    facts = usual()
+    for which, count in ((0, 2), (1, 1)):
+        for run in facts["contenders"][which]["seeds"][:count]:
+            run |= {"status": "failed", "reason": "the loss is not a number", "headline": None}
+    rules = said(facts)
+    assert "full, the best strategy, is unstable: 2 of 3 seeds failed (the loss is not a number)" in rules["unstable"]
+    assert rules["failed seeds"].endswith("scratch (1 of 3).")
+    assert "full ran with one seed" in rules["one seed"]
+    assert any(
+        "longer warm-up where seeds failed or collapsed: full (2 of 3 seeds)" in t for t in verdict(facts)["next"]
+    )
+
+
+def test_a_contender_whose_runs_all_failed_is_named_and_nobody_was_compared_with_it():
+    failed = [{"name": "lora", "seed": seed, "reason": "out of memory."} for seed in range(3)]
+    of_standing = {"name": "full", "seed": 0, "reason": "at a rate that was not chosen"}
+    rules = said(usual(failed=[*failed, of_standing]))
+    assert rules["failed"] == "lora failed in every run: out of memory."
+    assert "above every other contender that finished" in rules["clear win"]
+    assert "every other contender:" in said(usual(failed=[of_standing]))["clear win"]
+    assert "failed" not in said(usual(failed=[of_standing]))
+    rules = said(ledger(failed=failed))
+    assert list(rules) == ["nothing", "failed"]
+    unclear = ledger(contender("full", 0.9), contender("lp-ft", 0.89, pair(-0.01, 0.05)), failed=failed)
+    assert "the highest of 2 that finished" in said(unclear)["cannot tell"]
+    gone = [{"name": "scratch", "seed": 0, "reason": "out of memory"}]
+    assert "Training from scratch failed" in said(ledger(contender("full", 0.9), failed=gone))["no scratch"]
+    assert not any("'scratch'" in text for text in verdict(ledger(contender("full", 0.9), failed=gone))["next"])
+
+
+def collapse(entry: dict, count: int) -> None:
+    for run in entry["seeds"][:count]:
+        run["reason"] = "it gives every row the same answer"
+
+
+def test_seeds_that_say_the_same_of_every_row_are_counted():
+    facts = usual()
+    facts["contenders"].append(contender("majority", 0.3, pair(-0.6, 0.05), kind="baseline"))
+    for entry, count in zip(facts["contenders"], (1, 2, 1, 1), strict=True):
+        collapse(entry, count)
+    rules = said(facts)
+    assert "full, the best strategy, is unstable: 1 of 3 seeds gave every row the same answer." in rules["unstable"]
+    assert rules["collapsed"].endswith("in the scores: scratch (2 of 3), tfidf (1 of 1).")
+    assert any("collapsed: full (1 of 3 seeds)." in text for text in verdict(facts)["next"])
+    facts["contenders"][0]["seeds"][1] |= {"status": "failed", "reason": "the loss is not a number", "headline": None}
+    both = "1 of 3 seeds failed (the loss is not a number) and 1 of 3 seeds gave every row the same answer"
+    assert both in said(facts)["unstable"]
+    facts = usual()
+    collapse(facts["contenders"][0], 3)
+    assert "full, the best strategy, has collapsed: 3 of 3" in said(facts)["unstable"]
+
+
+def test_every_variant_of_scratch_is_one_and_the_pair_says_which():
+    variant = "scratch --learning_rate 1e-3"
+    facts = ledger(
+        contender(variant, 0.95, cost={"cpu_seconds": 7.0}),
+        contender("full", 0.9, pair(-0.05, 0.02), cost={"cpu_seconds": 50.0}),
+        contender("tfidf", 0.6, pair(-0.35, 0.02), kind="baseline"),
+        contender("scratch", 0.5, pair(-0.45, 0.02)),
+        scratch=pair(-0.05, 0.02, variant),
+        baseline=pair(0.3, 0.02, "tfidf"),
+    )
+    rules = said(facts)
+    assert f"from scratch ({variant}, the best of 2) is 0.050" in rules["negative transfer"]
+    assert "full took 50 CPU seconds against 5.0" in rules["worth its cost"]
+    assert not any("'scratch'" in text for text in verdict(facts)["next"])
+
+
+def test_scratch_alone_says_nothing_of_fine_tuning():
+    facts = ledger(
+        contender("scratch --seed 3", 0.9), contender("tfidf", 0.5, pair(-0.4, 0.1), kind="baseline"), baseline=None
+    )
+    rules = said(facts)
+    assert list(rules) == ["clear win", "no strategy"] and "not known" in rules["no strategy"]
+
+
+def test_one_contender_alone_is_compared_with_nothing():
+    rules = said(ledger(contender("full", 0.9)))
+    assert list(rules) == ["alone", "no scratch", "no baseline"]
+    assert list(said(ledger(contender("majority", 0.9, kind="baseline")))) == ["alone", "no strategy"]
+    assert list(said(ledger())) == ["nothing"]
+
+
+def test_skipped_contenders_are_counted_with_their_reasons():
+    facts = usual(skipped=[{"name": "knn", "reason": "no features"}, {"name": "nli", "reason": "not downloaded"}])
+    assert said(facts)["skipped"] == "2 contenders could not run: knn (no features); nli (not downloaded)."
+
+
+def curved(*validation: float) -> list[dict]:
+    return [{"epoch": epoch + 1, "validation": value} for epoch, value in enumerate(validation)]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tuning": {"tried": [{"learning_rate": r} for r in (1e-5, 3e-5)], "chosen": 3e-5}}, "Try higher learning"),
+        ({"tuning": {"tried": [{"learning_rate": r} for r in (1e-5, 3e-5)], "chosen": 1e-5}}, "Try lower learning"),
+        ({"tuning": {"tried": [{"learning_rate": r} for r in (1e-5, 3e-5, 1e-4)], "chosen": 3e-5}}, None),
+        ({"curve": curved(0.6, 0.7, 0.75)}, "more epochs: validation still gained 0.050"),
+        ({"curve": curved(0.6, 0.7, 0.7)}, None),
+        ({"curve": curved(0.6)}, None),
+        (
+            {"calibration": {"ece": 0.12, "ece_scaled": 0.02, "temperature": 2.5}},
+            "of full by 2.50 (from 0.120 to 0.020)",
+        ),
+        ({"calibration": {"ece": 0.04, "ece_scaled": 0.02, "temperature": 2.5}}, None),
+        ({"calibration": {"ece": 0.12, "ece_scaled": 0.115, "temperature": 2.5}}, None),
+        ({"calibration": {"ece": 0.12, "ece_scaled": 0.2, "temperature": 2.5}}, None),
+    ],
+)
+def test_what_to_try_next_follows_from_the_facts(change, words):
+    facts = usual()
+    full = facts["contenders"][0]
+    for run in full["seeds"]:
+        run["curve"] = change.get("curve", [])
+    full |= {key: value for key, value in change.items() if key != "curve"}
+    texts = verdict(facts)["next"]
+    assert texts == [] if words is None else len(texts) == 1 and words in texts[0]
+
+
+def test_calibration_has_the_keys_that_advice_reads():
+    assert {"ece", "ece_scaled", "temperature"} <= set(CONTENDER["calibration"][1])
+
+
+def test_advice_is_five_lines_at_most_and_one_for_all_that_it_is_true_of():
+    several = [contender(name, 0.9 - i / 100, pair(-i / 100, 0.05, rows=900)) for i, name in enumerate("abcdef")]
+    several[0]["difference"] = None
+    for one, chosen in zip(several, (1e-5, 1e-5, 1e-5, 1e-4, 3e-5, 3e-5), strict=True):
+        one["tuning"] = {"tried": [{"learning_rate": rate} for rate in (1e-5, 3e-5, 1e-4)], "chosen": chosen}
+        one["calibration"] = {"ece": 0.12, "ece_scaled": 0.02, "temperature": 2.5}
+        for run in one["seeds"]:
+            run["curve"] = curved(0.6, 0.7)
+    collapse(several[1], 1)
+    texts = verdict(ledger(*several))["next"]
+    assert len(texts) == 5 and texts[0].endswith("collapsed: b (1 of 3 seeds).")
+    assert texts[1].startswith("Try lower learning rates for a (1e-05), b (1e-05) and c (1e-05): ")
+    assert texts[2].startswith("Try higher learning rates for d (0.0001): ")
+    assert texts[3].startswith("Train a, b, c, d and 2 more for more epochs: validation still gained 0.100 or more")
+
+
+@pytest.mark.parametrize(("high", "seconds", "kept"), [(0.01, 5.0, True), (-0.01, 5.0, False), (0.01, 500.0, False)])
+def test_a_probe_is_kept_only_where_it_is_cheaper_and_its_own_interval_includes_zero(high, seconds, kept):
+    corrected = pair(-0.03, 0.04, high=high, different=False)
+    probe = contender("linear probe", 0.87, corrected, kind="baseline", cost={"cpu_seconds": seconds})
+    texts = verdict(ledger(contender("full", 0.9), probe))["next"]
+    assert any("Keep linear probe" in text for text in texts) is kept
+
+
+def test_the_pages_say_what_the_correction_leaves_and_what_cpu_seconds_are():
+    for text in render_ledger(ledgers.full()).values():
+        if text.startswith("{"):
+            continue
+        assert "11 times in 100" in text and "fitting and answering the test rows" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "holds"),
+    [
+        (0.01, 0.05, 0.0, "holds"),
+        (-0.01, 0.05, 0.0, "cannot tell"),
+        (-0.01, 0.05, 0.02, "holds"),
+        (-0.03, 0.05, 0.02, "cannot tell"),
+        (-0.03, -0.01, 0.02, "does not hold"),
+    ],
+)
+def test_claims_of_the_literature_are_judged_by_their_margin(low, high, margin, holds):
+    assert claims.judged(low, high, margin) == holds
+
+
+def test_the_rival_of_a_probe_is_the_best_strategy_that_is_not_from_scratch():
+    names = ("full", "lora", "scratch --seed 3", "knn")
+    kinds = ("strategy", "strategy", "strategy", "baseline")
+    rivals = claims.strategies_of([Contender(name, kind) for name, kind in zip(names, kinds, strict=True)])
+    assert rivals == ["full", "lora"]
+    tallies = {"full": [np.array([[1.0], [0.0]])], "lora": [np.array([[1.0], [1.0]])], "failed": []}
+    assert claims.best_of(tallies, lambda counts: counts[..., 0]) == "lora"
+
+
+@pytest.mark.parametrize(
+    ("raw", "calibrated", "holds"),
+    [
+        ([0.5] * 5, [0.5, 0.6, 0.5, 0.6, 0.5], "no meaning"),
+        ([0.5, 0.6, 0.5, 0.6, 0.5], [0.5, 0.55, 0.5, 0.56, 0.5], "cannot tell"),
+        ([0.5, 0.9, 0.5, 0.9, 0.5], [0.5, 0.51, 0.5, 0.51, 0.5], "holds"),
+        ([0.5, 0.51, 0.5, 0.51, 0.5], [0.5, 0.9, 0.5, 0.9, 0.5], "does not hold"),
+    ],
+)
+def test_a_spread_is_lowered_only_where_the_variances_differ_beyond_noise(raw, calibrated, holds):
+    found = claims.spread_judged(raw, calibrated)
+    assert found["holds"] == holds and f"sd {np.std(raw, ddof=1):.3f} before" in found["value"]
+
+
+def test_the_table_of_claims_says_that_they_are_not_corrected():
+    found = {"command": "c", "seeds": "0, 1", "correction": "none: each alone", "claims": []}
+    assert claims_table(found).endswith("Correction for there being several claims: none: each alone.")
+
+
+@pytest.mark.parametrize(("low", "more"), [(0.85, True), (0.78, False)])
+def test_more_labels_are_advised_only_where_the_last_budget_gained_beyond_noise(low, more):
+    points = [{"rows": 32, "headline": 0.8, "low": 0.7, "high": 0.85}, {"rows": 128, "headline": 0.9, "low": low}]
+    facts = usual(budgets={"curves": [{"name": "full", "points": points}], "crossovers": []})
+    assert any("Label more rows: full still gained 0.100 from 32 to 128" in t for t in verdict(facts)["next"]) is more
+
+
+def test_the_facts_are_read_and_not_changed():
+    facts = usual()
+    kept = copy.deepcopy(facts)
+    assert verdict(facts) == verdict(facts) and facts == kept
+
+
+def test_the_readme_table_puts_every_variant_of_scratch_into_its_column():
+    facts = copy.deepcopy(ledgers.full())
+    facts["environment"]["versions"]["transformers"] = "5.0"
+    scratch = next(c for c in facts["contenders"] if c["name"] == "scratch")
+    scratch |= {"name": "scratch --learning_rate 1e-3", "headline": 0.99}
+    cells = ledgers_table({Path("made_up.json"): facts}).splitlines()[2].split(" | ")
+    assert "scratch" not in cells[3] and cells[5].startswith("scratch")
