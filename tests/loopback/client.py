@@ -1,8 +1,10 @@
-"""A user of the Hub in a process of its own, for tests/hub/test_push.py: the client reads HF_ENDPOINT when it is imported.
+"""A user of the Hub in a process of its own, for tests/hub/test_push.py: the client reads HF_ENDPOINT as it is
+imported.
 
     python -m tests.loopback.client FACTS.json
 
-The working folder is that of `tests.fixtures.finished`. What happened is written to FACTS.json, and judged by the tests.
+The working folder is that of `tests.fixtures.finished`. What happened is written to FACTS.json, and judged by the
+tests.
 """
 
 import json

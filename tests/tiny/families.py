@@ -1,4 +1,5 @@
-"""The backbone families that README names, each as a tiny random checkpoint; tests/recipes/test_families.py proves every one.
+"""The backbone families that README names, each as a tiny random checkpoint; tests/recipes/test_families.py proves them
+all.
 
 A checkpoint is what the Hub has: a base model with its tokenizer, a classifier of five other labels with its image
 processor, or timm's own format.
