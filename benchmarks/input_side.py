@@ -29,7 +29,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import DataCollatorForTokenClassification
 
 from hfkit.data.batches import NumberRows
-from hfkit.model.depth import depth_names, parameter_depths
+from hfkit.model.depth import Depths
 from hfkit.model.groups import groupwise_schedule, layerwise_parameter_groups
 from hfkit.runtime.machine import environment
 from hfkit.tasks import NER, TextClassification
@@ -186,8 +186,7 @@ def groups(corpus: str, checkpoint: str, rounds: int) -> dict:
             ],
             "layer-wise": layerwise_parameter_groups(
                 model,
-                parameter_depths(model),
-                len(depth_names(model)) - 1,
+                Depths.of(model),
                 learning_rate=1e-5,
                 layer_decay=0.95,
                 head_learning_rate=None,

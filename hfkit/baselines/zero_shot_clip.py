@@ -20,9 +20,10 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from hfkit.baselines.base import Answers, Baseline, column_of
 from hfkit.baselines.logits import answers_of, refuse_alike, refuse_numbers
 from hfkit.baselines.prompting.label_texts import label_texts
-from hfkit.contract.task import Task, whole_model
+from hfkit.contract.task import Task
 from hfkit.data.batches import fetched
 from hfkit.errors import UserError, first_line
+from hfkit.model.weights import load_whole_model
 from hfkit.progress import track
 from hfkit.samples import resolve_checkpoint
 
@@ -87,7 +88,7 @@ def dual_encoder(checkpoint: str) -> PreTrainedModel:
     Raises:
         UserError: it is of another kind, or cannot be loaded.
     """
-    model = whole_model(AutoModelForZeroShotImageClassification, checkpoint, "clip_checkpoint")
+    model = load_whole_model(AutoModelForZeroShotImageClassification, checkpoint, "clip_checkpoint")
     if model.config.model_type not in KINDS:
         raise UserError(
             f"clip_checkpoint '{checkpoint}'",

@@ -18,8 +18,9 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from hfkit.baselines.base import Answers, Baseline, column_of, targets_of
 from hfkit.baselines.logits import answers_of, has_one_label, refuse_alike, refuse_numbers
 from hfkit.baselines.prompting.label_texts import label_texts
-from hfkit.contract.task import Task, whole_model
+from hfkit.contract.task import Task
 from hfkit.errors import UserError
+from hfkit.model.weights import load_whole_model
 from hfkit.progress import progress
 
 HYPOTHESIS = "This example is {}."
@@ -65,7 +66,7 @@ class ZeroShotNLI(Baseline):
         prepared = targets_of(task, dataset, labels)
         refuse_numbers(self.name, prepared)
         texts = label_texts(labels, self.texts)
-        model = whole_model(AutoModelForSequenceClassification, self.checkpoint, "nli_checkpoint")
+        model = load_whole_model(AutoModelForSequenceClassification, self.checkpoint, "nli_checkpoint")
         model = model.to(PartialState().device)
         entails, contradicts = verdicts(model.config.id2label, self.checkpoint)
         pairs = Pairs(task.processor(self.checkpoint), [self.hypothesis.replace("{}", text) for text in texts])

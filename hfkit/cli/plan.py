@@ -58,8 +58,8 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int, *, as_
     from hfkit.arguments.recipe import RecipeArguments
     from hfkit.arguments.training import TransferArguments
     from hfkit.contract.task import read_config
-    from hfkit.model.adapters import with_lora
-    from hfkit.model.surgery import depth_range, require_blocks, train_only
+    from hfkit.model.adapters import add_lora
+    from hfkit.model.surgery import parse_depth_range, require_blocks, train_only
     from hfkit.model.unfreezing import Unfreezing
     from hfkit.training.plan import plan_rows, plan_title, planned_groups, planned_stages, print_plan
     from hfkit.training.refusals import refuse_surgery
@@ -74,9 +74,9 @@ def _print_plan(flags: list[str], name: TaskName, rows: int, labels: int, *, as_
         model = task.auto_model.from_config(config, trust_remote_code=False)
         require_blocks(model, args.reinit_blocks, blocks)
         if args.lora_rank:
-            model = with_lora(model, args.lora_rank, blocks)
+            model = add_lora(model, args.lora_rank, blocks)
         if args.train_blocks:
-            train_only(model, depth_range(args.train_blocks), blocks)
+            train_only(model, parse_depth_range(args.train_blocks), blocks)
     step_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     epoch_steps = math.ceil(rows / step_rows)
     steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)

@@ -30,7 +30,7 @@ _NOTED: ContextVar[dict[str, list[Fault]] | None] = ContextVar("noted", default=
 
 
 @contextmanager
-def noted() -> Iterator[dict[str, list[Fault]]]:
+def collect_faults() -> Iterator[dict[str, list[Fault]]]:
     """While it lasts, rows at fault are left out whatever the flags say; yields their faults, by split."""
     found: dict[str, list[Fault]] = {}
     token = _NOTED.set(found)
@@ -40,55 +40,35 @@ def noted() -> Iterator[dict[str, list[Fault]]]:
         _NOTED.reset(token)
 
 
-def kept_rows(split: str, total: int, faults: Iterable[Fault], on_bad_row: str | None) -> list[int]:
-    """The numbers of the rows that are not at fault.
+def keep_rows(split: str, rows: Dataset, faults: Iterable[Fault], on_bad_row: str) -> Dataset:
+    """The rows without those at fault, and the count of every broken rule kept with them (see `skipped`).
 
     Args:
-        total: rows of the split.
-        on_bad_row: 'error' refuses the first fault, 'skip' leaves the rows out; None refuses it too, where a task has
-            no such flag.
+        on_bad_row: 'error' refuses the first fault, 'skip' leaves the rows out.
 
     Raises:
         DataError: the first fault, if they are not to be left out or no row would be left.
     """
     faults = list(faults)
     if not faults:
-        return list(range(total))
-    first, bad, told = faults[0], {fault.row for fault in faults}, _NOTED.get()
-    if told is not None:
-        told.setdefault(split, []).extend(faults)
-    if len(bad) == total or told is None and on_bad_row != "skip":
-        others = f"; {len(bad) - 1} more rows of the split are at fault" if len(bad) > 1 else ""
-        may_skip = len(bad) < total and on_bad_row is not None
-        raise DataError(
-            first.value,
-            first.rule + others,
-            first.fix + ", or leave such rows out with --on_bad_row skip" * may_skip,
-            split=split,
-            row=first.row,
-            column=first.column,
-        )
-    if told is None:
-        print(f"{split}: {len(bad):,} of {total:,} rows skipped, first row {first.row} ({first.rule})")
-    return [row for row in range(total) if row not in bad]
-
-
-def without(split: str, rows: Dataset, faults: Iterable[Fault], on_bad_row: str) -> Dataset:
-    """The rows without those at fault, and the count of every broken rule kept with them (see `skipped`).
-
-    Raises:
-        DataError: as in `kept_rows`.
-    """
-    faults = list(faults)
-    kept = kept_rows(split, len(rows), faults, on_bad_row)
-    if not faults:
         return rows
+    first, bad, collected = faults[0], {fault.row for fault in faults}, _NOTED.get()
+    if collected is not None:
+        collected.setdefault(split, []).extend(faults)
+    if len(bad) == len(rows) or (collected is None and on_bad_row != "skip"):
+        others = f"; {len(bad) - 1} more rows of the split are at fault" if len(bad) > 1 else ""
+        wayout = ", or leave such rows out with --on_bad_row skip" if len(bad) < len(rows) else ""
+        raise DataError(
+            first.value, first.rule + others, first.fix + wayout, split=split, row=first.row, column=first.column
+        )
+    if collected is None:
+        print(f"{split}: {len(bad):,} of {len(rows):,} rows skipped, first row {first.row} ({first.rule})")
     counts = Counter(skipped(rows))
     # A row that breaks several rules is counted once, under the first.
     counts.update({fault.row: fault.rule for fault in reversed(faults)}.values())
-    rows = rows.select(kept)
-    rows.info.description = json.dumps(counts)
-    return rows
+    kept = rows.select([row for row in range(len(rows)) if row not in bad])
+    kept.info.description = json.dumps(counts)
+    return kept
 
 
 def skipped(rows: Dataset) -> dict[str, int]:

@@ -16,7 +16,7 @@ def unit_column(dataset: DatasetDict, given: str | None) -> str | None:
     return given and column_named(dataset, given, (), "--unit_column")
 
 
-def checked_units(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
+def check_units(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
     """The unit of every row as a string, and a fault for each row without any."""
     units, faults = [], []
     for row, unit in enumerate(rows[column]):

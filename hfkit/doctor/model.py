@@ -14,7 +14,7 @@ from hfkit.doctor.findings import Finding, refused, shown
 from hfkit.doctor.machine import LIMITS, memory_of
 from hfkit.doctor.places import existing
 from hfkit.errors import UserError
-from hfkit.model.depth import depth_names
+from hfkit.model.depth import Depths
 from hfkit.training.memory import GIB, WEIGHT, learning_share, needed_bytes
 
 ADAM = 2  # more numbers beside each weight in a checkpoint of a training
@@ -71,7 +71,7 @@ def architecture_findings(
     what = f"{checkpoint}: {model.config.model_type} of {size / 1e6:,.1f} M parameters"
     findings = [Finding("model", "checkpoint", "ok", what)]
     try:
-        names = depth_names(model, tuple(args.blocks))
+        names = Depths.of(model, tuple(args.blocks)).names
     except UserError as error:
         findings.append(refused("model", "depths", error))
     else:

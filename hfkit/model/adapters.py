@@ -6,13 +6,11 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from hfkit.errors import UserError
-from hfkit.model.depth import depth_names, module_depths
+from hfkit.model.depth import Depths
 
 
-def with_lora(model: nn.Module, rank: int, blocks: tuple[str, ...] = ()) -> nn.Module:
-    """The model under peft: every linear layer of its blocks gets an adapter of `rank`, the new head is trained whole.
-
-    The head is listed as a module to save, so that the adapter's own files bring it back.
+def add_lora(model: nn.Module, rank: int, blocks: tuple[str, ...] = ()) -> nn.Module:
+    """The model under peft: every linear layer of its blocks gets an adapter of `rank`, the new head trains in full.
 
     Source: Hu et al. 2021 (LoRA); scaling alpha / rank = 2.
 
@@ -21,22 +19,29 @@ def with_lora(model: nn.Module, rank: int, blocks: tuple[str, ...] = ()) -> nn.M
     """
     from peft import LoraConfig, get_peft_model
 
-    depths, head = module_depths(model, blocks), len(depth_names(model, blocks)) - 1
+    depths = Depths.of(model, blocks)
     modules = dict(model.named_modules())
-    adapted = [n for n, m in modules.items() if isinstance(m, nn.Linear | Conv1D) and 0 < depths[n] < head]
+    # Blocks only: the head is new, and is trained in full rather than adapted.
+    linear = [name for name, module in modules.items() if isinstance(module, nn.Linear | Conv1D)]
+    adapted = [name for name in linear if 0 < depths.modules[name] < depths.head]
     if not adapted:
         raise UserError(
             f"lora_rank={rank}",
             f"an adapter stands beside a linear layer, and the blocks of {type(model).__name__} have none",
             "Choose another --strategy",
         )
-    own = [n for n, m in modules.items() if depths[n] == head and any(True for _ in m.parameters(recurse=False))]
+    # Saved beside the adapter. Without them the adapter's files would load with a head drawn at random.
+    head = [
+        name
+        for name, module in modules.items()
+        if depths.modules[name] == depths.head and any(True for _ in module.parameters(recurse=False))
+    ]
     return get_peft_model(
         model,
-        LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules=adapted, modules_to_save=own),
+        LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules=adapted, modules_to_save=head),
     )
 
 
-def merged(adapted: nn.Module) -> nn.Module:
-    """A copy of an adapted model with its adapters folded into the weights; the model itself stays as it is."""
+def merge_adapters(adapted: nn.Module) -> nn.Module:
+    """A copy of an adapted model with its adapters folded into the weights. The model itself is unchanged."""
     return copy.deepcopy(adapted).merge_and_unload()

@@ -1,6 +1,6 @@
 """How deep every parameter sits: 0 embeddings or stem, 1..N blocks in forward order, N+1 head.
 
-A depth is given only where it is certain:
+A depth is assigned only where it is certain:
 
 * `LAYOUTS` names the architecture, and names every part of its base model; the tests prove each row by the order in
   which a forward pass first reads the parameters. A part that a row does not name is refused, not guessed.
@@ -140,35 +140,54 @@ _ROWS = {
 LAYOUTS = {model_type: layout for row, layout in _ROWS.items() for model_type in row.split()}
 
 
-def parameter_depths(model: nn.Module, blocks: Sequence[str] = ()) -> dict[str, int]:
-    """Depth of every parameter, under the names of `model.named_parameters()`, each exactly once.
+@dataclass(frozen=True)
+class Depths:
+    """How deep every part of one model sits. Rates, freezing, caching and plots ask this, and nothing else."""
 
-    Args:
-        model: also wrapped, by peft or for several processes.
-        blocks: declares the blocks of an architecture that is not known: patterns of module paths in forward order,
-            such as "backbone.layers.*", where `*` is one path segment; every module that matches is one block. Of the
-            other parameters, those outside the base model are the head; inside it, those registered before the first
-            block are 0, those after the last N+1, and those in between belong to the block that comes next.
+    parameters: Mapping[str, int]  # under the names of `model.named_parameters()`, each exactly once
+    modules: Mapping[str, int]  # under the names of `model.named_modules()`; "" is the model itself
+    names: tuple[str, ...]  # of each depth, for people: "embeddings" or "stem", the path of each block, "head"
 
-    Raises:
-        UserError: the architecture or one of its parts has no certain place, or a pattern matches nothing.
+    @classmethod
+    def of(cls, model: nn.Module, blocks: Sequence[str] = ()) -> "Depths":
+        """The depths of a model.
+
+        Args:
+            model: may be wrapped, by peft or for several processes.
+            blocks: declares the blocks of an architecture that hfkit does not know: patterns of module paths in forward
+                order, such as "backbone.layers.*", where `*` is one path segment. Every module that matches is one
+                block. Of the other parameters, those outside the base model are the head. Inside it, those registered
+                before the first block are 0, those after the last are N+1, and those in between belong to the block
+                that comes next.
+
+        Raises:
+            UserError: the architecture or one of its parts has no certain place, or a pattern matches nothing.
+        """
+        by_identity, paths = _locate(model, blocks)
+        parameters = {name: by_identity[id(parameter)] for name, parameter in model.named_parameters()}
+        tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+        reads_ids = any(by_identity[id(table.weight)] == 0 for table in tables)
+        names = ("embeddings" if reads_ids else "stem", *paths, "head")
+        return cls(parameters, _module_depths(model, by_identity, head=len(paths) + 1), names)
+
+    @property
+    def head(self) -> int:
+        """The depth of the head, N + 1. A head that is tied to the embeddings has no parameters there."""
+        return len(self.names) - 1
+
+
+def _module_depths(model: nn.Module, by_identity: Mapping[int, int], head: int) -> dict[str, int]:
+    """The depth of every module: once all depths up to it are frozen, the module may be put in `eval()`.
+
+    A module with parameters is as deep as the deepest of them. One exception: in the base model, a module that spans
+    several blocks is no deeper than the last of them, even if it also holds the final norm. What such a module draws by
+    itself (a functional dropout, the layers or frames it leaves out) it draws among the blocks.
+
+    A module without parameters (dropout, activation) is as deep as the layer just before it, provided that layers stand
+    on both sides of it: GPT-2's dropout behind the embeddings is 0. At the end of its container it is as deep as the
+    container.
     """
-    depths, _ = _locate(model, blocks)
-    return {name: depths[id(parameter)] for name, parameter in model.named_parameters()}
-
-
-def module_depths(model: nn.Module, blocks: Sequence[str] = ()) -> dict[str, int]:
-    """Depth of every module of `model.named_modules()`: once all depths up to it are frozen, it may be put in `eval()`.
-
-    With parameters it is the greatest of theirs. In the base model a module that spans blocks is no deeper than the
-    last of them, though it holds the final norm as well: what it draws by itself (a functional dropout, layers or
-    frames that it leaves out) it draws among the blocks.
-
-    Without parameters (dropout, activation) it is that of the layer just before it, where layers of both sides stand
-    beside it: GPT-2's dropout behind the embeddings is 0. At the end of a module it is that module's own depth.
-    """
-    by_identity, names = _locate(model, blocks)
-    head, spanning = len(names) + 1, _in_base_model(model)
+    spanning = _in_base_model(model)
     modules = dict(model.named_modules())
     depths: dict[str, int] = {}
 
@@ -176,9 +195,10 @@ def module_depths(model: nn.Module, blocks: Sequence[str] = ()) -> dict[str, int
         return [depth for p in module.parameters() if (depth := by_identity[id(p)]) < head]
 
     for name, module in modules.items():
-        if any(True for _ in module.parameters()):
-            own = (id(module) in spanning and below_head(module)) or [by_identity[id(p)] for p in module.parameters()]
-            depths[name] = max(own)
+        own = [by_identity[id(parameter)] for parameter in module.parameters()]
+        if own:
+            among_blocks = below_head(module) if id(module) in spanning else []
+            depths[name] = max(among_blocks or own)
             continue
         container, _, itself = name.rpartition(".")
         siblings = list(modules[container].named_children())
@@ -188,24 +208,16 @@ def module_depths(model: nn.Module, blocks: Sequence[str] = ()) -> dict[str, int
     return depths
 
 
-def depth_names(model: nn.Module, blocks: Sequence[str] = ()) -> list[str]:
-    """What each depth is called, N+2 names: "embeddings" or "stem", the module path of each block, "head"."""
-    by_identity, names = _locate(model, blocks)
-    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
-    reads_ids = any(by_identity[id(table.weight)] == 0 for table in tables)
-    return ["embeddings" if reads_ids else "stem", *names, "head"]
-
-
 def _locate(model: nn.Module, blocks: Sequence[str]) -> tuple[dict[int, int], list[str]]:
     """(id of each parameter -> depth, name of each block). Identities see through wrappers and tied weights."""
     core = _core(model)
     parameters = dict(core.named_parameters(remove_duplicate=False))
     if blocks:
-        depths, names = _declared(core, list(parameters), blocks)
+        depths, names = _place_by_declaration(core, list(parameters), blocks)
     elif _model_type(core) == "timm_wrapper":
-        depths, names = _stated_by_timm(core)
+        depths, names = _place_by_timm(core)
     elif _model_type(core) in LAYOUTS:
-        depths, names = _tabled(core, list(parameters), LAYOUTS[_model_type(core)])
+        depths, names = _place_by_layout(core, list(parameters), LAYOUTS[_model_type(core)])
     else:
         raise _refusal(core, "the forward order of its blocks is not known")
     by_identity: dict[int, int] = {}
@@ -227,7 +239,7 @@ def _in_base_model(model: nn.Module) -> set[int]:
 
 
 def _core(model: nn.Module) -> nn.Module:
-    """The transformers model inside wrappers that add no parameters of their own beside it; else `model` itself."""
+    """The transformers model inside wrappers that add no parameters of their own; otherwise `model` itself."""
     from transformers import PreTrainedModel
 
     core = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), model)
@@ -263,7 +275,7 @@ def _towers(patterns: Sequence[str], names: Iterable[str]) -> list[list[str]]:
     return [list(dict.fromkeys(m[0] for name in names if (m := _match(pattern, name)))) for pattern in patterns]
 
 
-def _tabled(core: nn.Module, names: list[str], layout: Layout) -> tuple[dict[str, int], list[str]]:
+def _place_by_layout(core: nn.Module, names: list[str], layout: Layout) -> tuple[dict[str, int], list[str]]:
     base = _base(core, names)
     inside = {name: name.removeprefix(base) for name in names if name.startswith(base)}
     towers = _towers(layout.blocks.split(), inside.values())
@@ -281,7 +293,7 @@ def _tabled(core: nn.Module, names: list[str], layout: Layout) -> tuple[dict[str
             return blocks[found[0]]
         for part, block in layout.joins.items():
             if found := _match(part, name):
-                return _joined(block, found.groups(), blocks)
+                return _depth_of_joined(block, found.groups(), blocks)
         for part, flag in layout.late.items():
             if _match(part, name):
                 return head if getattr(core.config, flag) else 0
@@ -295,7 +307,7 @@ def _tabled(core: nn.Module, names: list[str], layout: Layout) -> tuple[dict[str
     return depths, [" + ".join(path for path in blocks if blocks[path] == depth) for depth in range(1, head)]
 
 
-def _joined(block: str, numbers: Iterable[str], blocks: Mapping[str, int]) -> int:
+def _depth_of_joined(block: str, numbers: Iterable[str], blocks: Mapping[str, int]) -> int:
     """Depth of the block that a part belongs to; the part's own numbers fill the `*` of the block's path."""
     for number in numbers:
         block = block.replace("*", number, 1)
@@ -304,7 +316,7 @@ def _joined(block: str, numbers: Iterable[str], blocks: Mapping[str, int]) -> in
     return siblings[int(position)]
 
 
-def _stated_by_timm(core: nn.Module) -> tuple[dict[str, int], list[str]]:
+def _place_by_timm(core: nn.Module) -> tuple[dict[str, int], list[str]]:
     from timm.models import group_parameters
 
     heads = core.timm_model.pretrained_cfg.get("classifier") or ()
@@ -313,7 +325,7 @@ def _stated_by_timm(core: nn.Module) -> tuple[dict[str, int], list[str]]:
     if not heads or matcher is None:
         raise _refusal(core, "timm states no order of its layers")
     stated = group_parameters(core.timm_model, matcher(), reverse=True)
-    # timm numbers what it does not match after all else: the classifier, and with it the layers before it, if any.
+    # timm numbers last what it does not match: the classifier, and sometimes layers before it.
     body = {path: place for path, place in stated.items() if not _first_match(heads, path)}
     places = sorted(set(body.values()))
     if len(places) < 2:
@@ -333,7 +345,9 @@ def _shared_path(paths: list[str]) -> str:
     return ".".join(shared)
 
 
-def _declared(core: nn.Module, names: list[str], patterns: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+def _place_by_declaration(
+    core: nn.Module, names: list[str], patterns: Sequence[str]
+) -> tuple[dict[str, int], list[str]]:
     towers = _towers(patterns, names)
     for pattern, tower in zip(patterns, towers, strict=True):
         if not tower:

@@ -1,17 +1,18 @@
 """Layer-wise parameter groups and the schedules that move their rates."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from hfkit.model.depth import Depths
+
 
 def layerwise_parameter_groups(
     model: nn.Module,
-    depths: Mapping[str, int],
-    head: int,
+    depths: Depths,
     *,
     learning_rate: float,
     layer_decay: float,
@@ -20,22 +21,20 @@ def layerwise_parameter_groups(
 ) -> list[dict]:
     """Optimizer groups over ALL parameters, frozen or not: one per (depth, decays?), each with a stable `name`.
 
-    The block at depth i of N learns at `learning_rate * layer_decay ** (N - i)`, depth 0 being the embeddings, the head
-    at `head_learning_rate`. Parameters of one dimension (biases, norms, scales) are not decayed. Groups are never
-    added later: a frozen parameter has no gradient, and an optimizer passes over it until it thaws.
-
-    Args:
-        head: the head's depth, N + 1. A head tied to the embeddings has no parameters there.
+    The block at depth i of N learns at `learning_rate * layer_decay ** (N - i)`, depth 0 being the embeddings, and the
+    head at `head_learning_rate`. Parameters of one dimension (biases, norms, scales) are not decayed. No group is added
+    later: a frozen parameter has no gradient, and the optimizer skips it until it thaws.
 
     Source: Howard and Ruder 2018 (ULMFiT), section 3.2; Clark et al. 2020 (ELECTRA), appendix A.
     """
     groups: dict[str, dict] = {}
     for name, parameter in model.named_parameters():
-        depth, decays = depths[name], parameter.ndim > 1
-        if depth < head:
-            rate = learning_rate * layer_decay ** (head - 1 - depth)
+        depth, decays = depths.parameters[name], parameter.ndim > 1
+        if depth < depths.head:
+            rate = learning_rate * layer_decay ** (depths.head - 1 - depth)
         else:
             rate = head_learning_rate or learning_rate
+        # Three digits: names sort by depth, and a resumed run finds its groups in the same order.
         group = groups.setdefault(
             f"depth{depth:03d}.{'decay' if decays else 'no_decay'}",
             {"params": [], "lr": rate, "weight_decay": weight_decay if decays else 0.0, "depth": depth},
@@ -59,7 +58,7 @@ def slanted_triangular(total_steps: int, *, cut: float = 0.1, ratio: float = 32.
 
 
 def triangle_of_each_stage(starts: Sequence[int], total_steps: int) -> Callable[[int], float]:
-    """Step -> factor: every stage rises and falls by itself, so that training may end with any of them.
+    """Step -> factor: one triangle per stage, so that training may end with any of them.
 
     Args:
         starts: first step of each stage.
@@ -74,16 +73,16 @@ def triangle_of_each_stage(starts: Sequence[int], total_steps: int) -> Callable[
     return factor
 
 
-def warmed_after_thaw(factor: Callable[[int], float], thaw_step: int, warmup_steps: int) -> Callable[[int], float]:
-    """`factor`, rising from near 0 over the `warmup_steps` that follow the group's thaw.
+def warm_up_after_thaw(factor: Callable[[int], float], thaw_step: int, warmup_steps: int) -> Callable[[int], float]:
+    """`factor`, with a linear warm-up over the `warmup_steps` that follow the group's thaw.
 
-    Without it the first step of a newly thawed group is taken at the full rate, with Adam's moments still empty.
+    Without it a newly thawed group would take its first step at the full rate, with Adam's moments still empty.
     """
 
-    def warmed(step: int) -> float:
+    def warming(step: int) -> float:
         return factor(step) * min(1.0, max(0, step - thaw_step + 1) / warmup_steps)
 
-    return warmed
+    return warming
 
 
 def groupwise_schedule(
@@ -92,15 +91,15 @@ def groupwise_schedule(
     thaw_steps: Callable[[int], int | None],
     warmup_steps: int,
 ) -> LambdaLR:
-    """One schedule over named groups: all follow `factor`, and a group that thaws at a later step warms up from there.
+    """One schedule for all groups: each follows `factor`, and one that thaws later warms up from its thaw.
 
     Args:
-        thaw_steps: depth -> the first step at which it learns, None if it never does.
+        thaw_steps: depth -> the first step at which it learns; None if it never does.
         warmup_steps: optimizer steps; 0 leaves every group on `factor`.
     """
 
-    def of_group(depth: int) -> Callable[[int], float]:
+    def factor_at(depth: int) -> Callable[[int], float]:
         thaw = thaw_steps(depth)
-        return warmed_after_thaw(factor, thaw, warmup_steps) if thaw and warmup_steps else factor
+        return warm_up_after_thaw(factor, thaw, warmup_steps) if thaw and warmup_steps else factor
 
-    return LambdaLR(optimizer, [of_group(group["depth"]) for group in optimizer.param_groups])
+    return LambdaLR(optimizer, [factor_at(group["depth"]) for group in optimizer.param_groups])

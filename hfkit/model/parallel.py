@@ -1,6 +1,4 @@
-"""Tensors of which every process holds a part (FSDP2)."""
-
-from collections.abc import Mapping
+"""Several processes, one model: sharded tensors (FSDP2) and the wrapper of replicas (DDP)."""
 
 import torch
 from accelerate import Accelerator
@@ -8,30 +6,35 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from hfkit.model.depth import Depths
+
 
 def is_sharded(tensor: Tensor) -> bool:
     return isinstance(tensor, DTensor)
 
 
-def own_part(tensor: Tensor) -> Tensor:
-    """What this process holds of it: without shards all of it."""
+def local_part(tensor: Tensor) -> Tensor:
+    """The part of the tensor that this process holds: all of it unless it is sharded."""
     return tensor.to_local() if is_sharded(tensor) else tensor
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """All of it, on every process; all of them have to ask."""
+def gather_whole(tensor: Tensor) -> Tensor:
+    """The whole tensor, on every process. Every process must call this, or the others wait forever."""
     return tensor.full_tensor() if is_sharded(tensor) else tensor
 
 
-def total(norms: Tensor, of: list[Tensor]) -> Tensor:
-    """Norms of own parts, summed over the processes if `of` holds a shard: nan and infinity of one reach all."""
-    if any(map(is_sharded, of)):
+def sum_over_processes(norms: Tensor, tensors: list[Tensor]) -> Tensor:
+    """Norms of local parts, summed over all processes if one of `tensors` is sharded.
+
+    A nan or an infinity on one process then shows on all of them, and all stop together.
+    """
+    if any(map(is_sharded, tensors)):
         torch.distributed.all_reduce(norms)
     return norms
 
 
-def add(parameter: nn.Parameter, shift: Tensor) -> None:
-    """Add `shift`, which is whole on every process, to a parameter that may be in parts."""
+def add_to_parameter(parameter: nn.Parameter, shift: Tensor) -> None:
+    """Add `shift`, which every process holds in full, to a parameter that may be sharded."""
     shift = shift.to(parameter.device, parameter.dtype)
     if is_sharded(parameter):
         shift = distribute_tensor(shift, parameter.device_mesh, parameter.placements)
@@ -39,37 +42,33 @@ def add(parameter: nn.Parameter, shift: Tensor) -> None:
         parameter += shift
 
 
-def shard_by_blocks(accelerator: Accelerator, model: nn.Module, depths: Mapping[str, int], head: int) -> None:
-    """Under FSDP put one block after the other together as a whole, unless it was told what else.
+def shard_by_blocks(accelerator: Accelerator, model: nn.Module, depths: Depths) -> None:
+    """Under FSDP2, shard each block as one unit, unless the user named other classes.
 
-    The stock list, `_no_split_modules`, names BERT's embeddings beside what lies in them, and both cannot be sharded.
-
-    Args:
-        depths: of every parameter.
-        head: the head's depth; blocks are between 0 and it.
+    The stock list, `_no_split_modules`, names BERT's embeddings as well as modules inside them. Both cannot be sharded.
     """
     if not accelerator.is_fsdp2 or accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap:
         return
-    found, inside = set(), ()
+    classes, inside = set(), ()
     for name, module in model.named_modules():
         if name.startswith(inside):
             continue
-        of = {depths[f"{name}.{own}".removeprefix(".")] for own, _ in module.named_parameters()}
-        if len(of) == 1 and 0 < min(of) < head:  # the outermost module that holds a block and nothing else
-            found.add(type(module).__name__)
+        held = {depths.parameters[f"{name}.{own}".removeprefix(".")] for own, _ in module.named_parameters()}
+        if len(held) == 1 and 0 < min(held) < depths.head:  # the outermost module that holds a block and nothing else
+            classes.add(type(module).__name__)
             inside = (*inside, f"{name}.")
-    accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = sorted(found)
+    accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = sorted(classes)
 
 
-def rebuild(wrapper: DistributedDataParallel, **settings) -> None:
-    """Wrap the module anew, in place, so that exactly the parameters which learn now are synchronised.
+def rebuild_wrapper(wrapper: DistributedDataParallel, **settings) -> None:
+    """Wrap the module again, in place, so that exactly the parameters that learn now are synchronised.
 
     DDP registers the parameters that require gradients when it is constructed: one that thaws later is never reduced,
-    and the replicas drift apart with exit code 0; one that freezes later makes the reduction wait for it. The object
-    stays the same because the training loop holds on to it.
+    and the replicas drift apart with exit code 0; one that freezes later makes the reduction wait for it. The wrapper
+    stays the same object because the training loop keeps a reference to it.
 
     Args:
-        settings: the keyword arguments the wrapper was first constructed with, besides its devices.
+        settings: the keyword arguments of the wrapper's first construction, apart from its devices.
     """
     module, devices, output = wrapper.module, wrapper.device_ids, wrapper.output_device
     # The old reducer's hooks go with its last reference; with both alive every gradient would be reduced twice.

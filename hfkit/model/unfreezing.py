@@ -1,7 +1,7 @@
-"""Which depths learn at which step, and the callback that makes it so."""
+"""Which depths learn at which step, and the callback that freezes and thaws them."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers import TrainerCallback
 
 from hfkit.errors import UserError
-from hfkit.model.depth import depth_names, module_depths, parameter_depths
+from hfkit.model.depth import Depths
 
 # torch.compile makes one graph per trainable set and gives up after 8.
 MOST_STAGES = 6
@@ -21,9 +21,10 @@ class FreezePlan:
     """The lowest depth that learns, as a pure function of the optimizer step: a resumed run needs no saved state."""
 
     starts: tuple[int, ...]  # first optimizer step of each stage; starts[0] is 0
-    lowest: tuple[int, ...]  # lowest depth that learns in each stage, falling
+    lowest: tuple[int, ...]  # lowest depth that learns in each stage, descending
 
     def stage(self, step: int) -> int:
+        """Number of the stage, from 0, that `step` belongs to."""
         return bisect_right(self.starts, step) - 1
 
     def lowest_trainable(self, step: int) -> int:
@@ -34,8 +35,8 @@ class FreezePlan:
         """The first step at which `depth` learns; None if it never does."""
         return next((start for start, low in zip(self.starts, self.lowest, strict=True) if low <= depth), None)
 
-    def within(self, first: int, last: int, head: int) -> "FreezePlan":
-        """The same where only the depths from `first` to `last` and the head ever learn."""
+    def restricted_to(self, first: int, last: int, head: int) -> "FreezePlan":
+        """This plan, restricted to the head and the depths `first` to `last`."""
         stages: dict[int, int] = {}
         for start, low in zip(self.starts, self.lowest, strict=True):
             lowest = max(low, first) if low <= last else head
@@ -44,19 +45,19 @@ class FreezePlan:
         return FreezePlan(tuple(stages), tuple(stages.values()))
 
 
-def plan_of(
+def make_plan(
     head: int, total_steps: int, *, head_only: float, unfreeze_stages: int, unfreeze_until: float
 ) -> FreezePlan:
-    """The plan of a strategy: the head alone, then the depths below it in equal groups from the top down.
+    """The plan of a strategy: first the head alone, then the depths below it in equal groups, from the top down.
 
     Args:
         head: depth of the head, N + 1.
         head_only: share of training in which only the head learns.
-        unfreeze_stages: groups that the depths 0..N are thawed in; 0 never thaws one.
+        unfreeze_stages: number of groups in which the depths 0..N thaw; with 0 none of them ever does.
         unfreeze_until: share of training at which the last group thaws; later stages are spread evenly before it.
 
     Raises:
-        UserError: more stages than torch.compile or the model bears, or shares outside 0..1.
+        UserError: more stages than the model has depths or torch.compile tolerates, or shares outside 0..1.
     """
     for name, share in (("head_only", head_only), ("unfreeze_until", unfreeze_until)):
         if not 0 <= share < 1:
@@ -67,7 +68,7 @@ def plan_of(
     if not 0 < unfreeze_stages <= most:
         raise UserError(
             f"unfreeze_stages={unfreeze_stages}",
-            f"from 0 to {most} here: the model has {head} depths below the head, and torch.compile bears {MOST_STAGES}"
+            f"from 0 to {most} here: the model has {head} depths below the head, and torch.compile allows {MOST_STAGES}"
             " stages in all",
             f"Use {most} or fewer",
         )
@@ -78,64 +79,61 @@ def plan_of(
     lowest = [round(head * (unfreeze_stages - 1 - i) / unfreeze_stages) for i in range(unfreeze_stages)]
     if starts[0] > 0:
         starts, lowest = [0, *starts], [head, *lowest]
-    # In a very short training several stages begin at one step: the last of them is what is trained from there.
+    # In a very short training several stages begin at the same step. The last of them wins: dict keys are unique.
     stages = dict(zip(starts, lowest, strict=True))
     return FreezePlan(tuple(stages), tuple(stages.values()))
 
 
 def _is_frozen_norm(module: nn.Module) -> bool:
-    """Whether the module keeps running statistics beside weights that do not learn (under adapters, at any depth)."""
+    """Whether the module keeps running statistics beside frozen weights (under adapters this happens at any depth)."""
     own = list(module.parameters(recurse=False))
     return bool(own) and not any(p.requires_grad for p in own) and any(True for _ in module.buffers(recurse=False))
 
 
 def _set_training(modules: list[nn.Module], mode: bool) -> None:
     for module in modules:
-        # Past torch's __setattr__, which asks of every value whether it is a parameter: forty times as fast.
+        # Bypasses torch's __setattr__, which asks of every value whether it is a parameter: forty times as fast.
         module.__dict__["training"] = mode
 
 
-def saved_state(
-    model: nn.Module, depths: Mapping[str, int], module_depths: Mapping[str, int]
-) -> Iterator[tuple[str, Tensor, int]]:
-    """Name, value and depth of every parameter and every buffer that is saved.
+def saved_state(model: nn.Module, depths: Depths) -> Iterator[tuple[str, Tensor, int]]:
+    """Name, value and depth of every parameter and every saved buffer.
 
-    What is not saved is scratch space: a rotary embedding may recompute its table for a longer input.
+    Buffers that are not saved are scratch space: a rotary embedding may recompute its table for a longer input.
     """
     for name, parameter in model.named_parameters():
-        yield name, parameter, depths[name]
+        yield name, parameter, depths.parameters[name]
     saved = model.state_dict().keys()
     for name, buffer in model.named_buffers():
         if name in saved:
-            yield name, buffer, module_depths[name.rpartition(".")[0]]
+            yield name, buffer, depths.modules[name.rpartition(".")[0]]
 
 
 class Unfreezing(TrainerCallback):
     """Applies a `FreezePlan` when training begins and at the first micro-batch of every optimizer step.
 
-    It acts after the model is wrapped and the optimizer is loaded, and never inside an accumulation window. What a user
-    (or peft) had frozen before stays frozen. Frozen modules are held in `eval()` through a forward hook, whoever calls
+    It acts after the model is wrapped and the optimizer is loaded, and never inside an accumulation window. What the
+    user (or peft) had frozen before stays frozen. A forward hook holds frozen modules in `eval()`, whoever calls
     `model.train()`: a frozen BatchNorm would keep moving its statistics, and a frozen dropout would keep drawing.
     """
 
     def __init__(self, model: nn.Module, blocks: tuple[str, ...] = ()) -> None:
-        self.depths: Mapping[str, int] = parameter_depths(model, blocks)
-        self.names: list[str] = depth_names(model, blocks)
-        self.head = len(self.names) - 1  # without parameters of its own where it is tied to the embeddings
-        self.module_depths: Mapping[str, int] = module_depths(model, blocks)
-        self.never: Set[str] = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+        self.depths = Depths.of(model, blocks)
+        # By the user or by peft, before this callback saw the model.
+        self.always_frozen: Set[str] = {name for name, p in model.named_parameters() if not p.requires_grad}
         self.plan: FreezePlan | None = None  # set by the trainer once the number of steps is known
-        self.when_changed: Callable[[], None] = lambda: None  # the trainer rebuilds its distributed wrapper here
+        self.on_change: Callable[[], None] = lambda: None  # the trainer rebuilds its distributed wrapper here
         self.lowest: int | None = None
-        self.trainable: list[tuple[str, nn.Parameter]] = []  # those that learn now
+        self.trainable: list[tuple[str, nn.Parameter]] = []  # at the current step
         self._frozen_modules: list[nn.Module] = []
         self._other_modules: list[nn.Module] = []
         self._hook: RemovableHandle | None = None
-        self._shortened: tuple[Optimizer, list[dict]] | None = None  # within an optimizer step: it and all its groups
+        # Within an optimizer step: the optimizer, and all its groups while it sees only some of them.
+        self._shortened: tuple[Optimizer, list[dict]] | None = None
 
     def learns(self, name: str, lowest: int) -> bool:
         """Whether the parameter `name` is trained while `lowest` is the lowest trainable depth."""
-        return self.depths[name] >= lowest and name not in self.never
+        return self.depths.parameters[name] >= lowest and name not in self.always_frozen
 
     def apply(self, model: nn.Module, lowest: int) -> None:
         """Freeze everything below `lowest` and thaw the rest."""
@@ -149,18 +147,19 @@ class Unfreezing(TrainerCallback):
         frozen = {
             id(module)
             for name, module in model.named_modules()
-            if self.module_depths[name] < lowest or _is_frozen_norm(module)
+            if self.depths.modules[name] < lowest or _is_frozen_norm(module)
         }
         self._frozen_modules = [module for module in model.modules() if id(module) in frozen]
         self._other_modules = [module for module in model.modules() if id(module) not in frozen]
         self.lowest = lowest
-        self.when_changed()
+        self.on_change()
 
     def hold_frozen_in_eval(self, *_) -> None:
+        """Put all frozen modules back into `eval()`; also a forward pre-hook."""
         _set_training(self._frozen_modules, False)
 
-    # With a head alone to train, half of a step went into torch's own walks through all modules: twice to set modes,
-    # once to reset gradients. While the plan holds, these two do the same from lists.
+    # With only a head to train, half of each step went into torch's own walks through all modules: two to set modes,
+    # one to reset gradients. During training these two methods take their place and work from lists.
 
     def _train(self, mode: bool = True) -> nn.Module:
         _set_training(self._other_modules, mode)
@@ -175,19 +174,19 @@ class Unfreezing(TrainerCallback):
                 parameter.grad.zero_()
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
-        # Another train() on the same trainer starts from what the plan says, not from where the last one ended.
+        # A second train() on the same trainer starts from the plan, not from where the first one ended.
         self.lowest = None
         self._hook = model.register_forward_pre_hook(self.hold_frozen_in_eval)
         self._model = model
         model.__dict__.update(train=self._train, zero_grad=self._zero_grad)
-        # Only now: DDP registers what requires gradients when it wraps the model and would never synchronise the rest.
+        # Not earlier: DDP registers what requires gradients when it wraps the model, and never synchronises the rest.
         self.apply(model, self.plan.lowest_trainable(state.global_step))
 
     def on_step_begin(self, args, state, control, model=None, **kwargs):
         self.apply(model, self.plan.lowest_trainable(state.global_step))
 
     def on_pre_optimizer_step(self, args, state, control, optimizer=None, **kwargs):
-        # Passing over groups without gradients takes an optimizer as long as the step of a head alone.
+        # Hide the frozen groups: skipping their parameters takes the optimizer as long as the step of a head alone.
         groups = list(optimizer.param_groups)
         self._shortened = optimizer, groups
         optimizer.param_groups[:] = [group for group in groups if group["depth"] >= self.lowest]
@@ -202,10 +201,8 @@ class Unfreezing(TrainerCallback):
             self._shortened = None
 
     def release(self, model: nn.Module) -> None:
-        """Leave model and optimizer as they came, also after a training that was interrupted; calling it again does
-        nothing.
-        """
-        # Ctrl+C within an optimizer step: the next train() would find groups missing and blame the user's optimizer.
+        """Give model and optimizer back as they came, also after an interrupted training. Safe to call twice."""
+        # After Ctrl+C within an optimizer step, the next train() would miss groups and blame the user's optimizer.
         self._restore_groups()
         if self._hook is None:
             return
@@ -214,4 +211,4 @@ class Unfreezing(TrainerCallback):
         for name in ("train", "zero_grad"):
             del model.__dict__[name]
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(name not in self.never)
+            parameter.requires_grad_(name not in self.always_frozen)

@@ -1,7 +1,7 @@
-"""A checkpoint's weights and configuration, loaded so that a foreign one can do no harm: no code, no pickles."""
+"""A checkpoint's weights and configuration, loaded so that an untrusted one can do no harm: no code, no pickles."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,16 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hfkit.errors import UserError, first_line
+from hfkit.model.depth import Depths
 from hfkit.progress import loading
 from hfkit.samples import resolve_checkpoint
 
 
 def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
-    """The checkpoint's configuration with `settings` in it; of a Hub checkpoint nothing else is downloaded.
+    """The checkpoint's configuration with `settings` applied. Of a Hub checkpoint nothing else is downloaded.
 
     Raises:
-        UserError: there is none, it cannot be read, or its architecture is unknown.
+        UserError: it is missing or unreadable, or its architecture is unknown.
     """
     try:
         return AutoConfig.from_pretrained(resolve_checkpoint(checkpoint), trust_remote_code=False, **settings)
@@ -36,14 +37,14 @@ def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
 def load_weights(
     auto_model: Any, path: str, config: PreTrainedConfig, named: str, **options: Any
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
-    """The model in `path` as `auto_model` loads it, and what transformers tells of the loading (`missing_keys`, …).
+    """The model in `path` as `auto_model` loads it, and transformers' account of the loading (`missing_keys`, …).
 
-    In fp32, from safetensors in its own folder, without remote code.
+    In fp32, from safetensors in the checkpoint's own folder, without remote code.
 
     Args:
-        config: what `read_config` gave for it.
-        named: what errors call it, such as "checkpoint 'name'".
-        options: of `from_pretrained`.
+        config: from `read_config`.
+        named: what errors call the checkpoint, such as "checkpoint 'name'".
+        options: further arguments of `from_pretrained`.
 
     Raises:
         UserError: it cannot be loaded, or names weights outside its folder.
@@ -52,7 +53,7 @@ def load_weights(
     for index in ("model.safetensors.index.json", getattr(config, "transformers_weights", None)):
         if index and index.endswith(".index.json"):
             refuse_shards_elsewhere(Path(path, index))
-    with readable(auto_model, named), loading():
+    with refuse_unreadable(auto_model, named), loading():
         return auto_model.from_pretrained(
             path,
             config=config,
@@ -66,11 +67,11 @@ def load_weights(
 
 
 @contextmanager
-def readable(auto_model: Any, named: str) -> Iterator[None]:
-    """What transformers and timm raise of a checkpoint that `auto_model` cannot build, as a `UserError`."""
+def refuse_unreadable(auto_model: Any, named: str) -> Iterator[None]:
+    """Within it, what transformers and timm raise for a checkpoint that they cannot build becomes a `UserError`."""
     try:
         yield
-    # TypeError: what timm makes of settings that it does not know. RuntimeError: weights of other shapes.
+    # TypeError: timm, for settings it does not know. RuntimeError: weights of other shapes.
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(
             named,
@@ -79,14 +80,14 @@ def readable(auto_model: Any, named: str) -> Iterator[None]:
         ) from error
 
 
-def whole_model(auto_model: Any, checkpoint: str, flag: str) -> PreTrainedModel:
-    """A checkpoint that answers as it is, for judging: every weight of it is loaded, and none is new.
+def load_whole_model(auto_model: Any, checkpoint: str, flag: str) -> PreTrainedModel:
+    """A checkpoint to be evaluated as it is: every weight comes from it, and none is new.
 
     Args:
-        flag: what names the checkpoint.
+        flag: the flag that names the checkpoint.
 
     Raises:
-        UserError: it cannot be loaded, or lacks weights: new ones would answer at random.
+        UserError: it cannot be loaded, or lacks weights, so that random ones would answer.
     """
     named = f"{flag} '{checkpoint}'"
     model, info = load_weights(auto_model, resolve_checkpoint(checkpoint), read_config(checkpoint), named)
@@ -101,10 +102,10 @@ def whole_model(auto_model: Any, checkpoint: str, flag: str) -> PreTrainedModel:
 
 
 def refuse_shards_elsewhere(index: Path) -> None:
-    """Refuse an index of a local checkpoint that names weights outside its folder: loading would follow it there.
+    """Refuse the index of a local checkpoint if it names weights outside its folder: loading would follow it there.
 
     Raises:
-        UserError: naming the shard; or the index cannot be read.
+        UserError: it does (the error names the shard), or the index cannot be read.
     """
     if not index.is_file():
         return
@@ -127,16 +128,57 @@ def refuse_shards_elsewhere(index: Path) -> None:
             )
 
 
-def refuse_unfinished(checkpoint: str, fresh: set[str]) -> None:
-    """Refuse a model some of whose weights were drawn at random when it was loaded.
+def refuse_unfinished(named: str, fresh: set[str]) -> None:
+    """Refuse a model if some of its weights were drawn at random when it was loaded.
 
     Raises:
-        UserError: naming them.
+        UserError: naming those weights.
     """
     if fresh:
         raise UserError(
-            f"model '{checkpoint}'",
+            named,
             f"it has no weights for {len(fresh)} of its parameters ({', '.join(sorted(fresh)[:3])}), so its answers"
             " would be random",
             "Give the output_dir of a run that has ended, or a model that was fine-tuned for this task",
         )
+
+
+def load_model(
+    auto_model: type,
+    path: str,
+    named: str,
+    head_config: Mapping[str, Any],
+    *,
+    pretrained: bool = True,
+    finished: bool = False,
+    blocks: Sequence[str] = (),
+) -> PreTrainedModel:
+    """A plain `AutoModelFor…`: fp32 weights, safetensors only, no remote code (see `Codec.model`).
+
+    Args:
+        path: a folder or a Hub id.
+        named: what the checkpoint is called in messages.
+        head_config: what the configuration says of the head, which is fresh where the checkpoint has none that fits.
+
+    Raises:
+        UserError: the checkpoint cannot be found or read, names weights outside its folder, or lacks some that it
+            should have.
+    """
+    config = read_config(path, **head_config)
+    if not pretrained:
+        with refuse_unreadable(auto_model, named):
+            return auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
+    model, info = load_weights(auto_model, path, config, named, ignore_mismatched_sizes=True)
+    fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
+    if finished:
+        refuse_unfinished(named, fresh)
+        return model
+    depths = Depths.of(model, blocks)
+    lost = sorted(key for key in fresh if key in depths.parameters and depths.parameters[key] < depths.head)
+    if lost:
+        raise UserError(
+            named,
+            f"it has no weights for {len(lost)} parameters below the head ({', '.join(lost[:3])}, …)",
+            f"Use a checkpoint of the architecture '{config.model_type}'",
+        )
+    return model

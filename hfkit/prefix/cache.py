@@ -19,6 +19,7 @@ from datasets import Dataset
 from torch import Tensor, nn
 
 from hfkit.data.batches import fetched, is_text, text_lengths
+from hfkit.model.depth import Depths
 from hfkit.model.digests import digest
 from hfkit.model.unfreezing import saved_state
 from hfkit.prefix.cuts import find_cuts
@@ -48,12 +49,11 @@ class Frozen:
     """A model and how deep everything in it sits."""
 
     model: nn.Module
-    depths: Mapping[str, int]
-    module_depths: Mapping[str, int]
+    depths: Depths
 
     def digest_below(self, depth: int) -> str:
         """Changes with any weight or statistic below `depth`."""
-        state = saved_state(self.model, self.depths, self.module_depths)
+        state = saved_state(self.model, self.depths)
         return digest(value for _, value, at in state if at < depth).hex()
 
 
@@ -89,7 +89,7 @@ class PrefixCache:
         self.device = next(frozen.model.parameters()).device
         self.lengths = text_lengths(rows) if is_text(rows) else np.ones(len(rows), dtype=np.int64)
         probes = [self._batch(chosen) for chosen in self._probes()]
-        found = find_cuts(frozen.model, frozen.depths, frozen.module_depths, cuts, probes)
+        found = find_cuts(frozen.model, frozen.depths, cuts, probes)
         self.cuts = dict(zip(cuts, found, strict=True))
         # What a step may leave out once it starts above the layer that reads it.
         sizes = [Size.of(batch) for batch in probes]

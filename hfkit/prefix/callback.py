@@ -143,8 +143,8 @@ class Caching(TrainerCallback):
 
     def _open(self, model: nn.Module, cuts: list[int], *, decided: bool) -> str | None:
         trainer, args = self.trainer, self.trainer.args
-        frozen = Frozen(model, trainer.unfreezing.depths, trainer.unfreezing.module_depths)
-        if any(p.requires_grad and frozen.depths[n] < min(cuts) for n, p in model.named_parameters()):
+        frozen = Frozen(model, trainer.unfreezing.depths)
+        if any(p.requires_grad and frozen.depths.parameters[n] < min(cuts) for n, p in model.named_parameters()):
             return "something below the frozen blocks learns"
         settings = Settings(self.folder, args.cache_dtype, args.cache_budget, keep=args.cache_dir is not None)
         views = args.cache_views if trainer.task.varies else 1

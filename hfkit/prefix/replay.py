@@ -1,14 +1,15 @@
-"""Starting an unchanged model in the middle: what lies below a cut returns what it returned before.
+"""Starts an unchanged model in the middle: what lies below a cut returns what it returned before.
 
-A *cut* at depth k says which calls of modules below k are not run again (they return tensors of the right shape and of
-no content), and where the *taps* are: the tensors that are read above the cut, put in where they were seen. Masks,
-positions, pooling, head and loss are the model's own code, and no architecture is named.
-`hfkit.prefix.cuts` finds the cuts.
+A *cut* at depth k says which calls of modules below k are not run again. They return tensors of the right shape without
+content. Its *taps* are the tensors that the layers above read; their stored values are put back in where they were seen.
+Masks, positions, pooling, head and loss remain the model's own code, and no architecture is named here.
+`hfkit.prefix.cuts` finds the cuts. With a drawing: docs/prefix-cache.md.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Literal
 
 import torch
@@ -20,12 +21,12 @@ Handler = Callable[[Callable, tuple, dict], Any]  # (the module's own forward, a
 
 
 class CannotReplay(Exception):
-    """Why the model cannot be started at this cut, in words."""
+    """The model cannot be started at this cut. The message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """What the shapes of a batch depend on."""
+    """The two numbers of a batch that the shapes of its activations depend on."""
 
     rows: int
     tokens: int  # padded; 1 where inputs have no tokens
@@ -38,14 +39,33 @@ class Size:
 
 @dataclass(frozen=True)
 class Axis:
-    """The length of one axis: `times`, times the rows or the tokens of the batch, or both."""
+    """The length of one axis: `times`, multiplied by the rows of the batch, by its tokens, or by both."""
 
     times: int
     by_rows: bool = False
     by_tokens: bool = False
 
     def length(self, size: Size) -> int:
-        return self.times * (size.rows if self.by_rows else 1) * (size.tokens if self.by_tokens else 1)
+        rows = size.rows if self.by_rows else 1
+        tokens = size.tokens if self.by_tokens else 1
+        return self.times * rows * tokens
+
+    @classmethod
+    def of(cls, lengths: Sequence[int], sizes: Sequence[Size]) -> "Axis":
+        """The axis that has these lengths in batches of these sizes.
+
+        Raises:
+            CannotReplay: it follows neither rows nor tokens.
+        """
+        # Simplest first. The last pair is an axis into which a model has folded rows and tokens together.
+        for by_rows, by_tokens in ((False, False), (True, False), (False, True), (True, True)):
+            unit = cls(1, by_rows, by_tokens).length(sizes[0])
+            if unit == 0 or lengths[0] % unit != 0:
+                continue
+            axis = cls(lengths[0] // unit, by_rows, by_tokens)
+            if all(axis.length(size) == length for size, length in zip(sizes, lengths, strict=True)):
+                return axis
+        raise CannotReplay(f"an axis of length {lengths[0]} follows neither rows nor tokens")
 
 
 @dataclass(frozen=True)
@@ -57,34 +77,24 @@ class Shape:
 
     @classmethod
     def of(cls, tensors: Sequence[Tensor], sizes: Sequence[Size]) -> "Shape":
-        """From one tensor of each of several batches.
+        """The shape behind one and the same tensor, as seen in several batches of different sizes.
 
         Raises:
             CannotReplay: an axis follows neither rows nor tokens.
         """
-        axes = []
-        for lengths in zip(*(tensor.shape for tensor in tensors), strict=True):
-            fitting = (
-                axis
-                for by_rows, by_tokens in ((False, False), (True, False), (False, True), (True, True))
-                if (one := Axis(1, by_rows, by_tokens).length(sizes[0])) and lengths[0] % one == 0
-                for axis in [Axis(lengths[0] // one, by_rows, by_tokens)]
-                if all(axis.length(size) == length for size, length in zip(sizes, lengths, strict=True))
-            )
-            axis = next(fitting, None)
-            if axis is None:
-                raise CannotReplay(f"an axis of length {lengths[0]} follows neither rows nor tokens")
-            axes.append(axis)
+        axes = [Axis.of(lengths, sizes) for lengths in zip(*(tensor.shape for tensor in tensors), strict=True)]
         return cls(tuple(axes), tensors[0].dtype)
 
-    def filled(self, value: float, size: Size, device: torch.device) -> Tensor:
-        """One number, seen in every place without being stored there; whole numbers and truth values are 0."""
+    def fill(self, value: float, size: Size, device: torch.device) -> Tensor:
+        """A tensor of this shape with the same number everywhere; for integers and booleans the number is 0."""
         number = torch.tensor(value if self.dtype.is_floating_point else 0, dtype=self.dtype, device=device)
+        # Expanded, not repeated: all places share one number, so that blank activations cost no memory. The price:
+        # torch refuses to write into such a tensor. Where a layer tries, the cut fails its proof (see `cuts`).
         return number.expand([axis.length(size) for axis in self.axes])
 
     @property
     def rows_axis(self) -> int | None:
-        """Where the rows are, if exactly one axis is theirs alone."""
+        """The position of the rows, if exactly one axis belongs to them and nothing else is folded into it."""
         found = [i for i, axis in enumerate(self.axes) if axis.by_rows]
         return found[0] if len(found) == 1 and self.axes[found[0]] == Axis(1, by_rows=True) else None
 
@@ -96,19 +106,20 @@ class Shape:
     @property
     def is_per_row(self) -> bool:
         """Whether the tensor can be stored row by row, and token by token where it has tokens."""
+        # Attention scores have two axes of tokens and T5's position bias has none of rows: neither can be cut into rows.
         of_tokens = [axis for axis in self.axes if axis.by_tokens]
         return self.rows_axis is not None and of_tokens in ([], [Axis(1, by_tokens=True)])
 
 
 @dataclass(frozen=True)
-class Given:
-    """An output that is one of the call's inputs, handed through."""
+class SameInput:
+    """An output that is one of the call's own inputs, passed through."""
 
     leaf: int
 
 
 @dataclass(frozen=True)
-class Same:
+class SameOutput:
     """An output that is an earlier output of the same call."""
 
     leaf: int
@@ -116,32 +127,46 @@ class Same:
 
 @dataclass(frozen=True)
 class Template:
-    """What a call returns: its structure, and what stands in each leaf."""
+    """What a call returns: the structure (tuple, dict, model output) and what each of its leaves holds."""
 
-    leaves: tuple[Any, ...]  # Shape, Given, Same, or a plain value
+    leaves: tuple[Any, ...]  # Shape, SameInput, SameOutput, or a plain value
     structure: TreeSpec
 
-    def output(
+    def make_output(
         self, args: tuple, kwargs: dict, values: Mapping[int, Tensor], *, fill: float, size: Size, device: torch.device
     ) -> Any:
-        given = tree_flatten((args, kwargs))[0] if any(isinstance(leaf, Given) for leaf in self.leaves) else []
-        made = []
+        """An output for a batch of this size, without running the call.
+
+        Args:
+            args, kwargs: what the call is given this time.
+            values: leaves that have content.
+            fill: the number in all other floating-point leaves.
+        """
+        given: list[Any] = []
+        if any(isinstance(leaf, SameInput) for leaf in self.leaves):
+            given = tree_flatten((args, kwargs))[0]
+        output: list[Any] = []
         for place, leaf in enumerate(self.leaves):
             if place in values:
-                made.append(values[place])
+                output.append(values[place])
             elif isinstance(leaf, Shape):
-                made.append(leaf.filled(fill, size, device))
-            elif isinstance(leaf, Same):
-                made.append(made[leaf.leaf])
+                output.append(leaf.fill(fill, size, device))
+            elif isinstance(leaf, SameOutput):
+                # The very object: a model may ask `is`, or write into one and read the other.
+                output.append(output[leaf.leaf])
+            elif isinstance(leaf, SameInput):
+                # Not a blank: a mask that a block passes on is computed by a layer that still runs.
+                output.append(given[leaf.leaf])
             else:
-                made.append(given[leaf.leaf] if isinstance(leaf, Given) else leaf)
-        return tree_unflatten(made, self.structure)
+                output.append(leaf)
+        return tree_unflatten(output, self.structure)
 
 
 @dataclass(frozen=True)
 class Tap:
-    """A tensor that is read above the cut: where it is, how it is laid out, and which tokens of it matter."""
+    """A tensor that is read above the cut: where it is, how it is laid out, and which of its tokens matter."""
 
+    # Careful with names and defaults: the repr of the taps is part of a store's key, and a change rebuilds every store.
     call: Key
     side: Literal["input", "output"]
     leaf: int
@@ -159,16 +184,19 @@ class Cut:
 
 
 @contextmanager
-def intercepted(model: nn.Module, handlers: Mapping[Key, Handler]) -> Iterator[None]:
-    """Within it the named calls of one forward pass go to their handlers."""
+def intercept(model: nn.Module, handlers: Mapping[Key, Handler]) -> Iterator[None]:
+    """Within it the named calls of ONE forward pass go to their handlers; all other calls run as usual."""
     by_module: dict[str, dict[int, Handler]] = {}
     for (path, nth), handler in handlers.items():
         by_module.setdefault(path, {})[nth] = handler
     modules = {path: model.get_submodule(path) for path in by_module}
+    # accelerate also keeps a `forward` of its own in the instance, which has to come back afterwards.
     before = {path: module.__dict__.get("forward") for path, module in modules.items()}
 
-    def counted(own: Callable, of_call: dict[int, Handler]) -> Callable:
-        calls = iter(range(1_000_000))
+    def count_calls(own: Callable, of_call: dict[int, Handler]) -> Callable:
+        # A shared module is called several times: ALBERT's one block N times, T5's embeddings by encoder and decoder.
+        # Which call it is decides what it returns, so a second forward pass would find all numbers used up.
+        calls = count()
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             handler = of_call.get(next(calls))
@@ -178,7 +206,9 @@ def intercepted(model: nn.Module, handlers: Mapping[Key, Handler]) -> Iterator[N
 
     try:
         for path, module in modules.items():
-            module.__dict__["forward"] = counted(module.forward, by_module[path])
+            # Not a forward hook: that cannot keep the module from running. And on the instance, not the class: other
+            # blocks are of the same class.
+            module.__dict__["forward"] = count_calls(module.forward, by_module[path])
         yield
     finally:
         for path, module in modules.items():
@@ -188,30 +218,31 @@ def intercepted(model: nn.Module, handlers: Mapping[Key, Handler]) -> Iterator[N
                 module.__dict__["forward"] = before[path]
 
 
-def replaying(
+def replay(
     model: nn.Module, cut: Cut, values: Sequence[Tensor], size: Size, *, fill: float = 0.0
-) -> "contextmanager[None]":
+) -> AbstractContextManager[None]:
     """Within it the next forward pass of `model` starts at the cut.
 
     Args:
         values: of the taps, in their own layout.
-        fill: what stands where nothing is read.
+        fill: the number wherever nothing is read. nan proves that nothing is.
     """
     device = values[0].device
-    of_call: dict[Key, dict[int, Tensor]] = {}
-    at_input: dict[Key, dict[int, Tensor]] = {}
+    of_output: dict[Key, dict[int, Tensor]] = {}
+    of_input: dict[Key, dict[int, Tensor]] = {}
     for tap, value in zip(cut.taps, values, strict=True):
-        (of_call if tap.side == "output" else at_input).setdefault(tap.call, {})[tap.leaf] = value
+        side = of_output if tap.side == "output" else of_input
+        side.setdefault(tap.call, {})[tap.leaf] = value
 
-    def of_template(template: Template, known: Mapping[int, Tensor]) -> Handler:
-        return lambda own, args, kwargs: template.output(args, kwargs, known, fill=fill, size=size, device=device)
+    def return_template(template: Template, known: Mapping[int, Tensor]) -> Handler:
+        return lambda own, args, kwargs: template.make_output(args, kwargs, known, fill=fill, size=size, device=device)
 
-    handlers = {key: of_template(template, of_call.get(key, {})) for key, template in cut.below.items()}
-    return intercepted(model, handlers | {key: with_inputs(known) for key, known in at_input.items()})
+    handlers = {key: return_template(template, of_output.get(key, {})) for key, template in cut.below.items()}
+    return intercept(model, handlers | {key: replace_inputs(known) for key, known in of_input.items()})
 
 
-def with_inputs(known: Mapping[int, Tensor]) -> Handler:
-    """Calls the module with these leaves of its inputs replaced."""
+def replace_inputs(known: Mapping[int, Tensor]) -> Handler:
+    """A handler that runs the module with these leaves of its inputs replaced."""
 
     def handler(own: Callable, args: tuple, kwargs: dict) -> Any:
         leaves, structure = tree_flatten((args, kwargs))
@@ -221,49 +252,54 @@ def with_inputs(known: Mapping[int, Tensor]) -> Handler:
     return handler
 
 
-class Enough(Exception):
-    """All taps are read: the rest of the forward pass is not needed."""
+class StopForward(Exception):
+    """Everything of interest was seen: the rest of the forward pass is not needed."""
 
 
 def read_taps(model: nn.Module, taps: Sequence[Tap], batch: Mapping[str, Tensor]) -> list[Tensor]:
     """The values of the taps, from one real forward pass that ends with the last of them."""
-    found: dict[Tap, Tensor] = {}
+    read: dict[Tap, Tensor] = {}
+    wanted = len(set(taps))  # cuts may share a tap
 
-    def reader(here: Sequence[Tap]) -> Handler:
-        def handler(own: Callable, args: tuple, kwargs: dict) -> Any:
+    def read_at_call(here: Sequence[Tap]) -> Handler:
+        def read_leaves(side: str, structure: Any) -> None:
+            leaves = tree_flatten(structure)[0]
             # Copies: layers above may write into what they are given.
-            found.update({t: tree_flatten((args, kwargs))[0][t.leaf].clone() for t in here if t.side == "input"})
-            if len(found) == len(set(taps)):
-                raise Enough
+            read.update({tap: leaves[tap.leaf].clone() for tap in here if tap.side == side})
+            if len(read) == wanted:
+                raise StopForward
+
+        def handler(own: Callable, args: tuple, kwargs: dict) -> Any:
+            read_leaves("input", (args, kwargs))
             output = own(*args, **kwargs)
-            found.update({t: tree_flatten(output)[0][t.leaf].clone() for t in here if t.side == "output"})
-            if len(found) == len(set(taps)):
-                raise Enough
+            read_leaves("output", output)
             return output
 
         return handler
 
-    handlers = {key: reader([tap for tap in taps if tap.call == key]) for key in {tap.call for tap in taps}}
-    with intercepted(model, handlers):
+    handlers = {key: read_at_call([tap for tap in taps if tap.call == key]) for key in {tap.call for tap in taps}}
+    with intercept(model, handlers):
         try:
             model(**batch)
-        except Enough:
+        except StopForward:
             pass
-    return [found[tap] for tap in taps]
+    return [read[tap] for tap in taps]
 
 
-def answers(output: Mapping[str, Any]) -> Tensor:
-    """The logits of a model's output, and boxes beside them, as one vector."""
+def flatten_answers(output: Mapping[str, Any]) -> Tensor:
+    """The logits in a model's output, and the boxes of a detector, as one vector."""
     return torch.cat([value.flatten() for name, value in output.items() if "logits" in name or "pred" in name])
 
 
-def real_tokens(batch: Mapping[str, Tensor], shape: Sequence[int]) -> Tensor:
-    """Which tokens are no padding, (rows, tokens); all of them where the batch has no mask of that shape."""
+def mark_real_tokens(batch: Mapping[str, Tensor], shape: Sequence[int]) -> Tensor:
+    """Which tokens are not padding, (rows, tokens); all of them where the batch has no mask of that shape."""
     mask = batch.get("attention_mask")
-    return mask.bool() if mask is not None and list(mask.shape) == list(shape) else torch.ones(shape, dtype=torch.bool)
+    if mask is None or list(mask.shape) != list(shape):
+        return torch.ones(shape, dtype=torch.bool)
+    return mask.bool()
 
 
-def only(reads: Literal["first", "last"], real: Tensor) -> Tensor:
-    """`real`, (rows, tokens), with nothing but its first or last true place in each row."""
+def keep_one(end: Literal["first", "last"], real: Tensor) -> Tensor:
+    """`real`, (rows, tokens), reduced to the first or the last true place of each row."""
     order = real.cumsum(1)
-    return real & (order == (1 if reads == "first" else order[:, -1:]))
+    return real & (order == (1 if end == "first" else order[:, -1:]))

@@ -1,21 +1,39 @@
-"""What scores are called for a reader."""
+"""What a score is called, on which side it is better, and what the Hub calls it."""
 
-SCORES = {  # score -> its name for a reader
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "precision": "precision",
-    "recall": "recall",
-    "macro_f1": "macro F1",
-    "top5_accuracy": "top-5 accuracy",
-    "mcc": "MCC",
-    "quadratic_kappa": "quadratic kappa",
-    "pearson": "Pearson r",
-    "spearman": "Spearman rho",
-    "rmse": "RMSE",
-    "mae": "MAE",
-}
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
 
 
-def headline_text(key: str) -> str:
-    """The name of a score as a reader knows it: F1, WER, accuracy, Pearson r."""
-    return SCORES.get(key) or (key.upper() if len(key) <= 3 else key.replace("_", " "))
+@dataclass(frozen=True)
+class Score:
+    """One score of a judge."""
+
+    key: str  # in the dict that `Judge.score` returns, in logs and in reports: "f1"
+    title: str  # for a reader: "F1"
+    better: Literal["higher", "lower"] = "higher"
+    hub: str | None = None  # the metric's name on the Hub, where it is another one
+
+    @property
+    def sign(self) -> int:
+        """1, or -1 where lower is better: times this, more is always better."""
+        return 1 if self.better == "higher" else -1
+
+    def best(self, values: Iterable[T], value_of: Callable[[T], float] = float) -> T:
+        """The best of some values; the first of equals."""
+        return max(values, key=lambda value: self.sign * value_of(value))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def headline_text(key: str, scores: Iterable[dict[str, Any]] = ()) -> str:
+    """The name of a score for a reader.
+
+    Args:
+        scores: those of a report or a ledger; one that it does not name goes by its key.
+    """
+    titles = {score["key"]: score["title"] for score in scores}
+    return titles.get(key) or (key.upper() if len(key) <= 3 else key.replace("_", " "))

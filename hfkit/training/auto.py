@@ -134,7 +134,7 @@ class Auto(TrainerCallback, ExportableState):
             self.within = tallies.tolist()
         ends = [*plan.starts[1:], trainer.total_steps]
         if state.global_step == 0:
-            self._decide(state, control, 0, trainer.unfreezing.head)
+            self._decide(state, control, 0, trainer.unfreezing.depths.head)
         elif state.global_step in ends:
             stage = ends.index(state.global_step)
             self._decide(state, control, stage + 1, plan.lowest[stage])
@@ -177,7 +177,7 @@ class Auto(TrainerCallback, ExportableState):
         if begun:
             trainer.unfreezing.plan = FreezePlan(plan.starts[:begun], plan.lowest[:begun])
         else:
-            trainer.unfreezing.plan = FreezePlan((0,), (trainer.unfreezing.head,))
+            trainer.unfreezing.plan = FreezePlan((0,), (trainer.unfreezing.depths.head,))
         trainer.total_steps = max(1, step)
 
 

@@ -41,7 +41,7 @@ LOOKED_AT = 1024  # leading values of each weight that tell one checkpoint from 
 
 def deciding(arguments: Mapping[str, Any]) -> tuple[str, ...]:
     """The settings that decide the weights of a run with these."""
-    return DECIDING + OF_AUTO * (arguments.get("strategy") == "auto")
+    return DECIDING + OF_AUTO if arguments.get("strategy") == "auto" else DECIDING
 
 
 def run_identity(

@@ -71,10 +71,10 @@ class TellingTrainer(Trainer):
     def _rates_by_depth(self) -> dict[str, float]:
         """The rate of every depth in the last optimizer step, 0 where it is frozen, and the stage."""
         unfreezing = self.unfreezing
-        learning = {unfreezing.depths[name] for name, _ in unfreezing.trainable}
+        learning = {unfreezing.depths.parameters[name] for name, _ in unfreezing.trainable}
         told = {}
-        for depth, name in enumerate(unfreezing.names):
-            name = f"block_{depth - 1}" if 0 < depth < unfreezing.head else name
+        for depth, name in enumerate(unfreezing.depths.names):
+            name = f"block_{depth - 1}" if 0 < depth < unfreezing.depths.head else name
             told[f"{RATES}{depth:02d}_{name}"] = self._rates[depth] if depth in learning else 0.0
         return {"stage": self.stage, **told}
 

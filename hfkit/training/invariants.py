@@ -8,7 +8,7 @@ from transformers import TrainerCallback
 
 from hfkit.errors import UserError
 from hfkit.model.digests import digest
-from hfkit.model.parallel import is_sharded, own_part, total, whole
+from hfkit.model.parallel import gather_whole, is_sharded, local_part, sum_over_processes
 from hfkit.model.unfreezing import Unfreezing, saved_state
 
 COMPARED_EVERY = 500  # steps: replicas, besides at every thaw, save and the end
@@ -32,8 +32,8 @@ def refuse_non_finite(step: int, loss: Tensor, learning: Iterable[tuple[str, nn.
     """
     named = [(name, parameter.grad) for name, parameter in learning if parameter.grad is not None]
     gradients = [gradient for _, gradient in named]
-    norms = torch.stack(torch._foreach_norm([own_part(g) for g in gradients])) if named else torch.zeros(1)
-    norms = total(norms, gradients)
+    norms = torch.stack(torch._foreach_norm([local_part(g) for g in gradients])) if named else torch.zeros(1)
+    norms = sum_over_processes(norms, gradients)
     if torch.isfinite(loss).all() and torch.isfinite(norms).all():
         return
     bad = [name for (name, _), norm in zip(named, norms, strict=False) if not torch.isfinite(norm)]
@@ -59,10 +59,11 @@ class Invariants(TrainerCallback):
         self.checked = {"frozen_depths_unchanged": 0, "thawed_depths_moved": 0, "replica_comparisons": 0}
 
     def _of_depth(self, model: nn.Module, depth: int) -> list[Tensor]:
-        depths, modules, never = self.unfreezing.depths, self.unfreezing.module_depths, self.unfreezing.never
+        always = self.unfreezing.always_frozen
         if depth < 0:  # what a user or peft had frozen, at any depth
-            return [p for name, p in model.named_parameters() if name in never]
-        return [v for name, v, at in saved_state(model, depths, modules) if at == depth and name not in never]
+            return [p for name, p in model.named_parameters() if name in always]
+        state = saved_state(model, self.unfreezing.depths)
+        return [value for name, value, at in state if at == depth and name not in always]
 
     # Ahead of Unfreezing in the trainer's callbacks: thawing rebuilds the distributed wrapper, which copies process 0's
     # weights to the others and would hide that they had drifted apart.
@@ -73,7 +74,7 @@ class Invariants(TrainerCallback):
         self._lowest, self._to_move = lowest, set()
         self._steps_without_gradient: dict[int, int] = {}
         self._compare_replicas(args, state, model)
-        self._expect_to_move(range(lowest, self.unfreezing.head + 1), model)
+        self._expect_to_move(range(lowest, self.unfreezing.depths.head + 1), model)
 
     def on_step_begin(self, args, state, control, model=None, **kwargs):
         lowest = self.unfreezing.plan.lowest_trainable(state.global_step)
@@ -87,7 +88,8 @@ class Invariants(TrainerCallback):
             self._compare_replicas(args, state, model)
 
     def _expect_to_move(self, depths: Iterable[int], model: nn.Module) -> None:
-        learning = {depth for name, depth in self.unfreezing.depths.items() if name not in self.unfreezing.never}
+        placed, always = self.unfreezing.depths.parameters, self.unfreezing.always_frozen
+        learning = {depth for name, depth in placed.items() if name not in always}
         thawed = learning.intersection(depths)
         self._to_move |= thawed
         self._steps_without_gradient |= dict.fromkeys(thawed, 0)
@@ -98,14 +100,14 @@ class Invariants(TrainerCallback):
         self._before: dict[int, list[tuple[Tensor, int, float]]] = {}
         rates = {group["depth"]: group["lr"] for group in optimizer.param_groups}
         for name, parameter in model.named_parameters():
-            depth = self.unfreezing.depths[name]
+            depth = self.unfreezing.depths.parameters[name]
             if depth not in self._to_move or parameter.grad is None:
                 continue
             self._steps_without_gradient.pop(depth, None)
-            gradient = whole(parameter.grad).view(-1)
+            gradient = gather_whole(parameter.grad).view(-1)
             steepest = gradient.abs().argmax().item()
             if rates[depth] > 0 and gradient[steepest].abs() > LEAST:
-                value = whole(parameter.detach()).view(-1)[steepest].item()
+                value = gather_whole(parameter.detach()).view(-1)[steepest].item()
                 self._before.setdefault(depth, []).append((parameter, steepest, value))
         for depth in self._steps_without_gradient:
             self._steps_without_gradient[depth] += 1
@@ -122,7 +124,7 @@ class Invariants(TrainerCallback):
         if not self._to_move or optimizer.step_was_skipped:
             return
         for depth, watched in self._before.items():
-            now = [whole(parameter.detach()).view(-1)[i].item() for parameter, i, _ in watched]
+            now = [gather_whole(parameter.detach()).view(-1)[i].item() for parameter, i, _ in watched]
             if now == [value for _, _, value in watched]:
                 raise BrokenPromise(
                     f"step {state.global_step + 1}: depth {depth} was thawed, has a gradient and a learning rate above"

@@ -10,8 +10,8 @@ from transformers import TrainerCallback
 
 from hfkit.arguments.training import TransferArguments
 from hfkit.model.groups import layerwise_parameter_groups
-from hfkit.model.surgery import depth_range
-from hfkit.model.unfreezing import FreezePlan, Unfreezing, plan_of
+from hfkit.model.surgery import parse_depth_range
+from hfkit.model.unfreezing import FreezePlan, Unfreezing, make_plan
 
 WIDEST = 1000  # columns
 
@@ -21,7 +21,6 @@ def planned_groups(model: nn.Module, unfreezing: Unfreezing, args: TransferArgum
     return layerwise_parameter_groups(
         model,
         unfreezing.depths,
-        unfreezing.head,
         learning_rate=args.learning_rate,
         layer_decay=args.layer_decay,
         head_learning_rate=args.head_learning_rate,
@@ -32,7 +31,7 @@ def planned_groups(model: nn.Module, unfreezing: Unfreezing, args: TransferArgum
 def planned_stages(
     model: nn.Module, unfreezing: Unfreezing, args: TransferArguments, total_steps: int, epoch_steps: int
 ) -> FreezePlan:
-    """The stages as the arguments want them (see `plan_of`); with strategy auto those that may come.
+    """The stages as the arguments want them (see `make_plan`); with strategy auto those that may come.
 
     Where each is decided on validation, it ends with an evaluation.
     """
@@ -42,14 +41,16 @@ def planned_stages(
         "unfreeze_until": args.unfreeze_until,
     }
     if args.strategy != "auto":
-        plan = plan_of(unfreezing.head, total_steps, **shares)
-        return plan.within(*depth_range(args.train_blocks), unfreezing.head) if args.train_blocks else plan
+        plan = make_plan(unfreezing.depths.head, total_steps, **shares)
+        if not args.train_blocks:
+            return plan
+        return plan.restricted_to(*parse_depth_range(args.train_blocks), unfreezing.depths.head)
     every = evaluated_every(args, total_steps, epoch_steps)
     periods = total_steps // every
     if closing_layer(model, unfreezing) is None and not args.head_only and periods > 2:
         shares["head_only"] = 1 / periods
-    shares["unfreeze_stages"] = min(args.unfreeze_stages, unfreezing.head)
-    wanted = plan_of(unfreezing.head, total_steps, **shares)
+    shares["unfreeze_stages"] = min(args.unfreeze_stages, unfreezing.depths.head)
+    wanted = make_plan(unfreezing.depths.head, total_steps, **shares)
     starts = [min(round(start / every), max(0, periods - 1)) * every for start in wanted.starts]
     stages = dict(zip(starts, wanted.lowest, strict=True))
     return FreezePlan(tuple(stages), tuple(stages.values()))
@@ -69,7 +70,7 @@ def closing_layer(model: nn.Module, unfreezing: Unfreezing) -> nn.Linear | None:
         module
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear)
-        and unfreezing.module_depths[name] == unfreezing.head
+        and unfreezing.depths.modules[name] == unfreezing.depths.head
         and module.out_features == model.config.num_labels
     ]
     return found[0] if len(found) == 1 else None
@@ -79,8 +80,10 @@ def plan_title(args: TransferArguments) -> str:
     """The strategy, and what is done to the blocks beside it."""
     anew = f", the top {args.reinit_blocks} blocks from random weights" if args.reinit_blocks else ""
     only = f", of the blocks only depths {args.train_blocks}" if args.train_blocks else ""
-    coming = ", first the head by itself, then what may come, each stage decided on validation"
-    return f"{args.strategy}{coming * (args.strategy == 'auto')}{anew}{only}"
+    coming = ""
+    if args.strategy == "auto":
+        coming = ", first the head by itself, then what may come, each stage decided on validation"
+    return f"{args.strategy}{coming}{anew}{only}"
 
 
 def spans_of(depths: list[int]) -> list[tuple[int, int]]:
@@ -105,13 +108,13 @@ def plan_rows(
         groups: those of `planned_groups`, with the peak rates.
         epochs: length of the whole training.
     """
-    plan, names = unfreezing.plan, unfreezing.names
+    plan, names = unfreezing.plan, unfreezing.depths.names
     rates = {group["depth"]: group["lr"] for group in groups}
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     rows = []
     for i, (start, lowest) in enumerate(zip(plan.starts, plan.lowest, strict=True)):
         learning = [name for name in sizes if unfreezing.learns(name, lowest)]
-        depths = sorted({unfreezing.depths[name] for name in learning})
+        depths = sorted({unfreezing.depths.parameters[name] for name in learning})
         spans = spans_of(depths)
         rows.append(
             {

@@ -7,7 +7,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from hfkit.arguments.training import refuse_token
 from hfkit.errors import Failure, UserError
-from hfkit.model.adapters import merged
+from hfkit.model.adapters import merge_adapters
 from hfkit.progress import alone
 from hfkit.training.console import TellingTrainer
 
@@ -122,7 +122,7 @@ class PublishingTrainer(TellingTrainer):
         elif self.args.should_save:
             self.model.save_pretrained(folder / "adapter")
             (folder / "adapter" / "README.md").unlink()  # peft's form to fill in; the card comes with the report
-            merged(self.model).save_pretrained(folder)
+            merge_adapters(self.model).save_pretrained(folder)
             self.processing_class.save_pretrained(folder)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:

@@ -19,10 +19,10 @@ from hfkit.arguments.training import TransferArguments
 from hfkit.contract.task import Task
 from hfkit.data.batches import fetched, in_order, judging_order, training_order
 from hfkit.errors import UserError
-from hfkit.model.adapters import with_lora
+from hfkit.model.adapters import add_lora
 from hfkit.model.groups import groupwise_schedule, slanted_triangular, triangle_of_each_stage
-from hfkit.model.parallel import add, rebuild, shard_by_blocks
-from hfkit.model.surgery import depth_range, reinitialise, train_only
+from hfkit.model.parallel import add_to_parameter, rebuild_wrapper, shard_by_blocks
+from hfkit.model.surgery import parse_depth_range, reinitialise, train_only
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.prefix.callback import Caching, NumberedBatches, NumberedRows
 from hfkit.runtime.folders import require_writable
@@ -66,9 +66,9 @@ class TransferTrainer(PublishingTrainer):
         if args.reinit_blocks:
             reinitialise(model, args.reinit_blocks, blocks)
         if args.lora_rank:
-            model = with_lora(model, args.lora_rank, blocks)
+            model = add_lora(model, args.lora_rank, blocks)
         if args.train_blocks:
-            train_only(model, depth_range(args.train_blocks), blocks)
+            train_only(model, parse_depth_range(args.train_blocks), blocks)
         refuse_before(model, args, kwargs.get("train_dataset"))
         if args.metric_for_best_model == "headline":
             args.metric_for_best_model = task.headline
@@ -95,8 +95,8 @@ class TransferTrainer(PublishingTrainer):
         # Else a model whose forward pass takes no labels (DeiT with a distillation head) would not be judged.
         self.label_names = ["labels"]
         self.unfreezing = Unfreezing(model, blocks)
-        self.unfreezing.when_changed = self._rebuild_wrapper
-        shard_by_blocks(self.accelerator, model, self.unfreezing.depths, self.unfreezing.head)
+        self.unfreezing.on_change = self._rebuild_wrapper
+        shard_by_blocks(self.accelerator, model, self.unfreezing.depths)
         self.invariants = Invariants(self.unfreezing)
         self.training_collator = task.training_collator(processing_class, args.seed)
         self.caching = Caching(self)
@@ -172,7 +172,7 @@ class TransferTrainer(PublishingTrainer):
 
     def _rebuild_wrapper(self) -> None:
         if isinstance(self.model_wrapped, DistributedDataParallel):
-            rebuild(self.model_wrapped, **self.accelerator.ddp_handler.to_kwargs())
+            rebuild_wrapper(self.model_wrapped, **self.accelerator.ddp_handler.to_kwargs())
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
         with self.caching.replayed(self.model, inputs, "train"):
@@ -260,16 +260,18 @@ class TransferTrainer(PublishingTrainer):
         shift, bias = self.task.decision_bias(logits, prepared, self.labels), self._head_bias()
         if shift is None or bias is None:
             return {"before": before, "after": before}
-        add(bias, torch.from_numpy(shift))
+        add_to_parameter(bias, torch.from_numpy(shift))
         return {"before": before, "after": headline(logits + shift.astype(logits.dtype))}
 
     def _head_bias(self) -> nn.Parameter | None:
         """The bias with one value per label in the head; under adapters the copy that was trained."""
-        depths, head = self.unfreezing.depths, self.unfreezing.head
+        depths = self.unfreezing.depths
         found = [
             parameter
             for name, parameter in self.model.named_parameters()
-            if depths[name] == head and name not in self.unfreezing.never and parameter.shape == (len(self.labels),)
+            if depths.parameters[name] == depths.head
+            and name not in self.unfreezing.always_frozen
+            and parameter.shape == (len(self.labels),)
         ]
         return found[0] if len(found) == 1 else None
 
@@ -337,12 +339,12 @@ class TransferTrainer(PublishingTrainer):
     def _get_learning_rate(self) -> float:
         # The stock method reports group 0, here the embeddings; --learning_rate means the top block.
         self._rates = {group["depth"]: group["lr"] for group in self.optimizer.param_groups}
-        return self._rates[self.unfreezing.head - 1]
+        return self._rates[self.unfreezing.depths.head - 1]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "learning_rate" in logs:
             lowest = self.unfreezing.lowest
-            logs["head_learning_rate"] = self._rates.get(self.unfreezing.head, logs["learning_rate"])
+            logs["head_learning_rate"] = self._rates.get(self.unfreezing.depths.head, logs["learning_rate"])
             logs["lowest_learning_rate"] = self._rates.get(lowest, logs["learning_rate"])
             logs["lowest_trainable_depth"] = lowest
         super().log(logs, start_time)
@@ -366,13 +368,13 @@ class TransferTrainer(PublishingTrainer):
 
     def _starting_weights(self) -> list[Tensor]:
         """The beginnings of the weights that come from the checkpoint; what is new draws its own."""
-        adapted, drawn = bool(self.args.lora_rank), self.unfreezing.head - self.args.reinit_blocks
+        adapted, drawn = bool(self.args.lora_rank), self.unfreezing.depths.head - self.args.reinit_blocks
         return [
             parameter.detach().flatten()[:LOOKED_AT].clone()
             for name, parameter in self.model.named_parameters()
             if self.args.pretrained
-            and self.unfreezing.depths[name] < drawn
-            and (not adapted or name in self.unfreezing.never)
+            and self.unfreezing.depths.parameters[name] < drawn
+            and (not adapted or name in self.unfreezing.always_frozen)
         ]
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hfkit.errors import UserError
-from hfkit.model.depth import LAYOUTS, depth_names, module_depths, parameter_depths
+from hfkit.model.depth import LAYOUTS, Depths
 from hfkit.model.unfreezing import Unfreezing
 
 SIZES = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 32}
@@ -555,7 +555,7 @@ def test_every_known_model_type_has_a_case():
 
 def test_every_parameter_and_every_block_has_one_depth(built):
     case, model = built
-    depths, names = parameter_depths(model), depth_names(model)
+    depths, names = Depths.of(model).parameters, Depths.of(model).names
     assert list(depths) == [name for name, _ in model.named_parameters()]
     assert {0, *range(1, case.blocks + 1)} <= set(depths.values()) <= set(range(case.blocks + 2))
     assert len(names) == len(set(names)) == case.blocks + 2
@@ -564,13 +564,13 @@ def test_every_parameter_and_every_block_has_one_depth(built):
 
 def test_the_head_is_what_the_task_adds_and_what_follows_the_last_block(built):
     case, model = built
-    head = {name for name, depth in parameter_depths(model).items() if depth == case.blocks + 1}
+    head = {name for name, depth in Depths.of(model).parameters.items() if depth == case.blocks + 1}
     assert head == {name for name, _ in model.named_parameters() if below(case.head, name)}
 
 
 def test_a_forward_pass_reads_parameters_in_order_of_depth(built):
     case, model = built
-    depths = parameter_depths(model)
+    depths = Depths.of(model).parameters
     with torch.no_grad(), ReadOrder(model) as order:
         model(**case.inputs)
     assert {name for name in depths if name not in order.read} == {n for n in depths if below(case.unread, n)}
@@ -582,7 +582,7 @@ def test_a_forward_pass_reads_parameters_in_order_of_depth(built):
 
 def test_freezing_up_to_a_depth_leaves_gradients_above_it_only(built):
     case, model = built
-    depths = parameter_depths(model)
+    depths = Depths.of(model).parameters
     model.requires_grad_(True)
     learning = backward(model, case.inputs)
     for frozen in range(case.blocks + 1):
@@ -596,7 +596,7 @@ def test_freezing_up_to_a_depth_leaves_gradients_above_it_only(built):
 
 def test_a_module_is_as_deep_as_its_deepest_parameter_and_one_that_spans_blocks_as_the_last_of_them(built):
     case, model = built
-    depths, modules = parameter_depths(model), module_depths(model)
+    depths, modules = Depths.of(model).parameters, Depths.of(model).modules
     assert list(modules) == [name for name, _ in model.named_modules()]
     assert modules[""] == max(depths.values())
     by_identity = {id(parameter): depths[name] for name, parameter in model.named_parameters()}
@@ -625,7 +625,7 @@ def test_a_module_is_as_deep_as_its_deepest_parameter_and_one_that_spans_blocks_
     ],
 )
 def test_a_part_between_blocks_belongs_to_the_documented_one(name, part, place):
-    depths = parameter_depths(build(CASES[name]))
+    depths = Depths.of(build(CASES[name])).parameters
     placed = {depth for name, depth in depths.items() if below(part, name)}
     assert len(placed) == 1
     assert placed == {depth for name, depth in depths.items() if below(place, name)}
@@ -654,12 +654,12 @@ def test_a_part_between_blocks_belongs_to_the_documented_one(name, part, place):
     ],
 )
 def test_depths_are_called_by_the_module_paths_of_the_blocks(name, labels):
-    assert depth_names(build(CASES[name])) == labels
+    assert Depths.of(build(CASES[name])).names == tuple(labels)
 
 
 def test_what_timm_leaves_after_the_blocks_is_a_block_of_its_own():
-    assert depth_names(build(CASES["timm vgg16"]))[-3:] == ["features.28", "pre_logits", "head"]
-    assert depth_names(build(CASES["timm mobilenetv3"]))[-2:] == ["conv_head", "head"]
+    assert Depths.of(build(CASES["timm vgg16"])).names[-3:] == ("features.28", "pre_logits", "head")
+    assert Depths.of(build(CASES["timm mobilenetv3"])).names[-2:] == ("conv_head", "head")
 
 
 @pytest.mark.parametrize(
@@ -694,7 +694,7 @@ def test_what_timm_leaves_after_the_blocks_is_a_block_of_its_own():
     ],
 )
 def test_modules_without_parameters_go_with_the_layer_before_them_or_what_is_around_them(name, places):
-    modules = module_depths(build(CASES[name]))
+    modules = Depths.of(build(CASES[name])).modules
     assert {place: modules[place] for place in places} == places
 
 
@@ -739,7 +739,7 @@ def repeats(model: nn.Module, part: nn.Module, inputs: dict[str, torch.Tensor], 
 def test_a_frozen_base_model_is_deterministic_in_training(drawing):
     _, model, inputs = drawing
     unfreezing = Unfreezing(model)
-    unfreezing.apply(model, unfreezing.head)
+    unfreezing.apply(model, unfreezing.depths.head)
     assert repeats(model, model.base_model, inputs, unfreezing)
     unfreezing.apply(model, 0)
     assert not repeats(model, model.base_model, inputs, unfreezing)
@@ -749,13 +749,14 @@ def test_a_frozen_prefix_is_deterministic_in_training(drawing):
     name, model, inputs = drawing
     unfreezing = Unfreezing(model)
     repeated = {}
-    for lowest in range(2, unfreezing.head):
+    for lowest in range(2, unfreezing.depths.head):
         unfreezing.apply(model, lowest)
-        (last,) = (m for path, m in model.named_modules() if f".{path}".endswith(f".{unfreezing.names[lowest - 1]}"))
+        below = unfreezing.depths.names[lowest - 1]
+        (last,) = (m for path, m in model.named_modules() if f".{path}".endswith(f".{below}"))
         repeated[lowest] = repeats(model, last, inputs, unfreezing)
     if name in DRAWS_ON:
         assert not repeated[2], f"{name} is no exception any more"
-        if unfreezing.head > 3:
+        if unfreezing.depths.head > 3:
             assert repeated[3]  # the whole encoder is frozen, and only the decoder draws
     else:
         assert all(repeated.values()), repeated
@@ -767,9 +768,9 @@ def test_a_frozen_prefix_is_deterministic_in_training(drawing):
 )
 def test_adapters_take_the_depth_of_their_host(name, target, head):
     case = CASES[name]
-    plain = parameter_depths(build(case))
+    plain = Depths.of(build(case)).parameters
     model = get_peft_model(build(case), LoraConfig(r=2, target_modules=[target], modules_to_save=[head])).eval()
-    depths = parameter_depths(model)
+    depths = Depths.of(model).parameters
     assert list(depths) == [name for name, _ in model.named_parameters()]
     adapters = {name: depth for name, depth in depths.items() if ".lora_" in name}
     assert len(adapters) == 2 * case.blocks
@@ -781,7 +782,7 @@ def test_adapters_take_the_depth_of_their_host(name, target, head):
     }
     assert len(copies) == 4  # weight and bias, twice
     assert set(copies.values()) == {case.blocks + 1}
-    assert depth_names(model) == depth_names(build(case))
+    assert Depths.of(model).names == Depths.of(build(case)).names
     for frozen in range(case.blocks + 1):
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(depths[name] > frozen and (name in adapters or ".modules_to_save." in name))
@@ -797,12 +798,12 @@ def one_process(tmp_path):
 
 def test_wrappers_change_names_and_nothing_else(one_process):
     model = build(CASES["bert tokens"])
-    plain, modules = parameter_depths(model), module_depths(model)
+    plain, modules = Depths.of(model).parameters, Depths.of(model).modules
     for wrapped, prefix in ((DistributedDataParallel(model), "module."), (torch.compile(model), "_orig_mod.")):
-        assert parameter_depths(wrapped) == {prefix + name: depth for name, depth in plain.items()}
+        assert Depths.of(wrapped).parameters == {prefix + name: depth for name, depth in plain.items()}
         inner = {prefix + name if name else prefix[:-1]: depth for name, depth in modules.items()}
-        assert module_depths(wrapped) == {"": 3} | inner
-        assert depth_names(wrapped) == depth_names(model)
+        assert Depths.of(wrapped).modules == {"": 3} | inner
+        assert Depths.of(wrapped).names == Depths.of(model).names
 
 
 FNET = Case(SEQUENCE, lambda: hf.FNetConfig(**SIZES, vocab_size=50), IDS_IN, 2, "fnet.pooler classifier")
@@ -830,23 +831,22 @@ class Plain(nn.Module):
     ],
 )
 def test_an_unknown_architecture_is_refused_and_shown_how_to_declare_its_blocks(model, says):
-    for ask in (parameter_depths, module_depths, depth_names):
-        with pytest.raises(UserError, match="forward order of its blocks is not known") as refusal:
-            ask(model())
-        assert all(text in str(refusal.value) for text in says)
+    with pytest.raises(UserError, match="forward order of its blocks is not known") as refusal:
+        Depths.of(model())
+    assert all(text in str(refusal.value) for text in says)
 
 
 def test_a_timm_model_that_states_no_order_is_refused():
     model = hf.AutoModelForImageClassification.from_config(timm("poolformer_s12")())
     with pytest.raises(UserError, match="timm states no order of its layers"):
-        parameter_depths(model)
+        Depths.of(model)
 
 
 def test_a_part_that_the_layout_does_not_name_is_refused():
     model = build(CASES["bert tokens"])
     model.bert.encoder.gate = nn.Linear(16, 16)
     with pytest.raises(UserError, match=r"no certain place is known for its parameter 'bert\.encoder\.gate\.weight'"):
-        parameter_depths(model)
+        Depths.of(model)
 
 
 def test_parameters_that_a_wrapper_adds_are_not_guessed():
@@ -854,16 +854,16 @@ def test_parameters_that_a_wrapper_adds_are_not_guessed():
         build(CASES["bert sequence"]), PromptTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=2)
     )
     with pytest.raises(UserError, match="PeftModelForSequenceClassification"):
-        parameter_depths(prompted)
+        Depths.of(prompted)
 
 
 def test_declared_blocks_place_an_unknown_architecture():
     model, blocks = build(FNET), ["fnet.encoder.layer.*"]
-    depths = parameter_depths(model, blocks)
+    depths = Depths.of(model, blocks).parameters
     assert list(depths) == [name for name, _ in model.named_parameters()]
-    assert depth_names(model, blocks) == ["embeddings", "fnet.encoder.layer.0", "fnet.encoder.layer.1", "head"]
+    assert Depths.of(model, blocks).names == ("embeddings", "fnet.encoder.layer.0", "fnet.encoder.layer.1", "head")
     assert {name for name, depth in depths.items() if depth == 3} == {n for n in depths if below(FNET.head, n)}
-    assert module_depths(model, blocks)["fnet.encoder.layer.1.output.dropout"] == 2
+    assert Depths.of(model, blocks).modules["fnet.encoder.layer.1.output.dropout"] == 2
     with torch.no_grad(), ReadOrder(model) as order:
         model(**FNET.inputs)
     read = [depths[name] for name in order.read]
@@ -871,7 +871,7 @@ def test_declared_blocks_place_an_unknown_architecture():
 
 
 def test_declared_blocks_follow_the_order_of_the_patterns():
-    assert parameter_depths(Plain(), ["lower.*", "upper.*"]) == {
+    assert Depths.of(Plain(), ["lower.*", "upper.*"]).parameters == {
         "head.weight": 0,  # tied to the embeddings
         "lower.0.weight": 1,
         "lower.0.bias": 1,
@@ -890,13 +890,13 @@ def test_declared_blocks_follow_the_order_of_the_patterns():
 
 def test_a_declaration_overrides_what_is_known():
     model = build(CASES["resnet"])
-    assert depth_names(model, ["resnet.encoder.stages.*"])[1:-1] == [
+    assert Depths.of(model, ["resnet.encoder.stages.*"]).names[1:-1] == (
         "resnet.encoder.stages.0",
         "resnet.encoder.stages.1",
-    ]
-    assert set(parameter_depths(model, ["resnet.encoder.stages.*"]).values()) == {0, 1, 2, 3}
+    )
+    assert set(Depths.of(model, ["resnet.encoder.stages.*"]).parameters.values()) == {0, 1, 2, 3}
 
 
 def test_a_pattern_that_matches_nothing_is_refused():
     with pytest.raises(UserError, match=r"blocks 'encoder\.layers\.\*'.*\"fnet\.encoder\.layer\.\*\""):
-        parameter_depths(build(FNET), ["encoder.layers.*"])
+        Depths.of(build(FNET), ["encoder.layers.*"])

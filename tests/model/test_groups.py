@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification
 
-from hfkit.model.depth import parameter_depths
+from hfkit.model.depth import Depths
 from hfkit.model.groups import groupwise_schedule, layerwise_parameter_groups, slanted_triangular
 
 
@@ -15,7 +15,7 @@ def model(checkpoint):
 
 def groups_of(model, **changes):
     settings = dict(learning_rate=1e-3, layer_decay=0.5, head_learning_rate=1e-2, weight_decay=0.1) | changes
-    return layerwise_parameter_groups(model, parameter_depths(model), 5, **settings)
+    return layerwise_parameter_groups(model, Depths.of(model), **settings)
 
 
 def test_all_parameters_once_frozen_or_not(model):

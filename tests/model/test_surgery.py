@@ -17,8 +17,8 @@ from transformers import (
 
 from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError
-from hfkit.model.depth import parameter_depths
-from hfkit.model.surgery import depth_range, reinitialise, train_only
+from hfkit.model.depth import Depths
+from hfkit.model.surgery import parse_depth_range, reinitialise, train_only
 from hfkit.model.unfreezing import FreezePlan
 from hfkit.training.plan import spans_of
 from hfkit.training.refusals import refuse_surgery
@@ -39,7 +39,7 @@ def values(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def moved(before: dict[str, torch.Tensor], model: torch.nn.Module) -> set[int]:
     """The depths of which a parameter differs from what it was."""
-    depths = parameter_depths(model)
+    depths = Depths.of(model).parameters
     return {depths[name] for name, p in model.named_parameters() if not torch.equal(p, before[name])}
 
 
@@ -53,7 +53,7 @@ def test_the_top_blocks_are_drawn_anew_and_the_rest_stays(checkpoint):
             parameter.add_(1.0)  # also where a checkpoint is as it was drawn: norms and biases
     before = values(model)
     reinitialise(model, 2)
-    depths = parameter_depths(model)
+    depths = Depths.of(model).parameters
     assert moved(before, model) == {3, 4}
     for name, parameter in model.named_parameters():
         if depths[name] not in (3, 4):
@@ -93,7 +93,7 @@ def test_what_a_norm_remembers_is_forgotten_too(tmp_path):
     buffers = {name: value.clone() for name, value in model.named_buffers()}
     before = values(model)
     reinitialise(model, 1)
-    assert moved(before, model) == {max(parameter_depths(model).values()) - 1}
+    assert moved(before, model) == {max(Depths.of(model).parameters.values()) - 1}
     changed = [name for name, value in model.named_buffers() if not torch.equal(value, buffers[name])]
     assert changed and all("stages.1" in name for name in changed)
     assert all((value == 0).all() for name, value in model.named_buffers() if name in changed and "mean" in name)
@@ -145,19 +145,19 @@ def test_what_transformers_does_not_draw_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("given", "expected"), [("1-2", (1, 2)), ("3", (3, 3)), (" 0-4 ", (0, 4))])
 def test_a_range_of_depths_is_read(given, expected):
-    assert depth_range(given) == expected
+    assert parse_depth_range(given) == expected
 
 
 @pytest.mark.parametrize("given", ["", "2-1", "a", "1-", "-1", "1,2"])
 def test_what_is_no_range_is_refused(given):
     with pytest.raises(UserError, match="train_blocks="):
-        depth_range(given)
+        parse_depth_range(given)
 
 
 def test_depths_outside_are_frozen_and_the_head_is_not(checkpoint):
     model = loaded(checkpoint)
     train_only(model, (1, 2))
-    depths = parameter_depths(model)
+    depths = Depths.of(model).parameters
     assert {depths[name] for name, p in model.named_parameters() if p.requires_grad} == {1, 2, HEAD}
     assert {depths[name] for name, p in model.named_parameters() if not p.requires_grad} == {0, 3, 4}
     with pytest.raises(UserError, match="train_blocks=3-5: .* depths 0 to 4"):
@@ -175,7 +175,7 @@ def test_depths_outside_are_frozen_and_the_head_is_not(checkpoint):
 )
 def test_a_plan_begins_where_something_learns(lowest, expected):
     starts = tuple(10 * i for i in range(len(lowest)))
-    assert FreezePlan(starts, lowest).within(1, 2, 5) == FreezePlan(*expected)
+    assert FreezePlan(starts, lowest).restricted_to(1, 2, 5) == FreezePlan(*expected)
 
 
 def test_runs_of_depths_are_shown_without_their_gaps():
@@ -207,7 +207,8 @@ def test_adapters_stand_in_the_chosen_depths_alone(checkpoint, corpus, tmp_path)
     run = trainer(checkpoint, corpus, tmp_path, strategy="lora", train_blocks="2-3", num_train_epochs=1)
     before = {name: p.detach().clone() for name, p in run.model.named_parameters()}
     run.train()
-    changed = {run.unfreezing.depths[n] for n, p in run.model.named_parameters() if not torch.equal(p, before[n])}
+    depths = run.unfreezing.depths.parameters
+    changed = {depths[n] for n, p in run.model.named_parameters() if not torch.equal(p, before[n])}
     assert changed == {2, 3, HEAD}
 
 

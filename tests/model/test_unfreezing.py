@@ -8,11 +8,11 @@ from transformers import AutoModelForTokenClassification
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError
-from hfkit.model.unfreezing import FreezePlan, Unfreezing, plan_of
+from hfkit.model.unfreezing import FreezePlan, Unfreezing, make_plan
 
 
 def test_head_first_then_down_in_equal_groups():
-    plan = plan_of(13, 1000, head_only=0.1, unfreeze_stages=4, unfreeze_until=0.4)
+    plan = make_plan(13, 1000, head_only=0.1, unfreeze_stages=4, unfreeze_until=0.4)
     assert plan.starts == (0, 100, 200, 300, 400)
     assert plan.lowest == (13, 10, 6, 3, 0)
     assert [plan.lowest_trainable(step) for step in (0, 99, 100, 399, 400, 10_000)] == [13, 13, 10, 3, 0, 0]
@@ -20,12 +20,12 @@ def test_head_first_then_down_in_equal_groups():
 
 
 def test_stages_that_begin_at_one_step_are_one():
-    assert plan_of(13, 5, head_only=0.1, unfreeze_stages=4, unfreeze_until=0.4) == FreezePlan((0, 1, 2), (10, 6, 0))
-    assert plan_of(13, 1, head_only=0.1, unfreeze_stages=4, unfreeze_until=0.4) == FreezePlan((0,), (0,))
+    assert make_plan(13, 5, head_only=0.1, unfreeze_stages=4, unfreeze_until=0.4) == FreezePlan((0, 1, 2), (10, 6, 0))
+    assert make_plan(13, 1, head_only=0.1, unfreeze_stages=4, unfreeze_until=0.4) == FreezePlan((0,), (0,))
 
 
 def test_never_thawed():
-    plan = plan_of(7, 100, head_only=0.0, unfreeze_stages=0, unfreeze_until=0.0)
+    plan = make_plan(7, 100, head_only=0.0, unfreeze_stages=0, unfreeze_until=0.0)
     assert plan == FreezePlan((0,), (7,)) and plan.thaw_step(6) is None and plan.thaw_step(7) == 0
 
 
@@ -36,7 +36,7 @@ def test_never_thawed():
     head_only=draw.sampled_from([0.0, 0.05, 0.2]),
 )
 def test_every_plan_starts_at_zero_falls_and_ends_at_the_embeddings(head, steps, stages, head_only):
-    plan = plan_of(head, steps, head_only=head_only, unfreeze_stages=stages, unfreeze_until=0.5)
+    plan = make_plan(head, steps, head_only=head_only, unfreeze_stages=stages, unfreeze_until=0.5)
     assert plan.starts[0] == 0 and list(plan.starts) == sorted(set(plan.starts))
     assert list(plan.lowest) == sorted(set(plan.lowest), reverse=True) and plan.lowest[-1] == 0
     assert all(0 <= plan.thaw_step(depth) <= round(steps / 2) for depth in range(head + 1))
@@ -54,14 +54,14 @@ def test_every_plan_starts_at_zero_falls_and_ends_at_the_embeddings(head, steps,
 def test_plans_that_cannot_be_kept_are_refused(flags, words):
     full = dict(head=13, steps=1000, head_only=0.0, unfreeze_stages=1, unfreeze_until=0.3) | flags
     with pytest.raises(UserError) as error:
-        plan_of(full.pop("head"), full.pop("steps"), **full)
+        make_plan(full.pop("head"), full.pop("steps"), **full)
     assert all(word in str(error.value) for word in words)
 
 
 def test_every_strategy_has_a_plan_from_short_to_long_training():
     for strategy in STRATEGIES.values():
         for steps in (30, 3000):
-            plan_of(
+            make_plan(
                 7,
                 steps,
                 head_only=strategy.head_only,
@@ -76,17 +76,17 @@ def test_frozen_means_no_gradient_no_requires_grad_and_eval_mode(checkpoint):
         parameter.grad = torch.ones_like(parameter)
     unfreezing = Unfreezing(model)
     changes = []
-    unfreezing.when_changed = lambda: changes.append(unfreezing.lowest)
+    unfreezing.on_change = lambda: changes.append(unfreezing.lowest)
     for lowest in (5, 3, 3, 0):
         unfreezing.apply(model, lowest)
         model.train()
         unfreezing.hold_frozen_in_eval()
         for name, parameter in model.named_parameters():
-            frozen = unfreezing.depths[name] < lowest
+            frozen = unfreezing.depths.parameters[name] < lowest
             assert parameter.requires_grad is not frozen
             assert not frozen or parameter.grad is None
         for name, module in model.named_modules():
-            assert module.training is (unfreezing.module_depths[name] >= lowest), name
+            assert module.training is (unfreezing.depths.modules[name] >= lowest), name
     assert changes == [5, 3, 0]
 
 

@@ -435,7 +435,7 @@ def test_texts_padded_to_a_multiple_are_told_apart(checkpoint, corpus, tmp_path)
     rows, collator = run.train_dataset, PaddedTexts(run.processing_class, token_labels=True, multiple=8)
     assert len(set(-(-text_lengths(rows) // 8))) > 1
     model = run.model.eval()
-    frozen = Frozen(model, run.unfreezing.depths, run.unfreezing.module_depths)
+    frozen = Frozen(model, run.unfreezing.depths)
     with torch.no_grad():
         settings = Settings(tmp_path / "kept", "float32")
         cache = PrefixCache(frozen, rows, collator, [3, 5], settings, {}, desc="")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hfkit.model.depth import depth_names, module_depths, parameter_depths
+from hfkit.model.depth import Depths
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.prefix.cache import decoded, encoded
 from hfkit.prefix.cuts import find_cuts
@@ -96,13 +96,13 @@ def keeps_statistics(module: nn.Module) -> bool:
 
 
 def head_of(name: str) -> int:
-    return len(depth_names(model_of(name))) - 1
+    return Depths.of(model_of(name)).head
 
 
 def found(name: str, depths: list[int], model: nn.Module | None = None) -> list[Cut]:
     model, case = model or model_of(name), CASES[name]
     batches = [batch_of(case, 3), batch_of(case, 2), batch_of(case, 3, long=False)]
-    return find_cuts(model, parameter_depths(model), module_depths(model), depths, batches)
+    return find_cuts(model, Depths.of(model), depths, batches)
 
 
 @cache

@@ -111,7 +111,7 @@ def state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def depths_of(run: TransferTrainer) -> dict[str, int]:
     """The depth of every entry of `state`: of a buffer that of its module."""
-    parameters, modules = run.unfreezing.depths, run.unfreezing.module_depths
+    parameters, modules = run.unfreezing.depths.parameters, run.unfreezing.depths.modules
     return {name: parameters.get(name, modules.get(name.rpartition(".")[0])) for name in state(run.model)}
 
 
@@ -142,7 +142,7 @@ def test_a_family_goes_the_whole_path(family, corpora, tmp_path):
     backbone, data = family.pretrained(), corpora[family.modality]
     checkpoint, pretrained = family.save(backbone, tmp_path), state(backbone)
     run, raw, test = trainer(family, checkpoint, data, tmp_path / "whole")
-    head, depths, start = run.unfreezing.head, depths_of(run), state(run.model)
+    head, depths, start = run.unfreezing.depths.head, depths_of(run), state(run.model)
 
     # It is loaded with the class, the depths and the notes of its row.
     assert (type(run.model).__name__, head - 1) == (family.model_class, family.blocks)

@@ -56,7 +56,7 @@ def test_it_stops_after_the_probe_where_the_features_are_enough(checkpoint, larg
     run.train()
     [decision] = decisions(run.state.log_history)
     assert decision["stage"] == 0 and decision["decision"] == STOP and ENOUGH in decision["why"]
-    assert decision["lowest_depth"] == run.unfreezing.head and decision["validation"] > 0.95
+    assert decision["lowest_depth"] == run.unfreezing.depths.head and decision["validation"] > 0.95
     assert run.state.global_step == 0
     moved = {name for name, p in run.model.named_parameters() if not torch.equal(p, before[name])}
     assert moved == {"classifier.weight", "classifier.bias"}
@@ -119,7 +119,7 @@ def test_what_is_trained_is_what_the_stage_says(blind, larger, tmp_path):
     def compare(args, state, control, **_):
         lowest = run.unfreezing.plan.lowest_trainable(state.global_step - 1)
         for name, parameter in run.model.named_parameters():
-            assert run.unfreezing.depths[name] >= lowest or torch.equal(parameter, before[name]), name
+            assert run.unfreezing.depths.parameters[name] >= lowest or torch.equal(parameter, before[name]), name
 
     run.add_callback(at("on_step_end", compare))
     run.train()

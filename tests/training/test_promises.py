@@ -132,7 +132,7 @@ def resnet() -> torch.nn.Module:
 def test_running_statistics_move_with_the_depths_that_learn_and_no_others(lowest, resnet):
     unfreezing = Unfreezing(resnet)
     unfreezing.apply(resnet, lowest)
-    depth_of = {name: unfreezing.module_depths[name.rpartition(".")[0]] for name, _ in resnet.named_buffers()}
+    depth_of = {name: unfreezing.depths.modules[name.rpartition(".")[0]] for name, _ in resnet.named_buffers()}
     assert set(depth_of.values()) == {0, 1, 2, 3}
     assert pictures_seen(resnet, unfreezing) == {name: depth >= lowest for name, depth in depth_of.items()}
 
@@ -183,8 +183,8 @@ def test_schedules_follow_their_formula_and_thawed_groups_warm_up_on_them(name, 
         # Logged after the step that the rates were used in; schedules count from 0.
         step, lowest = entry["step"] - 1, entry["lowest_trainable_depth"]
         assert entry["head_learning_rate"] == pytest.approx(strategy.head_learning_rate * factor(step))
-        if lowest < run.unfreezing.head:
-            peak = strategy.learning_rate * strategy.layer_decay ** (run.unfreezing.head - 1 - lowest)
+        if lowest < run.unfreezing.depths.head:
+            peak = strategy.learning_rate * strategy.layer_decay ** (run.unfreezing.depths.head - 1 - lowest)
             warm = min(1.0, (step - run.unfreezing.plan.thaw_step(lowest) + 1) / 4)
             assert entry["lowest_learning_rate"] == pytest.approx(peak * factor(step) * warm)
 

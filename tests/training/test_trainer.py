@@ -67,8 +67,8 @@ def test_the_plan_is_what_moves(strategy, checkpoint, corpus, tmp_path):
     run.train()
     plan, unfreezing = run.unfreezing.plan, run.unfreezing
     for name, step in seen.items():
-        thaw = plan.thaw_step(unfreezing.depths[name])
-        if name in unfreezing.never or thaw is None:
+        thaw = plan.thaw_step(unfreezing.depths.parameters[name])
+        if name in unfreezing.always_frozen or thaw is None:
             assert step is None, f"{name} was to stay frozen and changed at step {step}"
         else:
             # Its first step may be at rate 0, or bring no data for its rows: soon after the thaw, never before.

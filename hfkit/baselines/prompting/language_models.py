@@ -3,8 +3,9 @@
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from hfkit.contract.task import load_tokenizer, positions_of, whole_model
+from hfkit.contract.task import load_tokenizer, positions_of
 from hfkit.errors import UserError
+from hfkit.model.weights import load_whole_model
 from hfkit.progress import loading
 from hfkit.samples import resolve_checkpoint
 
@@ -16,7 +17,7 @@ def load_language_model(checkpoint: str) -> tuple[PreTrainedModel, Tokenizer]:
     Raises:
         UserError: it cannot be loaded, is none, or its tokenizer cannot say where in a text a token stands.
     """
-    model = whole_model(AutoModelForCausalLM, checkpoint, "prompt_checkpoint")
+    model = load_whole_model(AutoModelForCausalLM, checkpoint, "prompt_checkpoint")
     tokenizer = load_tokenizer(resolve_checkpoint(checkpoint), checkpoint)
     if not tokenizer.is_fast:
         raise UserError(

@@ -114,7 +114,7 @@ def scale_of(processor: Any) -> Scale:
 
 @dataclass
 class JudgedImages:
-    """Prepared rows -> `pixel_values` as the checkpoint's own processor makes them, and `labels`."""
+    """Prepared rows -> `pixel_values` as the checkpoint's own processor makes them, and `labels` if there are."""
 
     processor: Any
     folder: Path
@@ -148,7 +148,10 @@ class JudgedImages:
         return replace(self, kept=kept, levels=levels)
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-        return {"pixel_values": self.pixel_values(rows), "labels": torch.tensor([row["labels"] for row in rows])}
+        batch = {"pixel_values": self.pixel_values(rows)}
+        if "labels" in rows[0]:
+            batch["labels"] = torch.tensor([row["labels"] for row in rows])
+        return batch
 
     def pixel_values(self, rows: list[dict[str, Any]]) -> Tensor:
         return self.processed(rows, [row["view"] for row in rows])

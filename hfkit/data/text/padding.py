@@ -22,8 +22,8 @@ def multiple_here() -> int:
 class PaddedTexts:
     """Prepared rows -> what the model reads of them, padded to the longest row on the tokenizer's side.
 
-    Rows may hold other columns, and a list of numbers may be an array. Labels of tokens are padded with -100; labels of
-    rows (a number, or as many in every row) are stacked.
+    Rows may hold other columns, and a list of numbers may be an array. Labels of tokens are padded with -100, where
+    words start with 0; labels of rows (a number, or as many in every row) are stacked.
     """
 
     tokenizer: Tokenizer
@@ -38,7 +38,7 @@ class PaddedTexts:
         }
         self.fillings = {name: fillings.get(name, 0) for name in self.tokenizer.model_input_names}
         if self.token_labels:
-            self.fillings["labels"] = IGNORED
+            self.fillings |= {"labels": IGNORED, "word_starts": 0}
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         longest = max(len(row[self.tokenizer.model_input_names[0]]) for row in rows)

@@ -1,8 +1,8 @@
 """Checked gold answers of a classification: the column that holds them, and a fault for each one that is none."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from datasets import ClassLabel, Dataset, DatasetDict, LargeList, List, Value
@@ -13,14 +13,6 @@ from hfkit.errors import UserError
 
 # Where a dataset has columns of several tiers, the first one wins.
 ANSWER_COLUMNS = (("label", "labels"), ("class", "category", "target", "sentiment", "intent", "emotion", "score"))
-NOTHING = {"single-label": "", "multi-label": [], "regression": 0.0, "ordinal": 0}  # stands where a row is at fault
-
-FEATURES = {
-    "single-label": Value("string"),
-    "multi-label": List(Value("string")),
-    "regression": Value("float64"),
-    "ordinal": Value("int64"),
-}
 
 
 class NoAnswer(Exception):
@@ -67,8 +59,18 @@ def fractions(rows: Dataset, column: str) -> bool:
     return any(math.isfinite(number) and not number.is_integer() for number in numbers)
 
 
-def checked_answers(
-    rows: Dataset, column: str, problem: str, learnt: set[str] | None = None, *, by_model: bool = False
+class AnswerKind(Protocol):
+    """What this module asks of `kinds.Kind`."""
+
+    stand_in: Any
+    names_labels: bool
+
+    def reader(self, names: list[str] | None) -> Callable[[Any], Any]: ...
+    def labels_of(self, answer: Any) -> list[str]: ...
+
+
+def check_answers(
+    rows: Dataset, column: str, kind: AnswerKind, learnt: set[str] | None = None, *, by_model: bool = False
 ) -> tuple[list, list[Fault]]:
     """The gold answers of every row as plain values, and a fault for each row that has none.
 
@@ -78,30 +80,29 @@ def checked_answers(
     """
     feature = rows.features[column]
     inner = feature.feature if isinstance(feature, List | LargeList) else feature
-    names = inner.names if isinstance(inner, ClassLabel) else None
-    of_value = answer_of(problem, names)
+    read_answer = kind.reader(inner.names if isinstance(inner, ClassLabel) else None)
     answers, faults = [], []
     for row, value in enumerate(rows[column]):
         try:
-            answer = of_value(value)
-            if learnt is not None and problem in ("single-label", "multi-label"):
-                refuse_unlearnt([answer] if problem == "single-label" else answer, learnt, by_model=by_model)
+            answer = read_answer(value)
+            if learnt is not None:
+                refuse_unlearnt(kind.labels_of(answer), learnt, by_model=by_model)
         except NoAnswer as error:
-            answer = NOTHING[problem]
+            answer = kind.stand_in
             faults.append(Fault(row, column, in_words(value), error.rule, error.fix))
         answers.append(answer)
     return answers, faults
 
 
-def answer_of(problem: str, names: list[str] | None) -> Callable[[Any], Any]:
-    """What turns a value of the column into a plain answer, or raises `NoAnswer`.
+def label_reader(names: list[str] | None) -> Callable[[Any], str]:
+    """A function from a value to a label, which raises `NoAnswer`.
 
     Args:
         names: of the ids, where the column has them.
     """
     known: dict[Any, str] = {}  # a column has few labels and many rows
 
-    def label(value: Any) -> str:
+    def read_label(value: Any) -> str:
         if isinstance(value, list | dict):
             raise NoAnswer("a label is a name or a whole number")
         # The type belongs to the key: True == 1 would let the wrong kind pass.
@@ -109,19 +110,31 @@ def answer_of(problem: str, names: list[str] | None) -> Callable[[Any], Any]:
             known[type(value), value] = label_of(value, names)
         return known[type(value), value]
 
-    def labels(value: Any) -> list[str]:
+    return read_label
+
+
+def labels_reader(names: list[str] | None) -> Callable[[Any], list[str]]:
+    """A function from a value to a list of labels, which raises `NoAnswer`; `names` as for `label_reader`."""
+    read_label = label_reader(names)
+
+    def read_labels(value: Any) -> list[str]:
         if not isinstance(value, list):
             raise NoAnswer("every row has a list of labels, which may be empty")
-        found = [label(one) for one in value]
-        if len(set(found)) < len(found):
+        labels = [read_label(one) for one in value]
+        if len(set(labels)) < len(labels):
             raise NoAnswer("a row names each of its labels once", "Write names of labels, not a 0 or 1 for each")
-        return sorted(found, key=in_order)
+        return sorted(labels, key=in_order)
 
-    if problem == "single-label":
-        return label
-    if problem == "multi-label":
-        return labels
-    return lambda value: number_of(value if names is None else label_of(value, names), problem)
+    return read_labels
+
+
+def number_reader(names: list[str] | None, *, whole: bool) -> Callable[[Any], float | int]:
+    """A function from a value to a finite number, which raises `NoAnswer`; `names` as for `label_reader`.
+
+    Args:
+        whole: it is a whole number, of an ordinal scale.
+    """
+    return lambda value: number_of(value if names is None else label_of(value, names), whole=whole)
 
 
 def label_of(value: Any, names: list[str] | None) -> str:
@@ -145,7 +158,7 @@ def label_of(value: Any, names: list[str] | None) -> str:
     return str(value)
 
 
-def number_of(value: Any, problem: str) -> float | int:
+def number_of(value: Any, *, whole: bool) -> float | int:
     """A finite number; of an ordinal scale a whole one."""
     if value is None or isinstance(value, str) and not value.strip():
         raise NoAnswer("every row has a number")
@@ -155,7 +168,7 @@ def number_of(value: Any, problem: str) -> float | int:
         number = math.nan
     if not math.isfinite(number):
         raise NoAnswer("an answer is a finite number", f"{MEND}, or set --problem single-label if these are names")
-    if problem == "regression":
+    if not whole:
         if number == -100:
             raise NoAnswer("-100 stands for no answer in transformers", "Add a constant to all, or scale them")
         return number
@@ -179,14 +192,7 @@ def refuse_unlearnt(labels: Sequence[str], learnt: set[str], *, by_model: bool) 
         )
 
 
-def labels_in(answers: Iterable, problem: str) -> set[str] | None:
-    """The labels that train's answers hold; None for numbers."""
-    if problem in ("regression", "ordinal"):
-        return None
-    return {label for answer in answers for label in (answer if problem == "multi-label" else [answer])}
-
-
-def refuse_unlearnable(train: Dataset, column: str, problem: str, out_of_scope: str | None = None) -> None:
+def refuse_unlearnable(train: Dataset, column: str, out_of_scope: str | None = None) -> None:
     """Refuse train rows that all have the same answer, and a name for 'out of scope' that no row has.
 
     Raises:
@@ -207,7 +213,7 @@ def refuse_unlearnable(train: Dataset, column: str, problem: str, out_of_scope: 
         )
 
 
-def fewer(train: Dataset, problem: str, wanted: int) -> Dataset:
+def thin(train: Dataset, kind: AnswerKind, wanted: int) -> Dataset:
     """`wanted` rows in their order: evenly spaced over the answers, and of every label at least one.
 
     Raises:
@@ -217,10 +223,8 @@ def fewer(train: Dataset, problem: str, wanted: int) -> Dataset:
         return train
     answers = list(train["label"])
     first: dict[Any, int] = {}
-    if problem in ("single-label", "multi-label"):
-        for row, answer in enumerate(answers):
-            new = [label for label in (answer if problem == "multi-label" else [answer]) if label not in first]
-            first |= dict.fromkeys(new, row)
+    for row, answer in enumerate(answers):
+        first |= dict.fromkeys((label for label in kind.labels_of(answer) if label not in first), row)
     kept = set(first.values())
     if wanted < len(kept):
         raise UserError(

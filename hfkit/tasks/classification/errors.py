@@ -1,10 +1,12 @@
 """What a report shows of a classifier: scores of every class, what is taken for what, and errors that teach."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from hfkit.contract.view import Choice, Mistake, Shown, Text
 
 MOST_CONFUSED = 20  # classes in the table of confusions
 OF_A_KIND = 2  # errors shown
@@ -57,29 +59,36 @@ def confusion(predictions: Sequence[str], references: Sequence[str]) -> dict[str
     return {"confusion": {"gold": names, "predicted": predicted, "counts": table}, "note": note}
 
 
-def class_errors(predictions: list, references: list, problem: str, limit: int) -> list[dict[str, Any]]:
-    """At most `limit` wrong rows: `row`, `kind`, `why`, `gold` and `predicted` in words.
-
-    Of classes the confusions that happen most, at most `OF_A_KIND` of each; of numbers the largest misses.
-    """
-    if problem in ("regression", "ordinal"):
-        misses = np.abs(np.array(predictions, dtype=float) - np.array(references, dtype=float))
-        worst = [int(row) for row in np.argsort(-misses, kind="stable")[:limit] if misses[row] > 0]
-        return [
-            {
-                "row": row,
-                "kind": "far off",
-                "why": f"off by {misses[row]:.2f}",
-                "gold": f"{references[row]:g}",
-                "predicted": f"{predictions[row]:.3g}",
-            }
-            for row in worst
-        ]
-    single = problem == "single-label"
-    pairs = [
-        ((gold,), (ours[0],)) if single else (tuple(gold), tuple(ours))
-        for ours, gold in zip(predictions, references, strict=True)
+def number_mistakes(predictions: list, references: list, show_row: Callable[[int], Shown], limit: int) -> list[Mistake]:
+    """At most `limit` rows whose number is furthest off."""
+    misses = np.abs(np.array(predictions, dtype=float) - np.array(references, dtype=float))
+    worst = [int(row) for row in np.argsort(-misses, kind="stable")[:limit] if misses[row] > 0]
+    return [
+        Mistake(
+            row,
+            "far off",
+            f"off by {misses[row]:.2f}",
+            show_row(row),
+            Text(f"{references[row]:g}"),
+            Text(f"{predictions[row]:.3g}"),
+        )
+        for row in worst
     ]
+
+
+def choice_mistakes(
+    pairs: Sequence[tuple[tuple[str, ...], tuple[str, ...]]],
+    show_row: Callable[[int], Shown],
+    limit: int,
+    *,
+    several: bool,
+) -> list[Mistake]:
+    """At most `limit` rows with wrong labels: the confusions that happen most, at most `OF_A_KIND` of each.
+
+    Args:
+        pairs: gold and predicted labels of every row.
+        several: a row may have any number of them.
+    """
     wrong = [row for row, (gold, ours) in enumerate(pairs) if set(gold) != set(ours)]
     kinds = Counter(pairs[row] for row in wrong)
     shown: Counter = Counter()
@@ -89,26 +98,24 @@ def class_errors(predictions: list, references: list, problem: str, limit: int) 
             shown[pairs[row]] += 1
             chosen.append(row)
     return [
-        {
-            "row": row,
-            "kind": "confusion" if single else "set of labels",
-            "why": why(pairs[row], kinds[pairs[row]], single),
-            "gold": in_words(pairs[row][0]),
-            "predicted": in_words(pairs[row][1]),
-        }
+        Mistake(
+            row,
+            "set of labels" if several else "confusion",
+            why(pairs[row], kinds[pairs[row]], several=several),
+            show_row(row),
+            *(Choice(labels, several) for labels in pairs[row]),
+        )
         for row in chosen
     ]
 
 
-def why(pair: tuple[tuple[str, ...], tuple[str, ...]], count: int, single: bool) -> str:
+def why(pair: tuple[tuple[str, ...], tuple[str, ...]], count: int, *, several: bool) -> str:
+    """The reason of a mistake in words, and how often it was made."""
     gold, ours = pair
     times = f"{count} times in test" if count > 1 else "once in test"
-    if single:
+    if not several:
         return f"{gold[0]} taken for {ours[0]}, {times}"
     missed, invented = sorted({*gold} - {*ours}), sorted({*ours} - {*gold})
-    parts = [f"missed {in_words(missed)}"] * bool(missed) + [f"invented {in_words(invented)}"] * bool(invented)
+    parts = [f"missed {', '.join(missed)}"] if missed else []
+    parts += [f"invented {', '.join(invented)}"] if invented else []
     return f"{', '.join(parts)}, {times}"
-
-
-def in_words(labels: Sequence[str]) -> str:
-    return ", ".join(labels) or "none"

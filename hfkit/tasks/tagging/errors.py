@@ -5,20 +5,13 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from hfkit.contract.view import Mistake, Span, Spans
 from hfkit.data.text.tags import entities
 
 KINDS = ("type", "boundary", "type and boundary", "missed", "spurious")
 CONTEXT = 15  # words shown on either side of an error
 PER_KIND = 2
 ALIKE = 0.7  # share of words in common from which two sentences teach the same
-
-
-class Span(NamedTuple):
-    """An entity: words `start` up to, not including, `end`."""
-
-    start: int
-    end: int
-    label: str
 
 
 class Error(NamedTuple):
@@ -97,21 +90,19 @@ def entity_breakdown(predictions: Sequence[Sequence[str]], references: Sequence[
     }
 
 
-def entity_errors(
+def entity_mistakes(
     predictions: Sequence[Sequence[str]],
     references: Sequence[Sequence[str]],
     tokens: Sequence[Sequence[str]],
     limit: int = 20,
-) -> list[dict[str, Any]]:
+) -> list[Mistake]:
     """The most instructive errors, the same for the same input.
 
     Types taken for each other and wrong ends come first, misses and inventions fill the rest. Every kind of error
     (kind, gold type, predicted type) is shown at most twice, frequent kinds before rare ones, from sentences with few
     other errors, and never from two sentences that say nearly the same.
 
-    Returns:
-        Dicts of `row`, `kind`, `why`, `tokens` (the words around the error), `offset` (number of the first of them),
-        `words` (of the whole sentence), and `gold` and `predicted` spans within those tokens.
+    Each shows the words around the error, and the gold and predicted spans among them.
     """
     errors, busy = [], Counter()
     for row, (tags, truth) in enumerate(zip(predictions, references, strict=True)):
@@ -169,22 +160,48 @@ def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
     return len(a & b) >= ALIKE * len(a | b)
 
 
-def _in_context(error: Error, tokens: Sequence[str], truth: Sequence[str], tags: Sequence[str]) -> dict[str, Any]:
+def _in_context(error: Error, tokens: Sequence[str], truth: Sequence[str], tags: Sequence[str]) -> Mistake:
     involved = [span for span in (error.gold, error.predicted) if span]
     first = max(0, min(span.start for span in involved) - CONTEXT)
     last = min(len(tokens), max(span.end for span in involved) + CONTEXT)
 
-    def shown(tags: Sequence[str]) -> list[dict[str, Any]]:
-        clipped = (Span(max(s.start, first) - first, min(s.end, last) - first, s.label) for s in spans(tags))
-        return [span._asdict() for span in clipped if span.start < span.end]
+    def show(found: Sequence[Span]) -> Spans:
+        clipped = (Span(max(s.start, first) - first, min(s.end, last) - first, s.label) for s in found)
+        within = tuple(span for span in clipped if span.start < span.end)
+        return Spans(tuple(tokens[first:last]), within, offset=first, total=len(tokens))
 
-    return {
-        "row": error.row,
-        "kind": error.kind,
-        "why": error.why,
-        "offset": first,
-        "words": len(tokens),
-        "tokens": list(tokens[first:last]),
-        "gold": shown(truth),
-        "predicted": shown(tags),
-    }
+    gold, predicted = show(spans(truth)), show(spans(tags))
+    return Mistake(error.row, error.kind, error.why, show([]), gold, predicted)
+
+
+def tag_mistakes(
+    predictions: Sequence[Sequence[str]],
+    references: Sequence[Sequence[str]],
+    tokens: Sequence[Sequence[str]],
+    limit: int = 20,
+) -> list[Mistake]:
+    """Words with a wrong tag: the confusions that happen most, at most `PER_KIND` of each, the same for the same input."""
+    wrong = [
+        (row, word, right, mine)
+        for row, (ours, gold) in enumerate(zip(predictions, references, strict=True))
+        for word, (mine, right) in enumerate(zip(ours, gold, strict=True))
+        if mine != right
+    ]
+    times = Counter((right, mine) for _, _, right, mine in wrong)
+    shown: Counter[tuple[str, str]] = Counter()
+    found = []
+    for row, word, right, mine in sorted(wrong, key=lambda one: -times[one[2:]]):
+        if len(found) == limit:
+            break
+        if shown[right, mine] == PER_KIND:
+            continue
+        shown[right, mine] += 1
+        first, last = max(0, word - CONTEXT), min(len(tokens[row]), word + 1 + CONTEXT)
+        around, place, total = tuple(tokens[row][first:last]), word - first, len(tokens[row])
+        none, gold, predicted = (
+            Spans(around, tuple(Span(place, place + 1, tag) for tag in some), offset=first, total=total)
+            for some in ([], [right], [mine])
+        )
+        count = f"{times[right, mine]} times in test" if times[right, mine] > 1 else "once in test"
+        found.append(Mistake(row, "tag", f"{right} taken for {mine}, {count}", none, gold, predicted))
+    return found

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from datasets import ClassLabel, Dataset, Features, LargeList, List, Value
+from datasets import ClassLabel, Dataset, LargeList, List, Value
 
 from hfkit.data.bad_rows import Fault
 from hfkit.data.text.tags import entities, split_tag, to_iob2
+
+PLAIN = "plain"  # the scheme of tags that mark no entities
 
 
 def checked_words(rows: Dataset, column: str) -> tuple[list[list[str]], list[Fault]]:
@@ -32,14 +34,15 @@ def word_fault(row: int, column: str, words: Any) -> Fault | None:
 
 
 def checked_tags(
-    rows: Dataset, column: str, sentences: list[list[str]], known_bad: set[int]
+    rows: Dataset, column: str, sentences: list[list[str]], known_bad: set[int], *, entities: bool = True
 ) -> tuple[list[list[str]], list[Fault]]:
-    """The tags of every row as strings, and a fault for each row that has not one of a known scheme per word.
+    """The tags of every row as strings, and a fault for each row that has not one per word.
 
     Args:
         known_bad: rows that are at fault already and not looked at.
+        entities: a tag is of one of the schemes for entities.
     """
-    of_value = tag_of(names_of(rows, column))
+    of_value = tag_of(names_of(rows, column), entities=entities)
     checked, faults = [], []
     for row, (words, tags) in enumerate(zip(sentences, rows[column], strict=True)):
         found: list[str] = []
@@ -75,11 +78,12 @@ def names_of(rows: Dataset, column: str) -> list[str] | None:
     return inner.names if isinstance(inner, ClassLabel) else None
 
 
-def tag_of(names: list[str] | None) -> Callable[[Any], str]:
-    """What turns a value of the column into a tag, or raises `NoTag`.
+def tag_of(names: list[str] | None, *, entities: bool = True) -> Callable[[Any], str]:
+    """A function from a value of the column to a tag, which raises `NoTag`.
 
     Args:
         names: of the ids, where the column has them.
+        entities: a tag is of one of the schemes for entities.
     """
     known: dict[tuple[type, str | int], str] = {}  # a corpus has few tags and many words
 
@@ -88,14 +92,14 @@ def tag_of(names: list[str] | None) -> Callable[[Any], str]:
             raise NoTag(f"tag {plain(value)}", "a tag is a string")
         # The type belongs to the key: True == 1 and 1.0 == 1 would let the wrong kind pass.
         if (type(value), value) not in known:
-            known[type(value), value] = tag_name(value, names)
+            known[type(value), value] = tag_name(value, names, entities=entities)
         return known[type(value), value]
 
     return tag
 
 
-def tag_name(tag: str | int, names: list[str] | None) -> str:
-    """One tag as a string of a known scheme."""
+def tag_name(tag: str | int, names: list[str] | None, *, entities: bool = True) -> str:
+    """One tag as a string; of entities in a known scheme."""
     if isinstance(tag, int) and names is None:
         raise NoTag(
             f"tag {tag}",
@@ -105,6 +109,10 @@ def tag_name(tag: str | int, names: list[str] | None) -> str:
     if isinstance(tag, int) and not 0 <= tag < len(names):
         raise NoTag(f"tag {tag}", f"tags are ids from 0 to {len(names) - 1}")
     name = names[tag] if isinstance(tag, int) else tag
+    if not entities:
+        if not name.strip():
+            raise NoTag(f"tag '{name}'", "every word has a tag")
+        return name
     try:
         split_tag(name)
     except ValueError as error:
@@ -138,36 +146,48 @@ def unknown_types(tags: list[list[str]], column: str, known: set[str], *, by_mod
     return faults
 
 
+def unknown_tags(tags: list[list[str]], column: str, known: set[str], *, by_model: bool = False) -> list[Fault]:
+    """A fault for each row with a tag that train does not have.
+
+    Args:
+        by_model: the known ones are those of a finished model.
+    """
+    names = ", ".join(sorted(known)) or "none"
+    rule = f"it does not occur in train, which knows {names}"
+    fix = "Add rows with this tag to train, or remove the row"
+    if by_model:
+        rule, fix = f"the model does not know it, only {names}", "Write the tags as the model has them"
+    faults = []
+    for row, sentence in enumerate(tags):
+        tag = next((tag for tag in sentence if tag not in known), None)
+        if tag is not None:
+            faults.append(Fault(row, column, f"tag '{tag}'", rule, fix))
+    return faults
+
+
 def types_of(tags: Iterable[Sequence[str]]) -> set[str]:
     """The types of entities that sentences have."""
     return {split_tag(tag)[1] for tag in set(chain.from_iterable(tags))} - {""}
 
 
-def iob2_rows(words: list[list[str]], tags: list[list[str]], scheme: str) -> Dataset:
-    """The rows that `NER.load` promises: words, IOB2 tags, and what was done to each row."""
+def iob2_rows(rows: Dataset, scheme: str) -> Dataset:
+    """Rows of words and tags with the tags in IOB2, and what was done to each row."""
+    tags = list(rows["tags"])
     converted = [to_iob2(sentence, scheme) for sentence in tags]
-    return Dataset.from_dict(
-        {
-            "tokens": words,
-            "tags": [sentence for sentence, _ in converted],
-            "scheme": [scheme] * len(words),
-            "converted": [new != old for (new, _), old in zip(converted, tags, strict=True)],
-            "invalid_transitions": [invalid for _, invalid in converted],
-        },
-        features=Features(
-            {
-                "tokens": List(Value("string")),
-                "tags": List(Value("string")),
-                "scheme": Value("string"),
-                "converted": Value("bool"),
-                "invalid_transitions": Value("int32"),
-            }
-        ),
-    )
+    columns = {
+        "tags": ([sentence for sentence, _ in converted], List(Value("string"))),
+        "scheme": ([scheme] * len(tags), Value("string")),
+        "converted": ([new != old for (new, _), old in zip(converted, tags, strict=True)], Value("bool")),
+        "invalid_transitions": ([invalid for _, invalid in converted], Value("int32")),
+    }
+    found = rows.remove_columns("tags")
+    for name, (values, feature) in columns.items():
+        found = found.add_column(name, values, feature=feature)
+    return found
 
 
-def facts(rows: Dataset) -> dict[str, Any]:
-    """Counts of one loaded split. Repeats are rows with the same words in the same order, whatever their tags."""
+def entity_facts(rows: Dataset) -> dict[str, Any]:
+    """Counts of one loaded split of entities. Repeats have the same words in the same order, whatever their tags."""
     words, found = list(rows["tokens"]), [entities(tags) for tags in rows["tags"]]
     return {
         "rows": len(words),
@@ -178,4 +198,16 @@ def facts(rows: Dataset) -> dict[str, Any]:
         "repeated_rows": len(words) - len(set(map(tuple, words))),
         "converted_rows": sum(rows["converted"]),
         "invalid_transitions": sum(rows["invalid_transitions"]),
+    }
+
+
+def tag_facts(rows: Dataset) -> dict[str, Any]:
+    """Counts of one loaded split of plain tags."""
+    words = list(rows["tokens"])
+    return {
+        "rows": len(words),
+        "words": sum(map(len, words)),
+        "classes": dict(sorted(Counter(chain.from_iterable(rows["tags"])).items())),
+        "rows_without_words": sum(not row for row in words),
+        "repeated_rows": len(words) - len(set(map(tuple, words))),
     }

@@ -20,11 +20,15 @@ def windows(
     batch: dict[str, list],
     rows: list[int],
     processor: PreTrainedTokenizerFast,
-    ids: dict[str, int],
+    ids: dict[str, int] | None,
     longest: int,
     stride: int,
 ) -> pa.Table:
-    """A batch of `tokens` and `tags` as windows of at most `longest` tokens; `NER.prepare` says what they carry."""
+    """A batch of `tokens` (and `tags`) as windows of at most `longest` tokens (see `WordTagger.encode`).
+
+    Args:
+        ids: of the tags; None where rows have none.
+    """
     encoded = processor(
         batch["tokens"],
         is_split_into_words=True,
@@ -45,18 +49,21 @@ def windows(
     word = np.array(list(chain.from_iterable(word_ids)), dtype=float)  # (tokens of all windows,), nan for special ones
     answers = answering(word, source, lengths, word_ids, stride)
     words, window_of = word[answers].astype(int), np.repeat(np.arange(len(lengths)), lengths)[answers]
-    tags = np.fromiter((ids[tag] for tag in chain.from_iterable(batch["tags"])), np.int64)
-    begin = np.cumsum([0, *map(len, batch["tags"])])
-    labels = np.full(len(word), -100)
-    labels[answers] = tags[begin[source[window_of]] + words]
     firsts = np.diff(source, prepend=-1) > 0
-    gold = [batch["tags"][place] if first else [] for place, first in zip(source.tolist(), firsts, strict=True)]
+    in_row = np.array([len(row) for row in batch["tokens"]])
     columns = {
-        "labels": lists_of(labels, lengths),
         "row": pa.array(np.array(rows)[source], pa.int32()),
         "words": lists_of(words, np.bincount(window_of, minlength=len(lengths))),
-        "gold": pa.array(gold, pa.list_(pa.string())),
+        "words_in_row": pa.array(np.where(firsts, in_row[source], 0), pa.int32()),
     }
+    if ids is None:
+        columns["word_starts"] = lists_of(answers.astype(np.int64), lengths)
+    else:
+        tags = np.fromiter((ids[tag] for tag in chain.from_iterable(batch["tags"])), np.int64)
+        begin = np.cumsum([0, *map(len, batch["tags"])])
+        labels = np.full(len(word), -100)
+        labels[answers] = tags[begin[source[window_of]] + words]
+        columns["labels"] = lists_of(labels, lengths)
     return pa.table({name: lists(values) for name, values in inputs.items()} | columns)
 
 
@@ -121,7 +128,7 @@ def window_facts(prepared: Dataset) -> dict[str, int]:
     """How many windows a split became, how many rows were cut, and how many words have no token at all."""
     firsts = first_windows(prepared)
     cut = {row for row, first in zip(prepared["row"], firsts, strict=True) if not first}
-    words = sum(map(len, prepared["gold"]))
+    words = sum(prepared["words_in_row"])
     return {
         "windows": len(firsts),
         "rows_in_several_windows": len(cut),

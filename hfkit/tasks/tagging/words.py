@@ -43,21 +43,32 @@ def asked_words(values: Iterable[Any], column: str) -> tuple[Dataset, list[Fault
     return Dataset.from_dict(columns, features=Features(features)), faults
 
 
-def told_entities(tags: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
+def entity_records(tags: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The entities of a row as `label`, `text` and where that stands, `start` and `end` (characters, end excluded).
 
     Of a row of words, the text is the words with one space between them, and `tokens` says which words they are: the
     first, and the one behind the last.
     """
-    words, text = row["tokens"], row.get("text")
-    alone = text is None
-    if alone:
-        text, starts = " ".join(words), [0, *accumulate(len(word) + 1 for word in words)]
-    else:
-        starts = row["starts"]
+    words, (text, starts) = row["tokens"], text_and_starts(row)
+    alone = row.get("text") is None
     found = []
     for label, first, behind in entities(tags):
         start, end = starts[first], starts[behind - 1] + len(words[behind - 1])
         entity = {"label": label, "start": start, "end": end, "text": text[start:end]}
         found.append({**entity, "tokens": [first, behind]} if alone else entity)
     return found
+
+
+def tag_records(tags: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The words of a row, each with its `tag`, and where it stands in the text, `start` and `end` (characters)."""
+    words, (_, starts) = row["tokens"], text_and_starts(row)
+    pairs = zip(words, tags, starts, strict=False)
+    return [{"word": word, "tag": tag, "start": start, "end": start + len(word)} for word, tag, start in pairs]
+
+
+def text_and_starts(row: Mapping[str, Any]) -> tuple[str, list[int]]:
+    """A row's text and the character that each word begins at; of words alone, one space apart."""
+    if row.get("text") is not None:
+        return row["text"], row["starts"]
+    words = row["tokens"]
+    return " ".join(words), [0, *accumulate(len(word) + 1 for word in words)]

@@ -1,0 +1,159 @@
+"""How a row, an answer and a mistake are shown and written.
+
+What is shown is one of a few kinds of values, each of which the report, the card and the demo draw in one way.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from datasets import Dataset
+
+from hfkit.contract.target import Target
+
+
+@dataclass(frozen=True)
+class Text:
+    """Plain text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a data URI of a PNG or JPEG, which a page shows without fetching anything."""
+
+    uri: str
+
+
+class Span(NamedTuple):
+    """Some tokens with a label: `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Labelled stretches of some tokens, which may be a piece of a longer text."""
+
+    tokens: tuple[str, ...]
+    spans: tuple[Span, ...]
+    offset: int = 0  # the number of the first token in the whole text
+    total: int = 0  # tokens of the whole text
+    text: str | None = None  # as it was written, where the tokens were cut out of it
+    starts: tuple[int, ...] = ()  # the character of `text` that each token begins at
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Labels that were chosen among those of a head."""
+
+    labels: tuple[str, ...]
+    several: bool = False  # a row may have any number of them
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number, or a place on a scale."""
+
+    value: float
+    whole: bool = False
+
+
+Shown = Text | Picture | Spans | Choice | Number
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that teaches something."""
+
+    row: int
+    kind: str
+    why: str
+    given: Shown  # the row, or what of it matters
+    gold: Shown
+    predicted: Shown
+
+    def to_json(self) -> dict[str, Any]:
+        """As report.json has it."""
+        which = {"row": self.row, "kind": self.kind, "why": self.why}
+        if isinstance(self.gold, Spans) and isinstance(self.predicted, Spans):
+            shown = self.gold
+            spans = {"gold": [span._asdict() for span in shown.spans]}
+            spans["predicted"] = [span._asdict() for span in self.predicted.spans]
+            return {**which, "offset": shown.offset, "words": shown.total, "tokens": list(shown.tokens), **spans}
+        return {**which, **to_columns(self.given), "gold": to_text(self.gold), "predicted": to_text(self.predicted)}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row, or the part of it that a label is about, with what stands around it."""
+
+    shown: Shown
+    before: str = ""
+    after: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return {"before": self.before, "after": self.after, **to_columns(self.shown)}
+
+
+def to_columns(shown: Shown) -> dict[str, str]:
+    """A value as the `text` and `picture` that records have; one of them is empty."""
+    if isinstance(shown, Picture):
+        return {"text": "", "picture": shown.uri}
+    return {"text": to_text(shown), "picture": ""}
+
+
+def to_text(shown: Shown) -> str:
+    """A value in words."""
+    if isinstance(shown, Text):
+        return shown.text
+    if isinstance(shown, Spans):
+        named = (f"{span.label}: {' '.join(shown.tokens[span.start : span.end])}" for span in shown.spans)
+        return "; ".join(named) or "none"
+    if isinstance(shown, Choice):
+        return ", ".join(shown.labels) or "none"
+    if isinstance(shown, Number):
+        return f"{shown.value:g}"
+    return "a picture"
+
+
+class View(Protocol):
+    """How a task's rows and answers look to a reader, and to a program."""
+
+    answers: type[Shown]  # what kind of value `answer` gives
+    auto_processor: str  # the class of transformers that makes a model's inputs: "AutoTokenizer"
+
+    def row(self, row: Mapping[str, Any]) -> Shown:
+        """A loaded row."""
+
+    def answer(self, answer: Any, row: Mapping[str, Any]) -> Shown:
+        """A prediction or a reference for a loaded row."""
+
+    def record(self, answer: Any, row: Mapping[str, Any]) -> Any:
+        """A prediction for a loaded row as JSON has it: what `hfkit predict` writes."""
+
+    def mistakes(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[Mistake]:
+        """At most `limit` instructive mistakes; the same for the same answers."""
+
+    def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
+        """A loaded row for each of at most `limit` labels; {} where there are none."""
+
+    def snippet(
+        self,
+        model: str,
+        target: Target,
+        examples: Sequence[Example],
+        facts: Mapping[str, Any],
+        *,
+        loaded: str | None = None,
+    ) -> str:
+        """The lines of Python that ask the saved model `model` without hfkit: they run as they stand.
+
+        Args:
+            examples: training rows, of which one may be asked about.
+            facts: what the report says of the data.
+            loaded: lines that leave a model in `model` and what makes its inputs in `processor`; None: by its name.
+        """

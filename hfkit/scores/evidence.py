@@ -1,0 +1,110 @@
+"""What the rows say for a contender: its headline score under any weighting of them.
+
+A bootstrap draws how often each row counts, and a paired test swaps the answers of two contenders row by row. Both ask
+an `Evidence`, and so the same statistics hold for scores that are formulas of sums (`Sums`) and for others, such as
+rankings, which need not be sums of anything.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+SPARSE = 0.1  # share of counts other than zero below which a sparse product is faster
+
+
+class Evidence(Protocol):
+    """One contender's answers to some rows, as far as its headline score depends on them."""
+
+    rows: int
+
+    def headline(self, weights: np.ndarray) -> np.ndarray:
+        """The headline where row i counts `weights[:, i]` times: (draws, rows) -> (draws,)."""
+
+    def swapped(self, other: Self, rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The headlines of both contenders, (draws,) each, once their answers to some rows have changed places.
+
+        Args:
+            other: evidence on the same rows.
+            rows: which of them may change places, (k,).
+            swaps: 1 where they do, else 0, (draws, k).
+        """
+
+    def differs(self, other: Self) -> np.ndarray:
+        """Where swapping the two answers to a row could change anything, (rows,)."""
+
+    def averaged(self, others: Sequence[Self]) -> Self:
+        """This and the evidence of other seeds on the same rows as one, each seed counting alike."""
+
+    def by_unit(self, units: Sequence | np.ndarray | None) -> Self:
+        """The same with the rows of each unit (patient, document) as one row; None leaves every row its own."""
+
+
+class Sums:
+    """A score that is a formula of counts summed over rows: accuracy, F1, error rates, correlations.
+
+    Args:
+        tallies: additive counts of each row, (rows, counts).
+        formula: summed counts -> the score, (..., counts) -> (...), defined for every sum.
+    """
+
+    def __init__(self, tallies: np.ndarray, formula: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.tallies, self.formula = tallies, formula
+        self._columns: Any = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.tallies)
+
+    def headline(self, weights: np.ndarray) -> np.ndarray:
+        if self._columns is None:
+            self._columns = columns_of(self.tallies)
+        return self.formula((self._columns @ weights.T).T)
+
+    def swapped(self, other: "Sums", rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # What one contender gains by a swap the other loses, so only the rows that are swapped are summed.
+        gain = columns_of(other.tallies[rows] - self.tallies[rows])
+        moved = (gain @ swaps.T).T
+        ours, theirs = self.tallies.sum(axis=0), other.tallies.sum(axis=0)
+        return self.formula(ours + moved), self.formula(theirs - moved)
+
+    def differs(self, other: "Sums") -> np.ndarray:
+        return (self.tallies != other.tallies).any(axis=1)
+
+    def averaged(self, others: "Sequence[Sums]") -> "Sums":
+        if not others:
+            return self
+        return Sums(np.mean([self.tallies, *(other.tallies for other in others)], axis=0), self.formula)
+
+    def by_unit(self, units: Sequence | np.ndarray | None) -> "Sums":
+        if units is None:
+            return self
+        if len(units) != self.rows:
+            raise ValueError(f"{len(units)} units of {self.rows} rows")
+        _, unit = np.unique(np.asarray(units), return_inverse=True)
+        kind = np.result_type(self.tallies.dtype, np.int64)
+        summed = np.zeros((unit.max(initial=-1) + 1, self.tallies.shape[1]), dtype=kind)
+        np.add.at(summed, unit, self.tallies)
+        return Sums(summed, self.formula)
+
+
+def total(evidence: Evidence) -> float:
+    """The headline of all rows, each counted once.
+
+    Raises:
+        ValueError: there is no row, or the headline is not finite.
+    """
+    if not evidence.rows:
+        raise ValueError("no rows: a score needs at least one")
+    value = float(evidence.headline(np.ones((1, evidence.rows)))[0])
+    if not np.isfinite(value):
+        raise ValueError(f"a headline score of {value} is not a number; it must be defined for every weighting")
+    return value
+
+
+def columns_of(tallies: np.ndarray) -> Any:
+    """Tallies with a row per count, sparse where that is faster: with a count per class nearly all are zero."""
+    from scipy.sparse import csr_array
+
+    columns = np.ascontiguousarray(tallies.T, dtype=float)
+    return csr_array(columns) if columns.size and np.count_nonzero(columns) < SPARSE * columns.size else columns

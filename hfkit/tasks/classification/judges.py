@@ -1,0 +1,174 @@
+"""The four judges of classification: one class a row, several labels, a number, and a place on a scale."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hfkit.scores.evidence import Sums
+from hfkit.scores.score import Score
+from hfkit.tasks.classification.errors import class_breakdown
+
+ACCURACY = Score("accuracy", "accuracy")
+F1 = Score("f1", "F1")
+MACRO_F1 = Score("macro_f1", "macro F1", hub="f1")
+PEARSON = Score("pearson", "Pearson r", hub="pearsonr")
+SPEARMAN = Score("spearman", "Spearman rho", hub="spearmanr")
+KAPPA = Score("quadratic_kappa", "quadratic kappa")
+ERRORS = (Score("rmse", "RMSE", better="lower"), Score("mae", "MAE", better="lower"))
+
+
+class ClassJudge:
+    """Accuracy of one class a row, predicted as a ranking, best first; the reference is one class.
+
+    Args:
+        outside: the class of rows that belong to none, which are scored apart from the others.
+    """
+
+    headline: ClassVar[Score] = ACCURACY
+    scores: ClassVar[tuple[Score, ...]] = (
+        ACCURACY,
+        MACRO_F1,
+        Score("top5_accuracy", "top-5 accuracy"),
+        Score("mcc", "MCC", hub="matthews_correlation"),
+    )
+
+    def __init__(self, outside: str | None = None) -> None:
+        self.outside = outside
+
+    def score(self, predictions: list[list[str]], references: list[str]) -> dict[str, float]:
+        from hfkit.scores.metrics import class_scores, scope_scores
+
+        scores = class_scores(predictions, references)
+        if self.outside is not None:
+            scores |= scope_scores([ranked[0] for ranked in predictions], references, self.outside)
+        return headline_first(self, scores, predictions, references)
+
+    def evidence(self, predictions: list[list[str]], references: list[str]) -> Sums:
+        """Of each row (right, 1)."""
+        counts = [(ranked[0] == gold, 1) for ranked, gold in zip(predictions, references, strict=True)]
+        return Sums(np.array(counts).reshape(-1, 2), lambda sums: quotient(sums, 0, 1))
+
+    def breakdown(self, predictions: list[list[str]], references: list[str]) -> dict[str, Any]:
+        return class_breakdown([[ranked[0]] for ranked in predictions], [[gold] for gold in references], single=True)
+
+    def perfect_predictions(self, references: list[str]) -> list[list[str]]:
+        """Rankings with nothing below the first."""
+        return [[gold] for gold in references]
+
+
+class LabelSetJudge:
+    """Micro F1 of several labels a row: lists on both sides."""
+
+    headline: ClassVar[Score] = F1
+    scores: ClassVar[tuple[Score, ...]] = (F1, Score("precision", "precision"), Score("recall", "recall"), MACRO_F1)
+
+    def score(self, predictions: list[list[str]], references: list[list[str]]) -> dict[str, float]:
+        from hfkit.scores.metrics import label_set_scores
+
+        return headline_first(self, label_set_scores(predictions, references), predictions, references)
+
+    def evidence(self, predictions: list[list[str]], references: list[list[str]]) -> Sums:
+        """Labels of each row (right, predicted, gold)."""
+        pairs = [(set(ours), set(gold)) for ours, gold in zip(predictions, references, strict=True)]
+        counts = [(len(ours & gold), len(ours), len(gold)) for ours, gold in pairs]
+        return Sums(np.array(counts).reshape(-1, 3), f1_of_counts)
+
+    def breakdown(self, predictions: list[list[str]], references: list[list[str]]) -> dict[str, Any]:
+        return class_breakdown(predictions, references, single=False)
+
+    def perfect_predictions(self, references: list[list[str]]) -> list[list[str]]:
+        return references
+
+
+class NumberJudge:
+    """Pearson's correlation of numbers."""
+
+    headline: ClassVar[Score] = PEARSON
+    scores: ClassVar[tuple[Score, ...]] = (PEARSON, SPEARMAN, *ERRORS)
+
+    def score(self, predictions: list[float], references: list[float]) -> dict[str, float]:
+        from hfkit.scores.metrics import number_scores
+
+        return headline_first(self, number_scores(predictions, references), predictions, references)
+
+    def evidence(self, predictions: list[float], references: list[float]) -> Sums:
+        return Sums(moments(predictions, references), pearson_of_moments)
+
+    def breakdown(self, predictions: list, references: list) -> dict[str, Any]:
+        return {}
+
+    def perfect_predictions(self, references: list) -> list:
+        return references
+
+
+class ScaleJudge(NumberJudge):
+    """Quadratic weighted kappa of places on a scale, which are whole numbers."""
+
+    headline: ClassVar[Score] = KAPPA
+    scores: ClassVar[tuple[Score, ...]] = (KAPPA, ACCURACY, PEARSON, SPEARMAN, *ERRORS)
+
+    def score(self, predictions: list[int], references: list[int]) -> dict[str, float]:
+        from hfkit.scores.metrics import number_scores
+
+        hits = [ours == gold for ours, gold in zip(predictions, references, strict=True)]
+        scores = {**number_scores(predictions, references), "accuracy": sum(hits) / len(hits)}
+        return headline_first(self, scores, predictions, references)
+
+    def evidence(self, predictions: list[int], references: list[int]) -> Sums:
+        return Sums(moments(predictions, references), kappa_of_moments)
+
+
+def headline_first(judge: Any, scores: dict[str, float], predictions: list, references: list) -> dict[str, float]:
+    """Scores with the headline in the first place, from the same sums that its interval is made of."""
+    evidence = judge.evidence(predictions, references)
+    key, headline = judge.headline.key, float(evidence.formula(evidence.tallies.sum(0)))
+    return {key: headline, **scores, key: headline}
+
+
+def f1_of_counts(sums: np.ndarray) -> np.ndarray:
+    """F1 of summed (right, predicted, gold), (..., 3) -> (...); 0 where there is nothing at all."""
+    right, predicted, gold = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
+    return 2 * right / np.maximum(predicted + gold, 1)
+
+
+def quotient(sums: np.ndarray, above: int, below: int) -> np.ndarray:
+    """One summed count over another, (..., counts) -> (...)."""
+    columns = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
+    return columns[above] / np.maximum(columns[below], 1)
+
+
+def moments(predictions: list, references: list) -> np.ndarray:
+    """Of each row with prediction p and gold g: (1, p, g, p², g², pg), (rows, 6).
+
+    Both scores are blind to a common shift and unit, and so numbers of any size keep their digits when squared.
+    """
+    centre, unit = float(np.mean(references)), float(np.ptp(references)) or 1.0
+    p, g = ((np.array(side, dtype=float) - centre) / unit for side in (predictions, references))
+    return np.stack([np.ones_like(p), p, g, p * p, g * g, p * g], axis=-1)
+
+
+def means_of(sums: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Summed `moments` as means: p, g, p², g² and pg."""
+    count, *columns = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
+    return tuple(column / np.maximum(count, 1) for column in columns)
+
+
+def pearson_of_moments(sums: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of summed `moments`, (..., 6) -> (...); 0 where a side is constant."""
+    p, g, pp, gg, pg = means_of(sums)
+    return divide(pg - p * g, np.sqrt(np.maximum(pp - p * p, 0) * np.maximum(gg - g * g, 0)))
+
+
+def kappa_of_moments(sums: np.ndarray) -> np.ndarray:
+    """Quadratic weighted kappa of summed `moments`, (..., 6) -> (...); 0 where it is undefined.
+
+    Cohen 1968 with squared distances: one minus observed over expected disagreement.
+    """
+    p, g, pp, gg, pg = means_of(sums)
+    return divide(2 * (pg - p * g), pp + gg - 2 * p * g)
+
+
+def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """A quotient that is 0 where the denominator is (nearly) nothing: constant answers correlate with nothing."""
+    defined = denominator > 1e-12
+    return np.where(defined, numerator / np.where(defined, denominator, 1), 0.0)

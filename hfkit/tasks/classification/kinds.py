@@ -1,0 +1,299 @@
+"""The four kinds of answers that a classified row can have: one label, several, a number, or a place on a scale.
+
+A kind knows what its gold answers are, what the loss takes of them, and what logits mean. `KINDS` maps the flag
+--problem to its kind; everything else asks the kind.
+"""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from datasets import DatasetDict, List, Value
+from torch import Tensor
+from torch.nn import functional
+
+from hfkit.contract.judge import Judge
+from hfkit.contract.target import Labels
+from hfkit.contract.view import Choice, Mistake, Number, Shown
+from hfkit.tasks.classification.answers import in_order, label_reader, labels_reader, number_reader
+from hfkit.tasks.classification.errors import choice_mistakes, number_mistakes
+from hfkit.tasks.classification.judges import ClassJudge, LabelSetJudge, NumberJudge, ScaleJudge
+from hfkit.tasks.classification.thresholds import best_shifts
+
+RANKED = 5  # labels in a prediction
+
+
+class Kind(ABC):
+    """One kind of answer."""
+
+    problem_type: ClassVar[str]  # as transformers calls it
+    feature: ClassVar[Any]  # of the column of gold answers
+    stand_in: ClassVar[Any]  # in the place of an answer that is at fault
+    names_labels: ClassVar[bool] = False  # answers are labels, which train has to know
+    one_class: ClassVar[bool] = False  # a row has one class of several
+    shown: ClassVar[type[Shown]] = Number
+
+    @abstractmethod
+    def reader(self, names: list[str] | None) -> Callable[[Any], Any]:
+        """A function from a value of the column to a plain answer, which raises `NoAnswer`.
+
+        Args:
+            names: of the ids, where the column has them.
+        """
+
+    def labels_of(self, answer: Any) -> list[str]:
+        """The labels of a gold answer."""
+        return []
+
+    @abstractmethod
+    def target(self, splits: DatasetDict) -> Labels:
+        """What a head for such answers is for."""
+
+    @abstractmethod
+    def judge(self, outside: str | None) -> Judge: ...
+
+    # Learning
+
+    @abstractmethod
+    def targets(self, gold: list, labels: list[str]) -> tuple[list, Any]:
+        """What the loss takes of every row, and its feature."""
+
+    def weights(self, targets: Tensor) -> Tensor | None:
+        """How much each label counts where all are to count alike, (labels,)."""
+        return None
+
+    @abstractmethod
+    def loss(self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+        """The loss summed over a batch: logits (batch, labels)."""
+
+    def count(self, labels: Tensor, items: Tensor | int | None) -> Tensor:
+        """By how many labels that sum is divided: those of the whole optimizer step."""
+        return torch.as_tensor(labels.numel() if items is None else items)
+
+    # Deciding
+
+    @abstractmethod
+    def answers(self, logits: np.ndarray, labels: list[str]) -> list:
+        """Plain answers to logits, (rows, labels)."""
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
+        """Those of every class, where a row has one."""
+        return None
+
+    def likelihoods(self, logits: np.ndarray) -> np.ndarray | None:
+        """How likely each label is, of several labels a row each by itself."""
+        return self.probabilities(logits)
+
+    def shift(self, logits: np.ndarray, targets: list) -> np.ndarray | None:
+        """What to add to the logits so that the headline is best; None where nothing helps."""
+        return None
+
+    # Showing
+
+    def record(self, prediction: Any) -> Any:
+        """A prediction as JSON has it."""
+        return prediction
+
+    def show(self, answer: Any) -> Shown:
+        """A prediction or a reference."""
+        return Number(answer)
+
+    def mistakes(
+        self, predictions: list, references: list, show_row: Callable[[int], Shown], limit: int
+    ) -> list[Mistake]:
+        return number_mistakes(predictions, references, show_row, limit)
+
+    def facts(self, gold: list) -> dict[str, Any]:
+        """How the answers of a split are spread, for the report."""
+        return {"mean": float(np.mean(gold)), "lowest": float(min(gold)), "highest": float(max(gold))}
+
+
+class Named(Kind):
+    """Answers that are labels."""
+
+    names_labels = True
+    shown = Choice
+
+    def target(self, splits: DatasetDict) -> Labels:
+        """Every label of any split, numbers by value, names by letter."""
+        names = {name for rows in splits.values() for gold in rows["label"][:] for name in self.labels_of(gold)}
+        return Labels(tuple(sorted(names, key=in_order)), self.problem_type)
+
+    def facts(self, gold: list) -> dict[str, Any]:
+        counts = Counter(label for answer in gold for label in self.labels_of(answer))
+        return {"classes": dict(sorted(counts.items(), key=lambda item: in_order(item[0])))}
+
+
+class OneLabel(Named):
+    """One label a row, predicted as the `RANKED` likeliest, best first."""
+
+    problem_type = "single_label_classification"
+    feature = Value("string")
+    stand_in = ""
+    one_class = True
+
+    def reader(self, names: list[str] | None) -> Callable[[Any], str]:
+        return label_reader(names)
+
+    def labels_of(self, answer: str) -> list[str]:
+        return [answer]
+
+    def judge(self, outside: str | None) -> ClassJudge:
+        return ClassJudge(outside)
+
+    def targets(self, gold: list[str], labels: list[str]) -> tuple[list[int], Any]:
+        ids = {label: i for i, label in enumerate(labels)}
+        return [ids[label] for label in gold], Value("int64")
+
+    def weights(self, targets: Tensor) -> Tensor:
+        """Rows / (classes * rows of the class)."""
+        counts = torch.bincount(targets)
+        # A class without training rows has no loss to weigh.
+        return len(targets) / ((counts > 0).sum() * counts.clamp(min=1))
+
+    def loss(self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+        """Cross-entropy with ids (batch,), or with shares of every label (batch, labels)."""
+        return functional.cross_entropy(logits, labels, weights, reduction="sum", label_smoothing=smoothing)
+
+    def count(self, labels: Tensor, items: Tensor | int | None) -> Tensor:
+        # Mixed labels are a row of shares, and the trainer counts every one.
+        return super().count(labels, items) / (labels.shape[1] if labels.ndim == 2 else 1)
+
+    def answers(self, logits: np.ndarray, labels: list[str]) -> list[list[str]]:
+        ranked = np.argsort(-logits, axis=-1, kind="stable")[:, :RANKED]
+        return [[labels[i] for i in row] for row in ranked]
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        return torch.from_numpy(logits).softmax(-1).numpy()
+
+    def record(self, prediction: list[str]) -> str:
+        return prediction[0]
+
+    def show(self, answer: str | list[str]) -> Choice:
+        return Choice((answer if isinstance(answer, str) else answer[0],))
+
+    def mistakes(
+        self, predictions: list, references: list, show_row: Callable[[int], Shown], limit: int
+    ) -> list[Mistake]:
+        pairs = [((gold,), (ranked[0],)) for ranked, gold in zip(predictions, references, strict=True)]
+        return choice_mistakes(pairs, show_row, limit, several=False)
+
+
+class SeveralLabels(Named):
+    """Any number of labels a row: lists."""
+
+    problem_type = "multi_label_classification"
+    feature = List(Value("string"))
+    stand_in: ClassVar[list] = []
+
+    def reader(self, names: list[str] | None) -> Callable[[Any], list[str]]:
+        return labels_reader(names)
+
+    def labels_of(self, answer: list[str]) -> list[str]:
+        return answer
+
+    def judge(self, outside: str | None) -> LabelSetJudge:
+        return LabelSetJudge()
+
+    def targets(self, gold: list[list[str]], labels: list[str]) -> tuple[list[list[float]], Any]:
+        """A 0 or 1 per label."""
+        return [[float(label in of_row) for label in labels] for of_row in map(set, gold)], List(Value("float32"))
+
+    def weights(self, targets: Tensor) -> Tensor:
+        """Rows without the label per row with it."""
+        having = targets.sum(0)
+        # A label of every row would otherwise weigh nothing, and of no row everything.
+        return (len(targets) - having).clamp(min=1) / having.clamp(min=1)
+
+    def loss(self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+        """Binary cross-entropy with the shares of every label, (batch, labels)."""
+        soft = labels * (1 - smoothing) + smoothing / 2
+        return functional.binary_cross_entropy_with_logits(logits, soft, pos_weight=weights, reduction="sum")
+
+    def answers(self, logits: np.ndarray, labels: list[str]) -> list[list[str]]:
+        return [[labels[i] for i in np.flatnonzero(row > 0)] for row in logits]
+
+    def likelihoods(self, logits: np.ndarray) -> np.ndarray:
+        return torch.from_numpy(logits).sigmoid().numpy()
+
+    def shift(self, logits: np.ndarray, targets: list) -> np.ndarray | None:
+        """A threshold for every label, as what to add to its logit so that 0 decides."""
+        return best_shifts(logits, np.array(targets, dtype=bool))
+
+    def show(self, answer: Sequence[str]) -> Choice:
+        return Choice(tuple(answer), several=True)
+
+    def mistakes(
+        self, predictions: list, references: list, show_row: Callable[[int], Shown], limit: int
+    ) -> list[Mistake]:
+        pairs = [(tuple(gold), tuple(ours)) for ours, gold in zip(predictions, references, strict=True)]
+        return choice_mistakes(pairs, show_row, limit, several=True)
+
+
+class OneNumber(Kind):
+    """A number a row."""
+
+    problem_type = "regression"
+    feature = Value("float64")
+    stand_in = 0.0
+
+    def reader(self, names: list[str] | None) -> Callable[[Any], float]:
+        return number_reader(names, whole=False)
+
+    def target(self, splits: DatasetDict) -> Labels:
+        return Labels(("score",), self.problem_type)
+
+    def judge(self, outside: str | None) -> Judge:
+        return NumberJudge()
+
+    def targets(self, gold: list, labels: list[str]) -> tuple[list[float], Any]:
+        return [float(value) for value in gold], Value("float32")
+
+    def loss(self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+        """Squared error with numbers (batch,)."""
+        return (logits.squeeze(-1) - labels).square().sum()
+
+    def answers(self, logits: np.ndarray, labels: list[str]) -> list:
+        return [float(value) for value in logits[:, 0]]
+
+
+class Grade(OneNumber):
+    """A place on a scale of whole numbers, which a model gives as a number."""
+
+    feature = Value("int64")
+    stand_in = 0
+
+    def reader(self, names: list[str] | None) -> Callable[[Any], int]:
+        return number_reader(names, whole=True)
+
+    def target(self, splits: DatasetDict) -> Labels:
+        """One label, 'LOWEST to HIGHEST' of train."""
+        grades = set(next(iter(splits.values()))["label"][:])
+        return Labels((f"{min(grades)} to {max(grades)}",), self.problem_type)
+
+    def judge(self, outside: str | None) -> ScaleJudge:
+        return ScaleJudge()
+
+    def answers(self, logits: np.ndarray, labels: list[str]) -> list[int]:
+        low, high = ends_of(labels)
+        return [int(value) for value in np.clip(np.round(logits[:, 0]), low, high)]
+
+    def show(self, answer: int) -> Number:
+        return Number(answer, whole=True)
+
+
+KINDS: dict[str, Kind] = {
+    "single-label": OneLabel(),
+    "multi-label": SeveralLabels(),
+    "regression": OneNumber(),
+    "ordinal": Grade(),
+}
+
+
+def ends_of(labels: list[str]) -> tuple[int, int]:
+    """The ends of a scale, as its one label names them."""
+    low, _, high = labels[0].partition(" to ")
+    return int(low), int(high)

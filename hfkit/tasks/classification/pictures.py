@@ -1,0 +1,377 @@
+"""Pictures as rows, as batches, and as they are shown. Libraries for images are imported when they are needed."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from datasets import Dataset, DatasetDict, Image, Value, concatenate_datasets, config
+from huggingface_hub.constants import HF_HUB_CACHE
+from torch import Tensor
+from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+
+from hfkit.contract.codec import Batch, Collator
+from hfkit.contract.rows import Media, Only, Raw, Source
+from hfkit.contract.snippets import literal
+from hfkit.contract.target import Labels, Target, names_of
+from hfkit.contract.view import Example, Mistake, Picture, Shown
+from hfkit.data.bad_rows import Fault, skipped
+from hfkit.data.columns import column_named, column_of, evenly
+from hfkit.data.files import TABLES, one_split, only, read
+from hfkit.data.images.vision import require_vision
+from hfkit.data.units import unit_column
+from hfkit.errors import UserError, first_line
+from hfkit.model.weights import read_config
+from hfkit.tasks.classification.answers import ANSWER_COLUMNS, check_answers, in_order, refuse_other_problem
+from hfkit.tasks.classification.codec import Classifier
+from hfkit.tasks.classification.flags import ClassifiedRows
+from hfkit.tasks.classification.kinds import Kind
+from hfkit.tasks.classification.view import ClassifiedView
+
+if TYPE_CHECKING:
+    from hfkit.data.images.batches import JudgedImages, VariedImages
+
+IMAGE_COLUMNS = ("image", "img", "image_path", "path", "file_name", "file")
+PICTURE, THUMBNAIL = 96, 128  # pixels
+KEY = ["fingerprint", "width", "height"]  # by which a decoded image is kept
+
+
+def folder_of(dataset: str) -> Path:
+    """Where relative paths of a dataset's images begin."""
+    place = Path(dataset).expanduser().absolute()
+    return place.parent if place.is_file() else place
+
+
+@dataclass(frozen=True)
+class ClassifiedPictures(ClassifiedRows):
+    """Rows of `image` (bytes or a path, not decoded), `label`, and what one look at each image found: `fingerprint` of
+    its bytes, `format`, `mode`, `width`, `height`, `animated`, `rotated`.
+    """
+
+    dataset: str
+    image_column: str | None
+    allow_outside_images: bool
+    max_megapixels: float
+    on_bad_row: str
+    validation_share: float
+    sample: Callable[[], DatasetDict]
+
+    media: ClassVar[Media] = Media.IMAGE
+    unit: ClassVar[str] = "image"
+
+    @property
+    def main_column(self) -> str:
+        return self.image_column or "image"
+
+    def read(self, source: Source, only_one: Only | None) -> Raw:
+        require_vision()
+        raw, roots, image_column, label_column = self._images(source, only_one)
+        refuse_other_problem(raw, label_column, self.problem)
+        unit = unit_column(raw, self.unit_column)
+        columns = {"image": image_column, "label": label_column} | ({"unit": unit} if unit else {})
+        return Raw(raw, columns, tuple(roots))
+
+    def _images(self, source: Source, only_one: Only | None) -> tuple[DatasetDict, list[Path], str, str]:
+        """The rows as they came, the folders their files may lie in, and the columns of images and labels."""
+        if source.dataset == "sample":
+            raw = self.sample() if only_one is None else only(self.sample(), only_one.name)
+            return raw, [Path()], "image", "label"
+        if found := self._class_folders(source, only_one):
+            return found, [Path(source.dataset).expanduser()], "image", "label"
+        kinds = TABLES | {"or images as train/CLASS/*.jpg": ""}  # read above; named for those who have neither
+        if only_one is not None:
+            raw = one_split(*source.place, only_one.name, kinds=kinds)
+        else:
+            raw = read(*source.place, kinds=kinds, validation_share=self.validation_share)
+        image_column = self._image_column(raw)
+        label_column = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
+        # What `datasets` downloaded for a Hub dataset of files lies in its cache.
+        cached = [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
+        folder = folder_of(source.dataset)
+        return raw, [folder] if folder.is_dir() else cached, image_column, label_column
+
+    def _class_folders(self, source: Source, only_one: Only | None) -> DatasetDict | None:
+        """The rows of a folder with a folder for each class; None where it is none."""
+        from hfkit.data.images.files import class_folders, one_class_folder, read_class_folders
+
+        folder = Path(source.dataset).expanduser()
+        splits = class_folders(folder) if only_one is None else one_class_folder(folder, only_one.name)
+        if not splits:
+            return None
+        if not self.kind.one_class:
+            raise UserError(
+                f"problem={self.problem} with '{source.dataset}'",
+                "a folder per class gives every image one label",
+                "Put the images or their paths into parquet files with a column of labels",
+            )
+        for flag, given in (("image_column", self.image_column), ("label_column", self.label_column)):
+            if given not in (None, flag.removesuffix("_column")):
+                raise UserError(f"{flag}='{given}'", "class folders have no columns", "Leave it out")
+        share = self.validation_share if only_one is None else None
+        return read_class_folders(folder, splits, self.on_bad_row, share)
+
+    def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
+        """Rows with an image and a label, every image read to its end once."""
+        rows, columns = raw.splits[split], raw.columns
+        answers, faults = check_answers(rows, columns["label"], self.kind, self.learnt(target), by_model=finished)
+        seen, unusable = self._look(split, rows, columns["image"], raw.roots)
+        return seen.add_column("label", answers, feature=self.kind.feature), faults + unusable
+
+    def settle(self, splits: DatasetDict, raw: Raw, *, finished: bool) -> DatasetDict:
+        if not finished:
+            self.refuse_unlearnable(splits["train"], raw.columns["label"])
+        return splits
+
+    def _look(self, split: str, rows: Dataset, column: str, roots: Sequence[Path]) -> tuple[Dataset, list[Fault]]:
+        """Rows of `image` and what one look at each has found, and a fault for each that cannot be used."""
+        from hfkit.data.images.files import as_images, located, look_at_all
+
+        rows = rows.select_columns([column])
+        rows = rows if column == "image" else rows.rename_column(column, "image")
+        rows, astray = located(
+            as_images(rows, split, column), roots, allow_outside=self.allow_outside_images, column=column
+        )
+        known = {fault.row for fault in astray}
+        rows, unusable = look_at_all(rows, split, column, most_megapixels=self.max_megapixels, known=known)
+        return rows, astray + unusable
+
+    def to_predict(self, raw: Dataset) -> tuple[Dataset, list[Fault]]:
+        """Rows of `image`; paths begin at the folder `dataset`, and stay in it."""
+        require_vision()
+        column = self._image_column(DatasetDict(input=raw))
+        rows, faults = self._look("input", raw, column, [folder_of(self.dataset)])
+        return rows, sorted(faults, key=lambda fault: fault.row)
+
+    def _image_column(self, raw: DatasetDict) -> str:
+        columns = next(iter(raw.values())).features
+        pictures = [name for name, feature in columns.items() if isinstance(feature, Image)]
+        given = self.image_column or (pictures[0] if len(pictures) == 1 else None)
+        return column_named(raw, given, IMAGE_COLUMNS, "--image_column", media=True)
+
+    def target(self, splits: DatasetDict) -> Labels:
+        return self.kind.target(splits)
+
+    def facts(self, splits: DatasetDict) -> dict[str, Any]:
+        """Per split its rows, labels, repeats, what was skipped, and what its images are."""
+        from hfkit.data.images.files import image_facts
+
+        learnt = set(splits["train"]["fingerprint"]) if "train" in splits else None
+        of_splits = {}
+        for split, rows in splits.items():
+            of_splits[split] = {"rows": len(rows), **self.kind.facts(self.references(rows)), **image_facts(rows)}
+            if split != "train" and learnt is not None:
+                of_splits[split]["rows_shared_with_train"] = sum(mark in learnt for mark in rows["fingerprint"])
+            of_splits[split]["skipped"] = skipped(rows)
+        return {"problem": self.problem, **of_splits}
+
+    def content(self, rows: Dataset) -> list[str]:
+        return list(rows["fingerprint"])
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How training images vary, and how many views of an image are judged."""
+
+    augmentation: Literal["none", "light", "standard", "strong"] = "none"
+    flipped: bool = False
+    mix: Literal["none", "mixup", "cutmix", "both"] = "none"
+    mix_alpha: float = 0.2
+    shrunk: bool = True  # images are decoded once and kept, shrunk to what the crops need
+    tta: Literal["none", "flip", "crops"] = "none"
+
+
+class PictureClassifier(Classifier):
+    """The checkpoint's own image processor, and the labels of pictures.
+
+    Args:
+        folder: where relative paths of images begin.
+
+    Raises:
+        UserError: there is no processor, or it makes something else of images than what the model reads.
+    """
+
+    auto_model = AutoModelForImageClassification
+
+    def __init__(
+        self,
+        checkpoint: str,
+        path: str,
+        target: Labels,
+        head_config: Mapping[str, Any],
+        kind: Kind,
+        *,
+        folder: Path,
+        variation: Variation,
+        balanced: bool = False,
+    ) -> None:
+        super().__init__(checkpoint, path, target, head_config, kind, balanced=balanced)
+        self.folder, self.variation = folder, variation
+        self.processor = self._load_processor()
+
+    def _load_processor(self) -> Any:
+        require_vision()
+        from hfkit.data.images.batches import channels_of, scale_of
+
+        channels = read_config(self.path).to_dict().get("num_channels")  # timm's own processor knows it
+        try:
+            processor = AutoImageProcessor.from_pretrained(self.path, trust_remote_code=False)
+        except (OSError, ValueError, ImportError) as error:
+            raise UserError(
+                f"checkpoint '{self.checkpoint}'",
+                f"its image processor could not be read ({first_line(error)})",
+                "Give a folder or a Hub id that holds preprocessor_config.json",
+            ) from error
+        if channels is not None and channels != channels_of(processor):
+            raise UserError(
+                f"checkpoint '{self.checkpoint}'",
+                f"its model reads {channels} channels, and its processor normalises {channels_of(processor)}",
+                "Give image_mean and image_std one value per channel in preprocessor_config.json",
+            )
+        scale_of(processor)
+        return processor
+
+    def model(self, **options: Any) -> PreTrainedModel:
+        model = super().model(**options)
+        if model.config.model_type == "timm_wrapper":
+            # Saved under a name of its own, which would stay that of the checkpoint.
+            model.config.label_names = list(self.labels)
+        return model
+
+    def encode(self, rows: Dataset, *, split: str, answers: bool) -> Dataset:
+        """Rows with `image` (not decoded: pixels are made batch by batch), `row` and `view`, `KEY`, and `labels` if there
+        are answers.
+
+        All splits but train have one row per view of `tta`. Paths below the dataset's folder become relative to it, so
+        that a run stays the same run when its data move; `fingerprint` says what is in the files.
+        """
+        from hfkit.data.images.batches import VIEWS
+
+        kept = ["image", *(["label"] if answers else []), *KEY]
+        encoded = self.numbered(self._portable(rows.select_columns(kept)), rows, answers=answers)
+        if split == "train" and self.variation.mix != "none":
+            encoded = encoded.add_column("classes", [len(self.labels)] * len(rows), feature=Value("int32"))
+        views = VIEWS["none" if split == "train" else self.variation.tta]
+        # Joined end to end, every view is the same table again: nothing is copied.
+        return concatenate_datasets(
+            [encoded.add_column("view", [view] * len(rows), feature=Value("int8")) for view in views]
+        )
+
+    def _portable(self, rows: Dataset) -> Dataset:
+        """The rows with paths below the dataset's folder relative to it; embedded images stay where they are."""
+        from hfkit.data.images.files import has_files, image_rows
+
+        if not has_files(rows):
+            return rows
+        inside = f"{self.folder}{os.sep}"
+        images = [{**image, "path": (image["path"] or "").removeprefix(inside)} for image in rows["image"]]
+        return concatenate_datasets([image_rows(images), rows.remove_columns("image")], axis=1)
+
+    @cached_property
+    def collate(self) -> "JudgedImages":
+        from hfkit.data.images.batches import JudgedImages
+
+        return JudgedImages(self.processor, self.folder)
+
+    @property
+    def varies(self) -> Literal["rows", "batches"] | None:
+        if self.variation.mix != "none":
+            return "batches"
+        return "rows" if self.variation.augmentation != "none" or self.variation.flipped else None
+
+    def varied(self, seed: int) -> "VariedImages":
+        from hfkit.data.images.augmentation import PRESETS
+        from hfkit.data.images.batches import VariedImages
+
+        return VariedImages(
+            self.processor,
+            self.folder,
+            preset=PRESETS[self.variation.augmentation],
+            flipped=self.variation.flipped,
+            mix=self.variation.mix,
+            mix_alpha=self.variation.mix_alpha,
+            seed=seed,
+            shrunk=self.variation.shrunk,
+        )
+
+    def stored(self, collator: Any, encoded: Dataset, folder: Path, budget: int) -> Collator:
+        return collator.cached(encoded, folder, budget) if self.variation.shrunk else collator
+
+    def facts(self, encoded: Dataset) -> dict[str, Any]:
+        views = len(encoded) // max(len(set(encoded["row"])), 1)
+        return {"views": views} if views > 1 else {}
+
+    def features(self, outputs: Any, batch: Batch) -> Tensor:
+        """What the backbone pooled, otherwise its first token or the mean over space: (batch, features)."""
+        if isinstance(outputs, Tensor):  # of a model of timm
+            return outputs.flatten(1)
+        pooled, hidden = outputs.get("pooler_output"), outputs.last_hidden_state
+        if pooled is not None:
+            return pooled.flatten(1)
+        return hidden.mean((2, 3)) if hidden.ndim == 4 else hidden[:, 0]
+
+    def pictures(self, encoded: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
+        """Rows spread over the split as `collator` gives them, its normalisation undone, and what they are taught."""
+        from hfkit.data.images.augmentation import in_shares
+        from hfkit.data.images.batches import as_pictures, data_uri
+
+        chosen = evenly(len(encoded), limit)
+        batch = collator([encoded[int(row)] for row in chosen])
+        names = self._names_of_targets(encoded)
+        pictures = as_pictures(batch["pixel_values"], collator.processor)
+        return [
+            {"picture": data_uri(picture, PICTURE), "label": in_shares(target, names)}
+            for picture, target in zip(pictures, batch["labels"], strict=True)
+        ]
+
+    def _names_of_targets(self, encoded: Dataset) -> dict[int, str]:
+        """The label that an id, or a place in a row of shares, stands for: {} for numbers."""
+        if self.kind.one_class:
+            return dict(zip(encoded["labels"], encoded["label"], strict=True))
+        if not self.kind.names_labels:
+            return {}
+        pairs = zip(encoded["labels"], encoded["label"], strict=True)
+        return {
+            int(place): name
+            for shares, gold in pairs
+            for place, name in zip(np.flatnonzero(shares), sorted(set(gold), key=in_order), strict=True)
+        }
+
+
+class ClassifiedPicture(ClassifiedView):
+    """Pictures.
+
+    Args:
+        folder: where relative paths of images begin.
+    """
+
+    auto_processor: ClassVar[str] = "AutoImageProcessor"
+    tag: ClassVar[str] = "image-classification"
+    role: ClassVar[str] = "image_processor"
+
+    def __init__(self, kind: Kind, folder: Path) -> None:
+        super().__init__(kind)
+        self.folder = folder
+
+    def row(self, row: Mapping[str, Any]) -> Picture:
+        from hfkit.data.images.batches import data_uri
+        from hfkit.data.images.pictures import decoded
+
+        return Picture(data_uri(decoded(row["image"], self.folder, 3), THUMBNAIL))
+
+    def mistakes(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[Mistake]:
+        def show_row(row: int) -> Shown:
+            return self.row(rows[row])
+
+        return self.kind.mistakes(predictions, references, show_row, limit)
+
+    def call(self, examples: Sequence[Example], facts: Mapping[str, Any]) -> str:
+        return literal("picture.png")
+
+    def first_of(self, call: str) -> str:
+        return f"{call}[0]"
+
+    def top_k(self, target: Target) -> str:
+        return str(len(names_of(target)))  # the pipeline of images does not take None

@@ -1,0 +1,318 @@
+"""Texts, or pairs of them, as rows, as batches, and as they are shown."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset, DatasetDict, Features, List, Value
+from torch import Tensor
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoModelForSequenceClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from hfkit.contract.codec import Batch, Tokens
+from hfkit.contract.rows import Media, Only, Raw, Source
+from hfkit.contract.snippets import literal, plain_text
+from hfkit.contract.target import Labels, Target
+from hfkit.contract.view import Example, Mistake, Shown, Text
+from hfkit.data.bad_rows import Fault, skipped
+from hfkit.data.batches import text_lengths
+from hfkit.data.columns import column_of
+from hfkit.data.files import TABLES, one_split, only, read
+from hfkit.data.mapping import mapped
+from hfkit.data.text.padding import PaddedTexts
+from hfkit.data.text.texts import JOINT, checked_texts, keys, text_columns, text_facts
+from hfkit.data.text.token_columns import encoded as encode_texts
+from hfkit.data.text.token_columns import lists
+from hfkit.data.text.tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
+from hfkit.data.units import unit_column
+from hfkit.errors import DataError, UserError
+from hfkit.model.weights import read_config
+from hfkit.tasks.classification.answers import ANSWER_COLUMNS, check_answers, refuse_other_problem
+from hfkit.tasks.classification.codec import Classifier
+from hfkit.tasks.classification.flags import ClassifiedRows
+from hfkit.tasks.classification.kinds import Kind
+from hfkit.tasks.classification.view import ClassifiedView
+
+LONGEST_TEXT = 256  # tokens; attention is quadratic in it, and what matters is usually near the start
+TEXT = "The parcel came a day late, but all of it was there."
+PAIR = ("A man is playing a guitar on stage.", "Somebody makes music.")
+
+
+@dataclass(frozen=True)
+class ClassifiedTexts(ClassifiedRows):
+    """Rows of `text` (of pairs also `text_pair`) and `label`."""
+
+    text_column: str | None
+    text_pair_column: str | None
+    encoding: str
+    validation_share: float
+    sample: Callable[[], DatasetDict]
+
+    media: ClassVar[Media] = Media.TEXT
+    unit: ClassVar[str] = "text"
+
+    @property
+    def main_column(self) -> str:
+        return self.text_column or "text"
+
+    def read(self, source: Source, only_one: Only | None) -> Raw:
+        raw = self._splits(source, only_one)
+        texts = text_columns(raw, self.text_column, self.text_pair_column)
+        answers = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
+        if answers in texts:
+            raise UserError(
+                f"column '{answers}'", "texts and labels are two columns", "Set --text_column and --label_column"
+            )
+        refuse_other_problem(raw, answers, self.problem)
+        columns = dict(zip(("text", "text_pair"), texts, strict=False)) | {"label": answers}
+        unit = unit_column(raw, self.unit_column)
+        return Raw(raw, columns | ({"unit": unit} if unit else {}))
+
+    def _splits(self, source: Source, only_one: Only | None) -> DatasetDict:
+        if source.dataset == "sample":
+            return self.sample() if only_one is None else only(self.sample(), only_one.name)
+        if only_one is not None:
+            return one_split(*source.place, only_one.name, kinds=TABLES, encoding=self.encoding)
+        return read(*source.place, kinds=TABLES, encoding=self.encoding, validation_share=self.validation_share)
+
+    def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
+        rows, columns = raw.splits[split], raw.columns
+        values, faults = self._texts(rows, [(name, columns[name]) for name in ("text", "text_pair") if name in columns])
+        answers, wrong = check_answers(rows, columns["label"], self.kind, self.learnt(target), by_model=finished)
+        strings = {name: Value("string") for name in values}
+        features = Features({**strings, "label": self.kind.feature})
+        return Dataset.from_dict({**values, "label": answers}, features=features), faults + wrong
+
+    def _texts(self, rows: Dataset, columns: list[tuple[str, str]]) -> tuple[dict[str, list], list[Fault]]:
+        values, faults = {}, []
+        for name, column in columns:
+            values[name], wrong = checked_texts(rows, column)
+            faults += wrong
+        return values, faults
+
+    def settle(self, splits: DatasetDict, raw: Raw, *, finished: bool) -> DatasetDict:
+        if not finished:
+            self.refuse_unlearnable(splits["train"], raw.columns["label"])
+        return splits
+
+    def to_predict(self, raw: Dataset) -> tuple[Dataset, list[Fault]]:
+        texts = text_columns(DatasetDict(input=raw), self.text_column, self.text_pair_column)
+        values, faults = self._texts(raw, list(zip(("text", "text_pair"), texts, strict=False)))
+        rows = Dataset.from_dict(values, features=Features({name: Value("string") for name in values}))
+        return rows, sorted(faults, key=lambda fault: fault.row)
+
+    def target(self, splits: DatasetDict) -> Labels:
+        return self.kind.target(splits)
+
+    def facts(self, splits: DatasetDict) -> dict[str, Any]:
+        """Per split its rows, labels, repeats and what was skipped."""
+        learnt = set(keys(splits["train"])) if "train" in splits else None
+        of_splits = {}
+        for split, rows in splits.items():
+            of_splits[split] = {**text_facts(rows), **self.kind.facts(self.references(rows))}
+            if split != "train" and learnt is not None:
+                of_splits[split]["rows_shared_with_train"] = sum(key in learnt for key in keys(rows))
+            of_splits[split]["skipped"] = skipped(rows)
+        return {"problem": self.problem, "pairs": "text_pair" in splits["test"].column_names, **of_splits}
+
+    def content(self, rows: Dataset) -> list[str]:
+        return [JOINT.join(key) for key in keys(rows)]
+
+
+class TextClassifier(Classifier):
+    """A tokenizer and the labels of texts.
+
+    The tokenizer reads every text as text and gives only what the model takes; it is saved with the model as it is
+    here, so that others read texts in the same way.
+
+    Args:
+        max_length: tokens of a row, the rest is cut off; None: `LONGEST_TEXT`, or what the model reads.
+
+    Raises:
+        UserError: there is no tokenizer, or it cannot be used.
+    """
+
+    auto_model = AutoModelForSequenceClassification
+
+    def __init__(
+        self,
+        checkpoint: str,
+        path: str,
+        target: Labels,
+        head_config: Mapping[str, Any],
+        kind: Kind,
+        *,
+        balanced: bool = False,
+        max_length: int | None = None,
+    ) -> None:
+        super().__init__(checkpoint, path, target, head_config, kind, balanced=balanced)
+        self.max_length = max_length
+        self.processor: Tokenizer = self._load_tokenizer()
+        self.collate = PaddedTexts(self.processor)
+
+    def _load_tokenizer(self) -> Tokenizer:
+        # A "[SEP]" or "</s>" that somebody wrote is no end: BART and T5 would pool there, or fail.
+        options: dict[str, Any] = {"split_special_tokens": True}
+        tokenizer, config = load_tokenizer(self.path, self.checkpoint, **options), read_config(self.path)
+        names = inputs_taken(config, tokenizer.model_input_names)
+        if names != tokenizer.model_input_names:
+            tokenizer = load_tokenizer(self.path, self.checkpoint, **options, model_input_names=names)
+        # Some tokenizers name no limit, and others a larger one than the model's table of positions.
+        positions = positions_of(config)
+        if 0 < positions < tokenizer.model_max_length:
+            tokenizer.model_max_length = positions
+        separate_pairs(tokenizer)
+        return tokenizer
+
+    def model(self, **options: Any) -> PreTrainedModel:
+        """The stock model, told which token pads: decoders pool the last token that is none."""
+        model = super().model(**options)
+        padding = self.processor.pad_token_id
+        model.config.get_text_config().pad_token_id = padding
+        model.config.pad_token_id = padding
+        return model
+
+    def encode(self, rows: Dataset, *, split: str, answers: bool) -> Dataset:
+        """Tokens of every row, at most `max_length`, not padded; with `labels` if there are answers, `row`, and whether
+        it was `truncated`.
+
+        Raises:
+            UserError: `max_length` does not fit the tokenizer.
+            DataError: the tokenizer makes nothing of a text.
+        """
+        longest = self.longest(pairs="text_pair" in rows.column_names)
+        inputs = {name: List(Value("int32")) for name in self.processor.model_input_names}
+        tokens = mapped(
+            rows,
+            tokenized,
+            f"Tokenizing {split}",
+            features=Features({**inputs, "truncated": Value("bool")}),
+            processor=self.processor,
+            longest=longest,
+            marks=marks_read(self.processor),
+        )
+        refuse_empty(split, tokens, rows)
+        if self.processor.is_fast:
+            # The tokenizer keeps the last call's truncation and would save it with the model.
+            self.processor.backend_tokenizer.no_truncation()
+        return self.numbered(tokens, rows, answers=answers)
+
+    def longest(self, *, pairs: bool) -> int:
+        """Tokens of a row, special ones included."""
+        limit, special = self.processor.model_max_length, self.processor.num_special_tokens_to_add(pair=pairs)
+        longest = min(limit, LONGEST_TEXT) if self.max_length is None else self.max_length
+        if not special < longest <= limit:
+            raise UserError(
+                f"max_length {longest}",
+                f"a row holds more than its {special} special tokens and at most the {limit} that the model reads",
+                "Set --max_length between them, or leave it out",
+            )
+        return longest
+
+    def tokens(self, rows: Dataset) -> Tokens:
+        limit, marks = self.longest(pairs="text_pair" in rows.column_names), marks_read(self.processor)
+        names = [name for name in ("text", "text_pair") if name in rows.column_names]
+        texts = [[spelt_out(text, marks) for text in rows[name]] for name in names]
+        return Tokens(encode_texts(texts, self.processor)["input_ids"], limit, windowed=False)
+
+    def facts(self, encoded: Dataset) -> dict[str, Any]:
+        lengths = text_lengths(encoded)
+        return {
+            "median_tokens": float(np.median(lengths)),
+            "most_tokens": int(lengths.max()),
+            "truncated": sum(encoded["truncated"]),
+        }
+
+    def features(self, outputs: Any, batch: Batch) -> Tensor:
+        """The mean of the last hidden states over the tokens that are no padding, (batch, features)."""
+        mask = batch["attention_mask"].unsqueeze(-1)  # (batch, tokens, 1)
+        return (outputs.last_hidden_state * mask).sum(1) / mask.sum(1)
+
+
+class ClassifiedText(ClassifiedView):
+    """Texts, or pairs of them."""
+
+    auto_processor: ClassVar[str] = "AutoTokenizer"
+    tag: ClassVar[str] = "text-classification"
+    role: ClassVar[str] = "tokenizer"
+
+    def __init__(self, kind: Kind, max_length: int | None) -> None:
+        super().__init__(kind)
+        self.max_length = max_length
+
+    def row(self, row: Mapping[str, Any]) -> Text:
+        return Text(JOINT.join(row[name] for name in ("text", "text_pair") if name in row))
+
+    def mistakes(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[Mistake]:
+        def show_row(row: int) -> Shown:
+            return self.row(rows[row])
+
+        return self.kind.mistakes(predictions, references, show_row, limit)
+
+    def call(self, examples: Sequence[Example], facts: Mapping[str, Any]) -> str:
+        text = literal(plain_text(examples) or TEXT)
+        if facts.get("pairs"):
+            text = f"{{{literal('text')}: {literal(PAIR[0])}, {literal('text_pair')}: {literal(PAIR[1])}}}"
+        # The pipeline fails on what is longer than the model reads.
+        longest = self.max_length or cut_at(facts)
+        return f"{text}, truncation=True" + (f", max_length={longest}" if longest else "")
+
+    def first_of(self, call: str) -> str:
+        # Of a pair the pipeline gives the answer, of a text a list with it.
+        return call if "{" in call else f"{call}[0]"
+
+    def top_k(self, target: Target) -> str:
+        return "None"
+
+
+def cut_at(facts: Mapping[str, Any]) -> int | None:
+    """How many tokens of a row were read, where a row was longer."""
+    splits = [of_split for of_split in facts.values() if isinstance(of_split, dict) and of_split.get("truncated")]
+    return max((of_split["most_tokens"] for of_split in splits), default=None)
+
+
+def inputs_taken(config: PreTrainedConfig, names: list[str]) -> list[str]:
+    """Which of a tokenizer's outputs the model takes: a generic tokenizer gives token types to models without."""
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        return names  # the model will be refused, in words
+    taken = inspect.signature(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)].forward).parameters
+    # A table of one token type has no row for the second text of a pair.
+    single = getattr(config, "type_vocab_size", None) == 1
+    return [name for name in names if name in taken and not (single and name == "token_type_ids")]
+
+
+def tokenized(batch: dict[str, list], processor: Tokenizer, longest: int, marks: tuple[str, ...] = ()) -> pa.Table:
+    """A batch of `text` (and `text_pair`) as tokens, cut off at `longest`, with `marks` spelt out."""
+    texts = [[spelt_out(text, marks) for text in batch[name]] for name in ("text", "text_pair") if name in batch]
+    inputs = encode_texts(texts, processor)
+    truncated = [len(ids) > longest for ids in inputs["input_ids"]]
+    if any(truncated):
+        # Only these once more: the tokenizer knows which special tokens a cut text keeps.
+        long = [row for row, cut in enumerate(truncated) if cut]
+        again = processor(*([column[row] for row in long] for column in texts), truncation=True, max_length=longest)
+        for name, rows in inputs.items():
+            for row, values in zip(long, again[name], strict=True):
+                rows[row] = values
+    return pa.table({name: lists(rows) for name, rows in inputs.items()} | {"truncated": pa.array(truncated)})
+
+
+def refuse_empty(split: str, tokens: Dataset, rows: Dataset) -> None:
+    empty = np.flatnonzero(text_lengths(tokens) == 0)
+    if len(empty):
+        row = int(empty[0])
+        raise DataError(
+            f"text {rows[row]['text']!r}",
+            "the tokenizer makes no token of it, and no model reads an empty row",
+            "Remove the row",
+            split=split,
+            row=row,
+            column="text",
+        )

@@ -1,0 +1,97 @@
+"""How classified rows, and answers about them, are shown and written."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from datasets import Dataset
+
+from hfkit.contract.snippets import literal
+from hfkit.contract.target import Target, names_of
+from hfkit.contract.view import Example, Shown
+from hfkit.tasks.classification.answers import in_order
+from hfkit.tasks.classification.kinds import Grade, Kind, OneNumber, SeveralLabels, ends_of
+
+
+class ClassifiedView(ABC):
+    """Rows of any medium with answers of one kind."""
+
+    tag: ClassVar[str]  # of the pipeline
+    role: ClassVar[str]  # what the pipeline calls that which makes inputs
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+
+    @property
+    def answers(self) -> type[Shown]:
+        return self.kind.shown
+
+    @abstractmethod
+    def row(self, row: Mapping[str, Any]) -> Shown: ...
+
+    def answer(self, answer: Any, row: Mapping[str, Any]) -> Shown:
+        return self.kind.show(answer)
+
+    def record(self, answer: Any, row: Mapping[str, Any]) -> Any:
+        """The best label, a list of labels, or a number."""
+        return self.kind.record(answer)
+
+    def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
+        """Of each label the first row that has it, of those with several labels the one with the fewest."""
+        if not self.kind.names_labels:
+            return {}
+        found: dict[str, int] = {}
+        sets = [self.kind.labels_of(gold) for gold in rows["label"][:]]
+        for row in sorted(range(len(sets)), key=lambda row: len(sets[row])):
+            for label in sets[row]:
+                found.setdefault(label, row)
+        chosen = sorted(found, key=in_order)[:limit]
+        return {label: Example(self.row(rows[found[label]])) for label in chosen}
+
+    # Python that asks the model
+
+    @abstractmethod
+    def call(self, examples: Sequence[Example], facts: Mapping[str, Any]) -> str:
+        """What the pipeline is called with, as Python."""
+
+    @abstractmethod
+    def first_of(self, call: str) -> str:
+        """A call of the pipeline for one row, as Python for its first answer."""
+
+    @abstractmethod
+    def top_k(self, target: Target) -> str:
+        """How the pipeline is told to answer for every label."""
+
+    def snippet(
+        self,
+        model: str,
+        target: Target,
+        examples: Sequence[Example],
+        facts: Mapping[str, Any],
+        *,
+        loaded: str | None = None,
+    ) -> str:
+        task = literal(self.tag)
+        if loaded is None:
+            made = f"classifier = pipeline({task}, model={literal(model)})"
+        else:
+            made = f"{loaded}\nclassifier = pipeline({task}, model=model, {self.role}=processor)"
+        return "\n".join(
+            ["from transformers import pipeline", "", made, *self.asking(target, self.call(examples, facts))]
+        )
+
+    def asking(self, target: Target, call: str) -> list[str]:
+        """The lines that ask the pipeline and print what it says."""
+        label, score = f"answer[{literal('label')}]", f"answer[{literal('score')}]"
+        if isinstance(self.kind, SeveralLabels):
+            return [
+                f"answers = classifier({call}, top_k={self.top_k(target)})",
+                f"print([{label} for answer in answers if {score} > 0.5])",
+            ]
+        if not isinstance(self.kind, OneNumber):
+            return [f"print(classifier({call}))"]
+        number = f"{self.first_of(f'classifier({call})')}[{literal('score')}]"
+        if not isinstance(self.kind, Grade):
+            return [f"print({number})"]
+        low, high = ends_of(names_of(target))
+        return [f"score = {number}", f"print(min(max(round(score), {low}), {high}))"]

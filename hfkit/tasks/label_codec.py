@@ -1,0 +1,133 @@
+"""What codecs share whose model gives one logit per label: of a row, or of every token."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from hfkit.contract.abilities import Decision
+from hfkit.contract.codec import Batch, Collator, Output
+from hfkit.contract.target import Labels
+from hfkit.model.parallel import add_to_parameter
+from hfkit.model.weights import load_model
+
+
+class LabelCodec(ABC):
+    """A checkpoint's processor and the labels of a head.
+
+    Args:
+        checkpoint: as the user named it.
+        path: the folder or Hub id that it stands for.
+        head_config: what a configuration says of the head.
+    """
+
+    auto_model: ClassVar[type]
+    collate: Collator
+
+    def __init__(self, checkpoint: str, path: str, target: Labels, head_config: Mapping[str, Any]) -> None:
+        self.checkpoint, self.path, self.target, self.head_config = checkpoint, path, target, head_config
+        self.labels = list(target.names)
+        self.label_smoothing = 0.0
+        self.weights: Tensor | None = None  # of each label in the loss, (labels,)
+
+    def model(self, *, pretrained: bool = True, finished: bool = False, blocks: Sequence[str] = ()) -> PreTrainedModel:
+        named = f"{'model' if finished else 'checkpoint'} '{self.checkpoint}'"
+        return load_model(
+            self.auto_model,
+            self.path,
+            named,
+            self.head_config,
+            pretrained=pretrained,
+            finished=finished,
+            blocks=blocks,
+        )
+
+    def tokens(self, rows: Dataset) -> None:
+        return None
+
+    def facts(self, encoded: Dataset) -> dict[str, Any]:
+        return {}
+
+    # The loss
+
+    def fit_loss(self, encoded: Dataset, *, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing, self.weights = label_smoothing, self.class_weights(encoded)
+
+    def class_weights(self, encoded: Dataset) -> Tensor | None:
+        return None
+
+    def loss(self, model: nn.Module, batch: Batch, items: Tensor | int | None = None) -> tuple[Tensor, Output]:
+        output = model(**self.inputs(batch))
+        return self.loss_of_logits(output["logits"], batch["labels"], items), output
+
+    def loss_of_logits(self, logits: Tensor, labels: Tensor, items: Tensor | int | None = None) -> Tensor:
+        """Cross-entropy over every label of the optimizer step, whatever the micro-batches and processes are.
+
+        Many heads of transformers accept `num_items_in_batch` and ignore it, so that gradient accumulation and several
+        processes each multiply the gradient. Here the sum over labels is divided once by their count in the whole step.
+
+        Args:
+            logits: (batch, ..., labels).
+            labels: ids, (batch, ...); -100 is ignored.
+        """
+        logits = logits.float()
+        total = functional.cross_entropy(
+            logits.view(-1, logits.shape[-1]),
+            labels.view(-1),
+            None if self.weights is None else self.weights.to(logits),
+            ignore_index=-100,
+            reduction="sum",
+            label_smoothing=self.label_smoothing,
+        )
+        count = (labels != -100).sum() if items is None else torch.as_tensor(items)
+        return total / count.clamp(min=1)
+
+    # What the model reads, and what is read of it
+
+    def inputs(self, batch: Batch) -> dict[str, Tensor]:
+        """The part of a batch that the model's forward pass takes."""
+        return {name: value for name, value in batch.items() if name != "labels"}
+
+    @abstractmethod
+    def logits(self, output: Output, batch: Batch) -> Tensor: ...
+
+    def outputs(self, model: nn.Module, batch: Batch, known: Output | None = None) -> dict[str, Tensor]:
+        output = model(**self.inputs(batch)) if known is None else known
+        return {"reduced": self.reduce(output["logits"], self.positions(batch))}
+
+    def decision_outputs(self, model: nn.Module, batch: Batch, known: Output | None = None) -> dict[str, Tensor]:
+        output = model(**self.inputs(batch)) if known is None else known
+        # The places too, as they stand in the batch: a tokenizer may pad on the left.
+        return {"logits": output["logits"], "positions": self.positions(batch)}
+
+    @abstractmethod
+    def positions(self, batch: Batch) -> Tensor:
+        """Where answers are read, -100 elsewhere: of a batch with answers its labels."""
+
+    @abstractmethod
+    def reduce(self, logits: Tensor, labels: Tensor) -> Tensor: ...
+
+    def decode(self, outputs: Mapping[str, np.ndarray], encoded: Dataset) -> list:
+        return self.decode_reduced(outputs["reduced"], encoded)
+
+    @abstractmethod
+    def decode_reduced(self, reduced: np.ndarray, encoded: Dataset) -> list: ...
+
+    def probabilities(self, reduced: np.ndarray, encoded: Dataset) -> np.ndarray | None:
+        return None
+
+    # The decision
+
+    def apply(self, decision: Decision, head: Sequence[nn.Parameter]) -> bool:
+        """Move the bias with one value per label, if the head has exactly one."""
+        biases = [parameter for parameter in head if parameter.shape == (len(self.labels),)]
+        if len(biases) != 1:
+            return False
+        add_to_parameter(biases[0], torch.from_numpy(decision.shift))
+        return True

@@ -1,0 +1,143 @@
+"""Sentences that are split into words already, each word with a tag."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, ClassVar
+
+from datasets import Dataset, DatasetDict, Features, List, Value
+
+from hfkit.contract.rows import Media, Only, Raw, Source
+from hfkit.contract.target import Labels, Target, names_of
+from hfkit.data.bad_rows import Fault, skipped
+from hfkit.data.columns import column_named, evenly
+from hfkit.data.files import one_split, only, read
+from hfkit.data.text.tags import scheme_of
+from hfkit.data.text.texts import TEXT_COLUMNS
+from hfkit.data.units import unit_column
+from hfkit.errors import UserError
+from hfkit.tasks.tagging.sentences import (
+    PLAIN,
+    checked_tags,
+    checked_words,
+    entity_facts,
+    iob2_rows,
+    tag_facts,
+    types_of,
+    unknown_tags,
+    unknown_types,
+)
+from hfkit.tasks.tagging.words import asked_words
+
+TOKENS_COLUMNS = ("tokens", "words")
+
+
+@dataclass(frozen=True)
+class TaggedWords:
+    """Rows of `tokens` and `tags`.
+
+    Tags of entities become IOB2, and beside them stands what was found: `scheme` (the corpus's own), `converted` (the
+    tags of this row were changed) and `invalid_transitions` (how many its scheme does not allow). Plain tags stay.
+    """
+
+    tokens_column: str | None
+    tags_column: str | None
+    unit_column: str | None
+    usual_tags: tuple[str, ...]  # names of the column of tags
+    sample: Callable[[], DatasetDict]
+    entities: bool = True  # the tags mark entities in one of four schemes; False: each word has a tag of its own
+
+    media: ClassVar[Media] = Media.TEXT
+    unit: ClassVar[str] = "sentence"
+
+    @property
+    def main_column(self) -> str:
+        return self.tokens_column or "text"
+
+    def read(self, source: Source, only_one: Only | None) -> Raw:
+        if source.dataset == "sample":
+            raw = self.sample() if only_one is None else only(self.sample(), only_one.name)
+        else:
+            raw = read(*source.place) if only_one is None else one_split(*source.place, only_one.name)
+        columns = {
+            "tokens": column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column"),
+            "tags": column_named(raw, self.tags_column, self.usual_tags, "--tags_column"),
+        }
+        unit = unit_column(raw, self.unit_column)
+        return Raw(raw, columns | ({"unit": unit} if unit else {}))
+
+    def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
+        rows, columns = raw.splits[split], raw.columns
+        words, faults = checked_words(rows, columns["tokens"])
+        bad = {fault.row for fault in faults}
+        tags, wrong = checked_tags(rows, columns["tags"], words, bad, entities=self.entities)
+        faults += wrong
+        if target is not None:
+            if self.entities:
+                faults += unknown_types(tags, columns["tags"], types_of([names_of(target)]), by_model=finished)
+            else:
+                faults += unknown_tags(tags, columns["tags"], set(names_of(target)), by_model=finished)
+        features = Features({"tokens": List(Value("string")), "tags": List(Value("string"))})
+        return Dataset.from_dict({"tokens": words, "tags": tags}, features=features), faults
+
+    def settle(self, splits: DatasetDict, raw: Raw, *, finished: bool) -> DatasetDict:
+        if not finished:
+            self.refuse_unlearnable(splits["train"], raw.columns["tags"])
+        if not self.entities:
+            return splits
+        scheme = scheme_of(chain.from_iterable(rows["tags"] for rows in splits.values()))
+        return DatasetDict({split: iob2_rows(rows, scheme) for split, rows in splits.items()})
+
+    def refuse_unlearnable(self, train: Dataset, column: str) -> None:
+        kinds = types_of(train["tags"]) if self.entities else set(chain.from_iterable(train["tags"]))
+        if self.entities and not kinds:
+            raise UserError(
+                f"column '{column}'",
+                "every tag is O, so there is nothing to find",
+                "Check that this is the tag column",
+            )
+        if not self.entities and len(kinds) < 2:
+            raise UserError(
+                f"column '{column}'",
+                f"every word of train has the tag {', '.join(kinds) or 'none'}, so there is nothing to learn",
+                "Check that this is the tag column",
+            )
+
+    def thin(self, train: Dataset, most: int) -> Dataset:
+        return train.select(evenly(len(train), most))
+
+    def to_predict(self, raw: Dataset) -> tuple[Dataset, list[Fault]]:
+        """Rows of `tokens`; where a row is a text, also of `text` and of where its words `starts`.
+
+        Raises:
+            UserError: no column of words or of texts, or several.
+        """
+        usual = TOKENS_COLUMNS if set(TOKENS_COLUMNS) & set(raw.column_names) else chain(*TEXT_COLUMNS)
+        column = column_named(DatasetDict(input=raw), self.tokens_column, tuple(usual), "--tokens_column")
+        return asked_words(raw[column][:], column)
+
+    def target(self, splits: DatasetDict) -> Labels:
+        """O, then B- and I- of every type that any split holds, by type; of plain tags all that there are."""
+        tags = chain.from_iterable(rows["tags"] for rows in splits.values())
+        if not self.entities:
+            return Labels(tuple(sorted(set(chain.from_iterable(tags)))))
+        return Labels(("O", *(f"{prefix}-{kind}" for kind in sorted(types_of(tags)) for prefix in "BI")))
+
+    def references(self, rows: Dataset) -> list[list[str]]:
+        return list(rows["tags"])
+
+    def facts(self, splits: DatasetDict) -> dict[str, Any]:
+        """Of every split its rows, words, tags, repeats and everything that was changed."""
+        seen_in_train = set(map(tuple, splits["train"]["tokens"])) if "train" in splits else None
+        count = entity_facts if self.entities else tag_facts
+        of_splits = {split: count(rows) for split, rows in splits.items()}
+        for split, rows in splits.items():
+            if split != "train" and seen_in_train is not None:
+                shared = sum(tuple(words) in seen_in_train for words in rows["tokens"])
+                of_splits[split]["rows_shared_with_train"] = shared
+            of_splits[split]["skipped"] = skipped(rows)
+        scheme = next(iter(splits.values()))["scheme"][0] if self.entities else PLAIN
+        return {"scheme": scheme, **of_splits}
+
+    def content(self, rows: Dataset) -> list[str]:
+        return [" ".join(words) for words in rows["tokens"]]

@@ -1,0 +1,144 @@
+"""How sentences with tags are shown and written."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from datasets import Dataset
+
+from hfkit.contract.snippets import literal, plain_text
+from hfkit.contract.target import Target
+from hfkit.contract.view import Example, Mistake, Shown, Span, Spans, Text
+from hfkit.data.text.tags import entities
+from hfkit.tasks.tagging.errors import entity_mistakes, tag_mistakes
+from hfkit.tasks.tagging.words import entity_records, tag_records
+
+MOST_WORDS = 20  # of a sentence that is shown as a whole
+SENTENCE = "Ada Lovelace wrote to Charles Babbage from London."
+
+
+class TaggedText:
+    """Sentences with entities."""
+
+    answers: ClassVar[type[Shown]] = Spans
+    auto_processor: ClassVar[str] = "AutoTokenizer"
+
+    def row(self, row: Mapping[str, Any]) -> Text:
+        return Text(" ".join(row["tokens"]))
+
+    def answer(self, answer: list[str], row: Mapping[str, Any]) -> Spans:
+        return spans_of(row, [Span(start, end, kind) for kind, start, end in entities(answer)])
+
+    def record(self, answer: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return entity_records(answer, row)
+
+    def mistakes(
+        self, predictions: list[list[str]], references: list[list[str]], rows: Dataset, limit: int
+    ) -> list[Mistake]:
+        return entity_mistakes(predictions, references, list(rows["tokens"]), limit)
+
+    def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
+        """Of each type the first entity in a sentence of some length, with the words around it."""
+        found: dict[str, tuple[bool, int, int, int]] = {}
+        for row, tags in enumerate(rows["tags"]):
+            for kind, start, end in entities(tags):
+                plain = end - start < len(tags) <= MOST_WORDS
+                if kind not in found or (plain and not found[kind][0]):
+                    found[kind] = plain, row, start, end
+        examples = {}
+        for kind, (_, row, start, end) in sorted(found.items())[:limit]:
+            words = rows[row]["tokens"]
+            before, text, after = (" ".join(part) for part in (words[:start], words[start:end], words[end:]))
+            examples[kind] = Example(Text(text), before, after)
+        return examples
+
+    def snippet(
+        self,
+        model: str,
+        target: Target,
+        examples: Sequence[Example],
+        facts: Mapping[str, Any],
+        *,
+        loaded: str | None = None,
+    ) -> str:
+        """By the stock pipeline, with the first token of each word deciding, as in training and when it was judged."""
+        way = f"aggregation_strategy={literal('first')}"
+        task = literal("token-classification")
+        if loaded is None:
+            made = f"tagger = pipeline({task}, model={literal(model)}, {way})"
+        else:
+            made = f"{loaded}\ntagger = pipeline({task}, model=model, tokenizer=processor, {way})"
+        call = f"print(tagger({literal(plain_text(examples) or SENTENCE)}))"
+        return "\n".join(["from transformers import pipeline", "", made, call])
+
+
+class WordTags:
+    """Sentences with a tag for every word."""
+
+    answers: ClassVar[type[Shown]] = Spans
+    auto_processor: ClassVar[str] = "AutoTokenizer"
+
+    def row(self, row: Mapping[str, Any]) -> Text:
+        return Text(" ".join(row["tokens"]))
+
+    def answer(self, answer: list[str], row: Mapping[str, Any]) -> Spans:
+        return spans_of(row, [Span(word, word + 1, tag) for word, tag in enumerate(answer)])
+
+    def record(self, answer: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return tag_records(answer, row)
+
+    def mistakes(
+        self, predictions: list[list[str]], references: list[list[str]], rows: Dataset, limit: int
+    ) -> list[Mistake]:
+        return tag_mistakes(predictions, references, list(rows["tokens"]), limit)
+
+    def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
+        """Of each tag the first word in a sentence of some length, with the words around it."""
+        found: dict[str, tuple[bool, int, int]] = {}
+        for row, tags in enumerate(rows["tags"]):
+            plain = 1 < len(tags) <= MOST_WORDS
+            for word, tag in enumerate(tags):
+                if tag not in found or (plain and not found[tag][0]):
+                    found[tag] = plain, row, word
+        examples = {}
+        for tag, (_, row, word) in sorted(found.items())[:limit]:
+            words = rows[row]["tokens"]
+            examples[tag] = Example(Text(words[word]), " ".join(words[:word]), " ".join(words[word + 1 :]))
+        return examples
+
+    def snippet(
+        self,
+        model: str,
+        target: Target,
+        examples: Sequence[Example],
+        facts: Mapping[str, Any],
+        *,
+        loaded: str | None = None,
+    ) -> str:
+        """Word by word: the stock pipeline would join neighbours with the same tag, or answer for pieces of words."""
+        words = (plain_text(examples) or "Ada wrote to Charles from London .").split()
+        ways = [
+            f"processor = AutoTokenizer.from_pretrained({literal(model)})",
+            f"model = AutoModelForTokenClassification.from_pretrained({literal(model)})",
+        ]
+        return "\n".join(
+            [
+                "from transformers import AutoModelForTokenClassification, AutoTokenizer",
+                "",
+                *(ways if loaded is None else [loaded]),
+                f"words = [{', '.join(map(literal, words))}]",
+                f"inputs = processor(words, is_split_into_words=True, return_tensors={literal('pt')})",
+                "best = model(**inputs).logits[0].argmax(-1).tolist()",
+                "tags = {}",
+                "for place, word in enumerate(inputs.word_ids()):",
+                "    if word is not None:",
+                "        tags.setdefault(word, model.config.id2label[best[place]])  # its first token decides",
+                "print([(words[word], tag) for word, tag in tags.items()])",
+            ]
+        )
+
+
+def spans_of(row: Mapping[str, Any], spans: list[Span]) -> Spans:
+    """Labelled words of a loaded row; where the row was a text, with the text."""
+    words = tuple(row["tokens"])
+    text, starts = row.get("text"), row.get("starts")
+    return Spans(words, tuple(spans), total=len(words), text=text, starts=tuple(starts or ()))
