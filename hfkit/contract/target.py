@@ -1,4 +1,4 @@
-"""What a model's head is for. A target makes the configuration of a head, and is read back from that of a saved model."""
+"""The purpose of a model's head: it makes the head's configuration, and is read back from that of a saved model."""
 
 from dataclasses import dataclass
 from typing import Any

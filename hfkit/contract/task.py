@@ -171,7 +171,7 @@ class Task(ABC):
         return Loaded(self._checked(self.read(only), target), target)
 
     def _checked(self, raw: Raw, finished: Target | None) -> DatasetDict:
-        """Every split without its bad rows; test may have no answers but those of a finished model, or else of train."""
+        """Every split without its bad rows. Answers of test must be known to the finished model, or to train."""
         rows, checked, known = self.rows, {}, None
         for split in raw.splits:
             target = known if finished is None else finished if split == "test" else None

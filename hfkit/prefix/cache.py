@@ -1,4 +1,4 @@
-"""What the frozen layers make of every row, computed once and given back at every cut of the plan."""
+"""The outputs of the frozen layers for every row: computed once, and given back at every cut of the plan."""
 
 import hashlib
 import json
@@ -23,58 +23,71 @@ from hfkit.model.depth import Depths
 from hfkit.model.digests import digest
 from hfkit.model.unfreezing import saved_state
 from hfkit.prefix.cuts import find_cuts
-from hfkit.prefix.replay import CannotReplay, Shape, Size, Tap, only, read_taps, real_tokens, replaying
+from hfkit.prefix.replay import (
+    CannotReplay,
+    Cut,
+    Shape,
+    Size,
+    Tap,
+    keep_one,
+    mark_real_tokens,
+    read_taps,
+    replay,
+)
 from hfkit.prefix.store import DTYPES, Damaged, Overflow, Store, Writer, free_bytes, put_in_place
 from hfkit.progress import track
 
-# A pass in small batches of like length is the fastest on a CPU: they stay in its cache.
+# On a CPU a pass is fastest in small batches of similar length: their activations stay in its cache.
 TOKENS_AT_ONCE, ROWS_AT_ONCE = 1024, 32
 CHECKED_ROWS = 8
-# How far a stored activation may be from a computed one, as a share of the largest: precision, and other padding.
+# How far a stored activation may lie from a computed one, as a share of the largest. Two things differ: the precision
+# of what is stored, and the padding of the batch it was computed in.
 TOLERANCE = {"float32": 1e-4, "float16": 2e-3, "bfloat16": 2e-2}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where activations go and how they are stored."""
+    """Where activations are stored, and how."""
 
     folder: Path
     dtype: str = "float16"
     budget: float = 20.0  # GB, for one split
-    keep: bool = False  # for later runs
+    keep: bool = False  # the files, for later runs
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """A model and how deep everything in it sits."""
+    """A model whose lower layers are frozen, and how deep each of its parts sits."""
 
     model: nn.Module
     depths: Depths
 
     def digest_below(self, depth: int) -> str:
-        """Changes with any weight or statistic below `depth`."""
+        """A digest that changes with any weight or statistic below `depth`."""
         state = saved_state(self.model, self.depths)
         return digest(value for _, value, at in state if at < depth).hex()
 
 
 class PrefixCache:
-    """The activations of one split, one store for each cut.
+    """The activations of one split, in one store per cut. Made by `PrefixCache.build`.
 
-    Built by one forward pass with the weights as they are, over batches of like length, by all processes together, or
-    opened where an earlier run left the same. What is opened has the bytes that were written, and some of its rows are
-    computed again and compared.
-
-    Args:
-        frozen: the model; `eval()` and without gradients while it is built.
-        cuts: depths at which the plan freezes everything below.
-        identity: what decides the inputs: rows, processor, precision of the forward pass.
-
-    Raises:
-        CannotReplay: a cut cannot be replayed, or the activations are too many or too large.
+    They come from one forward pass with the weights as they are, over batches of similar length, shared by all
+    processes; or an earlier run left them, and then their bytes are checked and some rows are computed again.
     """
 
-    def __init__(
-        self,
+    def __init__(self, frozen: Frozen, rows: Dataset, collator: Any, settings: Settings) -> None:
+        """An empty cache. Nothing is computed yet: `build` finds the cuts and fills the stores."""
+        self.frozen, self.rows, self.collator, self.settings = frozen, rows, collator, settings
+        self.device = next(frozen.model.parameters()).device
+        self.lengths = text_lengths(rows) if is_text(rows) else np.ones(len(rows), dtype=np.int64)
+        self.cuts: dict[int, Cut] = {}  # by depth
+        self.stores: dict[int, Store] = {}  # by depth, as long as the stage of that depth is not over
+        self.unread: dict[str, Shape] = {}  # inputs that a step may leave out once it starts above what reads them
+        self._fetched = fetched(rows)
+
+    @classmethod
+    def build(
+        cls,
         frozen: Frozen,
         rows: Dataset,
         collator: Any,
@@ -83,60 +96,73 @@ class PrefixCache:
         identity: Mapping[str, Any],
         *,
         desc: str,
-    ) -> None:
-        self.frozen, self.rows, self.collator, self.settings = frozen, rows, collator, settings
-        self._fetched = fetched(rows)
-        self.device = next(frozen.model.parameters()).device
-        self.lengths = text_lengths(rows) if is_text(rows) else np.ones(len(rows), dtype=np.int64)
-        probes = [self._batch(chosen) for chosen in self._probes()]
+    ) -> "PrefixCache":
+        """A cache that is ready to use. Takes minutes: a forward pass over all rows, unless an earlier run left it.
+
+        All processes have to call it together.
+
+        Args:
+            frozen: the model, in `eval()` and without gradients.
+            cuts: depths at which the plan freezes everything below.
+            identity: what decides the inputs: rows, processor, precision of the forward pass.
+            desc: of the progress bar.
+
+        Raises:
+            CannotReplay: a cut cannot be replayed, or the activations are too many or too large.
+        """
+        cache = cls(frozen, rows, collator, settings)
+        probes = [cache._batch(chosen) for chosen in cache._choose_probes()]
         found = find_cuts(frozen.model, frozen.depths, cuts, probes)
-        self.cuts = dict(zip(cuts, found, strict=True))
-        # What a step may leave out once it starts above the layer that reads it.
-        sizes = [Size.of(batch) for batch in probes]
-        self.unread = {
-            name: Shape.of([batch[name] for batch in probes], sizes)
-            for name, value in probes[0].items()
-            if value.is_floating_point() and not is_text(rows)
-        }
-        self._refuse_too_much()
-        places = {depth: settings.folder / self._key(depth, identity) for depth in cuts}
-        self.stores = {depth: store for depth in cuts if (store := self._opened(depth, places[depth]))}
-        # Every process must come to the same answer, or they would wait for each other.
-        missing = sorted(set().union(*gather_object([[depth for depth in cuts if depth not in self.stores]])))
+        cache.cuts = dict(zip(cuts, found, strict=True))
+        if not is_text(rows):
+            # Pictures and sound: the raw input is large, and only the frozen layers read it. Of a text the ids and the
+            # mask are small, and read again above.
+            sizes = [Size.of(batch) for batch in probes]
+            inputs = [name for name, value in probes[0].items() if value.is_floating_point()]
+            cache.unread = {name: Shape.of([batch[name] for batch in probes], sizes) for name in inputs}
+        cache._refuse_too_much()
+        places = {depth: settings.folder / cache._key(depth, identity) for depth in cuts}
+        for depth, place in places.items():
+            if store := cache._open(depth, place):
+                cache.stores[depth] = store
+        # Every process must come to the same answer, or they would wait for each other: one of them may have found a
+        # store that another one saw half written.
+        missing = sorted(set().union(*gather_object([[depth for depth in cuts if depth not in cache.stores]])))
         if missing:
-            self._build({depth: places[depth] for depth in missing}, desc)
+            cache._compute({depth: places[depth] for depth in missing}, desc)
+        return cache
 
     def replay(self, depth: int, rows: np.ndarray, batch: Mapping[str, Tensor]) -> AbstractContextManager[None]:
         """Within it the next forward pass of the model starts at the cut `depth`.
 
         Args:
-            rows: which rows of the split the batch holds, in its order.
+            rows: numbers of the batch's rows in the split, in the order of the batch.
         """
         cut, store, size = self.cuts[depth], self.stores[depth], Size.of(batch)
         values = [
-            decoded(tap, store.read(i, rows).to(self.device), batch, size).to(tap.shape.dtype)
+            unpack(tap, store.read(i, rows).to(self.device), batch, size).to(tap.shape.dtype)
             for i, tap in enumerate(cut.taps)
         ]
-        return replaying(self.frozen.model, cut, values, size)
+        return replay(self.frozen.model, cut, values, size)
 
     def blanks(self, rows: int) -> dict[str, Tensor]:
-        """What stands for inputs that nobody reads, in a batch of so many rows."""
-        return {name: shape.filled(0, Size(rows, 1), self.device) for name, shape in self.unread.items()}
+        """Blank tensors for the inputs that no layer reads any more, for a batch of so many rows."""
+        return {name: shape.fill(0, Size(rows, 1), self.device) for name, shape in self.unread.items()}
 
     def drop(self, depth: int) -> None:
-        """Forget a cut whose stage has ended, and delete its files unless they are kept for later runs."""
+        """Forget a cut whose stage is over, and delete its files unless later runs want them."""
         store = self.stores.pop(depth)
-        PartialState().wait_for_everyone()
+        PartialState().wait_for_everyone()  # a slower process may still read
         if not self.settings.keep and PartialState().is_main_process:
             store.delete()
 
-    def _probes(self) -> list[np.ndarray]:
-        """Rows of three batches: of one length, fewer of them, and of another length if there is one."""
+    def _choose_probes(self) -> list[np.ndarray]:
+        """Rows of three batches: three rows, two of them, and three rows of another length if there is one."""
         if len(self.rows) < 3:
             raise CannotReplay("fewer than 3 rows")
         order = np.argsort(self.lengths, kind="stable")
         short = order[:1].repeat(3)
-        # Padding may hide a difference in length: what is longer is so in a batch.
+        # Measured in a batch, not in the rows: padding to a multiple of 8 makes 5 and 7 tokens alike.
         longer = order[self.lengths[order] > Size.of(self._batch(short)).tokens]
         first = np.resize(longer[:3] if len(longer) else order, 3)
         return [first, first[:2], short if len(longer) else first]
@@ -146,9 +172,9 @@ class PrefixCache:
         return {name: value.to(self.device) for name, value in batch.items() if name != "labels"}
 
     def _refuse_too_much(self) -> None:
-        tokens = {tap: int(self.lengths.sum()) if per_token(tap) else len(self.rows) for tap in self._taps()}
+        tokens = {tap: int(self.lengths.sum()) if is_per_token(tap) else len(self.rows) for tap in self._taps()}
         size = sum(count * width_of(tap) for tap, count in tokens.items()) * DTYPES[self.settings.dtype].itemsize
-        # The least that a process sees: all of them must come to one answer.
+        # The least that any process sees: all of them must come to the same answer.
         budget = min(self.settings.budget * 1e9, 0.9 * min(gather_object([free_bytes(self.settings.folder)])))
         if size > budget:
             raise CannotReplay(f"the activations take {size / 1e9:.1f} GB, and {budget / 1e9:.1f} GB are left for them")
@@ -172,33 +198,37 @@ class PrefixCache:
         }
         return hashlib.blake2b(json.dumps(decided, default=str, sort_keys=True).encode(), digest_size=16).hexdigest()
 
-    def _opened(self, depth: int, folder: Path) -> Store | None:
-        """The store in `folder`, if it is whole and some of its rows come out the same when computed again."""
+    def _open(self, depth: int, folder: Path) -> Store | None:
+        """The store in `folder`, if it is complete and some of its rows come out the same when computed again."""
         try:
             store = Store(folder, len(self.rows))
         except Damaged:
             return None
+        # The key may miss something that decides an activation: a kernel, a driver. Hence the rows that are run again.
         draw = np.random.default_rng(len(self.rows))
         chosen = draw.choice(len(self.rows), min(CHECKED_ROWS, len(self.rows)), replace=False)
         batch = self._batch(chosen)
         with torch.inference_mode():
             real = read_taps(self.frozen.model, self.cuts[depth].taps, batch)
         for i, (tap, value) in enumerate(zip(self.cuts[depth].taps, real, strict=True)):
-            wanted, found = encoded(tap, value, batch)[0].float(), store.read(i, chosen)
-            close = TOLERANCE[self.settings.dtype] * wanted.abs().max().item()
-            if found.shape != wanted.shape or not (found.to(wanted) - wanted).abs().max() <= close:
+            wanted, found = pack(tap, value, batch)[0].float(), store.read(i, chosen)
+            tolerated = TOLERANCE[self.settings.dtype] * wanted.abs().max().item()
+            # `not … <=`, and not `>`: a nan is no match either.
+            if found.shape != wanted.shape or not (found.to(wanted) - wanted).abs().max() <= tolerated:
                 return None
         return store
 
-    def _build(self, places: Mapping[int, Path], desc: str) -> None:
-        """One pass over this process's share of the rows, for all missing cuts."""
+    def _compute(self, places: Mapping[int, Path], desc: str) -> None:
+        """Fill the missing stores, all cuts in one pass over this process's share of the rows."""
         state = PartialState()
-        # Another run may be building the same beside this one.
+        # Another run may be building the same stores right now. Each builds under a name of its own, and the first one
+        # to finish gives its folder the final name.
         unique = gather_object([uuid.uuid4().hex])[0]
         building = {depth: place.with_name(f"{place.name}.{unique}") for depth, place in places.items()}
         if state.is_main_process:
             for place in places.values():
                 shutil.rmtree(place, ignore_errors=True)
+        # A full disk on one process must not leave the others waiting: failures are collected, then all give up.
         failure = None
         try:
             self._write(building, state, desc)
@@ -210,9 +240,10 @@ class PrefixCache:
                 put_in_place(building[depth], None if failures else place)
         state.wait_for_everyone()
         if not failures:
-            self.stores |= {depth: store for depth, place in places.items() if (store := self._opened(depth, place))}
-            whole = all(gather_object([places.keys() <= self.stores.keys()]))
-            failures = [] if whole else ["what was written is not what is computed"]
+            # Opened like any other store, with its checks: what was just written has to prove itself as well.
+            self.stores |= {depth: store for depth, place in places.items() if (store := self._open(depth, place))}
+            complete = all(gather_object([places.keys() <= self.stores.keys()]))
+            failures = [] if complete else ["what was written is not what is computed"]
         if failures:
             raise CannotReplay(failures[0])
 
@@ -222,20 +253,20 @@ class PrefixCache:
             for depth, folder in building.items()
         }
         taps = [tap for depth in writers for tap in self.cuts[depth].taps]
-        batches = like_lengths(self.lengths)[state.process_index :: state.num_processes]
+        batches = batch_by_length(self.lengths)[state.process_index :: state.num_processes]
         with torch.inference_mode():
             for rows in track(batches, desc):
                 batch = self._batch(rows)
                 values = dict(zip(taps, read_taps(self.frozen.model, taps, batch), strict=True))
                 for depth, writer in writers.items():
-                    parts = [encoded(tap, values[tap], batch) for tap in self.cuts[depth].taps]
-                    writer.add(rows, [counts for _, counts in parts], [flat for flat, _ in parts])
+                    parts = [pack(tap, values[tap], batch) for tap in self.cuts[depth].taps]
+                    writer.append(rows, [counts for _, counts in parts], [flat for flat, _ in parts])
         for writer in writers.values():
             writer.close()
 
 
-def like_lengths(lengths: np.ndarray) -> list[np.ndarray]:
-    """Rows in batches of like length, the longest first."""
+def batch_by_length(lengths: np.ndarray) -> list[np.ndarray]:
+    """Rows in batches of similar length, the longest first: if memory runs out, it does so in the first batch."""
     order, batches, start = np.argsort(-lengths, kind="stable"), [], 0
     while start < len(order):
         end = start + max(1, min(ROWS_AT_ONCE, TOKENS_AT_ONCE // int(lengths[order[start]])))
@@ -244,57 +275,65 @@ def like_lengths(lengths: np.ndarray) -> list[np.ndarray]:
     return batches
 
 
-def per_token(tap: Tap) -> bool:
-    """Whether the tap has an activation for each token of a text, and not one for the whole row."""
+def is_per_token(tap: Tap) -> bool:
+    """Whether one activation is stored per token of a text, rather than one per row."""
     return tap.shape.tokens_axis is not None and tap.reads == "all"
 
 
 def width_of(tap: Tap) -> int:
-    """Numbers in one stored activation."""
+    """How many numbers one stored activation has."""
     skipped = {tap.shape.rows_axis, tap.shape.tokens_axis}
     if tap.shape.tokens_axis is None and tap.reads != "all":
-        skipped.add(1)
+        skipped.add(1)  # a picture's patches, of which one is read: their number is fixed, so the axis has no tokens
     return int(np.prod([axis.times for i, axis in enumerate(tap.shape.axes) if i not in skipped]))
 
 
-def encoded(tap: Tap, value: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor, np.ndarray]:
-    """What is stored of a tap: (activations, width) without padding, and how many of them each row has."""
-    value = rows_first(tap, value)
-    mask = places_read(tap, value.shape, batch)
+def pack(tap: Tap, value: Tensor, batch: Mapping[str, Tensor]) -> tuple[Tensor, np.ndarray]:
+    """A tap's value as it is stored, (activations, width) without padding, and how many activations each row has."""
+    value = move_rows_first(tap, value)
+    mask = mark_stored_places(tap, value.shape, batch)
     if mask is None:
         return value.reshape(len(value), -1), np.ones(len(value), dtype=np.int64)
     return value[mask].reshape(int(mask.sum()), -1), mask.sum(1).cpu().numpy()
 
 
-def decoded(tap: Tap, flat: Tensor, batch: Mapping[str, Tensor], size: Size) -> Tensor:
-    """The tap as the model wants it; 0 where nothing was stored."""
+def unpack(tap: Tap, flat: Tensor, batch: Mapping[str, Tensor], size: Size) -> Tensor:
+    """The inverse of `pack`, in the layout of the model; 0 where nothing was stored.
+
+    The batch may be padded to another length than the one in which the activations were computed.
+    """
     lengths = [axis.length(size) for axis in tap.shape.axes]
     shape = [lengths.pop(tap.shape.rows_axis)]
     if tap.shape.tokens_axis is not None:
-        shape.append(lengths.pop(tap.shape.tokens_axis - (tap.shape.tokens_axis > tap.shape.rows_axis)))
+        # The axis of rows is gone from `lengths`, so those behind it have moved up.
+        behind_rows = tap.shape.tokens_axis > tap.shape.rows_axis
+        shape.append(lengths.pop(tap.shape.tokens_axis - (1 if behind_rows else 0)))
     shape += lengths
-    mask = places_read(tap, shape, batch)
+    mask = mark_stored_places(tap, shape, batch)
     if mask is None:
         value = flat.view(shape)
     else:
         value = flat.new_zeros(shape)
         value.view(-1, flat.shape[1]).index_copy_(0, mask.reshape(-1).nonzero().squeeze(1).to(flat.device), flat)
-    return rows_first(tap, value, back=True)
+    return move_rows_first(tap, value, undo=True)
 
 
-def rows_first(tap: Tap, value: Tensor, *, back: bool = False) -> Tensor:
-    """With the axis of rows first and that of tokens, if any, second; `back` undoes it."""
+def move_rows_first(tap: Tap, value: Tensor, *, undo: bool = False) -> Tensor:
+    """The value with its axis of rows first and that of tokens, if any, second; `undo` moves them back."""
     rows, tokens = tap.shape.rows_axis, tap.shape.tokens_axis
-    second = None if tokens is None else tokens + (tokens < rows)
-    if back:
+    second = None
+    if tokens is not None:
+        # Once the rows are first, all axes that stood before them are one place further back.
+        second = tokens + 1 if tokens < rows else tokens
+    if undo:
         return (value if second is None else value.movedim(1, second)).movedim(0, rows)
     value = value.movedim(rows, 0)
     return value if second is None else value.movedim(second, 1)
 
 
-def places_read(tap: Tap, shape: Sequence[int], batch: Mapping[str, Tensor]) -> Tensor | None:
-    """Which places of a value of `shape`, (rows, tokens, …), are stored, (rows, tokens); None: all of them as one."""
+def mark_stored_places(tap: Tap, shape: Sequence[int], batch: Mapping[str, Tensor]) -> Tensor | None:
+    """Which places of a value of `shape`, (rows, tokens, …), are stored, (rows, tokens); None: each row as a whole."""
     if tap.shape.tokens_axis is None and tap.reads == "all":
         return None
-    real = real_tokens(batch, shape[:2])
-    return real if tap.reads == "all" else only(tap.reads, real)
+    real = mark_real_tokens(batch, shape[:2])
+    return real if tap.reads == "all" else keep_one(tap.reads, real)

@@ -161,7 +161,7 @@ class Caching(TrainerCallback):
                 collator.epoch = view
                 drawn = {"view": view, "seed": args.seed, "task": trainer.task} if trainer.task.varies else {}
                 self.of_train.append(
-                    PrefixCache(
+                    PrefixCache.build(
                         frozen,
                         trainer.train_dataset,
                         collator,
@@ -172,7 +172,7 @@ class Caching(TrainerCallback):
                     )
                 )
             if isinstance(trainer.eval_dataset, Dataset) and evaluations >= 2:
-                self.of_eval = PrefixCache(
+                self.of_eval = PrefixCache.build(
                     frozen,
                     trainer.eval_dataset,
                     trainer.data_collator,

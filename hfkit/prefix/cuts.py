@@ -1,9 +1,9 @@
 """Finds where a model can start: which calls lie below a depth, and which of their tensors the layers above read.
 
-What is read is discovered, not assumed. All calls below return nan, and where nan arrives at the first call above, there
-is a tap. A tensor that belongs to no row, such as T5's position bias, cannot be stored by row: the call that makes it
-keeps running, and the calls inside it are replaced instead. Every cut is proven on a few rows before it is used: with nan
-in everything that is not a tap, the logits must be the model's own.
+What is read is discovered, not assumed. All calls below return nan, and where nan arrives at the first call above,
+there is a tap. A tensor that belongs to no row, such as T5's position bias, cannot be stored by row: the call that
+makes it keeps running, and the calls inside it are replaced instead. Every cut is proven on a few rows before it is
+used: with nan in everything that is not a tap, the logits must be the model's own.
 
 An example, step by step and with a drawing: docs/prefix-cache.md.
 """
@@ -118,7 +118,7 @@ class _Search:
         raise CannotReplay("no layer above the cut is a module of its own")
 
     def _find_outermost(self, *, until: Call | None = None, within: Call | None = None) -> list[Key]:
-        """The outermost calls with all parameters below: those that end before `until` starts, or run inside `within`."""
+        """The outermost calls with all parameters below, that end before `until` starts or that run inside `within`."""
         outermost: list[Call] = []
         for call in self.calls.values():
             span = self.span[call.key[0]]

@@ -1,8 +1,8 @@
 """Starts an unchanged model in the middle: what lies below a cut returns what it returned before.
 
-A *cut* at depth k says which calls of modules below k are not run again. They return tensors of the right shape without
-content. Its *taps* are the tensors that the layers above read; their stored values are put back in where they were seen.
-Masks, positions, pooling, head and loss remain the model's own code, and no architecture is named here.
+A *cut* at depth k says which calls of modules below k are not run again. They return tensors of the right shape
+without content. Its *taps* are the tensors that the layers above read: their stored values are put back in where they
+were seen. Masks, positions, pooling, head and loss remain the model's own code, and no architecture is named here.
 `hfkit.prefix.cuts` finds the cuts. With a drawing: docs/prefix-cache.md.
 """
 
@@ -106,7 +106,7 @@ class Shape:
     @property
     def is_per_row(self) -> bool:
         """Whether the tensor can be stored row by row, and token by token where it has tokens."""
-        # Attention scores have two axes of tokens and T5's position bias has none of rows: neither can be cut into rows.
+        # Attention scores have two axes of tokens, and T5's position bias has none of rows: neither splits into rows.
         of_tokens = [axis for axis in self.axes if axis.by_tokens]
         return self.rows_axis is not None and of_tokens in ([], [Axis(1, by_tokens=True)])
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
-MAPPED_AT_MOST = 64 << 20  # bytes: pages of a map count as the process's memory until it is opened anew
-AROUND_A_ROW = 64 << 10  # bytes that the system maps beside what is read
+MAPPED_AT_MOST = 64 << 20  # bytes: pages that were read count as the process's memory until the map is opened again
+AROUND_A_ROW = 64 << 10  # bytes that the system reads ahead around each row
 CHECKED_AT_ONCE = 16 << 20  # bytes
 
 
 class Damaged(Exception):
-    """Files that are missing, cut short, or do not have the bytes that were written."""
+    """Files are missing, cut short, or do not hold the bytes that were written."""
 
 
 class Overflow(Exception):
@@ -26,31 +26,32 @@ class Overflow(Exception):
 
 
 class Writer:
-    """Writes one part of a store: some of the rows, in any order, each once."""
+    """Writes one part of a store: the rows of one process, in any order, each once."""
 
     def __init__(self, folder: Path, part: int, dtype: str, widths: Sequence[int]) -> None:
-        """`widths`: numbers in a token of each tap."""
+        """`widths`: for each tap, how many numbers one activation has."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.part, self.dtype, self.widths = folder, part, DTYPES[dtype], list(widths)
-        self.files = [(folder / _data(tap, part)).open("wb") for tap in range(len(widths))]
+        self.files = [(folder / _data_file(tap, part)).open("wb") for tap in range(len(widths))]
         self.sums, self.sizes = [0] * len(widths), [0] * len(widths)
         self.rows: list[np.ndarray] = []
         self.counts: list[np.ndarray] = []
 
-    def add(self, rows: Sequence[int], counts: Sequence[np.ndarray], values: Sequence[Tensor]) -> None:
-        """Append rows.
+    def append(self, rows: Sequence[int], counts: Sequence[np.ndarray], values: Sequence[Tensor]) -> None:
+        """Write some rows.
 
         Args:
-            counts: tokens of each row, (rows,), by tap.
-            values: their activations one after the other, (tokens, width), by tap.
+            counts: for each tap, the tokens of each row, (rows,).
+            values: for each tap, their activations one after the other, (tokens, width).
 
         Raises:
-            Overflow: one of them is too large for the precision.
+            Overflow: an activation is too large for the precision.
         """
         self.rows.append(np.asarray(rows))
         self.counts.append(np.stack(counts))
         for tap, value in enumerate(values):
             stored = value.to(self.dtype)
+            # float16 ends at 65,504, and some models go beyond it: a stored infinity would be a silent error.
             if not torch.isfinite(stored).all():
                 raise Overflow(f"an activation of {value.abs().max().item():.3g} does not fit into {self.dtype}")
             data = stored.contiguous().view(torch.uint8).cpu().numpy()
@@ -59,7 +60,7 @@ class Writer:
             self.sizes[tap] += data.nbytes
 
     def close(self) -> None:
-        """Finish the part; without it the store cannot be opened."""
+        """Finish the part. The description is written last: without it the store cannot be opened."""
         for file in self.files:
             file.close()
         rows = np.concatenate(self.rows) if self.rows else np.zeros(0, dtype=np.int64)
@@ -85,12 +86,12 @@ class _Tap:
 
 
 class Store:
-    """Activations of every row, by tap; opened only if every byte is the one that was written."""
+    """The activations of all rows, by tap. Opened only if every byte is still the one that was written."""
 
     def __init__(self, folder: Path, rows: int) -> None:
         """
         Raises:
-            Damaged: it is not whole.
+            Damaged: it is incomplete or was changed.
         """
         try:
             self._open(folder, rows)
@@ -115,9 +116,9 @@ class Store:
             self.part[of_part] = part
         self.taps = []
         for tap, width in enumerate(described[0]["widths"]):
-            files = [folder / _data(tap, part) for part in range(len(parts))]
+            files = [folder / _data_file(tap, part) for part in range(len(parts))]
             for file, facts in zip(files, described, strict=True):
-                if _sum_of(file) != (facts["bytes"][tap], facts["crc32"][tap]):
+                if _checksum(file) != (facts["bytes"][tap], facts["crc32"][tap]):
                     raise Damaged(f"{file} was changed")
             starts, lengths = np.empty(rows, dtype=np.int64), np.empty(rows, dtype=np.int64)
             for of_part, counted in zip(found, counts, strict=True):
@@ -128,12 +129,12 @@ class Store:
         self._seen = 0
 
     def read(self, tap: int, rows: np.ndarray) -> Tensor:
-        """The activations of the rows one after the other, (tokens, width), in 32 bits."""
+        """The activations of the rows one after the other, (tokens, width), as float32."""
         of_tap = self.taps[tap]
         counts = of_tap.counts[rows]
         parts = self.part[rows]
         if len(of_tap.files) == 1:
-            found = self._map(tap, 0)[_places(of_tap.starts[rows], counts)]
+            found = self._map(tap, 0)[_places_in(of_tap.starts[rows], counts)]
         else:
             pieces = [
                 self._map(tap, part)[start : start + count]
@@ -142,39 +143,41 @@ class Store:
             found = np.concatenate(pieces)
         self._seen += found.nbytes + len(rows) * AROUND_A_ROW
         if self._seen > MAPPED_AT_MOST:
+            # Maps are dropped and opened again: otherwise the memory of a process would grow to the size of the store.
             self._mapped, self._seen = {}, 0
         return torch.from_numpy(found).view(self.dtype).float()
 
-    def counts(self, tap: int, rows: np.ndarray) -> np.ndarray:
-        return self.taps[tap].counts[rows]
-
     def _map(self, tap: int, part: int) -> np.ndarray:
-        """Part of a tap as bytes, (tokens, bytes of a token)."""
+        """One part of a tap as bytes, (tokens, bytes of a token)."""
         if (tap, part) not in self._mapped:
             of_tap = self.taps[tap]
             size = of_tap.width * self.dtype.itemsize
             file = of_tap.files[part]
             shape = (file.stat().st_size // size, size)
-            empty = np.zeros(shape, dtype=np.uint8)
-            self._mapped[tap, part] = np.memmap(file, dtype=np.uint8, mode="r", shape=shape) if shape[0] else empty
+            # An empty file cannot be mapped: a process may have had no rows, or rows without any token that is read.
+            if shape[0]:
+                self._mapped[tap, part] = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
+            else:
+                self._mapped[tap, part] = np.zeros(shape, dtype=np.uint8)
         return self._mapped[tap, part]
 
     def delete(self) -> None:
+        """Delete the files."""
         self._mapped = {}
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _data(tap: int, part: int) -> str:
+def _data_file(tap: int, part: int) -> str:
     return f"tap{tap}.part{part}.bin"
 
 
-def _places(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Every place of the ranges that begin at `starts`: (3, 7), (2, 1) gives 3, 4, 7."""
+def _places_in(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """All places in the ranges that begin at `starts`: (3, 7) and (2, 1) give 3, 4, 7."""
     ends = np.cumsum(counts)
     return np.repeat(starts - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
 
 
-def _sum_of(file: Path) -> tuple[int, int]:
+def _checksum(file: Path) -> tuple[int, int]:
     """Size and CRC-32 of a file."""
     size = total = 0
     with file.open("rb") as stream:
@@ -184,17 +187,17 @@ def _sum_of(file: Path) -> tuple[int, int]:
 
 
 def free_bytes(folder: Path) -> int:
-    """What the disk below `folder`, or below its nearest parent that exists, still takes."""
+    """Free space on the disk of `folder`, or of its nearest parent that exists."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
 def put_in_place(built: Path, place: Path | None) -> None:
-    """Give a finished folder its name, unless another run was first; None deletes it."""
+    """Move a finished folder to its place, unless another run was first. With None, delete it."""
     try:
         if place is not None:
             built.rename(place)
     except OSError:
-        pass
+        pass  # another run has put the same there: its folder is as good
     shutil.rmtree(built, ignore_errors=True)

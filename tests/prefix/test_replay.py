@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from hfkit.model.depth import Depths
 from hfkit.model.unfreezing import Unfreezing
-from hfkit.prefix.cache import decoded, encoded
+from hfkit.prefix.cache import pack, unpack
 from hfkit.prefix.cuts import find_cuts
-from hfkit.prefix.replay import CannotReplay, Cut, Size, answers, read_taps, replaying
+from hfkit.prefix.replay import CannotReplay, Cut, Size, flatten_answers, read_taps, replay
 from tests.model.test_depth import CASES, CAUSAL, TOKEN, Case, build
 
 NO_LAYER, NO_ROW = "no layer above the cut is a module of its own", "belongs to no row"
@@ -117,7 +117,7 @@ def stored(model: nn.Module, cut: Cut, batch: Mapping[str, Tensor]) -> list[Tens
     with torch.no_grad():
         values = read_taps(model, cut.taps, batch)
     return [
-        decoded(tap, encoded(tap, value, batch)[0], batch, Size.of(batch))
+        unpack(tap, pack(tap, value, batch)[0], batch, Size.of(batch))
         for tap, value in zip(cut.taps, values, strict=True)
     ]
 
@@ -126,8 +126,10 @@ def logits_of(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
     """Those that somebody reads: a text's padding has none."""
     mask, output = batch.get("attention_mask"), model(**batch)
     if mask is None:
-        return answers(output)
-    return answers({k: v[mask.bool()] if v.shape[:2] == mask.shape else v for k, v in output.items() if "logits" in k})
+        return flatten_answers(output)
+    return flatten_answers(
+        {k: v[mask.bool()] if v.shape[:2] == mask.shape else v for k, v in output.items() if "logits" in k}
+    )
 
 
 def require_close(real: Tensor, replayed: Tensor, case: str) -> None:
@@ -161,7 +163,7 @@ def test_logits_are_the_models_own_at_every_cut(name):
             values = stored(model, cut, batch)
             with torch.no_grad():
                 real = logits_of(model, batch)
-                with replaying(model, cut, values, Size.of(batch)):
+                with replay(model, cut, values, Size.of(batch)):
                     replayed = logits_of(model, batch)
             require_close(real, replayed, f"cut {cut.depth}, padded on the {side}")
 
@@ -177,7 +179,7 @@ def test_layers_above_draw_their_dropout_as_ever(name):
             torch.manual_seed(0)
             real = logits_of(model, batch)
             torch.manual_seed(0)
-            with replaying(model, cut, values, Size.of(batch)):
+            with replay(model, cut, values, Size.of(batch)):
                 replayed = logits_of(model, batch)
         if cut.depth not in DRAWS_BELOW.get(name, ()):
             require_close(real, replayed, f"cut {cut.depth}")
@@ -192,7 +194,7 @@ def test_gradients_above_a_cut_are_the_models_own(name):
         with stage(model, cut.depth):
             model.eval()  # without dropout
             real, replayed = gradients(model, batch), {}
-            with replaying(model, cut, values, size):
+            with replay(model, cut, values, size):
                 replayed = gradients(model, batch)
         assert real.keys() == replayed.keys() != set(), f"cut {cut.depth}"
         assert all(torch.allclose(real[n], replayed[n], rtol=1e-3, atol=1e-5 * largest(real)) for n in real), cut.depth

@@ -122,7 +122,7 @@ def headline_first(judge: Any, scores: dict[str, float], predictions: list, refe
     """Scores with the headline in the first place, from the same sums that its interval is made of."""
     evidence = judge.evidence(predictions, references)
     key, headline = judge.headline.key, float(evidence.formula(evidence.tallies.sum(0)))
-    return {key: headline, **scores, key: headline}
+    return {key: headline} | scores | {key: headline}
 
 
 def f1_of_counts(sums: np.ndarray) -> np.ndarray:

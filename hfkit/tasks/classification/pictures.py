@@ -241,8 +241,8 @@ class PictureClassifier(Classifier):
         return model
 
     def encode(self, rows: Dataset, *, split: str, answers: bool) -> Dataset:
-        """Rows with `image` (not decoded: pixels are made batch by batch), `row` and `view`, `KEY`, and `labels` if there
-        are answers.
+        """Rows with `image` (not decoded: pixels are made batch by batch), `row`, `view` and `KEY`; with `labels` if
+        there are answers.
 
         All splits but train have one row per view of `tta`. Paths below the dataset's folder become relative to it, so
         that a run stays the same run when its data move; `fingerprint` says what is in the files.

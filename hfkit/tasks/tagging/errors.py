@@ -180,7 +180,7 @@ def tag_mistakes(
     tokens: Sequence[Sequence[str]],
     limit: int = 20,
 ) -> list[Mistake]:
-    """Words with a wrong tag: the confusions that happen most, at most `PER_KIND` of each, the same for the same input."""
+    """Words with a wrong tag: the confusions that happen most, at most `PER_KIND` of each."""
     wrong = [
         (row, word, right, mine)
         for row, (ours, gold) in enumerate(zip(predictions, references, strict=True))
