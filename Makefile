@@ -32,6 +32,7 @@ ledgers:  ## The seven measured ledgers, and what the literature says against th
 samples:  ## Write the bundled samples anew: data in seconds, checkpoints in an hour. DATA=folder of the texts
 	python -m samples_source.make_ner
 	python -m samples_source.make_sentiment
+	python -m samples_source.make_pos
 	python -m samples_source.make_backbones --architecture resnet
 	python -m samples_source.make_backbones --architecture vit
 	python -m samples_source.make_gpt2 --output hfkit/samples/gpt2 \

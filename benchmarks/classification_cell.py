@@ -19,7 +19,7 @@ from transformers import set_seed
 
 from hfkit import RecipeArguments, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import LinearProbe, Majority, PixelProbe, TfIdf
-from hfkit.runtime.machine import environment, measured
+from hfkit.runtime.machine import environment, measure
 from hfkit.scores.statistics import bootstrap_interval
 from hfkit.tasks import ImageClassification, TextClassification
 
@@ -73,7 +73,7 @@ def main() -> None:
     else:
         baseline = {"majority": Majority, "classical": CLASSICAL[kind]}.get(cell.baseline)
         contender = baseline() if baseline else LinearProbe(recipe.checkpoint)
-        with measured() as cost:
+        with measure() as cost:
             answers = {
                 name: contender.predict(task, DatasetDict({**raw, "test": rows})) for name, rows in tests.items()
             }

@@ -181,7 +181,7 @@ def prepared(images: list[dict]) -> datasets.Dataset:
 def epochs(name: str, rows: datasets.Dataset, collate: JudgedImages, folder: Path) -> dict[str, Callable]:
     """Batches without the cache, with one that is empty as every round begins, and with one that is full."""
     cached = replace(collate, shrunk=True) if isinstance(collate, VariedImages) else collate
-    full, first = (cached.cached(rows, folder / kind, MOST) for kind in ("full", "first"))
+    full, first = (cached.with_cache(rows, folder / kind, MOST) for kind in ("full", "first"))
     full(list(rows))
 
     def of_first(numbers: list[int]) -> dict:
@@ -262,7 +262,7 @@ def memory(folder: str) -> dict[str, float]:
     rows = task.prepare(raw, processor, task.labels(raw))
     loaded = private()
     cache = Path(folder, "cache")
-    collate = task.cached(task.training_collator(processor, 0), rows["train"], cache, MOST)
+    collate = task.with_cache(task.training_collator(processor, 0), rows["train"], cache, MOST)
     for first in [*range(0, len(rows["train"]), 500)] * 2:
         collate(rows["train"].__getitems__(list(range(first, min(first + 4, len(rows["train"]))))))
     check = looked / sum(map(len, raw.values())) * 1000

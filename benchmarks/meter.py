@@ -17,7 +17,7 @@ import torch
 from datasets import Dataset
 from transformers import Trainer, TrainerCallback
 
-from hfkit.runtime.machine import environment, measured
+from hfkit.runtime.machine import environment, measure
 
 SIDE, TRIES = 1024, 7  # of the square matrices whose product is the peak
 
@@ -61,7 +61,7 @@ class Meter(TrainerCallback):
     def train(self) -> dict[str, Any]:
         """Train, and say what it cost; `steps` are the mean costs of steps within an epoch, by what learnt in them."""
         self.flops["padded"], began = 0.0, time.process_time()
-        with measured() as cost:
+        with measure() as cost:
             self.trainer.train()
         return cost | {
             "steps": self.step_costs(),
@@ -89,7 +89,7 @@ class Meter(TrainerCallback):
         """Cost of `predict(rows)`, the median of several times."""
         costs, self.flops["padded"] = [], 0.0
         for _ in range(times):
-            with measured() as cost:
+            with measure() as cost:
                 predict(rows)
             costs.append(cost)
         return {

@@ -17,7 +17,7 @@ from transformers import set_seed
 from benchmarks.meter import Meter, write_cell
 from hfkit import RecipeArguments, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import LinearProbe
-from hfkit.runtime.machine import measured
+from hfkit.runtime.machine import measure
 from hfkit.tasks import NER, ImageClassification, TextClassification
 
 TASKS = {"ner": NER, "text": TextClassification, "image": ImageClassification, "probe": TextClassification}
@@ -118,7 +118,7 @@ def main() -> None:
 
 def probe(checkpoint: str, task: TextClassification, raw: Any, gold: list, facts: dict, result: Path) -> None:
     """The linear probe from raw rows to test answers."""
-    with measured() as whole:
+    with measure() as whole:
         answers = LinearProbe(checkpoint).predict(task, raw)
     write_cell(
         result,

@@ -37,7 +37,7 @@ from transformers import (
 )
 
 from benchmarks.meter import Meter, write_cell
-from hfkit.runtime.machine import measured
+from hfkit.runtime.machine import measure
 from hfkit.tasks import NER, ImageClassification, TextClassification
 
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)  # scikit-learn's C
@@ -253,13 +253,13 @@ def logistic_regression(args: argparse.Namespace, raw: DatasetDict, judge: TextC
 
     encoder = SentenceTransformer(args.checkpoint, device="cpu")
     targets = {split: np.array(raw[split]["label"]) for split in SPLITS}
-    with measured() as whole:
-        with measured() as encoding:
+    with measure() as whole:
+        with measure() as encoding:
             features = {"train": encoder.encode(list(raw["train"]["text"]))}
         features |= {split: encoder.encode(list(raw[split]["text"])) for split in SPLITS[1:]}
         fitted = []
         for penalty in PENALTIES:
-            with measured() as fitting:
+            with measure() as fitting:
                 found = LogisticRegression(C=penalty, max_iter=1000).fit(features["train"], targets["train"])
             fitted.append((found.score(features["validation"], targets["validation"]), penalty, found, fitting))
         accuracy, penalty, best, fitting = max(fitted, key=lambda one: one[0])

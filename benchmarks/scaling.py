@@ -30,7 +30,7 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 from benchmarks.meter import Meter
 from benchmarks.speed import CELLS, Cell
 from hfkit import TransferArguments, TransferTrainer
-from hfkit.runtime.machine import environment, measured
+from hfkit.runtime.machine import environment, measure
 from hfkit.tasks import TextClassification
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -60,10 +60,10 @@ def main() -> None:
 def stages(folder: Path, rows: int) -> dict[str, Any]:
     """CPU seconds of each stage, one after the other."""
     task = TextClassification(dataset=str(folder / "data"))
-    with measured() as loading:
+    with measure() as loading:
         raw = task.load()
         labels = task.labels(raw)
-    with measured() as preparing:
+    with measure() as preparing:
         processor = task.processor(str(folder / "checkpoint"))
         data = task.prepare(raw, processor, labels)
     args = TransferArguments(

@@ -5,7 +5,7 @@ The public names are loaded when they are first used, so that `import hfkit` cos
 
 from typing import TYPE_CHECKING
 
-from hfkit.runtime.lazy import on_first_use
+from hfkit.runtime.lazy import import_on_first_use
 from hfkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = [
     "run",
 ]
 
-__getattr__ = on_first_use(
+__getattr__ = import_on_first_use(
     __name__,
     {
         "KEEP_BEST": ".arguments.training",

@@ -51,7 +51,7 @@ def parse(
     if unknown:
         flags = [*own_flags, *(option for action in parser._actions for option in action.option_strings)]
         raise UserError(
-            unknown[0], "no such flag (abbreviations are not accepted)", f"Did you mean {nearest(unknown[0], flags)}?"
+            unknown[0], "no such flag (abbreviations are not accepted)", f"Did you mean {nearest_word(unknown[0], flags)}?"
         )
     values = vars(namespace)
     try:
@@ -62,7 +62,7 @@ def parse(
         raise UserError("flags", one_line(error), "Change one of them") from error
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest_word(word: str, known: Iterable[str]) -> str:
     """The known word most like `word`."""
     return max(known, key=lambda k: difflib.SequenceMatcher(None, word.partition("=")[0], k).ratio())
 
@@ -71,7 +71,7 @@ def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
     """Refuse a value that is not among the choices, with the nearest one."""
     if value not in choices:
         rule = f"one of {', '.join(choices)}"
-        raise UserError(f"{name}='{value}'", rule, f"Did you mean '{nearest(str(value), choices)}'?")
+        raise UserError(f"{name}='{value}'", rule, f"Did you mean '{nearest_word(str(value), choices)}'?")
 
 
 class FlagParser(HfArgumentParser):
@@ -123,7 +123,7 @@ def _checked(
     checked = {}
     for name, value in values.items():
         if name not in known:
-            raise UserError(f"{source}: {name}", "no such flag", f"Did you mean {nearest(str(name), known)}?")
+            raise UserError(f"{source}: {name}", "no such flag", f"Did you mean {nearest_word(str(name), known)}?")
         action = actions[name]
         several = action.nargs in ("+", "*")
         if value is None and name in optional:

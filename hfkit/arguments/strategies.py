@@ -20,6 +20,7 @@ class Strategy:
     thaw_warmup: float = 0.0  # share of training over which a newly thawed group warms up
     lora_rank: int = 0  # above 0: the backbone stays as it is, low-rank adapters beside it learn
     pretrained: bool = True  # False: the same architecture from random weights
+    decided: bool = False  # the head is fitted to frozen features, then validation decides after each stage
 
 
 STRATEGIES: dict[str, Strategy] = {
@@ -64,6 +65,7 @@ STRATEGIES: dict[str, Strategy] = {
         learning_rate=1e-4,
         unfreeze_stages=3,
         unfreeze_until=0.4,
+        decided=True,
     ),
     "scratch": Strategy(
         summary="the same architecture from random weights: what the checkpoint is worth",

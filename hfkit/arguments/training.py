@@ -116,7 +116,7 @@ class TransferArguments(TrainingArguments):
     def __post_init__(self) -> None:
         require_choice("strategy", self.strategy, STRATEGIES)
         chosen = STRATEGIES[self.strategy]
-        for name in (f.name for f in fields(chosen) if f.name != "summary"):
+        for name in (f.name for f in fields(chosen) if f.name not in ("summary", "decided")):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(chosen, name))
         for name in ("learning_rate", "layer_decay", "head_learning_rate"):
@@ -167,6 +167,11 @@ class TransferArguments(TrainingArguments):
         # a setting of a thread, which those it starts take over: torch's workers start with the first large operation.
         torch.set_flush_denormal(self.device.type == "cpu")
         refuse_lost_processes(self.num_processes, self.world_size)
+
+    @property
+    def decided(self) -> bool:
+        """Whether validation decides after each stage (see `Strategy`)."""
+        return STRATEGIES[self.strategy].decided
 
     @contextmanager
     def cache_folder(self) -> Iterator[Path]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from hfkit.runtime.lazy import on_first_use
+from hfkit.runtime.lazy import import_on_first_use
 
 if TYPE_CHECKING:
     from hfkit.baselines.base import Answers, Baseline
@@ -44,7 +44,7 @@ __all__ = [
     "require_baselines",
 ]
 
-__getattr__ = on_first_use(
+__getattr__ = import_on_first_use(
     __name__,
     {
         "Answers": ".base",

@@ -1,14 +1,12 @@
-"""The entities of the training set, remembered by heart: what a model must beat to have learnt more than a list."""
+"""The entities of the training set, known by heart: a model that does not beat it has learnt no more than a list."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from datasets import DatasetDict
-
 from hfkit.baselines.base import Answers, Baseline, column_of
-from hfkit.contract.task import Task
+from hfkit.contract.task import Loaded, Task
 
 Words = tuple[str, ...]
 
@@ -17,17 +15,17 @@ Words = tuple[str, ...]
 class Lexicon(Baseline):
     """Tags the longest strings that were entities in training with the type they had most often.
 
-    For tasks whose rows have `tokens` and whose references are IOB2 tags. A string is looked up as it is written
-    first, then without regard to case.
+    For tasks whose rows have `tokens` and whose references are IOB2 tags. A string is first looked up as it is
+    written, then without regard to case.
     """
 
     name: ClassVar[str] = "lexicon"
     description: ClassVar[str] = "the longest strings that were entities in training, with their most frequent type"
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+    def answers(self, task: Task, rows: Loaded) -> Answers:
         """IOB2 tags of every test row."""
-        words = column_of(dataset, "tokens", self.name)
-        train = zip(words["train"], task.references(dataset["train"]), strict=True)
+        words = column_of(rows, "tokens", self.name)
+        train = zip(words["train"], task.rows.references(rows["train"]), strict=True)
         exact, folded = types_of_entities(train)
         longest = max(map(len, exact), default=0)
         return Answers([tag(words, exact, folded, longest) for words in words["test"]])
@@ -43,7 +41,7 @@ def entities_of(words: list[str], tags: list[str]) -> Iterator[tuple[Words, str]
         yield tuple(words[start:end]), tags[start][2:]
 
 
-def types_of_entities(sentences) -> tuple[dict[Words, str], dict[Words, str]]:
+def types_of_entities(sentences: Iterable[tuple[list[str], list[str]]]) -> tuple[dict[Words, str], dict[Words, str]]:
     """The most frequent type of every entity string: as written, and case-folded. A tie goes to the first seen."""
     exact: dict[Words, Counter] = defaultdict(Counter)
     folded: dict[Words, Counter] = defaultdict(Counter)
@@ -62,7 +60,7 @@ def fold(words: Words) -> Words:
 
 
 def tag(words: list[str], exact: dict[Words, str], folded: dict[Words, str], longest: int) -> list[str]:
-    """IOB2 tags of `words`: from left to right the longest known string wins; all else is O."""
+    """IOB2 tags of `words`: from left to right, the longest known string wins; other words are O."""
     tags, place = ["O"] * len(words), 0
     while place < len(words):
         for length in range(min(longest, len(words) - place), 0, -1):

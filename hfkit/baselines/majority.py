@@ -1,13 +1,15 @@
-"""The most frequent answer, whatever is asked: what a score is worth nothing without beating."""
+"""The most frequent answer, whatever is asked: a score that does not beat it is worth nothing."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 
-from hfkit.baselines.base import Answers, Baseline, decided, targets_of
-from hfkit.contract.task import Task
+from hfkit.baselines.base import Answers, Baseline
+from hfkit.baselines.logits import decide, headline_on, label_head, with_targets
+from hfkit.contract.target import names_of
+from hfkit.contract.task import Loaded, Task
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,13 @@ class Majority(Baseline):
         "the most frequent answer of the training rows, or the mean of their numbers, whatever is asked"
     )
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+    def answers(self, task: Task, rows: Loaded) -> Answers:
         """The same prediction for every test row."""
-        labels = task.labels(dataset)
-        targets = targets_of(task, dataset, labels)
-        logits = constant_logits(targets["train"], len(labels))
-        validation, test = (np.tile(logits, (len(targets[split]), 1)) for split in ("validation", "test"))
-        return Answers(decided(task, validation, test, targets, labels)[1])
+        head = label_head(task, rows, self.name)
+        targets = with_targets(head, rows)
+        logits = constant_logits(targets["train"], len(names_of(head.target)))
+        tiled = {split: np.tile(logits, (len(targets[split]), 1)) for split in ("validation", "test")}
+        return Answers(decide(head, tiled, targets, headline_on(task, rows["validation"]))[1])
 
 
 def constant_logits(train: Dataset, labels: int) -> np.ndarray:

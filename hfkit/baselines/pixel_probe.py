@@ -78,6 +78,6 @@ def shrunk(image: dict[str, Any], side: int) -> np.ndarray:
     """An image of bytes or a path in RGB, (side, side, 3), 0 to 255: a pixel is the mean of what it covers."""
     from PIL import Image  # an extra, which texts do without
 
-    from hfkit.data.images.pictures import decoded
+    from hfkit.data.images.pictures import decode_image
 
-    return np.asarray(decoded(image, Path(), 3).resize((side, side), Image.Resampling.BOX))
+    return np.asarray(decode_image(image, Path(), 3).resize((side, side), Image.Resampling.BOX))

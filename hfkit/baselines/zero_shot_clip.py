@@ -21,7 +21,7 @@ from hfkit.baselines.base import Answers, Baseline, column_of
 from hfkit.baselines.logits import answers_of, refuse_alike, refuse_numbers
 from hfkit.baselines.prompting.label_texts import label_texts
 from hfkit.contract.task import Task
-from hfkit.data.batches import fetched
+from hfkit.data.batches import rows_to_fetch
 from hfkit.errors import UserError, first_line
 from hfkit.model.weights import load_whole_model
 from hfkit.progress import track
@@ -138,7 +138,7 @@ def directions(model: PreTrainedModel, tokenizer: Tokenizer, texts: list[str], t
 def compared(model: PreTrainedModel, rows: Dataset, collator: Any, towards: Tensor, *, desc: str) -> np.ndarray:
     """Scaled cosines of every image and every label, (prepared rows, labels); images are decoded batch by batch."""
     bias = model.logit_bias if model.config.model_type == "siglip" else 0.0
-    source, found = fetched(rows), []
+    source, found = rows_to_fetch(rows), []
     for start in track(range(0, len(rows), BATCH), desc):
         batch = collator(source.__getitems__(list(range(start, min(start + BATCH, len(rows))))))
         seen = normalize(model.get_image_features(pixel_values=batch["pixel_values"].to(model.device)).pooler_output)

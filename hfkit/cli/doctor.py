@@ -53,9 +53,9 @@ def _examine(
     from hfkit.doctor.checkup import examine
     from hfkit.doctor.machine import launcher_finding
     from hfkit.progress import alone_on_stdout
-    from hfkit.runtime.processes import launched
+    from hfkit.runtime.processes import take_rank
 
-    launcher, rank = launcher_finding(os.environ), launched()
+    launcher, rank = launcher_finding(os.environ), take_rank()
     if rank is not None and rank.rank > 0:
         return
     with alone_on_stdout():

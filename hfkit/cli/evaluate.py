@@ -71,7 +71,7 @@ def _evaluate(
     from hfkit.inference.saved import find_saved
     from hfkit.progress import alone_on_stdout
     from hfkit.report.report import Report
-    from hfkit.runtime.machine import measured
+    from hfkit.runtime.machine import measure
 
     with alone_on_stdout() as stdout:
         found = find_saved(place, task=name, revision=revision)
@@ -93,7 +93,7 @@ def _evaluate(
             print(f"The run drew units of '{unit}' for its intervals; here rows are drawn: see --unit_column")
         saved = found.load(task)
         rows = task.judged(saved.labels, split, whole=bool(rivals))
-        with measured() as cost:
+        with measure() as cost:
             prepared = saved.prepared(rows["test"])
             predictions = saved.decoded(prepared, batch_size=batch_size).predictions
         settings: dict[str, Any] = {**vars(recipe), **vars(task), "checkpoint": place, "revision": revision}

@@ -9,6 +9,9 @@ from datasets import Dataset
 from torch import Tensor, nn
 
 from hfkit.contract.codec import Batch, Codec, Collator, Output
+from hfkit.contract.rows import Rows
+from hfkit.contract.target import Target, names_of
+from hfkit.contract.view import Choice, View
 
 
 class Prompt(NamedTuple):
@@ -50,13 +53,10 @@ class Prompted(Protocol):
 
 
 @runtime_checkable
-class Probed(Protocol):
-    """A codec whose answers a linear model on fixed features can give as well: one logit per label and position."""
+class LabelHead(Protocol):
+    """Labels and a loss for them, without any input: logits of whatever origin are fitted and read through it."""
 
-    def features(self, outputs: Any, batch: Batch) -> Tensor:
-        """What a linear model reads of a frozen backbone's outputs: (batch, features), or (batch, tokens, features)
-        where every token has a label.
-        """
+    target: Target
 
     def with_targets(self, encoded: Dataset, rows: Dataset) -> Dataset:
         """`encoded`, one row per loaded row, with what the loss takes as `labels` and with the number of the `row`.
@@ -67,6 +67,9 @@ class Probed(Protocol):
             UserError: a row has more than one answer.
         """
 
+    def fit_loss(self, encoded: Dataset, *, label_smoothing: float = 0.0) -> None:
+        """See `Codec.fit_loss`."""
+
     def class_weights(self, encoded: Dataset) -> Tensor | None:
         """How much each label counts in the loss, (labels,); None: all alike."""
 
@@ -74,13 +77,34 @@ class Probed(Protocol):
         """The mean loss over the labels of the whole optimizer step (see `Codec.loss`)."""
 
     def reduce(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """What `decode` reads of the logits at every labelled position; -100 at the others."""
+        """What `decode` reads of the logits at every labelled position; -100 at the others.
+
+        Where a row has one answer, that is all of its logits, (rows, labels).
+        """
 
     def decode_reduced(self, reduced: np.ndarray, encoded: Dataset) -> list:
         """One plain answer for each row, from what `reduce` left."""
 
     def probabilities(self, reduced: np.ndarray, encoded: Dataset) -> np.ndarray | None:
         """Those of every class, (rows, labels); None unless a row has one of several."""
+
+
+@runtime_checkable
+class Headed(Protocol):
+    """A task whose rows have one answer each, which logits made without a checkpoint can give as well."""
+
+    def label_head(self, target: Target) -> LabelHead:
+        """The part of a codec that needs no processor."""
+
+
+@runtime_checkable
+class Probed(LabelHead, Protocol):
+    """A codec whose answers a linear model on fixed features can give as well: one logit per label and position."""
+
+    def features(self, outputs: Any, batch: Batch) -> Tensor:
+        """What a linear model reads of a frozen backbone's outputs: (batch, features), or (batch, tokens, features)
+        where every token has a label.
+        """
 
 
 class Decision(NamedTuple):
@@ -106,7 +130,8 @@ class Tuned(Protocol):
         Cross-entropy puts the decision where accuracy is best, and a headline like F1 often wants it elsewhere.
 
         Args:
-            outputs: (encoded rows, ...) of rows that were not trained on, padded with -100.
+            outputs: (encoded rows, ...) of rows that were not trained on, padded with -100. Of a `LabelHead` whose rows
+                have one answer each, they are `logits`, (encoded rows, labels).
             headline: of predictions for these rows; more is better.
         """
 
@@ -154,6 +179,39 @@ class Pictured(Protocol):
         """At most `limit` encoded rows as `collator` gives them to the model: `picture` and `label` of each."""
 
 
+@runtime_checkable
+class Enumerated(Protocol):
+    """A view that knows every answer that a model can give."""
+
+    def choices(self, target: Target) -> Choice:
+        """The labels of all answers, for a reader, and whether one row may have several of them."""
+
+
+@runtime_checkable
+class Exported(Protocol):
+    """A view that knows how to use the ONNX graph of a model without hfkit."""
+
+    def onnx_snippet(self, inputs: Mapping[str, Sequence[str]], longest: int | None) -> str:
+        """A program beside `model.onnx` that asks it, with onnxruntime and transformers alone, and prints the answers.
+
+        Args:
+            inputs: the sides of each input: numbers, and names for sides of any length.
+            longest: tokens of the longest text that the graph reads; None if it reads no tokens.
+        """
+
+
+@runtime_checkable
+class Joined(Protocol):
+    """Rows that may hold several texts each."""
+
+    def input_columns(self, facts: Mapping[str, Any]) -> tuple[str, ...]:
+        """The columns of a row without an answer.
+
+        Args:
+            facts: what the report of the model's run says of its data; {} without one.
+        """
+
+
 def training_collator(codec: Codec, seed: int) -> Collator:
     """The collator of training: that of evaluation, unless something is drawn at random."""
     return codec.varied(seed) if isinstance(codec, Varied) and codec.varies else codec.collate
@@ -162,3 +220,15 @@ def training_collator(codec: Codec, seed: int) -> Collator:
 def varies(codec: Codec) -> Literal["rows", "batches"] | None:
     """What training draws anew in every epoch."""
     return codec.varies if isinstance(codec, Varied) else None
+
+
+def list_choices(view: View, target: Target) -> Choice:
+    """The labels that a model can answer with; none if its answers are of another kind, or not known."""
+    if isinstance(view, Enumerated):
+        return view.choices(target)
+    return Choice(tuple(names_of(target)) if view.answers is Choice else ())
+
+
+def input_columns(rows: Rows, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns of a row without an answer, given what a report says of the data."""
+    return rows.input_columns(facts) if isinstance(rows, Joined) else (rows.main_column,)

@@ -66,7 +66,11 @@ class Codec(Protocol):
         """
 
     def fit_loss(self, encoded: Dataset, *, label_smoothing: float = 0.0) -> None:
-        """Learn from the training rows what the loss needs to know, such as the weights of classes."""
+        """Learn from the training rows what the loss needs to know, such as the weights of classes.
+
+        Raises:
+            UserError: there is nothing to smooth.
+        """
 
     def loss(self, model: nn.Module, batch: Batch, items: Tensor | int | None = None) -> tuple[Tensor, Output]:
         """Run the model on a batch with answers: the loss, and what the model returned.
@@ -74,6 +78,9 @@ class Codec(Protocol):
         Args:
             items: targets of the whole optimizer step, over all micro-batches and processes; None takes this batch's.
         """
+
+    def inputs(self, batch: Batch) -> dict[str, Tensor]:
+        """The part of a batch that the model's forward pass takes."""
 
     def outputs(self, model: nn.Module, batch: Batch, known: Output | None = None) -> dict[str, Tensor]:
         """What `decode` reads of a model's output, by name, (batch, ...) each.

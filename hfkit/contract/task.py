@@ -84,6 +84,9 @@ class Task(ABC):
     tag: ClassVar[str]  # the Hub's pipeline tag; several tasks may share one
     auto_model: ClassVar[type]  # the AutoModelFor… class that is trained and saved
     sample: ClassVar[Sample]
+    # Flags about the rows of one run: whoever asks its model has rows of their own. Those of every task are known, and a
+    # flag that lifts a protection is named allow_….
+    row_flags: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod

@@ -22,7 +22,7 @@ class Fault:
     rule: str  # the same words for every row that breaks it, for they are counted
     fix: str
 
-    def refused(self, split: str) -> DataError:
+    def to_error(self, split: str) -> DataError:
         return DataError(self.value, self.rule, self.fix, split=split, row=self.row, column=self.column)
 
 
@@ -41,7 +41,7 @@ def collect_faults() -> Iterator[dict[str, list[Fault]]]:
 
 
 def keep_rows(split: str, rows: Dataset, faults: Iterable[Fault], on_bad_row: str) -> Dataset:
-    """The rows without those at fault, and the count of every broken rule kept with them (see `skipped`).
+    """The rows without those at fault, and the count of every broken rule kept with them (see `count_skipped`).
 
     Args:
         on_bad_row: 'error' refuses the first fault, 'skip' leaves the rows out.
@@ -63,7 +63,7 @@ def keep_rows(split: str, rows: Dataset, faults: Iterable[Fault], on_bad_row: st
         )
     if collected is None:
         print(f"{split}: {len(bad):,} of {len(rows):,} rows skipped, first row {first.row} ({first.rule})")
-    counts = Counter(skipped(rows))
+    counts = Counter(count_skipped(rows))
     # A row that breaks several rules is counted once, under the first.
     counts.update({fault.row: fault.rule for fault in reversed(faults)}.values())
     kept = rows.select([row for row in range(len(rows)) if row not in bad])
@@ -71,7 +71,7 @@ def keep_rows(split: str, rows: Dataset, faults: Iterable[Fault], on_bad_row: st
     return kept
 
 
-def skipped(rows: Dataset) -> dict[str, int]:
+def count_skipped(rows: Dataset) -> dict[str, int]:
     """How many rows of the split were left out, by the rule that they broke."""
     text = rows.info.description
     return json.loads(text) if text.startswith("{") else {}

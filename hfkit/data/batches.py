@@ -110,21 +110,21 @@ def training_order(rows: Dataset, args: TrainingArguments) -> Sampler[int] | Non
     return None
 
 
-def judging_order(rows: Dataset) -> Sampler[int]:
-    """Texts longest first, rows of anything else as they stand; `in_order` takes it back."""
+def evaluation_order(rows: Dataset) -> Sampler[int]:
+    """Texts longest first, rows of anything else as they stand; `restore_row_order` takes it back."""
     return LongestFirst(text_lengths(rows)) if is_text(rows) else SequentialSampler(rows)
 
 
-def in_order(values: np.ndarray | None, rows: Dataset) -> np.ndarray | None:
-    """What was found in `judging_order`, by row: (rows, ...) both times; None stays None."""
+def restore_row_order(values: np.ndarray | None, rows: Dataset) -> np.ndarray | None:
+    """What was found in `evaluation_order`, by row: (rows, ...) both times; None stays None."""
     if values is None or not is_text(rows):
         return values
     found = np.empty_like(values)
-    found[judging_order(rows).order] = values
+    found[evaluation_order(rows).order] = values
     return found
 
 
-def fetched(rows: Dataset) -> "Dataset | NumberRows":
+def rows_to_fetch(rows: Dataset) -> "Dataset | NumberRows":
     """What a loader reads batches from: of texts their numbers alone."""
     return NumberRows(rows) if is_text(rows) else rows
 

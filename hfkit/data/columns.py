@@ -10,7 +10,7 @@ from datasets.features.features import require_decoding
 from hfkit.errors import DataError, UserError
 
 
-def column_named(
+def find_column(
     dataset: DatasetDict, given: str | None, usual: tuple[str, ...], flag: str, *, media: bool = False
 ) -> str:
     """The column the user named, or the only one with a usual name.
@@ -50,7 +50,7 @@ def column_named(
     return fitting[0]
 
 
-def evenly(rows: int, wanted: int) -> np.ndarray:
+def space_evenly(rows: int, wanted: int) -> np.ndarray:
     """`wanted` of the row numbers, evenly spaced: the first rows of a file are often of one source."""
     if wanted < 1:
         raise UserError(f"max_train_rows {wanted}", "at least one row is needed", "Set it to 1 or more")
@@ -60,7 +60,7 @@ def evenly(rows: int, wanted: int) -> np.ndarray:
 MEND = "Mend or remove the row"
 
 
-def column_of(dataset: DatasetDict, given: str | None, tiers: Iterable[tuple[str, ...]], flag: str) -> str:
+def find_usual_column(dataset: DatasetDict, given: str | None, tiers: Iterable[tuple[str, ...]], flag: str) -> str:
     """The column the user named, or the only one of the first tier that has any.
 
     Raises:
@@ -69,9 +69,9 @@ def column_of(dataset: DatasetDict, given: str | None, tiers: Iterable[tuple[str
     """
     tiers, columns = list(tiers), next(iter(dataset.values())).column_names
     found = next((tier for tier in tiers if set(tier) & set(columns)), sum(tiers, ()))
-    return column_named(dataset, given, found, flag)
+    return find_column(dataset, given, found, flag)
 
 
-def in_words(value: Any) -> str:
+def to_words(value: Any) -> str:
     """A value as a user wrote it."""
     return "null" if value is None else f"'{value}'" if isinstance(value, str) else f"{value}"

@@ -25,7 +25,7 @@ def conll_options(path: Path) -> dict:
     return {"column_names": names, "delimiter": delimiter, "encoding": "utf-8-sig"}
 
 
-def checked_conll(splits: dict[str, Dataset]) -> dict[str, Dataset]:
+def check_conll(splits: dict[str, Dataset]) -> dict[str, Dataset]:
     """The splits without the helper column, once it has shown that no line was short or long.
 
     The reader fills missing columns with empty strings and drops surplus ones without a word.

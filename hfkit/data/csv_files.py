@@ -105,14 +105,14 @@ def refuse_width(split: str, path: Path, row: int, cell: list[str], header: list
 def cells(split: str, path: Path, encoding: str) -> list[list[str]]:
     """The rows of a .csv or .tsv file, its header first."""
     try:
-        return list(lines_of_cells(path, encoding))
+        return list(iterate_rows(path, encoding))
     except csv.Error as error:
         if path.suffix == ".tsv":
-            return list(lines_of_cells(path, encoding, quoting=csv.QUOTE_NONE))
-        raise unreadable(split, path, error) from error
+            return list(iterate_rows(path, encoding, quoting=csv.QUOTE_NONE))
+        raise unreadable_csv(split, path, error) from error
 
 
-def lines_of_cells(path: Path, encoding: str, **options: Any) -> Iterator[list[str]]:
+def iterate_rows(path: Path, encoding: str, **options: Any) -> Iterator[list[str]]:
     """The rows of a .csv or .tsv file, one at a time. Tabs need no quotes, so in a .tsv quotes may be mere text.
 
     Raises:
@@ -128,7 +128,7 @@ def lines_of_cells(path: Path, encoding: str, **options: Any) -> Iterator[list[s
             raise csv.Error(f"line {reader.line_num}: {error}") from error
 
 
-def unreadable(split: str, path: Path, error: csv.Error) -> DataError:
+def unreadable_csv(split: str, path: Path, error: csv.Error) -> DataError:
     return DataError(
         path.name,
         f"it cannot be read as CSV ({error})",

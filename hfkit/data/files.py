@@ -8,7 +8,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetsError
 
-from hfkit.data.conll_files import checked_conll, conll_options
+from hfkit.data.conll_files import check_conll, conll_options
 from hfkit.data.csv_files import read_csv, refuse_other_encoding
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.progress import alone, progress
@@ -39,7 +39,7 @@ TABLES = {
 }
 
 
-def read(
+def read_splits(
     source: str,
     config: str | None = None,
     revision: str | None = None,
@@ -114,10 +114,10 @@ def read_folder(
         for split, names in SPLITS.items()
     }
     refuse_missing(str(folder), files, sorted(path.name for path in folder.iterdir()), kinds, validation_share)
-    return read_found(folder, {split: paths for split, paths in files.items() if paths}, kinds, encoding)
+    return read_split_files(folder, {split: paths for split, paths in files.items() if paths}, kinds, encoding)
 
 
-def read_found(
+def read_split_files(
     folder: Path, files: dict[str, list[Path]], kinds: Mapping[str, str], encoding: str
 ) -> dict[str, Dataset]:
     """The rows of every split, whose files are all of one kind."""
@@ -138,7 +138,7 @@ def read_found(
     if builder == "conll":
         options = conll_options(next(iter(files.values()))[0])
     splits = {split: read_files(split, builder, paths, **options) for split, paths in files.items()}
-    return checked_conll(splits) if builder == "conll" else splits
+    return check_conll(splits) if builder == "conll" else splits
 
 
 def set_aside(source: str, train: Dataset, share: float) -> dict[str, Dataset]:
@@ -202,7 +202,7 @@ def refuse_missing(
         )
 
 
-def one_split(
+def read_one_split(
     source: str,
     config: str | None,
     revision: str | None,
@@ -215,7 +215,7 @@ def one_split(
 
     Args:
         split: its name; None takes test, or else the only one.
-        kinds, encoding: see `files.read`.
+        kinds, encoding: see `read_splits`.
 
     Raises:
         UserError: it is not there, or it is not said which one is meant.
@@ -225,13 +225,13 @@ def one_split(
     if place.is_file():
         if place.suffix not in kinds:
             raise UserError(f"dataset '{source}'", f"a file of rows is one of {', '.join(kinds)}", "Save it as one")
-        return DatasetDict(read_found(place.parent, {"test": [place]}, kinds, encoding))
+        return DatasetDict(read_split_files(place.parent, {"test": [place]}, kinds, encoding))
     if place.is_dir():
-        return DatasetDict(read_found(place, {"test": files_of(place, split, kinds)}, kinds, encoding))
+        return DatasetDict(read_split_files(place, {"test": find_split_files(place, split, kinds)}, kinds, encoding))
     if source.startswith((".", "/", "~")) or source.count("/") > 1:
         raise UserError(f"dataset '{source}'", "there is no such file or folder", "Check the path")
     try:
-        return only(load_dataset(source, config, revision=revision), split)
+        return take_split(load_dataset(source, config, revision=revision), split)
     except UserError:
         raise
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
@@ -242,7 +242,7 @@ def one_split(
         ) from error
 
 
-def only(splits: Mapping[str, Dataset], split: str | None) -> DatasetDict:
+def take_split(splits: Mapping[str, Dataset], split: str | None) -> DatasetDict:
     """The split of that name as `test`; None takes test, or else the only one.
 
     Raises:
@@ -251,11 +251,11 @@ def only(splits: Mapping[str, Dataset], split: str | None) -> DatasetDict:
     names = [split] if split else [*SPLITS["test"], *(splits if len(splits) == 1 else [])]
     found = next((name for name in names if name in splits), None)
     if found is None:
-        raise unclear(split, list(splits))
+        raise unclear_split(split, list(splits))
     return DatasetDict(test=splits[found])
 
 
-def files_of(folder: Path, split: str | None, kinds: Mapping[str, str]) -> list[Path]:
+def find_split_files(folder: Path, split: str | None, kinds: Mapping[str, str]) -> list[Path]:
     """The files of the split in a folder, or its only file."""
     names = [split] if split else SPLITS["test"]
     found = next(filter(None, (split_files(folder, name, kinds) for name in names)), None)
@@ -263,11 +263,11 @@ def files_of(folder: Path, split: str | None, kinds: Mapping[str, str]) -> list[
     if found is None and split is None and len(files) == 1:
         found = files
     if found is None:
-        raise unclear(split, [path.name for path in files])
+        raise unclear_split(split, [path.name for path in files])
     return found
 
 
-def unclear(split: str | None, seen: list[str]) -> UserError:
+def unclear_split(split: str | None, seen: list[str]) -> UserError:
     return UserError(
         f"split '{split or 'test'}'",
         f"the data has none of this name{'' if split else ', nor a single one'}; found: {', '.join(seen) or 'nothing'}",

@@ -9,7 +9,7 @@ from datasets import Dataset, Features
 from hfkit.progress import progress
 
 
-def mapped(
+def map_rows(
     rows: Dataset,
     function: Callable[..., Any],
     desc: str,

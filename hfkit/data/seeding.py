@@ -8,7 +8,7 @@ import torch
 
 
 @contextmanager
-def seeded(seed: int, epoch: int, *rows: int) -> Iterator[None]:
+def seed_draws(seed: int, epoch: int, *rows: int) -> Iterator[None]:
     """Within it torch's global CPU generator stands where these numbers put it; afterwards, where it stood before.
 
     The global one, because torchvision's transforms draw from no other.

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, Json
 
-from hfkit.data.csv_files import lines_of_cells, refuse_header, refuse_other_encoding, refuse_width, unreadable
+from hfkit.data.csv_files import iterate_rows, refuse_header, refuse_other_encoding, refuse_width, unreadable_csv
 from hfkit.errors import DataError, UserError, first_line
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
@@ -62,10 +62,10 @@ class Reading:
         """
         if inputs.count(STDIN) > 1:
             raise UserError("input '-'", "the standard input is read once", "Name it once")
-        found = [Source("--text", anchor(), given=tuple(texts))] if texts else []
+        found = [Source("--text", root_folder(), given=tuple(texts))] if texts else []
         for single, names in groupby(inputs, self.is_picture):
             if single:
-                found.append(Source("the pictures", anchor(), given=tuple(names)))
+                found.append(Source("the pictures", root_folder(), given=tuple(names)))
             else:
                 found += [self.source(name) for name in names]
         return found
@@ -76,7 +76,7 @@ class Reading:
     def source(self, name: str) -> Source:
         if name == STDIN:
             # What somebody pipes in are paths of their own choice, as on the command line.
-            return Source("the standard input", anchor())
+            return Source("the standard input", root_folder())
         path = Path(name).expanduser()
         if path.is_dir():
             return self.source_in(name, path)
@@ -131,7 +131,7 @@ class Reading:
         while records := list(islice(coming, self.size)):
             for record in records:
                 columns |= dict.fromkeys(record)
-            rows = table_of(records, list(columns))
+            rows = make_table(records, list(columns))
             if source.file is None and self.pictures:
                 # The paths begin at the working folder; in a table they begin at the source's own.
                 paths = [str(Path(path).expanduser().absolute()) for path in rows[self.column]]
@@ -144,28 +144,28 @@ class Reading:
         if source.given is not None:
             yield from ({self.column: value} for value in source.given)
         elif source.file is None:
-            yield from ({self.column: line} for line in lines_of(sys.stdin.buffer, self.encoding))
+            yield from ({self.column: line} for line in read_lines(sys.stdin.buffer, self.encoding))
         elif source.file.suffix.lower() == ".txt":
             with source.file.open("rb") as file:
-                yield from ({self.column: line} for line in lines_of(file, self.encoding))
+                yield from ({self.column: line} for line in read_lines(file, self.encoding))
         elif source.file.suffix.lower() in (".csv", ".tsv"):
             yield from csv_records(source.file, self.encoding)
         else:
             yield from json_records(source.file, self.encoding)
 
 
-def anchor() -> Path:
+def root_folder() -> Path:
     """The folder that every path lies in."""
     return Path(Path.cwd().anchor)
 
 
-def lines_of(file: Any, encoding: str) -> Iterator[str]:
+def read_lines(file: Any, encoding: str) -> Iterator[str]:
     """The lines of a file of bytes, without their ends.
 
     Raises:
         UserError: they are of another encoding.
     """
-    lines = io.TextIOWrapper(file, encoding=without_mark(encoding))
+    lines = io.TextIOWrapper(file, encoding=skip_mark(encoding))
     try:
         for line in lines:
             yield line.removesuffix("\n")
@@ -177,7 +177,7 @@ def lines_of(file: Any, encoding: str) -> Iterator[str]:
         lines.detach()  # else the file would be closed with it
 
 
-def without_mark(encoding: str) -> str:
+def skip_mark(encoding: str) -> str:
     """A byte-order mark would become part of the first text."""
     return "utf-8-sig" if encoding == "utf-8" else encoding
 
@@ -190,13 +190,13 @@ def csv_records(path: Path, encoding: str) -> Iterator[Record]:
     """
     options: dict[str, Any] = {}
     try:
-        for _ in lines_of_cells(path, encoding):
+        for _ in iterate_rows(path, encoding):
             pass
     except csv.Error as error:
         if path.suffix.lower() != ".tsv":
-            raise unreadable("input", path, error) from error
+            raise unreadable_csv("input", path, error) from error
         options["quoting"] = csv.QUOTE_NONE
-    lines = lines_of_cells(path, encoding, **options)
+    lines = iterate_rows(path, encoding, **options)
     header = next(lines, [])
     refuse_header("input", path, header, header)
     for row, line in enumerate(lines):
@@ -210,14 +210,14 @@ def json_records(path: Path, encoding: str) -> Iterator[Record]:
     Raises:
         DataError: it is neither.
     """
-    with path.open(encoding=without_mark(encoding)) as file:
+    with path.open(encoding=skip_mark(encoding)) as file:
         listed = file.read(64).lstrip().startswith("[")
         file.seek(0)
         if listed:
-            objects: Iterator[Any] = iter(parsed(path, 0, file.read()))
+            objects: Iterator[Any] = iter(parse_json(path, 0, file.read()))
         else:
             filled = (line for line in file if line.strip())
-            objects = (parsed(path, row, line) for row, line in enumerate(filled))
+            objects = (parse_json(path, row, line) for row, line in enumerate(filled))
         for row, record in enumerate(objects):
             if not isinstance(record, dict):
                 raise DataError(
@@ -230,7 +230,7 @@ def json_records(path: Path, encoding: str) -> Iterator[Record]:
             yield record
 
 
-def parsed(path: Path, row: int, text: str) -> Any:
+def parse_json(path: Path, row: int, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -263,13 +263,13 @@ def parquet_chunks(source: Source, size: int) -> Iterator[Chunk]:
         ) from error  # fmt: skip
 
 
-def table_of(records: Sequence[Record], columns: Sequence[str]) -> Dataset:
+def make_table(records: Sequence[Record], columns: Sequence[str]) -> Dataset:
     """Records as a table; what a record lacks is null, and values of several kinds stay what they are."""
     values = {name: [record.get(name) for record in records] for name in columns}
     try:
         return Dataset.from_dict(values)
     except (UnicodeEncodeError, pa.ArrowException, OverflowError):
-        whole = {name: [whole_characters(value) for value in column] for name, column in values.items()}
+        whole = {name: [replace_half_characters(value) for value in column] for name, column in values.items()}
         features = {name: Json() if is_mixed(column) else None for name, column in whole.items()}
         found = Dataset.from_dict({name: column for name, column in whole.items() if features[name] is None})
         return Dataset.from_dict(
@@ -286,6 +286,6 @@ def is_mixed(column: list[Any]) -> bool:
     return False
 
 
-def whole_characters(value: Any) -> Any:
+def replace_half_characters(value: Any) -> Any:
     """A value of JSON whose halves of characters, which no file can hold, are question marks."""
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))

@@ -3,17 +3,17 @@
 from datasets import Dataset, DatasetDict
 
 from hfkit.data.bad_rows import Fault
-from hfkit.data.columns import MEND, column_named, in_words
+from hfkit.data.columns import MEND, find_column, to_words
 
 
-def unit_column(dataset: DatasetDict, given: str | None) -> str | None:
+def find_unit_column(dataset: DatasetDict, given: str | None) -> str | None:
     """The column that the user named, once every split is known to have it.
 
     Raises:
         DataError: one split lacks it.
         UserError: it holds media.
     """
-    return given and column_named(dataset, given, (), "--unit_column")
+    return given and find_column(dataset, given, (), "--unit_column")
 
 
 def check_units(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
@@ -22,6 +22,6 @@ def check_units(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
     for row, unit in enumerate(rows[column]):
         if type(unit) not in (str, int) or unit == "":
             rule = "a row belongs to one unit, named by a text or a whole number"
-            faults.append(Fault(row, column, in_words(unit), rule, MEND))
+            faults.append(Fault(row, column, to_words(unit), rule, MEND))
         units.append(str(unit))
     return units, faults

@@ -11,7 +11,7 @@ import torch
 from hfkit.arguments.training import refuse_lost_processes
 from hfkit.doctor.findings import Finding, refused
 from hfkit.errors import UserError
-from hfkit.runtime.processes import LAUNCHERS, cores
+from hfkit.runtime.processes import LAUNCHERS, count_cores
 from hfkit.training.memory import GIB
 
 DRIVER = Path("/proc/driver/nvidia/version")
@@ -28,7 +28,7 @@ def examine_machine(*, use_cpu: bool) -> tuple[list[Finding], dict[str, Any]]:
     ]
     facts = {
         "cores": os.cpu_count() or 1,
-        "usable_cores": cores(),
+        "usable_cores": count_cores(),
         "threads": torch.get_num_threads(),
         "gpus": gpus,
         "cuda": torch.version.cuda,

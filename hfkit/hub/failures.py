@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hfkit.errors import Failure, UserError, first_line
-from hfkit.runtime.redaction import without_secrets
+from hfkit.runtime.redaction import withhold_secrets
 
 LOGIN = "Run `hf auth login`, or set HF_TOKEN to a token that may write"
 KEPT = "Nothing here was lost, and a file that the Hub holds already is not sent again"
@@ -69,4 +69,4 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _public_line(error: BaseException) -> str:
-    return without_secrets(first_line(error)).rstrip(". ")
+    return withhold_secrets(first_line(error)).rstrip(". ")

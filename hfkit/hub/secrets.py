@@ -10,7 +10,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from hfkit.errors import UserError
-from hfkit.runtime.redaction import SECRETS, own_secrets, without_secrets
+from hfkit.runtime.redaction import SECRETS, find_own_secrets, withhold_secrets
 
 # As bytes, so that tokenizers in binary are read too, and letters are ASCII's.
 PATTERNS = {kind: re.compile(pattern.encode()) for kind, pattern in SECRETS.items()}
@@ -29,9 +29,9 @@ def refuse_secrets(files: Mapping[str, Path], then: str) -> None:
     Raises:
         UserError: it names the files and the kinds, never the secrets.
     """
-    own = {form: name for name, value in own_secrets().items() for form in forms(value)}
+    own = {form: name for name, value in find_own_secrets().items() for form in forms(value)}
     found = {
-        without_secrets(name): kinds
+        withhold_secrets(name): kinds
         for name, path in files.items()
         if (kinds := sorted({*_kinds(name.encode(), own), *kinds_in(path, own)}))
     }

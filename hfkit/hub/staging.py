@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hfkit.errors import UserError
 from hfkit.hub.paths import name_places, settings_without_places
-from hfkit.runtime.redaction import without_secrets
+from hfkit.runtime.redaction import withhold_secrets
 
 ARGUMENTS = "training_args.json"  # made here, from the settings of the report
 WEIGHTS = re.compile(
@@ -57,7 +57,7 @@ def choose(folder: Path) -> Chosen:
             files[name] = path
         else:
             # A name need not be text, but what is printed has to be.
-            left_out[without_secrets(name.encode("utf-8", "backslashreplace").decode())] = _size(path)
+            left_out[withhold_secrets(name.encode("utf-8", "backslashreplace").decode())] = _size(path)
     _require_model(folder, files)
     return Chosen(files, left_out)
 
@@ -76,7 +76,7 @@ def stage(chosen: Chosen, place: Path) -> None:
             shutil.copyfile(source, place / name)
     report = _report(place) if "report.json" in chosen.files else {}
     if report:
-        settings = without_secrets(settings_without_places(report["settings"]))
+        settings = withhold_secrets(settings_without_places(report["settings"]))
         (place / ARGUMENTS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     origin = report.get("origin")
     base = origin.get("base") if isinstance(origin, dict) else None

@@ -15,10 +15,10 @@ from huggingface_hub import snapshot_download
 from torch.utils.data import DataLoader
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from hfkit.arguments.parse import nearest, parse
+from hfkit.arguments.parse import nearest_word, parse
 from hfkit.contract.task import Task
 from hfkit.data.bad_rows import Fault
-from hfkit.data.batches import fetched, in_order, judging_order
+from hfkit.data.batches import rows_to_fetch, restore_row_order, evaluation_order
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.model.weights import read_config
 from hfkit.progress import track
@@ -141,9 +141,9 @@ class SavedModel:
         """What `Task.compact` leaves for every prepared row, (prepared rows, ...), padded with -100."""
         # The order, batches and precision of the trainer's own judging: rounding is then the same too.
         batches = DataLoader(
-            fetched(prepared),
+            rows_to_fetch(prepared),
             batch_size=batch_size,
-            sampler=judging_order(prepared),
+            sampler=evaluation_order(prepared),
             collate_fn=self.task.collator(self.processor),
         )
         found = []
@@ -154,7 +154,7 @@ class SavedModel:
                 with self.autocast():
                     logits = self.model(**batch).logits
                 found.append(self.task.compact(logits, labels).cpu().numpy())
-        return in_order(padded(found), prepared)
+        return restore_row_order(padded(found), prepared)
 
     def autocast(self) -> AbstractContextManager:
         if self.precision is None:
@@ -302,7 +302,7 @@ def kind_of(place: str, report: dict[str, Any], config: PreTrainedConfig, asked:
     """
     kinds = {kind.name: kind for kind in KINDS}
     if asked is not None and asked not in kinds:
-        raise UserError(f"task '{asked}'", f"one of {', '.join(kinds)}", f"Did you mean {nearest(asked, kinds)}?")
+        raise UserError(f"task '{asked}'", f"one of {', '.join(kinds)}", f"Did you mean {nearest_word(asked, kinds)}?")
     heads = config.architectures or []
     named = [kind for kind in KINDS if any(head_of(kind) in head for head in heads)]
     name = report["task"]["name"] if report else named[0].name if named else asked

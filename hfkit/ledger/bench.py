@@ -26,9 +26,9 @@ from hfkit.ledger.arguments import recipe_at, scaled, split_flags
 from hfkit.ledger.cells import Cell, Contender
 from hfkit.progress import alone
 from hfkit.report.schema import finite, plain
-from hfkit.runtime.energy import energy
+from hfkit.runtime.energy import measure_energy
 from hfkit.runtime.folders import require_writable
-from hfkit.runtime.machine import measured
+from hfkit.runtime.machine import measure
 from hfkit.training.checkpoints import deciding
 from hfkit.training.memory import parameters_of, refuse_too_large
 from hfkit.training.trainer import TransferTrainer
@@ -223,7 +223,7 @@ class Bench:
             eval_dataset=data["validation"],
             processing_class=self._processor,
         )
-        with energy() as spent, measured() as cost:
+        with measure_energy() as spent, measure() as cost:
             trainer.train()
             trainer.tune_decision(data["validation"])
         outputs = {"validation": trainer.predict(data["validation"]).predictions}
@@ -259,7 +259,7 @@ class Bench:
     def _baseline(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raw = self.data_of(cell)
         set_seed(cell.seed)
-        with energy() as spent, measured() as cost:
+        with measure_energy() as spent, measure() as cost:
             answers = self._made(cell).answers(self.task, raw)
         arrays = {"tallies": self._tallies(answers.predictions)}
         if answers.probabilities is not None:

@@ -19,7 +19,7 @@ from hfkit.ledger.pages import render_ledger
 from hfkit.ledger.queue import Queue
 from hfkit.progress import alone_on_stdout, progress
 from hfkit.runtime.folders import write_page
-from hfkit.runtime.processes import launched
+from hfkit.runtime.processes import take_rank
 
 SCHEMA = "hfkit.compare/1"
 EVERY = 0.5  # seconds between two looks at what has ended
@@ -66,7 +66,7 @@ def summary_of(page: str, ledger: Mapping[str, Any]) -> dict[str, Any]:
 
 def _compared(argv: list[str]) -> dict[str, dict[str, Any]]:
     """The ledgers by their pages; none on other ranks than the first."""
-    rank, console = launched(), Console()
+    rank, console = take_rank(), Console()
     bench = Bench(argv)
     own, contenders = bench.own, bench.contenders()
     queue, plan = Queue(Path(own.compare_dir), bench.key), planned(bench, contenders)

@@ -18,7 +18,7 @@ from hfkit.ledger.verdict import verdict
 from hfkit.report.names import checkpoint_name, dataset_name
 from hfkit.report.schema import finite, plain
 from hfkit.runtime.machine import command_of, environment
-from hfkit.runtime.redaction import without_secrets
+from hfkit.runtime.redaction import withhold_secrets
 from hfkit.scores.calibration import calibration
 from hfkit.scores.score import headline_text
 
@@ -133,7 +133,7 @@ def ledger_of(
         "environment": environment(),
     }
     ledger["verdict"] = verdict(ledger)
-    return without_secrets(finite(plain(ledger)))
+    return withhold_secrets(finite(plain(ledger)))
 
 
 def entry_of(runs: Runs, contender: Contender) -> dict[str, Any]:

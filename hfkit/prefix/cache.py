@@ -18,7 +18,7 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import Tensor, nn
 
-from hfkit.data.batches import fetched, is_text, text_lengths
+from hfkit.data.batches import is_text, rows_to_fetch, text_lengths
 from hfkit.model.depth import Depths
 from hfkit.model.digests import digest
 from hfkit.model.unfreezing import saved_state
@@ -83,7 +83,7 @@ class PrefixCache:
         self.cuts: dict[int, Cut] = {}  # by depth
         self.stores: dict[int, Store] = {}  # by depth, as long as the stage of that depth is not over
         self.unread: dict[str, Shape] = {}  # inputs that a step may leave out once it starts above what reads them
-        self._fetched = fetched(rows)
+        self._fetched = rows_to_fetch(rows)
 
     @classmethod
     def build(

@@ -2,10 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,10 +14,14 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.utils.data import Dataset as MapDataset
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
 
-from hfkit.data.batches import fetched
+from hfkit.arguments.training import TransferArguments
+from hfkit.contract.abilities import varies
+from hfkit.contract.codec import Codec, Collator
+from hfkit.data.batches import rows_to_fetch
 from hfkit.data.digests import rows_digest
+from hfkit.model.unfreezing import Unfreezing
 from hfkit.prefix.cache import TOLERANCE, Frozen, PrefixCache, Settings
 from hfkit.prefix.replay import CannotReplay
 
@@ -26,14 +30,33 @@ DECISION, ON = "prefix_cache", "on"  # in the log; else the reason
 WORTH = 1.5  # times that each row must pass the frozen layers: once is what building costs
 
 
+class Run(Protocol):
+    """What is asked of a trainer here."""
+
+    args: TransferArguments
+    state: TrainerState
+    model: nn.Module
+    codec: Codec
+    unfreezing: Unfreezing
+    train_dataset: Dataset
+    eval_dataset: Dataset
+    judged: Dataset  # the encoded rows that are evaluated
+    data_collator: Collator
+    training_collator: Collator
+    processing_class: Any
+    is_fsdp_enabled: bool
+    total_steps: int
+    epoch_steps: int
+
+
 class Caching(TrainerCallback):
     """Gives the model what its frozen layers return, instead of running them, wherever the plan freezes some.
 
-    It follows the plan of `trainer.unfreezing` and acts after it. In doubt it stays out of the way, and says why in one
-    line: the model then runs its frozen layers as ever.
+    It follows the plan of `trainer.unfreezing` and acts after it. When in doubt it switches itself off and prints the
+    reason on one line; the model then runs its frozen layers as usual.
     """
 
-    def __init__(self, trainer: Any) -> None:
+    def __init__(self, trainer: Run) -> None:
         self.trainer = trainer
         self.folder = trainer.args.cache_place / "activations"
         self.of_train: list[PrefixCache] = []  # one for each view
@@ -107,22 +130,21 @@ class Caching(TrainerCallback):
 
     def logits(self, model: nn.Module, rows: Dataset, numbers: list[int], split: str) -> tuple[Tensor, Tensor]:
         """Logits and labels of some rows of a split, without dropout and without gradients."""
-        collator = self.trainer.training_collator if split == "train" and self.of_train else self.trainer.data_collator
-        batch = NumberedBatches(collator, rows)(NumberedRows(fetched(rows), self, split).__getitems__(numbers))
-        batch = {name: value.to(self.trainer.args.device) for name, value in batch.items()}
+        trainer = self.trainer
+        collator = trainer.training_collator if split == "train" and self.of_train else trainer.data_collator
+        batch = NumberedBatches(collator, rows)(NumberedRows(rows_to_fetch(rows), self, split).__getitems__(numbers))
+        batch = {name: value.to(trainer.args.device) for name, value in batch.items()}
         with judging(model), self.replayed(model, batch, split):
-            return model(**{name: value for name, value in batch.items() if name != "labels"})["logits"], batch[
-                "labels"
-            ]
+            return model(**trainer.codec.inputs(batch))["logits"], batch["labels"]
 
     # How it is decided
 
     def _reason_against(self) -> str | None:
         """Why activations are not to be stored, in words; None where nothing is against it."""
         trainer, args = self.trainer, self.trainer.args
-        varies = trainer.task.varies
-        if varies == "batches" or (varies == "rows" and not args.cache_views):
-            wayout = "" if varies == "batches" else "; --cache_views 4 would keep four draws of each row"
+        drawn = varies(trainer.codec)
+        if drawn == "batches" or (drawn == "rows" and not args.cache_views):
+            wayout = "" if drawn == "batches" else "; --cache_views 4 would keep four draws of each row"
             return f"the inputs are drawn anew in every epoch{wayout}"
         if args.activation_checkpointing:
             return "activation checkpointing computes layers twice"
@@ -147,7 +169,8 @@ class Caching(TrainerCallback):
         if any(p.requires_grad and frozen.depths.parameters[n] < min(cuts) for n, p in model.named_parameters()):
             return "something below the frozen blocks learns"
         settings = Settings(self.folder, args.cache_dtype, args.cache_budget, keep=args.cache_dir is not None)
-        views = args.cache_views if trainer.task.varies else 1
+        drawn_anew = varies(trainer.codec) is not None
+        views = args.cache_views if drawn_anew else 1
         passes, evaluations = self._passes()
         if passes < WORTH * views and not settings.keep and not decided:
             return f"each row passes the frozen layers {passes:.1f} times, and storing takes one pass"
@@ -159,7 +182,7 @@ class Caching(TrainerCallback):
         try:
             for view in range(views):
                 collator.epoch = view
-                drawn = {"view": view, "seed": args.seed, "task": trainer.task} if trainer.task.varies else {}
+                drawn = {"view": view, "seed": args.seed, "task": trainer.task} if drawn_anew else {}
                 self.of_train.append(
                     PrefixCache.build(
                         frozen,
@@ -192,8 +215,10 @@ class Caching(TrainerCallback):
         ends = [*plan.starts[1:], total]
         steps = sum(end - start for start, end, low in zip(plan.starts, ends, plan.lowest, strict=True) if low > 0)
         every = {"epoch": trainer.epoch_steps, "steps": args.eval_steps}.get(str(args.eval_strategy.value))
-        probe = args.strategy == "auto"  # its head is fitted on one more pass of each split, and judged
-        return steps / trainer.epoch_steps + probe, (int(steps / every) if every else 0) + 2 * probe
+        evaluations = int(steps / every) if every else 0
+        if args.decided:  # the head is fitted on one more pass of each split, and judged
+            return steps / trainer.epoch_steps + 1, evaluations + 2
+        return steps / trainer.epoch_steps, evaluations
 
     def _cache(self, split: str) -> PrefixCache | None:
         if split == "eval":
@@ -206,7 +231,7 @@ class Caching(TrainerCallback):
 
     def _complete(self, inputs: dict[str, Any], rows: np.ndarray, split: str) -> None:
         """Put in what the loader left out."""
-        if inputs.keys() != {"labels"}:
+        if not is_bare(inputs):
             return
         trainer, judged = self.trainer, split == "eval"
         data = trainer.judged if judged else trainer.train_dataset
@@ -218,19 +243,19 @@ class Caching(TrainerCallback):
         self, model: nn.Module, cache: PrefixCache, depth: int, rows: np.ndarray, inputs: dict[str, Tensor], split: str
     ) -> bool:
         """Run the first batch at a cut both ways; a difference switches the cache off."""
-        self._proven.add((split, depth))
-        given, labels = {name: value for name, value in inputs.items() if name != "labels"}, inputs["labels"]
+        codec = self.trainer.codec
+        given = codec.inputs(inputs)
         with judging(model):
-            real = model(**given)["logits"]
+            real = codec.logits(model(**given), inputs)
             with cache.replay(depth, rows, given):
                 # As in the steps to come: without what only the frozen layers read.
-                replayed = model(**{**given, **cache.blanks(len(rows))})["logits"]
-        # Nobody asks what is made of padding. But a batch may hold no labelled position at all (sentences without
-        # words are legal), and then every position is compared: the largest of nothing does not exist.
-        if real.shape[:-1] == labels.shape and (labelled := labels != -100).any():
-            real, replayed = real[labelled], replayed[labelled]
+                replayed = codec.logits(model(**{**given, **cache.blanks(len(rows))}), inputs)
+        # A batch may hold nothing to compare (sentences without words are legal): the largest of nothing does not
+        # exist, and the next batch is the first then. Of all processes, or some would go on and others not.
+        if not all(gather_object([real.numel() > 0])):
+            return False
+        self._proven.add((split, depth))
         apart = (real - replayed).abs().max().item() / (1e-12 + real.abs().max().item())
-        # Of all processes, or some would go on with a cache and others without.
         fine = all(gather_object([apart <= 10 * TOLERANCE[cache.settings.dtype]]))
         if not fine:
             self._give_up(f"at depth {depth} logits differ by {apart:.2g} of the largest")
@@ -241,6 +266,11 @@ class Caching(TrainerCallback):
         self.trainer.state.log_history.append({"step": self.trainer.state.global_step, DECISION: reason})
         if PartialState().is_main_process:
             print(f"Prefix cache off: {reason}.")
+
+
+def is_bare(inputs: Mapping[str, Any]) -> bool:
+    """Whether a batch is one of `NumberedBatches` for rows that were not read: it has its answers alone."""
+    return inputs.keys() == {"labels"}
 
 
 class NumberedRows(MapDataset):

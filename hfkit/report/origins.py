@@ -1,12 +1,12 @@
 """Where a run's checkpoint and data come from, as far as that can be read: what is not known is null.
 
-A run never fails for it. A local folder is asked for the front matter of its README.md; an id of the Hub for the copy
-of its card in the cache, or, when the Hub may be contacted, for the card itself.
+A run never fails for it. Of a local folder the front matter of its README.md is read; of an id of the Hub its card, from
+the Hub if that may be contacted, otherwise from the cache.
 """
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from safetensors import SafetensorError, safe_open
 
 from hfkit.arguments.hub_terms import LANGUAGE
 from hfkit.errors import UserError
-from hfkit.report.names import SAMPLE_ENCODER, checkpoint_name, dataset_name, on_hub
-from hfkit.samples import SAMPLE_DATA, resolve_checkpoint
+from hfkit.report.names import SAMPLE_ENCODER, checkpoint_name, dataset_name, is_hub_id
+from hfkit.samples import resolve_checkpoint
 
 MOST_CARD_BYTES = 1_000_000
-# What a checkpoint holds that is counted or fixed, and never learnt.
+# Parts of a checkpoint that are counted or fixed, and never learnt.
 NOT_LEARNT = ("running_mean", "running_var", "num_batches_tracked", "position_ids")
 
 
@@ -41,96 +41,100 @@ def base_origin(settings: dict[str, Any]) -> dict[str, Any] | None:
     else:
         card, _ = hub_card(place, None)
         # The commit is that of the files the run itself has loaded.
-        folder = cached(place, "config.json")
+        folder = find_cached(place, "config.json")
         revision = folder.name if folder else None
-    known = front_matter(card)
+    known = read_front_matter(card)
     return {
         "name": name,
-        "id": name if name == SAMPLE_ENCODER or (not here and on_hub(place)) else None,
+        "id": name if name == SAMPLE_ENCODER or (not here and is_hub_id(place)) else None,
         "revision": revision,
-        "license": word_of(known.get("license")),
+        "license": license_of(known.get("license")),
         "language": languages_of(known.get("language")),
-        "parameters": parameters(folder) if folder else None,
+        "parameters": count_parameters(folder) if folder else None,
         "relation": relation if settings.get("pretrained", True) else None,
     }
 
 
-def dataset_origin(dataset: str, revision: str | None, task: str) -> dict[str, Any]:
-    """The dataset that a task of that name was given (see `schema`)."""
+def dataset_origin(dataset: str, revision: str | None, sample: Mapping[str, Any]) -> dict[str, Any]:
+    """The dataset that a run was given (see `schema`).
+
+    Args:
+        sample: what a card would say of the bundled rows (see `contract.task.Sample.origin`).
+    """
     identity = None
     if dataset == "sample":
-        known = SAMPLE_DATA.get(task, {})
+        known = sample
     elif os.path.exists(place := os.path.expanduser(dataset)):  # a file may be called like an id, too
-        known = front_matter(Path(place, "README.md"))
+        known = read_front_matter(Path(place, "README.md"))
     else:
-        identity = dataset if on_hub(dataset) else None
+        identity = dataset if is_hub_id(dataset) else None
         card, commit = hub_card(dataset, revision, repo_type="dataset")
-        known, revision = front_matter(card), commit or revision
+        known, revision = read_front_matter(card), commit or revision
     return {
         "name": dataset_name(dataset),
         "id": identity,
         "revision": revision,
-        "license": word_of(known.get("license")),
+        "license": license_of(known.get("license")),
         "language": languages_of(known.get("language")),
     }
 
 
 def hub_card(name: str, revision: str | None, repo_type: str | None = None) -> tuple[Path | None, str | None]:
     """The card of an id on the Hub, and its commit; None where the Hub or the cache has none."""
-    if not on_hub(name):
+    if not is_hub_id(name):
         return None, None
     for wanted in dict.fromkeys((revision, None)):  # a branch of converted files has no card of its own
         try:
             card = Path(hf_hub_download(name, "README.md", repo_type=repo_type, revision=wanted))
-        # It is a fact for the report, not worth a run: whatever the network or the cache raises.
+        # Whatever the network or the cache raises: a fact for the report is not worth a run.
         except Exception:
             continue
         return card, card.parent.name if wanted == revision else None
     return None, None
 
 
-def cached(name: str, file: str) -> Path | None:
+def find_cached(name: str, file: str) -> Path | None:
     """The folder of the cache that has a file of an id on the Hub."""
-    found = try_to_load_from_cache(name, file) if on_hub(name) else None
-    return Path(found).parent if isinstance(found, str) else None
+    place = try_to_load_from_cache(name, file) if is_hub_id(name) else None
+    return Path(place).parent if isinstance(place, str) else None
 
 
-def front_matter(card: Path | None) -> dict[str, Any]:
+def read_front_matter(card: Path | None) -> dict[str, Any]:
     """The metadata of a card; {} where there is none, or none that can be read."""
     try:
         if card is None or card.stat().st_size > MOST_CARD_BYTES:
             return {}
         block = REGEX_YAML_BLOCK.search(card.read_text(encoding="utf-8"))
-        found = yaml.safe_load(block[2]) if block else {}
+        metadata = yaml.safe_load(block[2]) if block else {}
     except (OSError, ValueError, yaml.YAMLError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return metadata if isinstance(metadata, dict) else {}
 
 
-def parameters(folder: Path) -> int | None:
+def count_parameters(folder: Path) -> int | None:
     """How many parameters the safetensors files of a checkpoint hold, by their headers; None without such files."""
     try:
-        return sum(map(parameters_in, sorted(folder.glob("model*.safetensors")))) or None
+        return sum(map(count_parameters_in, sorted(folder.glob("model*.safetensors")))) or None
     except (OSError, SafetensorError):
         return None
 
 
-def parameters_in(file: Path) -> int:
+def count_parameters_in(file: Path) -> int:
     with safe_open(file, "numpy") as weights:
         learnt = [name for name in weights.keys() if not name.endswith(NOT_LEARNT)]
         return sum(math.prod(weights.get_slice(name).get_shape()) for name in learnt)
 
 
-def word_of(value: Any) -> str | None:
-    """A licence: a card may also give a list of one."""
+def license_of(value: Any) -> str | None:
+    """The licence that a card names, which may also be a list of one."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value.strip().lower() if isinstance(value, str) and value.strip() else None
 
 
 def languages_of(value: Any) -> list[str]:
-    """Codes of languages, one or several, as a card gives them; what is none is left out."""
+    """The codes of languages that a card names, one or several; anything else is left out."""
     values: Iterable[Any] = value if isinstance(value, list) else [value]
-    # Written without quotes, Norwegian is false to YAML.
+    # YAML reads Norwegian, `no` without quotes, as false.
     codes = ("no" if one is False else one for one in values)
     return [code for code in codes if isinstance(code, str) and LANGUAGE.fullmatch(code)]

@@ -1,16 +1,18 @@
-"""A report's facts as a page: the templates' environment, and how numbers and facts are put into words."""
+"""A report as a page: the templates' environment, and how numbers and facts are put into words."""
 
 import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from hfkit.report import plots
 from hfkit.report.names import checkpoint_name, dataset_name
+from hfkit.scores.score import headline_text
 from hfkit.scores.statistics import RESAMPLES
 
 # Tokens may hold characters that turn the reading direction around or that no page can show.
@@ -23,11 +25,12 @@ SMALL = 64  # pixels a side: a PNG of no more is shown as squares, not blurred
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def templates(*folders: Path, markdown: bool) -> Any:
+def templates(*folders: Path, markdown: bool, scores: Iterable[dict[str, Any]]) -> Any:
     """The templates' environment for pages of one format: every value is escaped for it, and an unknown one refused.
 
     Args:
         folders: of further templates, beside those of the report.
+        scores: of the record, whose titles the filter `name` gives.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -37,28 +40,29 @@ def templates(*folders: Path, markdown: bool) -> Any:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=markdown_text if markdown else visible,
+        finalize=markdown_text if markdown else replace_unseen,
     )
     environment.filters |= {
         "score": score_text,
         "signed": signed_text,
         "interval": interval_text,
-        "shown": shown,
+        "shown": cell_text,
         "words": words,
         "number": number_text,
-        "clipped": clipped,
+        "clipped": clip,
         "extremes": extremes,
-        "small": small,
+        "small": is_small,
         "checkpoint_name": checkpoint_name,
         "dataset_name": dataset_name,
-        "name": plots.headline_text,
+        "name": partial(headline_text, scores=scores),
     }
     return environment
 
 
-def page(template: str, report: dict[str, Any]) -> str:
-    """The report through one of the templates. Nothing is fetched."""
-    environment = templates(markdown=".md." in template)
+def render_page(template: str, report: dict[str, Any]) -> str:
+    """The page that one of the templates makes of a report. It fetches nothing."""
+    task = report["task"]
+    environment = templates(markdown=".md." in template, scores=task["scores"])
     training, breakdown = report["training"], report["breakdown"]
     return environment.get_template(template).render(
         report,
@@ -67,7 +71,11 @@ def page(template: str, report: dict[str, Any]) -> str:
         draws=RESAMPLES,
         most=MOST,
         forest=plots.forest(report["contenders"]),
-        curves=plots.curves(training["log_history"], report["task"]["headline"], training["plan"]) if training else [],
+        curves=plots.curves(
+            training["log_history"], task["headline"], headline_text(task["headline"], task["scores"]), training["plan"]
+        )
+        if training
+        else [],
         heat=plots.heat(breakdown["confusion"]) if breakdown and breakdown["confusion"] else [],
         colours=plots.colours(breakdown["per_class"] if breakdown else labels_of(report["errors"])),
         pieces=plots.pieces,
@@ -76,7 +84,7 @@ def page(template: str, report: dict[str, Any]) -> str:
     )
 
 
-def visible(value: Any) -> Any:
+def replace_unseen(value: Any) -> Any:
     """Text on one line, with a sign for every control character; numbers and the template's markup as they are."""
     return UNSEEN.sub("\N{REPLACEMENT CHARACTER}", BREAKS.sub(" ", value)) if type(value) is str else value
 
@@ -86,16 +94,16 @@ def markdown_text(value: Any) -> Any:
     if type(value) is not str:
         return value
     # Stripped: with a space inside, the stars of bold text would be stars.
-    return MARKDOWN.sub(lambda match: "\\" + match[0], visible(value).strip())
+    return MARKDOWN.sub(lambda match: "\\" + match[0], replace_unseen(value).strip())
 
 
-def bare(text: str) -> str:
-    """Text for Markdown that no template writes: neither markup nor HTML begins in it."""
+def escape_markdown(text: str) -> str:
+    """Text for Markdown that is written without a template: neither markup nor HTML begins in it."""
     return escape(markdown_text(text), quote=False)
 
 
 def score_text(value: float) -> str:
-    # A rounded nothing has no sign.
+    # What rounds to zero has no sign.
     return f"{value:.3f}".replace("-", plots.MINUS) if round(value, 3) else "0.000"
 
 
@@ -112,7 +120,7 @@ def number_text(value: float) -> str:
     return f"{value:,.0f}" if abs(value) > 1 and value.is_integer() else score_text(value)
 
 
-def shown(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """A plain value in a table cell."""
     if value is None:
         return "–"
@@ -133,8 +141,8 @@ def words(key: str) -> str:
     return key.replace("_", " ")
 
 
-def clipped(text: str, most: int) -> str:
-    """The beginning of a long text, cut between words where there is a gap near, with an ellipsis."""
+def clip(text: str, most: int) -> str:
+    """The beginning of a long text, cut between words if there is a gap nearby, with an ellipsis."""
     if len(text) <= most:
         return text
     start = text[:most]
@@ -146,19 +154,19 @@ def labels_of(errors: list[dict[str, Any]]) -> set[str]:
 
 
 def extremes(per_class: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, dict[str, Any]]]]:
-    """What to show of the scores by class, as (title, scores): all of few classes; of many, those with the lowest and
-    the highest F1 among the classes that test has, larger ones first where they are equal.
+    """The scores by class that a page shows, as (title, scores): all of them if they are few, otherwise those of the
+    lowest and the highest F1 among the classes in test. Of equals, larger classes come first.
     """
     if len(per_class) <= MOST:
         return [("", dict(per_class))]
-    half, found = MOST // 2, [item for item in per_class.items() if item[1]["support"]]
-    lowest = sorted(found, key=lambda item: (item[1]["f1"], -item[1]["support"]))[:half]
-    rest = [item for item in found if item not in lowest]
+    half, tested = MOST // 2, [item for item in per_class.items() if item[1]["support"]]
+    lowest = sorted(tested, key=lambda item: (item[1]["f1"], -item[1]["support"]))[:half]
+    rest = [item for item in tested if item not in lowest]
     highest = sorted(rest, key=lambda item: (-item[1]["f1"], -item[1]["support"]))[:half]
     return [(f"{len(part)} {name} F1", dict(part)) for name, part in (("lowest", lowest), ("highest", highest)) if part]
 
 
-def small(picture: str) -> bool:
+def is_small(picture: str) -> bool:
     """Whether a data URI is a PNG of so few pixels that smoothing would only blur it."""
     try:
         # The first 24 bytes: signature, length and name of the header, then width and height.

@@ -8,10 +8,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hfkit.scores.score import headline_text
-
 MOST_POINTS = 300  # of one curve: more cannot be told apart on a page
-COLOURS = 8  # entity types share this many
+COLOURS = 8  # labels share this many
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -41,23 +39,29 @@ def forest(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         }
         for c in contenders
     ]
-    return {"ticks": labelled(axis), "rows": rows}
+    return {"ticks": label_ticks(axis), "rows": rows}
 
 
-def curves(log: Sequence[Mapping[str, Any]], headline: str, plan: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def curves(
+    log: Sequence[Mapping[str, Any]], headline: str, title: str, plan: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Charts over epochs from a trainer's log: loss, headline score and learning rates; one without data is left out.
 
     Each has `title`, `lines` (name, points, last value where that says something), `x` and `y` ticks, and `thaws`:
     where a later stage begins.
+
+    Args:
+        headline: the key of the headline score in the log, behind `eval_`.
+        title: what a reader calls it.
     """
     starts = [row["from_epoch"] for row in plan[1:]]
     wanted = [
         ("Loss", {"training": "loss", "validation": "eval_loss"}, False),
-        (f"{headline_text(headline)} on validation", {"validation": f"eval_{headline}"}, False),
+        (f"{title} on validation", {"validation": f"eval_{headline}"}, False),
         # Head and embeddings may differ by a factor of a thousand, which only a logarithmic axis shows.
         ("Learning rate", {"head": "head_learning_rate", "lowest": "lowest_learning_rate"}, True),
     ]
-    charts = [_chart(title, _series(log, keys), starts, logarithmic) for title, keys, logarithmic in wanted]
+    charts = [_chart(name, _series(log, keys), starts, logarithmic) for name, keys, logarithmic in wanted]
     return [chart for chart in charts if chart]
 
 
@@ -129,8 +133,8 @@ def _chart(
     return {
         "title": title,
         "lines": lines,
-        "x": labelled(x_axis),
-        "y": [(percent(y, y_axis), f"1e{y:.0f}") for y in y_axis] if logarithmic else labelled(y_axis),
+        "x": label_ticks(x_axis),
+        "y": [(percent(y, y_axis), f"1e{y:.0f}") for y in y_axis] if logarithmic else label_ticks(y_axis),
         "thaws": [percent(start, x_axis) for start in starts if start <= x_axis[-1]],
     }
 
@@ -146,7 +150,7 @@ def percent(value: float, axis: Sequence[float]) -> float:
     return round(100 * (value - axis[0]) / (axis[-1] - axis[0]), 2)
 
 
-def labelled(axis: Sequence[float]) -> list[tuple[float, str]]:
+def label_ticks(axis: Sequence[float]) -> list[tuple[float, str]]:
     """An axis' ticks as (percent, text), all with as many decimals as the longest needs."""
     decimals = max((len(f"{tick:.6f}".rstrip("0").partition(".")[2]) for tick in axis), default=0)
     return [(percent(tick, axis), f"{tick:.{decimals}f}".replace("-", MINUS)) for tick in axis]

@@ -9,83 +9,85 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from datasets import Dataset, DatasetDict
-
-from hfkit.contract.task import Task
+from hfkit.contract.task import Loaded, Task
+from hfkit.contract.view import Example, Picture, Text, to_text
 from hfkit.errors import UserError
 from hfkit.progress import progress
 from hfkit.report.origins import base_origin, dataset_origin
-from hfkit.report.pages import clipped, interval_text, page, score_text, signed_text, words
-from hfkit.report.schema import SCHEMA, finite, plain, validate
+from hfkit.report.pages import clip, interval_text, render_page, score_text, signed_text, words
+from hfkit.report.schema import SCHEMA, to_finite, to_plain, validate
+from hfkit.report.snippets import write_snippets
 from hfkit.runtime.folders import write_page
-from hfkit.runtime.machine import command, environment, measured
-from hfkit.runtime.redaction import without_secrets
-from hfkit.scores.score import headline_text
-from hfkit.scores.statistics import bootstrap_interval, by_unit, clearly_different, paired_difference
+from hfkit.runtime.machine import command, environment, measure
+from hfkit.runtime.redaction import withhold_secrets
+from hfkit.scores.evidence import Evidence, total
+from hfkit.scores.score import Score
+from hfkit.scores.statistics import bootstrap_interval, clearly_different, paired_difference
+
+if TYPE_CHECKING:
+    from hfkit.baselines.base import Baseline
 
 MOST_ERRORS = 20
 MOST_LABELS = 40  # with an example each
-MOST_LETTERS = 160  # of an example, and half as many of what stands around it
+MOST_LETTERS = 160  # of an example, and half as many of the text around it
 COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mib")
 
 
 class Report:
-    """Collects what a run found out, scores every contender by the task's own `score`, and says who is better.
+    """Scores every contender on the same test rows by the task's own judge, and says who is better.
 
-    The first contender added is the one the report is about: the others are compared with it, and the scores per class
-    and the errors are its own.
+    The first contender added is the subject of the report: the others are compared with it, and the scores per class
+    and the mistakes shown are its own.
 
     Args:
-        dataset: what `task.load` gave; contenders answer its test split.
-        prepared: what `task.prepare` gave, of some splits or all, for the facts that only it knows.
+        rows: from `task.load`; contenders answer its test split.
+        encoded_facts: by split, what the codec says of its encoded rows (see `Codec.facts`).
         settings: every flag with its resolved value.
-        labels: what the model knows, where the data need not have all of it.
         seed: of the resampling.
+        active: False where another process writes the report: nothing is scored, run or saved here.
     """
 
     def __init__(
         self,
         task: Task,
-        dataset: DatasetDict,
+        rows: Loaded,
         *,
-        prepared: Mapping[str, Dataset] | None = None,
+        encoded_facts: Mapping[str, Mapping[str, Any]] | None = None,
         settings: dict[str, Any],
-        labels: list[str] | None = None,
         seed: int = 0,
+        active: bool = True,
     ) -> None:
-        self.labels = labels
-        self.task, self.dataset, self.prepared = task, dataset, prepared
-        self.settings, self.seed = settings, seed
-        self.references = task.references(dataset["test"])
-        self.units = task.units(dataset["test"])
+        self.task, self.rows, self.encoded_facts = task, rows, encoded_facts or {}
+        self.settings, self.seed, self.active = settings, seed, active
+        self.references = task.rows.references(rows["test"])
+        self.units = task.units(rows["test"])
         self.contenders: list[dict[str, Any]] = []
         self.training: dict[str, Any] | None = None
         self.pictures: list[dict[str, str]] = []
-        self._tallies: np.ndarray | None = None  # of the first contender, (units, counts)
+        self._evidence: Evidence | None = None  # of the first contender, by unit
         self._predictions: list = []  # of the first contender
 
-    def trained(
+    def add_training(
         self, *, plan: list[dict], log_history: list[dict], cost: dict[str, float], invariants: dict[str, Any]
     ) -> None:
-        """Take down how the model was trained: plan by stages, the trainer's log, what it cost, what was checked."""
+        """Record how the model was trained: plan by stages, the trainer's log, what it cost, what was checked."""
         epochs_and_rates = ("from_epoch", "share", "lowest_learning_rate", "highest_learning_rate")
         self.training = {
-            "plan": [{**plain(row), **{key: float(row[key]) for key in epochs_and_rates}} for row in plan],
-            "log_history": finite(plain(log_history)),
+            "plan": [{**to_plain(row), **{key: float(row[key]) for key in epochs_and_rates}} for row in plan],
+            "log_history": to_finite(to_plain(log_history)),
             "cost": _costs(cost, "training"),
-            "invariants": finite(plain(invariants)),
+            "invariants": to_finite(to_plain(invariants)),
         }
 
     def show(self, pictures: list[dict[str, str]]) -> None:
-        """Keep augmented training samples, for the reader's eye.
+        """Show augmented training samples in the report.
 
         Args:
             pictures: `picture`, a data URI of a PNG or JPEG, and `label`, of each.
         """
-        self.pictures = plain(pictures)
+        self.pictures = to_plain(pictures)
 
     def add(self, name: str, predictions: list, *, cost: dict[str, float], description: str = "") -> None:
         """Score a contender's answers to the test rows, one per row in order.
@@ -96,15 +98,17 @@ class Report:
         Raises:
             ValueError: another number of answers than rows, a name used twice, or a score that is not finite.
         """
-        self._score(name, predictions, cost, description, baseline=False)
+        if self.active:
+            self._score(name, predictions, cost, description, baseline=False)
 
-    def judge(self, baseline: Any) -> None:
-        """Run a baseline (`hfkit.baselines.base.Baseline`) on the test rows, measure what that costs, and score it."""
-        with progress(f"Baseline {baseline.name}"):
-            with measured() as cost:
-                answers = baseline.answers(self.task, self.dataset)
-            description = "; ".join([baseline.description, *warnings_of(answers.facts)])
-            self._score(baseline.name, answers.predictions, cost, description, baseline=True)
+    def judge(self, *baselines: "Baseline") -> None:
+        """Run baselines on the test rows one after the other, measure what each costs, and score it."""
+        for baseline in baselines if self.active else ():
+            with progress(f"Baseline {baseline.name}"):
+                with measure() as cost:
+                    answers = baseline.answers(self.task, self.rows)
+                description = "; ".join([baseline.description, *prompt_warnings(answers.facts)])
+                self._score(baseline.name, answers.predictions, cost, description, baseline=True)
 
     def _score(
         self, name: str, predictions: list, cost: Mapping[str, float], description: str, *, baseline: bool
@@ -113,31 +117,31 @@ class Report:
             raise ValueError(f"{name}: {len(predictions)} answers to {len(self.references)} test rows")
         if name in [contender["name"] for contender in self.contenders]:
             raise ValueError(f"{name}: a contender of that name was added before")
-        scores = {key: float(score) for key, score in self.task.score(predictions, self.references).items()}
+        judge = self.task.judge
+        scores = {key: float(score) for key, score in judge.score(predictions, self.references).items()}
         wrong = [f"{key} is {score}" for key, score in scores.items() if not math.isfinite(score)]
         if wrong:
             raise ValueError(f"{name}: {', '.join(wrong)}; only finite scores are reported")
-        tallies = self.task.tallies(predictions, self.references)
-        headline, summed = scores[self.task.headline], float(self.task.headline_of(tallies.sum(axis=0)))
-        if not math.isclose(headline, summed, abs_tol=1e-9):
+        evidence, key = judge.evidence(predictions, self.references), judge.headline.key
+        if not math.isclose(scores[key], total(evidence), abs_tol=1e-9):
             raise ValueError(
-                f"{name}: score() says {self.task.headline} {headline}, the tallies say {summed}:"
+                f"{name}: score() says {key} {scores[key]}, the evidence says {total(evidence)}:"
                 " the interval would be that of another number"
             )
-        tallies = by_unit(tallies, self.units)
-        if self._tallies is None:
-            self._tallies, self._predictions, difference = tallies, predictions, None
+        evidence = evidence.by_unit(self.units)
+        if self._evidence is None:
+            self._evidence, self._predictions, difference = evidence, predictions, None
         else:
-            pair = paired_difference(tallies, self._tallies, self.task.headline_of, seed=self.seed)
+            pair = paired_difference(evidence, self._evidence, seed=self.seed)
             difference = {"to": self.contenders[0]["name"], **pair}
         self.contenders.append(
             {
-                "name": plain(name),
-                "description": plain(description),
+                "name": to_plain(name),
+                "description": to_plain(description),
                 "baseline": baseline,
                 "scores": scores,
-                "headline": headline,
-                "interval": asdict(bootstrap_interval(tallies, self.task.headline_of, seed=self.seed)),
+                "headline": scores[key],
+                "interval": asdict(bootstrap_interval(evidence, seed=self.seed)),
                 "cost": _costs(cost, name),
                 "difference": difference,
             }
@@ -149,64 +153,83 @@ class Report:
         Raises:
             ValueError: no contender was added, or something in it is not what `schema` describes.
         """
-        if not self.contenders:
+        if self._evidence is None:
             raise ValueError("a report needs at least one contender: call add() or judge() first")
-        breakdown = self.task.breakdown(self._predictions, self.references)
-        errors = self.task.errors(self._predictions, self.references, self.dataset["test"], MOST_ERRORS)
-        unit = self.task.unit if self.units is None else words(self.task.unit_column)
-        data, learnt = self.task.describe(self.dataset, self.prepared), self.dataset.get("train", self.dataset["test"])
-        if self.labels is not None:
-            data["labels"] = self.labels
+        task, judge, test = self.task, self.task.judge, self.rows["test"]
+        mistakes = task.view.mistakes(self._predictions, self.references, test, MOST_ERRORS)
+        examples = task.view.examples(self.rows.splits.get("train", test), MOST_LABELS)
+        examples = {label: shorten(example) for label, example in examples.items()}
+        unit = task.rows.unit if task.unit_column is None else words(task.unit_column)
+        data, origin = to_plain(self._data()), to_plain(self._origin())
         report = {
             "schema": SCHEMA,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": plain(command()),
+            "command": to_plain(command()),
             "seed": self.seed,
-            "settings": finite(plain(self._resolved())),
+            "settings": to_finite(to_plain(self._resolved())),
             "task": {
-                "name": self.task.name,
-                "headline": self.task.headline,
+                "key": task.key,
+                "name": task.tag,
+                "headline": judge.headline.key,
                 "unit": unit,
-                "dataset": plain(self.task.dataset),
+                "dataset": to_plain(task.dataset),
+                "scores": [score.to_json() for score in judge.scores],
             },
             "rows": len(self.references),
-            "data": plain(data),
-            "origin": plain(self._origin()),
-            "examples": shortened(plain(self.task.examples(learnt, MOST_LABELS))),
+            "data": data,
+            "origin": origin,
+            "examples": to_plain({label: example.to_json() for label, example in examples.items()}),
+            "snippets": write_snippets(
+                task, self.rows.target, list(examples.values()), data, settings=self.settings, base=origin["base"]
+            ),
             "contenders": self.contenders,
-            "verdict": verdict(self.contenders, self.task.headline, unit, len(self._tallies)),
+            "verdict": state_verdict(self.contenders, judge.headline, unit, self._evidence.rows),
             "training": self.training,
-            "breakdown": plain(breakdown) or None,
-            "errors": plain(errors),
+            "breakdown": to_plain(judge.breakdown(self._predictions, self.references)) or None,
+            "errors": to_plain([mistake.to_json() for mistake in mistakes]),
             "pictures": self.pictures,
             "environment": environment(),
         }
         # All of it: a row with a token may end among the errors as well as among the examples.
-        report = without_secrets(report)
+        report = withhold_secrets(report)
         validate(report)
         return report
 
+    def _data(self) -> dict[str, Any]:
+        facts = self.task.rows.facts(self.rows.splits)
+        by_split = {
+            split: {**facts.pop(split, {}), **self.encoded_facts.get(split, {})} for split in self.rows.splits
+        }
+        return {
+            "dataset": self.task.dataset,
+            "synthetic": self.task.dataset == "sample" and self.task.sample.synthetic,
+            **facts,
+            "labels": self.rows.labels,
+            **by_split,
+        }
+
     def _origin(self) -> dict[str, Any]:
-        revision = self.task.dataset_revision
+        task = self.task
         return {
             "base": base_origin(self._resolved()),
-            "dataset": dataset_origin(self.task.dataset, revision, self.task.name),
+            "dataset": dataset_origin(task.dataset, task.dataset_revision, task.sample.origin()),
         }
 
     def _resolved(self) -> dict[str, Any]:
         # 'sample' is another checkpoint for every task, and a page should not have to know which.
         sampled = self.settings.get("checkpoint") == "sample"
-        return {**self.settings, "checkpoint": self.task.sample} if sampled else self.settings
+        return {**self.settings, "checkpoint": self.task.sample.checkpoint} if sampled else self.settings
 
     def save(self, folder: str | Path) -> Path:
         """Write report.json, report.md and report.html to `folder` and return the path of the last.
 
-        Each file appears whole or not at all. In a run of several processes only one of them should call this.
+        Each file appears whole or not at all.
 
         Raises:
             UserError: the folder cannot be written.
         """
-        write_files(Path(folder), render(self.facts()))
+        if self.active:
+            write_files(Path(folder), render(self.facts()))
         return Path(folder) / "report.html"
 
     def table(self) -> Any:
@@ -215,8 +238,7 @@ class Report:
         from rich.table import Table
         from rich.text import Text
 
-        # A long name takes two lines, not a wide column.
-        score, narrow = headline_text(self.task.headline), "\n".join(headline_text(self.task.headline).split())
+        score = self.task.judge.headline.title
         # Without a frame it fits a terminal of 80 columns.
         table = Table(
             title=f"{score} on {len(self.references):,} test rows",
@@ -226,7 +248,8 @@ class Report:
             padding=(0, 0, 0, 1),
         )
         table.add_column("contender", overflow="fold", min_width=16)
-        for heading in (narrow, "95 % interval", "difference", "wall s", "CPU s", "MiB"):
+        # A long name takes two lines, not a wide column.
+        for heading in ("\n".join(score.split()), "95 % interval", "difference", "wall s", "CPU s", "MiB"):
             table.add_column(heading, justify="right", no_wrap=True)
         for contender in self.contenders:
             cost = contender["cost"]
@@ -240,74 +263,71 @@ class Report:
         return table
 
 
-def verdict(contenders: Sequence[Mapping[str, Any]], headline: str, unit: str, rows: int) -> str:
-    """How the first contender does against the best baseline, in words the interval bears, and at what cost.
+def state_verdict(contenders: Sequence[Mapping[str, Any]], score: Score, unit: str, rows: int) -> str:
+    """How the first contender compares with the best baseline, in words that the interval supports, and at what cost.
 
     Without a baseline it is compared with the best of the others.
+
+    Args:
+        score: the headline.
+        rows: units that were resampled.
     """
     first, *others = contenders
     others = [other for other in others if other["baseline"]] or others
-    score = headline_text(headline)
     if not others:
-        return f"{first['name']} reaches {score} {score_text(first['headline'])} {interval_text(first['interval'])}."
-    best = max(others, key=lambda contender: contender["headline"])
+        interval = interval_text(first["interval"])
+        return f"{first['name']} reaches {score.title} {score_text(first['headline'])} {interval}."
+    best = score.best(others, lambda contender: contender["headline"])
     rival = f"the best {'baseline' if best['baseline'] else 'other contender'} ({best['name']})"
     pair = best["difference"]
     # The pair is the rival's lead over the first; turned round, it is the first's over the rival.
     lead, ahead = -pair["difference"], {"low": -pair["high"], "high": -pair["low"]}
     cost = f"It cost {first['cost']['cpu_seconds']:,.1f} CPU seconds against {best['cost']['cpu_seconds']:,.1f}."
     if not clearly_different(pair):
-        alone = " The interval alone would tell them apart, the randomisation test does not."
+        outside = pair["low"] > 0 or pair["high"] < 0
+        alone = " The interval alone would tell them apart, the randomisation test does not." if outside else ""
         return (
             f"{first['name']} and {rival} cannot be told apart on {rows:,} test {unit}{'s' if rows > 1 else ''}:"
-            f" the difference in {score} is {signed_text(lead)} {interval_text(ahead)}, p = {pair['p']:.2f}."
-            f"{alone if pair['low'] > 0 or pair['high'] < 0 else ''} {cost}"
+            f" the difference in {score.title} is {signed_text(lead)} {interval_text(ahead)}, p = {pair['p']:.2f}."
+            f"{alone} {cost}"
         )
-    if lead > 0:
-        return f"{first['name']} is {score_text(lead)} {interval_text(ahead)} {score} above {rival}. {cost}"
-    return (
-        f"{first['name']} is {score_text(-lead)} {interval_text(pair)} {score} below {rival},"
-        f" which does better on these rows. {cost}"
-    )
+    distance = f"{score_text(abs(lead))} {interval_text(ahead if lead > 0 else pair)} {score.title}"
+    side = f"{first['name']} is {distance} {'above' if lead > 0 else 'below'} {rival}"
+    if lead * score.sign > 0:
+        return f"{side}. {cost}"
+    return f"{side}, which does better on these rows. {cost}"
 
 
-def shortened(examples: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """Examples with no more of their texts than tells what a label means: whole rows belong to who made them."""
-    around = MOST_LETTERS // 2
-    return {
-        label: {
-            "before": clipped(example["before"][::-1], around)[::-1],
-            "text": clipped(example["text"], MOST_LETTERS),
-            "after": clipped(example["after"], around),
-            "picture": example["picture"],
-        }
-        for label, example in examples.items()
-    }
+def shorten(example: Example) -> Example:
+    """An example with no more text than shows what its label means, since whole rows belong to whoever made them.
+
+    Secrets are withheld before a cut could leave half of one.
+    """
+    before, after = (withhold_secrets(to_plain(text)) for text in (example.before, example.after))
+    shown, around = example.shown, MOST_LETTERS // 2
+    if not isinstance(shown, Picture):
+        shown = Text(clip(withhold_secrets(to_plain(to_text(shown))), MOST_LETTERS))
+    return Example(shown, clip(before[::-1], around)[::-1], clip(after, around))
 
 
-def warnings_of(facts: Mapping[str, Any]) -> list[str]:
-    """What a reader must know of a prompt's score: how far another order moves it, and how much was unreadable."""
-    found = []
+def prompt_warnings(facts: Mapping[str, Any]) -> list[str]:
+    """Caveats of a prompt's score: how far other orders of its examples move it, and how much was unreadable."""
+    warnings = []
     for way, spread in facts.get("orders", {}).items():
         if len(spread["headlines"]) > 1:
             low, high = score_text(spread["min"]), score_text(spread["max"])
-            found.append(f"{way}, {len(spread['headlines'])} orders of the examples score {low} to {high}")
+            warnings.append(f"{way}, {len(spread['headlines'])} orders of the examples score {low} to {high}")
     if facts.get("unparseable"):
-        found.append(f"{facts['unparseable']:.1%} of its answers could not be read")
-    return found
+        warnings.append(f"{facts['unparseable']:.1%} of its answers could not be read")
+    return warnings
 
 
 def render(report: dict[str, Any]) -> dict[str, str]:
-    """A report's files by name: the record itself, and the two pages made from it.
-
-    Raises:
-        ValueError: `report` is not what `schema` describes.
-    """
-    validate(report)
+    """A valid report's files by name: the record itself, and the two pages made from it."""
     return {
         "report.json": json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.md": page("report.md.j2", report),
-        "report.html": page("report.html.j2", report),
+        "report.md": render_page("report.md.j2", report),
+        "report.html": render_page("report.html.j2", report),
     }
 
 

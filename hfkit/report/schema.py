@@ -5,7 +5,9 @@
     command      the command line, as a shell takes it
     seed         of the resampling here (the training's own is among the settings)
     settings     every flag with its resolved value
-    task         name, headline (the key of `scores` that decides), unit (what is resampled), dataset
+    task         key and name (its tag on the Hub, which tasks may share), headline (the key of `scores` that decides),
+                 unit (what is resampled), dataset; and the `scores` that readers know by a name: key, title, whether
+                 "higher" or "lower" is better, and what the Hub calls them where it has another name
     rows         rows of the test split, on which every contender is scored
     data         facts about the data, in the task's own terms
     origin       where it comes from: `base`, the checkpoint (null where none is named), and `dataset`. Of each its name
@@ -14,6 +16,8 @@
                  null where training began from random weights
     examples     a training row of each label, shortened: what stands `before`, the `text` that the label is of, and
                  what comes `after`; or a `picture`. Only the first of very many labels; {} where answers are numbers
+    snippets     Python that asks the saved `model`, and Python that puts its `adapter` on the base (null where no
+                 adapters were trained), with "@model@" in place of the model's name
     contenders   in the order they were added: name, description, whether it is a baseline, all scores, the headline
                  score and its interval, the cost, and by how much it scores above the first contender (`difference`,
                  null for the first itself)
@@ -42,7 +46,7 @@ from typing import Any
 
 import numpy as np
 
-SCHEMA = "hfkit.report/3"
+SCHEMA = "hfkit.report/4"
 
 # How a value is described: a type; a string that it must equal; a pattern that it must match as a whole; [item];
 # {"key": value} with exactly these keys; {...: value} with any keys; (one, or another); None; and ANY for every plain
@@ -60,7 +64,14 @@ REPORT = {
     "command": str,
     "seed": int,
     "settings": {...: ANY},
-    "task": {"name": str, "headline": str, "unit": str, "dataset": str},
+    "task": {
+        "key": str,
+        "name": str,
+        "headline": str,
+        "unit": str,
+        "dataset": str,
+        "scores": [{"key": str, "title": str, "better": ("higher", "lower"), "hub": (str, None)}],
+    },
     "rows": int,
     "data": {...: ANY},
     "origin": {
@@ -71,6 +82,7 @@ REPORT = {
         "dataset": ORIGIN,
     },
     "examples": {...: {"before": str, "text": str, "after": str, "picture": ("", PICTURE)}},
+    "snippets": {"model": str, "adapter": (None, str)},
     "contenders": [
         {
             "name": str,
@@ -141,16 +153,16 @@ def validate(report: dict[str, Any]) -> None:
         ValueError: a key missing or unknown, a value of another type (numpy's scalars included), nan or infinity, a
             picture that is not a data URI, or counts that are not one for every gold and predicted class.
     """
-    refuse(fault(report, REPORT, "report") or _first(_contradictions(report)))
+    raise_if(find_fault(report, REPORT, "report") or _first(_contradictions(report)))
 
 
-def refuse(found: str | None) -> None:
-    """Raise a `ValueError` that says the fault; without one do nothing."""
-    if found is not None:
-        raise ValueError(found)
+def raise_if(fault: str | None) -> None:
+    """Raise a `ValueError` with the fault, if there is one."""
+    if fault is not None:
+        raise ValueError(fault)
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """`value` in the terms of JSON: numpy's scalars and arrays as Python's, tuples and sets as lists, enums as their
     value, anything else (paths, types) as text. Lone surrogates, which no file can hold, become question marks.
     """
@@ -159,29 +171,31 @@ def plain(value: Any) -> Any:
     if type(value) is str:
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, Mapping):
-        return {plain(str(key)): plain(item) for key, item in value.items()}
+        return {to_plain(str(key)): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, set | frozenset):
-        return sorted((plain(item) for item in value), key=str)
+        return sorted((to_plain(item) for item in value), key=str)
     if isinstance(value, Enum):
-        return plain(value.value)
+        return to_plain(value.value)
     if isinstance(value, np.generic | np.ndarray):
-        return plain(value.tolist())
-    return plain(str(value))
+        return to_plain(value.tolist())
+    return to_plain(str(value))
 
 
-def finite(value: Any) -> Any:
+def to_finite(value: Any) -> Any:
     """A plain value with nan and infinity as text: for settings and logs, where such an entry is a fact to keep."""
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {key: to_finite(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [finite(item) for item in value]
+        return [to_finite(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _contradictions(report: dict[str, Any]) -> Iterator[str]:
-    """Where values that are each as described do not fit each other."""
+    """Where values that are each as described contradict each other."""
+    if report["task"]["headline"] not in [score["key"] for score in report["task"]["scores"]]:
+        yield "report.task.headline: it is the key of none of the scores"
     for i, contender in enumerate(report["contenders"]):
         if contender["scores"].get(report["task"]["headline"]) != contender["headline"]:
             yield f"report.contenders[{i}].headline: it is not the score of that name"
@@ -190,11 +204,11 @@ def _contradictions(report: dict[str, Any]) -> Iterator[str]:
         yield "report.breakdown.confusion.counts: not one for every gold and predicted class"
 
 
-def fault(value: Any, rule: Any, place: str) -> str | None:
+def find_fault(value: Any, rule: Any, place: str) -> str | None:
     """The first place where `value` is not what `rule` describes, in words; None where it is."""
     if isinstance(rule, tuple):
-        faults = [fault(value, one, place) for one in rule]
-        # What is wrong is best said of the alternative that the value resembles, else of the last, the fullest.
+        faults = [find_fault(value, one, place) for one in rule]
+        # Best said of the alternative that the value resembles most, or of the last one, which is the fullest.
         alike = [len(one.keys() & value.keys()) if type(one) is type(value) is dict else 0 for one in rule]
         return None if None in faults else max(zip(alike, range(len(rule)), faults, strict=True))[2]
     if rule is None:
@@ -213,11 +227,12 @@ def fault(value: Any, rule: Any, place: str) -> str | None:
     if isinstance(rule, list):
         if type(value) is not list:
             return f"{place}: {value!r} is not a list"
-        return _first(fault(item, rule[0], f"{place}[{i}]") for i, item in enumerate(value))
+        return _first(find_fault(item, rule[0], f"{place}[{i}]") for i, item in enumerate(value))
     if type(value) is not dict:
         return f"{place}: {value!r} is not a mapping"
-    if "schema" in rule and "schema" in value and (other := fault(value["schema"], rule["schema"], f"{place}.schema")):
-        return other  # a record of another version has other keys, and is named by its version
+    if "schema" in rule and "schema" in value and value["schema"] != rule["schema"]:
+        # A record of another version has other keys: the version is what to name.
+        return find_fault(value["schema"], rule["schema"], f"{place}.schema")
     if ... in rule:
         strange = [key for key in value if type(key) is not str]
         rules = {key: rule[...] for key in value}
@@ -227,16 +242,16 @@ def fault(value: Any, rule: Any, place: str) -> str | None:
         rules = rule
     if strange:
         return f"{place}: wrong keys: {', '.join(map(str, strange))}"
-    return _first(fault(item, rules[key], f"{place}.{key}") for key, item in value.items())
+    return _first(find_fault(item, rules[key], f"{place}.{key}") for key, item in value.items())
 
 
 def _any_fault(value: Any, place: str) -> str | None:
     if type(value) is dict:
-        return fault(value, {...: ANY}, place)
+        return find_fault(value, {...: ANY}, place)
     if type(value) is list:
-        return fault(value, [ANY], place)
+        return find_fault(value, [ANY], place)
     if type(value) is float:
-        return fault(value, float, place)
+        return find_fault(value, float, place)
     return None if value is None or type(value) in (bool, int, str) else f"{place}: {value!r} is not a plain value"
 
 

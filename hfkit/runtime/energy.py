@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 
 @contextmanager
-def energy() -> Iterator[dict[str, float]]:
+def measure_energy() -> Iterator[dict[str, float]]:
     """Yields a dict with `energy_kwh` of this process once the block has ended; it stays empty without codecarbon.
 
     Where the machine shows no counters, as in most virtual ones, codecarbon estimates from the processor's model and

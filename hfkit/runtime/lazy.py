@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 
-def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+def import_on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """A `__getattr__` for `package`: each name is imported from its module when it is first asked for, and kept.
 
     Args:

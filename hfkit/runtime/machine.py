@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hfkit.runtime.redaction import SECRET_NAME, WITHHELD, without_secrets
+from hfkit.runtime.redaction import SECRET_NAME, WITHHELD, withhold_secrets
 from hfkit.version import __version__
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft")
@@ -61,12 +61,12 @@ def command_of(*program: str, argv: Sequence[str]) -> str:
         if equals and SECRET_NAME.search(flag):
             words.append(f"{flag}={WITHHELD}")
         else:
-            words.append(WITHHELD if SECRET_NAME.search(words[-1]) else without_secrets(word))
+            words.append(WITHHELD if SECRET_NAME.search(words[-1]) else withhold_secrets(word))
     return shlex.join(words)
 
 
 @contextmanager
-def measured() -> Iterator[dict[str, float]]:
+def measure() -> Iterator[dict[str, float]]:
     """Yields a dict that holds the cost of the block once it has ended.
 
     `wall_seconds`; `cpu_seconds` of this process, all threads, and of its finished children; `peak_memory_mib`, the

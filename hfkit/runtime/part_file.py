@@ -21,7 +21,7 @@ class PartFile:
     def __init__(self, path: Path, work: Any) -> None:
         self.path, self.work = path, work
         self.part, self.state = (path.with_name(path.name + end) for end in (".part", ".part.json"))
-        self.rows, size, self.notes = self._kept()
+        self.rows, size, self.notes = self._read_state()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.file = self.part.open("r+b" if self.rows else "wb")
@@ -32,7 +32,7 @@ class PartFile:
         self.file.truncate(size)
         self.file.seek(size)
 
-    def _kept(self) -> tuple[int, int, dict[str, Any]]:
+    def _read_state(self) -> tuple[int, int, dict[str, Any]]:
         """Rows and bytes of the part that count, and the notes beside them."""
         try:
             state = json.loads(self.state.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ class Rank:
     local: int  # among those of this machine
 
 
-def launched() -> Rank | None:
+def take_rank() -> Rank | None:
     """This process's place among those that torchrun, `accelerate launch` or srun started; None: it is alone.
 
     The launcher's variables are taken away: a run on one process must not join a group of them.
@@ -34,7 +34,7 @@ def launched() -> Rank | None:
     return found if found and found.size > 1 else None
 
 
-def cores() -> int:
+def count_cores() -> int:
     """The cores that this process may use; where `taskset` or a container pins it, those."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 

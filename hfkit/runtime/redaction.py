@@ -33,7 +33,7 @@ SECRET = re.compile("|".join(SECRETS.values()))
 FEWEST = 12  # characters from which on a value is searched for as it is: shorter ones occur by chance
 
 
-def own_secrets() -> dict[str, str]:
+def find_own_secrets() -> dict[str, str]:
     """The values that this user's environment, `hf auth login` and ~/.netrc hold, by what they are called."""
     from huggingface_hub.constants import HF_TOKEN_PATH
 
@@ -46,7 +46,7 @@ def own_secrets() -> dict[str, str]:
     return {name: value.strip() for name, value in found.items() if len(value.strip()) >= FEWEST}
 
 
-def without_secrets(value: Any) -> Any:
+def withhold_secrets(value: Any) -> Any:
     """A plain value fit to be published: secrets withheld by the name of their key, by how they look or because they
     are this user's own; and the home folder, which names the user, as `~`.
 
@@ -55,7 +55,7 @@ def without_secrets(value: Any) -> Any:
     home = Path.home()
     # The root of a file system names nobody, and is the home of some containers.
     shown = re.compile(rf"(?<![\w./~-]){re.escape(str(home))}(?![\w.-])") if home != Path(home.anchor) else None
-    return _without(value, tuple(own_secrets().values()), shown)
+    return _without(value, tuple(find_own_secrets().values()), shown)
 
 
 def _without(value: Any, own: tuple[str, ...], home: re.Pattern | None) -> Any:

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: expected calibration error, reliability bins, Brier score, temperature."""
+"""Calibration of probabilities: expected calibration error, reliability bins, Brier score, temperature."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ def calibration(
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     bins: int | None = None,
 ) -> dict[str, Any]:
-    """What the ledger says of a contender's probabilities on the test rows, as plain values.
+    """Calibration of probabilities on the test rows, as plain values.
 
-    `ece`, `brier`, `log_loss`, `bins` (see `reliability`) and `rows`; and with validation rows the `temperature`
-    fitted on those, with the same numbers of the tempered test probabilities under `tempered`. Without them both are
-    None.
+    `ece`, `brier`, `log_loss`, `bins` (see `reliability`) and `rows`. With validation rows also the `temperature`
+    fitted on them, and under `tempered` the same numbers for the test probabilities at that temperature; otherwise both
+    are None.
 
     Args:
         probabilities: (rows, labels), each row summing to 1.
@@ -30,24 +30,24 @@ def calibration(
         bins: of equal mass; default 15 (Guo et al. 2017), or fewer so that each holds 20 rows.
 
     Raises:
-        ValueError: no rows, another shape, rows that are no probabilities, or a gold id that is no label.
+        ValueError: no rows, mismatched shapes, rows that are no probabilities, or a gold id without a label.
     """
-    probabilities, gold = _checked(probabilities, gold)
-    found = {**_measured(probabilities, gold, bins), "rows": len(gold), "temperature": None, "tempered": None}
+    probabilities, gold = _check(probabilities, gold)
+    found = {**_measure(probabilities, gold, bins), "rows": len(gold), "temperature": None, "tempered": None}
     if validation is not None:
-        temperature = fitted_temperature(*validation)
+        temperature = fit_temperature(*validation)
         found["temperature"] = temperature
-        found["tempered"] = _measured(tempered(probabilities, temperature), gold, bins)
+        found["tempered"] = _measure(apply_temperature(probabilities, temperature), gold, bins)
     return found
 
 
 def reliability(probabilities: np.ndarray, gold: np.ndarray, bins: int | None = None) -> list[dict[str, float | int]]:
-    """Bins of equal mass from the least to the most confident: mean `confidence`, `accuracy`, and `rows`.
+    """Bins of equal mass, the least confident first: mean `confidence`, `accuracy`, and `rows`.
 
     Bins of equal width leave most bins of a confident model nearly empty (Nixon et al. 2019). Rows of equal confidence
     share a bin, so there may be fewer bins than asked for.
     """
-    probabilities, gold = _checked(probabilities, gold)
+    probabilities, gold = _check(probabilities, gold)
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == gold
     wanted = bins or int(np.clip(len(gold) // ROWS_A_BIN, 1, MOST_BINS))
     edges = np.unique(np.quantile(confidence, np.arange(1, wanted) / wanted, method="inverted_cdf"))
@@ -63,52 +63,54 @@ def reliability(probabilities: np.ndarray, gold: np.ndarray, bins: int | None = 
 
 
 def expected_calibration_error(bins: list[dict[str, float | int]]) -> float:
-    """How far confidence is from accuracy, averaged over the rows of `reliability` bins (Naeini et al. 2015).
+    """The gap between confidence and accuracy, averaged over the rows of `reliability` bins (Naeini et al. 2015).
 
-    On few rows it lies above 0 even for perfect probabilities, because a bin's accuracy is noisy.
+    On few rows it is above 0 even for perfect probabilities, because the accuracy of a bin is noisy.
     """
     rows = sum(part["rows"] for part in bins)
     return float(sum(part["rows"] * abs(part["confidence"] - part["accuracy"]) for part in bins) / rows)
 
 
 def brier_score(probabilities: np.ndarray, gold: np.ndarray) -> float:
-    """The squared distance of the probabilities from the truth, summed over labels, from 0 to 2 (Brier 1950)."""
-    probabilities, gold = _checked(probabilities, gold)
+    """The mean squared distance of the probabilities from the truth, summed over labels: 0 to 2 (Brier 1950)."""
+    probabilities, gold = _check(probabilities, gold)
     truth = np.eye(probabilities.shape[1])[gold]
     return float(((probabilities - truth) ** 2).sum(axis=1).mean())
 
 
 def log_loss(probabilities: np.ndarray, gold: np.ndarray) -> float:
     """Mean negative log-likelihood of the right labels, in nats."""
-    probabilities, gold = _checked(probabilities, gold)
+    probabilities, gold = _check(probabilities, gold)
     return float(-np.log(np.maximum(probabilities[np.arange(len(gold)), gold], LEAST)).mean())
 
 
-def fitted_temperature(probabilities: np.ndarray, gold: np.ndarray) -> float:
-    """The temperature under which these rows are likeliest (Guo et al. 2017): above 1 where they are too confident.
+def fit_temperature(probabilities: np.ndarray, gold: np.ndarray) -> float:
+    """The temperature that makes these rows likeliest (Guo et al. 2017): above 1 if they are overconfident.
 
-    Where every row is right or every one wrong no finite temperature is best, and an end of the range 0.02 to 50 comes
-    out.
+    If every row is right, or every row is wrong, no finite temperature is best, and the result is an end of the range
+    0.02 to 50.
     """
     from scipy.optimize import minimize_scalar
 
-    probabilities, gold = _checked(probabilities, gold)
+    probabilities, gold = _check(probabilities, gold)
     low, high = np.log(TEMPERATURES)
-    # The loss is convex in 1 / T, so between the ends there is one minimum.
+    # The loss is convex in 1 / T, so there is one minimum between the ends.
     found = minimize_scalar(
-        lambda x: log_loss(tempered(probabilities, float(np.exp(x))), gold), bounds=(low, high), method="bounded"
+        lambda x: log_loss(apply_temperature(probabilities, float(np.exp(x))), gold),
+        bounds=(low, high),
+        method="bounded",
     )
     return float(np.exp(found.x))
 
 
-def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities with their logits divided by the temperature, (rows, labels); no row's first label changes."""
+def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities with their logits divided by the temperature, (rows, labels); every row keeps its best label."""
     logits = np.log(np.maximum(probabilities, LEAST)) / temperature
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _measured(probabilities: np.ndarray, gold: np.ndarray, bins: int | None) -> dict[str, Any]:
+def _measure(probabilities: np.ndarray, gold: np.ndarray, bins: int | None) -> dict[str, Any]:
     parts = reliability(probabilities, gold, bins)
     return {
         "ece": expected_calibration_error(parts),
@@ -118,7 +120,7 @@ def _measured(probabilities: np.ndarray, gold: np.ndarray, bins: int | None) -> 
     }
 
 
-def _checked(probabilities: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _check(probabilities: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     probabilities, gold = np.asarray(probabilities, dtype=float), np.asarray(gold)
     if probabilities.ndim != 2 or not len(probabilities) or gold.shape != probabilities.shape[:1]:
         raise ValueError(f"probabilities of shape {probabilities.shape} with gold of shape {gold.shape}")

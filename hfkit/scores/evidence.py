@@ -1,8 +1,8 @@
-"""What the rows say for a contender: its headline score under any weighting of them.
+"""How a contender's headline score depends on the rows: its value under any weighting of them.
 
-A bootstrap draws how often each row counts, and a paired test swaps the answers of two contenders row by row. Both ask
-an `Evidence`, and so the same statistics hold for scores that are formulas of sums (`Sums`) and for others, such as
-rankings, which need not be sums of anything.
+A bootstrap draws how often each row counts, and a paired test swaps the answers of two contenders row by row. Both only
+ask an `Evidence`. The same statistics therefore hold for scores that are formulas of sums (`Sums`) and for scores that
+are sums of nothing, such as rankings.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,30 +14,30 @@ SPARSE = 0.1  # share of counts other than zero below which a sparse product is 
 
 
 class Evidence(Protocol):
-    """One contender's answers to some rows, as far as its headline score depends on them."""
+    """The part of one contender's answers that its headline score depends on."""
 
     rows: int
 
     def headline(self, weights: np.ndarray) -> np.ndarray:
-        """The headline where row i counts `weights[:, i]` times: (draws, rows) -> (draws,)."""
+        """The headline if row i counts `weights[:, i]` times: (draws, rows) -> (draws,)."""
 
     def swapped(self, other: Self, rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The headlines of both contenders, (draws,) each, once their answers to some rows have changed places.
+        """The headlines of both contenders, (draws,) each, after swapping their answers to some rows.
 
         Args:
             other: evidence on the same rows.
-            rows: which of them may change places, (k,).
-            swaps: 1 where they do, else 0, (draws, k).
+            rows: numbers of the rows that may be swapped, (k,).
+            swaps: 1 to swap, 0 to leave, (draws, k).
         """
 
     def differs(self, other: Self) -> np.ndarray:
-        """Where swapping the two answers to a row could change anything, (rows,)."""
+        """Whether swapping the two answers to a row could change anything, (rows,)."""
 
     def averaged(self, others: Sequence[Self]) -> Self:
-        """This and the evidence of other seeds on the same rows as one, each seed counting alike."""
+        """The mean of this evidence and that of other seeds on the same rows."""
 
     def by_unit(self, units: Sequence | np.ndarray | None) -> Self:
-        """The same with the rows of each unit (patient, document) as one row; None leaves every row its own."""
+        """The same evidence with the rows of each unit (patient, document) joined into one; None joins none."""
 
 
 class Sums:
@@ -62,7 +62,7 @@ class Sums:
         return self.formula((self._columns @ weights.T).T)
 
     def swapped(self, other: "Sums", rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # What one contender gains by a swap the other loses, so only the rows that are swapped are summed.
+        # One contender gains by a swap exactly as much as the other loses, so only rows that can be swapped are summed.
         gain = columns_of(other.tallies[rows] - self.tallies[rows])
         moved = (gain @ swaps.T).T
         ours, theirs = self.tallies.sum(axis=0), other.tallies.sum(axis=0)
@@ -89,7 +89,7 @@ class Sums:
 
 
 def total(evidence: Evidence) -> float:
-    """The headline of all rows, each counted once.
+    """The headline on all rows, each counted once.
 
     Raises:
         ValueError: there is no row, or the headline is not finite.
@@ -103,7 +103,7 @@ def total(evidence: Evidence) -> float:
 
 
 def columns_of(tallies: np.ndarray) -> Any:
-    """Tallies with a row per count, sparse where that is faster: with a count per class nearly all are zero."""
+    """Tallies with one row per count, sparse if that is faster: with one count per class nearly all are zero."""
     from scipy.sparse import csr_array
 
     columns = np.ascontiguousarray(tallies.T, dtype=float)

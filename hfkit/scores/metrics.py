@@ -18,7 +18,7 @@ def entity_scores(predictions: Sequence[Sequence[str]], references: Sequence[Seq
     `f1`, `precision` and `recall` count an entity as right if its type and both ends are (seqeval's strict mode: an
     I- that continues nothing is no entity). `lenient_f1` lets such an I- start one, as conlleval does. `accuracy` is
     the share of words with the right tag. Each type X of either side adds `f1_X`, `precision_X`, `recall_X` and
-    `support_X`, its entities in the references. What would divide by zero is 0.
+    `support_X`, its number of entities in the references. Divisions by zero give 0.
 
     Raises:
         ValueError: the two sides differ in rows, or in the words of a row.
@@ -44,14 +44,15 @@ def entity_scores(predictions: Sequence[Sequence[str]], references: Sequence[Seq
 
 
 def class_scores(predictions: Sequence[Sequence[str]], references: Sequence[str]) -> dict[str, float]:
-    """Scores of one label per row, predicted as a ranking: macro F1 over the classes of either side, Matthews'
-    correlation (Gorodkin 2004 for several classes), accuracy averaged over classes, and, where rankings are that long,
-    how often the right label is among the first five.
+    """Scores of one label per row, predicted as a ranking.
+
+    Macro F1 over the classes of either side, Matthews' correlation (Gorodkin 2004 for several classes), accuracy
+    averaged over classes, and, if rankings are that long, how often the right label is among the first five.
     """
     first = [ranked[0] for ranked in predictions]
     scores = {
         "macro_f1": float(f1_of_classes(references, first, average="macro", zero_division=0)),
-        # Of one label alone it is 0, and scikit-learn would warn.
+        # With a single label it is 0, and scikit-learn would warn.
         "mcc": float(matthews_corrcoef(references, first)) if len({*references, *first}) > 1 else 0.0,
         # Not balanced_accuracy_score, which warns of classes that are only predicted.
         "balanced_accuracy": float(
@@ -65,7 +66,7 @@ def class_scores(predictions: Sequence[Sequence[str]], references: Sequence[str]
 
 
 def scope_scores(predictions: Sequence[str], references: Sequence[str], outside: str) -> dict[str, float]:
-    """Accuracy on the rows that belong to a class, and how well those are found that belong to none (`outside`)."""
+    """Accuracy on rows that belong to a class, and precision, recall and F1 of those that do not (`outside`)."""
     pairs = list(zip(predictions, references, strict=True))
     inside = [ours == gold for ours, gold in pairs if gold != outside]
     found = sum(ours == gold == outside for ours, gold in pairs)
@@ -79,8 +80,10 @@ def scope_scores(predictions: Sequence[str], references: Sequence[str], outside:
 
 
 def label_set_scores(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Scores of several labels per row: micro precision and recall, macro F1 over the labels of either side, and the
-    share of rows whose set of labels is exactly right.
+    """Scores of several labels per row.
+
+    Micro precision and recall, macro F1 over the labels of either side, and the share of rows whose set of labels is
+    exactly right.
     """
     names = sorted({name for side in (predictions, references) for row in side for name in row})
     sides = (predictions, references)
@@ -98,13 +101,15 @@ def label_set_scores(predictions: Sequence[Sequence[str]], references: Sequence[
 
 
 def number_scores(predictions: Sequence[float], references: Sequence[float]) -> dict[str, float]:
-    """Scores of numbers: Pearson's and Spearman's correlation (0 where a side is constant), the root of the mean
-    squared error, and the mean absolute error.
+    """Scores of numbers.
+
+    Pearson's and Spearman's correlation (0 if a side is constant), the root of the mean squared error, and the mean
+    absolute error.
     """
     from scipy.stats import pearsonr, spearmanr
 
     ours, gold = np.array(predictions, dtype=float), np.array(references, dtype=float)
-    # Nearly constant counts as constant: what is left is rounding.
+    # Nearly constant counts as constant: the rest is rounding.
     varied = len(ours) > 1 and min(np.ptp(ours), np.ptp(gold)) > 1e-9
     return {
         "pearson": float(pearsonr(ours, gold).statistic) if varied else 0.0,

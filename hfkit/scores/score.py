@@ -1,6 +1,6 @@
-"""What a score is called, on which side it is better, and what the Hub calls it."""
+"""The names of a score, and the direction in which it gets better."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
@@ -14,11 +14,11 @@ class Score:
     key: str  # in the dict that `Judge.score` returns, in logs and in reports: "f1"
     title: str  # for a reader: "F1"
     better: Literal["higher", "lower"] = "higher"
-    hub: str | None = None  # the metric's name on the Hub, where it is another one
+    hub: str | None = None  # the metric's name on the Hub, if it is another one
 
     @property
     def sign(self) -> int:
-        """1, or -1 where lower is better: times this, more is always better."""
+        """1, or -1 if lower is better: times this, more is always better."""
         return 1 if self.better == "higher" else -1
 
     def best(self, values: Iterable[T], value_of: Callable[[T], float] = float) -> T:
@@ -29,7 +29,17 @@ class Score:
         return asdict(self)
 
 
-def headline_text(key: str, scores: Iterable[dict[str, Any]] = ()) -> str:
+def headline_score(task: Mapping[str, Any]) -> Score:
+    """The score that decides, from the part `task` of a report or a ledger.
+
+    A score that the record does not name goes by its key, and more of it is better.
+    """
+    key = task["headline"]
+    known = {score["key"]: Score(**score) for score in task["scores"]}
+    return known.get(key) or Score(key, headline_text(key))
+
+
+def headline_text(key: str, scores: Iterable[Mapping[str, Any]] = ()) -> str:
     """The name of a score for a reader.
 
     Args:

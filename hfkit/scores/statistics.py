@@ -9,14 +9,14 @@ import numpy as np
 from hfkit.scores.evidence import Evidence, total
 
 RESAMPLES = 2000
-HELD = 2**22  # weights held at once while resampling, 32 MiB: bounds memory on large test splits
+HELD = 2**22  # weights in memory at once while resampling, 32 MiB: bounds memory on large test splits
 
 ONE_ROW = "one row: there is nothing to resample, so the interval is unknown"
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the score plausibly lies; a `note` says in plain words when the interval carries no information."""
+    """The range in which a score plausibly lies; a `note` says in plain words if the interval says nothing."""
 
     low: float
     high: float
@@ -37,7 +37,7 @@ def bootstrap_interval(
     rows, value = evidence.rows, total(evidence)
     if rows < 2:
         return Interval(value, value, level, ONE_ROW)
-    low, high = expanded_limits(resampled([evidence], resamples=resamples, seed=seed)[0], rows, level)
+    low, high = expanded_limits(resample([evidence], resamples=resamples, seed=seed)[0], rows, level)
     note = "every resample of the rows scores the same, so the interval has no width" if low == high else ""
     return Interval(low, high, level, note)
 
@@ -45,7 +45,7 @@ def bootstrap_interval(
 def paired_difference(
     a: Evidence, b: Evidence, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Any]:
-    """By how much `a` scores above `b` on the same rows: `difference`, `low`, `high`, `level`, `p` and `note`.
+    """The score of `a` minus that of `b` on the same rows: `difference`, `low`, `high`, `level`, `p` and `note`.
 
     The interval is the paired bootstrap's: each resample draws the same rows for both. `p` is two-sided, from
     approximate randomisation (see `randomisation`).
@@ -57,7 +57,7 @@ def paired_difference(
     if rows < 2:
         low, high, p, note = difference, difference, 1.0, ONE_ROW
     else:
-        draws = resampled([a, b], resamples=resamples, seed=seed)
+        draws = resample([a, b], resamples=resamples, seed=seed)
         low, high = expanded_limits(draws[0] - draws[1], rows, level)
         p = randomisation(a, b, resamples=resamples, seed=seed)
         note = "every resample of the rows gives the same difference" if low == high else ""
@@ -65,15 +65,15 @@ def paired_difference(
 
 
 def clearly_different(pair: dict[str, Any]) -> bool:
-    """Whether a paired difference may be called one: its interval leaves out zero and the randomisation test agrees."""
+    """Whether a paired difference may be claimed: its interval excludes zero and the randomisation test agrees."""
     return bool((pair["low"] > 0 or pair["high"] < 0) and pair["p"] < 1 - pair["level"])
 
 
-def resampled(evidences: Sequence[Evidence], *, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+def resample(evidences: Sequence[Evidence], *, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
     """The headline of each evidence in each bootstrap resample of its rows, (evidences, resamples).
 
-    All are on the same rows, and one resample draws the same rows for all of them. A resample is a vector of how often
-    each row was drawn, so that sums are one matrix product and no row is ever copied.
+    Each resample draws the same rows for all of them. A resample is a vector of how often each row was drawn, so that
+    sums are one matrix product and no row is ever copied.
 
     Raises:
         ValueError: the rows are not the same, or a headline is not finite.
@@ -83,9 +83,9 @@ def resampled(evidences: Sequence[Evidence], *, resamples: int = RESAMPLES, seed
         raise ValueError(f"evidence on {sorted(rows)} rows is not on the same rows")
     parts = [
         np.stack([evidence.headline(weights.T) for evidence in evidences])
-        for weights in _drawn(rows.pop(), resamples, seed)
+        for weights in _draw_counts(rows.pop(), resamples, seed)
     ]
-    return _all_finite(np.concatenate(parts, axis=1))
+    return _require_finite(np.concatenate(parts, axis=1))
 
 
 def expanded_limits(draws: np.ndarray, rows: int, level: float) -> tuple[float, float]:
@@ -104,22 +104,22 @@ def expanded_limits(draws: np.ndarray, rows: int, level: float) -> tuple[float, 
 def randomisation(a: Evidence, b: Evidence, *, resamples: int = RESAMPLES, seed: int = 0) -> float:
     """The two-sided p of a paired difference by approximate randomisation (Noreen 1989; Yeh 2000).
 
-    Under the null the two answers to a row may be swapped. Rows where they do not differ cannot matter, and where few
-    do, all ways of swapping are counted instead of drawn.
+    Under the null the two answers to a row may be swapped. Rows whose answers do not differ cannot matter. If few rows
+    differ, all ways to swap them are counted instead of drawn.
     """
     differing = np.flatnonzero(a.differs(b))
     count = len(differing)
     observed = abs(total(a) - total(b))
     exact = 2**count <= resamples
     as_far = 0
-    for swap in _ways(count) if exact else _swaps(count, resamples, seed):
+    for swap in _all_swaps(count) if exact else _draw_swaps(count, resamples, seed):
         ours, theirs = a.swapped(b, differing, swap.T)
         as_far += int((np.abs(ours - theirs) >= observed - 1e-12).sum())  # sums of other order differ in the last digit
     return as_far / 2**count if exact else (as_far + 1) / (resamples + 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p values in their order, each corrected for there being several (Holm 1979)."""
+    """The p values in their order, corrected for multiple comparisons (Holm 1979)."""
     order = np.argsort(p_values, kind="stable")
     steps = len(order) - np.arange(len(order))
     corrected = np.empty(len(order))
@@ -127,23 +127,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def _drawn(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each row is in each resample, (rows, some of the resamples)."""
+def _draw_counts(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each resample draws each row, (rows, some of the resamples)."""
     generator = np.random.default_rng(seed)
     for many in _portions(rows, resamples):
-        # One resample's draws lie together in the stream, so that the portions do not matter.
+        # One resample's draws lie together in the stream, so the size of the portions changes no number.
         drawn = generator.integers(0, rows, (many, rows)).T * many + np.arange(many)
         yield np.bincount(drawn.ravel(), minlength=rows * many).reshape(rows, many).astype(float)
 
 
-def _swaps(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+def _draw_swaps(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     generator = np.random.default_rng(seed)
     for many in _portions(rows, resamples):
         yield generator.integers(0, 2, (many, rows), dtype=np.int8).T.astype(float)
 
 
-def _ways(rows: int) -> Iterator[np.ndarray]:
-    """Every way of swapping some of few rows, (rows, 2 ** rows)."""
+def _all_swaps(rows: int) -> Iterator[np.ndarray]:
+    """Every way to swap some of a few rows, (rows, 2 ** rows)."""
     yield (np.arange(2**rows) >> np.arange(rows)[:, None] & 1).astype(float)
 
 
@@ -152,7 +152,7 @@ def _portions(rows: int, resamples: int) -> list[int]:
     return [min(most, resamples - begun) for begun in range(0, resamples, most)]
 
 
-def _all_finite(values: np.ndarray) -> np.ndarray:
+def _require_finite(values: np.ndarray) -> np.ndarray:
     if not np.isfinite(values).all():
         wrong = values[~np.isfinite(values)].flat[0]
         raise ValueError(f"a headline score of {wrong} is not a number; it must be defined for every weighting")

@@ -63,6 +63,7 @@ class ImageClassification(Classification):
     key: ClassVar[str] = "image-classification"
     tag: ClassVar[str] = "image-classification"
     auto_model: ClassVar[type] = AutoModelForImageClassification
+    row_flags: ClassVar[tuple[str, ...]] = (*Classification.row_flags, "allow_outside_images", "max_megapixels")
     sample: ClassVar[Sample] = Sample("sample-resnet", sample_digits, license="cc-by-4.0", synthetic=False)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from hfkit.errors import UserError
 from hfkit.samples import sample_ner
 from hfkit.tasks.tagging.codec import LONGEST_WINDOW, WordTagger
 from hfkit.tasks.tagging.judges import EntityJudge
-from hfkit.tasks.tagging.prompts import NOTHING, read_entities, written_entities
+from hfkit.tasks.tagging.prompts import NOTHING, read_entities, write_entities
 from hfkit.tasks.tagging.rows import TOKENS_COLUMNS, TaggedWords
 from hfkit.tasks.tagging.view import TaggedText
 
@@ -102,7 +102,7 @@ class NER(Task):
             f"List the entities in the sentence as 'type: words', separated by '; ', or answer '{NOTHING}'. "
             f"The types are: {', '.join(names.values())}.",
             tuple(
-                (f"Sentence: {' '.join(shot['tokens'])}", written_entities(shot["tokens"], shot["tags"], names))
+                (f"Sentence: {' '.join(shot['tokens'])}", write_entities(shot["tokens"], shot["tags"], names))
                 for shot in shots
             ),
             f"Sentence: {' '.join(row['tokens'])}",

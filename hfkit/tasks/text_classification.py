@@ -37,6 +37,7 @@ class TextClassification(Classification):
     key: ClassVar[str] = "text-classification"
     tag: ClassVar[str] = "text-classification"
     auto_model: ClassVar[type] = AutoModelForSequenceClassification
+    row_flags: ClassVar[tuple[str, ...]] = (*Classification.row_flags, "encoding")
     sample: ClassVar[Sample] = Sample("sample-text", sample_sentiment, license="apache-2.0", language="en")
 
     @property

@@ -1,28 +1,20 @@
 """The strategy that picks itself: a linear probe first, then stage by stage for as long as validation gains by it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-import torch
 from accelerate import PartialState
-from accelerate.utils import broadcast, gather_object
 from datasets import Dataset
-from torch import Tensor, nn
+from torch import nn
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from hfkit.baselines.frozen.features import BATCH, labelled
-from hfkit.baselines.frozen.linear import Features, fits, placed, scale_of
-from hfkit.baselines.frozen.linear_probe import OF_ROWS, OF_TOKENS
 from hfkit.contract.task import Task
-from hfkit.data.batches import is_text, text_lengths
 from hfkit.errors import UserError
-from hfkit.model.unfreezing import FreezePlan
-from hfkit.progress import track
+from hfkit.model.unfreezing import FreezePlan, Unfreezing
+from hfkit.scores.evidence import Evidence, total
+from hfkit.scores.score import Score
 from hfkit.scores.statistics import paired_difference
 from hfkit.training.plan import closing_layer
 
@@ -41,7 +33,7 @@ def refuse_blind(args: Any, task: Task, rows: Any) -> None:
     """
     needed = {
         "load_best_model_at_end": True,
-        "metric_for_best_model": task.headline,
+        "metric_for_best_model": task.judge.headline.key,
         "lora_rank": 0,
         "restore_callback_states_from_checkpoint": False,
     }
@@ -56,14 +48,14 @@ def refuse_blind(args: Any, task: Task, rows: Any) -> None:
     )
 
 
-def chance_of(tallies: np.ndarray, before: np.ndarray, task: Task) -> dict[str, float]:
-    """By how much `tallies` scores above `before` on the same rows, its interval, and the one-sided p of a gain."""
-    pair = paired_difference(tallies, before, task.headline_of)
+def chance_of(now: Evidence, before: Evidence, headline: Score) -> dict[str, float]:
+    """By how much one scores above the other on the same rows, its interval, and the one-sided p of a gain."""
+    pair = paired_difference(now, before)
     found = {name: float(pair[name]) for name in ("difference", "low", "high")}
-    return found | {"p": pair["p"] / 2 if pair["difference"] > 0 else 1 - pair["p"] / 2}
+    return found | {"p": pair["p"] / 2 if headline.sign * pair["difference"] > 0 else 1 - pair["p"] / 2}
 
 
-def verdict(gain: dict[str, float] | None, left: float, strikes: int, *, last: bool) -> tuple[str, str]:
+def decide(gain: dict[str, float] | None, left: float, strikes: int, *, last: bool, sign: int = 1) -> tuple[str, str]:
     """`stop` or `go on`, and why, in words.
 
     Args:
@@ -71,6 +63,7 @@ def verdict(gain: dict[str, float] | None, left: float, strikes: int, *, last: b
         left: the one-sided p of answers without a fault against the best so far.
         strikes: stages in a row that were worse, this one included.
         last: no stage is left.
+        sign: -1 where a lower headline is better.
     """
     if gain is None:
         found = "the first to be judged"
@@ -78,7 +71,7 @@ def verdict(gain: dict[str, float] | None, left: float, strikes: int, *, last: b
         found = "no better"
     else:
         noise = "beyond" if min(gain["p"], 1 - gain["p"]) < LEVEL else "within"
-        found = f"{'better' if gain['difference'] > 0 else 'worse'}, {noise} noise"
+        found = f"{'better' if sign * gain['difference'] > 0 else 'worse'}, {noise} noise"
     if last:
         return STOP, f"{found}; nothing is left to thaw"
     if left >= LEVEL:
@@ -86,6 +79,27 @@ def verdict(gain: dict[str, float] | None, left: float, strikes: int, *, last: b
     if strikes >= STRIKES:
         return STOP, f"{found}, {strikes} stages in a row"
     return ON, found
+
+
+class Run(Protocol):
+    """What is asked of a trainer here."""
+
+    task: Task
+    codec: Any
+    model: nn.Module
+    train_dataset: Dataset
+    eval_dataset: Dataset
+    judged: Dataset
+    evaluated: Any
+    caching: Any
+    unfreezing: Unfreezing
+    total_steps: int
+    is_in_train: bool
+
+    def references(self, split: str) -> list: ...
+    def evaluate(self) -> dict[str, float]: ...
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool: ...
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None: ...
 
 
 class Auto(TrainerCallback, ExportableState):
@@ -96,9 +110,9 @@ class Auto(TrainerCallback, ExportableState):
     checkpoint-0, and what came later counts where its headline is higher.
     """
 
-    def __init__(self, trainer: Any) -> None:
+    def __init__(self, trainer: Run) -> None:
         self.trainer = trainer
-        self.before: list | None = None  # tallies of the best evaluation before this stage, (rows, counts)
+        self.before: list | None = None  # predictions of the best evaluation before this stage
         self.within: list | None = None  # and of the best one in it
 
     def state(self) -> dict[str, Any]:
@@ -116,6 +130,9 @@ class Auto(TrainerCallback, ExportableState):
                 self._end(state, control)
             return
         self.before = self.within = None
+        # Imported here: most runs fit no head, and need not wait for it.
+        from hfkit.training.probe import fit_head
+
         linear = closing_layer(model, self.trainer.unfreezing)
         if linear is None or not fit_head(self.trainer, linear):
             return
@@ -129,9 +146,9 @@ class Auto(TrainerCallback, ExportableState):
         trainer, plan = self.trainer, self.trainer.unfreezing.plan
         if not trainer.is_in_train or trainer.judged is not trainer.eval_dataset:
             return
-        tallies = trainer.task.tallies(*trainer._decoded)
-        if self.within is None or self._score(tallies) > self._score(self.within):
-            self.within = tallies.tolist()
+        found = trainer.evaluated.predictions
+        if self.within is None or self._goodness(found) > self._goodness(self.within):
+            self.within = found
         ends = [*plan.starts[1:], trainer.total_steps]
         if state.global_step == 0:
             self._decide(state, control, 0, trainer.unfreezing.depths.head)
@@ -139,32 +156,37 @@ class Auto(TrainerCallback, ExportableState):
             stage = ends.index(state.global_step)
             self._decide(state, control, stage + 1, plan.lowest[stage])
 
-    def _score(self, tallies: Any) -> float:
-        return float(self.trainer.task.headline_of(np.asarray(tallies).sum(0)))
+    def _evidence(self, predictions: list) -> Evidence:
+        return self.trainer.task.judge.evidence(predictions, self.trainer.references("validation"))
+
+    def _goodness(self, predictions: list) -> float:
+        return self.trainer.task.judge.headline.sign * total(self._evidence(predictions))
 
     def _decide(self, state: Any, control: Any, stage: int, lowest: int) -> None:
-        trainer, task = self.trainer, self.trainer.task
-        gold = trainer._decoded[1]
-        within = np.asarray(self.within)
-        entry: dict[str, Any] = {"stage": stage, "lowest_depth": lowest, "validation": self._score(within)}
+        trainer, judge = self.trainer, self.trainer.task.judge
+        headline, within = judge.headline, self._evidence(self.within)
+        entry: dict[str, Any] = {"stage": stage, "lowest_depth": lowest, "validation": total(within)}
         gain, strikes = None, 0
         if self.before is None:
             self.before = self.within
         else:
-            before = np.asarray(self.before)
-            gain = chance_of(within, before, task)
-            entry |= {"best_before": self._score(before), **gain}
+            before = self._evidence(self.before)
+            gain = chance_of(within, before, headline)
+            entry |= {"best_before": total(before), **gain}
             earlier = decisions(state.log_history)
-            strikes = earlier[-1]["worse_in_a_row"] + 1 if gain["difference"] < 0 else 0
-            if gain["difference"] > 0:
+            better = headline.sign * gain["difference"]
+            strikes = earlier[-1]["worse_in_a_row"] + 1 if better < 0 else 0
+            if better > 0:
                 self.before = self.within
-        left = chance_of(task.tallies(task.faultless(gold), gold), np.asarray(self.before), task)["p"]
-        decision, why = verdict(gain, left, strikes, last=state.global_step >= trainer.total_steps)
+        perfect = self._evidence(judge.perfect_predictions(trainer.references("validation")))
+        left = chance_of(perfect, self._evidence(self.before), headline)["p"]
+        last = state.global_step >= trainer.total_steps
+        decision, why = decide(gain, left, strikes, last=last, sign=headline.sign)
         entry |= {"worse_in_a_row": strikes, "decision": decision, "why": why}
         state.log_history.append({"step": state.global_step, ENTRY: entry})
         self.within = None
         if PartialState().is_main_process:
-            print(told(entry, task.headline))
+            print(to_line(entry, headline.key))
         if decision == STOP:
             self._end(state, control)
 
@@ -186,7 +208,7 @@ def decisions(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [entry[ENTRY] for entry in log if ENTRY in entry]
 
 
-def told(entry: dict[str, Any], headline: str) -> str:
+def to_line(entry: dict[str, Any], headline: str) -> str:
     """A decision as one line."""
     gain = ""
     if "difference" in entry:
@@ -196,105 +218,3 @@ def told(entry: dict[str, Any], headline: str) -> str:
         f"Stage {entry['stage']}, depths from {entry['lowest_depth']}: validation {headline} {entry['validation']:.3f}"
         f"{gain}: {entry['decision']}, {entry['why']}."
     )
-
-
-# The probe
-
-
-def fit_head(trainer: Any, linear: nn.Linear) -> bool:
-    """Fit the layer that makes the logits to what the frozen layers give it, with the best penalty on validation.
-
-    Returns:
-        Whether it was: not where `linear` does not make the logits. All processes end with the same weights.
-    """
-    features = {}
-    for split, rows in (("train", trainer.train_dataset), ("eval", trainer.eval_dataset)):
-        found = head_inputs(trainer, linear, rows, split)
-        if found is None:
-            return False
-        features[split] = found
-    task, labels, train = trainer.task, trainer.labels, features["train"]
-    centre = torch.zeros(train.inputs.shape[1])
-    spread, mean = torch.std_mean(train.inputs, dim=0, correction=0)
-    spread[spread < 1e-6] = 1.0  # a constant feature
-    if linear.bias is not None:
-        centre = mean
-    features = {split: f._replace(inputs=(f.inputs - centre) / spread) for split, f in features.items()}
-    train, offset, unit = features["train"], 0.0, 1.0
-    if train.targets.ndim == 1 and train.targets.is_floating_point():
-        offset, unit = scale_of(train.targets) if linear.bias is not None else (0.0, 1.0)
-        train = train._replace(targets=(train.targets - offset) / unit)
-    head = nn.Linear(train.inputs.shape[1], linear.out_features, bias=linear.bias is not None)
-    weights, gold = task.weights(trainer.train_dataset), features["eval"]
-    search = OF_TOKENS if train.places.ndim == 2 else OF_ROWS
-    best_score, best = -np.inf, None
-    for _ in fits(head, train, task, weights, search, desc="Head: fitting"):
-        with torch.no_grad():
-            outputs = placed(offset + unit * head(gold.inputs), gold, task)
-        score = task.score(*task.decode(outputs, trainer.eval_dataset, labels))[task.headline]
-        if score > best_score:
-            best_score, best = score, [p.detach().clone() for p in head.parameters()]
-    weight = unit * best[0] / spread
-    with torch.no_grad():
-        linear.weight.copy_(weight)
-        if linear.bias is not None:
-            linear.bias.copy_(offset + unit * best[1] - weight @ centre)
-        for parameter in linear.parameters():
-            parameter.copy_(broadcast(parameter.detach().clone()))
-    return True
-
-
-def head_inputs(trainer: Any, linear: nn.Linear, rows: Dataset, split: str) -> Features | None:
-    """What `linear` is given at every labelled position of `rows`; None where its outputs are not the logits.
-
-    One forward pass without dropout in batches of like length, above the frozen layers where these are stored, by all
-    processes together.
-    """
-    state, trainer.judged = PartialState(), trainer.eval_dataset
-    order = np.argsort(text_lengths(rows), kind="stable") if is_text(rows) else np.arange(len(rows))
-    batches = [order[start : start + BATCH].tolist() for start in range(0, len(order), BATCH)]
-    found: list[tuple[int, Tensor, Tensor]] = []
-    fits, by_token = True, False
-    # A process without a batch would not take part in what all of them decide.
-    mine = batches[state.process_index :: state.num_processes] or batches[:1]
-    for numbers in track(mine, f"Head: {split}"):
-        with watched(linear) as seen:
-            logits, targets = trainer.caching.logits(trainer.model, rows, numbers, split)
-        inputs = positions_of(logits, *seen[-1]) if seen else None
-        fits = inputs is not None
-        if not fits:
-            break
-        by_token = inputs.ndim == 3
-        inputs, targets = inputs.float().cpu(), targets.cpu()
-        for i, row in enumerate(numbers):
-            here = targets[i] != -100 if by_token else slice(i, i + 1)
-            found.append((row, inputs[i][here], targets[i][here]) if by_token else (row, inputs[here], targets[here]))
-    if not all(gather_object([fits])):
-        return None
-    by_row = {row: parts for row, *parts in gather_object(found)}
-    inputs, targets = (torch.cat(parts) for parts in zip(*(by_row[row] for row in range(len(rows))), strict=True))
-    return Features(inputs, targets, labelled(rows["labels"]) if by_token else np.ones(len(rows), dtype=bool))
-
-
-@contextmanager
-def watched(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """Within it every call of `module` leaves its input and output in the list."""
-    seen: list[tuple[Tensor, Tensor]] = []
-    handle = module.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))
-    try:
-        yield seen
-    finally:
-        handle.remove()
-
-
-def positions_of(logits: Tensor, inputs: Tensor, outputs: Tensor) -> Tensor | None:
-    """The `inputs` that `logits` were made of, (..., features); None where no position of `outputs` is the logits.
-
-    A decoder gives every token logits, and keeps those of one.
-    """
-    if outputs.shape == logits.shape:
-        return inputs if torch.equal(outputs, logits) else None
-    if outputs.ndim != logits.ndim + 1 or outputs.shape[0] != logits.shape[0] or outputs.shape[2:] != logits.shape[1:]:
-        return None
-    same = (outputs == logits[:, None]).all(-1)  # (batch, tokens)
-    return inputs[torch.arange(len(inputs)), same.float().argmax(1)] if same.any(1).all() else None

@@ -13,6 +13,7 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from hfkit.arguments.strategies import STRATEGIES
 from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
 from hfkit.model.digests import digest
@@ -32,16 +33,17 @@ DECIDING = (
     *("average_tokens_across_devices", "ignore_data_skip", "load_best_model_at_end", "metric_for_best_model"),
     *("prefix_cache", "cache_dtype", "cache_views"),
 )
+# Where validation decides after each stage, also when that is asked.
+OF_DECISIONS = ("strategy", "eval_strategy", "eval_steps")
 # Settings that another version knows and this one does not are no difference between two runs.
-# And where stages are decided on validation, when that is asked.
-OF_AUTO = ("strategy", "eval_strategy", "eval_steps")
 VERSIONED = ("settings", "model", "task")
 LOOKED_AT = 1024  # leading values of each weight that tell one checkpoint from another
 
 
 def deciding(arguments: Mapping[str, Any]) -> tuple[str, ...]:
     """The settings that decide the weights of a run with these."""
-    return DECIDING + OF_AUTO if arguments.get("strategy") == "auto" else DECIDING
+    strategy = STRATEGIES.get(arguments.get("strategy", ""))
+    return DECIDING + OF_DECISIONS if strategy is not None and strategy.decided else DECIDING
 
 
 def run_identity(

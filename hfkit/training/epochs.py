@@ -1,16 +1,25 @@
 """Tells the sampler and the collator of training which epoch begins."""
 
-from typing import Any
+from typing import Any, Protocol
 
+from torch.utils.data import Sampler
 from transformers import TrainerCallback
 
 from hfkit.data.batches import LengthBuckets, SortedSteps
 
 
+class Run(Protocol):
+    """What is asked of a trainer here."""
+
+    epoch_steps: int
+    training_collator: Any  # its attribute `epoch` is set
+    train_sampler: Sampler
+
+
 class TellEpoch(TrainerCallback):
     """Tells the training collator and the sampler which epoch begins, before the loader's workers take a copy."""
 
-    def __init__(self, trainer: Any) -> None:
+    def __init__(self, trainer: Run) -> None:
         self.trainer = trainer
 
     def on_epoch_begin(self, args, state, control, **kwargs):

@@ -4,8 +4,10 @@ import psutil
 import torch
 
 from hfkit.arguments.training import TransferArguments
-from hfkit.contract.task import Task, read_config
+from hfkit.contract.target import Target
+from hfkit.contract.task import Task
 from hfkit.errors import UserError
+from hfkit.model.weights import read_config
 
 WEIGHT = 4  # bytes of a parameter in fp32
 LEARNING = 12  # more bytes of one that learns: its gradient and Adam's two moments
@@ -26,9 +28,9 @@ def learning_share(args: TransferArguments) -> float:
     return 0.05 if args.lora_rank > 0 or args.unfreeze_stages == 0 else 1
 
 
-def parameters_of(task: Task, checkpoint: str, labels: list[str]) -> int:
-    """The parameters of the model that `task.model` would load; only its configuration is read."""
-    config = read_config(task.path(checkpoint), **task.head(labels))
+def parameters_of(task: Task, checkpoint: str, target: Target) -> int:
+    """How many parameters the model of a codec would have; only the checkpoint's configuration is read."""
+    config = read_config(task.path(checkpoint), **task.head_config(target))
     with torch.device("meta"):
         return task.auto_model.from_config(config, trust_remote_code=False).num_parameters()
 

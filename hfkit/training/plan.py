@@ -1,7 +1,7 @@
 """The plan as a table: which stage trains what, from when, at which rates. Printed before the first step."""
 
 import math
-from typing import Any
+from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -9,14 +9,36 @@ from torch import nn
 from transformers import TrainerCallback
 
 from hfkit.arguments.training import TransferArguments
+from hfkit.model.adapters import add_lora
 from hfkit.model.groups import layerwise_parameter_groups
-from hfkit.model.surgery import parse_depth_range
+from hfkit.model.surgery import parse_depth_range, reinitialise, require_blocks, train_only
 from hfkit.model.unfreezing import FreezePlan, Unfreezing, make_plan
 
 WIDEST = 1000  # columns
 
 
-def planned_groups(model: nn.Module, unfreezing: Unfreezing, args: TransferArguments) -> list[dict]:
+def reshape_model(model: nn.Module, args: TransferArguments, *, draw: bool = True) -> nn.Module:
+    """The model that is trained: with the top blocks drawn anew, adapters in place, and some blocks frozen for good.
+
+    Args:
+        draw: False leaves the values of weights alone, of a model that has none (torch's meta device).
+
+    Raises:
+        UserError: the model has fewer blocks than the arguments name.
+    """
+    blocks = tuple(args.blocks)
+    if draw and args.reinit_blocks:
+        reinitialise(model, args.reinit_blocks, blocks)
+    else:
+        require_blocks(model, args.reinit_blocks, blocks)
+    if args.lora_rank:
+        model = add_lora(model, args.lora_rank, blocks)
+    if args.train_blocks:
+        train_only(model, parse_depth_range(args.train_blocks), blocks)
+    return model
+
+
+def plan_groups(model: nn.Module, unfreezing: Unfreezing, args: TransferArguments) -> list[dict]:
     """The optimizer's groups as the arguments want them (see `layerwise_parameter_groups`)."""
     return layerwise_parameter_groups(
         model,
@@ -28,10 +50,10 @@ def planned_groups(model: nn.Module, unfreezing: Unfreezing, args: TransferArgum
     )
 
 
-def planned_stages(
+def plan_stages(
     model: nn.Module, unfreezing: Unfreezing, args: TransferArguments, total_steps: int, epoch_steps: int
 ) -> FreezePlan:
-    """The stages as the arguments want them (see `make_plan`); with strategy auto those that may come.
+    """The stages as the arguments want them (see `make_plan`); where validation decides, those that may come.
 
     Where each is decided on validation, it ends with an evaluation.
     """
@@ -40,7 +62,7 @@ def planned_stages(
         "unfreeze_stages": args.unfreeze_stages,
         "unfreeze_until": args.unfreeze_until,
     }
-    if args.strategy != "auto":
+    if not args.decided:
         plan = make_plan(unfreezing.depths.head, total_steps, **shares)
         if not args.train_blocks:
             return plan
@@ -81,7 +103,7 @@ def plan_title(args: TransferArguments) -> str:
     anew = f", the top {args.reinit_blocks} blocks from random weights" if args.reinit_blocks else ""
     only = f", of the blocks only depths {args.train_blocks}" if args.train_blocks else ""
     coming = ""
-    if args.strategy == "auto":
+    if args.decided:
         coming = ", first the head by itself, then what may come, each stage decided on validation"
     return f"{args.strategy}{coming}{anew}{only}"
 
@@ -105,7 +127,7 @@ def plan_rows(
 
     Args:
         unfreezing: with its plan set.
-        groups: those of `planned_groups`, with the peak rates.
+        groups: those of `plan_groups`, with the peak rates.
         epochs: length of the whole training.
     """
     plan, names = unfreezing.plan, unfreezing.depths.names
@@ -156,10 +178,16 @@ def print_plan(rows: list[dict], title: str) -> None:
     Console(width=WIDEST).print(plan_table(rows, f"Plan: {title}"))
 
 
+class Planned(Protocol):
+    """What is asked of a trainer here."""
+
+    def plan_rows(self) -> list[dict]: ...
+
+
 class AnnouncePlan(TrainerCallback):
     """Prints the trainer's plan before the first step."""
 
-    def __init__(self, trainer: Any) -> None:
+    def __init__(self, trainer: Planned) -> None:
         self.trainer = trainer
 
     def on_train_begin(self, args, state, control, **kwargs):

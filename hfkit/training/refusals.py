@@ -1,10 +1,8 @@
-"""What no training here can bear, refused before the first step."""
+"""Setups that cannot work, refused before the first step."""
 
 import os
-from typing import Any
 
 from accelerate import FullyShardedDataParallelPlugin
-from datasets import Dataset
 from torch import nn
 from torch.distributed.fsdp import CPUOffloadPolicy
 from transformers import Trainer
@@ -19,28 +17,16 @@ SHARDED = frozenset(
 )
 
 
-def refuse_before(model: nn.Module, args: TransferArguments, rows: Any) -> None:
-    """Refuse rows that have no identity, and flags that this model cannot bear.
+def refuse_flags(model: nn.Module, args: TransferArguments) -> None:
+    """Refuse flags that do not work with this model.
 
     Raises:
         UserError: naming them.
     """
-    if not isinstance(rows, Dataset):
-        raise UserError(
-            f"train_dataset of type {type(rows).__name__}",
-            "a run is known by its rows, so it needs a datasets.Dataset",
-            "Give what Task.prepare returns",
-        )
     if args.activation_checkpointing and not model.supports_gradient_checkpointing:
         raise UserError(
             "activation_checkpointing or gradient_checkpointing",
             f"{type(model).__name__} cannot recompute its blocks",
-            "Leave it out",
-        )
-    if args.label_smoothing_factor and model.config.problem_type == "regression":
-        raise UserError(
-            f"label_smoothing_factor={args.label_smoothing_factor}",
-            "numbers have no classes to smooth",
             "Leave it out",
         )
 
@@ -51,7 +37,7 @@ def refuse_surgery(args: TransferArguments) -> None:
     Raises:
         UserError: naming the flags.
     """
-    alone = not args.unfreeze_stages or args.strategy == "auto"  # the head is fitted to the blocks as they are
+    alone = not args.unfreeze_stages or args.decided  # the head is fitted to the blocks as they are
     if args.reinit_blocks and (args.lora_rank or alone):
         raise UserError(
             f"reinit_blocks={args.reinit_blocks} with strategy={args.strategy}",
@@ -109,7 +95,7 @@ def refuse_shards(model: nn.Module, args: TransferArguments, plugin: FullySharde
             f" {', '.join(sorted(SHARDED))}",
             "Launch with recipes/accelerate/ddp.yaml",
         )
-    if args.lora_rank or args.strategy == "auto":
+    if args.lora_rank or args.decided:
         raise UserError(
             f"FSDP with strategy={args.strategy}",
             "adapters are merged into whole weights, and auto fits a head to a whole model",

@@ -1,32 +1,36 @@
 """The stock Trainer, told which layers learn, when, and how fast."""
 
-import functools
-import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
-from transformers import EvalPrediction
-from transformers.trainer_utils import PredictionOutput
+from transformers import EvalPrediction, Trainer
+from transformers.trainer_pt_utils import nested_detach
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
-from hfkit.arguments.training import TransferArguments
-from hfkit.contract.task import Task
-from hfkit.data.batches import fetched, in_order, judging_order, training_order
-from hfkit.errors import UserError
-from hfkit.model.adapters import add_lora
+from hfkit.arguments.recipe import RecipeArguments
+from hfkit.arguments.training import TransferArguments, refuse_token
+from hfkit.contract.abilities import Decision, Pictured, Stored, Tuned, training_collator
+from hfkit.contract.codec import Codec
+from hfkit.contract.task import Loaded, Task
+from hfkit.data.batches import evaluation_order, rows_to_fetch, training_order
+from hfkit.errors import Failure, UserError
 from hfkit.model.groups import groupwise_schedule, slanted_triangular, triangle_of_each_stage
-from hfkit.model.parallel import add_to_parameter, rebuild_wrapper, shard_by_blocks
-from hfkit.model.surgery import parse_depth_range, reinitialise, train_only
+from hfkit.model.parallel import rebuild_wrapper, shard_by_blocks
 from hfkit.model.unfreezing import Unfreezing
-from hfkit.prefix.callback import Caching, NumberedBatches, NumberedRows
+from hfkit.prefix.callback import ROWS, Caching, NumberedBatches, NumberedRows
+from hfkit.progress import alone
 from hfkit.runtime.folders import require_writable
-from hfkit.runtime.machine import measured
+from hfkit.runtime.machine import measure
+from hfkit.scores.evidence import Evidence, total
 from hfkit.training.auto import Auto, refuse_blind
 from hfkit.training.checkpoints import (
     LOOKED_AT,
@@ -37,90 +41,114 @@ from hfkit.training.checkpoints import (
     run_identity,
     write_identity,
 )
+from hfkit.training.console import censor_trackers, log_contenders, rates_by_depth, replace_printers
 from hfkit.training.epochs import TellEpoch
 from hfkit.training.invariants import Invariants, refuse_non_finite
-from hfkit.training.plan import AnnouncePlan, plan_rows, planned_groups, planned_stages
-from hfkit.training.publishing import PublishingTrainer
-from hfkit.training.refusals import refuse_before, refuse_engines, refuse_surgery
+from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stages, reshape_model
+from hfkit.training.publishing import check_hub_name, print_report, remove_pickle, retry_later, save_merged
+from hfkit.training.refusals import refuse_engines, refuse_flags, refuse_surgery
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo
+
+    from hfkit.report.report import Report
+
+MOST_PICTURES = 16  # of augmented training rows in a report
 
 
-class TransferTrainer(PublishingTrainer):
-    """A `Trainer` with layer-wise rates and a freeze plan, judged by its task.
+class Evaluated(NamedTuple):
+    """The answers to one split, and what they should have been."""
+
+    split: str
+    predictions: list
+    references: list
+
+
+class TransferTrainer(Trainer):
+    """A `Trainer` with layer-wise rates and a freeze plan, whose task judges it.
 
     - all parameters are in named optimizer groups from the start, one per (depth, decays?);
     - the plan of the strategy says which depths learn at each optimizer step, and is checked while it runs;
     - the loss is averaged over the labels of the whole optimizer step, across micro-batches and processes;
     - a non-finite loss or gradient stops the run before the weights are touched;
-    - a run resumes only from its own checkpoints, and then ends bit-identical on CPU.
+    - a run resumes only from its own checkpoints, and then ends bit-identical on CPU;
+    - README.md is the card of the run's report, on every way out, and only what was staged is pushed.
+
+    Args:
+        codec: of the task and the checkpoint; it belongs to this training.
+        rows: checked rows; `encoded` holds what the codec makes of each split.
+        encoded: splits that are encoded already; the others are encoded here, or when they are asked for.
 
     Raises:
-        UserError: an output directory that is not this run's, or an engine or optimizer that would not honour the plan.
+        UserError: an output directory that is not this run's, an engine or optimizer that would not honour the plan, or
+            with push_to_hub no way to push.
     """
 
     def __init__(
-        self, model: nn.Module, args: TransferArguments, *, task: Task, processing_class: Any, **kwargs: Any
+        self,
+        model: nn.Module,
+        args: TransferArguments,
+        *,
+        task: Task,
+        codec: Codec,
+        rows: Loaded,
+        encoded: Mapping[str, Dataset] | None = None,
+        **kwargs: Any,
     ) -> None:
         require_writable(Path(args.output_dir))
         refuse_surgery(args)
         blocks = tuple(args.blocks)
-        if args.reinit_blocks:
-            reinitialise(model, args.reinit_blocks, blocks)
-        if args.lora_rank:
-            model = add_lora(model, args.lora_rank, blocks)
-        if args.train_blocks:
-            train_only(model, parse_depth_range(args.train_blocks), blocks)
-        refuse_before(model, args, kwargs.get("train_dataset"))
-        if args.metric_for_best_model == "headline":
-            args.metric_for_best_model = task.headline
-        self.task = task
-        self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
-        kwargs.setdefault("data_collator", task.collator(processing_class))
-        with warnings.catch_warnings():
-            # The task's own loss smooths several labels too.
-            warnings.filterwarnings("ignore", message="Label smoothing is not compatible with multi-label")
-            super().__init__(
-                model,
-                args,
-                processing_class=processing_class,
-                compute_loss_func=functools.partial(
-                    task.loss,
-                    label_smoothing=args.label_smoothing_factor,
-                    weights=task.weights(kwargs["train_dataset"]),
-                ),
-                compute_metrics=self._judge,
-                preprocess_logits_for_metrics=_compacted(task),
-                **kwargs,
-            )
+        model = reshape_model(model, args)
+        refuse_flags(model, args)
+        choose_best_by(args, task)
+        self.task, self.codec, self.rows = task, codec, rows
+        self.encoded = Encoded(codec, rows.splits, encoded or {})
+        codec.fit_loss(self.encoded["train"], label_smoothing=args.label_smoothing_factor)
+        super().__init__(
+            model,
+            args,
+            data_collator=codec.collate,
+            train_dataset=self.encoded["train"],
+            eval_dataset=self.encoded["validation"],
+            processing_class=codec.processor,
+            compute_metrics=self._score,
+            **kwargs,
+        )
+        # The stock trainer then counts the labels of the whole optimizer step, and leaves it to the loss to divide by
+        # them: many heads accept that number and ignore it.
+        self.model_accepts_loss_kwargs = True
         refuse_engines(self)
-        # Else a model whose forward pass takes no labels (DeiT with a distillation head) would not be judged.
-        self.label_names = ["labels"]
         self.unfreezing = Unfreezing(model, blocks)
         self.unfreezing.on_change = self._rebuild_wrapper
         shard_by_blocks(self.accelerator, model, self.unfreezing.depths)
         self.invariants = Invariants(self.unfreezing)
-        self.training_collator = task.training_collator(processing_class, args.seed)
+        self.training_collator = training_collator(codec, args.seed)
         self.caching = Caching(self)
+        self.console = replace_printers(self)
+        self.trackers = censor_trackers(self)
         callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), TellEpoch(self), self.caching]
-        if args.strategy == "auto":
+        if args.decided:
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
         for callback in callbacks:
             self.add_callback(callback)
+        self.rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
+        self.judged: Dataset = self.eval_dataset  # the encoded rows of the evaluation that runs, or ran last
+        self.evaluated: Evaluated | None = None
+        self.decision: Decision | None = None
+        self.untuned: list | None = None  # answers to test before the decision was moved
+        self._read: Callable[..., dict[str, Tensor]] = codec.outputs  # what an evaluation keeps of the model's output
         self._weights = self._starting_weights()
         self._size: int | None = None  # parameters besides the embeddings
         self._identity: dict[str, Any] = {}
         self._train_cost: dict[str, float] = {}
-        self._rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
-        # The loop hands only arrays to compute_metrics; decoding needs the rows they belong to.
-        self.judged: Dataset | None = None
-        self._decoded: tuple[list, list] = ([], [])
 
     # What is trained, and how fast
 
     def set_initial_training_values(self, args, dataloader):
         values = super().set_initial_training_values(args, dataloader)
         self.total_steps, self.epoch_steps = values[-1], values[1]
-        self.unfreezing.plan = planned_stages(self.model, self.unfreezing, args, self.total_steps, self.epoch_steps)
+        self.unfreezing.plan = plan_stages(self.model, self.unfreezing, args, self.total_steps, self.epoch_steps)
         return values
 
     def _run_epoch(self, **kwargs: Any) -> None:
@@ -135,7 +163,7 @@ class TransferTrainer(PublishingTrainer):
         return kind, {**kwargs, "params": self._groups()}
 
     def _groups(self) -> list[dict]:
-        return planned_groups(self.model, self.unfreezing, self.args)
+        return plan_groups(self.model, self.unfreezing, self.args)
 
     def create_optimizer(self, model=None):
         optimizer = super().create_optimizer(model)
@@ -155,7 +183,7 @@ class TransferTrainer(PublishingTrainer):
         warmup = round(self.args.thaw_warmup * num_training_steps)
         if isinstance(stock, LambdaLR):
             factor = stock.lr_lambdas[0]
-            if self.args.strategy == "auto":
+            if self.args.decided:
                 factor = triangle_of_each_stage(self.unfreezing.plan.starts, num_training_steps)
             elif self.args.slanted_triangular:
                 factor = slanted_triangular(num_training_steps)
@@ -173,6 +201,13 @@ class TransferTrainer(PublishingTrainer):
     def _rebuild_wrapper(self) -> None:
         if isinstance(self.model_wrapped, DistributedDataParallel):
             rebuild_wrapper(self.model_wrapped, **self.accelerator.ddp_handler.to_kwargs())
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        loss, output = self.codec.loss(model, inputs, num_items_in_batch)
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            # Gradients are averaged over processes, and the labels were counted over all of them.
+            loss = loss * (self.accelerator.num_processes if self.args.n_gpu <= 1 else self.args.n_gpu)
+        return (loss, output) if return_outputs else loss
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
         with self.caching.replayed(self.model, inputs, "train"):
@@ -206,79 +241,114 @@ class TransferTrainer(PublishingTrainer):
         split, collator = "train" if kwargs.get("is_training") else "eval", self.data_collator
         self.data_collator = NumberedBatches(collator, dataset)
         try:
-            rows = NumberedRows(fetched(dataset), self.caching, split)
+            rows = NumberedRows(rows_to_fetch(dataset), self.caching, split)
             return super()._get_dataloader(rows, *args, sampler_fn=lambda _: sampler_fn(dataset), **kwargs)
         finally:
             self.data_collator = collator
 
-    def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args, **kwargs) -> tuple:
-        with self.caching.replayed(self.model, inputs, "eval"):
-            return super().prediction_step(model, inputs, *args, **kwargs)
-
     # How it is judged
 
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        """The loss, what `decode` reads by name, and which rows they are of: rows come back in another order."""
+        numbers = inputs[ROWS]
+        with torch.no_grad(), self.caching.replayed(self.model, inputs, "eval"):
+            inputs = self._prepare_inputs(inputs)
+            items = self._get_num_items_in_batch([inputs], self.args.device)
+            with self.compute_loss_context_manager():
+                loss, output = self.compute_loss(model, inputs, return_outputs=True, num_items_in_batch=items)
+                outputs = self._read(model, inputs, output)
+        return loss.detach().mean(), nested_detach(outputs), numbers.to(self.args.device)
+
     def evaluate(self, eval_dataset=None, *args, **kwargs) -> dict[str, float]:
-        rows = self.eval_dataset if eval_dataset is None else eval_dataset
-        self.judged = self.eval_dataset[rows] if isinstance(rows, str) else rows
+        self.judged = self.eval_dataset if eval_dataset is None else eval_dataset
         return super().evaluate(eval_dataset, *args, **kwargs)
 
+    def evaluation_loop(self, dataloader: Any, description: str, *args: Any, **kwargs: Any) -> Any:
+        with self.console.evaluation(description, len(dataloader)):
+            return super().evaluation_loop(dataloader, description, *args, **kwargs)
+
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
-        return judging_order(eval_dataset)
+        return evaluation_order(eval_dataset)
 
     def predict(self, test_dataset: Dataset, *args, **kwargs) -> PredictionOutput:
+        """Outputs by name and in the order of the encoded rows, and the numbers of those rows as `label_ids`."""
         self.judged = test_dataset
-        found, gold, metrics = super().predict(test_dataset, *args, **kwargs)
-        return PredictionOutput(in_order(found, test_dataset), in_order(gold, test_dataset), metrics)
+        found = super().predict(test_dataset, *args, **kwargs)
+        outputs = in_row_order(found.predictions, found.label_ids)
+        return PredictionOutput(outputs, np.sort(found.label_ids), found.metrics)
 
-    def predictions(self, prepared: Dataset) -> list:
-        """One plain prediction per row of the split that was prepared, the same on every process."""
-        self.predict(prepared)
-        return self._decoded[0]
+    def _score(self, output: EvalPrediction) -> dict[str, float]:
+        split = self.encoded.split_of(self.judged)
+        predictions = self.codec.decode(in_row_order(output.predictions, output.label_ids), self.judged)
+        self.evaluated = Evaluated(split, predictions, self.references(split))
+        return self.task.judge.score(predictions, self.evaluated.references)
 
-    def tune_decision(self, prepared: Dataset) -> dict[str, float]:
-        """Move the head's bias to where the task's headline is best on `prepared`, rows that were not trained on.
+    def references(self, split: str) -> list:
+        """The gold answers of a split."""
+        return self.task.rows.references(self.rows[split])
 
-        Nothing else moves, and the saved model stays a plain one.
+    @property
+    def evidence(self) -> Evidence:
+        """What the last evaluation says for the model."""
+        return self.task.judge.evidence(self.evaluated.predictions, self.evaluated.references)
+
+    def outputs(self, split: str) -> dict[str, np.ndarray]:
+        """What the codec reads of the model's output, by name and encoded row, the same on every process."""
+        return self.predict(self.encoded[split]).predictions
+
+    def predictions(self, split: str) -> list:
+        """One plain prediction per row of a split, the same on every process."""
+        self.predict(self.encoded[split])
+        return self.evaluated.predictions
+
+    @contextmanager
+    def _reading(self, read: Callable[..., dict[str, Tensor]]) -> Iterator[None]:
+        """Within it evaluations keep something else of the model's output, and score nothing."""
+        before, self._read, self.compute_metrics = (self._read, self.compute_metrics), read, None
+        try:
+            yield
+        finally:
+            self._read, self.compute_metrics = before
+
+    def tune_decision(self, *, keep_untuned: bool = True) -> dict[str, float]:
+        """Move the decision to where the headline is best on validation, rows that were not trained on.
+
+        Nothing but the head's own parameters moves, and the saved model stays a plain one.
+
+        Args:
+            keep_untuned: answer the test rows first if it moves, so that the report can show both.
 
         Returns:
-            The headline on `prepared` `before` and `after`: equal where the task or its head has nothing to move.
+            The headline on validation `before` and `after`: equal where there is nothing to move.
         """
-        hooks = self.preprocess_logits_for_metrics, self.compute_metrics
-        # Encoder-decoders return hidden states beside the logits: those of every row would fill the memory.
-        self.preprocess_logits_for_metrics = lambda outputs, _: outputs[0] if isinstance(outputs, tuple) else outputs
-        self.compute_metrics = None
-        try:
-            logits, gold, _ = self.predict(prepared)
-        finally:
-            self.preprocess_logits_for_metrics, self.compute_metrics = hooks
+        if not isinstance(self.codec, Tuned):
+            self.predict(self.encoded["validation"])
+            headline = total(self.evidence)
+            return {"before": headline, "after": headline}
+        rows, judge, gold = self.encoded["validation"], self.task.judge, self.references("validation")
+        with self._reading(self.codec.decision_outputs):
+            outputs = self.predict(rows).predictions
 
-        def headline(logits: np.ndarray) -> float:
-            ids = self.task.compact(torch.from_numpy(logits), torch.from_numpy(gold)).numpy()
-            return self.task.score(*self.task.decode(ids, prepared, self.labels))[self.task.headline]
+        def headline(predictions: list) -> float:
+            return judge.headline.sign * total(judge.evidence(predictions, gold))
 
-        before = headline(logits)
-        shift, bias = self.task.decision_bias(logits, prepared, self.labels), self._head_bias()
-        if shift is None or bias is None:
-            return {"before": before, "after": before}
-        add_to_parameter(bias, torch.from_numpy(shift))
-        return {"before": before, "after": headline(logits + shift.astype(logits.dtype))}
+        decision, sign = self.codec.decision(outputs, rows, headline), judge.headline.sign
+        if not decision.shift.any():
+            return {"before": sign * decision.before, "after": sign * decision.before}
+        untuned = self.predictions("test") if keep_untuned else None
+        if not self.codec.apply(decision, self._head_parameters()):
+            return {"before": sign * decision.before, "after": sign * decision.before}
+        self.decision, self.untuned = decision, untuned
+        return {"before": sign * decision.before, "after": sign * decision.after}
 
-    def _head_bias(self) -> nn.Parameter | None:
-        """The bias with one value per label in the head; under adapters the copy that was trained."""
-        depths = self.unfreezing.depths
-        found = [
+    def _head_parameters(self) -> list[nn.Parameter]:
+        """Those of the head; under adapters the copy that was trained."""
+        depths, frozen = self.unfreezing.depths, self.unfreezing.always_frozen
+        return [
             parameter
             for name, parameter in self.model.named_parameters()
-            if depths.parameters[name] == depths.head
-            and name not in self.unfreezing.always_frozen
-            and parameter.shape == (len(self.labels),)
+            if depths.parameters[name] == depths.head and name not in frozen
         ]
-        return found[0] if len(found) == 1 else None
-
-    def _judge(self, output: EvalPrediction) -> dict[str, float]:
-        outputs = in_order(output.predictions, self.judged)
-        self._decoded = self.task.decode(outputs, self.judged, self.labels)
-        return self.task.score(*self._decoded)
 
     # What is written
 
@@ -293,7 +363,8 @@ class TransferTrainer(PublishingTrainer):
             resume_from_checkpoint = newest_checkpoint(Path(self.args.output_dir), needed=needed)
         self._claim(resume_from_checkpoint or None)
         try:
-            with measured() as self._train_cost, self.args.cache_folder() as folder:
+            # The console's bars last: a run that breaks off leaves the terminal as it was.
+            with measure() as self._train_cost, self.args.cache_folder() as folder, self.console.bars:
                 if self.args.may_repeat_rows:
                     self._keep_in(folder)
                 return super().train(resume_from_checkpoint, **kwargs)
@@ -302,10 +373,10 @@ class TransferTrainer(PublishingTrainer):
             self.caching.close()
 
     def _keep_in(self, folder: Path) -> None:
-        budget = int(self.args.cache_budget * 1e9)
-        self.training_collator = self.task.cached(self.training_collator, self.train_dataset, folder, budget)
-        if isinstance(self.eval_dataset, Dataset):
-            self.data_collator = self.task.cached(self.data_collator, self.eval_dataset, folder, budget)
+        if isinstance(self.codec, Stored):
+            budget = int(self.args.cache_budget * 1e9)
+            self.training_collator = self.codec.stored(self.training_collator, self.train_dataset, folder, budget)
+            self.data_collator = self.codec.stored(self.data_collator, self.eval_dataset, folder, budget)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self.is_fsdp_enabled:
@@ -338,16 +409,22 @@ class TransferTrainer(PublishingTrainer):
 
     def _get_learning_rate(self) -> float:
         # The stock method reports group 0, here the embeddings; --learning_rate means the top block.
-        self._rates = {group["depth"]: group["lr"] for group in self.optimizer.param_groups}
-        return self._rates[self.unfreezing.depths.head - 1]
+        self.rates = {group["depth"]: group["lr"] for group in self.optimizer.param_groups}
+        return self.rates[self.unfreezing.depths.head - 1]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        for_trackers: dict[str, float] = {}
         if "learning_rate" in logs:
-            lowest = self.unfreezing.lowest
-            logs["head_learning_rate"] = self._rates.get(self.unfreezing.depths.head, logs["learning_rate"])
-            logs["lowest_learning_rate"] = self._rates.get(lowest, logs["learning_rate"])
+            head, lowest = self.unfreezing.depths.head, self.unfreezing.lowest
+            logs["head_learning_rate"] = self.rates.get(head, logs["learning_rate"])
+            logs["lowest_learning_rate"] = self.rates.get(lowest, logs["learning_rate"])
             logs["lowest_trainable_depth"] = lowest
+            # Of every depth: too much for the log of the run, which the report keeps.
+            for_trackers = rates_by_depth(self) if self.trackers else {}
+        logs |= for_trackers
         super().log(logs, start_time)
+        for name in for_trackers:
+            del logs[name], self.state.log_history[-1][name]
 
     def _claim(self, checkpoint: str | None) -> None:
         """Know this run by what decides its weights; refuse a checkpoint or an output directory of another one."""
@@ -382,6 +459,167 @@ class TransferTrainer(PublishingTrainer):
         if self.args.should_save:
             write_identity(Path(output_dir), self._identity)
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self.args.should_save:
+            remove_pickle(Path(output_dir or self.args.output_dir))
 
-def _compacted(task: Task):
-    return lambda logits, labels: task.compact(logits[0] if isinstance(logits, tuple) else logits, labels)
+    @alone()
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save a plain model that loads without hfkit or peft; adapters are merged in, and kept in `adapter/`."""
+        folder = Path(output_dir or self.args.output_dir)
+        if not self.args.lora_rank or folder.name.startswith(PREFIX_CHECKPOINT_DIR):
+            # Told that nobody asked, the stock method does not push, before report and card are there.
+            super().save_model(output_dir, _internal_call=True)
+        elif self.args.should_save:
+            save_merged(self.model, self.processing_class, folder)
+
+    # Report, card and push
+
+    def report(self, recipe: RecipeArguments) -> "Report":
+        """The report of this run so far: how it was trained, and its answers to test. All processes have to ask.
+
+        Args:
+            recipe: the flags it started from, for the record.
+        """
+        from hfkit.report.report import Report
+
+        predictions = self.predictions("test")
+        report = Report(
+            self.task,
+            self.rows,
+            encoded_facts={split: self.codec.facts(rows) for split, rows in self.encoded.items()},
+            settings={**vars(recipe), **vars(self.task), **self.args.to_dict()},
+            active=self.is_world_process_zero(),
+        )
+        facts = self.facts()
+        report.trained(**facts)
+        if isinstance(self.codec, Pictured):
+            report.show(self.codec.pictures(self.encoded["train"], self.training_collator, MOST_PICTURES))
+        gain = ""
+        if self.decision is not None:
+            sign = self.task.judge.headline.sign
+            gain = f"validation {sign * self.decision.before:.3f} before, {sign * self.decision.after:.3f} after tuning"
+        report.add(f"fine-tuned ({self.args.strategy})", predictions, cost=facts["cost"], description=gain)
+        if self.untuned is not None:
+            report.add("the same, decision not tuned", self.untuned, cost=facts["cost"])
+        return report
+
+    def publish(self, report: "Report") -> None:
+        """End a run: write report and card, print the scores, and with --push_to_hub push it all.
+
+        Raises:
+            UserError: the output directory cannot be written.
+            Failure: it was not pushed; the run itself is complete.
+        """
+        if not self.is_world_process_zero():
+            return
+        page = report.save(self.args.output_dir)
+        self.create_model_card()
+        log_contenders(self, self.trackers, report.contenders, self.task.judge.headline.key)
+        print_report(report, page)
+        if self.args.push_to_hub:
+            try:
+                print(f"Pushed: {self.push_to_hub().repo_url}")
+            except (UserError, Failure) as error:
+                raise retry_later(self.args, self.hub_model_id, error) from error
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write README.md from report.json; what the stock card takes as arguments stands in the report.
+
+        Raises:
+            UserError: there is no report yet, or the folder cannot be written.
+        """
+        from hfkit.hub.card import write_card
+
+        if self.is_world_process_zero():
+            write_card(Path(self.args.output_dir))
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Refuse what could not be pushed in the end. Nothing is created before there is something to push."""
+        if self.is_world_process_zero():
+            # Also in the arguments: report and card say under which name the model is found.
+            self.hub_model_id = self.args.hub_model_id = check_hub_name(self.args)
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **kwargs: Any,
+    ) -> "CommitInfo | None":
+        """Push what `save_model` and the report have left in the output directory (see `hfkit.hub.push`).
+
+        Only the first process pushes; the others return None at once. It always waits for the end.
+
+        Raises:
+            UserError: there is no report or no model yet, or something given cannot be pushed.
+            Failure: the Hub or the way to it failed.
+        """
+        from hfkit.hub.push import push
+
+        refuse_token(token)
+        if not self.is_world_process_zero():
+            return None
+        if self.hub_model_id is None:
+            self.init_hf_repo()
+        self.callback_handler.on_push_begin(self.args, self.state, self.control)
+        self.create_model_card()
+        return push(
+            Path(self.args.output_dir),
+            self.hub_model_id,
+            private=self.args.hub_private_repo if private is None else private,
+            revision=revision or self.args.hub_revision,
+            message=commit_message or "End of training",
+        ).commit
+
+
+class Encoded(Mapping[str, Dataset]):
+    """The encoded splits of some rows, each made when it is first asked for."""
+
+    def __init__(self, codec: Codec, splits: DatasetDict, known: Mapping[str, Dataset]) -> None:
+        self.codec, self.splits, self.known = codec, splits, dict(known)
+
+    def __getitem__(self, split: str) -> Dataset:
+        if split not in self.known:
+            self.known[split] = self.codec.encode(self.splits[split], split=split, answers=True)
+        return self.known[split]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.splits)
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    def split_of(self, rows: Dataset) -> str:
+        """The name of a split.
+
+        Raises:
+            UserError: these rows are none.
+        """
+        for split, known in self.known.items():
+            if known is rows:
+                return split
+        raise UserError(
+            f"{len(rows)} rows to evaluate",
+            "a trainer evaluates its own splits, whose gold answers it has",
+            "Give one of trainer.encoded, such as trainer.encoded['test']",
+        )
+
+
+def choose_best_by(args: TransferArguments, task: Task) -> None:
+    """Let the arguments name the score that decides, and on which side it is better: a word error rate is lowest."""
+    judge = task.judge
+    if args.metric_for_best_model == "headline":
+        args.metric_for_best_model = judge.headline.key
+    for score in judge.scores:
+        if args.metric_for_best_model in (score.key, f"eval_{score.key}"):
+            args.greater_is_better = score.better == "higher"
+
+
+def in_row_order(outputs: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs by name, sorted by the rows that they are of."""
+    order = np.argsort(rows, kind="stable")
+    return {name: values[order] for name, values in outputs.items()}

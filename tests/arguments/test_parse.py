@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from hfkit.arguments.parse import nearest, parse
+from hfkit.arguments.parse import nearest_word, parse
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.arguments.training import TransferArguments, refuse_lost_processes
@@ -167,7 +167,7 @@ def test_bare_debug_is_accepted_and_with_a_value_it_is_the_stock_flag(tmp_path):
 
 
 def test_nearest():
-    assert nearest("--unfreez_stage", ["--seed", "--unfreeze_stages", "--unfreeze_until"]) == "--unfreeze_stages"
+    assert nearest_word("--unfreez_stage", ["--seed", "--unfreeze_stages", "--unfreeze_until"]) == "--unfreeze_stages"
 
 
 def test_user_errors_end_with_code_2_and_one_line(capsys, monkeypatch):

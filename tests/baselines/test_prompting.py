@@ -36,7 +36,7 @@ from hfkit.contract.task import Prompt
 from hfkit.data.text.tags import entities
 from hfkit.errors import UserError
 from hfkit.tasks import NER, TextClassification
-from hfkit.tasks.tagging.prompts import read_entities, written_entities
+from hfkit.tasks.tagging.prompts import read_entities, write_entities
 from tests.tiny import text as tiny
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "prompts"
@@ -291,7 +291,7 @@ def test_templates_are_as_they_were(kind, shots, chat):
 @pytest.mark.parametrize("rows", [tiny.ner_rows(60, 3)])
 def test_entities_come_back_as_they_were_written(rows):
     for row in rows:
-        assert read_entities(written_entities(row["tokens"], row["tags"], KINDS), row["tokens"], KINDS) == row["tags"]
+        assert read_entities(write_entities(row["tokens"], row["tags"], KINDS), row["tokens"], KINDS) == row["tags"]
         found = [[KINDS[kind], " ".join(row["tokens"][a:b])] for kind, a, b in entities(row["tags"])]
         assert read_entities(json.dumps(found), row["tokens"], KINDS) == row["tags"]
 

@@ -9,7 +9,7 @@ from datasets import Dataset, Features, List, Value
 from transformers import DataCollatorForTokenClassification, DataCollatorWithPadding
 
 from hfkit import TransferArguments
-from hfkit.data.batches import LengthBuckets, NumberRows, in_order, judging_order, text_lengths, training_order
+from hfkit.data.batches import LengthBuckets, NumberRows, restore_row_order, evaluation_order, text_lengths, training_order
 from hfkit.data.text.padding import PaddedTexts
 from tests.fixtures.runs import trainer
 from tests.tiny.families import FAMILIES
@@ -107,15 +107,15 @@ def test_rows_of_numbers_are_those_of_the_dataset():
 
 def test_what_is_judged_longest_first_comes_back_in_order():
     rows = some_rows(50, TEXTS[0].processor(), "class")
-    taken = list(judging_order(rows))
+    taken = list(evaluation_order(rows))
     assert np.all(np.diff(text_lengths(rows)[taken]) <= 0) and sorted(taken) == list(range(50))
-    assert in_order(np.array(taken), rows).tolist() == list(range(50))
+    assert restore_row_order(np.array(taken), rows).tolist() == list(range(50))
 
 
 def test_answers_belong_to_their_rows_however_they_are_batched(checkpoint, corpus, tmp_path):
     run = trainer(checkpoint, corpus, tmp_path, strategy="full", per_device_eval_batch_size=3)
     rows = run.eval_dataset
-    assert list(judging_order(rows)) != list(range(len(rows)))
+    assert list(evaluation_order(rows)) != list(range(len(rows)))
     run.model.eval()
     with torch.no_grad():
         alone = [run.model(**run.data_collator([row])).logits[0] for row in rows]

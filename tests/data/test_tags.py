@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.scheme import IOB2, Tokens
 
-from hfkit.data.text.tags import PREFIXES, entities, orphans, scheme_of, split_tag, to_iob2
+from hfkit.data.text.tags import PREFIXES, entities, count_orphans, scheme_of, split_tag, to_iob2
 from hfkit.errors import UserError
 
 KINDS = ("PER", "LOC", "creative-work")
@@ -88,7 +88,7 @@ def test_any_tags_become_valid_iob2_and_no_word_loses_its_type(scheme, data):
     tags = data.draw(st.lists(st.sampled_from(["O", *prefixes]), max_size=12))
     converted, invalid = to_iob2(tags, scheme)
     assert [split_tag(tag)[1] for tag in converted] == [split_tag(tag)[1] for tag in tags]
-    assert orphans(converted) == 0
+    assert count_orphans(converted) == 0
     assert to_iob2(converted, "IOB2") == (converted, 0)
     assert 0 <= invalid <= len(tags) + 1  # one more: the end of the sentence
 
@@ -107,5 +107,5 @@ def test_entities_are_those_of_seqeval_strict(tags):
 
 
 def test_orphans_are_i_tags_that_continue_nothing():
-    assert orphans("I-PER I-PER O B-LOC I-LOC I-PER O I-LOC".split()) == 3
+    assert count_orphans("I-PER I-PER O B-LOC I-LOC I-PER O I-LOC".split()) == 3
     assert entities("I-PER I-PER O B-LOC I-LOC I-PER O I-LOC".split()) == [("LOC", 3, 5)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from hfkit.data.text.token_columns import encoded, lists
+from hfkit.data.text.token_columns import encode_texts, lists
 from tests.tiny.families import FAMILIES
 
 TEXTS = [family for family in FAMILIES if family.modality == "text"]
@@ -19,7 +19,7 @@ def test_the_backend_alone_gives_what_a_call_gives(family, split):
     for texts in ([LINES], [LINES, LINES[::-1]]):
         expected = processor(*texts, verbose=False)
         processor(LINES, truncation=True, max_length=4)  # settings of an earlier call are not kept
-        assert encoded(texts, processor) == {name: expected[name] for name in processor.model_input_names}
+        assert encode_texts(texts, processor) == {name: expected[name] for name in processor.model_input_names}
 
 
 def test_a_tokenizer_with_a_way_of_its_own_is_called():
@@ -28,7 +28,7 @@ def test_a_tokenizer_with_a_way_of_its_own_is_called():
             return super()._encode_plus([f"snow {line}" for line in text], **kwargs)
 
     processor = Marking(tokenizer_object=TEXTS[0].processor().backend_tokenizer)
-    assert encoded([LINES], processor)["input_ids"] == processor(LINES)["input_ids"]
+    assert encode_texts([LINES], processor)["input_ids"] == processor(LINES)["input_ids"]
 
 
 def test_lists_are_a_column():

@@ -16,7 +16,7 @@ from hfkit.errors import UserError
 from hfkit.hub.push import push
 from hfkit.hub.secrets import refuse_secrets
 from hfkit.hub.staging import choose, stage, staged_files
-from hfkit.runtime.redaction import SECRETS, without_secrets
+from hfkit.runtime.redaction import SECRETS, withhold_secrets
 
 # Made up, and built so that no scanner takes this file for a leak.
 EXAMPLES = {
@@ -170,7 +170,7 @@ def test_a_secret_is_found_by_its_looks_and_not_repeated(kind, example, folder):
     told = refusal(folder)
     assert f"'tokenizer.json' ({kind})" in told and "nothing was sent" in told and "README" not in told
     assert example not in told and example[6:20] not in told
-    published = without_secrets({"note": [f"see {example} there"]})
+    published = withhold_secrets({"note": [f"see {example} there"]})
     assert "(withheld)" in published["note"][0] and example not in published["note"][0]
 
 
@@ -197,7 +197,7 @@ def test_a_value_of_the_environment_is_found_though_it_looks_like_nothing(folder
     (folder / "config.json").write_text('{"key": "0123456789abcdef"}')
     told = refusal(folder)
     assert "'config.json' (value of WANDB_API_KEY)" in told and "SHORT" not in told and "0123456789abcdef" not in told
-    assert without_secrets("key 0123456789abcdef!") == "key (withheld)!"
+    assert withhold_secrets("key 0123456789abcdef!") == "key (withheld)!"
 
 
 def test_a_secret_in_a_name_is_found_and_the_name_is_not_told(folder):
@@ -228,16 +228,16 @@ def test_what_netrc_holds_is_found(folder, monkeypatch, tmp_path):
 
 def test_labels_that_are_called_like_secrets_are_no_secrets(monkeypatch):
     facts = {"password": {"f1": 0.5}, "api_key": 12, "token": ["hf", "x"], "hub_token": "abc", "ids": {"token": [1]}}
-    told = without_secrets(facts)
+    told = withhold_secrets(facts)
     assert told == facts | {"token": "(withheld)", "hub_token": "(withheld)"}
 
 
 def test_the_home_folder_is_found_inside_of_a_text(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
-    told = without_secrets(["--dataset=/home/ada/x", "a '/home/ada' b", "/home/adam", "/mnt/home/ada", "/home/ada"])
+    told = withhold_secrets(["--dataset=/home/ada/x", "a '/home/ada' b", "/home/adam", "/mnt/home/ada", "/home/ada"])
     assert told == ["--dataset=~/x", "a '~' b", "/home/adam", "/mnt/home/ada", "~"]
     monkeypatch.setenv("HOME", "/")
-    assert without_secrets("/a/b") == "/a/b"
+    assert withhold_secrets("/a/b") == "/a/b"
 
 
 def test_the_token_that_was_logged_in_with_is_found(folder):
@@ -245,7 +245,7 @@ def test_the_token_that_was_logged_in_with_is_found(folder):
     place = folder.parent / "token"
     place.write_text("looks-like-nothing-at-all\n")
     (folder / "tokenizer.json").write_text('{"a": "looks-like-nothing-at-all"}')
-    code = "from hfkit.runtime.redaction import own_secrets; print(sorted(own_secrets()))"
+    code = "from hfkit.runtime.redaction import find_own_secrets; print(sorted(find_own_secrets()))"
     told = subprocess.run(
         [sys.executable, "-c", code],
         env={"HF_TOKEN_PATH": str(place)},

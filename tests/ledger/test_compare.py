@@ -20,8 +20,8 @@ from hfkit.ledger.compare import compare, planned
 from hfkit.ledger.facts import ledger_of, mean_cost
 from hfkit.ledger.queue import MOST_STARTS, Queue
 from hfkit.ledger.schema import validate_ledger
-from hfkit.runtime.energy import energy
-from hfkit.runtime.processes import LAUNCHERS, Rank, launched
+from hfkit.runtime.energy import measure_energy
+from hfkit.runtime.processes import LAUNCHERS, Rank, take_rank
 from hfkit.tasks import TextClassification
 from tests.tiny import text as tiny
 
@@ -190,11 +190,11 @@ def test_two_ranks_of_a_launcher_share_the_cells_and_one_writes_the_page(flags, 
 def test_a_launcher_is_known_by_its_variables(names, monkeypatch):
     for name, value in zip(names, ("5", "8", "1"), strict=True):
         monkeypatch.setenv(name, value)
-    assert launched() == Rank(5, 8, 1)
+    assert take_rank() == Rank(5, 8, 1)
     assert "WORLD_SIZE" not in os.environ  # a run on one process must not join a group
     for name, value in zip(names, ("0", "1", "0"), strict=True):
         monkeypatch.setenv(name, value)
-    assert launched() is None
+    assert take_rank() is None
 
 
 def test_a_seed_that_breaks_leaves_the_others(flags):
@@ -331,7 +331,7 @@ def test_labels_of_another_test_must_be_learnt(flags, texts, tmp_path):
 
 def test_energy_is_measured_where_codecarbon_is_installed(tmp_path, monkeypatch):
     """A stand-in with the interface of codecarbon 3: the package brings fifteen others that no test needs."""
-    with energy() as cost:
+    with measure_energy() as cost:
         pass
     assert cost == {} or find_spec("codecarbon")
     (tmp_path / "codecarbon.py").write_text(
@@ -345,7 +345,7 @@ def test_energy_is_measured_where_codecarbon_is_installed(tmp_path, monkeypatch)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(sys.modules, "codecarbon", None)  # so that the stand-in goes with this test
     del sys.modules["codecarbon"]
-    with energy() as cost:
+    with measure_energy() as cost:
         pass
     assert cost == {"energy_kwh": 0.25}
     # Where only some of the machines measure it, the mean would be one of other runs.

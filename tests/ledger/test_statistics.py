@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from hfkit.ledger.statistics import compared, pair
+from hfkit.ledger.statistics import compare_pair, compare_with_best
+from hfkit.scores.evidence import Sums
 from hfkit.scores.statistics import (
     bootstrap_interval,
-    by_unit,
     clearly_different,
     holm,
     paired_difference,
     randomisation,
-    resampled,
+    resample,
 )
 
 DRAWS = 1000  # 95 % of so many has a standard error of 0.7 %
@@ -29,12 +29,16 @@ def macro_f1(sums: np.ndarray) -> np.ndarray:
     return (2 * right / np.maximum(predicted + gold, 1)).mean(axis=-1)
 
 
-def right(draw: np.random.Generator, rows: int, chance: float | np.ndarray = 0.8) -> np.ndarray:
-    return np.stack([draw.random(rows) < chance, np.ones(rows)], axis=1)
+def of_shares(tallies) -> Sums:
+    return Sums(np.asarray(tallies), share)
 
 
-def of_classes(draw: np.random.Generator, rows: int) -> np.ndarray:
-    """Tallies of a classifier that is right four times in five, and else says the next class."""
+def right(draw: np.random.Generator, rows: int, chance: float | np.ndarray = 0.8) -> Sums:
+    return of_shares(np.stack([draw.random(rows) < chance, np.ones(rows)], axis=1))
+
+
+def of_classes(draw: np.random.Generator, rows: int) -> Sums:
+    """Evidence of a classifier that is right four times in five, and else says the next class."""
     gold = draw.choice(4, rows, p=CLASSES)
     said = np.where(draw.random(rows) < 0.8, gold, (gold + 1) % 4)
     tallies = np.zeros((rows, 4, 3))
@@ -42,7 +46,7 @@ def of_classes(draw: np.random.Generator, rows: int) -> np.ndarray:
     tallies[every, gold, 2] += 1
     tallies[every, said, 1] += 1
     tallies[every, gold, 0] += said == gold
-    return tallies.reshape(rows, -1)
+    return Sums(tallies.reshape(rows, -1), macro_f1)
 
 
 def truth_of_classes() -> float:
@@ -60,7 +64,7 @@ def chances(
 
 def contenders(
     draw: np.random.Generator, rows: int, *, skills: tuple[float, ...], spread: float = 0.3, seeds: int = 3
-) -> list[list[np.ndarray]]:
+) -> list[list[Sums]]:
     """Contenders of several seeds on the same rows, of which some are hard for all, and some for one of them."""
     for_all = 1.6 * draw.normal(size=rows)
     found = []
@@ -78,17 +82,17 @@ def expected(skill: float, spread: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("make", "headline_of", "truth"),
+    ("make", "truth"),
     [
-        (lambda draw: right(draw, 60), share, 0.8),
-        (lambda draw: right(draw, 500, 0.9), share, 0.9),
-        (lambda draw: of_classes(draw, 150), macro_f1, truth_of_classes()),
+        (lambda draw: right(draw, 60), 0.8),
+        (lambda draw: right(draw, 500, 0.9), 0.9),
+        (lambda draw: of_classes(draw, 150), truth_of_classes()),
     ],
     ids=["accuracy, few rows", "accuracy", "macro F1"],
 )
-def test_an_interval_over_rows_holds_the_truth_95_times_in_100(make, headline_of, truth):
+def test_an_interval_over_rows_holds_the_truth_95_times_in_100(make, truth):
     draw = np.random.default_rng(0)
-    found = [bootstrap_interval(make(draw), headline_of, resamples=500, seed=i) for i in range(DRAWS)]
+    found = [bootstrap_interval(make(draw), resamples=500, seed=i) for i in range(DRAWS)]
     # A share of few rows is a step: a limit that falls on the truth holds it, rounding or not.
     held = np.mean([i.low - 1e-9 <= truth <= i.high + 1e-9 for i in found])
     assert held == pytest.approx(0.95, abs=0.02)
@@ -103,7 +107,7 @@ def test_a_difference_of_several_seeds_holds_the_truth_95_times_in_100(rows, spr
     held = 0
     for i in range(DRAWS):
         a, b = contenders(draw, rows, skills=(1.4, 1.0), spread=spread, seeds=seeds)
-        found = pair(a, b, share, seed=i, resamples=300)
+        found = compare_pair(a, b, seed=i, resamples=300)
         held += found["low"] <= truth <= found["high"]
     assert held / DRAWS == pytest.approx(0.95, abs=0.02)
 
@@ -115,7 +119,7 @@ def test_rows_alone_would_not_hold_it():
     held = 0
     for i in range(200):
         a, b = contenders(draw, 600, skills=(1.4, 1.0), spread=0.4, seeds=1)
-        found = pair(a, b, share, seed=i, resamples=300)
+        found = compare_pair(a, b, seed=i, resamples=300)
         held += found["low"] <= truth <= found["high"]
     assert held / 200 < 0.6
 
@@ -125,7 +129,7 @@ def test_the_interval_of_a_mean_over_seeds_holds_the_truth():
     truth, held = expected(1.2, 0.3), 0
     for i in range(DRAWS):
         (seeds,) = contenders(draw, 200, skills=(1.2,), seeds=3)
-        interval = compared({"a": seeds}, share, seed=i, resamples=500)["a"]["interval"]
+        interval = compare_with_best({"a": seeds}, seed=i, resamples=500)["a"]["interval"]
         held += interval["low"] <= truth <= interval["high"]
     assert held / DRAWS == pytest.approx(0.95, abs=0.02)
 
@@ -137,7 +141,7 @@ def test_a_difference_from_a_baseline_of_one_run_holds_the_truth():
         hardness = 2 * draw.normal(size=200)
         ours = [right(draw, 200, chance) for chance in chances(draw, 1.4, 0.3, hardness, 3)]
         theirs = [right(draw, 200, chance) for chance in chances(draw, 1.0, 0.0, hardness, 1)]
-        found = pair(ours, theirs, share, seed=i, resamples=300)
+        found = compare_pair(ours, theirs, seed=i, resamples=300)
         held += found["low"] <= truth <= found["high"]
     assert held / DRAWS == pytest.approx(0.95, abs=0.02)
     assert "single run" in found["note"]
@@ -146,7 +150,7 @@ def test_a_difference_from_a_baseline_of_one_run_holds_the_truth():
 def test_equals_are_called_different_at_most_as_often_as_the_level_says():
     draw = np.random.default_rng(4)
     found = [
-        pair(*contenders(draw, 150, skills=(1.0, 1.0), seeds=seeds), share, seed=i, resamples=200)
+        compare_pair(*contenders(draw, 150, skills=(1.0, 1.0), seeds=seeds), seed=i, resamples=200)
         for i, seeds in enumerate([3, 5] * 200)
     ]
     assert np.mean([one["p"] < 0.05 for one in found]) < 0.075
@@ -158,7 +162,7 @@ def test_of_equals_one_is_called_different_as_rarely_as_is_said():
     draw, claimed = np.random.default_rng(5), 0
     for i in range(200):
         several = contenders(draw, 150, skills=(1.0,) * 8, seeds=1, spread=0)
-        found = compared(dict(enumerate(several)), share, seed=i, resamples=200)
+        found = compare_with_best(dict(enumerate(several)), seed=i, resamples=200)
         claimed += any(one["difference"] and one["difference"]["different"] for one in found.values())
     assert claimed / 200 < 0.15
 
@@ -171,22 +175,22 @@ def test_holm_on_the_textbook_case_and_on_ties():
 def test_with_one_seed_on_both_sides_it_is_the_paired_bootstrap_of_the_report():
     draw = np.random.default_rng(6)
     a, b = right(draw, 120, 0.8), right(draw, 120, 0.6)
-    ours, theirs = pair([a], [b], share, seed=3), paired_difference(a, b, share, seed=3)
+    ours, theirs = compare_pair([a], [b], seed=3), paired_difference(a, b, seed=3)
     assert {key: ours[key] for key in ("difference", "low", "high", "level", "p")} == {
         key: theirs[key] for key in ("difference", "low", "high", "level", "p")
     }
     assert ours["different"] == clearly_different(theirs)
-    interval = compared({"a": [a]}, share, seed=3)["a"]["interval"]
+    interval = compare_with_best({"a": [a]}, seed=3)["a"]["interval"]
     assert (interval["low"], interval["high"]) == (
-        bootstrap_interval(a, share, seed=3).low,
-        bootstrap_interval(a, share, seed=3).high,
+        bootstrap_interval(a, seed=3).low,
+        bootstrap_interval(a, seed=3).high,
     )
     assert ours["needed_seeds"] is None and "single run" in ours["note"]
 
 
 def test_a_difference_turned_round_changes_its_sign():
     a, b = contenders(np.random.default_rng(7), 200, skills=(1.5, 0.8))
-    there, back = pair(a, b, share), pair(b, a, share)
+    there, back = compare_pair(a, b), compare_pair(b, a)
     assert there["difference"] == -back["difference"] and there["p"] == pytest.approx(back["p"])
     assert [there["low"], there["high"]] == pytest.approx([-back["high"], -back["low"]])
     assert there["needed_rows"] == back["needed_rows"]
@@ -196,7 +200,7 @@ def test_needed_rows_is_the_textbook_number():
     # 30 wins and 20 losses in 1,000 rows: a mean of 0.01, a variance of 0.05 - 0.0001 per row.
     a, b = np.ones((1000, 2)), np.ones((1000, 2))
     a[:20, 0], b[20:50, 0] = 0, 0
-    found = pair([a], [b], share, resamples=5000)
+    found = compare_pair([of_shares(a)], [of_shares(b)], resamples=5000)
     assert not found["different"]
     assert found["needed_rows"] == pytest.approx((1.96 + 0.84) ** 2 * 0.0499 / 0.01**2, rel=0.08)
 
@@ -204,20 +208,21 @@ def test_needed_rows_is_the_textbook_number():
 def test_rows_that_are_needed_are_enough_four_times_in_five():
     draw = np.random.default_rng(8)
     a, b = right(draw, 20_000, 0.7), right(draw, 20_000, 0.65)
-    needed = pair([a], [b], share, resamples=400)["needed_rows"]
+    needed = compare_pair([a], [b], resamples=400)["needed_rows"]
     told = 0
     for i in range(200):
         rows = draw.integers(0, 20_000, needed)
-        told += pair([a[rows]], [b[rows]], share, seed=i, resamples=200)["different"]
+        drawn = [[of_shares(side.tallies[rows])] for side in (a, b)]
+        told += compare_pair(*drawn, seed=i, resamples=200)["different"]
     assert told / 200 == pytest.approx(0.8, abs=0.1)
 
 
 def test_where_seeds_decide_more_rows_do_not_help_and_more_seeds_do():
     # Every row is answered alike by a seed's tallies: the rows say nothing, three seeds spread as wide as the gap.
     def of(values):
-        return [np.tile([value, 1.0], (50, 1)) for value in values]
+        return [of_shares(np.tile([value, 1.0], (50, 1))) for value in values]
 
-    found = pair(of([0.7, 0.8, 0.9]), of([0.6, 0.7, 0.8]), share)
+    found = compare_pair(of([0.7, 0.8, 0.9]), of([0.6, 0.7, 0.8]))
     assert found["needed_rows"] is None
     # Two sided t test of two groups with a gap of one standard deviation: 17 each (Cohen 1988, table 2.4.1).
     assert found["needed_seeds"] == pytest.approx(17, abs=1)
@@ -225,32 +230,32 @@ def test_where_seeds_decide_more_rows_do_not_help_and_more_seeds_do():
 
 def test_no_difference_needs_no_number():
     a = [right(np.random.default_rng(9), 50)] * 2
-    found = pair(a, a, share)
+    found = compare_pair(a, a)
     assert (found["difference"], found["low"], found["high"], found["p"]) == (0, 0, 0, 1)
     assert found["needed_rows"] is found["needed_seeds"] is None and not found["different"]
 
 
 def test_a_handful_of_rows_is_never_enough_whatever_the_seeds():
-    good, bad = [np.tile([1.0, 1.0], (4, 1))] * 3, [np.tile([0.0, 1.0], (4, 1))] * 3
-    found = pair(good, bad, share)
+    good, bad = ([of_shares(np.tile([value, 1.0], (4, 1)))] * 3 for value in (1.0, 0.0))
+    found = compare_pair(good, bad)
     assert found["p"] == 2 / 16 and not found["different"]
 
 
 def test_one_row_says_so():
-    found = compared({"a": [np.array([[1, 1]])], "b": [np.array([[0, 1]])]}, share)
+    found = compare_with_best({"a": [of_shares([[1, 1]])], "b": [of_shares([[0, 1]])]})
     assert "one row" in found["a"]["interval"]["note"] and "one row" in found["b"]["difference"]["note"]
     assert not found["b"]["difference"]["different"]
 
 
 def test_every_contender_is_compared_with_the_best():
     several = contenders(np.random.default_rng(10), 300, skills=(0.0, 2.5, 1.0))
-    found = compared(dict(zip("abc", several, strict=True)), share)
+    found = compare_with_best(dict(zip("abc", several, strict=True)))
     assert found["b"]["difference"] is None
-    for name, arrays in zip("ac", (several[0], several[2]), strict=True):
-        one, alone = found[name]["difference"], pair(arrays, several[1], share)
+    for name, seeds in zip("ac", (several[0], several[2]), strict=True):
+        one, alone = found[name]["difference"], compare_pair(seeds, several[1])
         assert one["to"] == "b" and one["difference"] < 0 and one["p_holm"] >= one["p"]
         assert (one["low"], one["high"], one["p"]) == (alone["low"], alone["high"], alone["p"])
-    scores = [share(array.sum(0)) for array in several[0]]
+    scores = [share(one.tallies.sum(0)) for one in several[0]]
     assert found["a"]["headline"] == pytest.approx(np.mean(scores))
     assert found["a"]["spread"] == pytest.approx(np.std(scores, ddof=1))
     assert found["a"]["interval"]["low"] < found["a"]["headline"] < found["a"]["interval"]["high"]
@@ -258,19 +263,20 @@ def test_every_contender_is_compared_with_the_best():
 
 def test_limits_stay_on_the_scale_of_the_score():
     nearly = [right(np.random.default_rng(i), 40, 0.97) for i in range(2)]
-    interval = compared({"a": nearly}, share)["a"]["interval"]
+    interval = compare_with_best({"a": nearly})["a"]["interval"]
     assert 0 <= interval["low"] < interval["high"] <= 1
 
 
 def test_rows_of_one_unit_count_once():
     draw = np.random.default_rng(11)
     several = contenders(draw, 80, skills=(1.5, 0.5), seeds=1)
-    once = compared({"a": several[0], "b": several[1]}, share)
+    once = compare_with_best({"a": several[0], "b": several[1]})
     units = [f"patient {row:03}" for row in range(80) for _ in range(10)]
     often = {
-        name: [np.repeat(array, 10, axis=0) for array in arrays] for name, arrays in zip("ab", several, strict=True)
+        name: [of_shares(np.repeat(one.tallies, 10, axis=0)) for one in seeds]
+        for name, seeds in zip("ab", several, strict=True)
     }
-    together, apart = compared(often, share, units=units), compared(often, share)
+    together, apart = compare_with_best(often, units=units), compare_with_best(often)
     for one, other in ((once[name], together[name]) for name in "ab"):
         assert one["interval"] == other["interval"]
     assert together["b"]["difference"]["low"] == once["b"]["difference"]["low"]
@@ -281,36 +287,37 @@ def test_rows_of_one_unit_count_once():
 
 
 def test_tallies_are_summed_by_unit():
-    tallies = np.array([[1, 1], [0, 1], [1, 2]])
-    assert by_unit(tallies, ["b", "a", "b"]).tolist() == [[0, 1], [2, 3]]
-    assert by_unit(tallies, None) is tallies
+    evidence = of_shares([[1, 1], [0, 1], [1, 2]])
+    assert evidence.by_unit(["b", "a", "b"]).tallies.tolist() == [[0, 1], [2, 3]]
+    assert evidence.by_unit(None) is evidence
     with pytest.raises(ValueError, match="2 units of 3 rows"):
-        by_unit(tallies, ["a", "b"])
+        evidence.by_unit(["a", "b"])
 
 
 def test_sparse_and_dense_products_draw_alike_and_portions_do_not_matter(monkeypatch):
     draw = np.random.default_rng(12)
     wide = np.zeros((60, 40))
     wide[np.arange(60), draw.integers(0, 40, 60)] = 1
-    total = resampled([wide, wide + 0.0 * draw.random(wide.shape)], lambda sums: sums[..., :7].sum(-1), resamples=50)
-    monkeypatch.setattr("hfkit.scores.statistics.SPARSE", 0)
+    first = lambda sums: sums[..., :7].sum(-1)  # noqa: E731
+    before = resample([Sums(wide, first), Sums(wide + 0.0 * draw.random(wide.shape), first)], resamples=50)
+    monkeypatch.setattr("hfkit.scores.evidence.SPARSE", 0)
     monkeypatch.setattr("hfkit.scores.statistics.HELD", 180)
-    again = resampled([wide, wide], lambda sums: sums[..., :7].sum(-1), resamples=50)
-    assert np.array_equal(total, again)
+    again = resample([Sums(wide, first), Sums(wide, first)], resamples=50)
+    assert np.array_equal(before, again)
 
 
 def test_randomisation_of_few_differing_rows_counts_every_way():
     a, b = np.ones((500, 2)), np.ones((500, 2))
     b[:6, 0] = 0
-    assert randomisation(a, b, share) == 2 / 64
+    assert randomisation(of_shares(a), of_shares(b)) == 2 / 64
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: compared({"a": []}, share), "at least one seed"),
-        (lambda: pair([np.ones((3, 2))], [np.ones((4, 2))], share), "same rows"),
-        (lambda: compared({"a": [np.ones((3, 2)), np.ones((4, 2))]}, share), "same rows"),
+        (lambda: compare_with_best({"a": []}), "at least one seed"),
+        (lambda: compare_pair([of_shares(np.ones((3, 2)))], [of_shares(np.ones((4, 2)))]), "same rows"),
+        (lambda: compare_with_best({"a": [of_shares(np.ones((rows, 2))) for rows in (3, 4)]}), "same rows"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(call, message):
@@ -319,4 +326,20 @@ def test_what_cannot_be_compared_is_refused(call, message):
 
 
 def test_nothing_is_compared_to_nothing():
-    assert compared({}, share) == {}
+    assert compare_with_best({}) == {}
+
+
+def test_where_lower_is_better_the_lowest_is_the_best():
+    low, high, middle = contenders(np.random.default_rng(10), 300, skills=(0.0, 2.5, 1.0))
+    found = compare_with_best({"low": low, "high": high, "middle": middle}, sign=-1)
+    assert found["low"]["difference"] is None
+    assert found["high"]["difference"]["to"] == "low" and found["high"]["difference"]["difference"] > 0
+    assert found["high"]["difference"]["different"]
+
+
+def test_an_unbounded_score_is_not_cut_off_at_one():
+    """Errors per word, which may be more than the words: the limits of several seeds reach beyond what was drawn."""
+    draw = np.random.default_rng(14)
+    rates = [of_shares(np.stack([draw.poisson(rate, 60), np.ones(60)], axis=1)) for rate in (1.0, 2.0, 3.0)]
+    found = compare_with_best({"a": rates}, sign=-1)["a"]
+    assert found["interval"]["high"] > 3.5 > 2.3 > found["headline"] > 1.7 and found["interval"]["low"] >= 0

@@ -105,7 +105,7 @@ def test_judge_measures_what_a_baseline_costs():
     assert contender["headline"] == Tags().score(Memoriser().predict(None, report.dataset), report.references)["f1"]
     assert contender["cost"]["wall_seconds"] >= 0.25
     assert 0.1 <= contender["cost"]["cpu_seconds"] < contender["cost"]["wall_seconds"]
-    with machine.measured() as without:
+    with machine.measure() as without:
         pass
     assert contender["cost"]["peak_memory_mib"] > without["peak_memory_mib"] + 60
 

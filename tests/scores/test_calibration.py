@@ -5,16 +5,17 @@ import pytest
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from hfkit.ledger.budgets import crossovers, last_crossing
+from hfkit.ledger.budgets import find_crossovers, last_crossing
 from hfkit.scores.calibration import (
+    apply_temperature,
     brier_score,
     calibration,
     expected_calibration_error,
-    fitted_temperature,
+    fit_temperature,
     log_loss,
     reliability,
-    tempered,
 )
+from hfkit.scores.evidence import Sums
 
 
 def drawn(rows: int, labels: int = 4, *, temperature: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +23,7 @@ def drawn(rows: int, labels: int = 4, *, temperature: float = 1.0, seed: int = 0
     draw = np.random.default_rng(seed)
     honest = draw.dirichlet(np.ones(labels), rows)
     gold = np.array([draw.choice(labels, p=row) for row in honest])
-    return tempered(honest, temperature), gold
+    return apply_temperature(honest, temperature), gold
 
 
 def test_bins_by_hand():
@@ -79,14 +80,14 @@ def test_the_temperature_that_was_put_in_is_found_and_mends_it(temperature):
 
 def test_a_temperature_changes_no_answer():
     probabilities, _ = drawn(200)
-    assert (tempered(probabilities, 7.0).argmax(1) == probabilities.argmax(1)).all()
-    assert tempered(probabilities, 1.0) == pytest.approx(probabilities)
+    assert (apply_temperature(probabilities, 7.0).argmax(1) == probabilities.argmax(1)).all()
+    assert apply_temperature(probabilities, 1.0) == pytest.approx(probabilities)
 
 
 def test_where_no_temperature_is_best_an_end_of_the_range_comes_out():
     certain, gold = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1])
-    assert fitted_temperature(certain, gold) == pytest.approx(0.02, abs=0.03)
-    assert fitted_temperature(certain, 1 - gold) == pytest.approx(50, rel=0.1)
+    assert fit_temperature(certain, gold) == pytest.approx(0.02, abs=0.03)
+    assert fit_temperature(certain, 1 - gold) == pytest.approx(50, rel=0.1)
 
 
 def test_a_probability_of_nought_for_the_truth_is_bad_and_finite():
@@ -120,17 +121,18 @@ def share(sums: np.ndarray) -> np.ndarray:
     return sums[..., 0] / sums[..., 1]
 
 
-def curve(points: dict[int, float], *, rows: int = 400, seeds: int = 1) -> dict[int, list[np.ndarray]]:
-    """Tallies of a contender with these accuracies, exactly, always on the same rows first."""
-    return {
-        budget: [np.stack([np.arange(rows) < score * rows, np.ones(rows)], axis=1) for _ in range(seeds)]
-        for budget, score in points.items()
-    }
+def of_rows(right: np.ndarray) -> Sums:
+    return Sums(np.stack([right, np.ones(len(right))], axis=1), share)
+
+
+def curve(points: dict[int, float], *, rows: int = 400) -> dict[int, list[Sums]]:
+    """Evidence of a contender with these accuracies, exactly, always on the same rows first."""
+    return {budget: [of_rows(np.arange(rows) < score * rows)] for budget, score in points.items()}
 
 
 def test_a_crossover_lies_between_the_budgets_in_the_logarithm():
     # The gap goes from -0.1 at 8 to +0.1 at 32: zero half way in log2, at 16.
-    found = crossovers(
+    found = find_crossovers(
         {"probe": curve({8: 0.6, 32: 0.7, 128: 0.75}), "full": curve({8: 0.5, 32: 0.8, 128: 0.9})}, share
     )
     (one,) = found["crossovers"]
@@ -144,7 +146,7 @@ def test_a_crossover_lies_between_the_budgets_in_the_logarithm():
 def test_no_crossover_is_said_to_be_none():
     above, below = curve({8: 0.7, 32: 0.8}), curve({8: 0.4, 32: 0.5})
     for order in ({"a": above, "b": below}, {"b": below, "a": above}):
-        (one,) = crossovers(order, share)["crossovers"]
+        (one,) = find_crossovers(order)["crossovers"]
         assert (one["ahead"], one["rows"], one["low"], one["high"]) == ("a", None, None, None)
         assert one["note"] == "ahead at every budget"
 
@@ -152,21 +154,21 @@ def test_no_crossover_is_said_to_be_none():
 def test_ahead_everywhere_but_hardly_is_not_called_sure():
     draw = np.random.default_rng(0)
 
-    def noisy(right: int) -> list[np.ndarray]:
-        return [np.stack([draw.permutation(100) < right, np.ones(100)], axis=1)]
+    def noisy(right: int) -> list[Sums]:
+        return [of_rows(draw.permutation(100) < right)]
 
     a, b = {8: noisy(60), 32: noisy(72)}, {8: noisy(59), 32: noisy(70)}
-    (one,) = crossovers({"a": a, "b": b}, share)["crossovers"]
+    (one,) = find_crossovers({"a": a, "b": b})["crossovers"]
     assert one["rows"] is None and one["note"] == "ahead at every budget, though not beyond noise"
 
 
 def test_an_order_within_noise_at_the_end_has_no_upper_end():
     draw = np.random.default_rng(3)
 
-    def noisy(right: int) -> list[np.ndarray]:
-        return [np.stack([draw.permutation(100) < right, np.ones(100)], axis=1)]
+    def noisy(right: int) -> list[Sums]:
+        return [of_rows(draw.permutation(100) < right)]
 
-    (one,) = crossovers({"a": {8: noisy(40), 32: noisy(72)}, "b": {8: noisy(60), 32: noisy(70)}}, share)["crossovers"]
+    (one,) = find_crossovers({"a": {8: noisy(40), 32: noisy(72)}, "b": {8: noisy(60), 32: noisy(70)}})["crossovers"]
     assert 8 < one["rows"] < 32 and one["high"] is None
     assert one["note"] == "the order at the largest budget is within noise"
 
@@ -180,24 +182,30 @@ def test_seeds_that_spread_widen_the_interval_of_the_crossover():
         "a": seeded({8: (0.4, 0.5, 0.6), 128: (0.7, 0.8, 0.9)}),
         "b": curve({8: 0.6, 128: 0.7}),
     }
-    sure, unsure = (crossovers(case, share)["crossovers"][0] for case in (still, moved))
+    sure, unsure = (find_crossovers(case)["crossovers"][0] for case in (still, moved))
     assert sure["rows"] == pytest.approx(unsure["rows"]) == pytest.approx(32)
     assert unsure["low"] is None or unsure["low"] < sure["low"]
     assert unsure["high"] is None or unsure["high"] > sure["high"]
 
 
 def test_only_shared_budgets_count_and_ends_of_equal_score_are_no_order():
-    lone = crossovers({"a": curve({8: 0.5}), "b": curve({16: 0.5})}, share)
+    lone = find_crossovers({"a": curve({8: 0.5}), "b": curve({16: 0.5})})
     assert lone["crossovers"][0]["note"] == "they have no budget in common"
-    same = crossovers({"a": curve({8: 0.4, 16: 0.5}), "b": curve({8: 0.3, 16: 0.5})}, share)
+    same = find_crossovers({"a": curve({8: 0.4, 16: 0.5}), "b": curve({8: 0.3, 16: 0.5})})
     assert same["crossovers"][0]["note"] == "they score the same at the largest budget"
     three = {name: curve({8: score, 16: score}) for name, score in (("a", 0.4), ("b", 0.5), ("c", 0.6))}
-    assert len(crossovers(three, share)["crossovers"]) == 3
-    assert len(crossovers(three, share, pairs=[("c", "a")])["crossovers"]) == 1
+    assert len(find_crossovers(three)["crossovers"]) == 3
+    assert len(find_crossovers(three, pairs=[("c", "a")])["crossovers"]) == 1
     with pytest.raises(ValueError, match="at least one point"):
-        crossovers({}, share)
+        find_crossovers({})
 
 
 def test_of_several_crossings_the_last_counts():
     gaps = np.array([[1.0, -1.0, 1.0, 1.0], [-1.0, -3.0, 1.0, 0.0], [3.0, -1.0, 1.0, -1.0]])
     assert last_crossing(np.array([2.0, 8.0, 32.0]), gaps).tolist() == [pytest.approx(2**3.5), np.inf, -np.inf, np.inf]
+
+
+def test_where_lower_is_better_the_lower_curve_is_ahead():
+    errors = {"probe": curve({8: 0.4, 32: 0.3}), "full": curve({8: 0.5, 32: 0.2})}
+    (one,) = find_crossovers(errors, sign=-1)["crossovers"]
+    assert (one["ahead"], one["behind"]) == ("full", "probe") and one["rows"] == pytest.approx(16)

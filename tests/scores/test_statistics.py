@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hfkit.scores.evidence import Sums
 from hfkit.scores.statistics import bootstrap_interval, clearly_different, paired_difference
 
 
@@ -16,19 +17,19 @@ def share(sums: np.ndarray) -> np.ndarray:
     return sums[..., 0] / sums[..., 1]
 
 
-def tagger(draw: np.random.Generator, rows: int, recall: float) -> np.ndarray:
-    """Tallies of a tagger that finds this share of 1.5 entities a row and invents 0.4: its F1 is 2 * 1.5 * recall /
+def tagger(draw: np.random.Generator, rows: int, recall: float) -> Sums:
+    """Evidence of a tagger that finds this share of 1.5 entities a row and invents 0.4: its F1 is 2 * 1.5 * recall /
     (1.5 * recall + 0.4 + 1.5) in the long run.
     """
     gold = draw.poisson(1.5, rows)
     correct = draw.binomial(gold, recall)
-    return np.stack([correct, correct + draw.poisson(0.4, rows), gold], axis=1)
+    return Sums(np.stack([correct, correct + draw.poisson(0.4, rows), gold], axis=1), f1)
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says():
     draw = np.random.default_rng(1)
     truth = 2 * 1.5 * 0.6 / (1.5 * 0.6 + 0.4 + 1.5)
-    intervals = [bootstrap_interval(tagger(draw, 150, 0.6), f1, resamples=400, seed=i) for i in range(300)]
+    intervals = [bootstrap_interval(tagger(draw, 150, 0.6), resamples=400, seed=i) for i in range(300)]
     held = np.mean([i.low <= truth <= i.high for i in intervals])
     # 95 % of 300 within three standard errors, less the little that a percentile interval is known to fall short.
     assert 0.90 <= held <= 0.985
@@ -36,7 +37,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
 
 def test_the_interval_of_a_share_is_the_textbook_one():
     right = np.arange(400) < 280
-    interval = bootstrap_interval(np.stack([right, np.ones(400)], axis=1), share)
+    interval = bootstrap_interval(Sums(np.stack([right, np.ones(400)], axis=1), share))
     half = 1.96 * np.sqrt(0.7 * 0.3 / 400)
     assert interval.low == pytest.approx(0.7 - half, abs=0.006)
     assert interval.high == pytest.approx(0.7 + half, abs=0.006)
@@ -45,55 +46,56 @@ def test_the_interval_of_a_share_is_the_textbook_one():
 
 def test_a_wider_level_gives_a_wider_interval():
     tallies = tagger(np.random.default_rng(2), 100, 0.5)
-    wide, narrow = (bootstrap_interval(tallies, f1, level=level) for level in (0.99, 0.8))
+    wide, narrow = (bootstrap_interval(tallies, level=level) for level in (0.99, 0.8))
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
 def test_whole_rows_are_resampled():
     # In every row all that was asked is right; only counts drawn apart from their rows could give anything but 1.
     asked = np.random.default_rng(3).poisson(2, 50) + 1
-    interval = bootstrap_interval(np.stack([asked, asked], axis=1), share)
+    interval = bootstrap_interval(Sums(np.stack([asked, asked], axis=1), share))
     assert (interval.low, interval.high) == (1.0, 1.0)
     assert "no width" in interval.note
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
     a, b = (tagger(np.random.default_rng(seed), 80, 0.5) for seed in (4, 5))
-    assert bootstrap_interval(a, f1, seed=7) == bootstrap_interval(a, f1, seed=7)
-    assert bootstrap_interval(a, f1, seed=7) != bootstrap_interval(a, f1, seed=8)
-    assert paired_difference(a, b, f1, seed=7) == paired_difference(a, b, f1, seed=7)
+    assert bootstrap_interval(a, seed=7) == bootstrap_interval(a, seed=7)
+    assert bootstrap_interval(a, seed=7) != bootstrap_interval(a, seed=8)
+    assert paired_difference(a, b, seed=7) == paired_difference(a, b, seed=7)
 
 
 def test_numbers_are_plain_python():
     a, b = (tagger(np.random.default_rng(seed), 40, 0.5) for seed in (4, 5))
-    interval, pair = bootstrap_interval(a, f1), paired_difference(a, b, f1)
+    interval, pair = bootstrap_interval(a), paired_difference(a, b)
     assert {type(x) for x in (interval.low, interval.high, interval.level)} == {float}
     assert {type(pair[key]) for key in ("difference", "low", "high", "level", "p")} == {float}
 
 
 def test_a_contender_does_not_differ_from_itself():
     tallies = tagger(np.random.default_rng(6), 60, 0.5)
-    pair = paired_difference(tallies, tallies, f1)
+    pair = paired_difference(tallies, tallies)
     assert (pair["difference"], pair["low"], pair["high"], pair["p"]) == (0.0, 0.0, 0.0, 1.0)
     assert not clearly_different(pair)
 
 
 def test_a_difference_turned_round_changes_its_sign():
     a, b = (tagger(np.random.default_rng(seed), 200, recall) for seed, recall in ((7, 0.7), (8, 0.5)))
-    there, back = paired_difference(a, b, f1), paired_difference(b, a, f1)
-    assert there["difference"] == pytest.approx(float(f1(a.sum(0)) - f1(b.sum(0))))
+    there, back = paired_difference(a, b), paired_difference(b, a)
+    assert there["difference"] == pytest.approx(float(f1(a.tallies.sum(0)) - f1(b.tallies.sum(0))))
     assert [there["low"], there["high"]] == pytest.approx([-back["high"], -back["low"]])
     assert clearly_different(there) and clearly_different(back)
 
 
 def test_pairing_sees_a_small_steady_gain_that_two_intervals_cannot():
     worse = tagger(np.random.default_rng(9), 300, 0.6)
-    better = worse.copy()
-    found = np.flatnonzero(worse[:, 0] < worse[:, 2])[::6]  # one more entity found in every sixth row with one missed
-    better[found, :2] += 1
-    pair = paired_difference(better, worse, f1)
+    tallies = worse.tallies.copy()
+    missed = np.flatnonzero(tallies[:, 0] < tallies[:, 2])
+    tallies[missed[::6], :2] += 1  # one more entity found in every sixth row with one missed
+    better = Sums(tallies, f1)
+    pair = paired_difference(better, worse)
     assert clearly_different(pair)
-    a, b = bootstrap_interval(better, f1), bootstrap_interval(worse, f1)
+    a, b = bootstrap_interval(better), bootstrap_interval(worse)
     assert a.low < b.high
     assert pair["high"] - pair["low"] < 0.5 * (a.high - a.low)
 
@@ -101,7 +103,7 @@ def test_pairing_sees_a_small_steady_gain_that_two_intervals_cannot():
 def test_equals_are_seldom_called_different():
     draw = np.random.default_rng(10)
     pairs = [
-        paired_difference(tagger(draw, 100, 0.6), tagger(draw, 100, 0.6), f1, resamples=200, seed=i) for i in range(200)
+        paired_difference(tagger(draw, 100, 0.6), tagger(draw, 100, 0.6), resamples=200, seed=i) for i in range(200)
     ]
     # 5 % of 200, within three standard errors.
     assert np.mean([pair["p"] < 0.05 for pair in pairs]) < 0.10
@@ -109,16 +111,16 @@ def test_equals_are_seldom_called_different():
 
 
 def test_one_row_says_nothing_and_says_so():
-    row = np.array([[2, 3, 4]])
-    interval, pair = bootstrap_interval(row, f1), paired_difference(row, row * 0, f1)
+    row, nothing = Sums(np.array([[2, 3, 4]]), f1), Sums(np.zeros((1, 3)), f1)
+    interval, pair = bootstrap_interval(row), paired_difference(row, nothing)
     assert interval.low == interval.high == pytest.approx(4 / 7)
     assert "one row" in interval.note and "one row" in pair["note"]
     assert not clearly_different(pair)
 
 
 def test_a_handful_of_rows_is_never_enough_to_claim_a_difference():
-    all_right, all_wrong = np.tile([1, 1], (4, 1)), np.tile([0, 1], (4, 1))
-    pair = paired_difference(all_right, all_wrong, share)
+    all_right, all_wrong = (Sums(np.tile([right, 1], (4, 1)), share) for right in (1, 0))
+    pair = paired_difference(all_right, all_wrong)
     # The bootstrap sees no spread at all here; the randomisation test counts the 16 ways to swap four rows.
     assert pair["low"] == 1.0 and pair["p"] == pytest.approx(2 / 16)
     assert not clearly_different(pair)
@@ -127,9 +129,9 @@ def test_a_handful_of_rows_is_never_enough_to_claim_a_difference():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: bootstrap_interval(np.zeros((0, 3)), f1), "no rows"),
-        (lambda: bootstrap_interval(np.zeros((1, 2)), share), "not a number"),
-        (lambda: paired_difference(np.zeros((3, 2)), np.zeros((4, 2)), share), "same rows"),
+        (lambda: bootstrap_interval(Sums(np.zeros((0, 3)), f1)), "no rows"),
+        (lambda: bootstrap_interval(Sums(np.zeros((1, 2)), share)), "not a number"),
+        (lambda: paired_difference(*(Sums(np.zeros((rows, 2)), share) for rows in (3, 4))), "same rows"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value")

@@ -198,28 +198,28 @@ PICTURES = {
 @pytest.mark.parametrize("kind", PICTURES)
 def test_every_mode_becomes_rgb_as_stated(kind):
     from hfkit.data.images.files import look
-    from hfkit.data.images.pictures import decoded
+    from hfkit.data.images.pictures import decode_image
 
     format, (image, options), colour = PICTURES[kind]
     data = tiny.encoded(image, format, **options)
     seen = look(data, 50)
     assert seen.animated == kind.startswith("animated")
-    picture = decoded({"bytes": data, "path": None}, Path(), 3)
+    picture = decode_image({"bytes": data, "path": None}, Path(), 3)
     assert (picture.mode, picture.size) == ("RGB", (9, 9))
     assert picture.getpixel((4, 4)) == colour
-    assert decoded({"bytes": data, "path": None}, Path(), 1).mode == "L"
+    assert decode_image({"bytes": data, "path": None}, Path(), 1).mode == "L"
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_a_photo_is_turned_as_its_tag_says(turn):
-    from hfkit.data.images.pictures import decoded
+    from hfkit.data.images.pictures import decode_image
 
     exif = Pillow.Exif()
     exif[0x0112] = turn
     data = tiny.encoded(tiny.picture("green", 3, (40, 24)), "PNG", exif=exif)
     with Pillow.open(tiny.BytesIO(data)) as image:
         meant = ImageOps.exif_transpose(image)
-        assert np.array_equal(decoded({"bytes": data, "path": None}, Path(), 3), meant)
+        assert np.array_equal(decode_image({"bytes": data, "path": None}, Path(), 3), meant)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -296,14 +296,14 @@ def test_answers_are_the_mean_over_views(tta, views, images, checkpoints):
 
 
 def test_views_show_the_mirror_image_and_the_corners(images, checkpoints):
-    from hfkit.data.images.batches import CORNERS, MIRRORED, WHOLE, viewed
+    from hfkit.data.images.batches import CORNERS, MIRRORED, WHOLE, take_view
 
     picture = tiny.picture("red", 5, (32, 16))
     pixels = np.asarray(picture)
-    assert viewed(picture, WHOLE) is picture
-    assert np.array_equal(viewed(picture, MIRRORED), pixels[:, ::-1])
+    assert take_view(picture, WHOLE) is picture
+    assert np.array_equal(take_view(picture, MIRRORED), pixels[:, ::-1])
     parts = [pixels[:14, :28], pixels[:14, 4:], pixels[2:, :28], pixels[2:, 4:]]
-    assert all(np.array_equal(viewed(picture, view), part) for view, part in zip(CORNERS, parts, strict=True))
+    assert all(np.array_equal(take_view(picture, view), part) for view, part in zip(CORNERS, parts, strict=True))
     task = ImageClassification(dataset=images, tta="flip")
     processor, raw, rows = ready(task, checkpoints["resnet"])
     batch = task.collator(processor)([rows["test"][0], rows["test"][9]])["pixel_values"]

@@ -19,7 +19,7 @@ from hfkit.baselines.base import Baseline
 from hfkit.baselines.frozen.feature_cache import key_of, read, write
 from hfkit.baselines.frozen.linear import Features
 from hfkit.contract.task import Task
-from hfkit.data.batches import fetched, is_text, text_lengths
+from hfkit.data.batches import rows_to_fetch, is_text, text_lengths
 from hfkit.progress import track
 
 BATCH = 64  # rows
@@ -169,7 +169,7 @@ def features_of(backbone: nn.Module, rows: Dataset, collator: Any, task: Task, *
     """One pass of the frozen backbone over prepared rows, without dropout, in batches of like length: by pooling."""
     backbone.eval()
     device = next(backbone.parameters()).device
-    order, source = list(range(len(rows))), fetched(rows)
+    order, source = list(range(len(rows))), rows_to_fetch(rows)
     if is_text(rows):
         order = np.argsort(text_lengths(rows), kind="stable").tolist()
     found: dict[str, dict[int, Tensor]] = {}

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import torch
-from datasets import DatasetDict
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
 from hfkit.baselines.base import Answers
 from hfkit.baselines.frozen.features import OnFrozenFeatures, best_pooling
-from hfkit.baselines.frozen.linear import Features, judged, standardised
-from hfkit.contract.task import Task
+from hfkit.baselines.frozen.linear import Features, decode_splits, standardise
+from hfkit.baselines.logits import headline_on, score_of
+from hfkit.contract.target import names_of
+from hfkit.contract.task import Loaded, Task
 from hfkit.progress import track
 
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
@@ -26,55 +26,55 @@ PRIOR = 0.1  # votes for the classes as frequent as they are: they rank those th
 class KNN(OnFrozenFeatures):
     """The votes of the nearest training rows, or tokens, by the cosine of standardised features.
 
-    The nearer a neighbour the more it counts. Several labels are shares of the votes, decided on validation; numbers
+    The nearer a neighbour, the more it counts. Several labels are shares of the votes, decided on validation; numbers
     are weighted means.
     """
 
     name: ClassVar[str] = "kNN"
     description: ClassVar[str] = "the votes of the nearest training rows in features of the frozen checkpoint"
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+    def answers(self, task: Task, rows: Loaded) -> Answers:
         """With the pooling and the number of neighbours that did best on validation."""
-        found = self.features(task, dataset)
-        gold = task.references(dataset["validation"])
+        frozen = self.features(task, rows)
+        codec, encoded, labels = frozen.codec, frozen.encoded, len(names_of(frozen.codec.target))
+        references, headline = task.rows.references(rows["validation"]), headline_on(task, rows["validation"])
 
-        def tried(features: dict[str, Features]) -> tuple[float, tuple]:
-            train, best = features["train"], (-np.inf, ())
-            near = nearest_of(features)
+        def try_pooling(features: dict[str, Features]) -> tuple[float, tuple]:
+            train, tries = features["train"], []
+            near = find_nearest(features)
             for count in (count for count in NEIGHBOURS if count <= len(train.targets)):
-                logits = {split: votes(train.targets, *of, count, len(found.labels)) for split, of in near.items()}
-                ours, predictions, outputs = judged(task, logits, features, found.prepared, found.labels)
-                score = task.score(ours, gold)[task.headline]
-                if score > best[0]:
-                    best = score, (count, predictions, outputs)
-            return best
+                logits = {split: vote(train.targets, *of_split, count, labels) for split, of_split in near.items()}
+                ours, predictions, reduced = decode_splits(codec, logits, features, encoded, headline)
+                tries.append((score_of(task, ours, references), (count, predictions, reduced)))
+            return task.judge.headline.best(tries, lambda one: one[0])
 
-        pooling, score, (count, predictions, outputs) = best_pooling(found.poolings, tried)
+        best = best_pooling(frozen.poolings, try_pooling, task.judge.headline)
+        pooling, score, (count, predictions, reduced) = best
         return Answers(
             predictions,
-            task.probabilities(outputs, found.prepared["test"]),
-            {"pooling": pooling, "neighbours": count, "validation": score, **found.facts},
+            codec.probabilities(reduced, encoded["test"]),
+            {"pooling": pooling, "neighbours": count, "validation": score, **frozen.facts},
         )
 
 
-def nearest_of(features: dict[str, Features]) -> dict[str, tuple[Tensor, Tensor]]:
+def find_nearest(features: dict[str, Features]) -> dict[str, tuple[Tensor, Tensor]]:
     """Of validation and test: cosines of the nearest training positions, and which they are, (positions, neighbours).
 
-    Memory is bounded: the cosines of a few positions with all of train are there at a time.
+    Memory is bounded: only the cosines of a few positions with all of train exist at a time.
     """
-    scaled = {split: normalize(found.inputs, dim=1) for split, found in standardised(features).items()}
+    scaled = {split: normalize(of_split.inputs, dim=1) for split, of_split in standardise(features).items()}
     train = scaled["train"]
     most, at_once = min(max(NEIGHBOURS), len(train)), max(1, SIMILARITIES_AT_ONCE // len(train))
-    found = {}
+    nearest = {}
     for split in ("validation", "test"):
         parts = track(scaled[split].split(at_once), f"kNN: {split}")
         near = [torch.topk(part @ train.T, most, dim=1) for part in parts]
-        found[split] = tuple(torch.cat(values) for values in zip(*near, strict=True))
-    return found
+        nearest[split] = tuple(torch.cat(values) for values in zip(*near, strict=True))
+    return nearest
 
 
-def votes(targets: Tensor, cosines: Tensor, places: Tensor, count: int, labels: int) -> Tensor:
-    """What the `count` nearest say, (positions, labels): log shares of classes, log odds of labels, or means.
+def vote(targets: Tensor, cosines: Tensor, places: Tensor, count: int, labels: int) -> Tensor:
+    """The votes of the `count` nearest, (positions, labels): log shares of classes, log odds of labels, or means.
 
     Args:
         targets: of train, as the loss takes them.
@@ -82,7 +82,7 @@ def votes(targets: Tensor, cosines: Tensor, places: Tensor, count: int, labels: 
     """
     weight = torch.exp((cosines[:, :count] - cosines[:, :1]) / TEMPERATURE)
     if targets.is_floating_point() and targets.ndim == 1:
-        # Numbers far from 0 are lost in single precision.
+        # Single precision loses numbers far from 0.
         near = targets.double()[places[:, :count]]
         return ((near * weight).sum(1) / weight.sum(1)).unsqueeze(1)
     if targets.ndim == 1:

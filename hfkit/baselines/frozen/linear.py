@@ -1,16 +1,18 @@
-"""A linear model on fixed features, fitted through the task's own loss: what the probes and TF-IDF have in common."""
+"""A linear model on fixed features, fitted through the task's own loss: shared by the probes and TF-IDF."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from hfkit.baselines.base import Answers, decided
+from hfkit.baselines.base import Answers
+from hfkit.baselines.logits import decide, headline_on, score_of
+from hfkit.contract.abilities import LabelHead
 from hfkit.contract.task import Task
 from hfkit.progress import track
 
@@ -23,7 +25,7 @@ class Sparse(NamedTuple):
 
 
 class Features(NamedTuple):
-    """The labelled positions of a prepared split, rows in order: every row, or every labelled token of it."""
+    """The labelled positions of an encoded split, rows in order: every row, or every labelled token of it."""
 
     inputs: Tensor | Sparse  # (positions, features)
     targets: Tensor  # (positions, ...)
@@ -45,95 +47,99 @@ class Fitted(NamedTuple):
     score: float  # on validation
     penalty: float
     predictions: list  # of the test rows
-    outputs: np.ndarray  # of the prepared test rows, (rows, ...)
+    reduced: np.ndarray  # of the encoded test rows, (rows, ...)
+
+
+Loss = Callable[[Tensor, Tensor], Tensor]  # logits and targets -> the mean loss
 
 
 def best_answers(
     task: Task,
-    head: nn.Module,
+    head: LabelHead,
+    linear: nn.Module,
     features: dict[str, Features],
-    prepared: DatasetDict,
-    gold: list,
-    labels: list[str],
+    encoded: DatasetDict,
+    validation: Dataset,
     search: Search,
     *,
     name: str,
 ) -> Answers:
-    """Answers to every test row, with the penalty that did best on the answers of validation, `gold`."""
-    found = best_fit(task, head, features, prepared, gold, labels, search, name=name)
-    probabilities = task.probabilities(found.outputs, prepared["test"])
-    return Answers(found.predictions, probabilities, {"penalty": found.penalty, "validation": found.score})
+    """Answers to every test row, with the penalty that did best on the loaded rows `validation`."""
+    best = fit_best(task, head, linear, features, encoded, validation, search, name=name)
+    probabilities = head.probabilities(best.reduced, encoded["test"])
+    return Answers(best.predictions, probabilities, {"penalty": best.penalty, "validation": best.score})
 
 
-def best_fit(
+def fit_best(
     task: Task,
-    head: nn.Module,
+    head: LabelHead,
+    linear: nn.Module,
     features: dict[str, Features],
-    prepared: DatasetDict,
-    gold: list,
-    labels: list[str],
+    encoded: DatasetDict,
+    validation: Dataset,
     search: Search,
     *,
     name: str,
 ) -> Fitted:
-    """`head` fitted with every penalty, and what the best of them on validation says of test."""
-    train, weights = features["train"], task.weights(prepared["train"])
+    """`linear` fitted with every penalty, and what the one that is best on validation predicts for test.
+
+    Args:
+        validation: the loaded rows.
+    """
+    head.fit_loss(encoded["train"])
+    train, references = features["train"], task.rows.references(validation)
+    headline = headline_on(task, validation)
     mean, spread = 0.0, 1.0
     if train.targets.ndim == 1 and train.targets.is_floating_point():
-        # Numbers far from 0 are lost in single precision.
+        # Single precision loses numbers far from 0.
         mean, spread = scale_of(train.targets)
         train = train._replace(targets=(train.targets - mean) / spread)
     best = None
-    for penalty in fits(head, train, task, weights, search, desc=f"{name}: fitting"):
+    for penalty in fit_penalties(linear, train, head.loss_of_logits, search, desc=f"{name}: fitting"):
         with torch.no_grad():
-            logits = {split: head(features[split].inputs) for split in ("validation", "test")}
+            logits = {split: linear(features[split].inputs) for split in ("validation", "test")}
         if train.places.ndim == 1:
             logits = {split: mean + spread * of_split for split, of_split in logits.items()}
-        ours, predictions, outputs = judged(task, logits, features, prepared, labels)
-        score = task.score(ours, gold)[task.headline]
-        if best is None or score > best.score:
-            best = Fitted(score, penalty, predictions, outputs)
+        ours, predictions, reduced = decode_splits(head, logits, features, encoded, headline)
+        found = Fitted(score_of(task, ours, references), penalty, predictions, reduced)
+        best = found if best is None else task.judge.headline.best((best, found), lambda one: one.score)
     return best
 
 
-def fits(
-    head: nn.Module, train: Features, task: Task, weights: Tensor | None, search: Search, *, desc: str
-) -> Iterator[float]:
-    """Every penalty, once `head` is fitted with it: from the strongest down, so that each fit starts close to its end.
+def fit_penalties(linear: nn.Module, train: Features, loss: Loss, search: Search, *, desc: str) -> Iterator[float]:
+    """Fit `linear` with one penalty after the other, and yield each once it is.
 
-    Args:
-        weights: of each label in the loss, (labels,).
+    They go from the strongest down, so that each fit starts close to its end.
     """
-    for parameter in head.parameters():
+    for parameter in linear.parameters():
         nn.init.zeros_(parameter)
-    # Where a row has several labels the loss is a mean over them too.
+    # Where a row has several labels, the loss is a mean over them too.
     share = len(train.targets) / train.targets.numel()
     for penalty in track(search.penalties, desc):
-        fit(
-            head,
-            train,
-            penalty * share,
-            lambda logits, targets: task.loss({"logits": logits}, targets, weights=weights),
-            steps=search.steps,
-            memory=search.memory,
-        )
+        fit(linear, train, penalty * share, loss, steps=search.steps, memory=search.memory)
         yield penalty
 
 
-def judged(
-    task: Task, logits: dict[str, Tensor], features: dict[str, Features], prepared: DatasetDict, labels: list[str]
+def decode_splits(
+    head: LabelHead,
+    logits: Mapping[str, Tensor],
+    features: Mapping[str, Features],
+    encoded: DatasetDict,
+    headline: Callable[[list], float],
 ) -> tuple[list, list, np.ndarray]:
-    """Predictions of validation and of test, and what test was decoded from, given logits (positions, labels)."""
-    validation, test = (placed(logits[split], features[split], task) for split in ("validation", "test"))
+    """Predictions of validation and of test, and what test was decoded from.
+
+    Args:
+        logits: of both splits, (positions, labels).
+        headline: of predictions for validation.
+    """
+    reduced = {split: place_outputs(logits[split], features[split], head) for split in ("validation", "test")}
     if features["test"].places.ndim == 2:
         # Committed results of token tasks were measured without a tuned decision.
-        ours, predictions = (
-            task.decode(outputs, prepared[split], labels)[0]
-            for split, outputs in (("validation", validation), ("test", test))
-        )
+        ours, predictions = (head.decode_reduced(of_split, encoded[split]) for split, of_split in reduced.items())
     else:
-        ours, predictions = decided(task, validation, test, prepared, labels)
-    return ours, predictions, test
+        ours, predictions = decide(head, reduced, encoded, headline)
+    return ours, predictions, reduced["test"]
 
 
 def scale_of(numbers: Tensor) -> tuple[float, float]:
@@ -142,42 +148,44 @@ def scale_of(numbers: Tensor) -> tuple[float, float]:
     return mean.item(), spread.item() or 1.0
 
 
-def standardised(features: dict[str, Features]) -> dict[str, Features]:
+def standardise(features: dict[str, Features]) -> dict[str, Features]:
     """Every feature with mean 0 and variance 1 over train, so that one penalty fits all of them."""
     spread, mean = torch.std_mean(features["train"].inputs, dim=0, correction=0)
     spread[spread < 1e-6] = 1.0  # a constant feature
-    return {split: found._replace(inputs=(found.inputs - mean) / spread) for split, found in features.items()}
+    return {
+        split: of_split._replace(inputs=(of_split.inputs - mean) / spread) for split, of_split in features.items()
+    }
 
 
 def fit(
-    head: nn.Module,
-    train: Features,
-    penalty: float,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    *,
-    steps: int = 60,
-    memory: int = 100,
+    linear: nn.Module, train: Features, penalty: float, loss: Loss, *, steps: int = 60, memory: int = 100
 ) -> None:
-    """Move `head` to the minimum of the mean loss plus `penalty` times half its squared weights."""
+    """Move `linear` to the minimum of the mean loss plus `penalty` times half its squared weights."""
     # L-BFGS of torch: on 62,730 positions of 384 features a step took 0.08 CPU seconds, scikit-learn's took 3.
-    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=steps, history_size=memory, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        linear.parameters(), max_iter=steps, history_size=memory, line_search_fn="strong_wolfe"
+    )
 
     def objective() -> Tensor:
         optimizer.zero_grad()
-        total = loss(head(train.inputs), train.targets) + penalty / 2 * head.weight.square().sum()
+        total = loss(linear(train.inputs), train.targets) + penalty / 2 * linear.weight.square().sum()
         total.backward()
         return total
 
     optimizer.step(objective)
 
 
-def placed(logits: Tensor, features: Features, task: Task) -> np.ndarray:
-    """What the task keeps of the logits at every labelled position and -100 elsewhere, as `task.decode` takes it."""
+def place_outputs(logits: Tensor, features: Features, head: LabelHead) -> np.ndarray:
+    """Logits of all labelled positions, reduced and back in their rows, with -100 at the other positions.
+
+    Returns:
+        (rows, ...), as `LabelHead.decode_reduced` takes it.
+    """
     if features.places.ndim == 2:
         # As one long row: positions are decided one by one.
-        kept = task.compact(logits[None], features.targets[None])[0].numpy()
+        kept = head.reduce(logits[None], features.targets[None])[0].numpy()
     else:
-        kept = task.compact(logits, features.targets).numpy()
+        kept = head.reduce(logits, features.targets).numpy()
     outputs = np.full((*features.places.shape, *kept.shape[1:]), -100, dtype=kept.dtype)
     outputs[features.places] = kept
     return outputs

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from hfkit.arguments.parse import nearest
+from hfkit.arguments.parse import nearest_word
 from hfkit.errors import UserError
 
 FIX = 'Write --label_texts \'{"label": "what it is called in words"}\''
@@ -44,7 +44,7 @@ def label_texts(labels: Sequence[str], own: Mapping[str, str]) -> list[str]:
     """
     for label in own:
         if label not in labels:
-            raise UserError(f"label_texts: '{label}'", "no such label", f"Did you mean '{nearest(label, labels)}'?")
+            raise UserError(f"label_texts: '{label}'", "no such label", f"Did you mean '{nearest_word(label, labels)}'?")
     seen: dict[str, str] = {}
     texts = []
     for label in labels:

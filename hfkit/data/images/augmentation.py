@@ -86,7 +86,7 @@ def pixels_of(picture: Pillow.Image) -> Tensor:
     return torch.from_numpy(np.array(picture)).reshape(picture.height, picture.width, -1).permute(2, 0, 1)
 
 
-def mixer(mix: str, alpha: float, classes: int) -> v2.Transform:
+def make_mixer(mix: str, alpha: float, classes: int) -> v2.Transform:
     """Mixes the rows of a batch and their labels: (images, labels) -> (images, shares of each label).
 
     Sources: mixup of Zhang et al. 2018; CutMix of Yun et al. 2019, both with one share for the whole batch.
@@ -95,7 +95,7 @@ def mixer(mix: str, alpha: float, classes: int) -> v2.Transform:
     return v2.RandomChoice([kind(alpha=alpha, num_classes=classes) for kind in kinds])
 
 
-def in_shares(target: Tensor, names: dict[int, str]) -> str:
+def describe_target(target: Tensor, names: dict[int, str]) -> str:
     """A target in words: a label, several with their shares, or a number."""
     if not names:
         return f"{target.item():g}"

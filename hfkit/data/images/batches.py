@@ -19,10 +19,10 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 from transformers import TimmWrapperImageProcessor
 
-from hfkit.data.images.augmentation import PRESETS, Augmentation, Preset, mixer, pixels_of
+from hfkit.data.images.augmentation import PRESETS, Augmentation, Preset, make_mixer, pixels_of
 from hfkit.data.images.cache import Picture, PictureFile, picture_file
-from hfkit.data.images.pictures import decoded, drafted, opened, orientation, upright
-from hfkit.data.seeding import seeded
+from hfkit.data.images.pictures import decode_image, draft_jpeg, open_image, read_orientation, turn_upright
+from hfkit.data.seeding import seed_draws
 from hfkit.errors import UserError, first_line
 
 WHOLE, MIRRORED, CORNERS = 0, 1, (2, 3, 4, 5)  # views
@@ -31,7 +31,7 @@ CORNER = 7 / 8  # of each side
 SPARE = 1.5  # the sides of a kept picture are at most so many times what the model reads
 
 
-def viewed(picture: Pillow.Image, view: int) -> Pillow.Image:
+def take_view(picture: Pillow.Image, view: int) -> Pillow.Image:
     """The whole picture, its mirror image, or the part next to one of its corners."""
     if view == MIRRORED:
         return picture.transpose(Pillow.Transpose.FLIP_LEFT_RIGHT)
@@ -71,9 +71,9 @@ class Scale(NamedTuple):
             shares.copy_(shares.flip(-3))
         return shares.mul_(self.white - self.black).add_(self.black)
 
-    def pixels(self, normalised: Tensor) -> Tensor:
+    def pixels(self, values: Tensor) -> Tensor:
         """The reverse, back to uint8."""
-        shares = (normalised - self.black) / (self.white - self.black)
+        shares = (values - self.black) / (self.white - self.black)
         pixels = shares.mul(255).round().clamp(0, 255).to(torch.uint8)
         return pixels.flip(-3) if self.reversed else pixels
 
@@ -129,16 +129,16 @@ class JudgedImages:
     def scale(self) -> Scale:
         return scale_of(self.processor)
 
-    def cached(self, rows: Dataset, folder: Path, budget: int) -> Self:
+    def with_cache(self, rows: Dataset, folder: Path, budget: int) -> Self:
         """This collator with a place in `folder` for what it makes of these rows; the batches stay bit by bit the same.
 
         Kept are the bytes that the processor has resized and cropped, before it normalises them.
         """
-        return self.with_views(rows, zip(rows["fingerprint"], rows["view"], strict=True), folder, budget)
+        return self.with_cached_views(rows, zip(rows["fingerprint"], rows["view"], strict=True), folder, budget)
 
-    def with_views(self, rows: Dataset, views: Iterable[tuple[str, int]], folder: Path, budget: int) -> Self:
+    def with_cached_views(self, rows: Dataset, views: Iterable[tuple[str, int]], folder: Path, budget: int) -> Self:
         levels = levels_of(self.processor)
-        if as_bytes(self.made_of([rows[0]], [WHOLE])[0], levels) is None:
+        if to_bytes(self.decode_and_process([rows[0]], [WHOLE])[0], levels) is None:
             name = type(self.processor).__name__
             print(f"Image cache: {name} makes more of pictures than bytes can hold; they are decoded in every epoch")
             return self
@@ -154,11 +154,11 @@ class JudgedImages:
         return batch
 
     def pixel_values(self, rows: list[dict[str, Any]]) -> Tensor:
-        return self.processed(rows, [row["view"] for row in rows])
+        return self.process(rows, [row["view"] for row in rows])
 
-    def processed(self, rows: list[dict[str, Any]], views: list[int]) -> Tensor:
+    def process(self, rows: list[dict[str, Any]], views: list[int]) -> Tensor:
         if self.kept is None:
-            return self.made_of(rows, views)
+            return self.decode_and_process(rows, views)
         keys = [f"{row['fingerprint']}{view}" for row, view in zip(rows, views, strict=True)]
         batch = torch.empty(len(rows), self.channels, *self.scale.size)
         missing = []
@@ -166,18 +166,18 @@ class JudgedImages:
             if (found := self.kept.read(key)) is None:
                 missing.append(place)
             else:
-                batch[place] = normalised(torch.from_numpy(found.pixels), self.levels)
+                batch[place] = normalise_bytes(torch.from_numpy(found.pixels), self.levels)
         if missing:
-            batch[missing] = self.made_of([rows[place] for place in missing], [views[place] for place in missing])
+            batch[missing] = self.decode_and_process([rows[place] for place in missing], [views[place] for place in missing])
         for place in missing:
             # One that bytes cannot hold is made again the next time.
-            if (pixels := as_bytes(batch[place], self.levels)) is not None:
+            if (pixels := to_bytes(batch[place], self.levels)) is not None:
                 self.kept.write(keys[place], Picture(pixels.numpy(), (0, 0)))
         return batch
 
-    def made_of(self, rows: list[dict[str, Any]], views: list[int]) -> Tensor:
+    def decode_and_process(self, rows: list[dict[str, Any]], views: list[int]) -> Tensor:
         pictures = [
-            viewed(decoded(row["image"], self.folder, self.channels), view)
+            take_view(decode_image(row["image"], self.folder, self.channels), view)
             for row, view in zip(rows, views, strict=True)
         ]
         return self.processor(pictures, return_tensors="pt")["pixel_values"]
@@ -190,7 +190,7 @@ class VariedImages(JudgedImages):
     Decoding and drawing happen here, so that they happen in the loader's workers.
 
     Args:
-        shrunk: crops are taken of pictures shrunk to `side`, which can be kept (see `cached`), and not of whole ones.
+        shrunk: crops are taken of pictures shrunk to `side`, which can be kept (see `with_cache`), and not of whole ones.
     """
 
     preset: Preset = field(default_factory=lambda: PRESETS["none"])
@@ -221,7 +221,7 @@ class VariedImages(JudgedImages):
         """
         return math.ceil(max(self.scale.size) * min(SPARE, self.preset.scale[0] ** -0.5))
 
-    def cached(self, rows: Dataset, folder: Path, budget: int) -> Self:
+    def with_cache(self, rows: Dataset, folder: Path, budget: int) -> Self:
         """This collator with a place in `folder` for what it decodes of these rows; the batches stay the same.
 
         Kept are the shrunk pictures that crops are taken of: their pixels are resampled twice, once here, by the
@@ -230,7 +230,7 @@ class VariedImages(JudgedImages):
         """
         if self.preset.scale is None:
             marks, views = rows["fingerprint"], (WHOLE, MIRRORED) if self.flipped else (WHOLE,)
-            return self.with_views(rows, product(marks, views), folder, budget)
+            return self.with_cached_views(rows, product(marks, views), folder, budget)
         if not self.shrunk:
             return self
         keys = [f"{fingerprint}{WHOLE}" for fingerprint in rows["fingerprint"]]
@@ -242,43 +242,43 @@ class VariedImages(JudgedImages):
         batch = super().__call__(rows)
         if self.mix == "none":
             return batch
-        mixed = mixer(self.mix, self.mix_alpha, rows[0]["classes"])
-        with seeded(self.seed, self.epoch, *(row["row"] for row in rows)):
+        mixed = make_mixer(self.mix, self.mix_alpha, rows[0]["classes"])
+        with seed_draws(self.seed, self.epoch, *(row["row"] for row in rows)):
             pixel_values, labels = mixed(batch["pixel_values"], batch["labels"])
         return {"pixel_values": pixel_values, "labels": labels}
 
     def pixel_values(self, rows: list[dict[str, Any]]) -> Tensor:
         if self.preset.scale is None:
-            return self.processed(rows, [self.mirrored(row) for row in rows])
+            return self.process(rows, [self.draw_mirror(row) for row in rows])
         batch = torch.empty(len(rows), self.channels, *self.scale.size)
-        of_row = self.varied_shrunk if self.shrunk else self.varied
+        of_row = self.vary_shrunk if self.shrunk else self.vary
         # One by one, while the pixels of an image are still in the processor's cache.
         for row, place in zip(rows, batch, strict=True):
-            with self.drawn(row):
+            with self.seed_row(row):
                 of_row(row, place)
             self.scale.normalise(place)
         return batch
 
-    def drawn(self, row: dict[str, Any]) -> AbstractContextManager[None]:
-        return seeded(self.seed, self.epoch, row["row"])
+    def seed_row(self, row: dict[str, Any]) -> AbstractContextManager[None]:
+        return seed_draws(self.seed, self.epoch, row["row"])
 
-    def mirrored(self, row: dict[str, Any]) -> int:
-        with self.drawn(row):
+    def draw_mirror(self, row: dict[str, Any]) -> int:
+        with self.seed_row(row):
             return int(self.flipped and torch.rand(()) < 0.5)
 
-    def varied(self, row: dict[str, Any], out: Tensor) -> None:
-        image = opened(row["image"], self.folder)
-        turn = orientation(image)
+    def vary(self, row: dict[str, Any], out: Tensor) -> None:
+        image = open_image(row["image"], self.folder)
+        turn = read_orientation(image)
         whole = image.size if turn < 5 else image.size[::-1]
         box = self.augmentation.box(*whole)
-        drafted(image, min((box[2] - box[0]) / self.scale.size[1], (box[3] - box[1]) / self.scale.size[0]))
-        picture = upright(image, self.channels, turn)
-        self.augmentation(pixels_of(picture.crop(scaled(box, whole, picture.size))), out)
+        draft_jpeg(image, min((box[2] - box[0]) / self.scale.size[1], (box[3] - box[1]) / self.scale.size[0]))
+        picture = turn_upright(image, self.channels, turn)
+        self.augmentation(pixels_of(picture.crop(scale_box(box, whole, picture.size))), out)
 
-    def varied_shrunk(self, row: dict[str, Any], out: Tensor) -> None:
+    def vary_shrunk(self, row: dict[str, Any], out: Tensor) -> None:
         picture = self.shrunk_picture(row)
         pixels = torch.from_numpy(picture.pixels)
-        box = scaled(self.augmentation.box(*picture.size), picture.size, (pixels.shape[1], pixels.shape[0]))
+        box = scale_box(self.augmentation.box(*picture.size), picture.size, (pixels.shape[1], pixels.shape[0]))
         left, upper, right, lower = box
         self.augmentation(pixels[upper:lower, left:right].permute(2, 0, 1), out)
 
@@ -287,11 +287,11 @@ class VariedImages(JudgedImages):
         key = f"{row['fingerprint']}{WHOLE}" if self.kept else ""
         if self.kept and (found := self.kept.read(key)):
             return found
-        image = opened(row["image"], self.folder)
-        turn = orientation(image)
+        image = open_image(row["image"], self.folder)
+        turn = read_orientation(image)
         width, height = image.size if turn < 5 else image.size[::-1]
-        drafted(image, min(width, height) / self.side)
-        pixels = pixels_of(upright(image, self.channels, turn))
+        draft_jpeg(image, min(width, height) / self.side)
+        pixels = pixels_of(turn_upright(image, self.channels, turn))
         wanted_width, wanted_height = shrunk_size(width, height, self.side)
         pixels = functional.resize(pixels, [wanted_height, wanted_width], interpolation=self.augmentation.resample)
         made = Picture(pixels.permute(1, 2, 0).contiguous().numpy(), (width, height))
@@ -300,7 +300,7 @@ class VariedImages(JudgedImages):
         return made
 
 
-def scaled(box: tuple[int, int, int, int], whole: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def scale_box(box: tuple[int, int, int, int], whole: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
     """A box of the whole image in a smaller picture of it; sizes are width and height."""
     x, y = size[0] / whole[0], size[1] / whole[1]
     left, upper, right, lower = (round(place * share) for place, share in zip(box, (x, y, x, y), strict=True))
@@ -324,19 +324,19 @@ def levels_of(processor: Any) -> Tensor:
     return torch.stack(found, 1)
 
 
-def normalised(pixels: Tensor, levels: Tensor) -> Tensor:
+def normalise_bytes(pixels: Tensor, levels: Tensor) -> Tensor:
     """Bytes (channels, height, width) as what the processor makes of each."""
     return levels.gather(1, pixels.flatten(1).long()).view(pixels.shape)
 
 
-def as_bytes(values: Tensor, levels: Tensor) -> Tensor | None:
+def to_bytes(values: Tensor, levels: Tensor) -> Tensor | None:
     """The bytes that the processor has made exactly these values of; None where it has not made them of bytes."""
     black, white = levels[:, :1, None], levels[:, -1:, None]
     pixels = values.sub(black).div_(white - black).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
-    return pixels if torch.equal(normalised(pixels, levels), values) else None
+    return pixels if torch.equal(normalise_bytes(pixels, levels), values) else None
 
 
-def as_pictures(pixel_values: Tensor, processor: Any) -> list[Pillow.Image]:
+def to_pictures(pixel_values: Tensor, processor: Any) -> list[Pillow.Image]:
     """What a model gets, (batch, channels, height, width), as pictures again."""
     pixels = scale_of(processor).pixels(pixel_values).permute(0, 2, 3, 1).numpy()
     return [Pillow.fromarray(each.squeeze(-1) if each.shape[-1] == 1 else each) for each in pixels]

@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 
 from hfkit.data.bad_rows import Fault
 from hfkit.data.files import SPLITS, refuse_missing, set_aside
-from hfkit.data.images.pictures import DEEP, FORMATS, orientation
+from hfkit.data.images.pictures import DEEP, FORMATS, read_orientation
 from hfkit.errors import DataError, first_line
 from hfkit.progress import progress
 
@@ -154,7 +154,7 @@ def read_split(split: str, folder: Path, on_bad_row: str) -> Dataset:
     return images.add_column("label", labels, feature=Value("string"))
 
 
-def as_images(rows: Dataset, split: str, column: str) -> Dataset:
+def cast_images(rows: Dataset, split: str, column: str) -> Dataset:
     """The rows with their paths, bytes or pixels as images that are not decoded.
 
     Raises:
@@ -172,7 +172,7 @@ def as_images(rows: Dataset, split: str, column: str) -> Dataset:
         ) from error
 
 
-def located(rows: Dataset, roots: Sequence[Path], *, allow_outside: bool, column: str) -> tuple[Dataset, list[Fault]]:
+def locate_images(rows: Dataset, roots: Sequence[Path], *, allow_outside: bool, column: str) -> tuple[Dataset, list[Fault]]:
     """The rows with absolute paths of images that are not embedded, and a fault for each path that leads astray.
 
     Args:
@@ -253,7 +253,7 @@ def look_at_all(
         for row, image, seen in in_threads(pool, rows, most_megapixels, known):
             if isinstance(seen, Refused):
                 detail = f" ({seen.detail})" if seen.detail else ""
-                faults.append(Fault(row, column, named(image) + detail, seen.rule, seen.fix))
+                faults.append(Fault(row, column, name_image(image) + detail, seen.rule, seen.fix))
                 seen = Look()
             looks.append(asdict(seen))
             advance()
@@ -277,7 +277,7 @@ def in_threads(
         row = numbers.stop
 
 
-def named(image: dict | None) -> str:
+def name_image(image: dict | None) -> str:
     """An image as its owner knows it."""
     path = image and image["path"]
     return f"image '{os.sep.join(Path(path).parts[-3:])}'" if path else "the embedded image" if image else "null"
@@ -334,7 +334,7 @@ def look(data: bytes, most_megapixels: float) -> Look:
             width=image.width,
             height=image.height,
             animated=image.format != "MPO" and getattr(image, "is_animated", False),
-            rotated=orientation(image) != 1,
+            rotated=read_orientation(image) != 1,
         )
         # At an eighth of the size a JPEG is still read to its end, in a third of the time.
         image.draft("L", (1, 1))

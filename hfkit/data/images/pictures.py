@@ -24,13 +24,13 @@ TURNS = {
 }
 
 
-def opened(image: dict[str, Any], folder: Path) -> Pillow.Image:
+def open_image(image: dict[str, Any], folder: Path) -> Pillow.Image:
     """An image whose pixels are not decoded yet; relative paths begin at `folder`."""
     data = (folder / image["path"]).read_bytes() if image["bytes"] is None else image["bytes"]
     return Pillow.open(BytesIO(data), formats=FORMATS)
 
 
-def upright(image: Pillow.Image, channels: int, turn: int) -> Pillow.Image:
+def turn_upright(image: Pillow.Image, channels: int, turn: int) -> Pillow.Image:
     """The picture as it is meant to be seen, in RGB, or L for one channel.
 
     What stands for what: 16-bit grey is divided by 257; what is transparent shows white; palettes, CMYK, YCbCr and HSV
@@ -47,14 +47,14 @@ def upright(image: Pillow.Image, channels: int, turn: int) -> Pillow.Image:
     return image.transpose(TURNS[turn]) if turn in TURNS else image
 
 
-def decoded(image: dict[str, Any], folder: Path, channels: int) -> Pillow.Image:
-    """The whole picture of a row (see `upright`)."""
-    found = opened(image, folder)
-    turn = orientation(found)
-    return upright(found, channels, turn)
+def decode_image(image: dict[str, Any], folder: Path, channels: int) -> Pillow.Image:
+    """The whole picture of a row (see `turn_upright`)."""
+    found = open_image(image, folder)
+    turn = read_orientation(found)
+    return turn_upright(found, channels, turn)
 
 
-def orientation(image: Pillow.Image) -> int:
+def read_orientation(image: Pillow.Image) -> int:
     """How the EXIF tag says the image is turned, 1 (not at all) to 8."""
     try:
         found = image.getexif().get(0x0112, 1)
@@ -63,7 +63,7 @@ def orientation(image: Pillow.Image) -> int:
     return found if found in range(1, 9) else 1
 
 
-def drafted(image: Pillow.Image, spare: float) -> None:
+def draft_jpeg(image: Pillow.Image, spare: float) -> None:
     """Have a JPEG decoded at a half, a quarter or an eighth of its size where it has pixels to spare."""
     if spare >= 2:
         image.draft(None, tuple(int(side / spare) for side in image.size))

@@ -93,7 +93,7 @@ def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
     return found
 
 
-def orphans(tags: Sequence[str]) -> int:
+def count_orphans(tags: Sequence[str]) -> int:
     """How many I- tags of one IOB2 sentence follow neither a B- nor an I- of their own type."""
     return sum(
         tag.startswith("I-") and before not in (tag, f"B-{tag[2:]}")

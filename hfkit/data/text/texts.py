@@ -5,7 +5,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 
 from hfkit.data.bad_rows import Fault
-from hfkit.data.columns import MEND, column_named, column_of, in_words
+from hfkit.data.columns import MEND, find_column, find_usual_column, to_words
 from hfkit.errors import UserError
 
 # Where a dataset has columns of several tiers, the first one wins.
@@ -28,7 +28,7 @@ def text_columns(dataset: DatasetDict, text: str | None, pair: str | None) -> li
         raise UserError(f"text_pair_column '{pair}'", "the first text of a pair is named too", "Add --text_column")
     if text is not None:
         given = [("--text_column", text), *([("--text_pair_column", pair)] if pair else [])]
-        return [column_named(dataset, name, (), flag) for flag, name in given]
+        return [find_column(dataset, name, (), flag) for flag, name in given]
     first = next(iter(dataset.values())).column_names
     columns = set(first)
     pairs = [names for names in PAIRS if columns >= set(names)]
@@ -41,11 +41,11 @@ def text_columns(dataset: DatasetDict, text: str | None, pair: str | None) -> li
             "Name the right one with --text_column, and --text_pair_column for pairs",
         )
     if pairs:
-        return [column_named(dataset, name, (), "--text_column") for name in pairs[0]]
-    return [column_of(dataset, None, TEXT_COLUMNS, "--text_column")]
+        return [find_column(dataset, name, (), "--text_column") for name in pairs[0]]
+    return [find_usual_column(dataset, None, TEXT_COLUMNS, "--text_column")]
 
 
-def checked_texts(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
+def check_texts(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
     """The texts of a column, and a fault for each row where there is none."""
     texts, faults = [], []
     for row, text in enumerate(rows[column]):
@@ -61,14 +61,14 @@ def text_fault(row: int, column: str, text: Any) -> Fault | None:
     if isinstance(text, str) and text.strip():
         return None
     rule = "a text is a string" if text is not None and not isinstance(text, str) else "every row has a text"
-    return Fault(row, column, in_words(text), rule, MEND)
+    return Fault(row, column, to_words(text), rule, MEND)
 
 
 def text_facts(rows: Dataset) -> dict[str, Any]:
     """Rows, and how many repeat an earlier one, whatever their labels."""
-    return {"rows": len(rows), "repeated_rows": len(rows) - len(set(keys(rows)))}
+    return {"rows": len(rows), "repeated_rows": len(rows) - len(set(row_keys(rows)))}
 
 
-def keys(rows: Dataset) -> list[tuple[str, ...]]:
+def row_keys(rows: Dataset) -> list[tuple[str, ...]]:
     """What makes two rows the same input."""
     return list(zip(*(rows[name] for name in ("text", "text_pair") if name in rows.column_names), strict=True))

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 BACKEND_NAMES = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 
 
-def encoded(texts: list[list[str]], processor: Tokenizer) -> dict[str, list[list[int]]]:
+def encode_texts(texts: list[list[str]], processor: Tokenizer) -> dict[str, list[list[int]]]:
     """The model's inputs for every row, neither cut off nor padded, as the tokenizer's own call gives them.
 
     A call also finds the place of every token in the text, which nobody reads here, and takes twice as long.

@@ -68,7 +68,7 @@ def separate_pairs(tokenizer: Tokenizer) -> None:
     )
 
 
-def marks_read(tokenizer: Tokenizer) -> tuple[str, ...]:
+def find_readable_marks(tokenizer: Tokenizer) -> tuple[str, ...]:
     """The special tokens that are tokens even where somebody wrote them: Unigram models have them as pieces."""
     ids = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
     ids.pop(tokenizer.unk_token, None)
@@ -79,7 +79,7 @@ def marks_read(tokenizer: Tokenizer) -> tuple[str, ...]:
     )
 
 
-def spelt_out(text: str, marks: tuple[str, ...]) -> str:
+def spell_out(text: str, marks: tuple[str, ...]) -> str:
     """The text with a space within every mark, which then is no token: T5 and BART count the end tokens of a row."""
     for mark in marks:
         text = text.replace(mark, f"{mark[0]} {mark[1:]}")

@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from hfkit.errors import UserError
-from hfkit.runtime.processes import cores, gpu_of
+from hfkit.runtime.processes import count_cores, gpu_of
 
 MOST_DEATHS = 10  # of one worker: a cell is given up after three
 PATIENCE = 30  # seconds that a worker has to end; a step of training may have to end first
@@ -22,13 +22,13 @@ def default_jobs() -> int:
     """One run per GPU; without any, one per core as far as the free memory reaches."""
     if gpus := torch.cuda.device_count():
         return gpus
-    return max(1, min(cores(), psutil.virtual_memory().available // PER_RUN))
+    return max(1, min(count_cores(), psutil.virtual_memory().available // PER_RUN))
 
 
 def started(job: int, jobs: int, argv: list[str], logs: Path) -> subprocess.Popen:
     """Process `job` of `jobs` that work on the comparison of `argv`, with its share of the cores, or a GPU."""
     logs.mkdir(parents=True, exist_ok=True)
-    threads = max(1, cores() // jobs)
+    threads = max(1, count_cores() // jobs)
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "TOKENIZERS_PARALLELISM": "false"}
     if torch.cuda.device_count():
         environment["CUDA_VISIBLE_DEVICES"] = gpu_of(job)

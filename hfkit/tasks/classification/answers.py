@@ -8,7 +8,7 @@ import numpy as np
 from datasets import ClassLabel, Dataset, DatasetDict, LargeList, List, Value
 
 from hfkit.data.bad_rows import Fault
-from hfkit.data.columns import MEND, evenly, in_words
+from hfkit.data.columns import MEND, space_evenly, to_words
 from hfkit.errors import UserError
 
 # Where a dataset has columns of several tiers, the first one wins.
@@ -39,7 +39,7 @@ def refuse_other_problem(dataset: DatasetDict, column: str, problem: str) -> Non
                 if several
                 else "Set --problem single-label, or write the labels as lists (.jsonl or .parquet)",
             )
-    if problem == "single-label" and fractions(next(iter(dataset.values())), column):
+    if problem == "single-label" and has_fractions(next(iter(dataset.values())), column):
         raise UserError(
             f"problem=single-label with column '{column}'",
             "its answers are numbers with fractions, and each would become a class of its own",
@@ -47,7 +47,7 @@ def refuse_other_problem(dataset: DatasetDict, column: str, problem: str) -> Non
         )
 
 
-def fractions(rows: Dataset, column: str) -> bool:
+def has_fractions(rows: Dataset, column: str) -> bool:
     """Whether a column of numbers, or of nothing but numbers as strings, has one that is not whole."""
     feature = rows.features[column]
     if not isinstance(feature, Value) or feature.dtype not in ("string", "large_string", "float32", "float64"):
@@ -89,7 +89,7 @@ def check_answers(
                 refuse_unlearnt(kind.labels_of(answer), learnt, by_model=by_model)
         except NoAnswer as error:
             answer = kind.stand_in
-            faults.append(Fault(row, column, in_words(value), error.rule, error.fix))
+            faults.append(Fault(row, column, to_words(value), error.rule, error.fix))
         answers.append(answer)
     return answers, faults
 
@@ -123,7 +123,7 @@ def labels_reader(names: list[str] | None) -> Callable[[Any], list[str]]:
         labels = [read_label(one) for one in value]
         if len(set(labels)) < len(labels):
             raise NoAnswer("a row names each of its labels once", "Write names of labels, not a 0 or 1 for each")
-        return sorted(labels, key=in_order)
+        return sorted(labels, key=label_sort_key)
 
     return read_labels
 
@@ -180,7 +180,7 @@ def number_of(value: Any, *, whole: bool) -> float | int:
 def refuse_unlearnt(labels: Sequence[str], learnt: set[str], *, by_model: bool) -> None:
     missing = [label for label in labels if label not in learnt]
     if missing:
-        shown = sorted(learnt, key=in_order)
+        shown = sorted(learnt, key=label_sort_key)
         knows = ", ".join(shown[:8]) + (", …" if len(shown) > 8 else "")
         if by_model:
             raise NoAnswer(
@@ -202,7 +202,7 @@ def refuse_unlearnable(train: Dataset, column: str, out_of_scope: str | None = N
     if all(answer == answers[0] for answer in answers):
         raise UserError(
             f"column '{column}'",
-            f"every row of train has the answer {in_words(answers[0])}, so there is nothing to learn",
+            f"every row of train has the answer {to_words(answers[0])}, so there is nothing to learn",
             "Check --label_column, and that train holds rows of every class",
         )
     if out_of_scope is not None and out_of_scope not in answers:
@@ -235,11 +235,11 @@ def thin(train: Dataset, kind: AnswerKind, wanted: int) -> Dataset:
     others = [row for row in range(len(answers)) if row not in kept]
     others.sort(key=lambda row: answers[row])
     if wanted > len(kept) or not kept:
-        kept |= {others[place] for place in evenly(len(others), wanted - len(kept))}
+        kept |= {others[place] for place in space_evenly(len(others), wanted - len(kept))}
     return train.select(np.array(sorted(kept)))
 
 
-def in_order(name: str) -> tuple[bool, float, str]:
+def label_sort_key(name: str) -> tuple[bool, float, str]:
     """Sort key: numbers by value, before names by letter."""
     try:
         number = float(name)

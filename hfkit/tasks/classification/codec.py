@@ -11,6 +11,7 @@ from torch import Tensor
 from hfkit.contract.abilities import Decision
 from hfkit.contract.codec import Batch, Output
 from hfkit.contract.target import Labels
+from hfkit.errors import UserError
 from hfkit.tasks.classification.kinds import Kind
 from hfkit.tasks.label_codec import LabelCodec
 
@@ -36,7 +37,7 @@ class Classifier(LabelCodec):
         super().__init__(checkpoint, path, target, head_config)
         self.kind, self.balanced = kind, balanced
 
-    def numbered(self, encoded: Dataset, rows: Dataset, *, answers: bool) -> Dataset:
+    def with_numbers(self, encoded: Dataset, rows: Dataset, *, answers: bool) -> Dataset:
         """`encoded` with the number of the `row`, and with answers what the loss takes of it as `labels`."""
         # A fingerprint of their own: otherwise every value is hashed, for a cache that is not used.
         if answers:
@@ -45,9 +46,16 @@ class Classifier(LabelCodec):
         return encoded.add_column("row", np.arange(len(rows)), new_fingerprint=uuid4().hex, feature=Value("int32"))
 
     def with_targets(self, encoded: Dataset, rows: Dataset) -> Dataset:
-        return self.numbered(encoded, rows, answers=True)
+        return self.with_numbers(encoded, rows, answers=True)
 
     # The loss
+
+    def fit_loss(self, encoded: Dataset, *, label_smoothing: float = 0.0) -> None:
+        if label_smoothing and not self.kind.names_labels:
+            raise UserError(
+                f"label_smoothing_factor={label_smoothing}", "numbers have no classes to smooth", "Leave it out"
+            )
+        super().fit_loss(encoded, label_smoothing=label_smoothing)
 
     def class_weights(self, encoded: Dataset) -> Tensor | None:
         return self.kind.weights(encoded.with_format("torch")["labels"][:]) if self.balanced else None

@@ -101,7 +101,7 @@ def choice_mistakes(
         Mistake(
             row,
             "set of labels" if several else "confusion",
-            why(pairs[row], kinds[pairs[row]], several=several),
+            explain(pairs[row], kinds[pairs[row]], several=several),
             show_row(row),
             *(Choice(labels, several) for labels in pairs[row]),
         )
@@ -109,7 +109,7 @@ def choice_mistakes(
     ]
 
 
-def why(pair: tuple[tuple[str, ...], tuple[str, ...]], count: int, *, several: bool) -> str:
+def explain(pair: tuple[tuple[str, ...], tuple[str, ...]], count: int, *, several: bool) -> str:
     """The reason of a mistake in words, and how often it was made."""
     gold, ours = pair
     times = f"{count} times in test" if count > 1 else "once in test"

@@ -12,6 +12,7 @@ from hfkit.contract.target import Labels, Target
 from hfkit.contract.task import Task
 from hfkit.errors import UserError
 from hfkit.tasks.classification.answers import refuse_unlearnable, thin
+from hfkit.tasks.classification.codec import Classifier
 from hfkit.tasks.classification.kinds import KINDS, Kind
 
 SCALE = re.compile(r"-?\d+ to -?\d+")  # the one label of an ordinal model
@@ -40,6 +41,8 @@ class Classification(Task):
         default=0.0, metadata={"help": "share of train (0 to 1) set aside where the dataset has no validation split"}
     )
 
+    row_flags: ClassVar[tuple[str, ...]] = ("validation_share",)
+
     def __post_init__(self) -> None:
         for name, value, fitting in (
             ("class_weights", self.class_weights != "none", ("single-label", "multi-label")),
@@ -64,6 +67,10 @@ class Classification(Task):
     @property
     def judge(self) -> Judge:
         return self.kind.judge(self.out_of_scope)
+
+    def label_head(self, target: Labels) -> Classifier:
+        """The loss and the answers of a target, without a processor."""
+        return Classifier("", "", target, {}, self.kind, balanced=self.class_weights == "balanced")
 
     @classmethod
     def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:

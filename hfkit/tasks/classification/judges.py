@@ -41,7 +41,7 @@ class ClassJudge:
         scores = class_scores(predictions, references)
         if self.outside is not None:
             scores |= scope_scores([ranked[0] for ranked in predictions], references, self.outside)
-        return headline_first(self, scores, predictions, references)
+        return put_headline_first(self, scores, predictions, references)
 
     def evidence(self, predictions: list[list[str]], references: list[str]) -> Sums:
         """Of each row (right, 1)."""
@@ -65,7 +65,7 @@ class LabelSetJudge:
     def score(self, predictions: list[list[str]], references: list[list[str]]) -> dict[str, float]:
         from hfkit.scores.metrics import label_set_scores
 
-        return headline_first(self, label_set_scores(predictions, references), predictions, references)
+        return put_headline_first(self, label_set_scores(predictions, references), predictions, references)
 
     def evidence(self, predictions: list[list[str]], references: list[list[str]]) -> Sums:
         """Labels of each row (right, predicted, gold)."""
@@ -89,7 +89,7 @@ class NumberJudge:
     def score(self, predictions: list[float], references: list[float]) -> dict[str, float]:
         from hfkit.scores.metrics import number_scores
 
-        return headline_first(self, number_scores(predictions, references), predictions, references)
+        return put_headline_first(self, number_scores(predictions, references), predictions, references)
 
     def evidence(self, predictions: list[float], references: list[float]) -> Sums:
         return Sums(moments(predictions, references), pearson_of_moments)
@@ -112,13 +112,13 @@ class ScaleJudge(NumberJudge):
 
         hits = [ours == gold for ours, gold in zip(predictions, references, strict=True)]
         scores = {**number_scores(predictions, references), "accuracy": sum(hits) / len(hits)}
-        return headline_first(self, scores, predictions, references)
+        return put_headline_first(self, scores, predictions, references)
 
     def evidence(self, predictions: list[int], references: list[int]) -> Sums:
         return Sums(moments(predictions, references), kappa_of_moments)
 
 
-def headline_first(judge: Any, scores: dict[str, float], predictions: list, references: list) -> dict[str, float]:
+def put_headline_first(judge: Any, scores: dict[str, float], predictions: list, references: list) -> dict[str, float]:
     """Scores with the headline in the first place, from the same sums that its interval is made of."""
     evidence = judge.evidence(predictions, references)
     key, headline = judge.headline.key, float(evidence.formula(evidence.tallies.sum(0)))

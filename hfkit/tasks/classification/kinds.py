@@ -18,7 +18,7 @@ from torch.nn import functional
 from hfkit.contract.judge import Judge
 from hfkit.contract.target import Labels
 from hfkit.contract.view import Choice, Mistake, Number, Shown
-from hfkit.tasks.classification.answers import in_order, label_reader, labels_reader, number_reader
+from hfkit.tasks.classification.answers import label_sort_key, label_reader, labels_reader, number_reader
 from hfkit.tasks.classification.errors import choice_mistakes, number_mistakes
 from hfkit.tasks.classification.judges import ClassJudge, LabelSetJudge, NumberJudge, ScaleJudge
 from hfkit.tasks.classification.thresholds import best_shifts
@@ -120,11 +120,11 @@ class Named(Kind):
     def target(self, splits: DatasetDict) -> Labels:
         """Every label of any split, numbers by value, names by letter."""
         names = {name for rows in splits.values() for gold in rows["label"][:] for name in self.labels_of(gold)}
-        return Labels(tuple(sorted(names, key=in_order)), self.problem_type)
+        return Labels(tuple(sorted(names, key=label_sort_key)), self.problem_type)
 
     def facts(self, gold: list) -> dict[str, Any]:
         counts = Counter(label for answer in gold for label in self.labels_of(answer))
-        return {"classes": dict(sorted(counts.items(), key=lambda item: in_order(item[0])))}
+        return {"classes": dict(sorted(counts.items(), key=lambda item: label_sort_key(item[0])))}
 
 
 class OneLabel(Named):

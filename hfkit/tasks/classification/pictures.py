@@ -18,17 +18,18 @@ from hfkit.contract.rows import Media, Only, Raw, Source
 from hfkit.contract.snippets import literal
 from hfkit.contract.target import Labels, Target, names_of
 from hfkit.contract.view import Example, Mistake, Picture, Shown
-from hfkit.data.bad_rows import Fault, skipped
-from hfkit.data.columns import column_named, column_of, evenly
-from hfkit.data.files import TABLES, one_split, only, read
+from hfkit.data.bad_rows import Fault, count_skipped
+from hfkit.data.columns import find_column, find_usual_column, space_evenly
+from hfkit.data.files import TABLES, read_one_split, take_split, read_splits
 from hfkit.data.images.vision import require_vision
-from hfkit.data.units import unit_column
+from hfkit.data.units import find_unit_column
 from hfkit.errors import UserError, first_line
 from hfkit.model.weights import read_config
-from hfkit.tasks.classification.answers import ANSWER_COLUMNS, check_answers, in_order, refuse_other_problem
+from hfkit.tasks.classification.answers import ANSWER_COLUMNS, check_answers, label_sort_key, refuse_other_problem
 from hfkit.tasks.classification.codec import Classifier
 from hfkit.tasks.classification.flags import ClassifiedRows
 from hfkit.tasks.classification.kinds import Kind
+from hfkit.tasks.classification.onnx_snippets import PICTURES
 from hfkit.tasks.classification.view import ClassifiedView
 
 if TYPE_CHECKING:
@@ -70,24 +71,24 @@ class ClassifiedPictures(ClassifiedRows):
         require_vision()
         raw, roots, image_column, label_column = self._images(source, only_one)
         refuse_other_problem(raw, label_column, self.problem)
-        unit = unit_column(raw, self.unit_column)
+        unit = find_unit_column(raw, self.unit_column)
         columns = {"image": image_column, "label": label_column} | ({"unit": unit} if unit else {})
         return Raw(raw, columns, tuple(roots))
 
     def _images(self, source: Source, only_one: Only | None) -> tuple[DatasetDict, list[Path], str, str]:
         """The rows as they came, the folders their files may lie in, and the columns of images and labels."""
         if source.dataset == "sample":
-            raw = self.sample() if only_one is None else only(self.sample(), only_one.name)
+            raw = self.sample() if only_one is None else take_split(self.sample(), only_one.name)
             return raw, [Path()], "image", "label"
         if found := self._class_folders(source, only_one):
             return found, [Path(source.dataset).expanduser()], "image", "label"
         kinds = TABLES | {"or images as train/CLASS/*.jpg": ""}  # read above; named for those who have neither
         if only_one is not None:
-            raw = one_split(*source.place, only_one.name, kinds=kinds)
+            raw = read_one_split(*source.place, only_one.name, kinds=kinds)
         else:
-            raw = read(*source.place, kinds=kinds, validation_share=self.validation_share)
+            raw = read_splits(*source.place, kinds=kinds, validation_share=self.validation_share)
         image_column = self._image_column(raw)
-        label_column = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
+        label_column = find_usual_column(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
         # What `datasets` downloaded for a Hub dataset of files lies in its cache.
         cached = [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
         folder = folder_of(source.dataset)
@@ -127,12 +128,12 @@ class ClassifiedPictures(ClassifiedRows):
 
     def _look(self, split: str, rows: Dataset, column: str, roots: Sequence[Path]) -> tuple[Dataset, list[Fault]]:
         """Rows of `image` and what one look at each has found, and a fault for each that cannot be used."""
-        from hfkit.data.images.files import as_images, located, look_at_all
+        from hfkit.data.images.files import cast_images, locate_images, look_at_all
 
         rows = rows.select_columns([column])
         rows = rows if column == "image" else rows.rename_column(column, "image")
-        rows, astray = located(
-            as_images(rows, split, column), roots, allow_outside=self.allow_outside_images, column=column
+        rows, astray = locate_images(
+            cast_images(rows, split, column), roots, allow_outside=self.allow_outside_images, column=column
         )
         known = {fault.row for fault in astray}
         rows, unusable = look_at_all(rows, split, column, most_megapixels=self.max_megapixels, known=known)
@@ -149,7 +150,7 @@ class ClassifiedPictures(ClassifiedRows):
         columns = next(iter(raw.values())).features
         pictures = [name for name, feature in columns.items() if isinstance(feature, Image)]
         given = self.image_column or (pictures[0] if len(pictures) == 1 else None)
-        return column_named(raw, given, IMAGE_COLUMNS, "--image_column", media=True)
+        return find_column(raw, given, IMAGE_COLUMNS, "--image_column", media=True)
 
     def target(self, splits: DatasetDict) -> Labels:
         return self.kind.target(splits)
@@ -164,7 +165,7 @@ class ClassifiedPictures(ClassifiedRows):
             of_splits[split] = {"rows": len(rows), **self.kind.facts(self.references(rows)), **image_facts(rows)}
             if split != "train" and learnt is not None:
                 of_splits[split]["rows_shared_with_train"] = sum(mark in learnt for mark in rows["fingerprint"])
-            of_splits[split]["skipped"] = skipped(rows)
+            of_splits[split]["skipped"] = count_skipped(rows)
         return {"problem": self.problem, **of_splits}
 
     def content(self, rows: Dataset) -> list[str]:
@@ -250,7 +251,7 @@ class PictureClassifier(Classifier):
         from hfkit.data.images.batches import VIEWS
 
         kept = ["image", *(["label"] if answers else []), *KEY]
-        encoded = self.numbered(self._portable(rows.select_columns(kept)), rows, answers=answers)
+        encoded = self.with_numbers(self._portable(rows.select_columns(kept)), rows, answers=answers)
         if split == "train" and self.variation.mix != "none":
             encoded = encoded.add_column("classes", [len(self.labels)] * len(rows), feature=Value("int32"))
         views = VIEWS["none" if split == "train" else self.variation.tta]
@@ -297,7 +298,7 @@ class PictureClassifier(Classifier):
         )
 
     def stored(self, collator: Any, encoded: Dataset, folder: Path, budget: int) -> Collator:
-        return collator.cached(encoded, folder, budget) if self.variation.shrunk else collator
+        return collator.with_cache(encoded, folder, budget) if self.variation.shrunk else collator
 
     def facts(self, encoded: Dataset) -> dict[str, Any]:
         views = len(encoded) // max(len(set(encoded["row"])), 1)
@@ -314,15 +315,15 @@ class PictureClassifier(Classifier):
 
     def pictures(self, encoded: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
         """Rows spread over the split as `collator` gives them, its normalisation undone, and what they are taught."""
-        from hfkit.data.images.augmentation import in_shares
-        from hfkit.data.images.batches import as_pictures, data_uri
+        from hfkit.data.images.augmentation import describe_target
+        from hfkit.data.images.batches import to_pictures, data_uri
 
-        chosen = evenly(len(encoded), limit)
+        chosen = space_evenly(len(encoded), limit)
         batch = collator([encoded[int(row)] for row in chosen])
         names = self._names_of_targets(encoded)
-        pictures = as_pictures(batch["pixel_values"], collator.processor)
+        pictures = to_pictures(batch["pixel_values"], collator.processor)
         return [
-            {"picture": data_uri(picture, PICTURE), "label": in_shares(target, names)}
+            {"picture": data_uri(picture, PICTURE), "label": describe_target(target, names)}
             for picture, target in zip(pictures, batch["labels"], strict=True)
         ]
 
@@ -336,7 +337,7 @@ class PictureClassifier(Classifier):
         return {
             int(place): name
             for shares, gold in pairs
-            for place, name in zip(np.flatnonzero(shares), sorted(set(gold), key=in_order), strict=True)
+            for place, name in zip(np.flatnonzero(shares), sorted(set(gold), key=label_sort_key), strict=True)
         }
 
 
@@ -357,9 +358,9 @@ class ClassifiedPicture(ClassifiedView):
 
     def row(self, row: Mapping[str, Any]) -> Picture:
         from hfkit.data.images.batches import data_uri
-        from hfkit.data.images.pictures import decoded
+        from hfkit.data.images.pictures import decode_image
 
-        return Picture(data_uri(decoded(row["image"], self.folder, 3), THUMBNAIL))
+        return Picture(data_uri(decode_image(row["image"], self.folder, 3), THUMBNAIL))
 
     def mistakes(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[Mistake]:
         def show_row(row: int) -> Shown:
@@ -375,3 +376,6 @@ class ClassifiedPicture(ClassifiedView):
 
     def top_k(self, target: Target) -> str:
         return str(len(names_of(target)))  # the pipeline of images does not take None
+
+    def graph_call(self, inputs: Mapping[str, Sequence[str]], longest: int | None) -> str:
+        return PICTURES.replace("@mode@", "L" if inputs["pixel_values"][1] == "1" else "RGB")

@@ -22,23 +22,24 @@ from hfkit.contract.rows import Media, Only, Raw, Source
 from hfkit.contract.snippets import literal, plain_text
 from hfkit.contract.target import Labels, Target
 from hfkit.contract.view import Example, Mistake, Shown, Text
-from hfkit.data.bad_rows import Fault, skipped
+from hfkit.data.bad_rows import Fault, count_skipped
 from hfkit.data.batches import text_lengths
-from hfkit.data.columns import column_of
-from hfkit.data.files import TABLES, one_split, only, read
-from hfkit.data.mapping import mapped
+from hfkit.data.columns import find_usual_column
+from hfkit.data.files import TABLES, read_one_split, take_split, read_splits
+from hfkit.data.mapping import map_rows
 from hfkit.data.text.padding import PaddedTexts
-from hfkit.data.text.texts import JOINT, checked_texts, keys, text_columns, text_facts
-from hfkit.data.text.token_columns import encoded as encode_texts
+from hfkit.data.text.texts import JOINT, check_texts, row_keys, text_columns, text_facts
+from hfkit.data.text.token_columns import encode_texts
 from hfkit.data.text.token_columns import lists
-from hfkit.data.text.tokenizers import load_tokenizer, marks_read, positions_of, separate_pairs, spelt_out
-from hfkit.data.units import unit_column
+from hfkit.data.text.tokenizers import load_tokenizer, find_readable_marks, positions_of, separate_pairs, spell_out
+from hfkit.data.units import find_unit_column
 from hfkit.errors import DataError, UserError
 from hfkit.model.weights import read_config
 from hfkit.tasks.classification.answers import ANSWER_COLUMNS, check_answers, refuse_other_problem
 from hfkit.tasks.classification.codec import Classifier
 from hfkit.tasks.classification.flags import ClassifiedRows
 from hfkit.tasks.classification.kinds import Kind
+from hfkit.tasks.classification.onnx_snippets import TEXTS
 from hfkit.tasks.classification.view import ClassifiedView
 
 LONGEST_TEXT = 256  # tokens; attention is quadratic in it, and what matters is usually near the start
@@ -66,22 +67,22 @@ class ClassifiedTexts(ClassifiedRows):
     def read(self, source: Source, only_one: Only | None) -> Raw:
         raw = self._splits(source, only_one)
         texts = text_columns(raw, self.text_column, self.text_pair_column)
-        answers = column_of(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
+        answers = find_usual_column(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
         if answers in texts:
             raise UserError(
                 f"column '{answers}'", "texts and labels are two columns", "Set --text_column and --label_column"
             )
         refuse_other_problem(raw, answers, self.problem)
         columns = dict(zip(("text", "text_pair"), texts, strict=False)) | {"label": answers}
-        unit = unit_column(raw, self.unit_column)
+        unit = find_unit_column(raw, self.unit_column)
         return Raw(raw, columns | ({"unit": unit} if unit else {}))
 
     def _splits(self, source: Source, only_one: Only | None) -> DatasetDict:
         if source.dataset == "sample":
-            return self.sample() if only_one is None else only(self.sample(), only_one.name)
+            return self.sample() if only_one is None else take_split(self.sample(), only_one.name)
         if only_one is not None:
-            return one_split(*source.place, only_one.name, kinds=TABLES, encoding=self.encoding)
-        return read(*source.place, kinds=TABLES, encoding=self.encoding, validation_share=self.validation_share)
+            return read_one_split(*source.place, only_one.name, kinds=TABLES, encoding=self.encoding)
+        return read_splits(*source.place, kinds=TABLES, encoding=self.encoding, validation_share=self.validation_share)
 
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
         rows, columns = raw.splits[split], raw.columns
@@ -94,7 +95,7 @@ class ClassifiedTexts(ClassifiedRows):
     def _texts(self, rows: Dataset, columns: list[tuple[str, str]]) -> tuple[dict[str, list], list[Fault]]:
         values, faults = {}, []
         for name, column in columns:
-            values[name], wrong = checked_texts(rows, column)
+            values[name], wrong = check_texts(rows, column)
             faults += wrong
         return values, faults
 
@@ -109,22 +110,26 @@ class ClassifiedTexts(ClassifiedRows):
         rows = Dataset.from_dict(values, features=Features({name: Value("string") for name in values}))
         return rows, sorted(faults, key=lambda fault: fault.row)
 
+    def input_columns(self, facts: Mapping[str, Any]) -> tuple[str, ...]:
+        pairs = self.text_pair_column or facts.get("pairs")
+        return (self.main_column, self.text_pair_column or "text_pair") if pairs else (self.main_column,)
+
     def target(self, splits: DatasetDict) -> Labels:
         return self.kind.target(splits)
 
     def facts(self, splits: DatasetDict) -> dict[str, Any]:
         """Per split its rows, labels, repeats and what was skipped."""
-        learnt = set(keys(splits["train"])) if "train" in splits else None
+        learnt = set(row_keys(splits["train"])) if "train" in splits else None
         of_splits = {}
         for split, rows in splits.items():
             of_splits[split] = {**text_facts(rows), **self.kind.facts(self.references(rows))}
             if split != "train" and learnt is not None:
-                of_splits[split]["rows_shared_with_train"] = sum(key in learnt for key in keys(rows))
-            of_splits[split]["skipped"] = skipped(rows)
+                of_splits[split]["rows_shared_with_train"] = sum(key in learnt for key in row_keys(rows))
+            of_splits[split]["skipped"] = count_skipped(rows)
         return {"problem": self.problem, "pairs": "text_pair" in splits["test"].column_names, **of_splits}
 
     def content(self, rows: Dataset) -> list[str]:
-        return [JOINT.join(key) for key in keys(rows)]
+        return [JOINT.join(key) for key in row_keys(rows)]
 
 
 class TextClassifier(Classifier):
@@ -190,20 +195,20 @@ class TextClassifier(Classifier):
         """
         longest = self.longest(pairs="text_pair" in rows.column_names)
         inputs = {name: List(Value("int32")) for name in self.processor.model_input_names}
-        tokens = mapped(
+        tokens = map_rows(
             rows,
-            tokenized,
+            tokenize_batch,
             f"Tokenizing {split}",
             features=Features({**inputs, "truncated": Value("bool")}),
             processor=self.processor,
             longest=longest,
-            marks=marks_read(self.processor),
+            marks=find_readable_marks(self.processor),
         )
         refuse_empty(split, tokens, rows)
         if self.processor.is_fast:
             # The tokenizer keeps the last call's truncation and would save it with the model.
             self.processor.backend_tokenizer.no_truncation()
-        return self.numbered(tokens, rows, answers=answers)
+        return self.with_numbers(tokens, rows, answers=answers)
 
     def longest(self, *, pairs: bool) -> int:
         """Tokens of a row, special ones included."""
@@ -218,9 +223,9 @@ class TextClassifier(Classifier):
         return longest
 
     def tokens(self, rows: Dataset) -> Tokens:
-        limit, marks = self.longest(pairs="text_pair" in rows.column_names), marks_read(self.processor)
+        limit, marks = self.longest(pairs="text_pair" in rows.column_names), find_readable_marks(self.processor)
         names = [name for name in ("text", "text_pair") if name in rows.column_names]
-        texts = [[spelt_out(text, marks) for text in rows[name]] for name in names]
+        texts = [[spell_out(text, marks) for text in rows[name]] for name in names]
         return Tokens(encode_texts(texts, self.processor)["input_ids"], limit, windowed=False)
 
     def facts(self, encoded: Dataset) -> dict[str, Any]:
@@ -272,6 +277,9 @@ class ClassifiedText(ClassifiedView):
     def top_k(self, target: Target) -> str:
         return "None"
 
+    def graph_call(self, inputs: Mapping[str, Sequence[str]], longest: int | None) -> str:
+        return TEXTS.replace("@longest@", str(longest))
+
 
 def cut_at(facts: Mapping[str, Any]) -> int | None:
     """How many tokens of a row were read, where a row was longer."""
@@ -289,9 +297,9 @@ def inputs_taken(config: PreTrainedConfig, names: list[str]) -> list[str]:
     return [name for name in names if name in taken and not (single and name == "token_type_ids")]
 
 
-def tokenized(batch: dict[str, list], processor: Tokenizer, longest: int, marks: tuple[str, ...] = ()) -> pa.Table:
+def tokenize_batch(batch: dict[str, list], processor: Tokenizer, longest: int, marks: tuple[str, ...] = ()) -> pa.Table:
     """A batch of `text` (and `text_pair`) as tokens, cut off at `longest`, with `marks` spelt out."""
-    texts = [[spelt_out(text, marks) for text in batch[name]] for name in ("text", "text_pair") if name in batch]
+    texts = [[spell_out(text, marks) for text in batch[name]] for name in ("text", "text_pair") if name in batch]
     inputs = encode_texts(texts, processor)
     truncated = [len(ids) > longest for ids in inputs["input_ids"]]
     if any(truncated):

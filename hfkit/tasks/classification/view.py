@@ -8,8 +8,8 @@ from datasets import Dataset
 
 from hfkit.contract.snippets import literal
 from hfkit.contract.target import Target, names_of
-from hfkit.contract.view import Example, Shown
-from hfkit.tasks.classification.answers import in_order
+from hfkit.contract.view import Choice, Example, Shown
+from hfkit.tasks.classification.answers import label_sort_key
 from hfkit.tasks.classification.kinds import Grade, Kind, OneNumber, SeveralLabels, ends_of
 
 
@@ -36,6 +36,12 @@ class ClassifiedView(ABC):
         """The best label, a list of labels, or a number."""
         return self.kind.record(answer)
 
+    def choices(self, target: Target) -> Choice:
+        """The labels; of a scale its ends, of numbers nothing."""
+        if isinstance(self.kind, OneNumber) and not isinstance(self.kind, Grade):
+            return Choice(())
+        return Choice(tuple(names_of(target)), several=isinstance(self.kind, SeveralLabels))
+
     def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
         """Of each label the first row that has it, of those with several labels the one with the fewest."""
         if not self.kind.names_labels:
@@ -45,7 +51,7 @@ class ClassifiedView(ABC):
         for row in sorted(range(len(sets)), key=lambda row: len(sets[row])):
             for label in sets[row]:
                 found.setdefault(label, row)
-        chosen = sorted(found, key=in_order)[:limit]
+        chosen = sorted(found, key=label_sort_key)[:limit]
         return {label: Example(self.row(rows[found[label]])) for label in chosen}
 
     # Python that asks the model
@@ -95,3 +101,24 @@ class ClassifiedView(ABC):
             return [f"print({number})"]
         low, high = ends_of(names_of(target))
         return [f"score = {number}", f"print(min(max(round(score), {low}), {high}))"]
+
+    # Python that asks an ONNX graph
+
+    @abstractmethod
+    def graph_call(self, inputs: Mapping[str, Sequence[str]], longest: int | None) -> str:
+        """The lines that leave `labels`, and the `logits` of some rows."""
+
+    def onnx_snippet(self, inputs: Mapping[str, Sequence[str]], longest: int | None) -> str:
+        return f"{self.graph_call(inputs, longest)}\n{self.graph_answers()}\nprint(answers)\n"
+
+    def graph_answers(self) -> str:
+        """The lines from `logits` to `answers`."""
+        if isinstance(self.kind, SeveralLabels):
+            chosen = "labels[int(i)] for i in np.flatnonzero(row > 0)"
+            return f"answers = [[{chosen}] for row in logits]  # 0 is a probability of one half"
+        if isinstance(self.kind, Grade):
+            ends = 'low, high = map(int, labels[0].split(" to "))'
+            return f"{ends}\nanswers = [int(np.clip(np.round(row[0]), low, high)) for row in logits]"
+        if isinstance(self.kind, OneNumber):
+            return "answers = [float(row[0]) for row in logits]"
+        return "answers = [labels[int(row.argmax())] for row in logits]"

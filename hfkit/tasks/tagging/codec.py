@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast as Tokenizer
 from hfkit.contract.abilities import Decision
 from hfkit.contract.codec import Batch, Output, Tokens
 from hfkit.contract.target import Labels
-from hfkit.data.mapping import mapped
+from hfkit.data.mapping import map_rows
 from hfkit.data.text.padding import PaddedTexts
 from hfkit.data.text.tokenizers import load_tokenizer
 from hfkit.errors import UserError
@@ -103,7 +103,7 @@ class WordTagger(LabelCodec):
         inputs = {name: integers for name in self.processor.model_input_names}
         extra = {"row": Value("int32"), "words": integers, "words_in_row": Value("int32")}
         extra["labels" if answers else "word_starts"] = integers
-        encoded = mapped(
+        encoded = map_rows(
             rows,
             windows,
             f"Tokenizing {split}",

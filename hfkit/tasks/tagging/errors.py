@@ -43,7 +43,7 @@ def spans(tags: Sequence[str]) -> list[Span]:
     return [Span(start, end, label) for label, start, end in entities(tags)]
 
 
-def paired(gold: list[Span], predicted: list[Span]) -> Iterator[tuple[Span | None, Span | None]]:
+def pair_spans(gold: list[Span], predicted: list[Span]) -> Iterator[tuple[Span | None, Span | None]]:
     """Gold and predicted spans that share words, each used once, the largest overlap first; then what is left over."""
     overlaps = sorted(
         (max(g.start, p.start) - min(g.end, p.end), g != p, g.label != p.label, g, p)
@@ -73,7 +73,7 @@ def entity_breakdown(predictions: Sequence[Sequence[str]], references: Sequence[
     right, expected, given = Counter(), Counter(), Counter()
     confused: Counter[tuple[str | None, str | None]] = Counter()
     for tags, truth in zip(predictions, references, strict=True):
-        for gold, predicted in paired(spans(truth), spans(tags)):
+        for gold, predicted in pair_spans(spans(truth), spans(tags)):
             expected.update([gold.label] if gold else [])
             given.update([predicted.label] if predicted else [])
             right.update([gold.label] if gold == predicted else [])
@@ -106,7 +106,7 @@ def entity_mistakes(
     """
     errors, busy = [], Counter()
     for row, (tags, truth) in enumerate(zip(predictions, references, strict=True)):
-        for gold, predicted in paired(spans(truth), spans(tags)):
+        for gold, predicted in pair_spans(spans(truth), spans(tags)):
             if gold != predicted:
                 errors.append(Error(row, _kind(gold, predicted), gold, predicted))
                 busy[row] += 1
@@ -114,13 +114,13 @@ def entity_mistakes(
     for error in sorted(errors, key=lambda error: (busy[error.row], error.row)):
         groups[error.kind, *error.labels].append(error)
     chosen: list[Error] = []
-    for error in _in_turn(groups):
+    for error in _take_turns(groups):
         if len(chosen) == limit:
             break
-        if _count(chosen, error) < PER_KIND and not any(_alike(tokens[error.row], tokens[e.row]) for e in chosen):
+        if _count(chosen, error) < PER_KIND and not any(_are_alike(tokens[error.row], tokens[e.row]) for e in chosen):
             chosen.append(error)
     chosen.sort(key=lambda error: (KINDS.index(error.kind), error.labels, error.row))
-    return [_in_context(error, tokens[error.row], references[error.row], predictions[error.row]) for error in chosen]
+    return [_show_in_context(error, tokens[error.row], references[error.row], predictions[error.row]) for error in chosen]
 
 
 def _scores(right: int, given: int, expected: int) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _kind(gold: Span | None, predicted: Span | None) -> str:
     return "boundary" if gold.label == predicted.label else "type and boundary"
 
 
-def _in_turn(groups: dict[tuple, list[Error]]) -> Iterator[Error]:
+def _take_turns(groups: dict[tuple, list[Error]]) -> Iterator[Error]:
     """One error of each of KINDS in turn, within it one of each pair of types in turn, frequent pairs first."""
     lanes = []
     for kind in KINDS:
@@ -155,12 +155,12 @@ def _count(chosen: list[Error], error: Error) -> int:
     return sum((e.kind, e.labels) == (error.kind, error.labels) for e in chosen)
 
 
-def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
+def _are_alike(one: Sequence[str], other: Sequence[str]) -> bool:
     a, b = ({word.lower() for word in words} for words in (one, other))
     return len(a & b) >= ALIKE * len(a | b)
 
 
-def _in_context(error: Error, tokens: Sequence[str], truth: Sequence[str], tags: Sequence[str]) -> Mistake:
+def _show_in_context(error: Error, tokens: Sequence[str], truth: Sequence[str], tags: Sequence[str]) -> Mistake:
     involved = [span for span in (error.gold, error.predicted) if span]
     first = max(0, min(span.start for span in involved) - CONTEXT)
     last = min(len(tokens), max(span.end for span in involved) + CONTEXT)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hfkit.data.text.tags import entities, orphans
+from hfkit.data.text.tags import entities, count_orphans
 from hfkit.scores.evidence import Sums
 from hfkit.scores.score import Score
 from hfkit.tasks.classification.errors import class_breakdown
@@ -30,7 +30,7 @@ class EntityJudge:
 
         return {
             **entity_scores(predictions, references),
-            "invalid_predictions": float(sum(map(orphans, predictions))),
+            "invalid_predictions": float(sum(map(count_orphans, predictions))),
         }
 
     def evidence(self, predictions: list[list[str]], references: list[list[str]]) -> Sums:

@@ -9,7 +9,7 @@ from hfkit.data.text.tags import entities
 NOTHING = "none"  # the answer where there is no entity
 
 
-def written_entities(words: Sequence[str], tags: Sequence[str], kinds: Mapping[str, str]) -> str:
+def write_entities(words: Sequence[str], tags: Sequence[str], kinds: Mapping[str, str]) -> str:
     """The entities of a sentence in their order, each after what its type is called."""
     found = [f"{kinds[kind]}: {' '.join(words[start:end])}" for kind, start, end in entities(tags)]
     return "; ".join(found) or NOTHING

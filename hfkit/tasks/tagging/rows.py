@@ -9,17 +9,17 @@ from datasets import Dataset, DatasetDict, Features, List, Value
 
 from hfkit.contract.rows import Media, Only, Raw, Source
 from hfkit.contract.target import Labels, Target, names_of
-from hfkit.data.bad_rows import Fault, skipped
-from hfkit.data.columns import column_named, evenly
-from hfkit.data.files import one_split, only, read
+from hfkit.data.bad_rows import Fault, count_skipped
+from hfkit.data.columns import find_column, space_evenly
+from hfkit.data.files import read_one_split, take_split, read_splits
 from hfkit.data.text.tags import scheme_of
 from hfkit.data.text.texts import TEXT_COLUMNS
-from hfkit.data.units import unit_column
+from hfkit.data.units import find_unit_column
 from hfkit.errors import UserError
 from hfkit.tasks.tagging.sentences import (
     PLAIN,
-    checked_tags,
-    checked_words,
+    check_tags,
+    check_words,
     entity_facts,
     iob2_rows,
     tag_facts,
@@ -27,7 +27,7 @@ from hfkit.tasks.tagging.sentences import (
     unknown_tags,
     unknown_types,
 )
-from hfkit.tasks.tagging.words import asked_words
+from hfkit.tasks.tagging.words import read_rows_to_predict
 
 TOKENS_COLUMNS = ("tokens", "words")
 
@@ -56,21 +56,21 @@ class TaggedWords:
 
     def read(self, source: Source, only_one: Only | None) -> Raw:
         if source.dataset == "sample":
-            raw = self.sample() if only_one is None else only(self.sample(), only_one.name)
+            raw = self.sample() if only_one is None else take_split(self.sample(), only_one.name)
         else:
-            raw = read(*source.place) if only_one is None else one_split(*source.place, only_one.name)
+            raw = read_splits(*source.place) if only_one is None else read_one_split(*source.place, only_one.name)
         columns = {
-            "tokens": column_named(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column"),
-            "tags": column_named(raw, self.tags_column, self.usual_tags, "--tags_column"),
+            "tokens": find_column(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column"),
+            "tags": find_column(raw, self.tags_column, self.usual_tags, "--tags_column"),
         }
-        unit = unit_column(raw, self.unit_column)
+        unit = find_unit_column(raw, self.unit_column)
         return Raw(raw, columns | ({"unit": unit} if unit else {}))
 
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
         rows, columns = raw.splits[split], raw.columns
-        words, faults = checked_words(rows, columns["tokens"])
+        words, faults = check_words(rows, columns["tokens"])
         bad = {fault.row for fault in faults}
-        tags, wrong = checked_tags(rows, columns["tags"], words, bad, entities=self.entities)
+        tags, wrong = check_tags(rows, columns["tags"], words, bad, entities=self.entities)
         faults += wrong
         if target is not None:
             if self.entities:
@@ -104,7 +104,7 @@ class TaggedWords:
             )
 
     def thin(self, train: Dataset, most: int) -> Dataset:
-        return train.select(evenly(len(train), most))
+        return train.select(space_evenly(len(train), most))
 
     def to_predict(self, raw: Dataset) -> tuple[Dataset, list[Fault]]:
         """Rows of `tokens`; where a row is a text, also of `text` and of where its words `starts`.
@@ -113,8 +113,8 @@ class TaggedWords:
             UserError: no column of words or of texts, or several.
         """
         usual = TOKENS_COLUMNS if set(TOKENS_COLUMNS) & set(raw.column_names) else chain(*TEXT_COLUMNS)
-        column = column_named(DatasetDict(input=raw), self.tokens_column, tuple(usual), "--tokens_column")
-        return asked_words(raw[column][:], column)
+        column = find_column(DatasetDict(input=raw), self.tokens_column, tuple(usual), "--tokens_column")
+        return read_rows_to_predict(raw[column][:], column)
 
     def target(self, splits: DatasetDict) -> Labels:
         """O, then B- and I- of every type that any split holds, by type; of plain tags all that there are."""
@@ -135,7 +135,7 @@ class TaggedWords:
             if split != "train" and seen_in_train is not None:
                 shared = sum(tuple(words) in seen_in_train for words in rows["tokens"])
                 of_splits[split]["rows_shared_with_train"] = shared
-            of_splits[split]["skipped"] = skipped(rows)
+            of_splits[split]["skipped"] = count_skipped(rows)
         scheme = next(iter(splits.values()))["scheme"][0] if self.entities else PLAIN
         return {"scheme": scheme, **of_splits}
 

@@ -13,7 +13,7 @@ from hfkit.data.text.tags import entities, split_tag, to_iob2
 PLAIN = "plain"  # the scheme of tags that mark no entities
 
 
-def checked_words(rows: Dataset, column: str) -> tuple[list[list[str]], list[Fault]]:
+def check_words(rows: Dataset, column: str) -> tuple[list[list[str]], list[Fault]]:
     """The words of every row, and a fault for each row that is null or no list, or has a word that is no string."""
     sentences, faults = [], []
     for row, words in enumerate(rows[column]):
@@ -30,10 +30,10 @@ def word_fault(row: int, column: str, words: Any) -> Fault | None:
     if not wrong:
         return None
     rule = "a row is a list of words, and a word is a string"
-    return Fault(row, column, plain(wrong[0]), rule, "Remove the row, or write its words as a list of strings")
+    return Fault(row, column, describe_value(wrong[0]), rule, "Remove the row, or write its words as a list of strings")
 
 
-def checked_tags(
+def check_tags(
     rows: Dataset, column: str, sentences: list[list[str]], known_bad: set[int], *, entities: bool = True
 ) -> tuple[list[list[str]], list[Fault]]:
     """The tags of every row as strings, and a fault for each row that has not one per word.
@@ -66,7 +66,7 @@ class NoTag(Exception):
 def tags_of(tags: Any, words: int, of_value: Callable[[Any], str]) -> list[str]:
     """The tags of one row, as many as it has words."""
     if not isinstance(tags, list):
-        raise NoTag(plain(tags), "tags are a list, one per word")
+        raise NoTag(describe_value(tags), "tags are a list, one per word")
     if len(tags) != words:
         raise NoTag(f"{words} words and {len(tags)} tags", "every word has one tag")
     return [of_value(tag) for tag in tags]
@@ -89,7 +89,7 @@ def tag_of(names: list[str] | None, *, entities: bool = True) -> Callable[[Any],
 
     def tag(value: Any) -> str:
         if not isinstance(value, str | int):
-            raise NoTag(f"tag {plain(value)}", "a tag is a string")
+            raise NoTag(f"tag {describe_value(value)}", "a tag is a string")
         # The type belongs to the key: True == 1 and 1.0 == 1 would let the wrong kind pass.
         if (type(value), value) not in known:
             known[type(value), value] = tag_name(value, names, entities=entities)
@@ -121,7 +121,7 @@ def tag_name(tag: str | int, names: list[str] | None, *, entities: bool = True) 
     return name
 
 
-def plain(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """A value as a user wrote it."""
     return "null" if value is None else f"{value!r} ({type(value).__name__})"
 

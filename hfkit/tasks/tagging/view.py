@@ -6,14 +6,35 @@ from typing import Any, ClassVar
 from datasets import Dataset
 
 from hfkit.contract.snippets import literal, plain_text
-from hfkit.contract.target import Target
-from hfkit.contract.view import Example, Mistake, Shown, Span, Spans, Text
-from hfkit.data.text.tags import entities
+from hfkit.contract.target import Target, names_of
+from hfkit.contract.view import Choice, Example, Mistake, Shown, Span, Spans, Text
+from hfkit.data.text.tags import entities, split_tag
 from hfkit.tasks.tagging.errors import entity_mistakes, tag_mistakes
 from hfkit.tasks.tagging.words import entity_records, tag_records
 
 MOST_WORDS = 20  # of a sentence that is shown as a whole
 SENTENCE = "Ada Lovelace wrote to Charles Babbage from London."
+
+GRAPH = """\
+import onnxruntime
+from transformers import AutoConfig, AutoTokenizer
+
+FOLDER = "."  # where this file lies
+tokenizer = AutoTokenizer.from_pretrained(FOLDER)
+labels = AutoConfig.from_pretrained(FOLDER).id2label
+session = onnxruntime.InferenceSession(f"{FOLDER}/model.onnx")
+
+words = ["Ada", "Lovelace", "wrote", "to", "Charles", "Babbage", "from", "London", "."]
+inputs = tokenizer([words], is_split_into_words=True, truncation=True, max_length=@longest@, return_tensors="np")
+(logits,) = session.run(["logits"], {one.name: inputs[one.name] for one in session.get_inputs()})
+
+answers, before = [], None
+for place, word in enumerate(inputs.word_ids(0)):
+    if word is not None and word != before:  # the first token of a word says what the word is
+        answers.append((words[word], labels[int(logits[0, place].argmax())]))
+    before = word
+print(answers)
+"""
 
 
 class TaggedText:
@@ -35,6 +56,15 @@ class TaggedText:
         self, predictions: list[list[str]], references: list[list[str]], rows: Dataset, limit: int
     ) -> list[Mistake]:
         return entity_mistakes(predictions, references, list(rows["tokens"]), limit)
+
+    def choices(self, target: Target) -> Choice:
+        """The types of entities."""
+        return Choice(
+            tuple(dict.fromkeys(kind for label in names_of(target) if (kind := split_tag(label)[1]))), several=True
+        )
+
+    def onnx_snippet(self, inputs: Mapping[str, Sequence[str]], longest: int | None) -> str:
+        return GRAPH.replace("@longest@", str(longest))
 
     def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
         """Of each type the first entity in a sentence of some length, with the words around it."""
@@ -90,6 +120,12 @@ class WordTags:
         self, predictions: list[list[str]], references: list[list[str]], rows: Dataset, limit: int
     ) -> list[Mistake]:
         return tag_mistakes(predictions, references, list(rows["tokens"]), limit)
+
+    def choices(self, target: Target) -> Choice:
+        return Choice(tuple(names_of(target)), several=True)
+
+    def onnx_snippet(self, inputs: Mapping[str, Sequence[str]], longest: int | None) -> str:
+        return GRAPH.replace("@longest@", str(longest))
 
     def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
         """Of each tag the first word in a sentence of some length, with the words around it."""

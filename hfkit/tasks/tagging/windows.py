@@ -47,7 +47,7 @@ def windows(
     source = np.array(encoded["overflow_to_sample_mapping"])  # (windows,): places in the batch
     lengths = np.fromiter(map(len, word_ids), np.int64, len(word_ids))
     word = np.array(list(chain.from_iterable(word_ids)), dtype=float)  # (tokens of all windows,), nan for special ones
-    answers = answering(word, source, lengths, word_ids, stride)
+    answers = mark_answers(word, source, lengths, word_ids, stride)
     words, window_of = word[answers].astype(int), np.repeat(np.arange(len(lengths)), lengths)[answers]
     firsts = np.diff(source, prepend=-1) > 0
     in_row = np.array([len(row) for row in batch["tokens"]])
@@ -67,7 +67,7 @@ def windows(
     return pa.table({name: lists(values) for name, values in inputs.items()} | columns)
 
 
-def answering(
+def mark_answers(
     word: np.ndarray, source: np.ndarray, lengths: np.ndarray, word_ids: list[list[int | None]], stride: int
 ) -> np.ndarray:
     """At which tokens of all windows a word is answered for, (tokens,): see `first_tokens`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hfkit.data.seeding import seeded
+from hfkit.data.seeding import seed_draws
 from hfkit.data.text.padding import PaddedTexts
 
 
@@ -24,7 +24,7 @@ class WordDropout(PaddedTexts):
         batch = super().__call__(features)
         ids, first = batch["input_ids"], batch["labels"] != -100
         word = first.cumsum(1)  # (batch, tokens): 0 before the first word, then its number
-        with seeded(self.seed, self.epoch, *(row["row"] for row in features)):
+        with seed_draws(self.seed, self.epoch, *(row["row"] for row in features)):
             dropped = torch.rand(len(ids), int(word.max()) + 1) < self.share
         special = torch.isin(ids, torch.tensor(self.tokenizer.all_special_ids))
         hidden = dropped.gather(1, word) & (word > 0) & ~special

@@ -22,7 +22,7 @@ def split_words(text: str) -> tuple[list[str], list[int]]:
     return [word.group() for word in found], [word.start() for word in found]
 
 
-def asked_words(values: Iterable[Any], column: str) -> tuple[Dataset, list[Fault]]:
+def read_rows_to_predict(values: Iterable[Any], column: str) -> tuple[Dataset, list[Fault]]:
     """Rows of `tokens`, of a text also `text` and where its words `starts`; and a fault for each row that is neither.
 
     Args:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image as Pillow
 from transformers import MobileViTImageProcessor
 
-from hfkit.data.images.augmentation import PRESETS, Augmentation, Preset, mixer
+from hfkit.data.images.augmentation import PRESETS, Augmentation, Preset, make_mixer
 from hfkit.data.images.batches import JudgedImages, VariedImages, scale_of, settings_of
 from hfkit.tasks import ImageClassification
 from tests.tiny import images as tiny
@@ -172,7 +172,7 @@ def mixed(mix: str, labels: torch.Tensor, epoch: int = 0):
     """Two flat colours per batch: what is seen of a row tells what its label must say."""
     images = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 40, 40).clone()
     torch.manual_seed(epoch)
-    return mixer(mix, 1.0, 2)(images, labels)
+    return make_mixer(mix, 1.0, 2)(images, labels)
 
 
 @pytest.mark.parametrize("mix", ["mixup", "cutmix", "both"])

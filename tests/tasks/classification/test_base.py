@@ -7,11 +7,11 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch.nn import functional
 
 from hfkit import TransferArguments, TransferTrainer
-from hfkit.data.bad_rows import Fault, skipped, without
+from hfkit.data.bad_rows import Fault, count_skipped, without
 from hfkit.errors import DataError, UserError
 from hfkit.scores.statistics import bootstrap_interval
 from hfkit.tasks import TextClassification
-from hfkit.tasks.classification.answers import in_order
+from hfkit.tasks.classification.answers import label_sort_key
 from hfkit.tasks.classification.thresholds import best_shifts, micro_f1
 from tests.tiny import text as tiny
 
@@ -252,7 +252,7 @@ def test_a_label_with_few_positives_keeps_the_threshold_of_all():
 
 def test_labels_are_sorted_by_value_and_then_by_letter():
     names = ["b", "10", "9", "nan", "inf", "-1", "2.5", "a"]
-    assert sorted(names, key=in_order) == ["-1", "2.5", "9", "10", "a", "b", "inf", "nan"]
+    assert sorted(names, key=label_sort_key) == ["-1", "2.5", "9", "10", "a", "b", "inf", "nan"]
 
 
 def test_rows_of_several_views_are_one_answer_by_their_mean():
@@ -266,7 +266,7 @@ def test_faults_are_counted_once_a_row_and_not_all_rows_can_be_left_out(capsys):
     rows = Dataset.from_dict({"x": list(range(4))})
     faults = [Fault(1, "x", "1", "odd", "fix"), Fault(1, "x", "1", "small", "fix"), Fault(3, "x", "3", "odd", "fix")]
     kept = without("train", rows, faults, "skip")
-    assert (kept["x"][:], skipped(kept), skipped(rows)) == ([0, 2], {"odd": 2}, {})
+    assert (kept["x"][:], count_skipped(kept), count_skipped(rows)) == ([0, 2], {"odd": 2}, {})
     assert "train: 2 of 4 rows skipped, first row 1 (odd)" in capsys.readouterr().out
     with pytest.raises(DataError, match="split 'train', row 1, column 'x': 1: odd; 1 more rows .* skip"):
         without("train", rows, faults, "error")

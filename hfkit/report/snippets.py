@@ -1,0 +1,69 @@
+"""Python that asks a finished model without hfkit, as its card shows it. A task's view writes it when the report is made.
+
+The model's name may change when it is pushed, so that a placeholder stands for it until a card is rendered.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hfkit.contract.snippets import literal
+from hfkit.contract.target import Target
+from hfkit.contract.task import Task
+from hfkit.contract.view import Example
+
+MODEL = "@model@"
+QUOTED = re.compile(rf"""(["']){MODEL}\1""")
+IMPORT = "from transformers import "
+
+
+def write_snippets(
+    task: Task,
+    target: Target,
+    examples: Sequence[Example],
+    facts: Mapping[str, Any],
+    *,
+    settings: Mapping[str, Any],
+    base: Mapping[str, Any] | None,
+) -> dict[str, str | None]:
+    """How to ask the saved `model`, and how to put its `adapter` on the base; both have `MODEL` for the model's name.
+
+    `adapter` is None where no adapters were trained, and where the base cannot be had again, because parts of it were
+    drawn at random.
+
+    Args:
+        facts: what the report says of the data.
+        base: the checkpoint that the run started from (see `schema`).
+    """
+    model = task.view.snippet(MODEL, target, examples, facts)
+    if base is None or base["relation"] != "adapter" or settings.get("reinit_blocks"):
+        return {"model": model, "adapter": None}
+    auto_model, auto_processor = task.auto_model.__name__, task.view.auto_processor
+    loaded = [
+        f"home = {literal(MODEL)}  # has the labels and what reads the inputs; the adapters lie in its folder adapter/",
+        f"base = {auto_model}.from_pretrained(",
+        f"    {literal(base['id'] or base['name'])},",
+        "    config=AutoConfig.from_pretrained(home),",
+        f"    dtype={literal('float32')},",
+        "    ignore_mismatched_sizes=True,",
+        ")",
+        f"model = PeftModel.from_pretrained(base, home, subfolder={literal('adapter')}).merge_and_unload()",
+        f"processor = {auto_processor}.from_pretrained(home)",
+    ]
+    asking = task.view.snippet(MODEL, target, examples, facts, loaded="\n".join(loaded))
+    return {"model": model, "adapter": add_imports(asking, {"AutoConfig", auto_model, auto_processor})}
+
+
+def add_imports(snippet: str, names: set[str]) -> str:
+    """A snippet that also imports peft and these names of transformers, beside those on its first line."""
+    first, _, code = snippet.partition("\n")
+    if first.startswith(IMPORT):
+        names = {*names, *first.removeprefix(IMPORT).split(", ")}
+    else:
+        code = snippet
+    return f"from peft import PeftModel\n{IMPORT}{', '.join(sorted(names))}\n{code}"
+
+
+def insert_model(snippet: str, model: str) -> str:
+    """A snippet with the model's name in place of `MODEL`, as a literal of Python whatever the name holds."""
+    return QUOTED.sub(lambda _: literal(model), snippet)

@@ -1,0 +1,138 @@
+"""The head of a model, fitted to what the frozen layers give it: the first stage of a strategy that picks itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast, gather_object
+from datasets import Dataset
+from torch import Tensor, nn
+
+from hfkit.baselines.frozen.features import BATCH, labelled
+from hfkit.baselines.frozen.linear import Features, fits, placed, scale_of
+from hfkit.baselines.frozen.linear_probe import OF_ROWS, OF_TOKENS
+from hfkit.contract.abilities import Probed
+from hfkit.contract.task import Task
+from hfkit.data.batches import is_text, text_lengths
+from hfkit.prefix.callback import Caching
+from hfkit.progress import track
+
+
+class Run(Protocol):
+    """What is asked of a trainer here."""
+
+    task: Task
+    codec: Any
+    model: nn.Module
+    train_dataset: Dataset
+    eval_dataset: Dataset
+    judged: Dataset
+    caching: Caching
+
+    def references(self, split: str) -> list: ...
+
+
+def fit_head(trainer: Run, linear: nn.Linear) -> bool:
+    """Fit the layer that makes the logits to what the frozen layers give it, with the best penalty on validation.
+
+    Returns:
+        Whether it was: not where `linear` does not make the logits. All processes end with the same weights.
+    """
+    if not isinstance(trainer.codec, Probed):
+        return False
+    features = {}
+    for split, rows in (("train", trainer.train_dataset), ("eval", trainer.eval_dataset)):
+        found = head_inputs(trainer, linear, rows, split)
+        if found is None:
+            return False
+        features[split] = found
+    codec, judge, train = trainer.codec, trainer.task.judge, features["train"]
+    references = trainer.references("validation")
+    centre = torch.zeros(train.inputs.shape[1])
+    spread, mean = torch.std_mean(train.inputs, dim=0, correction=0)
+    spread[spread < 1e-6] = 1.0  # a constant feature
+    if linear.bias is not None:
+        centre = mean
+    features = {split: f._replace(inputs=(f.inputs - centre) / spread) for split, f in features.items()}
+    train, offset, unit = features["train"], 0.0, 1.0
+    if train.targets.ndim == 1 and train.targets.is_floating_point():
+        offset, unit = scale_of(train.targets) if linear.bias is not None else (0.0, 1.0)
+        train = train._replace(targets=(train.targets - offset) / unit)
+    head = nn.Linear(train.inputs.shape[1], linear.out_features, bias=linear.bias is not None)
+    gold = features["eval"]
+    search = OF_TOKENS if train.places.ndim == 2 else OF_ROWS
+    best_score, best = -np.inf, None
+    for _ in fits(head, train, codec, search, desc="Head: fitting"):
+        with torch.no_grad():
+            outputs = placed(offset + unit * head(gold.inputs), gold, codec)
+        predictions = codec.decode_reduced(outputs, trainer.eval_dataset)
+        score = judge.headline.sign * judge.score(predictions, references)[judge.headline.key]
+        if score > best_score:
+            best_score, best = score, [p.detach().clone() for p in head.parameters()]
+    weight = unit * best[0] / spread
+    with torch.no_grad():
+        linear.weight.copy_(weight)
+        if linear.bias is not None:
+            linear.bias.copy_(offset + unit * best[1] - weight @ centre)
+        for parameter in linear.parameters():
+            parameter.copy_(broadcast(parameter.detach().clone()))
+    return True
+
+
+def head_inputs(trainer: Run, linear: nn.Linear, rows: Dataset, split: str) -> Features | None:
+    """What `linear` is given at every labelled position of `rows`; None where its outputs are not the logits.
+
+    One forward pass without dropout in batches of like length, above the frozen layers where these are stored, by all
+    processes together.
+    """
+    state, trainer.judged = PartialState(), trainer.eval_dataset
+    order = np.argsort(text_lengths(rows), kind="stable") if is_text(rows) else np.arange(len(rows))
+    batches = [order[start : start + BATCH].tolist() for start in range(0, len(order), BATCH)]
+    found: list[tuple[int, Tensor, Tensor]] = []
+    fits, by_token = True, False
+    # A process without a batch would not take part in what all of them decide.
+    mine = batches[state.process_index :: state.num_processes] or batches[:1]
+    for numbers in track(mine, f"Head: {split}"):
+        with watched(linear) as seen:
+            logits, targets = trainer.caching.logits(trainer.model, rows, numbers, split)
+        inputs = positions_of(logits, *seen[-1]) if seen else None
+        fits = inputs is not None
+        if not fits:
+            break
+        by_token = inputs.ndim == 3
+        inputs, targets = inputs.float().cpu(), targets.cpu()
+        for i, row in enumerate(numbers):
+            here = targets[i] != -100 if by_token else slice(i, i + 1)
+            found.append((row, inputs[i][here], targets[i][here]) if by_token else (row, inputs[here], targets[here]))
+    if not all(gather_object([fits])):
+        return None
+    by_row = {row: parts for row, *parts in gather_object(found)}
+    inputs, targets = (torch.cat(parts) for parts in zip(*(by_row[row] for row in range(len(rows))), strict=True))
+    return Features(inputs, targets, labelled(rows["labels"]) if by_token else np.ones(len(rows), dtype=bool))
+
+
+@contextmanager
+def watched(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """Within it every call of `module` leaves its input and output in the list."""
+    seen: list[tuple[Tensor, Tensor]] = []
+    handle = module.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def positions_of(logits: Tensor, inputs: Tensor, outputs: Tensor) -> Tensor | None:
+    """The `inputs` that `logits` were made of, (..., features); None where no position of `outputs` is the logits.
+
+    A decoder gives every token logits, and keeps those of one.
+    """
+    if outputs.shape == logits.shape:
+        return inputs if torch.equal(outputs, logits) else None
+    if outputs.ndim != logits.ndim + 1 or outputs.shape[0] != logits.shape[0] or outputs.shape[2:] != logits.shape[1:]:
+        return None
+    same = (outputs == logits[:, None]).all(-1)  # (batch, tokens)
+    return inputs[torch.arange(len(inputs)), same.float().argmax(1)] if same.any(1).all() else None
