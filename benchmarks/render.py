@@ -3,8 +3,7 @@
     python benchmarks/render.py           # write them
     python benchmarks/render.py --check   # exit 1 if a file is not what this would write
 
-The backbone families are the list that tests/recipes/test_families.py goes through, so a family without a test has no
-row.
+The backbone families are those of hfkit/model/families.py, and tests/recipes/test_families.py proves each of them.
 
 The card model_cards/NAME.md comes from report_NAME.json, the report.json of a recipe's run.
 
@@ -32,6 +31,7 @@ from pathlib import Path
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.hub.card import render_card
+from hfkit.model.families import FAMILIES
 from hfkit.report.pages import interval_text, markdown_text, score_text, signed_text
 
 ROOT = Path(__file__).parents[1]
@@ -121,9 +121,6 @@ def strategies_table() -> str:
 
 
 def families_table() -> str:
-    """The families that tests/recipes/test_families.py proves: the list is the tests' own."""
-    from tests.tiny.families import FAMILIES
-
     rows = [
         f"| {family.name} | {family.modality} | `{family.model_class}` | {family.depths} | {family.note or NOTHING} |"
         for family in FAMILIES

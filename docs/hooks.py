@@ -27,15 +27,15 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # of benchmarks, and of the families that the tests have
+sys.path.insert(0, str(ROOT))  # of benchmarks
 
 from benchmarks.render import RESULTS, render  # noqa: E402
 from hfkit import RecipeArguments  # noqa: E402
 from hfkit.baselines import BASELINES  # noqa: E402
 from hfkit.cli import app  # noqa: E402
-from hfkit.report.pages import markdown_text, page  # noqa: E402
+from hfkit.model.families import FAMILIES  # noqa: E402
+from hfkit.report.pages import markdown_text, render_page  # noqa: E402
 from hfkit.training.refusals import SHARDED  # noqa: E402
-from tests.tiny.families import FAMILIES  # noqa: E402
 
 MARK = re.compile(r"<!-- (?P<kind>flags|baselines|sharded|commands|docstring|file)(?:: (?P<what>[\w./:-]+))? -->")
 LANGUAGES = {".yaml": "yaml", ".py": "python"}
@@ -54,7 +54,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             place = place.replace(".html", "-page.html")  # a page and its Markdown would be one address
             files.append(File.generated(config, place, content=path.read_text(encoding="utf-8")))
     report = json.loads((RESULTS / "report_bert-ner.json").read_text(encoding="utf-8"))
-    files.append(File.generated(config, "examples/report.html", content=page("report.html.j2", report)))
+    files.append(File.generated(config, "examples/report.html", content=render_page("report.html.j2", report)))
     return files
 
 
@@ -88,7 +88,7 @@ def baselines(_: None) -> str:
 
 
 def sharded(_: None) -> str:
-    return ", ".join(family.name for family in FAMILIES if family.config().model_type in SHARDED)
+    return ", ".join(family.name for family in FAMILIES if family.model_type in SHARDED)
 
 
 def commands(_: None) -> str:

@@ -1,4 +1,8 @@
-"""Contenders that need no fine-tuning, judged on the same rows."""
+"""Contenders that need no fine-tuning, evaluated on the same rows.
+
+They count, probe a frozen checkpoint, or ask another model. They know the contract of a task and the floors below it,
+never a task itself, the report or the trainer.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +10,7 @@ from hfkit.runtime.lazy import import_on_first_use
 
 if TYPE_CHECKING:
     from hfkit.baselines.base import Answers, Baseline
-    from hfkit.baselines.choice import BASELINES, chosen, require_baselines
+    from hfkit.baselines.choice import BASELINES, choose_baselines
     from hfkit.baselines.frozen.knn import KNN
     from hfkit.baselines.frozen.linear_probe import LinearProbe
     from hfkit.baselines.frozen.nearest_mean import NearestMean
@@ -40,8 +44,7 @@ __all__ = [
     "ZeroShotCLIP",
     "ZeroShotNLI",
     "ZeroShotPrompt",
-    "chosen",
-    "require_baselines",
+    "choose_baselines",
 ]
 
 __getattr__ = import_on_first_use(
@@ -65,7 +68,6 @@ __getattr__ = import_on_first_use(
         "ZeroShotCLIP": ".zero_shot_clip",
         "ZeroShotNLI": ".zero_shot_nli",
         "ZeroShotPrompt": ".prompting.prompting",
-        "chosen": ".choice",
-        "require_baselines": ".choice",
+        "choose_baselines": ".choice",
     },
 )

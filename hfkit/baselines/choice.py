@@ -1,16 +1,16 @@
-"""Baselines by the names that `--baseline` takes, made from the flags of a recipe."""
+"""Baselines by their names on the command line, made from the flags of a recipe."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
-# Not the names themselves: each module is imported when its baseline is chosen.
+# Not the classes themselves: each module is imported when its baseline is chosen.
 from hfkit import baselines
 from hfkit.arguments.parse import require_choice
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.baselines.base import PACKAGES, Baseline, require_package
 from hfkit.baselines.prompting.label_texts import read_label_texts
-from hfkit.contract.task import read_config
 from hfkit.errors import UserError
+from hfkit.model.weights import read_config
 
 BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
     "majority": lambda recipe: baselines.Majority(),
@@ -42,7 +42,7 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
         recipe.checkpoint,
     ),
 }
-# What some cannot do without: the flag of a checkpoint, and an example of one.
+# Baselines that need a checkpoint of their own: its flag, and an example.
 CHECKPOINTS = {
     "zero-shot-nli": ("nli_checkpoint", "facebook/bart-large-mnli"),
     "zero-shot-clip": ("clip_checkpoint", "openai/clip-vit-base-patch32"),
@@ -51,24 +51,31 @@ CHECKPOINTS = {
 }
 
 
-def made(name: str, recipe: RecipeArguments, seed: int = 0) -> Baseline:
-    """The baseline of a name among those that `require_flags` accepts; what it draws at random it draws with `seed`."""
+def make_baseline(name: str, recipe: RecipeArguments, seed: int = 0) -> Baseline:
+    """A baseline by a name that `require_flags` accepts; it draws with `seed`."""
     baseline = BASELINES[name](recipe)
     return replace(baseline, seed=seed) if baseline.seeded else baseline
 
 
-def chosen(recipe: RecipeArguments, seed: int = 0) -> list[Baseline]:
-    """The baselines that `--baseline` names, in its order; what they draw at random they draw with `seed`.
+def choose_baselines(recipe: RecipeArguments, seed: int = 0) -> list[Baseline]:
+    """The baselines that `--baseline` names, in its order; they draw with `seed`.
+
+    A recipe calls this first, so that a missing flag, package or checkpoint shows before training and not after it.
 
     Raises:
-        UserError: as `require_flags`.
+        UserError: naming what is wrong or missing.
     """
     require_flags(recipe)
-    return [made(name, recipe, seed) for name in recipe.baseline]
+    for name in recipe.baseline:
+        if name in PACKAGES:
+            require_package(name)
+        if name in CHECKPOINTS:
+            read_config(getattr(recipe, CHECKPOINTS[name][0]))
+    return [make_baseline(name, recipe, seed) for name in recipe.baseline]
 
 
 def require_flags(recipe: RecipeArguments) -> None:
-    """Refuse baselines that there are not, that are named twice, or that lack a flag.
+    """Refuse baselines that do not exist, that are named twice, or that lack a flag.
 
     Raises:
         UserError: naming the baseline, or the flag.
@@ -81,19 +88,3 @@ def require_flags(recipe: RecipeArguments) -> None:
         if getattr(recipe, flag) is None:
             raise UserError(f"baseline '{name}'", f"it needs a checkpoint, by --{flag}", f"Try --{flag} {example}")
     read_label_texts(recipe.label_texts)
-
-
-def require_baselines(recipe: RecipeArguments) -> None:
-    """Refuse before the training what would be refused after it: a flag, a package or a checkpoint that is not there.
-
-    No baseline is imported, for a run should reach its first step soon.
-
-    Raises:
-        UserError: naming what is missing.
-    """
-    require_flags(recipe)
-    for name in recipe.baseline:
-        if name in PACKAGES:
-            require_package(name)
-        if name in CHECKPOINTS:
-            read_config(getattr(recipe, CHECKPOINTS[name][0]))

@@ -1,15 +1,14 @@
-"""A linear model on directions of edges, nothing pretrained: what an image model must beat to see more than shape."""
+"""A linear model on directions of edges, nothing pretrained: an image model that beats it sees more than shapes."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from datasets import DatasetDict
 
 from hfkit.baselines.base import Answers, Baseline, require_package
 from hfkit.baselines.frozen.linear import Search
-from hfkit.baselines.pixel_probe import image_answers, shrunk
-from hfkit.contract.task import Task
+from hfkit.baselines.pixel_probe import image_answers, shrink
+from hfkit.contract.task import Loaded, Task
 
 SIDE = 64  # pixels
 SEARCH = Search(penalties=(10.0, 3.0, 1.0, 0.3, 0.1, 3e-2, 1e-2))
@@ -26,19 +25,19 @@ class Hog(Baseline):
     name: ClassVar[str] = "HOG"
     description: ClassVar[str] = "a linear model on histograms of the directions of edges, trained from nothing"
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+    def answers(self, task: Task, rows: Loaded) -> Answers:
         """With the penalty that did best on validation.
 
         Raises:
             UserError: scikit-image is not installed.
         """
         require_package("hog")
-        return image_answers(task, dataset, histograms, SEARCH, name=self.name)
+        return image_answers(task, rows, read_histograms, SEARCH, name=self.name)
 
 
-def histograms(image: dict[str, Any]) -> np.ndarray:
+def read_histograms(image: dict[str, Any]) -> np.ndarray:
     """Histograms of an image of bytes or a path, (features,)."""
     from skimage.feature import hog
 
-    found = hog(shrunk(image, SIDE), pixels_per_cell=(8, 8), cells_per_block=(2, 2), channel_axis=-1)
-    return found.astype(np.float32)
+    histograms = hog(shrink(image, SIDE), pixels_per_cell=(8, 8), cells_per_block=(2, 2), channel_axis=-1)
+    return histograms.astype(np.float32)

@@ -62,18 +62,18 @@ def encode_splits(codec: Any, rows: Loaded) -> DatasetDict:
     )
 
 
-def with_targets(head: LabelHead, rows: Loaded) -> DatasetDict:
-    """What a fit and a decoder need to know about every row, for baselines that make their own inputs.
+def target_splits(head: LabelHead, rows: Loaded) -> DatasetDict:
+    """Encoded rows without inputs: what a fit and a decoder need, for baselines that make inputs of their own.
 
     Raises:
         UserError: a row has several answers.
     """
-    return DatasetDict(
-        {
-            split: head.with_targets(Dataset.from_dict({"place": list(range(len(of_split)))}), of_split)
-            for split, of_split in rows.splits.items()
-        }
-    )
+    return DatasetDict({split: target_rows(head, of_split) for split, of_split in rows.splits.items()})
+
+
+def target_rows(head: LabelHead, rows: Dataset) -> Dataset:
+    """The same for the loaded rows of one split."""
+    return head.with_targets(Dataset.from_dict({"place": list(range(len(rows)))}), rows)
 
 
 # Scores

@@ -7,7 +7,7 @@ import numpy as np
 from datasets import Dataset
 
 from hfkit.baselines.base import Answers, Baseline
-from hfkit.baselines.logits import decide, headline_on, label_head, with_targets
+from hfkit.baselines.logits import decide, headline_on, label_head, target_splits
 from hfkit.contract.target import names_of
 from hfkit.contract.task import Loaded, Task
 
@@ -28,7 +28,7 @@ class Majority(Baseline):
     def answers(self, task: Task, rows: Loaded) -> Answers:
         """The same prediction for every test row."""
         head = label_head(task, rows, self.name)
-        targets = with_targets(head, rows)
+        targets = target_splits(head, rows)
         logits = constant_logits(targets["train"], len(names_of(head.target)))
         tiled = {split: np.tile(logits, (len(targets[split]), 1)) for split in ("validation", "test")}
         return Answers(decide(head, tiled, targets, headline_on(task, rows["validation"]))[1])

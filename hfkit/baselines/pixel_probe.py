@@ -1,4 +1,4 @@
-"""A linear model on small pictures, nothing pretrained: what an image model must beat to see more than colours."""
+"""A linear model on small pictures, nothing pretrained: an image model that beats it sees more than colours."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from datasets import DatasetDict
 from torch import Tensor, nn
 
-from hfkit.baselines.base import Answers, Baseline, column_of, targets_of
-from hfkit.baselines.frozen.linear import Features, Search, best_answers, standardised
-from hfkit.contract.task import Task
+from hfkit.baselines.base import Answers, Baseline, column_of
+from hfkit.baselines.frozen.linear import Features, Search, best_answers, standardise
+from hfkit.baselines.logits import label_head, target_splits
+from hfkit.contract.target import names_of
+from hfkit.contract.task import Loaded, Task
 from hfkit.progress import track
 
 SIDE = 16  # pixels
@@ -29,54 +30,48 @@ class PixelProbe(Baseline):
     name: ClassVar[str] = "pixels"
     description: ClassVar[str] = f"a linear model on images shrunk to {SIDE}x{SIDE} pixels, trained from nothing"
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+    def answers(self, task: Task, rows: Loaded) -> Answers:
         """With the penalty that did best on validation."""
-        return image_answers(task, dataset, pixels, SEARCH, name=self.name)
+        return image_answers(task, rows, read_pixels, SEARCH, name=self.name)
 
 
 def image_answers(
-    task: Task, dataset: DatasetDict, read: Callable[[dict[str, Any]], np.ndarray], search: Search, *, name: str
+    task: Task, rows: Loaded, read_image: Callable[[dict[str, Any]], np.ndarray], search: Search, *, name: str
 ) -> Answers:
-    """Answers of a linear model on what `read` makes of each image, with the penalty that did best on validation.
+    """Answers of a linear model on numbers read of each image, with the penalty that did best on validation.
 
     Args:
-        read: an image of bytes or a path -> (features,).
+        read_image: an image of bytes or a path -> (features,).
     """
-    labels = task.labels(dataset)
-    targets = targets_of(task, dataset, labels)
-    features = standardised(
+    head = label_head(task, rows, name)
+    targets = target_splits(head, rows)
+    features = standardise(
         {
             split: Features(
-                features_of(images, read, desc=f"{name}: {split}"),
+                read_images(images, read_image, desc=f"{name}: {split}"),
                 torch.as_tensor(targets[split].with_format("torch")["labels"][:]),
                 np.ones(len(targets[split]), dtype=bool),
             )
-            for split, images in column_of(dataset, "image", name).items()
+            for split, images in column_of(rows, "image", name).items()
         }
     )
-    head = nn.Linear(features["train"].inputs.shape[1], len(labels))
-    gold = task.references(dataset["validation"])
-    return best_answers(task, head, features, targets, gold, labels, search, name=name)
+    linear = nn.Linear(features["train"].inputs.shape[1], len(names_of(head.target)))
+    return best_answers(task, head, linear, features, targets, rows["validation"], search, name=name)
 
 
-def features_of(images: Any, read: Callable[[dict[str, Any]], np.ndarray], *, desc: str) -> Tensor:
-    """What `read` makes of every image, (rows, features)."""
-    return torch.from_numpy(np.stack([read(image) for image in track(images, desc)]))
+def read_images(images: Any, read_image: Callable[[dict[str, Any]], np.ndarray], *, desc: str) -> Tensor:
+    """The numbers read of every image, (rows, features)."""
+    return torch.from_numpy(np.stack([read_image(image) for image in track(images, desc)]))
 
 
-def pixels(image: dict[str, Any]) -> np.ndarray:
+def read_pixels(image: dict[str, Any]) -> np.ndarray:
     """Red, green and blue of a shrunk image from 0 to 1, (SIDE * SIDE * 3,)."""
-    return small(image).astype(np.float32) / 255
+    return shrink(image, SIDE).reshape(-1).astype(np.float32) / 255
 
 
-def small(image: dict[str, Any]) -> np.ndarray:
-    """An image of bytes or a path as `SIDE` x `SIDE` pixels in RGB."""
-    return shrunk(image, SIDE).reshape(-1)
-
-
-def shrunk(image: dict[str, Any], side: int) -> np.ndarray:
-    """An image of bytes or a path in RGB, (side, side, 3), 0 to 255: a pixel is the mean of what it covers."""
-    from PIL import Image  # an extra, which texts do without
+def shrink(image: dict[str, Any], side: int) -> np.ndarray:
+    """An image of bytes or a path in RGB, (side, side, 3), 0 to 255: a pixel is the mean of the area that it covers."""
+    from PIL import Image  # an extra that texts do without
 
     from hfkit.data.images.pictures import decode_image
 

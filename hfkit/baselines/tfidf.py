@@ -1,4 +1,4 @@
-"""Counted words and pieces of words or sequences, nothing pretrained: what a model must beat to be worth its size."""
+"""Counts of words, or of pieces of words or sequences, nothing pretrained: a model worth its size beats them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,14 +6,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from datasets import DatasetDict
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
-from hfkit.baselines.base import Answers, Baseline, column_of, targets_of
+from hfkit.baselines.base import Answers, Baseline, column_of
 from hfkit.baselines.frozen.linear import Features, Search, Sparse, SparseLinear, best_answers
-from hfkit.contract.task import Task
+from hfkit.baselines.logits import label_head, target_splits
+from hfkit.contract.target import names_of
+from hfkit.contract.task import Loaded, Task
 from hfkit.progress import track
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)  # of fitting: C of scikit-learn's LogisticRegression
@@ -35,38 +36,38 @@ class TfIdf(Baseline):
     name: ClassVar[str] = "TF-IDF"
     description: ClassVar[str] = "a linear model on counted words and pieces of words, trained from nothing"
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+    def answers(self, task: Task, rows: Loaded) -> Answers:
         """With the penalty that did best on validation."""
-        return counted_answers(task, dataset, words_and_pieces, name=self.name)
+        return counted_answers(task, rows, words_and_pieces, name=self.name)
 
 
 @dataclass(frozen=True)
 class NGrams(Baseline):
     """Logistic regression on TF-IDF of runs of 1 to 6 letters; ridge for numbers.
 
-    For sequences, such as proteins or DNA, in the column `text`, and maybe `text_pair`: nothing is taken for a word,
-    and a small letter is not a capital one.
+    For sequences, such as proteins or DNA, in the column `text`, and maybe `text_pair`: nothing is read as a word, and
+    case matters.
     """
 
     name: ClassVar[str] = "n-grams"
     description: ClassVar[str] = "a linear model on counted runs of 1 to 6 letters, trained from nothing"
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+    def answers(self, task: Task, rows: Loaded) -> Answers:
         """With the penalty that did best on validation."""
-        return counted_answers(task, dataset, runs_of_letters, name=self.name)
+        return counted_answers(task, rows, runs_of_letters, name=self.name)
 
 
-def counted_answers(task: Task, dataset: DatasetDict, counters: Callable[[int], list[Any]], *, name: str) -> Answers:
+def counted_answers(task: Task, rows: Loaded, counters: Callable[[int], list[Any]], *, name: str) -> Answers:
     """Answers of a linear model on counted terms of the texts, with the penalty that did best on validation.
 
     Args:
-        counters: texts of train, how many -> what counts their terms, by scikit-learn.
+        counters: the number of texts in train -> vectorizers of scikit-learn.
     """
-    labels = task.labels(dataset)
-    targets = targets_of(task, dataset, labels)
-    fields = [column_of(dataset, "text", name)]
-    if "text_pair" in dataset["train"].column_names:
-        fields.append(column_of(dataset, "text_pair", name))
+    head = label_head(task, rows, name)
+    targets = target_splits(head, rows)
+    fields = [column_of(rows, "text", name)]
+    if "text_pair" in rows["train"].column_names:
+        fields.append(column_of(rows, "text_pair", name))
     features = {
         split: Features(
             Sparse(counted, counted.T.tocsr()),
@@ -75,11 +76,10 @@ def counted_answers(task: Task, dataset: DatasetDict, counters: Callable[[int], 
         )
         for split, counted in counted_terms(fields, counters, name=name).items()
     }
-    rows, terms = features["train"].inputs.rows.shape
-    head = SparseLinear(terms, len(labels))
-    search = Search(tuple(1 / (strength * rows) for strength in STRENGTHS), STEPS, MEMORY)
-    gold = task.references(dataset["validation"])
-    return best_answers(task, head, features, targets, gold, labels, search, name=name)
+    examples, terms = features["train"].inputs.rows.shape
+    linear = SparseLinear(terms, len(names_of(head.target)))
+    search = Search(tuple(1 / (strength * examples) for strength in STRENGTHS), STEPS, MEMORY)
+    return best_answers(task, head, linear, features, targets, rows["validation"], search, name=name)
 
 
 def counted_terms(
@@ -87,11 +87,13 @@ def counted_terms(
 ) -> dict[str, csr_matrix]:
     """Weighted counts of every split, (rows, terms of all fields); the vocabulary is that of all texts of train."""
     train = [text for field in fields for text in field["train"]]
-    chosen = counters(len(train))
-    for counter in track(chosen, f"{name}: counting"):
-        counter.fit(train)
+    vectorizers = counters(len(train))
+    for vectorizer in track(vectorizers, f"{name}: counting"):
+        vectorizer.fit(train)
     counted = {
-        split: hstack([counter.transform(field[split]) for field in fields for counter in chosen], format="csr")
+        split: hstack(
+            [vectorizer.transform(field[split]) for field in fields for vectorizer in vectorizers], format="csr"
+        )
         for split in fields[0]
     }
     known = np.flatnonzero(np.diff(counted["train"].tocsc().indptr))  # the others have no weight
@@ -99,7 +101,7 @@ def counted_terms(
 
 
 def words_and_pieces(texts: int) -> list[Any]:
-    """What counts words, pairs of words and pieces of 3 to 5 characters."""
+    """Vectorizers of words, pairs of words and pieces of 3 to 5 characters."""
     settings = {
         "sublinear_tf": True,
         "min_df": 2 if texts >= ENOUGH_ROWS else 1,
@@ -113,7 +115,7 @@ def words_and_pieces(texts: int) -> list[Any]:
 
 
 def runs_of_letters(texts: int) -> list[Any]:
-    """What counts runs of 1 to 6 letters: hashed, for those of 6 amino acids are too many for a table of them."""
+    """A vectorizer of runs of 1 to 6 letters, hashed: a table of all runs of 6 amino acids would be too large."""
     counter = HashingVectorizer(
         analyzer="char",
         ngram_range=(1, 6),

@@ -1,4 +1,4 @@
-"""Zero-shot classification of images: which label's sentence lies nearest to the picture?
+"""Zero-shot classification of images: the label whose sentence lies nearest to the picture.
 
 Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision" (CLIP), and Zhai et al.
 2023 (SigLIP).
@@ -6,21 +6,30 @@ Radford et al. 2021, "Learning Transferable Visual Models From Natural Language 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from accelerate import PartialState
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import AutoModelForZeroShotImageClassification, AutoTokenizer, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.baselines.base import Answers, Baseline, column_of
-from hfkit.baselines.logits import answers_of, refuse_alike, refuse_numbers
+from hfkit.baselines.logits import (
+    answers_of,
+    encode_splits,
+    headline_on,
+    probed_codec,
+    refuse_alike,
+    refuse_numbers,
+)
 from hfkit.baselines.prompting.label_texts import label_texts
-from hfkit.contract.task import Task
+from hfkit.contract.codec import Collator
+from hfkit.contract.target import names_of
+from hfkit.contract.task import Loaded, Task
 from hfkit.data.batches import rows_to_fetch
 from hfkit.errors import UserError, first_line
 from hfkit.model.weights import load_whole_model
@@ -49,7 +58,7 @@ class ZeroShotCLIP(Baseline):
 
     Args:
         templates: sentences with {} where the label's text goes.
-        texts: what labels are called, where not by their names.
+        texts: names in words, of labels that do not go by their own.
     """
 
     checkpoint: str
@@ -59,34 +68,34 @@ class ZeroShotCLIP(Baseline):
     name: ClassVar[str] = "zero-shot CLIP"
     description: ClassVar[str] = "a dual encoder that compares images with sentences about the labels"
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+    def answers(self, task: Task, rows: Loaded) -> Answers:
         """Predictions of every test row; probabilities are the softmax over the labels.
 
         Raises:
-            UserError: the task has no images or no labels, or the checkpoint is no dual encoder.
+            UserError: the task has no images or no labels, or the checkpoint is not a dual encoder.
         """
-        column_of(dataset, "image", self.name)
-        labels, processor = task.labels(dataset), task.processor(self.checkpoint)
-        prepared = task.prepare(dataset, processor, labels)
-        refuse_numbers(self.name, prepared)
+        column_of(rows, "image", self.name)
+        codec = probed_codec(task, self.checkpoint, rows, self.name)
+        encoded, labels = encode_splits(codec, rows), names_of(codec.target)
+        refuse_numbers(self.name, encoded)
         texts = label_texts(labels, self.texts)
-        model = dual_encoder(self.checkpoint).to(PartialState().device)
-        tokenizer = tokenizer_of(self.checkpoint)
+        model = load_dual_encoder(self.checkpoint).to(PartialState().device)
+        tokenizer = load_text_tokenizer(self.checkpoint)
         refuse_alike(labels, tokenizer(texts)["input_ids"])
-        towards = directions(model, tokenizer, texts, self.templates)
-        collator = task.collator(processor)
+        towards = embed_labels(model, tokenizer, texts, self.templates)
 
         def logits_of(split: str) -> np.ndarray:
-            return compared(model, prepared[split], collator, towards, desc=f"{self.name}: {split}")
+            return compare_images(model, encoded[split], codec.collate, towards, desc=f"{self.name}: {split}")
 
-        return answers_of(task, logits_of, prepared, labels, {"templates": list(self.templates)})
+        headline = headline_on(task, rows["validation"])
+        return answers_of(codec, logits_of, encoded, headline, {"templates": list(self.templates)})
 
 
-def dual_encoder(checkpoint: str) -> PreTrainedModel:
+def load_dual_encoder(checkpoint: str) -> PreTrainedModel:
     """A model with a vector for each image and for each text.
 
     Raises:
-        UserError: it is of another kind, or cannot be loaded.
+        UserError: it is another kind of model, or cannot be loaded.
     """
     model = load_whole_model(AutoModelForZeroShotImageClassification, checkpoint, "clip_checkpoint")
     if model.config.model_type not in KINDS:
@@ -98,7 +107,7 @@ def dual_encoder(checkpoint: str) -> PreTrainedModel:
     return model
 
 
-def tokenizer_of(checkpoint: str) -> Tokenizer:
+def load_text_tokenizer(checkpoint: str) -> Tokenizer:
     """The checkpoint's tokenizer.
 
     Raises:
@@ -115,13 +124,13 @@ def tokenizer_of(checkpoint: str) -> Tokenizer:
 
 
 @torch.no_grad()
-def directions(model: PreTrainedModel, tokenizer: Tokenizer, texts: list[str], templates: Sequence[str]) -> Tensor:
-    """Where each label lies: the mean of its prompts' unit vectors, made a unit vector again, (labels, features)."""
+def embed_labels(model: PreTrainedModel, tokenizer: Tokenizer, texts: list[str], templates: Sequence[str]) -> Tensor:
+    """The direction of each label: the mean of its prompts' unit vectors, scaled to one again, (labels, features)."""
     longest = model.config.text_config.max_position_embeddings
-    # SigLIP reads the last of so many tokens, padding or not.
+    # SigLIP reads the last of all these tokens, padding or not.
     padding = "max_length" if model.config.model_type == "siglip" else True
     prompts = [template.replace("{}", text) for text in texts for template in templates]
-    found = []
+    vectors = []
     for start in range(0, len(prompts), BATCH):
         batch = tokenizer(
             prompts[start : start + BATCH],
@@ -130,17 +139,20 @@ def directions(model: PreTrainedModel, tokenizer: Tokenizer, texts: list[str], t
             max_length=min(longest, tokenizer.model_max_length),
             return_tensors="pt",
         ).to(model.device)
-        found.append(normalize(model.get_text_features(**batch).pooler_output))
-    return normalize(torch.cat(found).view(len(texts), len(templates), -1).mean(1))
+        vectors.append(normalize(model.get_text_features(**batch).pooler_output))
+    return normalize(torch.cat(vectors).view(len(texts), len(templates), -1).mean(1))
 
 
 @torch.no_grad()
-def compared(model: PreTrainedModel, rows: Dataset, collator: Any, towards: Tensor, *, desc: str) -> np.ndarray:
-    """Scaled cosines of every image and every label, (prepared rows, labels); images are decoded batch by batch."""
+def compare_images(
+    model: PreTrainedModel, encoded: Dataset, collate: Collator, towards: Tensor, *, desc: str
+) -> np.ndarray:
+    """Scaled cosines of every image and every label, (encoded rows, labels); images are decoded batch by batch."""
     bias = model.logit_bias if model.config.model_type == "siglip" else 0.0
-    source, found = rows_to_fetch(rows), []
-    for start in track(range(0, len(rows), BATCH), desc):
-        batch = collator(source.__getitems__(list(range(start, min(start + BATCH, len(rows))))))
-        seen = normalize(model.get_image_features(pixel_values=batch["pixel_values"].to(model.device)).pooler_output)
-        found.append((seen @ towards.T * model.logit_scale.exp() + bias).float().cpu().numpy())
-    return np.concatenate(found)
+    source, logits = rows_to_fetch(encoded), []
+    for start in track(range(0, len(encoded), BATCH), desc):
+        batch = collate(source.__getitems__(list(range(start, min(start + BATCH, len(encoded))))))
+        images = model.get_image_features(pixel_values=batch["pixel_values"].to(model.device)).pooler_output
+        cosines = normalize(images) @ towards.T
+        logits.append((cosines * model.logit_scale.exp() + bias).float().cpu().numpy())
+    return np.concatenate(logits)

@@ -1,4 +1,4 @@
-"""Zero-shot classification by entailment: does the text entail "This example is LABEL."?
+"""Zero-shot classification by entailment: whether the text entails "This example is LABEL."
 
 Yin, Hay & Roth 2019, "Benchmarking Zero-shot Text Classification: Datasets, Evaluation and Entailment Approach".
 """
@@ -10,15 +10,23 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 from accelerate import PartialState
-from datasets import DatasetDict
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from hfkit.baselines.base import Answers, Baseline, column_of, targets_of
-from hfkit.baselines.logits import answers_of, has_one_label, refuse_alike, refuse_numbers
+from hfkit.baselines.base import Answers, Baseline, column_of
+from hfkit.baselines.logits import (
+    answers_of,
+    has_one_label,
+    headline_on,
+    label_head,
+    refuse_alike,
+    refuse_numbers,
+    target_splits,
+)
 from hfkit.baselines.prompting.label_texts import label_texts
-from hfkit.contract.task import Task
+from hfkit.contract.target import names_of
+from hfkit.contract.task import Loaded, Task
 from hfkit.errors import UserError
 from hfkit.model.weights import load_whole_model
 from hfkit.progress import progress
@@ -38,7 +46,7 @@ class ZeroShotNLI(Baseline):
 
     Args:
         hypothesis: a sentence with {} where the label's text goes.
-        texts: what labels are called, where not by their names.
+        texts: names in words, of labels that do not go by their own.
     """
 
     checkpoint: str
@@ -48,40 +56,42 @@ class ZeroShotNLI(Baseline):
     name: ClassVar[str] = "zero-shot NLI"
     description: ClassVar[str] = "a model of inference asked whether the text entails each label's name"
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
+    def answers(self, task: Task, rows: Loaded) -> Answers:
         """Predictions of every test row; probabilities are the softmax of entailment over the labels.
 
         Raises:
-            UserError: the task has no texts or no labels, or the checkpoint is no model of inference.
+            UserError: the task has no texts or no labels, or the checkpoint is not a model of inference.
         """
         refuse_other_hypothesis(self.hypothesis)
-        premises = column_of(dataset, "text", self.name)
-        if "text_pair" in dataset["train"].column_names:
-            second = column_of(dataset, "text_pair", self.name)
+        premises = column_of(rows, "text", self.name)
+        if "text_pair" in rows["train"].column_names:
+            second = column_of(rows, "text_pair", self.name)
             premises = {
                 split: [f"{a} {b}" for a, b in zip(texts, second[split], strict=True)]
                 for split, texts in premises.items()
             }
-        labels = task.labels(dataset)
-        prepared = targets_of(task, dataset, labels)
-        refuse_numbers(self.name, prepared)
+        head = label_head(task, rows, self.name)
+        targets, labels = target_splits(head, rows), names_of(head.target)
+        refuse_numbers(self.name, targets)
         texts = label_texts(labels, self.texts)
         model = load_whole_model(AutoModelForSequenceClassification, self.checkpoint, "nli_checkpoint")
         model = model.to(PartialState().device)
-        entails, contradicts = verdicts(model.config.id2label, self.checkpoint)
-        pairs = Pairs(task.processor(self.checkpoint), [self.hypothesis.replace("{}", text) for text in texts])
+        entails, contradicts = find_verdicts(model.config.id2label, self.checkpoint)
+        processor = task.codec(self.checkpoint, head.target).processor
+        pairs = Pairs(processor, [self.hypothesis.replace("{}", text) for text in texts])
         refuse_alike(labels, [encoding.ids for encoding in pairs.hypotheses])
-        single = has_one_label(prepared["test"])
+        single = has_one_label(targets["test"])
 
         def logits_of(split: str) -> np.ndarray:
-            found = inferred(model, pairs, premises[split], desc=f"{self.name}: {split}")
-            return found[..., entails] if single else found[..., entails] - found[..., contradicts]
+            verdicts = infer(model, pairs, premises[split], desc=f"{self.name}: {split}")
+            return verdicts[..., entails] if single else verdicts[..., entails] - verdicts[..., contradicts]
 
-        return answers_of(task, logits_of, prepared, labels, {"hypothesis": self.hypothesis})
+        headline = headline_on(task, rows["validation"])
+        return answers_of(head, logits_of, targets, headline, {"hypothesis": self.hypothesis})
 
 
 class Pair(NamedTuple):
-    """A text and a label's hypothesis as the model reads them, and which they are."""
+    """A text and a label's hypothesis as the model reads them, and their numbers."""
 
     row: int
     label: int
@@ -89,7 +99,7 @@ class Pair(NamedTuple):
 
 
 class Pairs:
-    """Every text beside every hypothesis. Each is tokenised once, and too long a text is cut, never the hypothesis.
+    """Every text beside every hypothesis. Each is tokenised once. A pair that is too long loses part of its text.
 
     Raises:
         UserError: the tokenizer is not a fast one, or a hypothesis leaves no room for the text.
@@ -104,7 +114,7 @@ class Pairs:
             )
         self.processor = processor
         self.longest = min(processor.model_max_length, MOST_TOKENS)
-        self.hypotheses = self.encoded(hypotheses)
+        self.hypotheses = self.tokenise(hypotheses)
         room = self.longest - processor.num_special_tokens_to_add(pair=True)
         for text, encoding in zip(hypotheses, self.hypotheses, strict=True):
             if len(encoding.ids) >= room:
@@ -114,16 +124,16 @@ class Pairs:
                     "Shorten --hypothesis or the label's text",
                 )
 
-    def encoded(self, texts: list[str]) -> list[Any]:
+    def tokenise(self, texts: list[str]) -> list[Any]:
         return self.processor(texts, add_special_tokens=False, verbose=False).encodings
 
-    def of(self, texts: list[str], rows: list[int]) -> list[Pair]:
-        """The pairs of so many rows, the longest first."""
-        premises = self.encoded([texts[row] for row in rows])
+    def pair(self, texts: list[str], rows: list[int]) -> list[Pair]:
+        """The pairs of some rows, the longest first."""
+        premises = self.tokenise([texts[row] for row in rows])
         backend, names = self.processor.backend_tokenizer, self.processor.model_input_names
-        # Every call of the tokenizer takes this back.
+        # Every call of the tokenizer undoes this.
         backend.enable_truncation(self.longest, strategy="only_first", direction=self.processor.truncation_side)
-        found = []
+        pairs = []
         for row, premise in zip(rows, premises, strict=True):
             for label, hypothesis in enumerate(self.hypotheses):
                 both = backend.post_process(premise, hypothesis)
@@ -132,45 +142,45 @@ class Pairs:
                     "attention_mask": both.attention_mask,
                     "token_type_ids": both.type_ids,
                 }
-                found.append(Pair(row, label, {name: columns[name] for name in names}))
-        return sorted(found, key=lambda pair: -len(pair.inputs["input_ids"]))
+                pairs.append(Pair(row, label, {name: columns[name] for name in names}))
+        return sorted(pairs, key=lambda pair: -len(pair.inputs["input_ids"]))
 
     def batches(self, texts: list[str]) -> Iterator[list[Pair]]:
         """All pairs in batches of like length."""
         order = np.argsort([-len(text) for text in texts], kind="stable").tolist()
         for start in range(0, len(order), CHUNK):
-            pairs = self.of(texts, order[start : start + CHUNK])
+            pairs = self.pair(texts, order[start : start + CHUNK])
             for place in range(0, len(pairs), BATCH):
                 yield pairs[place : place + BATCH]
 
 
 @torch.no_grad()
-def inferred(model: nn.Module, pairs: Pairs, texts: list[str], *, desc: str) -> np.ndarray:
+def infer(model: nn.Module, pairs: Pairs, texts: list[str], *, desc: str) -> np.ndarray:
     """The logits of every text with every hypothesis, (texts, labels, verdicts)."""
     device = next(model.parameters()).device
-    found = np.zeros((len(texts), len(pairs.hypotheses), model.config.num_labels), dtype=np.float32)
+    verdicts = np.zeros((len(texts), len(pairs.hypotheses), model.config.num_labels), dtype=np.float32)
     with progress(desc, len(texts) * len(pairs.hypotheses)) as advance:
         for batch in pairs.batches(texts):
             padded: Mapping[str, Tensor] = pairs.processor.pad(
                 {name: [pair.inputs[name] for pair in batch] for name in batch[0].inputs}, return_tensors="pt"
             )
             logits = model(**{name: value.to(device) for name, value in padded.items()}).logits
-            found[[pair.row for pair in batch], [pair.label for pair in batch]] = logits.float().cpu().numpy()
+            verdicts[[pair.row for pair in batch], [pair.label for pair in batch]] = logits.float().cpu().numpy()
             advance(len(batch))
-    return found
+    return verdicts
 
 
-def verdicts(names: Mapping[int, str], checkpoint: str) -> tuple[int, int]:
-    """Which of a model's labels says that a text entails a hypothesis, and which that it does not.
+def find_verdicts(names: Mapping[int, str], checkpoint: str) -> tuple[int, int]:
+    """The ids of a model's labels for entailment and for contradiction.
 
     Raises:
-        UserError: none does.
+        UserError: it has no such labels.
     """
 
-    def starting(word: str) -> list[int]:
+    def find(word: str) -> list[int]:
         return [place for place, name in names.items() if name.lower().startswith(word)]
 
-    entails, contradicts = starting("entail"), starting("contra")
+    entails, contradicts = find("entail"), find("contra")
     if len(entails) == 1 and not contradicts and len(names) == 2:
         contradicts = [place for place in names if place not in entails]
     if len(entails) != 1 or len(contradicts) != 1:
@@ -184,10 +194,10 @@ def verdicts(names: Mapping[int, str], checkpoint: str) -> tuple[int, int]:
 
 
 def refuse_other_hypothesis(hypothesis: str) -> None:
-    """Refuse a template without its place for the label.
+    """Refuse a template without one place for the label.
 
     Raises:
-        UserError: {} does not stand in it once.
+        UserError: it does not have exactly one {}.
     """
     if hypothesis.count("{}") != 1:
         raise UserError(f"hypothesis={hypothesis!r}", "it has one {} for the label", f"Try {HYPOTHESIS!r}")

@@ -1,5 +1,7 @@
-"""The command line `hfkit …`, one module per command. Heavy imports live inside the commands, so that `hfkit --help`
-answers at once.
+"""The command line `hfkit …`, one module per command.
+
+A command reads its flags and calls a room below; what it prints is decided here. Heavy imports are inside the commands,
+so that `hfkit --help` answers at once. This room stands on floor 4, as the last of all: nothing imports it.
 """
 
 from typing import Annotated
@@ -18,8 +20,8 @@ from hfkit.cli.predict import predict
 from hfkit.cli.push import push
 from hfkit.cli.report import report
 
-# What a command gets beside its own flags goes to a recipe's parser.
-FLAGS_OF_A_RECIPE = {"allow_extra_args": True, "ignore_unknown_options": True}
+# Flags that a command does not know are those of a recipe, or of a task: parsers of their own read them.
+FURTHER_FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(
     cls=Group,
@@ -41,11 +43,11 @@ def hfkit(
     """
 
 
-app.command(cls=Command, context_settings=FLAGS_OF_A_RECIPE)(plan)
-app.command(cls=Command, context_settings=FLAGS_OF_A_RECIPE)(doctor)
-app.command(cls=Compare, context_settings=FLAGS_OF_A_RECIPE)(compare)
-app.command(cls=Command)(predict)
-app.command(cls=Command, context_settings=FLAGS_OF_A_RECIPE)(evaluate)
+app.command(cls=Command, context_settings=FURTHER_FLAGS)(plan)
+app.command(cls=Command, context_settings=FURTHER_FLAGS)(doctor)
+app.command(cls=Compare, context_settings=FURTHER_FLAGS)(compare)
+app.command(cls=Command, context_settings=FURTHER_FLAGS)(predict)
+app.command(cls=Command, context_settings=FURTHER_FLAGS)(evaluate)
 app.command(cls=Command)(report)
 app.add_typer(card, name="card")
 app.command(cls=Command)(push)

@@ -17,11 +17,11 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="the output_dir of a
 @card.command(cls=Command)
 def write(
     folder: Folder,
-    model: Annotated[str | None, typer.Option(help="what the model is called, such as its id on the Hub")] = None,
+    model: Annotated[str | None, typer.Option(help="the model's name, such as its id on the Hub")] = None,
 ) -> None:
-    """Write DIR/README.md anew from DIR/report.json, and the card of its adapters where it has some.
+    """Write DIR/README.md again from DIR/report.json, and the card of its adapters if it has any.
 
-    What was changed in it by hand is lost.
+    Changes by hand are lost.
 
     Exit codes: 0 written; 2 there is no report that this version reads, or the folder cannot be written.
 
@@ -32,7 +32,7 @@ def write(
     def main() -> None:
         from hfkit.hub.card import write_card
 
-        has_report = (folder / "report.json").is_file()  # without one that is what is said
+        has_report = (folder / "report.json").is_file()  # without one, that is the message
         if has_report and not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
             rule = "its report is of an evaluation: no model lies beside it, and a card is a model's"
             raise UserError(f"folder '{folder}'", rule, "Give the output_dir of a run that has ended")
@@ -51,7 +51,7 @@ def lint(
 ) -> None:
     """Check the card in DIR: its metadata, every number in it against report.json, its links and its code.
 
-    Words may be changed, and sections under headings of your own added. One fault a line is printed, with its place.
+    Words may be changed, and sections under new headings added. Each fault is printed on a line, with its place.
 
     Exit codes: 0 nothing is wrong; 1 something is; 2 there is no card.
 
@@ -62,15 +62,15 @@ def lint(
     def main() -> None:
         from hfkit.hub.lint import examine
 
-        found = examine(folder, online=online)
+        findings = examine(folder, online=online)
         if as_json:
-            print(json.dumps(found._asdict(), ensure_ascii=False, indent=1))
+            print(json.dumps(findings._asdict(), ensure_ascii=False, indent=1))
         else:
-            for fault in found.faults:
+            for fault in findings.faults:
                 print(fault)
-            for what in found.unchecked:
-                typer.echo(f"not checked: {what}", err=True)
-        if found.faults:
+            for check in findings.unchecked:
+                typer.echo(f"not checked: {check}", err=True)
+        if findings.faults:
             raise SystemExit(FAILED)
 
     run(main, ANEW)

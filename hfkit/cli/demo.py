@@ -41,7 +41,7 @@ def _demo(place: str, host: str, port: int, revision: str | None, *, share: bool
 
     demo.require_gradio()
     with alone_on_stdout() as stdout:
-        model = demo.asked_model(place, revision)
+        model = demo.load_demo(place, revision)
         if check:
             print(json.dumps(demo.check(model), ensure_ascii=False), file=stdout)
         else:

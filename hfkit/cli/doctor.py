@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from hfkit.cli.plan import TaskName
 from hfkit.errors import ANEW, UserError, run
 
 OWN_FLAGS = ("--recipe", "--task", "--most_rows", "--json", "--strict")
@@ -13,7 +12,7 @@ OWN_FLAGS = ("--recipe", "--task", "--most_rows", "--json", "--strict")
 def doctor(
     context: typer.Context,
     recipe: Annotated[str | None, typer.Option(help="a recipe, whose task and flags are looked at")] = None,
-    task: Annotated[TaskName | None, typer.Option(help="the task of the data, without a recipe")] = None,
+    task: Annotated[str | None, typer.Option(help="the task of the data, without a recipe")] = None,
     most_rows: Annotated[
         int | None,
         typer.Option(
@@ -33,9 +32,9 @@ def doctor(
     is read. hfkit/doctor/findings.py says what the JSON holds.
 
         hfkit doctor
-        hfkit doctor --task token-classification --dataset entities --checkpoint runs/bert-ner
-        hfkit doctor --task text-classification --dataset reviews --checkpoint runs/bert-sentiment --json
-        hfkit doctor --task image-classification --checkpoint runs/vit-images --most_rows 500
+        hfkit doctor --task ner --dataset entities --checkpoint runs/bert-ner
+        hfkit doctor --recipe recipes/bert_sentiment.py --dataset reviews --checkpoint runs/bert-sentiment --json
+        hfkit doctor --recipe recipes/vit_images.py --checkpoint runs/vit-images --most_rows 500
 
     Exit codes: 0 no error; 1 an error was found, or with --strict a warning; 2 the command cannot be followed.
     """
@@ -43,7 +42,7 @@ def doctor(
 
 
 def _examine(
-    flags: list[str], recipe: str | None, task: TaskName | None, most_rows: int | None, *, as_json: bool, strict: bool
+    flags: list[str], recipe: str | None, task: str | None, most_rows: int | None, *, as_json: bool, strict: bool
 ) -> None:
     import json
     import os
@@ -59,8 +58,8 @@ def _examine(
     if rank is not None and rank.rank > 0:
         return
     with alone_on_stdout():
-        kind, given, args = _arguments(flags, recipe, task)
-        checkup = examine(kind, given, args, launcher=launcher, most_rows=most_rows)
+        examined, given, args = _parse_arguments(flags, recipe, task)
+        checkup = examine(examined, given, args, launcher=launcher, most_rows=most_rows)
     if as_json:
         print(json.dumps(checkup.document(strict=strict), indent=1, allow_nan=False, default=float))
     else:
@@ -69,7 +68,7 @@ def _examine(
         raise SystemExit(code)
 
 
-def _arguments(flags: list[str], recipe: str | None, name: TaskName | None) -> tuple:
+def _parse_arguments(flags: list[str], recipe: str | None, name: str | None) -> tuple:
     """The task, or None for the environment alone; what a recipe starts from; and how it would train.
 
     Raises:
@@ -78,22 +77,23 @@ def _arguments(flags: list[str], recipe: str | None, name: TaskName | None) -> t
     from hfkit.arguments.parse import parse
     from hfkit.arguments.recipe import RecipeArguments
     from hfkit.arguments.training import TransferArguments
-    from hfkit.cli.plan import kind_of
+    from hfkit.inference.saved import find_task
     from hfkit.ledger.arguments import recipe_at
+    from hfkit.tasks import TASKS
 
     if recipe is not None and name is not None:
         raise UserError("--recipe and --task", "a recipe has its task", "Leave one of them out")
     if recipe is None and name is None:
         if any(flag.startswith(("--dataset", "--checkpoint")) for flag in flags):
-            fix = "Add --recipe recipes/bert_ner.py, or --task text-classification"
+            fix = f"Add --recipe FILE, or --task with one of {', '.join(task.key for task in TASKS)}"
             raise UserError("--dataset, --checkpoint", "how they are read is said by a task", fix)
         given, args = parse((RecipeArguments, TransferArguments), argv=flags, own_flags=OWN_FLAGS)
         return None, given, args
     if recipe is not None:
         given, task, args = recipe_at(recipe)(flags)
     else:
-        types = (RecipeArguments, kind_of(name), TransferArguments)
-        given, task, args = parse(types, argv=flags, own_flags=OWN_FLAGS)
+        kinds = (RecipeArguments, find_task(name), TransferArguments)
+        given, task, args = parse(kinds, argv=flags, own_flags=OWN_FLAGS)
     task.path(given.checkpoint)  # refuses what is not there
     if task.dataset != "sample":
         from hfkit.data.files import refuse_no_folder

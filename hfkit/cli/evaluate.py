@@ -9,7 +9,7 @@ import typer
 from hfkit.errors import ANEW, UserError, run
 
 if TYPE_CHECKING:
-    from hfkit.inference.saved import Found
+    from hfkit.inference.saved import SavedFiles
 
 OWN_FLAGS = ("--dataset", "--split", "--output_dir", "--batch_size", "--task", "--revision", "--json")
 
@@ -35,8 +35,8 @@ def evaluate(
 ) -> None:
     """Judge a saved model on rows it has not seen, and write the same report as after training.
 
-    Every flag of the task is accepted too, such as --label_column or --unit_column, and those of the baselines. The
-    columns and settings of the model's own run hold unless a flag says otherwise; which rows it had does not. Baselines
+    Every flag of the task is accepted too, such as --label_column or --unit_column, and those of the baselines. Columns
+    and settings carry over from the training run unless a flag overrides them; its choice of rows does not. Baselines
     learn from the train and validation splits of --dataset, which must be there for them. The run's own report stays
     as it is.
 
@@ -67,7 +67,8 @@ def _evaluate(
 
     from hfkit.arguments.recipe import RecipeArguments
     from hfkit.baselines import chosen
-    from hfkit.cli.report import rendered, summary
+    from hfkit.cli.report import render_record, summarise
+    from hfkit.contract.rows import Only
     from hfkit.inference.saved import find_saved
     from hfkit.progress import alone_on_stdout
     from hfkit.report.report import Report
@@ -78,8 +79,8 @@ def _evaluate(
         started_from = found.run.get("checkpoint")
         of_run = {"checkpoint": started_from} if isinstance(started_from, str) else {}
         given = of_run if dataset is None else {**of_run, "dataset": dataset}
-        recipe, task = found.parsed(RecipeArguments, argv=flags, own_flags=OWN_FLAGS, **given)
-        if dataset is None:  # asked for here, so that one misspelt is named before
+        recipe, task = found.parse(RecipeArguments, argv=flags, own_flags=OWN_FLAGS, **given)
+        if dataset is None:  # not earlier: a misspelt flag is named first
             raise UserError("--dataset", "nothing says which rows to judge on", "Give a file or folder of them")
         rivals = chosen(recipe)
         if rivals and split not in (None, "test"):
@@ -92,29 +93,28 @@ def _evaluate(
         if (unit := found.run.get("unit_column")) and task.unit_column is None:
             print(f"The run drew units of '{unit}' for its intervals; here rows are drawn: see --unit_column")
         saved = found.load(task)
-        rows = task.judged(saved.labels, split, whole=bool(rivals))
+        rows = task.rows_to_evaluate(saved.codec.target, None if rivals else Only(split))
         with measure() as cost:
-            prepared = saved.prepared(rows["test"])
-            predictions = saved.decoded(prepared, batch_size=batch_size).predictions
+            encoded = saved.encode(rows["test"])
+            predictions = saved.predict_encoded(encoded, batch_size=batch_size).answers
         settings: dict[str, Any] = {**vars(recipe), **vars(task), "checkpoint": place, "revision": revision}
         settings |= {"split": split, "batch_size": batch_size, "output_dir": str(folder)}
         if of_run:
             settings["fine_tuned_from"] = started_from
-        report = Report(task, rows, prepared={"test": prepared}, settings=settings, labels=saved.labels)
+        report = Report(task, rows, encoded_facts={"test": saved.codec.facts(encoded)}, settings=settings)
         report.add("saved model", predictions, cost=cost)
-        for rival in rivals:
-            report.judge(rival)
+        report.judge(*rivals)
         page = report.save(folder)
         if as_json:
-            told = summary(folder / "report.json", rendered(folder / "report.json"))
-            print(json.dumps(told, indent=1, ensure_ascii=False), file=stdout)
+            summary = summarise(folder / "report.json", render_record(folder / "report.json"))
+            print(json.dumps(summary, indent=1, ensure_ascii=False), file=stdout)
         else:
             Console(file=stdout).print(report.table())
             print(f"Report: {page}", file=stdout)
 
 
-def default_folder(found: "Found", dataset: str, split: str | None) -> Path:
-    """Beside the model that was judged, by the name of the data."""
+def default_folder(found: "SavedFiles", dataset: str, split: str | None) -> Path:
+    """The default folder of the report: beside the model, named after the data."""
     if found.folder != Path(found.place).expanduser():
         return Path("runs/evaluate")
     name = Path(dataset).stem or "data"

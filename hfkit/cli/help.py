@@ -1,4 +1,4 @@
-"""How the docstring of a command is shown: prose fills the lines, and an example stays a command that can be copied."""
+"""The layout of a command's help: prose fills the lines, and an example stays a command that can be copied."""
 
 import copy
 import inspect
@@ -14,27 +14,27 @@ TOKEN = re.compile(r"""(?:"[^"]*"|'[^']*'|\S)+""")
 
 
 class Command(TyperCommand):
-    """A command that shows its docstring so."""
+    """A command whose help is laid out like that."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        TyperCommand.format_help(shown(self), ctx, formatter)
+        TyperCommand.format_help(lay_out_command(self), ctx, formatter)
 
 
 class Group(TyperGroup):
-    """The same of several commands."""
+    """The same for a group of commands."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        TyperGroup.format_help(shown(self), ctx, formatter)
+        TyperGroup.format_help(lay_out_command(self), ctx, formatter)
 
 
-def shown(command: Any) -> Any:
+def lay_out_command(command: Any) -> Any:
     """A copy of the command whose help is laid out for this terminal."""
     other = copy.copy(command)
-    other.help = laid_out(command.help or "", Console().width - 2)  # typer leaves a column on either side
+    other.help = lay_out(command.help or "", Console().width - 2)  # typer leaves a column on either side
     return other
 
 
-def laid_out(docstring: str, width: int) -> str:
+def lay_out(docstring: str, width: int) -> str:
     """A docstring as markup of rich: paragraphs as one line each, which is wrapped when it is printed; examples as
     lines of at most `width`.
 
@@ -44,14 +44,14 @@ def laid_out(docstring: str, width: int) -> str:
     for paragraph in inspect.cleandoc(docstring).split("\n\n"):
         lines = paragraph.splitlines()
         if all(line.startswith(EXAMPLE) for line in lines):
-            paragraphs.append("\n".join(["Examples:", *(folded(line, width) for line in lines)]))
+            paragraphs.append("\n".join(["Examples:", *(fold(line, width) for line in lines)]))
         else:
             paragraphs.append(" ".join(line.strip() for line in lines))
     return escape("\n\n".join(paragraphs))
 
 
-def folded(example: str, width: int) -> str:
-    """A command over several lines where one is too short for it, broken before flags; a shell joins them."""
+def fold(example: str, width: int) -> str:
+    """A command over as many lines as it needs, broken before flags; a shell joins them."""
     parts: list[str] = []
     for word in TOKEN.findall(example):
         if parts and not word.startswith("--"):

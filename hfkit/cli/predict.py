@@ -1,4 +1,4 @@
-"""`hfkit predict`: what a saved model says of new rows, texts or pictures."""
+"""`hfkit predict`: a saved model's answers to new rows, texts or pictures."""
 
 import csv
 import hashlib
@@ -6,12 +6,12 @@ import io
 import json
 import os
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, get_origin
 
 import typer
 
@@ -20,11 +20,16 @@ from hfkit.progress import alone_on_stdout, progress
 from hfkit.runtime.part_file import PartFile
 
 if TYPE_CHECKING:
+    from hfkit.contract.task import Task
     from hfkit.data.streams import Chunk, Reading, Source
     from hfkit.inference.asking import Asking
     from hfkit.inference.saved import SavedModel
 
-BATCHES = {"text": 16, "pictures": 4}  # of a chunk: texts are sorted by length within it, pictures are larger
+TEXT_BATCHES, OTHER_BATCHES = 16, 4  # of a chunk: texts are sorted by length within it, pictures are larger
+OWN_FLAGS = (
+    *("--text", "--output", "--format", "--probabilities", "--batch_size", "--on_bad_row", "--encoding", "--task"),
+    "--revision",
+)
 
 
 class Format(StrEnum):
@@ -35,13 +40,14 @@ class Format(StrEnum):
 
 
 class OnBadRow(StrEnum):
-    """What becomes of a row that cannot be asked."""
+    """What to do with a row that the model cannot be asked about."""
 
     error = "error"
     skip = "skip"
 
 
 def predict(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="output_dir of a run, any folder with a model, or a Hub id")],
     inputs: Annotated[
         list[str] | None,
@@ -65,17 +71,6 @@ def predict(
     encoding: Annotated[str, typer.Option("--encoding", help="of files of text, such as latin-1")] = "utf-8",
     task: Annotated[str | None, typer.Option("--task", help="what the model does, where its files do not say")] = None,
     revision: Annotated[str | None, typer.Option("--revision", help="branch, tag or commit of a Hub id")] = None,
-    text_column: Annotated[str | None, typer.Option("--text_column", help="column of texts")] = None,
-    text_pair_column: Annotated[str | None, typer.Option("--text_pair_column", help="of second texts")] = None,
-    tokens_column: Annotated[str | None, typer.Option("--tokens_column", help="of words, or texts to split")] = None,
-    image_column: Annotated[str | None, typer.Option("--image_column", help="column of pictures")] = None,
-    max_length: Annotated[int | None, typer.Option("--max_length", help="tokens read at once")] = None,
-    stride: Annotated[int | None, typer.Option("--stride", help="tokens shared by two windows of words")] = None,
-    tta: Annotated[str | None, typer.Option("--tta", help="views of a picture: none, flip or crops")] = None,
-    max_megapixels: Annotated[float | None, typer.Option("--max_megapixels", help="of a picture")] = None,
-    allow_outside_images: Annotated[
-        bool, typer.Option("--allow_outside_images", help="follow paths out of the folder of the file that has them")
-    ] = False,
 ) -> None:
     """Ask a saved model about new rows, texts or pictures: one line of JSON for each, in order.
 
@@ -85,6 +80,9 @@ def predict(
     that is one list is read at once). An --output appears when it is whole; stopped before, the same command goes on
     from FILE.part, unless rows come from the standard input.
 
+    The flags of the model's task are accepted too, such as --text_column, --max_length or --allow_outside_images; they
+    win over those of its run.
+
         hfkit predict runs/bert-sentiment reviews.csv --output answers.csv
         hfkit predict runs/bert-sentiment --text "anna likes the sea" --probabilities
         hfkit predict runs/bert-ner sentences.jsonl --output entities.jsonl
@@ -93,103 +91,148 @@ def predict(
     Exit codes: 0 every row has its line; 1 something failed; 2 the model or the input cannot be read, or a row cannot
     be asked; 75 interrupted.
     """
-    settings = {
-        "text_column": text_column,
-        "text_pair_column": text_pair_column,
-        "tokens_column": tokens_column,
-        "image_column": image_column,
-        "max_length": max_length,
-        "stride": stride,
-        "tta": tta,
-        "max_megapixels": max_megapixels,
-        "allow_outside_images": allow_outside_images or None,
-    }
-    given = {name: value for name, value in settings.items() if value is not None}
+    # click leaves options that it does not know among the inputs, in their order.
+    words = [word for word in [*(inputs or []), *context.args] if word != "--debug"]
     kind = format or (Format.csv if output is not None and output.suffix.lower() == ".csv" else Format.jsonl)
-
-    asked = Asked(model, inputs or [], text or [], output, kind, encoding, revision, task, given)
-    again = ANEW if output is None or "-" in asked.inputs else f"{GOES_ON} behind what {output}.part holds"
-    run(lambda: write(asked, batch_size, skip=on_bad_row == OnBadRow.skip, every=probabilities), again)
+    request = Request(model, words, text or [], output, kind, encoding, revision, task)
+    again = ANEW if output is None or "-" in words else f"{GOES_ON} behind what {output}.part holds"
+    run(lambda: write(request, batch_size, skip=on_bad_row == OnBadRow.skip, every=probabilities), again)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a command line names."""
+class Request:
+    """A command line, before the model's task is known."""
 
     model: str
-    inputs: list[str]
+    words: list[str]  # inputs, and flags of the task
     texts: list[str]
     output: Path | None
     kind: Format
     encoding: str
     revision: str | None
     task: str | None
-    settings: dict[str, Any]
 
-    def refuse_missing(self) -> None:
-        """Refuse what is wrong at first sight.
+    def refuse_unusable(self, inputs: list[str]) -> None:
+        """Refuse inputs before the model is loaded.
 
         Raises:
-            UserError: no input, one that is not there, or one that would be overwritten.
+            UserError: there is none, one does not exist, or one would be overwritten.
         """
-        if not self.inputs and not self.texts:
+        if not inputs and not self.texts:
             raise UserError("inputs", "there is none", "Name files or folders, - for the standard input, or --text")
-        for name in self.inputs:
+        for name in inputs:
             if name != "-" and not Path(name).expanduser().exists():
                 raise UserError(f"input '{name}'", "there is no such file or folder", "Check the path")
             if self.output is not None and self.output.resolve() == Path(name).expanduser().resolve():
                 raise UserError(f"output '{self.output}'", "it is an input too", "Give another file")
 
 
-def write(asked: Asked, batch_size: int, *, skip: bool, every: bool) -> None:
-    """Ask the model about every row, and write what it says as it comes.
+def split_words(words: list[str], kind: "type[Task]") -> tuple[list[str], list[str]]:
+    """Inputs, and flags of the task with their values.
+
+    A flag of a truth value takes true or false from behind it, and nothing else; one of a list takes all up to the
+    next flag.
+
+    Raises:
+        UserError: a flag is none of the task's, or is about the dataset of a run.
+    """
+    from hfkit.arguments.parse import nearest_word
+    from hfkit.contract.task import Task
+
+    of_runs = {field.name for field in fields(Task)}
+    known = {field.name: field.type for field in fields(kind) if field.init and field.name not in of_runs}
+    inputs, flags, rest = [], [], deque(words)
+    while rest:
+        word = rest.popleft()
+        if not word.startswith("-") or word == "-":
+            inputs.append(word)
+            continue
+        name, equals, _ = word.partition("=")
+        if not name.startswith("--") or name.removeprefix("--") not in known:
+            names = [*OWN_FLAGS, *(f"--{name}" for name in known)]
+            raise UserError(
+                word, "no such flag (abbreviations are not accepted)", f"Did you mean {nearest_word(word, names)}?"
+            )
+        flags.append(word)
+        taken = known[name.removeprefix("--")]
+        if equals:
+            continue
+        if taken is bool:
+            flags += [rest.popleft()] if rest and rest[0].lower() in ("true", "false") else []
+        elif get_origin(taken) is list:
+            while rest and not rest[0].startswith("--"):
+                flags.append(rest.popleft())
+        elif rest:
+            flags.append(rest.popleft())
+    return inputs, flags
+
+
+def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None:
+    """Ask the model about every row, and write its answers as they come.
 
     Raises:
         UserError: an input, the model or a row cannot be asked; nothing appears at --output.
     """
-    asked.refuse_missing()
+    if not request.words:
+        request.refuse_unusable([])
     with alone_on_stdout() as stdout:
         from hfkit.inference.asking import Asking
-        from hfkit.inference.saved import load_saved
+        from hfkit.inference.saved import find_saved
 
-        saved = load_saved(asked.model, task=asked.task, revision=asked.revision, **asked.settings)
-        if asked.texts and saved.task.reads != "text":
-            raise UserError("--text", f"a model for {saved.task.name} reads pictures", "Name their files")
-        reading = reading_of(saved, asked.encoding, batch_size)
-        sources = reading.sources(asked.inputs, asked.texts)
+        found = find_saved(request.model, task=request.task, revision=request.revision)
+        inputs, flags = split_words(request.words, found.kind)
+        request.refuse_unusable(inputs)
+        saved = found.load(*found.parse(argv=flags))
+        if request.texts and not reads_texts(saved):
+            raise UserError("--text", f"a model for {saved.task.key} reads pictures", "Name their files")
+        reading = make_reading(saved, request.encoding, batch_size)
+        sources = reading.sources(inputs, request.texts)
         reading.refuse_broken(sources)
         asking = Asking(saved, batch_size, skip, every)
         chunks = (chunk for source in sources for chunk in reading.chunks(source))
-        if asked.output is None:
-            rows, faults = to_stdout(stdout, asking, chunks, asked.kind)
+        if request.output is None:
+            rows, faults = write_to_stdout(stdout, asking, chunks, request.kind)
         else:
-            work = work_of(asked, saved, sources, batch_size, skip=skip, every=every)
-            rows, faults = to_file(asked.output, work, asking, chunks, asked.kind)
-        told = f"{rows:,} row{'s' * (rows != 1)}"
+            flags += [request.encoding, request.kind.value, str(batch_size), str(skip), str(every)]
+            work = identify_work(saved, inputs, request.texts, sources, flags)
+            rows, faults = write_to_file(request.output, work, asking, chunks, request.kind)
+        summary = f"{rows:,} row{'s' * (rows != 1)}"
         if faults:
-            told += f", {faults.total():,} of them without a prediction ({', '.join(map(counted, faults.items()))})"
-        print(told + (f": {asked.output}" if asked.output else ""), file=sys.stderr)
+            summary += (
+                f", {faults.total():,} of them without a prediction ({', '.join(map(count_text, faults.items()))})"
+            )
+        print(summary + (f": {request.output}" if request.output else ""), file=sys.stderr)
 
 
-def reading_of(saved: "SavedModel", encoding: str, batch_size: int) -> "Reading":
+def reads_texts(saved: "SavedModel") -> bool:
+    from hfkit.contract.rows import Media
+
+    return saved.task.rows.media is Media.TEXT
+
+
+def make_reading(saved: "SavedModel", encoding: str, batch_size: int) -> "Reading":
+    from hfkit.contract.rows import Media
     from hfkit.data.streams import Reading
 
     suffixes: set[str] = set()
-    if saved.task.reads == "pictures":
+    if saved.task.rows.media is Media.IMAGE:
         from hfkit.data.images.files import SUFFIXES as suffixes
-    size = batch_size * BATCHES[saved.task.reads]
-    return Reading(saved.task.input_column, frozenset(suffixes), encoding, size)
+    size = batch_size * (TEXT_BATCHES if reads_texts(saved) else OTHER_BATCHES)
+    return Reading(saved.task.rows.main_column, frozenset(suffixes), encoding, size)
 
 
-def to_stdout(stdout: TextIO, asking: "Asking", chunks: "Iterator[Chunk]", kind: Format) -> "tuple[int, Counter[str]]":
+def write_to_stdout(
+    stdout: TextIO, asking: "Asking", chunks: "Iterator[Chunk]", kind: Format
+) -> "tuple[int, Counter[str]]":
+    """The number of rows written, and how often each rule was broken."""
     rows, faults, columns = 0, Counter(), []
     for chunk in chunks:
         records, found = asking.answers(chunk)
         columns = columns or list(records[0])
         try:
-            stdout.write(text_of(records, kind, columns, header=not rows))
+            stdout.write(format_rows(records, kind, columns, header=not rows))
             stdout.flush()
-        except BrokenPipeError:  # whoever reads has seen enough; nobody is left to be told
+        except BrokenPipeError:  # the reader has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
             break
         rows += len(records)
@@ -197,10 +240,10 @@ def to_stdout(stdout: TextIO, asking: "Asking", chunks: "Iterator[Chunk]", kind:
     return rows, faults
 
 
-def to_file(
+def write_to_file(
     output: Path, work: Any, asking: "Asking", chunks: "Iterator[Chunk]", kind: Format
 ) -> "tuple[int, Counter[str]]":
-    """The same to a file, going on behind the rows that were written before."""
+    """The same to a file, behind the rows that an earlier command wrote."""
     with PartFile(output, work) as part:
         passed, faults, columns = 0, Counter(part.notes.get("faults", {})), part.notes.get("columns", [])
         if part.rows:
@@ -213,21 +256,21 @@ def to_file(
                 records, found = asking.answers(chunk)
                 faults.update(fault.rule for fault in found)
                 header, columns = not columns, columns or list(records[0])
-                piece = text_of(records, kind, columns, header=header)
+                piece = format_rows(records, kind, columns, header=header)
                 part.add(piece, len(records), {"faults": dict(faults), "columns": columns})
                 advance(len(records))
         return part.rows, faults
 
 
-def text_of(records: list[dict[str, Any]], kind: Format, columns: list[str], *, header: bool) -> str:
+def format_rows(records: list[dict[str, Any]], kind: Format, columns: list[str], *, header: bool) -> str:
     """Rows as lines of JSON, or of CSV under the columns of the first rows.
 
     Raises:
         UserError: a row has other columns than the first rows.
     """
-    from hfkit.report.schema import finite, plain
+    from hfkit.report.schema import to_finite, to_plain
 
-    records = [finite(plain(record)) for record in records]
+    records = [to_finite(to_plain(record)) for record in records]
     if kind == Format.jsonl:
         return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     # The rows of a chunk have the same columns.
@@ -241,35 +284,34 @@ def text_of(records: list[dict[str, Any]], kind: Format, columns: list[str], *, 
     writer = csv.writer(lines, lineterminator="\n")
     if header:
         writer.writerow(columns)
-    writer.writerows([cell(value) for value in record.values()] for record in records)
+    writer.writerows([format_cell(value) for value in record.values()] for record in records)
     return lines.getvalue()
 
 
-def cell(value: Any) -> Any:
+def format_cell(value: Any) -> Any:
     """Lists and mappings in a cell are JSON."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
-def work_of(
-    asked: Asked, saved: "SavedModel", sources: "list[Source]", batch_size: int, *, skip: bool, every: bool
-) -> Any:
-    """What an output is made of, by which a stopped command knows its own part again; None where it cannot."""
-    inputs: list[Any] = [asked.texts]
+def identify_work(
+    saved: "SavedModel", inputs: list[str], texts: list[str], sources: "list[Source]", flags: list[str]
+) -> str | None:
+    """A digest of all that decides an output, by which a stopped command recognises its own part; None if it cannot."""
+    files: list[Any] = []
     for source in sources:
         if source.file is None and source.given is None:
             return None  # the standard input is gone
-        inputs.append([mark(Path(name)) for name in source.given or [source.file]] if source.name != "--text" else [])
-    weights = [mark(file) for file in sorted(saved.folder.glob("*")) if file.suffix in (".json", ".safetensors")]
-    flags = [asked.settings, asked.encoding, asked.kind.value, batch_size, skip, every]
-    whole = json.dumps([asked.inputs, inputs, weights, flags], default=str)
+        files.append([stamp(Path(name)) for name in source.given or [source.file]] if source.name != "--text" else [])
+    weights = [stamp(file) for file in sorted(saved.folder.glob("*")) if file.suffix in (".json", ".safetensors")]
+    whole = json.dumps([inputs, texts, files, weights, flags], default=str)
     return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
 
 
-def mark(file: Path) -> list[Any]:
-    seen = file.expanduser().stat()
-    return [str(file), seen.st_size, seen.st_mtime_ns]
+def stamp(file: Path) -> list[Any]:
+    stat = file.expanduser().stat()
+    return [str(file), stat.st_size, stat.st_mtime_ns]
 
 
-def counted(item: tuple[str, int]) -> str:
+def count_text(item: tuple[str, int]) -> str:
     rule, rows = item
     return f"{rows:,}: {rule}"

@@ -21,15 +21,17 @@ def push(
     revision: str | None = typer.Option(None, help="branch to push to, created where it is missing; default: main"),
     create_pr: bool = typer.Option(False, "--create-pr", help="propose it as a pull request"),
     tag: str | None = typer.Option(None, help="a name for the pushed commit"),
-    dry_run: bool = typer.Option(False, "--dry-run", help="list what would be sent, and what not; asks nobody"),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help="list the files to send and those to leave out; contacts no server"
+    ),
     as_json: bool = typer.Option(False, "--json", help="the outcome as one JSON document"),
 ) -> None:
     """Push a finished run, or any saved model with a README.md, to the Hub.
 
-    Sent are the model, its tokenizer or processor, card, report and redacted settings, by a list of names; never
-    optimizer states, checkpoints, caches or logs. A file that holds a token or a key stops the push and is named. What
-    a former push has left under these names and this one lacks is removed from the repository; other files stay. The
-    token is that of HF_TOKEN or `hf auth login`. The same command goes on after an interruption.
+    The model, its tokenizer or processor, card, report and redacted settings are sent, by a list of names; optimizer
+    states, checkpoints, caches and logs never are. A file that holds a token or a key stops the push and is named.
+    Files of these names that an earlier push left and this one lacks are removed from the repository; other files stay.
+    The token is that of HF_TOKEN or `hf auth login`. After an interruption, run the same command again.
 
     Exit codes: 0 pushed, or nothing had changed; 1 the Hub or the way to it failed; 2 something given cannot be pushed.
 
@@ -43,7 +45,7 @@ def push(
     def main() -> None:
         from hfkit.hub import push as hub
 
-        told = hub.push(
+        result = hub.push(
             folder,
             repo_id,
             private=private or None,
@@ -52,42 +54,42 @@ def push(
             tag=tag,
             dry_run=dry_run,
         )
-        print(json.dumps(_facts(told), indent=2) if as_json else "\n".join(_lines(told)))
+        print(json.dumps(_to_json(result), indent=2) if as_json else "\n".join(_to_lines(result)))
 
     run(main, GOES_ON)
 
 
-def _facts(told: "Push") -> dict:
+def _to_json(result: "Push") -> dict:
     return {
-        "repo_id": told.repo_id,
-        "url": told.url,
-        "commit": told.commit.oid if told.commit else None,
-        "changed": told.changed,
-        "files": told.files,
-        "removed": told.removed,
-        "left_out": told.left_out,
+        "repo_id": result.repo_id,
+        "url": result.url,
+        "commit": result.commit.oid if result.commit else None,
+        "changed": result.changed,
+        "files": result.files,
+        "removed": result.removed,
+        "left_out": result.left_out,
     }
 
 
-def _lines(told: "Push") -> list[str]:
-    listed = [f"{_size(size):>10}  {name}" for name, size in told.files.items()]
-    count = f"{len(told.files)} files, {_size(sum(told.files.values()))}"
-    if told.commit is None:
-        left_out = _by_folder(told.left_out)
+def _to_lines(result: "Push") -> list[str]:
+    listed = [f"{_size(size):>10}  {name}" for name, size in result.files.items()]
+    count = f"{len(result.files)} files, {_size(sum(result.files.values()))}"
+    if result.commit is None:
+        left_out = _by_folder(result.left_out)
         hidden = len(left_out) - MOST_SHOWN
         return [
-            *(f"Would be pushed to {told.repo_id}:", *listed, f"{count}. Nothing was sent."),
+            *(f"Would be pushed to {result.repo_id}:", *listed, f"{count}. Nothing was sent."),
             *(["Left out:"] if left_out else []),
             *(f"{_size(size):>10}  {name}" for name, size in list(left_out.items())[:MOST_SHOWN]),
             *([f"and {hidden} more"] if hidden > 0 else []),
         ]
-    if not told.changed:
-        return [f"Nothing has changed: {told.url}"]
-    return [*listed, *(f"   removed  {name}" for name in told.removed), f"Pushed: {told.url} ({count})"]
+    if not result.changed:
+        return [f"Nothing has changed: {result.url}"]
+    return [*listed, *(f"   removed  {name}" for name in result.removed), f"Pushed: {result.url} ({count})"]
 
 
 def _by_folder(left_out: dict[str, int]) -> dict[str, int]:
-    """Sizes of what lies in the folder itself and of its folders."""
+    """The sizes of the files in the folder itself, and of its folders."""
     sizes: dict[str, int] = {}
     for name, size in left_out.items():
         top, slash, _ = name.partition("/")

@@ -1,4 +1,4 @@
-"""`hfkit report`: the pages of a finished run or comparison, made anew from its record."""
+"""`hfkit report`: the pages of a finished run or comparison, rendered again from its record."""
 
 import json
 from pathlib import Path
@@ -13,19 +13,19 @@ def report(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="output_dir of a run or an evaluation, or compare_dir of a comparison")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="print what they say as JSON, and nothing else")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the results as JSON, and nothing else")] = False,
 ) -> None:
-    """Write the pages beside report.json or ledger.json anew, from the record alone and by the present templates.
+    """Write the pages beside report.json or ledger.json again, from the record alone and by the present templates.
 
         hfkit report runs/bert-sentiment
         hfkit report runs/bert-ner --json
 
     Exit codes: 0 written; 2 there is no record that this version reads, or the folder cannot be written.
     """
-    run(lambda: _report(folder, as_json=as_json), ANEW)
+    run(lambda: _write(folder, as_json=as_json), ANEW)
 
 
-def _report(folder: Path, *, as_json: bool) -> None:
+def _write(folder: Path, *, as_json: bool) -> None:
     from hfkit.report.report import write_files
 
     # A comparison on several test sets has a ledger for each.
@@ -36,18 +36,18 @@ def _report(folder: Path, *, as_json: bool) -> None:
             "there is no report.json and no ledger.json",
             "Give the output_dir of a run that has ended, or the compare_dir of a comparison",
         )
-    made = {path: rendered(path) for path in records}
-    for files in made.values():
+    pages = {path: render_record(path) for path in records}
+    for files in pages.values():
         write_files(folder, files)
     if as_json:
-        told = [summary(path, files) for path, files in made.items()]
-        print(json.dumps(told[0] if len(told) == 1 else told, indent=1, ensure_ascii=False))
+        results = [summarise(path, files) for path, files in pages.items()]
+        print(json.dumps(results[0] if len(results) == 1 else results, indent=1, ensure_ascii=False))
         return
-    for path, files in made.items():
+    for path, files in pages.items():
         print(f"{path.name}: {', '.join(str(folder / name) for name in files if name != path.name)}")
 
 
-def rendered(path: Path) -> dict[str, str]:
+def render_record(path: Path) -> dict[str, str]:
     """A record's files by name, itself among them.
 
     Raises:
@@ -55,10 +55,15 @@ def rendered(path: Path) -> dict[str, str]:
     """
     from hfkit.ledger.pages import render_ledger
     from hfkit.report.report import render
+    from hfkit.report.schema import validate
 
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        files = render(record) if path.name == "report.json" else render_ledger(record)
+        if path.name == "report.json":
+            validate(record)
+            files = render(record)
+        else:
+            files = render_ledger(record)
     except (OSError, ValueError) as error:
         raise UserError(
             f"file '{path}'",
@@ -68,8 +73,8 @@ def rendered(path: Path) -> dict[str, str]:
     return {path.stem + Path(name).suffix: text for name, text in files.items()}
 
 
-def summary(path: Path, files: dict[str, str]) -> dict[str, Any]:
-    """What a program wants to know of a record, and where its files are."""
+def summarise(path: Path, files: dict[str, str]) -> dict[str, Any]:
+    """The results in a record for a program, and where its files are."""
     record = json.loads(files[path.name])
     best = record["contenders"][0] if record["contenders"] else None
     verdict = record["verdict"]
@@ -87,5 +92,5 @@ def summary(path: Path, files: dict[str, str]) -> dict[str, Any]:
 
 
 def scores_of(contender: dict[str, Any]) -> dict[str, float]:
-    """All scores of a report's contender; of a ledger's the one that decides."""
+    """All scores of a contender in a report; in a ledger the one that decides."""
     return contender.get("scores") or {"headline": contender["headline"]}

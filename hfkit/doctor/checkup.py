@@ -1,5 +1,5 @@
-"""Everything that can be looked at before a training, in one go. Nothing is written, trained or downloaded beyond what
-the user named.
+"""All checks before a training, in one go. Nothing is written or trained, and nothing downloaded beyond what the user
+named.
 """
 
 import platform
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments
+from hfkit.contract.codec import Codec
+from hfkit.contract.rows import Media
 from hfkit.contract.task import Task
 from hfkit.doctor.answers import examine_answers
 from hfkit.doctor.findings import Checkup, Finding
@@ -17,11 +19,11 @@ from hfkit.doctor.packages import examine_packages
 from hfkit.doctor.pictures import examine_pictures
 from hfkit.doctor.places import examine_places, tracker_findings
 from hfkit.doctor.repeats import examine_repeats, examine_units
-from hfkit.doctor.rows import Rows, look
+from hfkit.doctor.rows import Rows, read_rows
 from hfkit.doctor.tags import examine_tags
 from hfkit.doctor.texts import examine_encoding, examine_lengths
 
-GUESSED = ["a", "b"]  # labels of a head, where the data could not be read
+GUESSED = 2  # labels of a head if the data could not be read
 
 
 def examine(
@@ -35,8 +37,8 @@ def examine(
     """Environment, and with a task its data and the checkpoint.
 
     Args:
-        launcher: what was found of its processes.
-        most_rows: of each split to look at; None: what can be looked at in a short while.
+        launcher: the finding on the processes of a launcher.
+        most_rows: of each split to look at; None: as many as a short while allows.
     """
     checkup = Checkup()
     findings, versions = examine_packages(extras_of(task, recipe), platform.python_version())
@@ -46,27 +48,27 @@ def examine(
     checkup.findings = [*findings, launcher, *more, *places, *tracker_findings(args.report_to)]
     if task is None:
         return checkup
-    checkup.task, checkup.dataset, checkup.checkpoint = task.name, task.dataset, recipe.checkpoint
-    # All rows: which of them a run takes does not matter to what is wrong with them.
+    checkup.task, checkup.dataset, checkup.checkpoint = task.key, task.dataset, recipe.checkpoint
+    # Of all rows: they are right or wrong whether or not a run takes them.
     task = replace(task, max_train_rows=None)
-    found, rows = look(task, most_rows)
-    labels = task.labels(rows.loaded) if rows else GUESSED
-    of_model, facts, processor = examine_model(task, recipe, args, labels)
+    found, rows = read_rows(task, most_rows)
+    target = rows.loaded.target if rows else task.guessed_target(GUESSED)
+    of_model, facts, codec = examine_model(task, recipe, args, target)
     checkup.facts["model"] = facts
     checkup.findings += found
     if rows is not None:
-        of_rows, checkup.facts["data"] = examine_rows(rows, processor)
+        of_rows, checkup.facts["data"] = examine_rows(rows, codec)
         checkup.findings += of_rows
     checkup.findings += of_model
     return checkup
 
 
-def examine_rows(rows: Rows, processor: object | None) -> tuple[list[Finding], dict]:
-    """Every check of loaded rows; each looks at the columns that it knows."""
+def examine_rows(rows: Rows, codec: Codec | None) -> tuple[list[Finding], dict]:
+    """Every check of the rows; each looks at the columns that it knows."""
     found = [*examine_answers(rows), *examine_tags(rows), *examine_repeats(rows), *examine_units(rows)]
     found += examine_encoding(rows)
-    pictures, sides = examine_pictures(rows, processor)
-    lengths, tokens = examine_lengths(rows, processor) if processor is not None else ([], {})
+    pictures, sides = examine_pictures(rows, codec)
+    lengths, tokens = examine_lengths(rows, codec) if codec is not None else ([], {})
     return [*found, *pictures, *lengths], {**rows.facts, **sides, **({"tokens": tokens} if tokens else {})}
 
 
@@ -75,8 +77,8 @@ def extras_of(task: Task | None, recipe: RecipeArguments) -> set[str]:
     if task is None:
         return set()
     wanted = {
-        "sample": recipe.checkpoint == "sample" and task.sample == "sample-text",
-        "vision": task.name.startswith("image-"),
+        "sample": recipe.checkpoint == "sample" and task.sample.checkpoint == "sample-text",
+        "vision": task.rows.media is Media.IMAGE,
         "few-shot": "setfit" in recipe.baseline,
     }
     return {extra for extra, needed in wanted.items() if needed}

@@ -1,11 +1,11 @@
-"""What the doctor says: findings, the document that `hfkit doctor --json` prints, and the text for people.
+"""Findings, the document that `hfkit doctor --json` prints of them, and the text for people.
 
 The document holds:
 
     schema    name and version of this layout; a change of keys changes the version
     created   when it was made, UTC, ISO 8601
     hfkit     version
-    task      its name on the Hub, or null where only the environment was looked at
+    task      its key, or null where only the environment was looked at
     dataset, checkpoint    as they were given, or null
     findings  in the order of the checks:
         section   environment, data or model
@@ -31,7 +31,7 @@ from rich.text import Text
 from hfkit.errors import UserError
 from hfkit.version import __version__
 
-SCHEMA = "hfkit.doctor/1"
+SCHEMA = "hfkit.doctor/2"
 Severity = Literal["ok", "note", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("ok", "note", "warning", "error")
 COLOURS = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red"}
@@ -41,7 +41,7 @@ LONGEST = 90  # characters of a value that is shown
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     section: Literal["environment", "data", "model"]
     check: str
@@ -70,7 +70,7 @@ class Checkup:
         return int(counts["error"] > 0 or strict and counts["warning"] > 0)
 
     def document(self, *, strict: bool) -> dict[str, Any]:
-        """What `--json` prints."""
+        """The document that `--json` prints."""
         return {
             "schema": SCHEMA,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -94,9 +94,9 @@ class Checkup:
                     self._line(console, Text(f"{'':12}{line}", "dim"))
                 if finding.fix:
                     self._line(console, Text(f"{'':10}→ {finding.fix}"))
-        told = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in self.tally())
+        counted = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in self.tally())
         ending = "; with --strict warnings count as errors" if strict and self.counts()["warning"] else ""
-        self._line(console, Text(f"{told}{ending}", "bold"))
+        self._line(console, Text(f"{counted}{ending}", "bold"))
 
     def tally(self) -> list[tuple[str, int]]:
         """How many errors, warnings and notes there are."""
@@ -108,13 +108,13 @@ class Checkup:
         console.print(text, soft_wrap=not console.is_terminal, highlight=False)
 
 
-def refused(section: Literal["environment", "data", "model"], check: str, error: UserError) -> Finding:
-    """What a run would end with, as a finding."""
+def report_refusal(section: Literal["environment", "data", "model"], check: str, error: UserError) -> Finding:
+    """The error that a run would end with, as a finding."""
     return Finding(section, check, "error", f"{error.value}: {error.rule}", fix=error.fix)
 
 
-def shown(value: Any) -> str:
-    """A value in one line that is not too long."""
+def quote(value: Any) -> str:
+    """A value on one line that is not too long."""
     text = " ".join(str(value).split())
     return repr(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")
 

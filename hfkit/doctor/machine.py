@@ -9,7 +9,7 @@ import psutil
 import torch
 
 from hfkit.arguments.training import refuse_lost_processes
-from hfkit.doctor.findings import Finding, refused
+from hfkit.doctor.findings import Finding, report_refusal
 from hfkit.errors import UserError
 from hfkit.runtime.processes import LAUNCHERS, count_cores
 from hfkit.training.memory import GIB
@@ -120,6 +120,6 @@ def launcher_finding(environment: Mapping[str, str]) -> Finding:
     try:
         refuse_lost_processes(None, size)
     except UserError as error:
-        return refused("environment", "processes", error)
+        return report_refusal("environment", "processes", error)
     several = f"{size} processes of a launcher; only the first one speaks"
     return Finding("environment", "processes", "ok", several if size > 1 else "one process")

@@ -9,12 +9,15 @@ from transformers import PreTrainedModel
 
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments
-from hfkit.contract.task import Task, read_config
-from hfkit.doctor.findings import Finding, refused, shown
+from hfkit.contract.codec import Codec
+from hfkit.contract.target import Target
+from hfkit.contract.task import Task
+from hfkit.doctor.findings import Finding, quote, report_refusal
 from hfkit.doctor.machine import LIMITS, memory_of
 from hfkit.doctor.places import existing
 from hfkit.errors import UserError
 from hfkit.model.depth import Depths
+from hfkit.model.weights import read_config
 from hfkit.training.memory import GIB, WEIGHT, learning_share, needed_bytes
 
 ADAM = 2  # more numbers beside each weight in a checkpoint of a training
@@ -22,34 +25,34 @@ TIGHT = 0.8  # share of the memory
 
 
 def examine_model(
-    task: Task, recipe: RecipeArguments, args: TransferArguments, labels: list[str]
-) -> tuple[list[Finding], dict[str, Any], Any]:
-    """What can be said of a checkpoint without its weights: findings, facts, and the processor, if it can be read."""
+    task: Task, recipe: RecipeArguments, args: TransferArguments, target: Target
+) -> tuple[list[Finding], dict[str, Any], Codec | None]:
+    """Everything a checkpoint tells without its weights: findings, facts, and the codec if it has a processor."""
     findings, facts = [], {}
     try:
-        model = skeleton(task, recipe.checkpoint, labels)
+        model = skeleton(task, recipe.checkpoint, target)
         findings, facts = architecture_findings(model, recipe.checkpoint, args)
         findings += weights_findings(Path(task.path(recipe.checkpoint)))
     except UserError as error:
-        findings.append(refused("model", "checkpoint", error))
+        findings.append(report_refusal("model", "checkpoint", error))
         model = None
-    processor = None
+    codec = None
     try:
-        processor = task.processor(recipe.checkpoint)
+        codec = task.codec(recipe.checkpoint, target)
     except UserError as error:
-        findings.append(refused("model", "processor", error))
-    if model is not None and processor is not None:
-        findings += vocabulary_findings(model, processor)
-    return findings, facts, processor
+        findings.append(report_refusal("model", "processor", error))
+    if model is not None and codec is not None:
+        findings += vocabulary_findings(model, codec.processor)
+    return findings, facts, codec
 
 
-def skeleton(task: Task, checkpoint: str, labels: list[str]) -> PreTrainedModel:
+def skeleton(task: Task, checkpoint: str, target: Target) -> PreTrainedModel:
     """The model without memory for its weights; of the checkpoint only its configuration is read.
 
     Raises:
         UserError: it cannot be read, or is of an architecture that the task has no head for.
     """
-    config = read_config(task.path(checkpoint), **task.head(labels))
+    config = read_config(task.path(checkpoint), **task.head_config(target))
     try:
         with torch.device("meta"):
             return task.auto_model.from_config(config, trust_remote_code=False)
@@ -73,7 +76,7 @@ def architecture_findings(
     try:
         names = Depths.of(model, tuple(args.blocks)).names
     except UserError as error:
-        findings.append(refused("model", "depths", error))
+        findings.append(report_refusal("model", "depths", error))
     else:
         facts["depths"] = len(names)
         what = f"depths 0 to {len(names) - 1}: {names[0]}, {len(names) - 2} blocks, {names[-1]}"
@@ -143,6 +146,6 @@ def vocabulary_findings(model: PreTrainedModel, processor: Any) -> list[Finding]
     if not beyond:
         return [Finding("model", "vocabulary", "ok", f"{len(processor):,} tokens, each with an embedding")]
     what = f"the tokenizer has {len(beyond):,} tokens beyond the {rows:,} embeddings of the model"
-    told = [f"{number}: {shown(token)}" for number, token in sorted(beyond)[:3]]
+    told = [f"{number}: {quote(token)}" for number, token in sorted(beyond)[:3]]
     fix = "Use the tokenizer that the checkpoint was trained with, or resize its embeddings and save it"
     return [Finding("model", "vocabulary", "error", what, told, fix)]

@@ -15,26 +15,26 @@ SHORT = 3  # words, up to which texts repeat by nature
 
 
 @lru_cache(maxsize=1_000_000)
-def normal(text: str) -> str:
-    """A text without what only its writing differs in: case, white space, forms of one character."""
+def normalise(text: str) -> str:
+    """A text without differences of writing alone: case, white space, forms of one character."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def examine_repeats(rows: Rows) -> list[Finding]:
     """Every repeat, as a warning where scores or training are touched."""
-    of_pictures = "fingerprint" in rows.loaded["train"].column_names
+    of_pictures = rows.are_pictures
     keys = {
-        split: contents if of_pictures else [normal(text) for text in contents]
+        split: contents if of_pictures else [normalise(text) for text in contents]
         for split, contents in rows.contents.items()
     }
-    found = within(rows, keys) + across(rows, keys)
+    found = find_repeats_within(rows, keys) + find_repeats_across(rows, keys)
     if not found:
         kind = "the same file" if of_pictures else "the same input, case and white space aside"
         found = [Finding("data", "repeats", "ok", f"no two rows hold {kind}")]
-    return found + conflicts(rows, keys)
+    return found + find_conflicts(rows, keys)
 
 
-def within(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
+def find_repeats_within(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
     """Rows that repeat an earlier one of their split."""
     findings = []
     for split, of_split in keys.items():
@@ -46,17 +46,17 @@ def within(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
         judged = split != "train"
         long = sum(not is_short(rows, of_split[row]) for row, _ in again)
         alike = sum(contents[row] != contents[earlier] for row, earlier in again)
-        severity = heavy(long, len(of_split), LEAKY if judged else REPEATED)
+        severity = weigh(long, len(of_split), LEAKY if judged else REPEATED)
         what = f"{split}: {share(len(again), len(of_split))} rows repeat an earlier one"
-        what += but_for(alike, len(again) - long)
-        told = [f"{rows.at(split, a)} = row {rows.numbers[split][b]:,}: {rows.shown(split, a)}" for a, b in again]
+        what += describe_repeats(alike, len(again) - long)
+        told = [f"{rows.at(split, a)} = row {rows.numbers[split][b]:,}: {rows.quote_input(split, a)}" for a, b in again]
         fix = "Keep one of each: repeats count several times, and make the interval too narrow" if judged else ""
         fix = fix or "Keep one of each, unless rows are meant to weigh more"
         findings.append(Finding("data", "repeats-within", severity, what, told[:EXAMPLES], fix))
     return findings
 
 
-def across(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
+def find_repeats_across(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
     """Rows of a split that another one holds as well."""
     findings = []
     for split, other in PAIRS:
@@ -69,33 +69,33 @@ def across(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
         exact = set(rows.contents[other])
         long = sum(not is_short(rows, keys[split][row]) for row, _ in twins)
         alike = sum(rows.contents[split][row] not in exact for row, _ in twins)
-        severity = heavy(long, len(keys[split]), LEAKY)
+        severity = weigh(long, len(keys[split]), LEAKY)
         what = f"{share(len(twins), len(keys[split]))} rows of {split} are in {other} too"
-        what += but_for(alike, len(twins) - long)
-        told = [f"{rows.at(split, a)} = {rows.at(other, b)}: {rows.shown(split, a)}" for a, b in twins]
+        what += describe_repeats(alike, len(twins) - long)
+        told = [f"{rows.at(split, a)} = {rows.at(other, b)}: {rows.quote_input(split, a)}" for a, b in twins]
         fix = f"Remove them from {other}: what was seen before is not judged fairly"
         findings.append(Finding("data", "repeats-across", severity, what, told[:EXAMPLES], fix))
     return findings
 
 
-def heavy(count: int, total: int, limit: float) -> Severity:
-    """Whether so many rows are a warning."""
+def weigh(count: int, total: int, limit: float) -> Severity:
+    """The severity of so many rows."""
     return "warning" if count >= FEWEST and count > limit * total else "note"
 
 
 def is_short(rows: Rows, key: str) -> bool:
     """Whether it is a text of a few words: 'Thank you!' is in two splits because people say it often."""
-    return "fingerprint" not in rows.loaded["train"].column_names and len(key.split()) <= SHORT
+    return not rows.are_pictures and len(key.split()) <= SHORT
 
 
-def but_for(alike: int, short: int) -> str:
-    """What is told of repeats beside their number."""
+def describe_repeats(alike: int, short: int) -> str:
+    """How repeats differ, in words."""
     counts = ((alike, "with other case or white space"), (short, f"of up to {SHORT} words"))
     told = [f"{count:,} {what}" for count, what in counts if count]
     return f" ({', '.join(told)})" if told else ""
 
 
-def conflicts(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
+def find_conflicts(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
     """Equal inputs with unequal answers, in any splits."""
     places: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for split, of_split in keys.items():
@@ -109,23 +109,25 @@ def conflicts(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
         return []
     total = sum(map(len, keys.values()))
     count = sum(map(len, torn))
-    severity = heavy(count, total, LEAKY)
-    told = []
+    severity = weigh(count, total, LEAKY)
+    quoted = []
     for group in torn[:EXAMPLES]:
         by_answer = {repr(rows.answers[split][row]): (split, row) for split, row in reversed(group)}
-        of_group = [f"{rows.at(*place)} says {rows.said(*place)}" for place in list(by_answer.values())[::-1][:2]]
-        told.append(f"{rows.shown(*group[0])}: {', '.join(of_group)}")
+        of_group = [
+            f"{rows.at(*place)} says {rows.quote_answer(*place)}" for place in list(by_answer.values())[::-1][:2]
+        ]
+        told.append(f"{rows.quote_input(*group[0])}: {', '.join(of_group)}")
     what = f"more than one answer to one input, in {share(count, total)} rows with {len(torn):,} different inputs"
     fix = "Settle on one answer each, or remove them: nobody can be right on all of them"
-    return [Finding("data", "conflicts", severity, what, told, fix)]
+    return [Finding("data", "conflicts", severity, what, quoted, fix)]
 
 
 def examine_units(rows: Rows) -> list[Finding]:
     """Units of `--unit_column` that two splits share."""
-    column = rows.found.columns.get("unit")
+    column = rows.raw.columns.get("unit")
     if column is None:
         return []
-    units = {split: rows.task.units(loaded).tolist() for split, loaded in rows.of_splits()}
+    units = {split: rows.task.units(loaded).tolist() for split, loaded in rows.splits.items()}
     findings = []
     for split, other in PAIRS:
         both = sorted(set(units[split]) & set(units[other]))

@@ -1,6 +1,6 @@
-"""The rows that the doctor looks at: read once, sampled where they are many, every fault noted."""
+"""The rows that the doctor looks at: read once, sampled if they are many, with every fault collected."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Dataset, DatasetDict, Image, LargeList, List
 
-from hfkit.contract.task import Fault, Found, Task, noted
-from hfkit.doctor.findings import EXAMPLES, Finding, refused, share, shown
+from hfkit.contract.rows import Media, Raw
+from hfkit.contract.task import Loaded, Task
+from hfkit.contract.view import to_text
+from hfkit.data.bad_rows import Fault, collect_faults
+from hfkit.doctor.findings import EXAMPLES, Finding, quote, report_refusal, share
 from hfkit.errors import DataError, UserError
 
 MOST_ROWS = 200_000  # of a split; all of them are read, and compared with each other
@@ -20,92 +23,99 @@ TYPES = {ClassLabel: "labels with names", Image: "images"}
 
 @dataclass(frozen=True)
 class Rows:
-    """Loaded rows, and which of the dataset's rows they are."""
+    """Checked rows, and which of the dataset's rows they are."""
 
     task: Task
-    found: Found
-    loaded: DatasetDict
-    numbers: Mapping[str, Sequence[int]]  # of each split, the row of the dataset that a loaded row came from
+    raw: Raw
+    loaded: Loaded
+    numbers: Mapping[str, Sequence[int]]  # of each split, the row of the dataset that a checked row came from
     sampled: Mapping[str, int] = field(default_factory=dict)  # rows of the splits of which some were left out
+
+    @property
+    def splits(self) -> DatasetDict:
+        return self.loaded.splits
+
+    @property
+    def are_pictures(self) -> bool:
+        """Whether the rows hold what one look at each picture has found."""
+        return "fingerprint" in self.splits["train"].column_names
 
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What the report would say of the data."""
-        return self.task.describe(self.loaded)
+        return self.task.rows.facts(self.splits)
 
     @cached_property
     def contents(self) -> dict[str, list[str]]:
         """What makes two rows the same input, by split."""
-        return {split: self.task.content(rows) for split, rows in self.loaded.items()}
+        return {split: self.task.rows.content(rows) for split, rows in self.splits.items()}
 
     @cached_property
     def answers(self) -> dict[str, list]:
         """The gold answers, by split."""
-        return {split: self.task.references(rows) for split, rows in self.loaded.items()}
+        return {split: self.task.rows.references(rows) for split, rows in self.splits.items()}
 
     def at(self, split: str, row: int) -> str:
-        """A loaded row by its place in the dataset."""
+        """A checked row by its place in the dataset."""
         return f"{split} row {self.numbers[split][row]:,}"
 
-    def shown(self, split: str, row: int) -> str:
-        """The input of a loaded row, short."""
-        rows = self.loaded[split]
-        if "image" not in rows.column_names:
-            return shown(self.contents[split][row])
-        path = rows[row]["image"]["path"]
-        size = f"{rows[row]['width']} x {rows[row]['height']} pixels"
+    def quote_input(self, split: str, row: int) -> str:
+        """The input of a checked row, short."""
+        if not self.are_pictures:
+            return quote(self.contents[split][row])
+        picture = self.splits[split][row]
+        path, size = picture["image"]["path"], f"{picture['width']} x {picture['height']} pixels"
         return f"{'/'.join(Path(path).parts[-2:])} ({size})" if path else f"an image of {size}"
 
-    def said(self, split: str, row: int) -> str:
-        """The answer of a loaded row, short."""
-        answer = self.task.faultless([self.answers[split][row]])[0]
-        return shown(self.task.said(answer, self.loaded[split][row]))
+    def quote_answer(self, split: str, row: int) -> str:
+        """The answer of a checked row, short."""
+        return quote(to_text(self.task.view.answer(self.answers[split][row], self.splits[split][row])))
 
-    def of_splits(self) -> Iterator[tuple[str, Dataset]]:
-        yield from self.loaded.items()
+    def quote_rows(self, places: Sequence[tuple[str, int]]) -> list[str]:
+        """The first of some rows, each with its place."""
+        return [f"{self.at(*place)}: {self.quote_input(*place)}" for place in places[:EXAMPLES]]
 
 
-def look(task: Task, most_rows: int | None) -> tuple[list[Finding], Rows | None]:
-    """Read and check the rows of a task; None where they cannot be used.
+def read_rows(task: Task, most_rows: int | None) -> tuple[list[Finding], Rows | None]:
+    """Read and check the rows of a task; None if they cannot be used.
 
     Args:
-        most_rows: of each split; None: what can be looked at in a short while.
+        most_rows: of each split; None: as many as a short while allows.
     """
     try:
-        found = task.found()
+        raw = task.read()
     except UserError as error:
-        return [refused("data", "dataset", error)], None
-    picks = {split: picked(rows, found.columns, most_rows) for split, rows in found.raw.items()}
-    some = {split: len(rows) for split, rows in found.raw.items() if len(picks[split]) < len(rows)}
-    raw = DatasetDict(
-        {split: rows.select(picks[split]) if split in some else rows for split, rows in found.raw.items()}
+        return [report_refusal("data", "dataset", error)], None
+    most = most_rows or (MOST_PICTURES if task.rows.media is Media.IMAGE else MOST_ROWS)
+    picks = {split: pick_rows(rows, raw.columns, most) for split, rows in raw.splits.items()}
+    some = {split: len(rows) for split, rows in raw.splits.items() if len(picks[split]) < len(rows)}
+    sample = DatasetDict(
+        {split: rows.select(picks[split]) if split in some else rows for split, rows in raw.splits.items()}
     )
-    findings = schema_findings(found)
+    findings = schema_findings(raw)
     if some:
-        told = [f"{split}: {len(picks[split]):,} of {rows:,} rows" for split, rows in some.items()]
+        counts = [f"{split}: {len(picks[split]):,} of {rows:,} rows" for split, rows in some.items()]
         what = "only some rows were looked at, evenly spaced: what follows counts those"
-        findings.append(Finding("data", "sampled", "note", what, told, "Set --most_rows for more"))
+        findings.append(Finding("data", "sampled", "note", what, counts, "Set --most_rows for more"))
     loaded, stopped = None, None
-    with noted() as faults:
+    with collect_faults() as faults:
         try:
-            loaded = task.checked(found._replace(raw=raw))
+            loaded = task.check(raw._replace(splits=sample))
         except UserError as error:
             stopped = error
-    left_out = getattr(task, "on_bad_row", "error") == "skip"
-    findings += fault_findings(faults, picks, left_out=left_out)
+    findings += fault_findings(faults, picks, left_out=task.on_bad_row == "skip")
     if isinstance(stopped, DataError) and faults:
         findings.append(Finding("data", "rows", "error", "every row of a split is at fault, so nothing is left of it"))
     elif stopped is not None:
-        findings.append(refused("data", "rows", stopped))
+        findings.append(report_refusal("data", "rows", stopped))
     if loaded is None:
         return findings, None
-    numbers = {split: kept(picks[split], faults.get(split, [])) for split in loaded}
-    return findings, Rows(task, found, loaded, numbers, some)
+    numbers = {split: drop_bad(picks[split], faults.get(split, [])) for split in loaded.splits}
+    return findings, Rows(task, raw, loaded, numbers, some)
 
 
-def picked(rows: Dataset, columns: Mapping[str, str], most_rows: int | None) -> list[int]:
-    """Rows evenly spaced over a split, and the first row of every label: what no row is left of would seem unknown."""
-    most = most_rows or (MOST_PICTURES if "image" in columns else MOST_ROWS)
+def pick_rows(rows: Dataset, columns: Mapping[str, str], most: int) -> list[int]:
+    """Rows evenly spaced over a split, and the first row of every label, which would seem unknown without any row."""
     if len(rows) <= most:
         return list(range(len(rows)))
     firsts: dict[str, int] = {}
@@ -117,32 +127,32 @@ def picked(rows: Dataset, columns: Mapping[str, str], most_rows: int | None) -> 
     return sorted({*spaced, *(firsts.values() if len(firsts) <= most else [])})
 
 
-def kept(rows: Sequence[int], faults: Sequence[Fault]) -> list[int]:
-    """The rows of the dataset that the loaded ones are."""
+def drop_bad(rows: Sequence[int], faults: Sequence[Fault]) -> list[int]:
+    """Numbers of the rows that are not at fault."""
     bad = {fault.row for fault in faults}
     return [row for place, row in enumerate(rows) if place not in bad]
 
 
-def schema_findings(found: Found) -> list[Finding]:
+def schema_findings(raw: Raw) -> list[Finding]:
     """Which columns are read, of which type; what else is there; and types that differ between splits."""
     read = ", ".join(
-        f"'{name}'" if name == column else f"{name} from '{column}'" for name, column in found.columns.items()
+        f"'{name}'" if name == column else f"{name} from '{column}'" for name, column in raw.columns.items()
     )
     evidence, types = [], {}
-    for split, rows in found.raw.items():
-        for column in found.columns.values():
+    for split, rows in raw.splits.items():
+        for column in raw.columns.values():
             types.setdefault(column, {})[split] = type_of(rows.features[column])
-        others = [name for name in rows.column_names if name not in found.columns.values()]
+        others = [name for name in rows.column_names if name not in raw.columns.values()]
         beside = f"; not read: {', '.join(others)}" if others else ""
-        told = ", ".join(f"{column} ({types[column][split]})" for column in found.columns.values())
-        evidence.append(f"{split}: {len(rows):,} rows with {told}{beside}")
+        named = ", ".join(f"{column} ({types[column][split]})" for column in raw.columns.values())
+        evidence.append(f"{split}: {len(rows):,} rows with {named}{beside}")
     findings = [Finding("data", "schema", "ok", f"columns: {read}", evidence)]
     for column, by_split in types.items():
         if len(set(by_split.values())) > 1:
-            told = [f"{split}: {kind}" for split, kind in by_split.items()]
+            kinds = [f"{split}: {kind}" for split, kind in by_split.items()]
             what = f"column '{column}' is not of one type in all splits"
             fix = "Write all splits in one way, or check that the values mean the same"
-            findings.append(Finding("data", "types", "note", what, told, fix))
+            findings.append(Finding("data", "types", "note", what, kinds, fix))
     return findings
 
 
@@ -164,15 +174,15 @@ def fault_findings(
             by_rule.setdefault(fault.rule, []).append(fault)
         for rule, found in by_rule.items():
             count = share(len({fault.row for fault in found}), len(picks[split]))
-            told = [f"row {picks[split][one.row]:,}, column '{one.column}': {shorter(one.value)}" for one in found]
+            places = [f"row {picks[split][one.row]:,}, column '{one.column}': {shorten(one.value)}" for one in found]
             what = f"{split}: {count} rows break a rule: {rule}"
             fix = found[0].fix if not left_out else ""
             severity = "warning" if left_out else "error"
-            what += ", and are left out" * left_out
-            findings.append(Finding("data", "bad-rows", severity, what, told[:EXAMPLES], fix))
+            what += ", and are left out" if left_out else ""
+            findings.append(Finding("data", "bad-rows", severity, what, places[:EXAMPLES], fix))
     return findings
 
 
-def shorter(value: str) -> str:
-    """What a fault quotes, cut where it is long."""
-    return shown(value)[1:-1]
+def shorten(value: str) -> str:
+    """The value of a fault, cut if it is long."""
+    return quote(value)[1:-1]

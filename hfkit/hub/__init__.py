@@ -1,5 +1,6 @@
-"""A finished run on its way to the Hub: its model card, the check that the card says what the report says, and the push.
+"""A finished run on its way to the Hub: its model card, the check of the card, and the push.
 
-Everything here reads the record of the run, and nothing knows a task or a trainer. On the floor of runs (3) this room
-may know the floors below it, tasks, baselines and `report`.
+The record of the run is all that this room reads: `card` renders it, `lint` holds a card against it, and `push` sends
+both with the model. On the floor of runs (3) it may know the floors below it and, to its left, `report`; it knows no
+task and no trainer.
 """

@@ -13,13 +13,12 @@ from markupsafe import Markup
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError, one_line
 from hfkit.hub.citations import citations
-from hfkit.hub.limits import limits
-from hfkit.hub.metadata import benchmark_result, front_matter, model_name, shown_scores
-from hfkit.hub.snippets import adapter_usage, usage
-from hfkit.report.pages import extremes, interval_text, markdown_text, number_text, score_text, shown, words
+from hfkit.hub.limits import find_limits
+from hfkit.hub.metadata import benchmark_result, front_matter, headline_score, model_name, named_scores
+from hfkit.report.pages import cell_text, extremes, interval_text, markdown_text, number_text, score_text, words
 from hfkit.report.schema import validate
+from hfkit.report.snippets import insert_model
 from hfkit.runtime.folders import write_page
-from hfkit.scores.score import headline_text
 
 PACKAGE = Path(__file__).parents[1]
 # An installed package carries the templates; a checkout has them beside the rendered cards.
@@ -39,19 +38,15 @@ TRAINING = (
 def render_card(
     report: dict[str, Any], *, model: str | None = None, pictures: bool = False, adapter: bool = False
 ) -> str:
-    """A report (see `hfkit.report.schema`) as a model card: YAML front matter, then Markdown.
+    """A valid report (see `hfkit.report.schema`) as a model card: YAML front matter, then Markdown.
 
-    A section that the report has nothing for is left out. Text from data and settings stays text, whatever it holds.
+    Sections without content are left out. Text from data and settings stays text, whatever it holds.
 
     Args:
-        model: what the model is called; default: what the run was told, by the id it was to be pushed to or its folder.
+        model: the model's name; default: the id that the run was to be pushed to, or its folder's name.
         pictures: whether the pictures of the labels (see `pictures_of`) lie beside the card.
-        adapter: the card is that of the adapters in the folder `ADAPTER`.
-
-    Raises:
-        ValueError: `report` is not what the schema describes; nan, infinity and numpy's scalars are refused.
+        adapter: make the card of the adapters in the folder `ADAPTER`.
     """
-    validate(report)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -64,17 +59,18 @@ def render_card(
         "score": score_text,
         "number": number_text,
         "interval": interval_text,
-        "shown": shown,
+        "shown": cell_text,
         "words": words,
-        "name": headline_text,
         "extremes": extremes,
-        "fenced": fenced,
-        "seconds": seconds,
+        "fenced": fence,
+        "seconds": seconds_text,
     }
     settings, data, origin = report["settings"], report["data"], report["origin"]
     model = model or model_name(settings)
     metadata = front_matter(report, model, adapter=adapter)
     subject, *others = report["contenders"]
+    baselines, score = [contender for contender in others if contender["baseline"]], headline_score(report)
+    snippet = report["snippets"]["adapter" if adapter else "model"]
     card = environment.get_template("template.md").render(
         report,
         # Markup: YAML has its own way of quoting, and `safe_dump` knows it.
@@ -83,25 +79,26 @@ def render_card(
         adapter=adapter,
         merged=not adapter and bool(settings.get("lora_rank")),
         subject=subject,
-        rival=max((c for c in others if c["baseline"]), key=lambda c: c["headline"], default=None),
-        other_scores={name: s for name, s in shown_scores(report).items() if name != report["task"]["headline"]},
+        score=score,
+        rival=score.best(baselines, lambda contender: contender["headline"]) if baselines else None,
+        other_scores=[(other.title, value) for other, value in named_scores(report)[1:]],
         level=f"{100 * subject['interval']['level']:g}",
         base=origin["base"],
         corpus=origin["dataset"],
-        # The record leaves out the interpreter, which a shell needs.
+        # The record leaves the interpreter out, and a shell needs it.
         repeatable=re.sub(r"^(?=\S+\.py( |$))", "python ", report["command"]),
-        snippet=adapter_usage(report, model) if adapter else usage(report, model),
+        snippet=insert_model(snippet, model) if snippet else "",
         synthetic=data.get("synthetic", False),
         labels=data.get("labels", []),
         pictures=pictures_of(report) if pictures else {},
         counts=label_counts(report),
         splits=[split for split in SPLITS if split in data],
         facts_by_split=facts_by_split(data),
-        apart=apart(data),
+        apart=shares_no_rows(data),
         strategy=STRATEGIES.get(settings.get("strategy") or ""),
         trained_with={name: settings[name] for name in TRAINING if settings.get(name) is not None},
         kept_best=bool(settings.get("load_best_model_at_end")),
-        limits=limits(report),
+        limits=find_limits(report),
         citations=citations(report),
     )
     return re.sub(r"\n{3,}", "\n\n", card).strip() + "\n"
@@ -110,11 +107,11 @@ def render_card(
 def write_card(folder: Path, *, model: str | None = None) -> Path:
     """Write README.md beside the report.json of a finished run, and return its path. It appears whole or not at all.
 
-    Beside it: the pictures of its labels; the card of the adapters, where the run trained such; and the headline score
-    in the Hub's form, where a benchmark was named.
+    With it come the pictures of its labels, the card of the adapters if the run trained any, and the headline score in
+    the Hub's form if a benchmark was named.
 
     Args:
-        model: what the model is called (see `render_card`).
+        model: the model's name (see `render_card`).
 
     Raises:
         UserError: there is no report.json, it is of another layout, or the folder cannot be written.
@@ -124,8 +121,8 @@ def write_card(folder: Path, *, model: str | None = None) -> Path:
     files |= {Path(name): picture for name, picture in pictures_of(report).items()}
     if report["origin"]["base"] and (folder / ADAPTER / "adapter_config.json").is_file():
         files[Path(ADAPTER, "README.md")] = render_card(report, model=model, adapter=True).encode()
-    if found := benchmark_result(report):
-        name, entries = found
+    if result := benchmark_result(report):
+        name, entries = result
         files[Path(".eval_results", name)] = yaml.safe_dump(entries, sort_keys=False).encode()
     try:
         for name, content in files.items():
@@ -159,16 +156,16 @@ def read_report(folder: Path) -> dict[str, Any]:
 
 def pictures_of(report: dict[str, Any]) -> dict[str, bytes]:
     """The pictures that a card shows, by their place beside it: an example of each label."""
-    found = {}
+    pictures = {}
     for number, example in enumerate(report["examples"].values()):
         if example["picture"]:
             head, _, content = example["picture"].partition(";base64,")
-            found[f"{PICTURES}/{number}.{head.rpartition('/')[2]}"] = base64.b64decode(content)
-    return found
+            pictures[f"{PICTURES}/{number}.{head.rpartition('/')[2]}"] = base64.b64decode(content)
+    return pictures
 
 
 def label_counts(report: dict[str, Any]) -> dict[str, int]:
-    """How many of each label train has, where the task counts them."""
+    """How many of each label train has, if the task counts them; otherwise {}."""
     labels = set(report["examples"])
     for facts in report["data"].get("train", {}).values():
         if isinstance(facts, dict) and labels and labels <= set(facts):
@@ -183,19 +180,19 @@ def facts_by_split(data: dict[str, Any]) -> dict[str, list[int | None]]:
     return {name: [facts.get(name) for facts in splits] for name in names}
 
 
-def apart(data: dict[str, Any]) -> bool:
-    """Whether duplicates across splits were looked for, and there are none."""
-    found = [
+def shares_no_rows(data: dict[str, Any]) -> bool:
+    """Whether rows shared by splits were looked for, and there are none."""
+    shared = [
         data[split]["rows_shared_with_train"] for split in SPLITS if "rows_shared_with_train" in data.get(split, {})
     ]
-    return bool(found) and not any(found)
+    return bool(shared) and not any(shared)
 
 
-def fenced(text: str, language: str = "") -> Markup:
+def fence(text: str, language: str = "") -> Markup:
     """Text as a block of code, behind a fence longer than any in it."""
     fence = "`" * (1 + max([2, *map(len, re.findall("`+", text))]))
     return Markup(f"{fence}{language}\n{text}\n{fence}")
 
 
-def seconds(value: float) -> str:
+def seconds_text(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"

@@ -1,4 +1,4 @@
-"""What to cite: hfkit itself, and the papers that a strategy goes back to, as BibTeX."""
+"""Citations in BibTeX: of hfkit itself, and of the papers that a strategy goes back to."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ LORA = """@inproceedings{hu2022lora,
   year = {2022},
   url = {https://arxiv.org/abs/2106.09685}
 }"""
-# Those that the summary of a strategy names.
+# The papers that the summary of each strategy names.
 PAPERS = {"discriminative": (ULMFIT, ELECTRA), "gradual": (ULMFIT,), "lp-ft": (LP_FT,), "lora": (LORA,)}
 
 

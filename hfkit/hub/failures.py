@@ -1,4 +1,4 @@
-"""What goes wrong between here and the Hub, in one line that says what to run once it is mended."""
+"""Failures on the way to the Hub, each in one line that says what to run once it is mended."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ KEPT = "Nothing here was lost, and a file that the Hub holds already is not sent
 
 
 @contextmanager
-def explained(repo_id: str, again: str) -> Iterator[None]:
-    """Errors of the client inside the block as `UserError` or `Failure`. It retries what is worth it by itself.
+def explain_errors(repo_id: str, again: str) -> Iterator[None]:
+    """Turn errors of the client inside the block into `UserError` or `Failure`. The client retries by itself.
 
     Args:
         again: what to run once it is mended.
@@ -24,10 +24,10 @@ def explained(repo_id: str, again: str) -> Iterator[None]:
     except (UserError, Failure):
         raise
     except (OSError, RuntimeError, ValueError, httpx.HTTPError) as error:
-        raise _told(error, repo_id, again) from error
+        raise _explain(error, repo_id, again) from error
 
 
-def _told(error: Exception, repo_id: str, again: str) -> UserError | Failure:
+def _explain(error: Exception, repo_id: str, again: str) -> UserError | Failure:
     from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
     for cause in _causes(error):
@@ -42,11 +42,11 @@ def _told(error: Exception, repo_id: str, again: str) -> UserError | Failure:
                 f"repository '{repo_id}'", _public_line(cause), "Give a name, or an owner and a name: me/name"
             )
         if response := getattr(cause, "response", None):
-            return _of_status(response.status_code, _public_line(cause), repo_id, again)
+            return _explain_status(response.status_code, _public_line(cause), repo_id, again)
     return Failure(f"The push to '{repo_id}' broke off ({_public_line(error)}). {KEPT}", f"Run {again}")
 
 
-def _of_status(status: int, said: str, repo_id: str, again: str) -> UserError | Failure:
+def _explain_status(status: int, line: str, repo_id: str, again: str) -> UserError | Failure:
     if status == 401:
         return UserError("token", "the Hub does not accept it (401)", f"{LOGIN}; then run {again}")
     if status == 403:
@@ -59,7 +59,7 @@ def _of_status(status: int, said: str, repo_id: str, again: str) -> UserError | 
         return Failure(f"Someone else is changing '{repo_id}' ({status}). {KEPT}", f"Wait, then run {again}")
     if status == 429:
         return Failure(f"The Hub was asked too often (429). {KEPT}", f"Wait some minutes, then run {again}")
-    return Failure(f"The Hub could not take the push to '{repo_id}' ({said}). {KEPT}", f"Run {again}")
+    return Failure(f"The Hub could not take the push to '{repo_id}' ({line}). {KEPT}", f"Run {again}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

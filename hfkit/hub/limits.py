@@ -1,28 +1,30 @@
-"""What a report gives reason to doubt, said of the model it is about: from the scores, the confusions and the data."""
+"""Reasons to doubt a model that its report gives: from the scores, the confusions and the data."""
 
 from typing import Any
 
+from hfkit.hub.metadata import headline_score
 from hfkit.report.pages import score_text, words
 
 FEW = 30  # rows of a class in test, below which its score says little
 MOST = 3  # classes, confusions or kinds of error that are named
 
 
-def limits(report: dict[str, Any]) -> list[str]:
+def find_limits(report: dict[str, Any]) -> list[str]:
     """One sentence each, the most telling first."""
-    found = [*of_classes(report["breakdown"]), *of_errors(report), *of_rows(report["data"])]
+    limits = [*class_limits(report["breakdown"]), *error_limits(report), *row_limits(report["data"])]
     subject, *others = report["contenders"]
-    rival = max(others, key=lambda contender: contender["headline"], default=None)
-    if rival and rival["headline"] >= subject["headline"]:
-        found.insert(0, f"It does not score above {rival['name']}.")
+    score = headline_score(report)
+    rival = score.best(others, lambda contender: contender["headline"]) if others else None
+    if rival and score.sign * rival["headline"] >= score.sign * subject["headline"]:
+        limits.insert(0, f"It does not score {'above' if score.better == 'higher' else 'below'} {rival['name']}.")
     if subject["interval"]["note"]:
-        found.append(f"Of its interval: {subject['interval']['note']}.")
+        limits.append(f"Of its interval: {subject['interval']['note']}.")
     if report["training"]:
-        found.append("One training run was measured: the interval does not show how much another seed would change.")
-    return found
+        limits.append("One training run was measured: the interval does not show how much another seed would change.")
+    return limits
 
 
-def of_classes(breakdown: dict[str, Any] | None) -> list[str]:
+def class_limits(breakdown: dict[str, Any] | None) -> list[str]:
     """The weakest classes, and how many are too rare in test to say much about."""
     per_class = (breakdown or {"per_class": {}})["per_class"]
     classes = {name: scores for name, scores in per_class.items() if scores["support"]}
@@ -39,8 +41,8 @@ def of_classes(breakdown: dict[str, Any] | None) -> list[str]:
     )
 
 
-def of_errors(report: dict[str, Any]) -> list[str]:
-    """What is most often taken for what; without such counts, the kinds of the errors that the report shows."""
+def error_limits(report: dict[str, Any]) -> list[str]:
+    """The most frequent confusions; without a table of them, the kinds of the errors that the report shows."""
     breakdown = report["breakdown"]
     if not breakdown or not breakdown["confusion"]:
         kinds = list(dict.fromkeys(error["why"] for error in report["errors"]))[:MOST]
@@ -57,15 +59,15 @@ def of_errors(report: dict[str, Any]) -> list[str]:
     return [f"Its most frequent errors on test, gold → predicted: {named}."] if worst else []
 
 
-def of_rows(data: dict[str, Any]) -> list[str]:
-    """What was cut, left out or seen before among the test rows."""
-    test, found = data.get("test", {}), []
+def row_limits(data: dict[str, Any]) -> list[str]:
+    """Test rows that were cut off, left out or seen in training."""
+    test, limits = data.get("test", {}), []
     if test.get("rows_shared_with_train"):
         shared = f"{test['rows_shared_with_train']:,} test rows occur in train as they are"
-        found.append(f"{shared}; they may flatter every contender.")
+        limits.append(f"{shared}; they may flatter every contender.")
     if test.get("truncated"):
-        found.append(f"It read only the beginning of {test['truncated']:,} test rows, which were too long for it.")
+        limits.append(f"It read only the beginning of {test['truncated']:,} test rows, which were too long for it.")
     if test.get("skipped"):
         kinds = ", ".join(f"{words(rule)}: {count:,}" for rule, count in test["skipped"].items())
-        found.append(f"Bad rows were left out of test ({kinds}).")
-    return found
+        limits.append(f"Bad rows were left out of test ({kinds}).")
+    return limits

@@ -1,7 +1,7 @@
 """Whether a card can be trusted: its metadata, every number in it against the report, its links and its code.
 
-What may be changed by hand: words, lines without numbers, metadata that the report says nothing of, and whole sections
-under headings of one's own (see `lint_numbers`).
+These may be changed by hand: words, lines without numbers, metadata that the report says nothing about, and whole
+sections under new headings (see `lint_numbers`).
 """
 
 import ast
@@ -26,7 +26,7 @@ from hfkit.hub.lint_numbers import number_faults
 from hfkit.hub.metadata import benchmark_result, front_matter, model_name
 
 UNWRITTEN = re.compile("more information (is )?needed", re.IGNORECASE)
-# What the snippet of a card may import, and what it never calls.
+# The snippet of a card imports nothing but IMPORTS, and never calls any of NEVER.
 IMPORTS = {"transformers", "peft", "torch", "PIL"}
 NEVER = {"eval", "exec", "compile", "open", "getattr", "setattr", "globals"}
 SECONDS = 10  # for a link to answer
@@ -34,17 +34,17 @@ ABSENT = (404, 410)
 
 
 class Findings(NamedTuple):
-    """What is wrong, and what could not be looked at, in words."""
+    """The faults, and the checks that could not be made, in words."""
 
     faults: list[str]
     unchecked: list[str]
 
 
 def lint(folder: Path, *, online: bool = False) -> list[str]:
-    """What is wrong with the cards in the folder of a finished run, in words; [] where nothing is.
+    """The faults of the cards in the folder of a finished run, in words.
 
     Args:
-        online: whether the Hub is asked for its opinion, and every link tried (see `examine`).
+        online: also ask the Hub, and try every link.
 
     Raises:
         UserError: there is no such folder, or no README.md in it.
@@ -53,7 +53,7 @@ def lint(folder: Path, *, online: bool = False) -> list[str]:
 
 
 def examine(folder: Path, *, online: bool = False) -> Findings:
-    """The faults of the cards in a folder, its own and that of its adapters, and what could not be checked.
+    """The faults of the cards in a folder, its own and that of its adapters, and the checks that could not be made.
 
     Raises:
         UserError: there is no such folder, or no README.md in it.
@@ -75,20 +75,20 @@ def examine(folder: Path, *, online: bool = False) -> Findings:
             faults.append(f"{name}: it cannot be read ({error})")
             continue
         place = (folder / name).parent
-        found = examine_card(text, report, place, adapter=place != folder, online=online)
-        faults += [f"{name}, {fault}" for fault in found.faults]
-        unchecked += [f"{name}, {what}" for what in found.unchecked]
+        findings = examine_card(text, report, place, adapter=place != folder, online=online)
+        faults += [f"{name}, {fault}" for fault in findings.faults]
+        unchecked += [f"{name}, {check}" for check in findings.unchecked]
     if report:
         faults += benchmark_faults(folder, report)
     return Findings(faults, unchecked)
 
 
 def lint_card(text: str, report: dict[str, Any], folder: Path | None = None, *, adapter: bool = False) -> list[str]:
-    """What is wrong with the text of a card beside its report, in words.
+    """The faults of a card's text beside its report, in words.
 
     Args:
-        folder: where the card lies, for the links to files beside it; without one they are not looked at.
-        adapter: it is the card of adapters.
+        folder: of the card, for the links to files beside it; None leaves them unchecked.
+        adapter: the card is that of adapters.
     """
     return examine_card(text, report, folder, adapter=adapter).faults
 
@@ -101,26 +101,26 @@ def examine_card(
     adapter: bool = False,
     online: bool = False,
 ) -> Findings:
-    """The faults of one card, and what could not be checked; without a report its numbers are not."""
+    """The faults of one card, and the checks that could not be made; without a report its numbers go unchecked."""
     metadata, body, first = read_metadata(text)
-    tokens = parsed(body)
+    tokens = parse_markdown(body)
     links = dict.fromkeys(links_of(tokens, first))
-    name = named(metadata) or (report and model_name(report["settings"]))
+    name = find_model_name(metadata) or (report and model_name(report["settings"]))
     faults = metadata_faults(metadata, text)
     if report:
-        # What the model is called is nobody's claim: a card goes along when its model is given another name.
+        # The model's name is no claim: a card stays good when its model is given another one.
         rendered = render_card(report, model=name, pictures=folder is not None, adapter=adapter)
         _, expected, _ = read_metadata(rendered)
         if metadata.values:
             faults += disagreements(metadata, front_matter(report, name, adapter=adapter))
-        faults += number_faults(body, expected, first)
-        lost = Counter(address for address, _ in links_of(parsed(expected), 1))
+        faults += number_faults(body, expected, report["task"]["scores"], first)
+        lost = Counter(address for address, _ in links_of(parse_markdown(expected), 1))
         lost -= Counter(address for address, _ in links_of(tokens, 1))
         faults += [f"links: one to {address} is missing" for address in lost]
     faults += [
-        f"line {number}: '{found[0]}' stands where something was to be written"
+        f"line {number}: '{gap[0]}' stands where something was to be written"
         for number, line in enumerate(text.splitlines(), 1)
-        if (found := UNWRITTEN.search(line))
+        if (gap := UNWRITTEN.search(line))
     ]
     faults += snippet_faults(tokens, name, first)
     faults += link_faults(links, tokens, folder)
@@ -131,8 +131,8 @@ def examine_card(
     return Findings(faults, unchecked)
 
 
-def named(metadata: Metadata) -> str | None:
-    """What a card calls its model."""
+def find_model_name(metadata: Metadata) -> str | None:
+    """The name that a card gives its model."""
     index = metadata.values.get("model-index")
     name = index[0].get("name") if isinstance(index, list) and index and isinstance(index[0], dict) else None
     return name if isinstance(name, str) and name else None
@@ -142,7 +142,7 @@ def named(metadata: Metadata) -> str | None:
 
 
 def snippet_faults(tokens: list[Token], name: str | None, first: int) -> list[str]:
-    """Blocks of Python that do not parse; and under 'Use' what imports too much, or never names the model."""
+    """Blocks of Python that do not parse; under 'Use' also those that import too much or never name the model."""
     faults, names, section, blocks = [], set(), "", 0
     for i, token in enumerate(tokens):
         if token.type == "heading_open" and token.tag == "h2":
@@ -157,15 +157,15 @@ def snippet_faults(tokens: list[Token], name: str | None, first: int) -> list[st
             continue
         if section == "Use":
             blocks += 1
-            faults += [f"line {line + node_line}: {what}" for node_line, what in risks(tree)]
+            faults += [f"line {line + node_line}: {risk}" for node_line, risk in find_risks(tree)]
             names |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     if blocks and name not in names:
         faults.append(f"section Use: its code does not load '{name}'")
     return faults
 
 
-def risks(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """What code for trying a model has no need of, with its line."""
+def find_risks(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Things that code for trying a model has no need of, as (line, risk)."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=aliases):
@@ -188,12 +188,12 @@ def risks(tree: ast.AST) -> Iterator[tuple[int, str]]:
 # Links
 
 
-def parsed(body: str) -> list[Token]:
+def parse_markdown(body: str) -> list[Token]:
     return MarkdownIt("commonmark").enable("table").parse(body)
 
 
 def links_of(tokens: list[Token], first: int) -> Iterator[tuple[str, int]]:
-    """Every link and picture of a text, with the line of the paragraph it stands in."""
+    """Every link and picture of a text, with the line of its paragraph."""
     for token in tokens:
         for child in token.children or []:
             address = child.attrGet("href") if child.type == "link_open" else child.attrGet("src")
@@ -202,7 +202,7 @@ def links_of(tokens: list[Token], first: int) -> Iterator[tuple[str, int]]:
 
 
 def link_faults(links: dict[tuple[str, int], None], tokens: list[Token], folder: Path | None) -> list[str]:
-    """Links that lead nowhere, as far as that can be told without a network."""
+    """Links that lead nowhere, as far as that shows without a network."""
     faults, headings = [], set(anchors(tokens))
     for address, line in links:
         try:
@@ -219,26 +219,26 @@ def link_faults(links: dict[tuple[str, int], None], tokens: list[Token], folder:
         elif not parts.scheme and not parts.path and not parts.netloc:
             if parts.fragment not in headings:
                 faults.append(f"line {line}: no heading is called '#{parts.fragment}'")
-        elif not parts.scheme and folder is not None and not inside(folder, unquote(parts.path), bool(parts.netloc)):
+        elif not parts.scheme and folder is not None and not is_inside(folder, unquote(parts.path), bool(parts.netloc)):
             faults.append(f"line {line}: there is no file '{address}' beside the card")
     return faults
 
 
-def inside(folder: Path, path: str, elsewhere: bool) -> bool:
+def is_inside(folder: Path, path: str, elsewhere: bool) -> bool:
     """Whether a relative link leads to something in the folder."""
     place = (folder / path).resolve()
     return not elsewhere and place.is_relative_to(folder.resolve()) and place.exists()
 
 
 def anchors(tokens: list[Token]) -> Iterator[str]:
-    """What the headings of a text are called in links."""
+    """The names that links have for the headings of a text."""
     for opening, inline in zip(tokens, tokens[1:], strict=False):
         if opening.type == "heading_open":
             yield re.sub(r"[^\w\- ]", "", inline.content.lower()).replace(" ", "-")
 
 
 def try_links(links: dict[tuple[str, int], None], faults: list[str], unchecked: list[str]) -> None:
-    """Ask for the head of every page that is linked."""
+    """Send a HEAD request to every linked page."""
     for address, line in links:
         if urlsplit(address).scheme not in ("http", "https"):
             continue
@@ -256,17 +256,17 @@ def try_links(links: dict[tuple[str, int], None], faults: list[str], unchecked: 
 
 
 def ask_hub(text: str, faults: list[str], unchecked: list[str]) -> None:
-    """The Hub's own validation, which it also makes before an upload."""
+    """Run the Hub's own validation, which it also runs before an upload."""
     try:
         ModelCard(text, ignore_metadata_errors=True).validate()
     except ValueError as error:
         faults.append(f"metadata: the Hub refuses it ({one_line(error)})")
-    except Exception as error:  # whatever the network raises: not having asked is no fault of the card
+    except Exception as error:  # whatever the network raises: that the Hub was not asked is no fault of the card
         unchecked.append(f"the Hub's own validation ({one_line(error)})")
 
 
 def benchmark_faults(folder: Path, report: dict[str, Any]) -> list[str]:
-    """Results for leaderboards that the Hub's client cannot read, or that are not the report's."""
+    """Results for leaderboards that the Hub's client cannot read, or that differ from the report."""
     faults, expected = [], benchmark_result(report)
     for file in sorted((folder / ".eval_results").glob("*.yaml")):
         name = f".eval_results/{file.name}"

@@ -1,4 +1,4 @@
-"""Whether a card's front matter is what the Hub takes, without asking it, and says what the report says."""
+"""Whether a card's front matter is fit for the Hub, without asking it, and agrees with the report."""
 
 import difflib
 import math
@@ -14,7 +14,7 @@ from hfkit.arguments.hub_terms import HUB_ID, LANGUAGE, LICENSES, TASKS
 from hfkit.errors import one_line
 
 WORD, WORDS = (str,), (str, list)
-# What a key holds: the types of its value, where a list is one of strings.
+# The types that the value of each key may have; a list is one of strings.
 KEYS = {
     "library_name": WORD,
     "pipeline_tag": WORD,
@@ -34,12 +34,12 @@ OTHERS = ("model-index", "widget", "inference", "co2_eq_emissions", "extra_gated
 NEEDED = ("library_name", "pipeline_tag", "model-index")
 LIBRARIES = ("transformers", "peft")
 RELATIONS = ("finetune", "adapter", "merge", "quantized")
-# Where the card has to agree with the report, if that says anything.
+# Keys in which the card has to agree with the report, if that says anything.
 AGREED = ("library_name", "pipeline_tag", "base_model", "base_model_relation")
 
 
 class Metadata(NamedTuple):
-    """The front matter of a card: its values, the line of every one, and what is wrong with its YAML."""
+    """The front matter of a card: its values, the line of each, and the faults of its YAML."""
 
     values: dict[str, Any]
     lines: dict[str, int]  # of a place such as model-index[0].name, from 1
@@ -62,13 +62,13 @@ def read_metadata(text: str) -> tuple[Metadata, str, int]:
             return unreadable(start, "metadata is written out, without aliases of YAML")
         node, values = yaml.compose(block[2], yaml.SafeLoader), yaml.safe_load(block[2])
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
-        mark = getattr(error, "problem_mark", None)
+        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
         return unreadable(mark.line + start if mark else start, f"the metadata is no plain YAML ({one_line(error)})")
     if not isinstance(values, dict):
         return unreadable(start, "the metadata maps keys to values")
     faults = []
     lines: dict[str, int] = {}
-    for place, below in places(node):
+    for place, below in walk_yaml(node):
         line = start + below
         if place in lines:
             faults.append(f"line {line} ({place}): it is set twice")
@@ -76,41 +76,41 @@ def read_metadata(text: str) -> tuple[Metadata, str, int]:
     return Metadata(values, lines, faults), body, first
 
 
-def places(node: yaml.Node, place: str = "") -> Iterator[tuple[str, int]]:
+def walk_yaml(node: yaml.Node, place: str = "") -> Iterator[tuple[str, int]]:
     """Every value below a node, as (place, lines above it)."""
     if place:
         yield place, node.start_mark.line
     if isinstance(node, yaml.MappingNode):
         for key, item in node.value:
-            yield from places(item, f"{place}.{key.value}".lstrip("."))
+            yield from walk_yaml(item, f"{place}.{key.value}".lstrip("."))
     elif isinstance(node, yaml.SequenceNode):
         for i, item in enumerate(node.value):
-            yield from places(item, f"{place}[{i}]")
+            yield from walk_yaml(item, f"{place}[{i}]")
 
 
 def metadata_faults(metadata: Metadata, text: str) -> list[str]:
-    """What is wrong with the front matter by itself, in words.
+    """The faults of the front matter by itself, in words.
 
     Args:
         text: the whole card, as the Hub's client reads it.
     """
     if not metadata.values:
         return metadata.faults
-    values, found = metadata.values, []
+    values, faults = metadata.values, []
 
-    def fault(place: str, what: str) -> None:
-        found.append(f"{at(metadata, place)}: {what}")
+    def add_fault(place: str, what: str) -> None:
+        faults.append(f"{locate(metadata, place)}: {what}")
 
     for key in NEEDED:
         if not values.get(key):
-            fault(key, "it is missing, and without it the Hub does not know what the model is")
+            add_fault(key, "it is missing, and without it the Hub does not know what the model is")
     for key, value in values.items():
         if key in KEYS:
-            if not isinstance(value, KEYS[key]) or isinstance(value, list) and not all(map(is_word, value)):
+            if not isinstance(value, KEYS[key]) or isinstance(value, list) and not all(map(is_text, value)):
                 kinds = " or a list of text" if list in KEYS[key] else ""
-                fault(key, f"{value!r} is not {'a list of text' if KEYS[key] == (list,) else 'text' + kinds}")
+                add_fault(key, f"{value!r} is not {'a list of text' if KEYS[key] == (list,) else 'text' + kinds}")
         elif key not in OTHERS and (near := difflib.get_close_matches(str(key), [*KEYS, *OTHERS], 1, 0.8)):
-            fault(str(key), f"the Hub knows no such key; did you mean {near[0]}?")
+            add_fault(str(key), f"the Hub knows no such key; did you mean {near[0]}?")
     for key, known, rule in (
         ("library_name", LIBRARIES, "the model loads with transformers or peft"),
         ("pipeline_tag", TASKS, "no task of the Hub"),
@@ -121,81 +121,82 @@ def metadata_faults(metadata: Metadata, text: str) -> list[str]:
         ),
         ("base_model_relation", RELATIONS, f"a relation is one of {', '.join(RELATIONS)}"),
     ):
-        if is_word(values.get(key)) and values[key] not in known:
-            fault(key, f"'{values[key]}': {rule}")
-    for code in listed(values.get("language")):
+        if is_text(values.get(key)) and values[key] not in known:
+            add_fault(key, f"'{values[key]}': {rule}")
+    for code in texts_in(values.get("language")):
         if not LANGUAGE.fullmatch(code):
-            fault("language", f"'{code}' is no code of two or three letters")
+            add_fault("language", f"'{code}' is no code of two or three letters")
     for key in ("base_model", "datasets"):
-        for name in listed(values.get(key)):
+        for name in texts_in(values.get(key)):
             if not HUB_ID.fullmatch(name) and not (key == "datasets" and re.fullmatch(r"[\w.-]+", name)):
-                fault(key, f"'{name}' is no id of the Hub")
+                add_fault(key, f"'{name}' is no id of the Hub")
     if "base_model_relation" in values and "base_model" not in values:
-        fault("base_model_relation", "there is no base_model that it would be to")
-    return [*metadata.faults, *found, *index_faults(metadata, text)]
+        add_fault("base_model_relation", "there is no base_model that it would be to")
+    return [*metadata.faults, *faults, *index_faults(metadata, text)]
 
 
 def index_faults(metadata: Metadata, text: str) -> list[str]:
-    """What is wrong with the numbers of the front matter, and whether the Hub's client reads its scores."""
-    found = [
-        f"{at(metadata, place)}: {value} is no number that the Hub takes"
-        for place, value in flat(metadata.values)
+    """The faults of the numbers in the front matter, and whether the Hub's client reads its scores."""
+    faults = [
+        f"{locate(metadata, place)}: {value} is no number that the Hub takes"
+        for place, value in flatten(metadata.values)
         if isinstance(value, float) and not math.isfinite(value)
     ]
     try:
         card = ModelCard(text)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return [
-            *found,
-            f"{at(metadata, 'model-index')}: the Hub's client cannot read it ({one_line(error)})",
+            *faults,
+            f"{locate(metadata, 'model-index')}: the Hub's client cannot read it ({one_line(error)})",
         ]
     for result in card.data.eval_results or []:
         if isinstance(result.metric_value, bool) or not isinstance(result.metric_value, int | float):
-            found.append(f"{at(metadata, 'model-index')}: {result.metric_value!r} of {result.metric_type} is no number")
-    return found
+            value = f"{result.metric_value!r} of {result.metric_type}"
+            faults.append(f"{locate(metadata, 'model-index')}: {value} is no number")
+    return faults
 
 
 def disagreements(metadata: Metadata, expected: dict[str, Any]) -> list[str]:
-    """Where the front matter says something else than `expected`, that of the card rendered from the report."""
-    values, found = metadata.values, []
+    """The places in which the front matter differs from `expected`, that of the card rendered from the report."""
+    values, faults = metadata.values, []
     for key in AGREED:
         if key in expected and values.get(key) not in (expected[key], None):
-            found.append(f"{at(metadata, key)}: {values[key]}, the report has {expected[key]}")
+            faults.append(f"{locate(metadata, key)}: {values[key]}, the report has {expected[key]}")
     for key in ("datasets", "metrics"):
-        if missing := set(expected.get(key, [])) - set(listed(values.get(key))):
-            found.append(f"{at(metadata, key)}: {', '.join(sorted(missing))} of the report is missing")
-    ours = dict(flat(expected["model-index"], "model-index"))
-    theirs = dict(flat(values.get("model-index"), "model-index"))
+        if missing := set(expected.get(key, [])) - set(texts_in(values.get(key))):
+            faults.append(f"{locate(metadata, key)}: {', '.join(sorted(missing))} of the report is missing")
+    ours = dict(flatten(expected["model-index"], "model-index"))
+    theirs = dict(flatten(values.get("model-index"), "model-index"))
     for place in dict.fromkeys([*theirs, *ours]):
         if place not in ours:
-            found.append(f"{at(metadata, place)}: {theirs[place]} does not stand in the report")
+            faults.append(f"{locate(metadata, place)}: {theirs[place]} does not stand in the report")
         elif place not in theirs:
-            found.append(f"{at(metadata, place)}: {ours[place]} of the report is missing")
+            faults.append(f"{locate(metadata, place)}: {ours[place]} of the report is missing")
         elif theirs[place] != ours[place] or type(theirs[place]) is bool:
-            found.append(f"{at(metadata, place)}: {theirs[place]}, the report has {ours[place]}")
-    return found
+            faults.append(f"{locate(metadata, place)}: {theirs[place]}, the report has {ours[place]}")
+    return faults
 
 
-def flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     """Every single value in nested lists and mappings, with its place."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from flat(item, f"{place}.{key}".lstrip("."))
+            yield from flatten(item, f"{place}.{key}".lstrip("."))
     elif isinstance(value, list):
         for i, item in enumerate(value):
-            yield from flat(item, f"{place}[{i}]")
+            yield from flatten(item, f"{place}[{i}]")
     else:
         yield place, value
 
 
-def at(metadata: Metadata, place: str) -> str:
+def locate(metadata: Metadata, place: str) -> str:
     """A place in words, with its line where the card has it."""
     return f"line {metadata.lines[place]} ({place})" if place in metadata.lines else f"metadata ({place})"
 
 
-def listed(value: Any) -> list[str]:
-    return [one for one in (value if isinstance(value, list) else [value]) if is_word(one)]
+def texts_in(value: Any) -> list[str]:
+    return [one for one in (value if isinstance(value, list) else [value]) if is_text(one)]
 
 
-def is_word(value: Any) -> bool:
+def is_text(value: Any) -> bool:
     return isinstance(value, str)

@@ -1,22 +1,18 @@
 """Whether the numbers of a card are those of its report: the card is rendered anew, and the two are compared.
 
 Prose may be reworded and lines without numbers added, as long as every number of the rendered card stays in its place.
-Numbers of one's own belong in a section with a heading of one's own. There they are free, except in a line that names a
-score: what it says of one has to stand in the rendered card.
+Other numbers belong in a section under a new heading. There they are free, except in a line that names a score: its
+numbers have to stand in the rendered card.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from difflib import SequenceMatcher
-from typing import NamedTuple
-
-from hfkit.scores.score import SCORES
+from typing import Any, NamedTuple
 
 # A sign belongs to it unless it joins two words; thousands have commas.
 NUMBER = re.compile(r"(?:(?<![\w.])[-+\N{MINUS SIGN}])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
-NAMES = sorted({*SCORES, *SCORES.values()}, key=len, reverse=True)
-SCORE = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, NAMES))})(?![^\W_])", re.IGNORECASE)
 ADDRESS = re.compile(r"(?<=\])\([^()\s]*\)|https?://[^\s)>]+")
 HEADING = re.compile(r"#{1,6} ")
 
@@ -38,8 +34,8 @@ class Line(NamedTuple):
         return NUMBER.findall(self.text)
 
     @property
-    def said(self) -> list[str]:
-        """Its numbers without those in the addresses of links, which nobody takes for a score."""
+    def claims(self) -> list[str]:
+        """Its numbers without those in the addresses of links, which no reader takes for a score."""
         return NUMBER.findall(ADDRESS.sub("", self.text))
 
     @property
@@ -47,22 +43,29 @@ class Line(NamedTuple):
         return f"line {self.number} ({self.section or 'summary'})"
 
 
-def number_faults(card: str, rendered: str, first: int = 1) -> list[str]:
-    """Where the body of a card and of the card rendered from its report differ in a number, in words.
+def number_faults(card: str, rendered: str, scores: Iterable[dict[str, Any]], first: int = 1) -> list[str]:
+    """The numbers in which the body of a card differs from that of the card rendered from its report, in words.
 
     Args:
+        scores: those of the report that readers know by a name.
         first: number of the card's first line in its file.
     """
     expected = list(lines_of(rendered))
     known = {line.section for line in expected}
     lines = list(lines_of(card, first))
     own = [line for line in lines if line.section not in known]
-    found = [line for line in lines if line.section in known]
-    return [*compared(expected, found), *own_faults(own, expected)]
+    shared = [line for line in lines if line.section in known]
+    return [*compare_lines(expected, shared), *own_faults(own, expected, score_pattern(scores))]
+
+
+def score_pattern(scores: Iterable[dict[str, Any]]) -> re.Pattern:
+    """Any of the scores by its key or its title, as a whole word."""
+    names = sorted({name for score in scores for name in (score["key"], score["title"])}, key=len, reverse=True)
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, names))})(?![^\W_])", re.IGNORECASE)
 
 
 def lines_of(body: str, first: int = 1) -> Iterator[Line]:
-    """The lines of a Markdown text with the heading each stands under; a # in a block of code begins none."""
+    """The lines of a Markdown text, each with its heading; a # in a block of code begins none."""
     section, fence = "", ""
     for number, text in enumerate(body.splitlines(), first):
         opening = re.match(r" {0,3}(`{3,}|~{3,})", text)
@@ -75,7 +78,7 @@ def lines_of(body: str, first: int = 1) -> Iterator[Line]:
         yield Line(number, text, section)
 
 
-def compared(expected: list[Line], found: list[Line]) -> list[str]:
+def compare_lines(expected: list[Line], found: list[Line]) -> list[str]:
     """The faults of lines in sections that the rendered card has too."""
     faults = []
     shapes = [line.shape for line in expected]
@@ -84,39 +87,39 @@ def compared(expected: list[Line], found: list[Line]) -> list[str]:
         if kind == "equal":
             for ours, theirs in zip(expected[a:b], found[c:d], strict=True):
                 faults += [
-                    f"{theirs.place}: {said}, the report has {meant}"
-                    for meant, said in zip(ours.numbers, theirs.numbers, strict=True)
-                    if value(meant) != value(said)
+                    f"{theirs.place}: {written}, the report has {right}"
+                    for right, written in zip(ours.numbers, theirs.numbers, strict=True)
+                    if value_of(right) != value_of(written)
                 ]
         else:
             after = found[c - 1] if c else Line(0, "", "")
-            faults += changed(expected[a:b], found[c:d], after, set(shapes))
+            faults += compare_numbers(expected[a:b], found[c:d], after, set(shapes))
     return faults
 
 
-def changed(expected: list[Line], found: list[Line], after: Line, shapes: set[str]) -> list[str]:
+def compare_numbers(expected: list[Line], found: list[Line], after: Line, shapes: set[str]) -> list[str]:
     """The faults of reworded, added or lost lines: the numbers in them have to be the same, in the same order."""
-    ours = [(value(number), number, line) for line in expected for number in line.said]
-    theirs = [(value(number), number, line) for line in found for number in line.said]
+    ours = [(value_of(number), number, line) for line in expected for number in line.claims]
+    theirs = [(value_of(number), number, line) for line in found for number in line.claims]
     faults = []
     matcher = SequenceMatcher(None, [one[0] for one in ours], [one[0] for one in theirs], autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
         if kind == "equal":
             continue
         for i in range(max(b - a, d - c)):
-            meant, said = (ours[a + i] if a + i < b else None), (theirs[c + i] if c + i < d else None)
-            if meant and said:
-                faults.append(f"{said[2].place}: {said[1]}, the report has {meant[1]}")
-            elif said:
+            right, written = (ours[a + i] if a + i < b else None), (theirs[c + i] if c + i < d else None)
+            if right and written:
+                faults.append(f"{written[2].place}: {written[1]}, the report has {right[1]}")
+            elif written:
                 faults.append(
-                    f"{said[2].place}: {said[1]} does not stand there in the report"
+                    f"{written[2].place}: {written[1]} does not stand there in the report"
                     " (numbers of your own go into a section of your own)"
                 )
             else:
                 near = theirs[c - 1][2] if c else after
-                faults.append(f"{near.place}: after it {meant[1]} is missing, of '{meant[2].text.strip()}'")
+                faults.append(f"{near.place}: after it {right[1]} is missing, of '{right[2].text.strip()}'")
     if not faults:
-        # The same numbers under other names would say something else.
+        # The same numbers under other names would make another claim.
         faults = [
             f"{line.place}: no such row of a table comes from the report"
             for line in found
@@ -125,17 +128,17 @@ def changed(expected: list[Line], found: list[Line], after: Line, shapes: set[st
     return faults
 
 
-def own_faults(own: list[Line], expected: list[Line]) -> list[str]:
+def own_faults(own: list[Line], expected: list[Line], score: re.Pattern) -> list[str]:
     """The faults of sections that the rendered card does not have."""
-    known = {value(number) for line in expected for number in line.numbers}
+    known = {value_of(number) for line in expected for number in line.numbers}
     return [
         f"{line.place}: {number} beside the name of a score does not stand in the report"
         for line in own
-        if SCORE.search(line.text)
-        for number in line._replace(text=SCORE.sub("", line.text)).said
-        if value(number) not in known
+        if score.search(line.text)
+        for number in line._replace(text=score.sub("", line.text)).claims
+        if value_of(number) not in known
     ]
 
 
-def value(number: str) -> Decimal:
+def value_of(number: str) -> Decimal:
     return Decimal(number.replace("\N{MINUS SIGN}", "-").replace(",", ""))

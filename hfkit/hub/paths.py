@@ -1,6 +1,6 @@
-"""Paths of this machine in what is published: a folder goes by its name, and what lies above it is nobody's business.
+"""Paths of this machine in published files: only the last part of a path is shown, since what lies above is private.
 
-The run's own folder keeps them, since whoever repeats the run there needs them.
+The run's own folder keeps the whole paths, which are needed to repeat the run there.
 """
 
 import json
@@ -12,57 +12,57 @@ from typing import Any
 
 from hfkit.errors import UserError
 
-# Absolute, below a home, above the working folder, or with a drive of Windows; an address on the web is none.
-PLACE = re.compile(r"(?:/|~[\w.-]*/|\.\./|[A-Za-z]:[\\/])[^\n\0]*")
-# Keys of a saved configuration that may hold one.
-NAMED = re.compile(r"(?:name_or_path|_(?:file|dir|path))$")
+# Absolute, below a home, above the working folder, or with a drive of Windows; not an address on the web.
+PATH = re.compile(r"(?:/|~[\w.-]*/|\.\./|[A-Za-z]:[\\/])[^\n\0]*")
+# Keys of a saved configuration that may hold a path.
+PATH_KEY = re.compile(r"(?:name_or_path|_(?:file|dir|path))$")
 
 
-def without_places(report: dict[str, Any]) -> dict[str, Any]:
-    """A report without the folders above what its settings and its command name; the very same one without any."""
-    shown = shown_places(report)
-    if not shown:
+def hide_folders(report: dict[str, Any]) -> dict[str, Any]:
+    """A report with only the last part of every path that its settings and command name; itself if they name none."""
+    names = find_paths(report)
+    if not names:
         return report
-    # Word by word, since a shell's quotes may stand inside of a path.
-    command = shlex.join([replaced(word, shown) for word in _words(report["command"])])
-    return {**_replaced(report, shown), "command": command}
+    # Word by word, since the quotes of a shell may stand inside a path.
+    command = shlex.join([shorten_paths(word, names) for word in _words(report["command"])])
+    return {**_shorten_all(report, names), "command": command}
 
 
-def settings_without_places(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings without the folders above what they name."""
-    return _replaced(settings, _shown({value for value in _texts(settings) if _is_place(value)}))
+def hide_folders_of_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with only the last part of every path."""
+    return _shorten_all(settings, _last_parts({value for value in _texts(settings) if _is_path(value)}))
 
 
-def shown_places(report: dict[str, Any]) -> dict[str, str]:
-    """The paths of a report, the longest first, and what each is shown as."""
-    found = {value for value in _texts(report["settings"]) if _is_place(value)}
-    found |= {part for word in _words(report["command"]) for part in (word, word.partition("=")[2]) if _is_place(part)}
-    if _is_place(report["task"]["dataset"]):
-        found.add(report["task"]["dataset"])
-    return _shown(found)
+def find_paths(report: dict[str, Any]) -> dict[str, str]:
+    """The paths that a report's settings and command name, the longest first, each with its last part."""
+    paths = {value for value in _texts(report["settings"]) if _is_path(value)}
+    paths |= {part for word in _words(report["command"]) for part in (word, word.partition("=")[2]) if _is_path(part)}
+    if _is_path(report["task"]["dataset"]):
+        paths.add(report["task"]["dataset"])
+    return _last_parts(paths)
 
 
-def name_of(place: str) -> str:
-    """The last part of a path; nothing for a root. The home folder's is the user's own name, and stays out."""
-    if place.rstrip("/") == str(Path.home()):
+def last_part(path: str) -> str:
+    """The last part of a path; "" for a root, and `~` for the home folder, which is called after the user."""
+    if path.rstrip("/") == str(Path.home()):
         return "~"
-    parts = (PureWindowsPath if re.match(r"[A-Za-z]:", place) else PurePosixPath)(place).parts
+    parts = (PureWindowsPath if re.match(r"[A-Za-z]:", path) else PurePosixPath)(path).parts
     return parts[-1] if len(parts) > 1 and parts[-1] != ".." else ""
 
 
-def replaced(text: str, shown: dict[str, str]) -> str:
-    """A text with every path as it is shown."""
-    for place, name in shown.items():
+def shorten_paths(text: str, names: dict[str, str]) -> str:
+    """A text with the name in place of every path."""
+    for path, name in names.items():
         # Not the end of a longer path or of an address, nor the beginning of a longer name.
-        text = re.sub(rf"(?<![\w./~:-]){re.escape(place.rstrip('/'))}/?(?![\w-]|\.\w)", lambda _, name=name: name, text)
+        text = re.sub(rf"(?<![\w./~:-]){re.escape(path.rstrip('/'))}/?(?![\w-]|\.\w)", lambda _, name=name: name, text)
     return text
 
 
-def name_places(config: Path, base: str | None = None) -> None:
+def shorten_paths_in_config(config: Path, base: str | None = None) -> None:
     """Take the folders out of a saved configuration, in place.
 
     Args:
-        base: what the base of an adapter is called, where its folder is named.
+        base: the name of an adapter's base, if the configuration names its folder.
 
     Raises:
         UserError: it is no JSON.
@@ -74,21 +74,21 @@ def name_places(config: Path, base: str | None = None) -> None:
     except ValueError as error:
         rule = "it is no configuration in JSON, so the model could not be loaded"
         raise UserError(f"'{config.name}'", rule, "Save the model again with `save_pretrained`") from error
-    found = {
-        key: (base if key == "base_model_name_or_path" and base else name_of(value)) or Path(value).name
+    names = {
+        key: (base if key == "base_model_name_or_path" and base else last_part(value)) or Path(value).name
         for key, value in settings.items()
-        if NAMED.search(key) and isinstance(value, str) and (_is_place(value) or base and Path(value).is_dir())
+        if PATH_KEY.search(key) and isinstance(value, str) and (_is_path(value) or base and Path(value).is_dir())
     }
-    if found := {key: name for key, name in found.items() if name and name != settings[key]}:
-        config.write_text(json.dumps(settings | found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if changed := {key: name for key, name in names.items() if name and name != settings[key]}:
+        config.write_text(json.dumps(settings | changed, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _shown(places: set[str]) -> dict[str, str]:
-    return {place: name for place in sorted(places, key=len, reverse=True) if (name := name_of(place))}
+def _last_parts(paths: set[str]) -> dict[str, str]:
+    return {path: name for path in sorted(paths, key=len, reverse=True) if (name := last_part(path))}
 
 
-def _is_place(value: str) -> bool:
-    return bool(PLACE.fullmatch(value))
+def _is_path(value: str) -> bool:
+    return bool(PATH.fullmatch(value))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -106,9 +106,9 @@ def _words(command: str) -> list[str]:
         return command.split()
 
 
-def _replaced(value: Any, shown: dict[str, str]) -> Any:
+def _shorten_all(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, dict):
-        return {key: _replaced(item, shown) for key, item in value.items()}
+        return {key: _shorten_all(item, names) for key, item in value.items()}
     if isinstance(value, list):
-        return [_replaced(item, shown) for item in value]
-    return replaced(value, shown) if isinstance(value, str) and not value.startswith("data:image/") else value
+        return [_shorten_all(item, names) for item in value]
+    return shorten_paths(value, names) if isinstance(value, str) and not value.startswith("data:image/") else value

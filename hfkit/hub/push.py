@@ -1,7 +1,7 @@
-"""From a model's folder to the Hub: staged by an allow-list, looked through for secrets, its card judged, then sent.
+"""From a model's folder to the Hub: staged by an allow-list, searched for secrets, its card checked, then sent.
 
-The client's `upload_folder` does the sending: it retries what is worth it, and what an interrupted push has sent is
-not sent again by the next one.
+The client's `upload_folder` does the sending: it retries by itself, and files that an interrupted push has sent are not
+sent again by the next one.
 """
 
 import shlex
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from hfkit.errors import UserError, one_line
 from hfkit.hub.card import ADAPTER, read_report, render_card, write_card
-from hfkit.hub.failures import explained
-from hfkit.hub.lint import lint, named
+from hfkit.hub.failures import explain_errors
+from hfkit.hub.lint import find_model_name, lint
 from hfkit.hub.lint_metadata import read_metadata
-from hfkit.hub.paths import replaced, shown_places, without_places
+from hfkit.hub.paths import find_paths, hide_folders, shorten_paths
 from hfkit.hub.secrets import refuse_secrets
 from hfkit.hub.staging import PUBLISHED, choose, stage, staged_files
 from hfkit.report.report import render
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, HfApi
 
 OTHERS = ".eval_results/"  # others may have added to it
-MOST_FAULTS = 3  # of a card, that are told
+MOST_FAULTS = 3  # of a card in a message
 
 
 @dataclass(frozen=True)
 class Push:
-    """What was sent, or would be: sizes are bytes."""
+    """The files that were sent, or would be; sizes are bytes."""
 
     repo_id: str
     files: dict[str, int]
     left_out: dict[str, int]
-    removed: list[str] = field(default_factory=list)  # of an earlier push, with no like in this one
+    removed: list[str] = field(default_factory=list)  # from an earlier push, missing in this one
     commit: "CommitInfo | None" = None  # None: a dry run
     changed: bool = False
     url: str | None = None
@@ -68,7 +68,7 @@ class Target:
         return None if self.revision in kept or self.revision.startswith("refs/pr/") else self.revision
 
     def command(self, folder: Path) -> str:
-        """What to run for the same push."""
+        """The command line for the same push."""
         words = ["hfkit", "push", str(folder), self.repo_id]
         words += ["--private"] * bool(self.private) + ["--create-pr"] * self.create_pr
         for flag, value in (("--revision", self.revision), ("--tag", self.tag)):
@@ -108,26 +108,26 @@ def push(
     """
     target = Target(repo_id, private, revision, create_pr, tag)
     again = target.command(folder)
-    with TemporaryDirectory(prefix="hfkit-push-") as place, explained(repo_id, again):
+    with TemporaryDirectory(prefix="hfkit-push-") as place, explain_errors(repo_id, again):
         if not dry_run:
             target = replace(target, repo_id=full_name(repo_id))
         require_name(repo_id)
-        chosen = choose(folder)
-        stage(chosen, Path(place))
+        selection = choose(folder)
+        stage(selection, Path(place))
         _publish_pages(folder, Path(place), target.repo_id)
         files = staged_files(Path(place))
         refuse_secrets(files, then=f"then run {again}")
         _refuse_cards(folder, Path(place), again)
         sizes = {name: path.stat().st_size for name, path in files.items()}
-        staged = Push(target.repo_id, sizes, chosen.left_out)
+        staged = Push(target.repo_id, sizes, selection.left_out)
         if dry_run:
             return staged
-        with _quiet_in_logs():
-            return _sent(staged, Path(place), target, message, again)
+        with _hide_bars_in_logs():
+            return _send(staged, Path(place), target, message, again)
 
 
 def full_name(repo_id: str) -> str:
-    """The name with its owner, who is taken to be the user that the present token belongs to.
+    """The name with its owner, by default the user of the present token.
 
     Raises:
         PermissionError: the token may only read. Other errors are the client's own.
@@ -135,10 +135,10 @@ def full_name(repo_id: str) -> str:
     from huggingface_hub import HfApi
 
     require_name(repo_id)
-    told = HfApi().whoami()
-    if told.get("auth", {}).get("accessToken", {}).get("role") == "read":
+    user = HfApi().whoami()
+    if user.get("auth", {}).get("accessToken", {}).get("role") == "read":
         raise PermissionError("the token may only read")
-    return repo_id if "/" in repo_id else f"{told['name']}/{repo_id}"
+    return repo_id if "/" in repo_id else f"{user['name']}/{repo_id}"
 
 
 def require_name(repo_id: str) -> None:
@@ -148,7 +148,7 @@ def require_name(repo_id: str) -> None:
     validate_repo_id(repo_id)
 
 
-def _sent(staged: Push, place: Path, target: Target, message: str, again: str) -> Push:
+def _send(staged: Push, place: Path, target: Target, message: str, again: str) -> Push:
     from huggingface_hub import HfApi, ModelCard
 
     api, repo_id = HfApi(library_name="hfkit", library_version=__version__), target.repo_id
@@ -200,22 +200,22 @@ def _tag(api: "HfApi", repo_id: str, tag: str, commit: str) -> None:
     except HfHubHTTPError as error:
         if error.response.status_code != 409:
             raise
-        held = {found.name: found.target_commit for found in api.list_repo_refs(repo_id).tags}
-        if held.get(tag) != commit:
+        commits = {known.name: known.target_commit for known in api.list_repo_refs(repo_id).tags}
+        if commits.get(tag) != commit:
             rule = "it stands at another commit already; the model itself was pushed"
             raise UserError(f"tag '{tag}'", rule, "Push again with another --tag") from error
 
 
 def _publish_pages(folder: Path, place: Path, repo_id: str) -> None:
     """Take the folders of this machine out of the staged report and cards, and give the cards the id that they are
-    published under: their snippets load the model by it.
+    published under, by which their snippets load the model.
 
-    What was written by hand stays as it is; a run that lost its card gets one.
+    Edits by hand stay; a run that lost its card gets one.
     """
     if not (place / "report.json").is_file():
         return
     report = read_report(folder)
-    public, shown = without_places(report), shown_places(report)
+    public, names = hide_folders(report), find_paths(report)
     if public != report:
         for name, text in render(public).items():
             if (place / name).is_file():
@@ -226,24 +226,24 @@ def _publish_pages(folder: Path, place: Path, repo_id: str) -> None:
         card = place / name
         if card.is_file() and _is_text(card):
             text, how = card.read_text(encoding="utf-8"), {"pictures": not adapter, "adapter": adapter}
-            as_rendered = text == render_card(report, model=named(read_metadata(text)[0]), **how)
-            named_so = render_card(public, model=repo_id, **how) if as_rendered else replaced(text, shown)
-            card.write_text(named_so, encoding="utf-8")
+            as_rendered = text == render_card(report, model=find_model_name(read_metadata(text)[0]), **how)
+            renamed = render_card(public, model=repo_id, **how) if as_rendered else shorten_paths(text, names)
+            card.write_text(renamed, encoding="utf-8")
 
 
 def _refuse_cards(folder: Path, place: Path, again: str) -> None:
-    """Refuse cards that say what the report does not; of a model without a report, a card that cannot be read."""
+    """Refuse cards that contradict the report; of a model without a report, a card that cannot be read."""
     if (place / "report.json").is_file():
         faults = lint(place)
         fix = f"`hfkit card write {shlex.quote(str(folder))}` writes it anew"
     else:
-        faults, fix = _unreadable(place / "README.md"), "Mend it"
+        faults, fix = _find_unreadable(place / "README.md"), "Mend it"
     if faults:
         more = f" and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
         raise UserError("model card", "; ".join(faults[:MOST_FAULTS]) + more, f"{fix}; then run {again}")
 
 
-def _unreadable(card: Path) -> list[str]:
+def _find_unreadable(card: Path) -> list[str]:
     import yaml
     from huggingface_hub import ModelCard
 
@@ -251,7 +251,7 @@ def _unreadable(card: Path) -> list[str]:
         if not card.read_text(encoding="utf-8").strip():
             return ["README.md: it is empty"]
         ModelCard.load(card)
-    # The client does not look at the types of what it reads.
+    # The client does not check the types of the values that it reads.
     except (ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         return [f"README.md: its metadata cannot be read ({one_line(error)})"]
     return []
@@ -261,12 +261,12 @@ def _is_text(card: Path) -> bool:
     try:
         return bool(card.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
-        return False  # the linter says so
+        return False  # the linter reports it
 
 
 @contextmanager
-def _quiet_in_logs() -> Iterator[None]:
-    """No progress bars where nobody sees them move."""
+def _hide_bars_in_logs() -> Iterator[None]:
+    """Hide progress bars unless a terminal shows them."""
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     quiet = not sys.stderr.isatty() and not are_progress_bars_disabled()

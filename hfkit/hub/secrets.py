@@ -1,4 +1,4 @@
-"""The last look before a push: no file that is sent may hold a secret. The secret itself is never told."""
+"""The last look before a push: no file that is sent may hold a secret. The secret itself is never printed."""
 
 import html
 import json
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from hfkit.errors import UserError
 from hfkit.runtime.redaction import SECRETS, find_own_secrets, withhold_secrets
 
-# As bytes, so that tokenizers in binary are read too, and letters are ASCII's.
+# On bytes, so that binary tokenizers are searched too, and letters are those of ASCII.
 PATTERNS = {kind: re.compile(pattern.encode()) for kind, pattern in SECRETS.items()}
 PIECE = 1 << 24  # bytes read at once
 OVERLAP = 4096  # bytes looked at twice, so that no secret is cut in two
@@ -23,21 +23,21 @@ def refuse_secrets(files: Mapping[str, Path], then: str) -> None:
     """Refuse files that hold what looks like a secret, or one of this user's own.
 
     Args:
-        files: name that the file is known by -> file.
+        files: name for messages -> file.
         then: what to do once the file is mended.
 
     Raises:
         UserError: it names the files and the kinds, never the secrets.
     """
     own = {form: name for name, value in find_own_secrets().items() for form in forms(value)}
-    found = {
+    leaks = {
         withhold_secrets(name): kinds
         for name, path in files.items()
         if (kinds := sorted({*_kinds(name.encode(), own), *kinds_in(path, own)}))
     }
-    if found:
+    if leaks:
         raise UserError(
-            "; ".join(f"'{name}' ({', '.join(kinds)})" for name, kinds in found.items()),
+            "; ".join(f"'{name}' ({', '.join(kinds)})" for name, kinds in leaks.items()),
             "this looks like a secret, and nothing was sent",
             f"Take it out of the file or its name, and revoke it if others could read it; {then}",
         )

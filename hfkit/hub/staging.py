@@ -1,4 +1,4 @@
-"""What of a model's folder is published: only files of known names, gathered in a folder of their own."""
+"""The published part of a model's folder: only files of known names, gathered in a folder of their own."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hfkit.errors import UserError
-from hfkit.hub.paths import name_places, settings_without_places
+from hfkit.hub.paths import hide_folders_of_settings, shorten_paths_in_config
 from hfkit.runtime.redaction import withhold_secrets
 
 ARGUMENTS = "training_args.json"  # made here, from the settings of the report
@@ -34,15 +34,15 @@ PUBLISHED = re.compile(
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What is published of a folder (name in the repository -> file) and what is not (name -> bytes)."""
+class Selection:
+    """The files of a folder to publish (name in the repository -> file) and to leave out (name -> bytes)."""
 
     files: dict[str, Path]
     left_out: dict[str, int]
 
 
-def choose(folder: Path) -> Chosen:
-    """Go through a model's folder by the list of what may be published.
+def choose(folder: Path) -> Selection:
+    """Select the files of a model's folder that may be published, by a list of names.
 
     Raises:
         UserError: it is not the folder of a model, or a file that would be published lies outside of it.
@@ -50,39 +50,39 @@ def choose(folder: Path) -> Chosen:
     if not folder.is_dir():
         raise UserError(f"folder '{folder}'", "there is no such folder", "Give the output_dir of a finished run")
     files, left_out = {}, {}
-    for path in _walked(folder):
+    for path in _walk(folder):
         name = path.relative_to(folder).as_posix()
         if PUBLISHED.fullmatch(name) and path.is_file():
             _require_inside(path, folder)
             files[name] = path
         else:
-            # A name need not be text, but what is printed has to be.
+            # The name of a file need not be text, but it will be printed.
             left_out[withhold_secrets(name.encode("utf-8", "backslashreplace").decode())] = _size(path)
     _require_model(folder, files)
-    return Chosen(files, left_out)
+    return Selection(files, left_out)
 
 
-def stage(chosen: Chosen, place: Path) -> None:
-    """Gather what was chosen in `place`, with the redacted settings of the run beside it.
+def stage(selection: Selection, place: Path) -> None:
+    """Gather the selected files in `place`, with the redacted settings of the run beside them.
 
-    Weights are linked; all else is copied, so that what was looked through is what is sent. The copies of
-    configurations lose the folders of this machine.
+    Weights are linked; everything else is copied, so that the files that were searched for secrets are the ones that
+    are sent. The copies of configurations lose the folders of this machine.
     """
-    for name, source in chosen.files.items():
+    for name, source in selection.files.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         if name.endswith(".safetensors"):
             _link(source.resolve(), place / name)
         else:
             shutil.copyfile(source, place / name)
-    report = _report(place) if "report.json" in chosen.files else {}
+    report = _report(place) if "report.json" in selection.files else {}
     if report:
-        settings = withhold_secrets(settings_without_places(report["settings"]))
+        settings = withhold_secrets(hide_folders_of_settings(report["settings"]))
         (place / ARGUMENTS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     origin = report.get("origin")
     base = origin.get("base") if isinstance(origin, dict) else None
-    for name in chosen.files:
+    for name in selection.files:
         if name.endswith("config.json"):
-            name_places(place / name, (base["id"] or base["name"]) if base else None)
+            shorten_paths_in_config(place / name, (base["id"] or base["name"]) if base else None)
 
 
 def staged_files(place: Path) -> dict[str, Path]:
@@ -100,14 +100,14 @@ def _report(place: Path) -> dict:
     raise UserError("report.json", "it is not the report of a run", "Run the recipe again, or take the file away")
 
 
-def _walked(folder: Path) -> Iterator[Path]:
-    """Every file below, and every link to a folder, which is not entered unless its files may be published."""
+def _walk(folder: Path) -> Iterator[Path]:
+    """Every file below, and every link to a folder. Only files to publish are looked for behind such a link."""
     for parent, folders, files in os.walk(folder):
         for name in [*folders]:
             path = Path(parent, name)
             if path.is_symlink():
                 folders.remove(name)
-                # Whoever links `adapter` to elsewhere means it to be published: it is refused, not skipped.
+                # A link `adapter` to elsewhere was meant to be published: it is refused, not skipped.
                 below = [path / child.name for child in path.iterdir()] if path.is_dir() else []
                 yield from [child for child in below if PUBLISHED.fullmatch(child.relative_to(folder).as_posix())]
                 yield path
@@ -125,7 +125,7 @@ def _require_inside(path: Path, folder: Path) -> None:
 
 
 def _require_model(folder: Path, files: dict[str, Path]) -> None:
-    """Refuse a folder that nobody could load a model from, or read about it."""
+    """Refuse a folder without a model to load or a card to read."""
     for parts, fix in (
         (("config.json", "adapter_config.json"), "Give the output_dir of a finished run"),
         (

@@ -1,73 +1,76 @@
-"""Chunks of rows to what a saved model says of them, each row with its own columns."""
+"""Rows with a saved model's answers in columns of their own, chunk by chunk."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hfkit.data.bad_rows import Fault
 from hfkit.data.streams import Chunk, Record
 from hfkit.errors import UserError
-from hfkit.inference.saved import SavedModel, Told
+from hfkit.inference.saved import PredictedRow, SavedModel
 
 ADDED = ("prediction", "probability", "probabilities", "error")
 
 
 @dataclass(frozen=True)
 class Asking:
-    """What is asked of a model, and what becomes of rows that cannot be asked."""
+    """A saved model, and how its answers are written."""
 
     saved: SavedModel
     batch_size: int
-    skip: bool  # say what is wrong with a row in its place; else the first one is refused
-    every: bool  # also the probability of every label
+    skip: bool  # write the fault of a bad row in its place; False refuses the first one
+    every: bool  # write the probability of every label too
 
     def answers(self, chunk: Chunk) -> tuple[list[Record], list[Fault]]:
-        """The rows of a chunk with what the model says of each, and the rows at fault.
+        """The rows of a chunk with the model's answers, and the faults among them.
 
         Raises:
-            UserError: a row is at fault and not to be skipped, or the columns do not fit.
+            UserError: a row is bad and not to be skipped, or the columns do not fit.
         """
         if taken := [name for name in ADDED if name in chunk.rows.column_names]:
             raise UserError(
                 f"column '{taken[0]}' of {chunk.source}", "what the model says is written there", "Rename the column"
             )
-        # Where the paths of pictures begin is a flag of the task.
-        saved = replace(self.saved, task=replace(self.saved.task, dataset=str(chunk.folder)))
-        told = saved.told(chunk.rows, batch_size=self.batch_size)
-        faults = [one.fault for one in told if one.fault]
+        predicted = self.saved.in_folder(chunk.folder).predict_table(chunk.rows, batch_size=self.batch_size)
+        faults = [one.fault for one in predicted if one.fault]
         if faults and not self.skip:
-            raise refused(chunk, faults[0])
+            raise refusal(chunk, faults[0])
         columns = chunk.rows.column_names
-        rows = zip(chunk.records, told, strict=True)
-        return [{**own(record, columns), **self.added(one)} for record, one in rows], faults
+        rows = zip(chunk.records, predicted, strict=True)
+        return [{**own_columns(record, columns), **self.new_columns(one)} for record, one in rows], faults
 
-    def added(self, told: Told) -> Record:
-        likely, found = told.probabilities, {"prediction": told.prediction}
-        if self.every and likely is None and told.fault is None:
-            raise UserError("--probabilities", f"a model for {self.saved.task.name} tells none here", "Leave it out")
-        if self.saved.one_label:
-            found["probability"] = likely and likely[told.prediction]
+    def new_columns(self, predicted: PredictedRow) -> Record:
+        likelihoods, added = predicted.likelihoods, {"prediction": predicted.record}
+        if self.every and likelihoods is None and predicted.fault is None:
+            raise UserError("--probabilities", f"a model for {self.saved.task.key} tells none here", "Leave it out")
+        if self.saved.ranks_labels:
+            added["probability"] = likelihoods and likelihoods[self.best_label(predicted)]
         if self.every:
-            found["probabilities"] = likely
+            added["probabilities"] = likelihoods
         if self.skip:
-            found["error"] = told.fault and in_words(told.fault)
-        return found
+            added["error"] = predicted.fault and to_words(predicted.fault)
+        return added
+
+    def best_label(self, predicted: PredictedRow) -> str:
+        """The label of a row that has exactly one."""
+        (label,) = self.saved.task.view.answer(predicted.answer, predicted.row).labels
+        return label
 
 
-def own(record: Record, columns: list[str]) -> Record:
+def own_columns(record: Record, columns: list[str]) -> Record:
     """A row's own columns; of a picture its path."""
-    return {name: without_bytes(record.get(name)) for name in columns}
+    return {name: drop_bytes(record.get(name)) for name in columns}
 
 
-def without_bytes(value: Any) -> Any:
+def drop_bytes(value: Any) -> Any:
     return value["path"] if isinstance(value, dict) and value.keys() == {"bytes", "path"} else value
 
 
-def in_words(fault: Fault) -> str:
+def to_words(fault: Fault) -> str:
     place = f"column '{fault.column}': " if fault.column else ""
     return f"{place}{fault.value}: {fault.rule}"
 
 
-def refused(chunk: Chunk, fault: Fault) -> UserError:
+def refusal(chunk: Chunk, fault: Fault) -> UserError:
     column = f", column '{fault.column}'" if fault.column else ""
     return UserError(
         f"{chunk.source}, row {chunk.first + fault.row}{column}: {fault.value}",

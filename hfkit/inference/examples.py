@@ -2,34 +2,34 @@
 
 import base64
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hfkit.contract.task import JOINT
+from hfkit.data.text.texts import JOINT
 
 
-def report_of(folder: Path) -> dict[str, Any]:
-    """The report.json of a finished run; {} where there is none."""
+def read_report(folder: Path) -> dict[str, Any]:
+    """The report.json of a finished run; {} without one."""
     file = folder / "report.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
-def examples(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows of `text` (of pairs also `text_pair`), `tokens` or `image` (its bytes), as `Task.unanswered` takes them."""
-    return [row for error in report.get("errors", []) if (row := example(error))]
+def report_rows(report: Mapping[str, Any], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a report's mistakes, without answers, as `Rows.to_predict` takes them.
+
+    Args:
+        columns: of a row of texts or of a picture (its bytes); a row of words has `tokens`.
+    """
+    found = (mistake_row(mistake, columns) for mistake in report.get("errors", []))
+    return [row for row in found if row is not None]
 
 
-def example(error: dict[str, Any]) -> dict[str, Any]:
-    """What an entry of `errors` shows, without its answers."""
-    if "tokens" in error:
-        return {"tokens": error["tokens"]}
-    if error["picture"]:
-        return {"image": {"bytes": base64.b64decode(error["picture"].partition(",")[2]), "path": None}}
-    first, joint, second = error["text"].partition(JOINT)
-    return {"text": first, "text_pair": second} if joint else {"text": first}
-
-
-def of_pairs(report: dict[str, Any]) -> bool:
-    """Whether the run classified pairs of texts."""
-    named = report.get("settings", {}).get("text_pair_column")
-    return bool(named) or any("text_pair" in row for row in examples(report))
+def mistake_row(mistake: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any] | None:
+    """The row of one mistake; None if it has other texts than there are columns."""
+    if "tokens" in mistake:
+        return {"tokens": mistake["tokens"]}
+    if mistake["picture"]:
+        return {columns[0]: {"bytes": base64.b64decode(mistake["picture"].partition(",")[2]), "path": None}}
+    texts = mistake["text"].split(JOINT) if len(columns) > 1 else [mistake["text"]]
+    return dict(zip(columns, texts, strict=True)) if len(texts) == len(columns) else None

@@ -1,7 +1,7 @@
-"""A saved model with its task: everything that is needed to ask it, from the output_dir of a run or a Hub id alone."""
+"""A saved model with its task: all it takes to ask it, from the output_dir of a run or a Hub id alone."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,192 +10,218 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from accelerate import PartialState
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 from huggingface_hub import snapshot_download
 from torch.utils.data import DataLoader
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from hfkit.arguments.parse import nearest_word, parse
+from hfkit.contract.abilities import Likely, list_choices
+from hfkit.contract.codec import Codec
+from hfkit.contract.target import names_of
 from hfkit.contract.task import Task
+from hfkit.contract.view import Choice
 from hfkit.data.bad_rows import Fault
-from hfkit.data.batches import rows_to_fetch, restore_row_order, evaluation_order
+from hfkit.data.batches import evaluation_order, restore_row_order, rows_to_fetch
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.model.weights import read_config
 from hfkit.progress import track
-from hfkit.tasks.classification.base import Classification
-from hfkit.tasks.image_classification import ImageClassification
-from hfkit.tasks.ner import NER
-from hfkit.tasks.text_classification import TextClassification
 
-KINDS: tuple[type[Task], ...] = (NER, TextClassification, ImageClassification)
-# What is fetched of a Hub repository: no pickles and no code, and nothing of its folders.
+# The files of a Hub repository that are downloaded: no pickles, no code, and nothing from subfolders.
 FETCHED, LEFT = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"], ["*/*"]
-# Flags that say which rows the run had and what it allowed them; whoever asks the model has rows of their own.
-OF_THE_ROWS = (
-    *("dataset", "dataset_config", "dataset_revision", "max_train_rows", "validation_share", "on_bad_row"),
-    *("unit_column", "encoding", "allow_outside_images", "max_megapixels"),
-)
 
 
-class Answered(NamedTuple):
-    """What a model says of some rows."""
+class Predictions(NamedTuple):
+    """The answers to some rows."""
 
-    predictions: list  # one per row, as `Task.score` takes them
-    likelihoods: np.ndarray | None  # (rows, labels), where the task has them
+    answers: list  # one per row, as the judge takes them
+    likelihoods: np.ndarray | None  # (rows, labels), if the codec knows them
 
 
-class Told(NamedTuple):
-    """What a model says of one row, for programs to read; or why it was not asked."""
+class PredictedRow(NamedTuple):
+    """The answer to one row, or why the model was not asked."""
 
-    prediction: Any = None  # as JSON has it
-    probabilities: dict[str, float] | None = None  # of every label, where the task has them
+    answer: Any = None  # as the judge takes it
+    record: Any = None  # as JSON has it
+    row: Mapping[str, Any] | None = None  # in the columns of the task
+    likelihoods: dict[str, float] | None = None  # of every label, if the codec knows them
     fault: Fault | None = None
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model that was fine-tuned before, with the task it was fine-tuned for."""
+    """A fine-tuned model with its task."""
 
     task: Task
     model: PreTrainedModel  # fp32, in evaluation mode, on the accelerator if there is one
-    processor: Any
-    labels: list[str]
+    codec: Codec
     place: str  # as it was given: a folder or a Hub id
-    folder: Path  # where its files lie
-    precision: torch.dtype | None = None  # that the run judged it in, where not fp32
+    folder: Path  # with its files
+    precision: torch.dtype | None = None  # in which its run evaluated it; None: fp32
 
     @property
-    def one_label(self) -> bool:
-        """Whether a prediction is one of the labels."""
-        return isinstance(self.task, Classification) and self.task.problem == "single-label"
+    def labels(self) -> list[str]:
+        """The labels of its head; [] if it has none."""
+        return names_of(self.codec.target)
+
+    @property
+    def choices(self) -> Choice:
+        """The labels that it can answer with; none if its answers are of another kind."""
+        return list_choices(self.task.view, self.codec.target)
+
+    @property
+    def ranks_labels(self) -> bool:
+        """Whether it chooses one label a row, and says how likely each label is."""
+        one = self.task.view.answers is Choice and not self.choices.several
+        return one and isinstance(self.codec, Likely)
 
     def with_usual_columns(self) -> "SavedModel":
-        """The same model, for rows whose columns go by the names that its task looks for: text, tokens, image."""
+        """The same model, for rows whose columns have the names that its task looks for without flags."""
         named = {field.name: None for field in fields(self.task) if field.name.endswith("_column")}
         return replace(self, task=replace(self.task, **named))
 
+    def in_folder(self, folder: Path) -> "SavedModel":
+        """The same model, for rows that name files: relative paths start at this folder."""
+        # Where paths start is a flag of the task. The codec stays: checked rows have absolute paths.
+        return replace(self, task=replace(self.task, dataset=str(folder)))
+
     def predictions(self, rows: Dataset, *, batch_size: int = 32) -> list:
-        """One plain prediction per row of `Task.load` or `Task.unanswered`, in order: those of the run's own report.
+        """One plain prediction per checked row, in order: those of the run's own report.
 
         Raises:
             DataError: the processor makes nothing of a row.
         """
-        return self.answered(rows, batch_size=batch_size).predictions
+        return self.predict(rows, batch_size=batch_size).answers
 
-    def answered(self, rows: Dataset, *, batch_size: int = 32) -> Answered:
-        """The predictions, with how likely each label is where the task knows.
-
-        Raises:
-            DataError: the processor makes nothing of a row.
-        """
-        return self.decoded(self.prepared(rows), batch_size=batch_size) if len(rows) else Answered([], None)
-
-    def prepared(self, rows: Dataset) -> Dataset:
-        """The model's inputs for checked rows (see `Task.prepare`).
+    def predict(self, rows: Dataset, *, batch_size: int = 32) -> Predictions:
+        """The answers to checked rows, with or without gold answers.
 
         Raises:
             DataError: the processor makes nothing of a row.
         """
-        return self.task.prepare(DatasetDict(test=rows), self.processor, self.labels)["test"]
+        return self.predict_encoded(self.encode(rows), batch_size=batch_size) if len(rows) else Predictions([], None)
 
-    def decoded(self, prepared: Dataset, *, batch_size: int = 32) -> Answered:
-        """What it says of the rows that these inputs were made of."""
-        outputs = self.outputs(prepared, batch_size)
-        predictions, _ = self.task.decode(outputs, prepared, self.labels)
-        return Answered(predictions, self.task.likelihoods(outputs, prepared))
-
-    def told(self, raw: Dataset, *, batch_size: int = 32) -> list[Told]:
-        """What it says of every row of a table without answers, in order; a row at fault says what is wrong with it.
+    def encode(self, rows: Dataset) -> Dataset:
+        """The model's inputs for checked rows; their gold answers, if any, are left out.
 
         Raises:
-            UserError: the table lacks the columns that the task reads.
+            DataError: the processor makes nothing of a row.
         """
-        rows, faults = self.task.unanswered(raw, self.labels)
-        known = {fault.row: fault for fault in reversed(faults)}
-        asked = [row for row in range(len(rows)) if row not in known]
-        try:
-            found = self.answered(rows.select(asked), batch_size=batch_size)
-        except DataError:  # what only the processor sees: then every row is tried by itself
-            known |= self.unreadable(rows, asked)
-            asked = [row for row in asked if row not in known]
-            found = self.answered(rows.select(asked), batch_size=batch_size)
-        told = [Told(fault=known.get(row)) for row in range(len(rows))]
-        for place, (row, prediction) in enumerate(zip(asked, found.predictions, strict=True)):
-            likely = None
-            if found.likelihoods is not None:
-                likely = dict(zip(self.labels, found.likelihoods[place].tolist(), strict=True))
-            told[row] = Told(self.task.told(prediction, rows[row]), likely)
-        return told
+        return self.codec.encode(rows, split="test", answers=False)
 
-    def unreadable(self, rows: Dataset, asked: list[int]) -> dict[int, Fault]:
-        """The rows that `Task.prepare` refuses, with the reason."""
-        faults = {}
-        for row in asked:
-            try:
-                self.prepared(rows.select([row]))
-            except DataError as error:
-                faults[row] = Fault(row, error.column or "", error.value, error.rule, error.fix)
-        return faults
+    def predict_encoded(self, encoded: Dataset, *, batch_size: int = 32) -> Predictions:
+        """The answers to rows that `encode` has made inputs of."""
+        outputs = self.outputs(encoded, batch_size)
+        likelihoods = self.codec.likelihoods(outputs, encoded) if isinstance(self.codec, Likely) else None
+        return Predictions(self.codec.decode(outputs, encoded), likelihoods)
 
-    def outputs(self, prepared: Dataset, batch_size: int) -> np.ndarray:
-        """What `Task.compact` leaves for every prepared row, (prepared rows, ...), padded with -100."""
-        # The order, batches and precision of the trainer's own judging: rounding is then the same too.
+    def outputs(self, encoded: Dataset, batch_size: int) -> dict[str, np.ndarray]:
+        """What `Codec.outputs` gives for every encoded row, padded with -100: the only loop that asks a model."""
+        # Order, batches and precision are those of the trainer's evaluation, so that rounding is the same too.
         batches = DataLoader(
-            rows_to_fetch(prepared),
+            rows_to_fetch(encoded),
             batch_size=batch_size,
-            sampler=evaluation_order(prepared),
-            collate_fn=self.task.collator(self.processor),
+            sampler=evaluation_order(encoded),
+            collate_fn=self.codec.collate,
         )
-        found = []
+        pieces = []
         with torch.inference_mode():
             for batch in track(batches, "answering"):
                 batch = {name: tensor.to(self.model.device) for name, tensor in batch.items()}
-                labels = batch.pop("labels")
                 with self.autocast():
-                    logits = self.model(**batch).logits
-                found.append(self.task.compact(logits, labels).cpu().numpy())
-        return restore_row_order(padded(found), prepared)
+                    outputs = self.codec.outputs(self.model, batch)
+                pieces.append({name: tensor.cpu().numpy() for name, tensor in outputs.items()})
+        return {name: restore_row_order(values, encoded) for name, values in join_batches(pieces).items()}
 
     def autocast(self) -> AbstractContextManager:
         if self.precision is None:
             return nullcontext()
         return torch.autocast(self.model.device.type, self.precision)
 
+    def predict_table(self, raw: Dataset, *, batch_size: int = 32) -> list[PredictedRow]:
+        """The answer to every row of a table, in order; a bad row has its fault instead.
+
+        Raises:
+            UserError: the table lacks the columns that the task reads.
+        """
+        rows, faults = self.task.rows.to_predict(raw)
+        bad = {fault.row: fault for fault in reversed(faults)}
+        good = [row for row in range(len(rows)) if row not in bad]
+        try:
+            found = self.predict(rows.select(good), batch_size=batch_size)
+        except DataError:  # only the processor sees it: try every row by itself
+            bad |= self.unreadable_rows(rows, good)
+            good = [row for row in good if row not in bad]
+            found = self.predict(rows.select(good), batch_size=batch_size)
+        predicted = [PredictedRow(fault=bad.get(row)) for row in range(len(rows))]
+        for place, (row, answer) in enumerate(zip(good, found.answers, strict=True)):
+            likelihoods = None
+            if found.likelihoods is not None:
+                likelihoods = dict(zip(self.labels, found.likelihoods[place].tolist(), strict=True))
+            own = rows[row]
+            predicted[row] = PredictedRow(answer, self.task.view.record(answer, own), own, likelihoods)
+        return predicted
+
+    def unreadable_rows(self, rows: Dataset, numbers: Sequence[int]) -> dict[int, Fault]:
+        """The rows that the processor refuses, with the reason."""
+        faults = {}
+        for row in numbers:
+            try:
+                self.encode(rows.select([row]))
+            except DataError as error:
+                faults[row] = Fault(row, error.column or "", error.value, error.rule, error.fix)
+        return faults
+
 
 @dataclass(frozen=True)
-class Found:
-    """A model's folder, and what its files say of its task; nothing of it is loaded yet."""
+class SavedFiles:
+    """A model's folder, and what its files say of its task. The model itself is not loaded yet."""
 
     place: str  # as it was given
     folder: Path
     kind: type[Task]
-    settings: dict[str, Any]  # flags of the task, as its run had them
-    run: dict[str, Any]  # all settings of that run; {} where nothing tells
+    config: PreTrainedConfig
+    settings: dict[str, Any]  # flags of the task, from its run
+    run: dict[str, Any]  # all settings of that run; {} without a report
 
-    def parsed(
+    def parse(
         self, *others: type, argv: Sequence[str] = (), own_flags: tuple[str, ...] = (), **settings: Any
     ) -> tuple[Any, ...]:
-        """The task, and values of other dataclasses of flags before it: the run's own < `settings` < `argv`.
+        """The task, after values of other dataclasses of flags: the run's own flags < `settings` < `argv`.
 
         Raises:
             UserError: a flag is unknown or wrong.
         """
         known = {field.name for kind in (*others, self.kind) for field in fields(kind)}
         if strange := [name for name in settings if name not in known]:
-            raise UserError(f"--{strange[0]}", f"a model for {self.kind.name} has no such flag", "Leave it out")
-        return parse((*others, self.kind), argv=list(argv), own_flags=own_flags, **{**self.settings, **settings})
+            raise UserError(f"--{strange[0]}", f"a model for {self.kind.key} has no such flag", "Leave it out")
+        flags = {**self.settings, **settings}
+        try:
+            return parse((*others, self.kind), argv=list(argv), own_flags=own_flags, **flags)
+        except UserError:
+            self.refuse_broken_settings()
+            raise
+
+    def refuse_broken_settings(self) -> None:
+        """Refuse a model whose own files hold a wrong flag: the user's flags are not to blame.
+
+        Raises:
+            UserError: naming it.
+        """
+        try:
+            parse((self.kind,), argv=[], **self.settings)
+        except UserError as error:
+            raise refusal(self.place, error) from error
 
     def load(self, task: Task) -> SavedModel:
         """The model itself: safetensors only, no remote code.
 
         Raises:
-            UserError: it is not whole, or cannot be read.
+            UserError: it is incomplete, or cannot be read.
         """
-        config = read_config(str(self.folder))
-        labels = [config.id2label[i] for i in range(config.num_labels)]
-        model = task.model(str(self.folder), labels, finished=True).to(PartialState().device).eval()
-        precision = precision_of(self.run, model)
-        return SavedModel(task, model, task.processor(str(self.folder)), labels, self.place, self.folder, precision)
+        codec = task.codec(str(self.folder), task.target_of(self.config))
+        model = codec.model(finished=True).to(PartialState().device).eval()
+        return SavedModel(task, model, codec, self.place, self.folder, find_precision(self.run, model))
 
 
 def load_saved(place: str, *, task: str | None = None, revision: str | None = None, **settings: Any) -> SavedModel:
@@ -208,38 +234,46 @@ def load_saved(place: str, *, task: str | None = None, revision: str | None = No
         UserError: there is no finished model, its task is unknown or another one, or a flag or a setting is wrong.
     """
     found = find_saved(place, task=task, revision=revision)
-    return found.load(*found.parsed(**settings))
+    return found.load(*found.parse(**settings))
 
 
-def find_saved(place: str, *, task: str | None = None, revision: str | None = None) -> Found:
-    """Where a model lies and what it does.
+def find_saved(place: str, *, task: str | None = None, revision: str | None = None) -> SavedFiles:
+    """Where a model is, and what it does.
 
-    The task, and the flags it was trained with, stand in the report.json beside it; without one, `task` or the
-    architecture say it. Flags about rows are not taken over from the run.
+    Its configuration names its task, or the report.json beside it, or `task`, or its architecture. The flags that it
+    was trained with come from the report, except those about rows.
 
     Args:
         place: the output_dir of a run, any folder with a model, or a Hub id.
-        task: the Hub's name of the task, such as text-classification.
+        task: the key of a task, or a tag of the Hub that only one task has.
         revision: branch, tag or commit of a Hub id.
 
     Raises:
-        UserError: there is no finished model, its task is unknown or another one, or a setting is wrong.
+        UserError: there is no finished model, or its task is unknown or another one.
     """
-    folder = folder_of(place, revision)
-    report, config = run_of(folder), read_config(str(folder))
-    kind, run = kind_of(place, report, config, task), report.get("settings", {})
-    known = {field.name for field in fields(kind)} - {*OF_THE_ROWS}
+    folder = find_folder(place, revision)
+    report, config = read_run(folder), read_config(str(folder))
+    kind, run = choose_task(place, report, config, task), report.get("settings", {})
+    known = {field.name for field in fields(kind)} - row_flags(kind)
     try:
         of_config = kind.flags_of(config)
-        settings = {name: value for name, value in run.items() if name in known} if report else of_config
-        parse((kind,), argv=[], **settings)
     except UserError as error:
-        raise UserError(f"model '{place}'", f"it cannot be asked ({error})", "Mend its files") from error
-    return Found(place, folder, kind, settings, run)
+        raise refusal(place, error) from error
+    settings = {name: value for name, value in run.items() if name in known} if report else of_config
+    return SavedFiles(place, folder, kind, config, settings, run)
 
 
-def folder_of(place: str, revision: str | None) -> Path:
-    """The local folder of a model, downloaded first where `place` is a Hub id.
+def refusal(place: str, error: UserError) -> UserError:
+    return UserError(f"model '{place}'", f"it cannot be asked ({error})", "Mend its files")
+
+
+def row_flags(kind: type[Task]) -> set[str]:
+    """The flags of a task that are about the rows of one run."""
+    return {field.name for field in fields(Task)} | {*kind.row_flags}
+
+
+def find_folder(place: str, revision: str | None) -> Path:
+    """The local folder of a model, downloaded first if `place` is a Hub id.
 
     Raises:
         UserError: there is no such folder, it holds no whole model, or the Hub did not give it.
@@ -249,7 +283,7 @@ def folder_of(place: str, revision: str | None) -> Path:
         if revision is not None:
             raise UserError(f"revision '{revision}'", f"'{place}' is a folder, which has none", "Leave --revision out")
         if not (folder / "config.json").is_file():
-            raise UserError(f"folder '{place}'", "a saved model has a config.json", missing_model(folder))
+            raise UserError(f"folder '{place}'", "a saved model has a config.json", suggest_folder(folder))
         return folder
     if place.startswith((".", "/", "~")) or place.count("/") != 1:
         raise UserError(
@@ -265,7 +299,7 @@ def folder_of(place: str, revision: str | None) -> Path:
         ) from error
 
 
-def missing_model(folder: Path) -> str:
+def suggest_folder(folder: Path) -> str:
     """What to do about a folder without a model."""
     if (folder / "adapter_config.json").is_file():
         return "This is an adapter alone: give the output_dir of its run, where it is merged into the model"
@@ -274,18 +308,18 @@ def missing_model(folder: Path) -> str:
     return "Give the output_dir of a run that has ended"
 
 
-def run_of(folder: Path) -> dict[str, Any]:
-    """The report.json of a model's folder, as far as it says how to ask the model; {} without one.
+def read_run(folder: Path) -> dict[str, Any]:
+    """The task and the settings in the report.json of a model's folder; {} without one.
 
     Raises:
-        UserError: it is none.
+        UserError: it is no report.
     """
     file = folder / "report.json"
     if not file.is_file():
         return {}
     try:
         report = json.loads(file.read_text(encoding="utf-8"))
-        return {"task": {"name": str(report["task"]["name"])}, "settings": dict(report["settings"])}
+        return {"task": {"key": str(report["task"]["key"])}, "settings": dict(report["settings"])}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(
             f"file '{file}'",
@@ -294,52 +328,90 @@ def run_of(folder: Path) -> dict[str, Any]:
         ) from error
 
 
-def kind_of(place: str, report: dict[str, Any], config: PreTrainedConfig, asked: str | None) -> type[Task]:
+def find_task(name: str) -> type[Task]:
+    """The task with this key, or the only one with this tag of the Hub.
+
+    Raises:
+        UserError: there is none, or there are several.
+    """
+    from hfkit.tasks import TASKS
+
+    keys = {task.key: task for task in TASKS}
+    tagged = [task for task in TASKS if task.tag == name]
+    if name in keys or len(tagged) == 1:
+        return keys.get(name) or tagged[0]
+    if tagged:
+        shared = " and ".join(task.key for task in tagged)
+        raise UserError(
+            f"task '{name}'", f"it is the Hub's tag of {shared}", f"Name one of them, such as {tagged[0].key}"
+        )
+    raise UserError(f"task '{name}'", f"one of {', '.join(keys)}", f"Did you mean {nearest_word(name, keys)}?")
+
+
+def choose_task(place: str, report: dict[str, Any], config: PreTrainedConfig, asked: str | None) -> type[Task]:
     """The class of the task that a model does.
 
     Raises:
         UserError: none is known, or another one than was asked for.
     """
-    kinds = {kind.name: kind for kind in KINDS}
-    if asked is not None and asked not in kinds:
-        raise UserError(f"task '{asked}'", f"one of {', '.join(kinds)}", f"Did you mean {nearest_word(asked, kinds)}?")
+    from hfkit.tasks import TASKS
+
+    given = None if asked is None else find_task(asked)
+    key = config.to_dict().get("hfkit_task") or (report["task"]["key"] if report else None)
     heads = config.architectures or []
-    named = [kind for kind in KINDS if any(head_of(kind) in head for head in heads)]
-    name = report["task"]["name"] if report else named[0].name if named else asked
-    if name not in kinds:
+    if key is not None:
+        fitting = [task for task in TASKS if task.key == key]
+    else:
+        fitting = [task for task in TASKS if any(head_name(task) in head for head in heads)]
+    if not fitting and (key is not None or given is None):
         raise UserError(
             f"model '{place}'",
-            f"its task is one of {', '.join(kinds)}, and here it is {name or ', '.join(heads) or 'not said'}",
+            f"its task is one of {', '.join(task.key for task in TASKS)},"
+            f" and here it is {key or ', '.join(heads) or 'not said'}",
             "Give a model that was fine-tuned for one of them",
         )
-    if asked not in (None, name):
-        raise UserError(f"task '{asked}'", f"the model '{place}' was made for {name}", "Leave --task out")
-    return kinds[name]
+    if given is None:
+        return first_that_accepts(config, fitting)
+    if fitting and given not in fitting:
+        made_for = " or ".join(task.key for task in fitting)
+        raise UserError(f"task '{asked}'", f"the model '{place}' was made for {made_for}", "Leave --task out")
+    return given
 
 
-def head_of(kind: type[Task]) -> str:
+def first_that_accepts(config: PreTrainedConfig, tasks: Sequence[type[Task]]) -> type[Task]:
+    """The first of some tasks that takes a model's labels for its own; the first of all if none does."""
+    for task in tasks:
+        try:
+            task.flags_of(config)
+        except UserError:
+            continue
+        return task
+    return tasks[0]
+
+
+def head_name(task: type[Task]) -> str:
     """What the architectures of a task have in their names: 'ForTokenClassification'."""
-    return kind.auto_model.__name__.removeprefix("AutoModel")
+    return task.auto_model.__name__.removeprefix("AutoModel")
 
 
-def precision_of(settings: dict[str, Any], model: PreTrainedModel) -> torch.dtype | None:
-    """What the trainer judged the model in."""
+def find_precision(settings: dict[str, Any], model: PreTrainedModel) -> torch.dtype | None:
+    """The precision in which the trainer evaluated the model; None for fp32."""
     if settings.get("bf16") is True:
         return torch.bfloat16
     # On a CPU half floats are slow and cover little.
     return torch.float16 if settings.get("fp16") is True and model.device.type == "cuda" else None
 
 
-def padded(pieces: list[np.ndarray]) -> np.ndarray:
-    """Batches of unlike width as one array, (rows, width, ...), the rest -100."""
-    widest = max(piece.shape[1] for piece in pieces)
-    return np.concatenate(
-        [
-            np.pad(
-                piece,
-                [(0, 0), (0, widest - piece.shape[1]), *[(0, 0)] * (piece.ndim - 2)],
-                constant_values=-100,
-            )
-            for piece in pieces
-        ]
-    )
+def join_batches(pieces: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The outputs of several batches, by name, as one array each; what is narrower is padded with -100."""
+    return {name: join_padded([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def join_padded(pieces: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays one below the other, (rows, ...), every other side as wide as the widest, the rest -100."""
+    widest = np.max([piece.shape[1:] for piece in pieces], axis=0)
+    padded = []
+    for piece in pieces:
+        missing = [(0, int(most) - side) for most, side in zip(widest, piece.shape[1:], strict=True)]
+        padded.append(np.pad(piece, [(0, 0), *missing], constant_values=-100))
+    return np.concatenate(padded)

@@ -1,4 +1,4 @@
-"""What `hfkit compare` takes beside the flags of the recipe that it compares with."""
+"""The flags of `hfkit compare`, besides those of the recipe that it compares with."""
 
 import importlib.util
 import shlex
@@ -15,7 +15,7 @@ from hfkit.errors import UserError, one_line
 
 @dataclass(frozen=True)
 class CompareArguments:
-    """Who competes, how often, and where the pages go. All other flags are the recipe's."""
+    """The contenders, their seeds, and the folder of the pages. All other flags are the recipe's."""
 
     recipe: str = field(
         default="recipes/bert_sentiment.py", metadata={"help": "the recipe whose task and flags are compared with"}
@@ -65,15 +65,15 @@ Recipe = Callable[[list[str]], tuple]  # flags -> (RecipeArguments, task, Transf
 
 
 def own_parser() -> FlagParser:
-    """What reads `CompareArguments`."""
+    """A parser of `CompareArguments`."""
     return FlagParser(CompareArguments, prog="hfkit compare", allow_abbrev=False)
 
 
 def split_flags(argv: list[str]) -> tuple[CompareArguments, list[str]]:
-    """The comparison's own arguments, and the flags that are left for the recipe.
+    """The comparison's own arguments, and the remaining flags, which are the recipe's.
 
     Raises:
-        UserError: a value that is none.
+        UserError: a value that is not allowed.
     """
     parser = own_parser()
     try:
@@ -85,8 +85,8 @@ def split_flags(argv: list[str]) -> tuple[CompareArguments, list[str]]:
     return own, rest
 
 
-def recipe_at(path: str) -> Recipe:
-    """The function `arguments` of a recipe: what to start from, what to learn, and how.
+def load_recipe(path: str) -> Recipe:
+    """The function `arguments` of a recipe, which parses its flags.
 
     Raises:
         UserError: there is no such file, or no such function in it.
@@ -98,7 +98,7 @@ def recipe_at(path: str) -> Recipe:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     if str(file.parent) not in sys.path:
-        sys.path.insert(0, str(file.parent))  # as when it is started: a recipe may import what lies beside it
+        sys.path.insert(0, str(file.parent))  # as if it was started: a recipe may import modules beside it
     spec.loader.exec_module(module)
     if not callable(vars(module).get("arguments")):
         raise UserError(
@@ -109,8 +109,8 @@ def recipe_at(path: str) -> Recipe:
     return module.arguments
 
 
-def scaled(args: TransferArguments, factor: float) -> TransferArguments:
-    """`args` with both learning rates multiplied; the same object."""
+def scale_rates(args: TransferArguments, factor: float) -> TransferArguments:
+    """Multiply both learning rates of `args`, in place; returns it."""
     args.learning_rate *= factor
     if args.head_learning_rate is not None:
         args.head_learning_rate *= factor

@@ -1,9 +1,7 @@
-"""The bench that every contender runs on: one task, one split, one way of measuring."""
+"""What is compared: one task, one split of its rows, and everything that decides the result of a cell."""
 
 import json
 import shlex
-import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache, cached_property
@@ -13,28 +11,26 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset, DatasetDict, concatenate_datasets
-from transformers import IntervalStrategy, set_seed
+from transformers import IntervalStrategy
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.arguments.training import TransferArguments
 from hfkit.baselines import SetFit
 from hfkit.baselines.base import Baseline
-from hfkit.baselines.choice import made, require_flags
+from hfkit.baselines.choice import make_baseline, require_flags
+from hfkit.contract.target import names_of
+from hfkit.contract.task import Loaded, Task
+from hfkit.contract.view import Number
 from hfkit.data.digests import rows_digest
-from hfkit.errors import UserError, one_line
-from hfkit.ledger.arguments import recipe_at, scaled, split_flags
+from hfkit.errors import UserError
+from hfkit.ledger.arguments import load_recipe, scale_rates, split_flags
 from hfkit.ledger.cells import Cell, Contender
 from hfkit.progress import alone
-from hfkit.report.schema import finite, plain
-from hfkit.runtime.energy import measure_energy
 from hfkit.runtime.folders import require_writable
-from hfkit.runtime.machine import measure
 from hfkit.training.checkpoints import deciding
-from hfkit.training.memory import parameters_of, refuse_too_large
-from hfkit.training.trainer import TransferTrainer
 from hfkit.version import __version__
 
-SAMPLE_ROWS = 160  # of a bundled sample, unless told otherwise: a comparison trains dozens of times
+SAMPLE_ROWS = 160  # of a bundled sample, unless a flag says otherwise: a comparison trains dozens of times
 FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single one
 CHOOSING = ("eval_strategy", "eval_steps", "eval_delay", "greater_is_better")  # which weights are the best ones
 QUIET = (
@@ -44,13 +40,13 @@ QUIET = (
 
 
 class Bench:
-    """Runs cells, all on the same rows.
+    """The contenders and rows of a comparison, the same in every process that works on it.
 
     Args:
         argv: flags of `CompareArguments` and of the recipe.
 
     Raises:
-        UserError: recipe, flags or data that cannot be compared with.
+        UserError: the recipe, the flags or the data cannot be compared with.
     """
 
     def __init__(self, argv: list[str]) -> None:
@@ -58,7 +54,7 @@ class Bench:
         self.own, self.flags = own, flags = split_flags(argv)
         self._keys: dict[Cell, str] = {}
         self._content_of = cache(content_of)  # weights do not change while they are compared
-        self.arguments = recipe_at(own.recipe)
+        self.arguments = load_recipe(own.recipe)
         self.asked = self.arguments(flags)
         self.recipe, self.task, _ = self.asked
         if self.recipe.features_dir is None:
@@ -66,31 +62,42 @@ class Bench:
         if self.task.dataset == "sample" and self.task.max_train_rows is None:
             self.task = replace(self.task, max_train_rows=SAMPLE_ROWS)
         require_writable(Path(own.compare_dir))
-        raw = self.task.load()
-        self.spans = {Path(self.task.dataset).name: slice(0, len(raw["test"]))}
-        tests = [raw["test"]]
-        for other in own.other_tests:
-            rows = replace(self.task, dataset=other, max_train_rows=None).load()["test"]
-            if Path(other).name in self.spans:
+        loaded = self.task.load()
+        self.spans = {Path(self.task.dataset).name: slice(0, len(loaded["test"]))}  # of each test among all test rows
+        others: dict[str, Dataset] = {}
+        for dataset in own.other_tests:
+            name = Path(dataset).name
+            if name in self.spans:
                 raise UserError(
-                    f"other_tests '{other}'", "a page is named after its dataset's folder", "Rename one of the folders"
+                    f"other_tests '{dataset}'",
+                    "a page is named after its dataset's folder",
+                    "Rename one of the folders",
                 )
-            start = sum(map(len, tests))
-            self.spans[Path(other).name] = slice(start, start + len(rows))
-            tests.append(rows)
-        self.labels = self.task.labels(raw)
+            others[dataset] = replace(self.task, dataset=dataset, max_train_rows=None).load()["test"]
+            start = max(span.stop for span in self.spans.values())
+            self.spans[name] = slice(start, start + len(others[dataset]))
         # All tests as one: every contender answers them in one go.
-        self.raw = DatasetDict({**raw, "test": one_of(tests, own.other_tests, self.labels, self.task)})
+        self.rows = loaded.with_splits({**loaded.splits, "test": join_tests(self.task, loaded, others)})
+
+    @property
+    def sign(self) -> int:
+        """1, or -1 if a lower headline is better."""
+        return self.task.judge.headline.sign
 
     @cached_property
     def available(self) -> int:
-        """Training rows that the dataset has, of which `--max_train_rows` takes some."""
+        """The training rows of the dataset, of which `--max_train_rows` takes some."""
         if self.task.max_train_rows is None:
-            return len(self.raw["train"])
+            return len(self.rows["train"])
         return len(replace(self.task, max_train_rows=None).load()["train"])
 
+    @cached_property
+    def references(self) -> list:
+        """The gold answers to the rows of all tests."""
+        return self.task.rows.references(self.rows["test"])
+
     def contenders(self) -> list[Contender]:
-        """Strategies and baselines in the order they were named.
+        """Strategies and baselines in the order in which they were named.
 
         Raises:
             UserError: flags behind a strategy that change more than its training, or a baseline that cannot be made.
@@ -107,33 +114,57 @@ class Bench:
                     "Give flags of the task, and --checkpoint, to the whole comparison, or compare in another folder",
                 )
         require_flags(self.recipe)
-        found = {name: made(name, self.recipe) for name in self.recipe.baseline}
-        return strategies + [Contender(name, "baseline", seeded=one.seeded) for name, one in found.items()]
+        baselines = {name: make_baseline(name, self.recipe) for name in self.recipe.baseline}
+        return strategies + [Contender(name, "baseline", seeded=one.seeded) for name, one in baselines.items()]
 
-    def _made(self, cell: Cell) -> Baseline:
-        """The baseline of a cell; with a number of rows to learn from it takes all of them."""
-        found = made(cell.contender.name, self.recipe, cell.seed)
-        return replace(found, shots=None) if isinstance(found, SetFit) and cell.rows is not None else found
+    def make_baseline(self, cell: Cell) -> Baseline:
+        """The baseline of a cell; if the cell draws its rows, it learns from all of them."""
+        baseline = make_baseline(cell.contender.name, self.recipe, cell.seed)
+        return replace(baseline, shots=None) if isinstance(baseline, SetFit) and cell.rows is not None else baseline
 
-    def described(self, contender: Contender) -> tuple[str, str]:
-        """Its name and what it does, for the pages."""
+    def describe(self, contender: Contender) -> tuple[str, str]:
+        """Its name and its description, for the pages."""
         if contender.kind == "baseline":
-            found = made(contender.name, self.recipe)
-            return found.name, found.description
+            baseline = make_baseline(contender.name, self.recipe)
+            return baseline.name, baseline.description
         return contender.name, STRATEGIES[contender.flags[1]].summary
+
+    def rows_of(self, cell: Cell) -> Loaded:
+        """The rows that a cell may learn from, and the tests."""
+        if cell.rows is None:
+            return self.rows
+        # With few labels, the validation split is small too.
+        drawn = {
+            split: draw_rows(self.task, self.rows[split], cell.rows, cell.seed) for split in ("train", "validation")
+        }
+        return self.rows.with_splits({**self.rows.splits, **drawn})
+
+    def args_of(self, cell: Cell, scratch: Path) -> TransferArguments:
+        """The training arguments of a cell.
+
+        Args:
+            scratch: folder for its files.
+        """
+        flags = [*self.flags, *cell.contender.flags, "--seed", str(cell.seed), "--output_dir", str(scratch), *QUIET]
+        args = scale_rates(self.arguments(flags)[2], cell.factor)
+        if cell.rows is not None and args.max_steps <= 0:
+            # Rows per step of one process: the number of GPUs of a machine must not change what is computed.
+            step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps
+            lengthen(args, steps_of_epoch=-(-cell.rows // step_rows))
+        return args
 
     # What decides a result
 
     def key(self, cell: Cell) -> str:
-        """The file name of a cell: another one as soon as anything that decides its result is another."""
+        """The file name of a cell, which changes as soon as anything changes that decides its result."""
         if cell not in self._keys:
             self._keys[cell] = cell.key({**self._common, "settings": self._settings(cell)})
         return self._keys[cell]
 
     def _settings(self, cell: Cell) -> str:
         if cell.contender.kind == "baseline":
-            settings = {**asdict(self._made(cell)), "cache_dir": None}
-            # What lies in a folder decides, not its name.
+            settings = {**asdict(self.make_baseline(cell)), "cache_dir": None}
+            # The content of a folder decides, not its name.
             of_models = {
                 name: self._content_of(at) for name, at in settings.items() if name.endswith("checkpoint") and at
             }
@@ -143,159 +174,21 @@ class Bench:
             settings = {name: args[name] for name in deciding(args) if name in args}
             if args["load_best_model_at_end"]:
                 settings |= {name: args[name] for name in CHOOSING}
-        return as_text(settings)
+        return settings_text(settings)
 
     @cached_property
     def _common(self) -> dict[str, Any]:
         task = {key: value for key, value in vars(self.task).items() if not key.startswith("dataset")}
         return {
             "version": __version__,
-            "task": [self.task.name, as_text(task)],
-            "rows": {split: rows_digest(rows) for split, rows in self.raw.items()},
+            "task": [self.task.key, settings_text(task)],
+            "rows": {split: rows_digest(rows) for split, rows in self.rows.splits.items()},
             "checkpoint": self._content_of(self.task.path(self.recipe.checkpoint)),
         }
 
-    def args_of(self, cell: Cell, scratch: Path) -> TransferArguments:
-        flags = [*self.flags, *cell.contender.flags, "--seed", str(cell.seed), "--output_dir", str(scratch), *QUIET]
-        args = scaled(self.arguments(flags)[2], cell.factor)
-        if cell.rows is not None and args.max_steps <= 0:
-            # What a process takes in one step: how many GPUs a machine has must not change what is computed.
-            step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps
-            lengthen(args, steps_of_epoch=-(-cell.rows // step_rows))
-        return args
-
-    # Running
-
-    def run(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Train or fit, and answer the test rows. What cannot be run is told as `skipped`, what broke as `failed`."""
-        try:
-            runner = self._baseline if cell.contender.kind == "baseline" else self._strategy
-            found, arrays = runner(cell, scratch)
-            return {"status": "ok", "reason": "", **finite(plain(found))}, arrays
-        except UserError as error:
-            return {"status": "skipped", "reason": str(error)}, {}
-        except Exception as error:  # whatever it is, the other cells go on
-            traceback.print_exc()
-            return {"status": "failed", "reason": f"{type(error).__name__}: {one_line(error)[:300]}"}, {}
-
-    def data_of(self, cell: Cell) -> DatasetDict:
-        """The loaded rows that a cell may learn from, and the tests."""
-        if cell.rows is None:
-            return self.raw
-        # Who has few labels has few to validate on.
-        return DatasetDict(
-            {
-                **self.raw,
-                "train": drawn(self.task, self.raw["train"], cell.rows, cell.seed),
-                "validation": drawn(self.task, self.raw["validation"], cell.rows, cell.seed),
-            }
-        )
-
-    @cached_property
-    def _parameters(self) -> int:
-        return parameters_of(self.task, self.recipe.checkpoint, self.labels)
-
-    @cached_property
-    def _processor(self) -> Any:
-        return self.task.processor(self.recipe.checkpoint)
-
-    @cached_property
-    def _prepared(self) -> DatasetDict:
-        return self.task.prepare(self.raw, self._processor, self.labels)
-
-    def _prepared_of(self, cell: Cell) -> DatasetDict:
-        if cell.rows is None:
-            return self._prepared
-        learnt = DatasetDict({name: rows for name, rows in self.data_of(cell).items() if name != "test"})
-        found = self.task.prepare(learnt, self._processor, self.labels)
-        return DatasetDict({**found, "test": self._prepared["test"]})
-
-    def _strategy(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        task, args, raw = self.task, self.args_of(cell, scratch), self.data_of(cell)
-        refuse_too_large(self.recipe.checkpoint, self._parameters, args, jobs=self.own.jobs or 1)
-        data = self._prepared_of(cell)
-        set_seed(args.seed)
-        trainer = TransferTrainer(
-            model=task.model(self.recipe.checkpoint, self.labels, pretrained=args.pretrained, blocks=args.blocks),
-            args=args,
-            task=task,
-            train_dataset=data["train"],
-            eval_dataset=data["validation"],
-            processing_class=self._processor,
-        )
-        with measure_energy() as spent, measure() as cost:
-            trainer.train()
-            trainer.tune_decision(data["validation"])
-        outputs = {"validation": trainer.predict(data["validation"]).predictions}
-        start = time.perf_counter()
-        outputs["test"] = trainer.predict(data["test"]).predictions
-        seconds = time.perf_counter() - start
-        for name, found in outputs.items():
-            if not np.isfinite(found).all():
-                raise FloatingPointError(f"the outputs on {name} are not finite: the weights have grown beyond bounds")
-        answers = {name: task.decode(found, data[name], self.labels)[0] for name, found in outputs.items()}
-        arrays = {
-            f"probabilities_{name}": found
-            for name in outputs
-            if (found := task.probabilities(outputs[name], data[name])) is not None
-        }
-        plan = trainer.plan_rows()
-        gold = task.references(raw["validation"])
-        return {
-            **self._judged(answers["test"]),
-            "validation": task.score(answers["validation"], gold)[task.headline],
-            "curve": curve_of(trainer.state.log_history, task.headline),
-            "cost": cost | spent,
-            "parameters": trainer.model.num_parameters(),
-            "trained_parameters": max(stage["trainable"] for stage in plan),
-            "latency_ms": 1000 * seconds / len(raw["test"]),
-            "learning_rate": args.learning_rate,
-            "head_learning_rate": args.head_learning_rate,
-            "epochs": args.num_train_epochs,
-            "rows": len(raw["train"]),
-            "facts": {},
-        }, {**arrays, "tallies": self._tallies(answers["test"])}
-
-    def _baseline(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        raw = self.data_of(cell)
-        set_seed(cell.seed)
-        with measure_energy() as spent, measure() as cost:
-            answers = self._made(cell).answers(self.task, raw)
-        arrays = {"tallies": self._tallies(answers.predictions)}
-        if answers.probabilities is not None:
-            arrays["probabilities_test"] = answers.probabilities
-        return {
-            **self._judged(answers.predictions),
-            "validation": None,
-            "curve": [],
-            "cost": cost | spent,
-            "parameters": None,
-            "trained_parameters": None,
-            "latency_ms": None,
-            "rows": len(raw["train"]),
-            "facts": dict(answers.facts),
-        }, arrays
-
-    @cached_property
-    def _gold(self) -> list:
-        return self.task.references(self.raw["test"])
-
-    def _tallies(self, answers: list) -> np.ndarray:
-        return self.task.tallies(answers, self._gold)
-
-    def _judged(self, answers: list) -> dict[str, Any]:
-        tests = {name: self.task.score(answers[span], self._gold[span]) for name, span in self.spans.items()}
-        return {"tests": tests, "answers": answers, "collapsed": self._collapsed(answers)}
-
-    def _collapsed(self, answers: list) -> bool:
-        """Whether every row got one and the same answer."""
-        said = (self.task.said(answer, row) for answer, row in zip(answers, self.raw["test"], strict=True))
-        first = next(said)
-        return all(other == first for other in said)
-
 
 def lengthen(args: TransferArguments, steps_of_epoch: int) -> None:
-    """Train for at least `FEWEST_STEPS`, judged as often as before: short epochs are many."""
+    """Train for at least `FEWEST_STEPS`, with as many evaluations as before: short epochs are many."""
     epochs = max(args.num_train_epochs, -(-FEWEST_STEPS // steps_of_epoch))
     if epochs > args.num_train_epochs and args.eval_strategy == IntervalStrategy.EPOCH:
         every = max(1, round(epochs * steps_of_epoch / args.num_train_epochs))
@@ -304,59 +197,54 @@ def lengthen(args: TransferArguments, steps_of_epoch: int) -> None:
     args.num_train_epochs = epochs
 
 
-def as_text(settings: Mapping[str, Any]) -> str:
-    """Settings that are set, as text: what is off says nothing, so that a new flag changes no key."""
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """The settings that are set, as text. Those that are off are left out, so that a new flag changes no key."""
     kept = {name: value for name, value in settings.items() if value not in (None, "", []) and value is not False}
     return json.dumps(kept, sort_keys=True, default=str)
 
 
 @alone()
-def one_of(tests: list[Dataset], names: list[str], labels: list[str], task: Any) -> Dataset:
+def join_tests(task: Task, first: Loaded, others: Mapping[str, Dataset]) -> Dataset:
     """The test rows of all datasets as one.
 
+    Args:
+        others: test rows by the name of their dataset.
+
     Raises:
-        UserError: another dataset has labels that nobody learns, or other columns.
+        UserError: another dataset has labels that the training rows do not have, or other columns.
     """
-    for name, rows in zip(names, tests[1:], strict=True):
-        if isinstance(task.references(rows)[0], int | float):
-            continue
-        unknown = sorted(set(task.labels(DatasetDict({"train": rows}))) - set(labels))
-        if unknown:
+    for name, rows in others.items():
+        unknown = sorted(set(names_of(task.rows.target(DatasetDict(train=rows)))) - set(first.labels))
+        if unknown and task.view.answers is not Number:  # a number need not be among those of the training rows
             raise UserError(
                 f"other_tests '{name}'", f"it has labels that the training rows do not have: {unknown[:5]}", "Mend them"
             )
+    tests, features = [first["test"], *others.values()], first["test"].features
     try:
-        features = tests[0].features
         return concatenate_datasets([rows if rows.features == features else rows.cast(features) for rows in tests])
     except (ValueError, TypeError) as error:
         raise UserError("other_tests", f"their columns differ ({error})", "Give datasets of one form") from error
 
 
-def drawn(task: Any, rows: Dataset, count: int, seed: int) -> Dataset:
-    """`count` rows drawn with the seed, or all if there are fewer; a larger draw holds the smaller ones.
+def draw_rows(task: Task, rows: Dataset, count: int, seed: int) -> Dataset:
+    """`count` rows drawn with the seed, or all if there are fewer; a larger draw contains the smaller ones.
 
-    Where every row has one class, the classes take turns: 8 rows of 4 classes are 2 of each.
+    If every row has one class, the classes take turns: 8 rows of 4 classes are 2 of each.
     """
     order = np.random.default_rng(seed).permutation(len(rows))
-    gold = task.references(rows)
-    if all(isinstance(answer, str) for answer in gold):
+    references = task.rows.references(rows)
+    if all(isinstance(answer, str) for answer in references):
         seen: dict[str, int] = {}
         turn = []
         for row in order:
-            turn.append(seen.get(gold[row], 0))
-            seen[gold[row]] = turn[-1] + 1
+            turn.append(seen.get(references[row], 0))
+            seen[references[row]] = turn[-1] + 1
         order = order[np.argsort(turn, kind="stable")]
     return rows.select(np.sort(order[:count]))
 
 
-def curve_of(history: list[Mapping[str, Any]], headline: str) -> list[dict[str, float]]:
-    """Validation score by epoch, from the trainer's log."""
-    key = f"eval_{headline}"
-    return [{"epoch": float(entry["epoch"]), "validation": float(entry[key])} for entry in history if key in entry]
-
-
 def content_of(checkpoint: str) -> str:
-    """What tells one checkpoint from another: a digest of a folder's weights and configuration, or the Hub id."""
+    """The identity of a checkpoint: a digest of a folder's weights and configuration, or the Hub id."""
     folder = Path(checkpoint)
     if not folder.is_dir():
         return checkpoint

@@ -2,25 +2,25 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
 class Contender:
-    """Somebody who competes: a strategy with flags, or a baseline by its name."""
+    """A competitor: a strategy with flags, or a baseline by its name."""
 
     name: str  # as the pages show it
     kind: str  # "strategy" or "baseline"
     flags: tuple[str, ...] = ()  # of the recipe, for a strategy
-    seeded: bool = True  # whether a seed changes what it answers
+    seeded: bool = True  # whether a seed changes its answers
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run, which nothing outside it can change."""
+    """One run, independent of all others."""
 
     contender: Contender
     seed: int
@@ -28,24 +28,65 @@ class Cell:
     rows: int | None = None  # training rows, drawn with the seed; None: all
 
     def key(self, facts: Mapping[str, Any]) -> str:
-        """A file name: what it is in words, and 12 digits of everything that decides the result, `facts` among it."""
+        """A file name: the cell in words, and 12 digits of everything that decides its result.
+
+        Args:
+            facts: what decides the result besides the cell itself.
+        """
         who = self.contender
         decided = json.dumps(
             [who.name, who.kind, who.flags, self.seed, self.factor, self.rows, facts], sort_keys=True, default=str
         )
         words = [self.contender.name, f"seed{self.seed}"]
-        words += [f"x{self.factor:g}"] * (self.factor != 1) + [f"{self.rows}rows"] * (self.rows is not None)
+        if self.factor != 1:
+            words.append(f"x{self.factor:g}")
+        if self.rows is not None:
+            words.append(f"{self.rows}rows")
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-")[:80]
         return f"{slug}-{blake2b(decided.encode(), digest_size=6).hexdigest()}"
 
     @property
     def setting(self) -> str:
-        """What tells it from other cells of its contender and seed, in words; empty for a plain run."""
-        told = [f"rates x {self.factor:g}"] * (self.factor != 1) + [f"{self.rows} rows"] * (self.rows is not None)
-        return ", ".join(told)
+        """The difference from other cells of this contender and seed, in words; empty for a plain run."""
+        words = []
+        if self.factor != 1:
+            words.append(f"rates x {self.factor:g}")
+        if self.rows is not None:
+            words.append(f"{self.rows} rows")
+        return ", ".join(words)
 
 
-Results = Mapping[Cell, Mapping[str, Any]]  # of the cells that have ended
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a cell, as plain values; what was not measured is None."""
+
+    status: Literal["ok", "skipped", "failed"]
+    reason: str = ""  # why it was skipped or failed
+    answers: list = field(default_factory=list)  # one per test row
+    tests: dict[str, dict[str, float]] = field(default_factory=dict)  # all scores, by the name of the test
+    collapsed: bool = False  # every row got the same answer
+    validation: float | None = None  # the headline
+    curve: list[dict[str, float]] = field(default_factory=list)  # `epoch` and `validation`
+    cost: dict[str, float] = field(default_factory=dict)
+    parameters: int | None = None
+    trained_parameters: int | None = None
+    latency_ms: float | None = None  # of one row
+    learning_rate: float | None = None
+    head_learning_rate: float | None = None
+    epochs: float | None = None
+    rows: int | None = None  # trained on
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "ok"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+Results = Mapping[Cell, Result]  # of the cells that have ended
+Plan = Callable[[Results], list[Cell]]  # results so far -> the cells that can be run, or have been
 
 
 def tuning_cells(contender: Contender, factors: Iterable[float], seed: int) -> list[Cell]:
@@ -53,45 +94,50 @@ def tuning_cells(contender: Contender, factors: Iterable[float], seed: int) -> l
     return [Cell(contender, seed, factor) for factor in factors] if contender.kind == "strategy" else []
 
 
-def chosen_factor(tried: Iterable[Cell], results: Results) -> float:
-    """The factor whose run did best on validation; of equals, and where none ended well, the first. 1 of none tried."""
-    scores = {cell.factor: results.get(cell, {}).get("validation") for cell in tried}
-    known = [factor for factor, score in scores.items() if score is not None]
-    return max(known, key=scores.__getitem__) if known else next(iter(scores), 1.0)
+def choose_factor(tried: Iterable[Cell], results: Results, *, sign: int = 1) -> float:
+    """The factor with the best validation score. Ties, or no finished run, give the first; without any, 1.
+
+    Args:
+        sign: 1, or -1 if a lower score is better.
+    """
+    scores = {cell.factor: results[cell].validation if cell in results else None for cell in tried}
+    known = {factor: sign * score for factor, score in scores.items() if score is not None}
+    return max(known, key=known.__getitem__) if known else next(iter(scores), 1.0)
 
 
 def seeds_of(contender: Contender, seeds: list[int], rows: int | None = None) -> list[int]:
-    """The seeds that a contender runs with: the first alone if they change nothing. Rows are drawn anew with each."""
+    """The seeds that a contender runs with: only the first if they change nothing. Draws of rows differ by seed."""
     return seeds if contender.seeded or rows is not None else seeds[:1]
 
 
-def due(
+def plan_cells(
     contenders: Iterable[Contender],
     results: Results,
     *,
     seeds: list[int],
     factors: list[float],
     budgets: list[int],
+    sign: int = 1,
 ) -> list[Cell]:
-    """The cells that can be run now or have been: those of a contender's seeds appear once its rate is chosen.
+    """The cells that can be run now or have been. The other seeds of a contender follow once its rate is chosen.
 
-    A contender that its first run was refused for is not asked again.
+    A contender that was refused in its first run is not run again.
     """
-    found: list[Cell] = []
+    cells: list[Cell] = []
     for contender in contenders:
         tried = tuning_cells(contender, factors, seeds[0])
-        found += tried
+        cells += tried
         if len(tried) > 1 and not all(cell in results for cell in tried):
             continue
-        factor = chosen_factor(tried, results)
+        factor = choose_factor(tried, results, sign=sign)
         first = tried or [Cell(contender, seeds[0], factor)]
-        if all(results.get(cell, {}).get("status") == "skipped" for cell in first):
-            found += [cell for cell in first if cell not in found]
+        if all(cell in results and results[cell].status == "skipped" for cell in first):
+            cells += [cell for cell in first if cell not in cells]
             continue
         every = [
             Cell(contender, seed, factor, rows)
             for rows in (None, *budgets)
             for seed in seeds_of(contender, seeds, rows)
         ]
-        found += [cell for cell in every if cell not in found]
-    return found
+        cells += [cell for cell in every if cell not in cells]
+    return cells

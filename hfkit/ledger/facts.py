@@ -16,7 +16,7 @@ from hfkit.ledger.schema import DIFFERENCE, SCHEMA
 from hfkit.ledger.statistics import compared, pair
 from hfkit.ledger.verdict import verdict
 from hfkit.report.names import checkpoint_name, dataset_name
-from hfkit.report.schema import finite, plain
+from hfkit.report.schema import to_finite, to_plain
 from hfkit.runtime.machine import command_of, environment
 from hfkit.runtime.redaction import withhold_secrets
 from hfkit.scores.calibration import calibration
@@ -133,7 +133,7 @@ def ledger_of(
         "environment": environment(),
     }
     ledger["verdict"] = verdict(ledger)
-    return withhold_secrets(finite(plain(ledger)))
+    return withhold_secrets(to_finite(to_plain(ledger)))
 
 
 def entry_of(runs: Runs, contender: Contender) -> dict[str, Any]:

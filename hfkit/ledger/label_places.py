@@ -1,24 +1,34 @@
-"""Where labels of a plot stand so that no two meet, at every width that the plot may have."""
+"""Places for the labels of a plot, so that no two overlap at any width that the plot may have."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
-LETTER = 6.6  # pixels: width of a label's letter at 12 px, generously
+LETTER = 6.6  # pixels: width of a letter at 12 px, rounded up
 LINE = 17  # pixels: height of a label
 
 
-def placed(
+def place_labels(
     places: Sequence[tuple[float, float]],
     texts: Sequence[str],
     strokes: Sequence[tuple[tuple[float, float], tuple[float, float]]],
     widths: Sequence[int],
     height: int,
 ) -> list[dict[str, Any]]:
-    """Where each text stands beside its point: `dx`, `dy` in pixels to the text's middle left, right or centre, and
-    its `anchor`; no two overlap at any of the widths, and points and strokes (upright or level, from place
-    to place) are left free where that can be. A text for which there is no room has `anchor` None.
+    """A place for each text beside its point, so that no two texts overlap at any of the widths.
+
+    Texts also avoid points and strokes if possible.
+
+    Args:
+        places: of the points, in percent.
+        strokes: vertical or horizontal lines from place to place.
+        widths: of the plot, in pixels.
+        height: of the plot, in pixels.
+
+    Returns:
+        Of each text `dx` and `dy`, in pixels from the point to the text's middle left, right or centre, its `anchor`,
+        None if there is no room for it, and whether it is `far` from its point.
     """
     chosen: dict[int, dict[str, Any]] = {}
     boxes: list[list[tuple]] = []  # of the texts placed so far, one for every width
@@ -31,7 +41,7 @@ def placed(
         ]
         for a, b in strokes
     ]
-    # From the best score down: where it is crowded, those at the top get the good places.
+    # From the top down: if it is crowded, those at the top get the good places.
     for i in sorted(range(len(places)), key=lambda i: -places[i][1]):
         for allowed, (dx, dy, anchor) in product((0, 1, len(places)), _candidates()):
             box = [_box(places[i], texts[i], dx, dy, anchor, w, height) for w in widths]
@@ -49,8 +59,8 @@ def placed(
     return [chosen.get(i, {"dx": 0, "dy": 0, "anchor": None, "far": False}) for i in range(len(places))]
 
 
-def apart(values: Sequence[float], gap: float) -> list[float]:
-    """The values moved as little as that needs to be `gap` from each other, all within 0 to 100 where they fit."""
+def spread_out(values: Sequence[float], gap: float) -> list[float]:
+    """The values, moved as little as it takes to be `gap` apart, and within 0 to 100 if they fit."""
     order = sorted(range(len(values)), key=lambda i: values[i])
     groups: list[tuple[float, int]] = []  # (middle, members) of neighbours that stand side by side
     for i in order:
@@ -68,8 +78,8 @@ def apart(values: Sequence[float], gap: float) -> list[float]:
     return [round(at[i], 2) for i in range(len(values))]
 
 
-def clear(marks: Sequence[tuple[float, str]], width: int) -> list[tuple[float, str]]:
-    """The marks whose texts, centred, do not meet in a plot of that width; the last one stays."""
+def drop_colliding(marks: Sequence[tuple[float, str]], width: int) -> list[tuple[float, str]]:
+    """The marks without those whose centred texts would overlap in a plot of that width; the last one stays."""
     kept: list[tuple[float, str]] = []
     for at, text in reversed(marks):
         needed = (_length(text) + _length(kept[-1][1])) / 2 + 6 if kept else 0
@@ -79,7 +89,7 @@ def clear(marks: Sequence[tuple[float, str]], width: int) -> list[tuple[float, s
 
 
 def _candidates() -> Iterator[tuple[int, int, str]]:
-    """Places beside a point, the usual ones first, then farther away."""
+    """Places beside a point: the usual ones first, then farther ones."""
     yield from ((10, 0, "start"), (0, -16, "middle"), (-10, 0, "end"), (0, 16, "middle"))
     for far in (13, 20, 30, 42, 56, 72):
         yield from ((8, -far, "start"), (8, far, "start"), (-8, -far, "end"), (-8, far, "end"))
@@ -87,7 +97,7 @@ def _candidates() -> Iterator[tuple[int, int, str]]:
 
 
 def _length(text: str) -> float:
-    """Pixels; a letter of East Asian width takes two."""
+    """In pixels; a wide East Asian letter counts twice."""
     return LETTER * sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text)
 
 

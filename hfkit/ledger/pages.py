@@ -1,4 +1,4 @@
-"""The ledger's three files: the record, and the page and the Markdown text made from it alone."""
+"""The ledger's three files: the record, and the HTML and Markdown pages made from it alone."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,8 @@ from typing import Any
 from hfkit.ledger import plots as ledger_plots
 from hfkit.ledger.schema import COSTS, validate_ledger
 from hfkit.report import plots
-from hfkit.report.pages import shown, templates
+from hfkit.report.pages import cell_text, templates
+from hfkit.scores.score import headline_score
 
 MOST_CLASSES = 20  # rows of the table of differences
 MOST_DISAGREEMENTS = 24
@@ -23,24 +24,33 @@ def render_ledger(ledger: dict[str, Any]) -> dict[str, str]:
     validate_ledger(ledger)
     return {
         "ledger.json": json.dumps(ledger, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "ledger.md": _page("ledger.md.j2", ledger),
-        "ledger.html": _page("ledger.html.j2", ledger),
+        "ledger.md": _render("ledger.md.j2", ledger),
+        "ledger.html": _render("ledger.html.j2", ledger),
     }
 
 
-def _page(template: str, ledger: dict[str, Any]) -> str:
-    environment = templates(Path(__file__).parent / "templates", markdown=".md." in template)
-    environment.filters |= {"p": p_text, "large": large_text, "rate": rate_text, "cost": cost_text, "several": several}
-    contenders = ranked(ledger["contenders"])
+def _render(template: str, ledger: dict[str, Any]) -> str:
+    folder, scores = Path(__file__).parent / "templates", ledger["task"]["scores"]
+    environment = templates(folder, markdown=".md." in template, scores=scores)
+    environment.filters |= {
+        "p": p_text,
+        "large": large_text,
+        "rate": rate_text,
+        "cost": cost_text,
+        "several": count_text,
+    }
+    sign = headline_score(ledger["task"]).sign
+    contenders = rank(ledger["contenders"], sign)
     return environment.get_template(template).render(
         ledger,
         contenders=contenders,  # here in the order of their rank, the best first
         best=contenders[0] if contenders else None,
         numbers={contender["name"]: i + 1 for i, contender in enumerate(contenders)},
         level=f"{100 * contenders[0]['interval']['level']:g}" if contenders else "95",
-        measured=measured(contenders),
-        forest=ledger_plots.forest(contenders) if contenders else None,
-        pareto=ledger_plots.pareto(contenders) if contenders else None,
+        measured=extra_costs(contenders),
+        forest=ledger_plots.forest(contenders, sign) if contenders else None,
+        pareto=ledger_plots.pareto(contenders, sign) if contenders else None,
+        worse="below" if sign > 0 else "above",
         learning=ledger_plots.learning(contenders),
         curves=ledger_plots.budgets(ledger["budgets"], contenders) if ledger["budgets"] else None,
         reliability=ledger_plots.reliability(contenders),
@@ -48,9 +58,9 @@ def _page(template: str, ledger: dict[str, Any]) -> str:
         by_class=ledger_plots.differences(ledger["classes"], [c["name"] for c in contenders], MOST_CLASSES)
         if ledger["classes"]
         else None,
-        answers=answers,
+        answers=other_answers,
         interval_notes=interval_notes(contenders),
-        facts=facts,
+        facts=other_facts,
         most_disagreements=MOST_DISAGREEMENTS,
         pairs_shown=[
             (title, ledger["pairs"][key])
@@ -60,37 +70,41 @@ def _page(template: str, ledger: dict[str, Any]) -> str:
     )
 
 
-def ranked(contenders: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The contenders from the best to the last; the one that the others are compared with is the first."""
-    others = {contender["difference"]["to"] for contender in contenders if contender["difference"]}
-    return sorted(contenders, key=lambda contender: (contender["name"] not in others, -contender["headline"]))
+def rank(contenders: Sequence[Mapping[str, Any]], sign: int = 1) -> list[Mapping[str, Any]]:
+    """The contenders from best to worst; the one that the others are compared with comes first.
+
+    Args:
+        sign: 1, or -1 if a lower score is better.
+    """
+    best = {contender["difference"]["to"] for contender in contenders if contender["difference"]}
+    return sorted(contenders, key=lambda contender: (contender["name"] not in best, -sign * contender["headline"]))
 
 
-def measured(contenders: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Costs beyond those that every contender has, as (key, what a reader calls it)."""
+def extra_costs(contenders: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Costs beyond those that every contender has, as (key, title for a reader)."""
     extra = dict.fromkeys(key for contender in contenders for key in contender["cost"] if key not in COSTS)
     titles = {"energy_kwh": "energy kWh", "peak_gpu_memory_mib": "GPU MiB"}
     return [(key, titles.get(key, key.replace("_", " "))) for key in extra]
 
 
 def interval_notes(contenders: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    """What is to be said of intervals, as (note, whose intervals)."""
+    """The notes on intervals, as (note, names of the contenders)."""
     whose: dict[str, list[str]] = {}
     for contender in contenders:
         whose.setdefault(contender["interval"]["note"], []).append(contender["name"])
     return [(note, names) for note, names in whose.items() if note]
 
 
-def answers(row: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """What the others said to a row, as (answer, who said it), the commonest answer first."""
-    said: dict[str, list[str]] = {}
+def other_answers(row: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """The wrong answers to a row, as (answer, names of the contenders), the most common answer first."""
+    names: dict[str, list[str]] = {}
     for name, answer in row["answers"].items():
         if name != row["right"]:
-            said.setdefault(answer, []).append(name)
-    return sorted(said.items(), key=lambda item: -len(item[1]))
+            names.setdefault(answer, []).append(name)
+    return sorted(names.items(), key=lambda item: -len(item[1]))
 
 
-def facts(contender: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def other_facts(contender: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """A contender's facts that have no plot of their own."""
     return [(key, value) for key, value in contender["facts"].items() if key != "orders"]
 
@@ -100,7 +114,7 @@ def p_text(p: float) -> str:
 
 
 def large_text(count: int | None) -> str:
-    """A number of parameters as it is spoken of."""
+    """A number of parameters, such as 22.7 M."""
     if count is None:
         return "–"
     for unit, name in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
@@ -116,11 +130,11 @@ def rate_text(rate: float) -> str:
 
 
 def cost_text(value: float | None) -> str:
-    """Seconds, mebibytes and the like, in as many digits as say something."""
+    """Seconds, mebibytes and the like, in as many digits as are meaningful."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 or not value else f"{value:.2g}"
 
 
-def several(count: int, word: str) -> str:
-    return f"{shown(count)} {word}{'' if count == 1 else 's'}"
+def count_text(count: int, word: str) -> str:
+    return f"{cell_text(count)} {word}{'' if count == 1 else 's'}"

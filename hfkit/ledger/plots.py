@@ -9,67 +9,85 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from hfkit.ledger.label_places import LINE, apart, clear, placed
-from hfkit.report.plots import labelled, percent, ticks
+from hfkit.ledger.label_places import LINE, drop_colliding, place_labels, spread_out
+from hfkit.report.plots import label_ticks, percent, ticks
 
-COLOURS = 8  # curves in one plot: more cannot be told apart, and get a plot each
+COLOURS = 8  # curves in one plot: more could not be told apart, and get a plot each
 CROSSINGS = 6  # crossovers with a letter in the plot
 BANDS = 5  # curves whose bands can be told apart in one plot
-LEAST = 0.1  # CPU seconds: less than that is drawn as that much
+LEAST = 0.1  # CPU seconds: less is drawn as this much
 NARROW, WIDE = (220, 260, 300, 360, 440, 540, 660), (640, 720, 800, 900, 1000, 1100)  # pixels: widths of a plot
 HEIGHT = 380  # pixels: of the Pareto plot
-FOOT = 6.0  # percent of it: where a point stands that lies below the axis
+FOOT = 6.0  # percent of it: the distance from the edge of a point that lies off the axis
 SHORT = 28  # letters of a name in a plot
 
 
-def forest(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def forest(contenders: Sequence[Mapping[str, Any]], sign: int = 1) -> dict[str, Any]:
     """Every contender's mean, interval and seeds on one axis: `ticks` of (percent, text), `rows`, and `best`.
 
-    A row that lies `off` the axis has no interval and no seeds there.
+    A row that lies `off` the axis, on the `side` of worse scores, has no interval and no seeds there.
+
+    Args:
+        sign: 1, or -1 if a lower score is better.
     """
-    axis = _reach(contenders)
+    axis = _score_axis(contenders, sign)
     rows = [
         {
-            "off": c["headline"] < axis[0],
-            "low": _within(c["interval"]["low"], axis),
-            "value": _within(c["headline"], axis),
-            "high": _within(c["interval"]["high"], axis),
-            "seeds": [(percent(seed["headline"], axis), seed) for seed in _ok(c) if seed["headline"] >= axis[0]],
+            "off": _is_off(c["headline"], axis, sign),
+            "low": _clamp(c["interval"]["low"], axis),
+            "value": _clamp(c["headline"], axis),
+            "high": _clamp(c["interval"]["high"], axis),
+            "seeds": [
+                (percent(seed["headline"], axis), seed) for seed in _ok(c) if not _is_off(seed["headline"], axis, sign)
+            ],
         }
         for c in contenders
     ]
-    return {"ticks": _inside(axis), "rows": rows, "best": rows[0]["value"], "cut": any(row["off"] for row in rows)}
+    return {
+        "ticks": _ticks_inside(axis),
+        "rows": rows,
+        "best": rows[0]["value"],
+        "cut": any(row["off"] for row in rows),
+        "side": "left" if sign > 0 else "right",
+    }
 
 
-def pareto(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Score over CPU seconds: `points` in the contenders' order with labels beside them, the `front` of those that no
-    cheaper one reaches, and ticks. The axis of seconds is logarithmic; scores `off` the axis stand at its foot.
+def pareto(contenders: Sequence[Mapping[str, Any]], sign: int = 1) -> dict[str, Any]:
+    """Score over CPU seconds: `points` in the contenders' order with labels beside them, ticks, and the `front`.
+
+    The front is made of those that nothing cheaper reaches. The axis of seconds is logarithmic; scores `off` the axis
+    stand at its end.
+
+    Args:
+        sign: 1, or -1 if a lower score is better.
     """
     seconds = [max(c["cost"]["cpu_seconds"], LEAST) for c in contenders]
     x_axis = _logarithmic(min(seconds), max(seconds))
-    scores, y_axis = [c["headline"] for c in contenders], _reach(contenders)
+    scores, y_axis = [c["headline"] for c in contenders], _score_axis(contenders, sign)
+    off = [_is_off(y, y_axis, sign) for y in scores]
+    edge, end = (FOOT, 0.0) if sign > 0 else (100 - FOOT, 100.0)
     places = [
-        (_log_percent(x, x_axis), percent(y, y_axis) if y >= y_axis[0] else FOOT)
-        for x, y in zip(seconds, scores, strict=True)
+        (_log_percent(x, x_axis), edge if is_off else percent(y, y_axis))
+        for x, y, is_off in zip(seconds, scores, off, strict=True)
     ]
     front, best = [], -math.inf
-    for i in sorted(range(len(contenders)), key=lambda i: (seconds[i], -scores[i])):
-        if scores[i] > best:
-            best = scores[i]
+    for i in sorted(range(len(contenders)), key=lambda i: (seconds[i], -sign * scores[i])):
+        if sign * scores[i] > best:
+            best = sign * scores[i]
             front.append(i)
-    # A step for each: between two of the front one gets the cheaper one's score.
+    # Steps: between two points of the front, a budget buys the score of the cheaper one.
     steps = [place for a, b in pairwise(front) for place in (places[a], (places[b][0], places[a][1]))]
     steps += [places[front[-1]], (100.0, places[front[-1]][1])]
-    names = [f"{i + 1} {shortened(c['name'])}" for i, c in enumerate(contenders)]
+    names = [f"{i + 1} {shorten(c['name'])}" for i, c in enumerate(contenders)]
     numbers = [str(i + 1) for i in range(len(contenders))]
-    strokes = [*pairwise(steps), *((place, (place[0], 0.0)) for place in places if place[1] == FOOT)]
-    named = placed(places, names, strokes, WIDE, HEIGHT)
-    numbered = placed(places, numbers, strokes, NARROW, HEIGHT)
+    strokes = [*pairwise(steps), *((place, (place[0], end)) for place in places if place[1] == edge)]
+    named = place_labels(places, names, strokes, WIDE, HEIGHT)
+    numbered = place_labels(places, numbers, strokes, NARROW, HEIGHT)
     points = [
         {
             "x": x,
             "y": y,
-            "off": scores[i] < y_axis[0],
+            "off": off[i],
             "front": i in front,
             "wide": {"text": names[i], **named[i]},
             "narrow": {"text": numbers[i], **numbered[i]},
@@ -81,21 +99,22 @@ def pareto(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "points": points,
         "front": steps,
         "x": [(_log_percent(x, x_axis), f"{'' if i else least}{x:,g}") for i, x in enumerate(x_axis)],
-        "y": _inside(y_axis),
-        "cut": any(point["off"] for point in points),
+        "y": _ticks_inside(y_axis),
+        "cut": any(off),
+        "side": "foot" if sign > 0 else "top",
     }
 
 
 def learning(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Validation score by epoch, a small plot for each contender with one line for each seed, all on the same axes."""
-    drawn = [(i, c) for i, c in enumerate(contenders) if any(seed["curve"] for seed in c["seeds"])]
-    if not drawn:
+    with_curves = [(i, c) for i, c in enumerate(contenders) if any(seed["curve"] for seed in c["seeds"])]
+    if not with_curves:
         return None
-    points = [point for _, c in drawn for seed in c["seeds"] for point in seed["curve"]]
+    points = [point for _, c in with_curves for seed in c["seeds"] for point in seed["curve"]]
     last = max(point["epoch"] for point in points)
-    x_axis = ticks(0.0, last, min(4, max(1, math.ceil(last))))  # an epoch is not cut in pieces
+    x_axis = ticks(0.0, last, min(4, max(1, math.ceil(last))))  # whole epochs
     scores = [point["validation"] for point in points]
-    y_axis = _framed(min(scores), max(scores))
+    y_axis = _add_margin(min(scores), max(scores))
     panels = [
         {
             "number": i + 1,
@@ -113,17 +132,17 @@ def learning(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
                 if seed["curve"]
             ],
         }
-        for i, c in drawn
+        for i, c in with_curves
     ]
     lost = any(line["seed"]["status"] == "failed" for panel in panels for line in panel["lines"])
-    return {"panels": panels, "x": labelled(x_axis), "y": _inside(y_axis), "lost": lost}
+    return {"panels": panels, "x": label_ticks(x_axis), "y": _ticks_inside(y_axis), "lost": lost}
 
 
 def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Score by training rows, the rows in powers of two: `curves` with line, band and seeds, `crossovers`, ticks.
 
-    Curves stand in the contenders' order. They share one plot where they are not too many for that (`together`), with
-    their bands where these are few (`banded`); else each has a plot of its own.
+    Curves stand in the contenders' order. They share one plot unless they are too many for that (`together`), with
+    their bands if these are few (`banded`); otherwise each has its own plot.
     """
     numbers = {c["name"]: i + 1 for i, c in enumerate(contenders)}
     given = [curve for curve in found["curves"] if curve["points"]]
@@ -138,7 +157,7 @@ def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -
         for point in curve["points"]
         for value in (point["low"], point["headline"], point["high"], *point["seeds"])
     ]
-    y_axis = _framed(min(reached), max(reached))
+    y_axis = _add_margin(min(reached), max(reached))
 
     def x(count: float) -> float:
         return round(100 * (math.log2(max(count, 1e-9)) - low) / (high - low), 2) if high > low else 50.0
@@ -162,8 +181,8 @@ def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -
                 "seeds": [(x(p["rows"]), y(value)) for p in points for value in p["seeds"]],
             }
         )
-    # Numbers at the lines' ends, moved apart where lines end together: the plot is 300 px high.
-    ends = apart([curve["points"][-1][1] for curve in curves], 100 * LINE / 300)
+    # Numbers at the ends of lines, moved apart if lines end close together: the plot is 300 px high.
+    ends = spread_out([curve["points"][-1][1] for curve in curves], 100 * LINE / 300)
     for curve, end in zip(curves, ends, strict=True):
         curve["end"] = end
     crossings = _crossings(found["crossovers"], rows, x, numbers)
@@ -171,9 +190,9 @@ def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -
         "curves": curves,
         "together": len(curves) <= COLOURS,
         "crossovers": crossings,
-        "x": clear([(x(count), f"{count:,}") for count in rows], 230),
-        "few_x": clear([(x(count), f"{count:,}") for count in rows], 190),
-        "y": _inside(y_axis),
+        "x": drop_colliding([(x(count), f"{count:,}") for count in rows], 230),
+        "few_x": drop_colliding([(x(count), f"{count:,}") for count in rows], 190),
+        "y": _ticks_inside(y_axis),
         "banded": len(curves) <= BANDS,
     }
 
@@ -181,11 +200,11 @@ def budgets(found: Mapping[str, Any], contenders: Sequence[Mapping[str, Any]]) -
 def _crossings(
     found: Sequence[Mapping[str, Any]], rows: Sequence[int], x: Callable[[float], float], numbers: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    """Where curves cross: a few get a letter and a place in the plot, those between the best contenders first."""
+    """The crossings of curves; a few get a letter and a place in the plot, those of the best contenders first."""
     order = sorted(found, key=lambda one: sorted(numbers.get(one[key], len(numbers)) for key in "ab"))
     inside = [one for one in order if rows[0] <= one["rows"] <= rows[-1]]
     drawn = sorted(inside[:CROSSINGS], key=lambda one: one["rows"])
-    labels = apart([x(one["rows"]) for one in drawn], 5)
+    labels = spread_out([x(one["rows"]) for one in drawn], 5)
     crossings = [
         {
             "letter": chr(ord("A") + i),
@@ -210,7 +229,7 @@ def reliability(contenders: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
                 bins = sorted((one for one in found[key] if one["rows"]), key=lambda one: one["confidence"])
                 rows = sum(one["rows"] for one in bins)
                 points = [
-                    # The area says the rows: the radius goes by the root.
+                    # The area is proportional to the rows, so the radius to their root.
                     (100 * b["confidence"], 100 * b["accuracy"], round(2 + 5 * math.sqrt(b["rows"] / rows), 1), b)
                     for b in bins
                 ]
@@ -233,15 +252,16 @@ def orders(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
                 rows.append({"number": i + 1, "contender": c, "way": way, "headlines": values})
     if not rows:
         return None
-    axis = _framed(min(min(row["headlines"]) for row in rows), max(max(row["headlines"]) for row in rows))
+    axis = _add_margin(min(min(row["headlines"]) for row in rows), max(max(row["headlines"]) for row in rows))
     for row in rows:
         row["dots"] = [percent(value, axis) for value in row["headlines"]]
-    return {"ticks": _inside(axis), "rows": rows}
+    return {"ticks": _ticks_inside(axis), "rows": rows}
 
 
 def differences(classes: Mapping[str, Any], names: Sequence[str], most: int) -> dict[str, Any] | None:
-    """Scores by class as (label, the best contender's score, the others' differences to it), widest spread first of
-    many classes; `strongest` is what the darkest cell stands for.
+    """Scores by class as (label, the best contender's score, the others' differences from it).
+
+    Of many classes those with the widest spread are shown, the widest first; `strongest` is the darkest cell's value.
     """
     known = [name for name in names if name in classes["scores"]]
     if not known or not classes["labels"]:
@@ -265,14 +285,14 @@ def differences(classes: Mapping[str, Any], names: Sequence[str], most: int) -> 
     return {"first": first, "others": others, "rows": shown, "of": len(rows), "strongest": strongest or 1.0}
 
 
-def shortened(name: str) -> str:
+def shorten(name: str) -> str:
     return name if len(name) <= SHORT else name[: SHORT - 1].rstrip() + "…"
 
 
-def _reach(contenders: Sequence[Mapping[str, Any]]) -> list[float]:
+def _score_axis(contenders: Sequence[Mapping[str, Any]], sign: int) -> list[float]:
     """The axis of scores for a plot of contenders, the best first.
 
-    Where a few lie so far below that the others could not be told apart, the axis leaves them out.
+    If a few are so much worse that the others could not be told apart, the axis leaves them out.
     """
 
     def bounds(of: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
@@ -280,26 +300,31 @@ def _reach(contenders: Sequence[Mapping[str, Any]]) -> list[float]:
         return min(map(min, values)), max(map(max, values))
 
     best, width = contenders[0]["headline"], contenders[0]["interval"]["high"] - contenders[0]["interval"]["low"]
-    low = best - max(3 * (best - statistics.median(c["headline"] for c in contenders)), 2 * width)
-    near = [c for c in contenders if c["headline"] >= low]
+    behind = abs(best - statistics.median(c["headline"] for c in contenders))
+    near = [c for c in contenders if sign * c["headline"] >= sign * best - max(3 * behind, 2 * width)]
     whole, part = bounds(contenders), bounds(near)
-    return _framed(*(part if part[1] - part[0] < (whole[1] - whole[0]) / 2 else whole))
+    return _add_margin(*(part if part[1] - part[0] < (whole[1] - whole[0]) / 2 else whole))
 
 
-def _framed(low: float, high: float) -> list[float]:
+def _add_margin(low: float, high: float) -> list[float]:
     """The ends of an axis that keeps a little room on both sides."""
     room = 0.05 * (high - low) or 0.5
     return [low - room, high + room]
 
 
-def _inside(axis: Sequence[float]) -> list[tuple[float, str]]:
+def _ticks_inside(axis: Sequence[float]) -> list[tuple[float, str]]:
     """The round numbers within an axis, as (percent, text)."""
     found = [tick for tick in ticks(axis[0], axis[1], 6) if axis[0] <= tick <= axis[1]]
-    texts = [text for _, text in labelled(found)] if len(found) > 1 else [f"{tick:g}" for tick in found]
+    texts = [text for _, text in label_ticks(found)] if len(found) > 1 else [f"{tick:g}" for tick in found]
     return [(percent(tick, axis), text) for tick, text in zip(found, texts, strict=True)]
 
 
-def _within(value: float, axis: Sequence[float]) -> float:
+def _is_off(value: float, axis: Sequence[float], sign: int) -> bool:
+    """Whether a value lies beyond the end of worse scores."""
+    return value < axis[0] if sign > 0 else value > axis[1]
+
+
+def _clamp(value: float, axis: Sequence[float]) -> float:
     return percent(min(max(value, axis[0]), axis[1]), axis)
 
 
@@ -308,7 +333,7 @@ def _ok(contender: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _logarithmic(low: float, high: float) -> list[float]:
-    """Round numbers around a range of more than nothing: of each decade 1, 2 and 5, or 1 alone where that is many."""
+    """Round numbers around a range above zero: 1, 2 and 5 of each decade, or only 1 if those would be many."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     if last - first <= 2:
         steps = [float(f"{digit}e{power}") for power in range(first, last + 1) for digit in (1, 2, 5)]

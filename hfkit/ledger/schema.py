@@ -1,4 +1,4 @@
-"""What ledger.json holds, key by key, and the check that it holds exactly that.
+"""The keys of ledger.json, and the check that a ledger has exactly these.
 
     schema         name and version of this layout; a change of keys changes the version
     created        when the record was made, UTC, ISO 8601
@@ -6,20 +6,22 @@
     title          what was compared, in a line
     settings       every flag with its resolved value
     seed           of the resampling
-    task           name, headline (the key of `scores` that decides), unit (what is resampled), dataset
-    checkpoint     what the strategies start from
+    task           key (the task's own name), name (its tag on the Hub), headline (the key of the score that decides),
+                   unit (what is resampled), dataset, scores (of each its key, its title, whether higher or lower is
+                   better, and the metric's name on the Hub, null where that is the key)
+    checkpoint     the one that the strategies start from
     rows           of each split, and how many training rows there were to draw from
-    notes          what a reader must know, in sentences
+    notes          sentences that a reader must know
     contenders     those with at least one run that did not fail: what each is, the rates tried for it on validation,
                    every seed's result and learning curve, the mean over seeds (`headline`) with its standard deviation
-                   (`spread`) and interval over test rows, how far it is from the best (null for the best itself),
+                   (`spread`) and interval over test rows, its difference from the best (null for the best itself),
                    cost of one run, size, latency of one row, calibration before and after a temperature, other facts
     failed         every run that failed, with its reason
     skipped        contenders that could not be run here, with the reason
     pairs          the two comparisons that decide: with training from scratch, and with the best baseline
-    verdict        sentences with the rule that each follows from, and what to try next
+    verdict        sentences, each with its rule, and what to try next
     budgets        null without them; else the score by number of training rows, and where curves cross
-    classes        null where the task has none; else one score by class and contender
+    classes        null if the task has none; else one score by class and contender
     disagreements  test rows that one contender alone gets right
     environment    machine and versions
 
@@ -29,9 +31,9 @@ Seconds are seconds, memory is MiB, latency is milliseconds, energy is kWh, shar
 from collections.abc import Iterator
 from typing import Any
 
-from hfkit.report.schema import ANY, INTERVAL, PICTURE, REPORT, fault, refuse
+from hfkit.report.schema import ANY, INTERVAL, PICTURE, REPORT, find_fault, raise_if
 
-SCHEMA = "hfkit.ledger/1"
+SCHEMA = "hfkit.ledger/2"
 COSTS = ("cpu_seconds", "wall_seconds", "peak_memory_mib", "tuning_cpu_seconds")  # others where they were measured
 
 BINS = [{"confidence": float, "accuracy": float, "rows": int}]
@@ -81,7 +83,7 @@ LEDGER = {
     "title": str,
     "settings": {...: ANY},
     "seed": int,
-    "task": {"name": str, "headline": str, "unit": str, "dataset": str},
+    "task": REPORT["task"],
     "checkpoint": str,
     "rows": {"train": int, "train_available": int, "validation": int, "test": int},
     "notes": [str],
@@ -126,11 +128,13 @@ def validate_ledger(ledger: dict[str, Any]) -> None:
         ValueError: a key missing or unknown, a value of another type (numpy's scalars included), nan or infinity, a
             picture that is not a data URI, a cost that is missing or below zero, or parts that contradict each other.
     """
-    refuse(fault(ledger, LEDGER, "ledger") or next(_contradictions(ledger), None))
+    raise_if(find_fault(ledger, LEDGER, "ledger") or next(_contradictions(ledger), None))
 
 
 def _contradictions(ledger: dict[str, Any]) -> Iterator[str]:
-    """Where values that are each as described do not fit each other."""
+    """Places where values contradict each other, though each is as described."""
+    if ledger["task"]["headline"] not in [score["key"] for score in ledger["task"]["scores"]]:
+        yield "ledger.task.headline: it is the key of none of the scores"
     names = [contender["name"] for contender in ledger["contenders"]]
     yield from (f"ledger.contenders: {name!r} is there twice" for name in sorted(set(names)) if names.count(name) > 1)
     for i, contender in enumerate(ledger["contenders"]):

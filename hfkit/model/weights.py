@@ -23,7 +23,7 @@ def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
         UserError: it is missing or unreadable, or its architecture is unknown.
     """
     try:
-        return AutoConfig.from_pretrained(resolve_checkpoint(checkpoint), trust_remote_code=False, **settings)
+        config = AutoConfig.from_pretrained(resolve_checkpoint(checkpoint), trust_remote_code=False, **settings)
     except UserError:
         raise
     except (OSError, ValueError) as error:
@@ -32,6 +32,9 @@ def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
             f"its config.json could not be read ({first_line(error)})",
             "Check the path or the Hub id, and the network",
         ) from error
+    # transformers drops settings that no architecture has, silently: a saved model then did not say what it was for.
+    config.update({name: value for name, value in settings.items() if name.startswith("hfkit_")})
+    return config
 
 
 def load_weights(

@@ -165,7 +165,7 @@ class _Search:
         ]
 
     def _make_template(self, key: Key) -> Template:
-        """What the call returns for any batch, from what it returned for each of several."""
+        """The output of the call for any batch, derived from its outputs for the traced ones."""
         repeats, leaves = self.calls[key].repeats, []
         for place, outputs in enumerate(zip(*(calls[key].output for calls in self.traces), strict=True)):
             if place in repeats:

@@ -127,7 +127,7 @@ class SameOutput:
 
 @dataclass(frozen=True)
 class Template:
-    """What a call returns: the structure (tuple, dict, model output) and what each of its leaves holds."""
+    """The output of a call for any batch: its structure (tuple, dict, model output) and the content of its leaves."""
 
     leaves: tuple[Any, ...]  # Shape, SameInput, SameOutput, or a plain value
     structure: TreeSpec

@@ -1,7 +1,7 @@
 """Where a run's checkpoint and data come from, as far as that can be read: what is not known is null.
 
-A run never fails for it. Of a local folder the front matter of its README.md is read; of an id of the Hub its card, from
-the Hub if that may be contacted, otherwise from the cache.
+A run never fails for it. In a local folder the front matter of its README.md is read; the card of an id comes from the
+Hub if that may be contacted, otherwise from the cache.
 """
 
 import math

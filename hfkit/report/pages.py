@@ -25,7 +25,7 @@ SMALL = 64  # pixels a side: a PNG of no more is shown as squares, not blurred
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def templates(*folders: Path, markdown: bool, scores: Iterable[dict[str, Any]]) -> Any:
+def templates(*folders: Path, markdown: bool, scores: Iterable[dict[str, Any]] = ()) -> Any:
     """The templates' environment for pages of one format: every value is escaped for it, and an unknown one refused.
 
     Args:

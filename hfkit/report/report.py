@@ -197,9 +197,7 @@ class Report:
 
     def _data(self) -> dict[str, Any]:
         facts = self.task.rows.facts(self.rows.splits)
-        by_split = {
-            split: {**facts.pop(split, {}), **self.encoded_facts.get(split, {})} for split in self.rows.splits
-        }
+        by_split = {split: {**facts.pop(split, {}), **self.encoded_facts.get(split, {})} for split in self.rows.splits}
         return {
             "dataset": self.task.dataset,
             "synthetic": self.task.dataset == "sample" and self.task.sample.synthetic,

@@ -1,6 +1,7 @@
-"""Python that asks a finished model without hfkit, as its card shows it. A task's view writes it when the report is made.
+"""Python that asks a finished model without hfkit, as its card shows it.
 
-The model's name may change when it is pushed, so that a placeholder stands for it until a card is rendered.
+A task's view writes it when the report is made. The model's name may still change when it is pushed, so a placeholder
+stands for it until a card is rendered.
 """
 
 import re

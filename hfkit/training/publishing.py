@@ -27,11 +27,11 @@ def check_hub_name(args: TransferArguments) -> str:
     Raises:
         UserError: nothing could be pushed from here: no network, no token, no such name.
     """
-    from hfkit.hub.failures import explained
+    from hfkit.hub.failures import explain_errors
     from hfkit.hub.push import full_name
 
     asked = args.hub_model_id or Path(args.output_dir).absolute().name
-    with explained(asked, "the same command again"):
+    with explain_errors(asked, "the same command again"):
         return full_name(asked)
 
 

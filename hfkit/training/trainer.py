@@ -1,5 +1,6 @@
 """The stock Trainer, told which layers learn, when, and how fast."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,16 +105,19 @@ class TransferTrainer(Trainer):
         self.task, self.codec, self.rows = task, codec, rows
         self.encoded = Encoded(codec, rows.splits, encoded or {})
         codec.fit_loss(self.encoded["train"], label_smoothing=args.label_smoothing_factor)
-        super().__init__(
-            model,
-            args,
-            data_collator=codec.collate,
-            train_dataset=self.encoded["train"],
-            eval_dataset=self.encoded["validation"],
-            processing_class=codec.processor,
-            compute_metrics=self._score,
-            **kwargs,
-        )
+        with warnings.catch_warnings():
+            # The codec's own loss smooths several labels too.
+            warnings.filterwarnings("ignore", message="Label smoothing is not compatible with multi-label")
+            super().__init__(
+                model,
+                args,
+                data_collator=codec.collate,
+                train_dataset=self.encoded["train"],
+                eval_dataset=self.encoded["validation"],
+                processing_class=codec.processor,
+                compute_metrics=self._score,
+                **kwargs,
+            )
         # The stock trainer then counts the labels of the whole optimizer step, and leaves it to the loss to divide by
         # them: many heads accept that number and ignore it.
         self.model_accepts_loss_kwargs = True
@@ -493,7 +497,7 @@ class TransferTrainer(Trainer):
             active=self.is_world_process_zero(),
         )
         facts = self.facts()
-        report.trained(**facts)
+        report.add_training(**facts)
         if isinstance(self.codec, Pictured):
             report.show(self.codec.pictures(self.encoded["train"], self.training_collator, MOST_PICTURES))
         gain = ""

@@ -10,19 +10,21 @@ from torch.nn.functional import cross_entropy
 from transformers.modeling_outputs import BaseModelOutput
 
 from hfkit.baselines import Lexicon, LinearProbe
-from hfkit.baselines.frozen.features import OWN, features_of
-from hfkit.baselines.frozen.linear import Features, fit, placed, standardised
+from hfkit.baselines.frozen.features import OWN, compute_features
+from hfkit.baselines.frozen.linear import Features, fit, place_outputs, standardise
+from hfkit.contract.target import Labels
+from hfkit.contract.task import Loaded
 from hfkit.tasks import NER
+from tests.baselines.rows import with_target
 
 
-def splits(**rows: list[tuple[str, str]]) -> DatasetDict:
+def sentences(**rows: list[tuple[str, str]]) -> Loaded:
     """Splits of (words, tags), each given as one string."""
-    return DatasetDict(
-        {
-            split: Dataset.from_list([{"tokens": w.split(), "tags": t.split()} for w, t in sentences])
-            for split, sentences in rows.items()
-        }
-    )
+    splits = {
+        split: Dataset.from_list([{"tokens": w.split(), "tags": t.split()} for w, t in of_split])
+        for split, of_split in rows.items()
+    }
+    return with_target(NER(), DatasetDict(splits))
 
 
 TRAIN = [
@@ -51,47 +53,46 @@ TRAIN = [
     ],
 )
 def test_the_lexicon_remembers_strings(words, tags):
-    dataset = splits(train=TRAIN, test=[(words, "O " * len(words.split()))])
-    assert Lexicon().predict(NER(), dataset) == [tags.split()]
+    rows = sentences(train=TRAIN, test=[(words, "O " * len(words.split()))])
+    assert Lexicon().predict(NER(), rows) == [tags.split()]
 
 
 def test_a_lexicon_without_entities_finds_none():
-    dataset = splits(train=[("it rains", "O O")], test=[("Anna sings", "B-PER O")])
-    assert Lexicon().predict(NER(), dataset) == [["O", "O"]]
+    rows = sentences(train=[("it rains", "O O")], test=[("Anna sings", "B-PER O")])
+    assert Lexicon().predict(NER(), rows) == [["O", "O"]]
 
 
 @pytest.fixture(scope="module")
-def dataset(corpus) -> DatasetDict:
+def rows(corpus) -> Loaded:
     return NER(dataset=corpus).load()
 
 
 @pytest.mark.parametrize("baseline", [lambda checkpoint: Lexicon(), LinearProbe], ids=["lexicon", "linear probe"])
-def test_the_corpus_is_learnt_without_a_look_at_the_answers(baseline, checkpoint, dataset):
+def test_the_corpus_is_learnt_without_a_look_at_the_answers(baseline, checkpoint, rows):
     task = NER()
-    predictions = baseline(checkpoint).predict(task, dataset)
-    assert task.score(predictions, task.references(dataset["test"]))["f1"] > 0.85
-    blank = Dataset.from_list([{**row, "tags": ["O"] * len(row["tokens"])} for row in dataset["test"]])
-    assert baseline(checkpoint).predict(task, DatasetDict(dataset | {"test": blank})) == predictions
+    predictions = baseline(checkpoint).predict(task, rows)
+    assert task.judge.score(predictions, task.rows.references(rows["test"]))["f1"] > 0.85
+    blank = Dataset.from_list([{**row, "tags": ["O"] * len(row["tokens"])} for row in rows["test"]])
+    assert baseline(checkpoint).predict(task, rows.with_splits({**rows.splits, "test": blank})) == predictions
 
 
-def test_the_probe_gives_every_word_one_tag(checkpoint, dataset):
+def test_the_probe_gives_every_word_one_tag(checkpoint, rows):
     nothing = "\u200b"  # has no token at all
     words = [nothing, "anna", nothing, *(["met", "boris"] * 100), nothing]  # several windows
-    row = {**dataset["test"][0], "tokens": words, "tags": ["O"] * len(words)}
-    test = Dataset.from_list([*dataset["test"].select(range(2)), row, dataset["test"][3]])
-    predictions = LinearProbe(checkpoint).predict(NER(), DatasetDict(dataset | {"test": test}))
+    row = {**rows["test"][0], "tokens": words, "tags": ["O"] * len(words)}
+    test = Dataset.from_list([*rows["test"].select(range(2)), row, rows["test"][3]])
+    predictions = LinearProbe(checkpoint).predict(NER(), rows.with_splits({**rows.splits, "test": test}))
     assert [len(tags) for tags in predictions] == [len(tokens) for tokens in test["tokens"]]
     assert predictions[2][0] == predictions[2][2] == predictions[2][-1] == "O"
 
 
-def test_features_are_those_of_each_row_alone(checkpoint, dataset):
-    task = NER()
-    processor, labels = task.processor(checkpoint), task.labels(dataset)
-    rows = task.prepare(dataset, processor, labels)["validation"]
-    backbone = task.model(checkpoint, labels).base_model.train()  # dropout must go off by itself
-    found = features_of(backbone, rows, task.collator(processor), task, desc="test")[OWN]
+def test_features_are_those_of_each_row_alone(checkpoint, rows):
+    codec = NER().codec(checkpoint, rows.target)
+    encoded = codec.encode(rows["validation"], split="validation", answers=True)
+    backbone = codec.model().base_model.train()  # dropout must go off by itself
+    found = compute_features(backbone, encoded, codec, desc="test")[OWN]
     expected, targets = [], []
-    for row in rows:
+    for row in encoded:
         ids = torch.tensor([row["input_ids"]])
         with torch.no_grad():
             hidden = backbone.eval()(input_ids=ids).last_hidden_state[0]
@@ -102,17 +103,15 @@ def test_features_are_those_of_each_row_alone(checkpoint, dataset):
     assert found.places.sum() == len(targets)
 
 
-def test_features_follow_the_labels_when_padding_is_on_the_left(checkpoint, dataset):
-    task = NER()
-    processor, labels = task.processor(checkpoint), task.labels(dataset)
-    rows = task.prepare(dataset, processor, labels)["validation"]
-    embeddings = task.model(checkpoint, labels).base_model.embeddings.word_embeddings
+def test_features_follow_the_labels_when_padding_is_on_the_left(checkpoint, rows):
+    codec = NER().codec(checkpoint, rows.target)
+    encoded = codec.encode(rows["validation"], split="validation", answers=True)
+    embeddings = codec.model().base_model.embeddings.word_embeddings
     found = {}
-    for processor.padding_side in ("right", "left"):
+    for side in ("right", "left"):
+        codec.processor.padding_side = side
         # Words alone, without positions, which padding on the left shifts.
-        found[processor.padding_side] = features_of(
-            Words(embeddings), rows, task.collator(processor), task, desc="test"
-        )[OWN]
+        found[side] = compute_features(Words(embeddings), encoded, codec, desc="test")[OWN]
     assert torch.equal(found["left"].inputs, found["right"].inputs)
     assert found["left"].places.tolist() == found["right"].places.tolist()
 
@@ -144,13 +143,14 @@ def test_the_fit_is_that_of_logistic_regression():
 def test_constant_features_stay_finite_and_train_decides_the_scale():
     train = Features(torch.tensor([[1.0, 5.0], [3.0, 5.0]]), torch.tensor([0, 1]), np.ones((2, 1), bool))
     test = train._replace(inputs=torch.tensor([[5.0, 6.0]]))
-    scaled = standardised({"train": train, "test": test})
+    scaled = standardise({"train": train, "test": test})
     assert scaled["train"].inputs.tolist() == [[-1, 0], [1, 0]]
     assert scaled["test"].inputs.tolist() == [[3, 1]]
 
 
-def test_outputs_stand_where_the_labels_stood():
+def test_outputs_stand_where_the_labels_stood(checkpoint):
+    codec = NER().codec(checkpoint, Labels(("O", "B-PER")))
     logits = torch.tensor([[-2.0, 2.0], [2.0, -2.0], [-3.0, 3.0]])
     places = np.array([[False, True, True], [False, True, False]])
-    outputs = placed(logits, Features(logits, torch.zeros(3), places), NER())
+    outputs = place_outputs(logits, Features(logits, torch.zeros(3), places), codec)
     assert outputs.tolist() == [[-100, 1, 0], [-100, 1, -100]]

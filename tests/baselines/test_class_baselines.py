@@ -14,13 +14,16 @@ from transformers import AutoModelForImageClassification, BartConfig, BartForSeq
 
 from hfkit.baselines import Lexicon, LinearProbe, Majority, PixelProbe, TfIdf
 from hfkit.baselines.frozen import linear as fitting
-from hfkit.baselines.frozen.features import TimmBackbone, backbone_of, features_of
+from hfkit.baselines.frozen.features import TimmBackbone, backbone_of, compute_features
 from hfkit.baselines.majority import constant_logits
-from hfkit.baselines.pixel_probe import SIDE, small
+from hfkit.baselines.pixel_probe import SIDE, shrink
+from hfkit.contract.target import Labels
+from hfkit.contract.task import Loaded
 from hfkit.errors import UserError
 from hfkit.tasks import NER
 from hfkit.tasks.image_classification import ImageClassification
 from hfkit.tasks.text_classification import TextClassification
+from tests.baselines.rows import headline_of, with_target
 from tests.tiny import images as tiny_images
 
 COLOURS = ("blue", "green", "red")
@@ -51,40 +54,37 @@ def answered(problem: str, draw: random.Random) -> tuple[str, object]:
     return " ".join(words), label
 
 
-def texts(problem: str, **sizes: int) -> DatasetDict:
-    """Rows as `TextClassification.load` gives them."""
+def texts(problem: str, **sizes: int) -> Loaded:
+    """Rows as `TextClassification.load` returns them."""
     splits = {}
     for split, count in sizes.items():
         draw = random.Random(f"{problem} {split}")
         rows = [dict(zip(("text", "label"), answered(problem, draw), strict=True)) for _ in range(count)]
         splits[split] = Dataset.from_list(rows, Features({"text": Value("string"), "label": ANSWERS[problem]}))
-    return DatasetDict(splits)
+    return with_target(TextClassification(problem=problem), DatasetDict(splits))
 
 
-def labelled(answers: dict[str, list], kind: object = None) -> DatasetDict:
+def labelled(answers: dict[str, list], problem: str = "single-label") -> Loaded:
     """Rows of which only the answers count."""
-    kind = kind or Value("string")
-    return DatasetDict(
-        {
-            split: Dataset.from_dict(
-                {"text": ["a"] * len(of_split), "label": of_split}, Features({"text": Value("string"), "label": kind})
-            )
-            for split, of_split in answers.items()
-        }
-    )
+    features = Features({"text": Value("string"), "label": ANSWERS[problem]})
+    splits = {
+        split: Dataset.from_dict({"text": ["a"] * len(of_split), "label": of_split}, features)
+        for split, of_split in answers.items()
+    }
+    return with_target(TextClassification(problem=problem), DatasetDict(splits))
 
 
-def permuted(dataset: DatasetDict) -> DatasetDict:
+def permuted(rows: Loaded) -> Loaded:
     """The same rows, with the answers of test in another order."""
-    test = dataset["test"]
+    test = rows["test"]
     kind, answers = test.features["label"], list(test["label"])
     assert answers[::-1] != answers
     other = test.remove_columns("label").add_column("label", answers[::-1], feature=kind)
-    return DatasetDict(dataset | {"test": other})
+    return rows.with_splits({**rows.splits, "test": other})
 
 
 def plain(problem: str, prediction: object) -> bool:
-    """Whether a prediction has the form that `task.score` takes, in Python's own types."""
+    """Whether a prediction has the form that the judge takes, in Python's own types."""
     if problem == "single-label":
         return sorted(prediction) == sorted(COLOURS)
     if problem == "multi-label":
@@ -103,15 +103,14 @@ def plain(problem: str, prediction: object) -> bool:
 )
 def test_texts_are_learnt_without_a_look_at_the_answers(problem, baseline, lead, checkpoint):
     task = TextClassification(problem=problem)
-    dataset = texts(problem, train=120, validation=40, test=41)
-    predictions = baseline(checkpoint).predict(task, dataset)
+    rows = texts(problem, train=120, validation=40, test=41)
+    predictions = baseline(checkpoint).predict(task, rows)
     assert len(predictions) == 41
     assert all(plain(problem, prediction) for prediction in predictions)
-    assert baseline(checkpoint).predict(task, permuted(dataset)) == predictions
-    gold = task.references(dataset["test"])
-    chance = task.score(Majority().predict(task, dataset), gold)[task.headline]
+    assert baseline(checkpoint).predict(task, permuted(rows)) == predictions
+    chance = headline_of(task, Majority().predict(task, rows), rows)
     if lead is not None:
-        assert task.score(predictions, gold)[task.headline] > chance + lead
+        assert headline_of(task, predictions, rows) > chance + lead
 
 
 @pytest.fixture(scope="module")
@@ -126,24 +125,30 @@ def resnet(tmp_path_factory) -> str:
 
 @pytest.mark.parametrize("baseline", [Majority, PixelProbe, LinearProbe])
 def test_images_are_learnt_without_a_look_at_the_answers(baseline, pictures, resnet):
-    dataset = pictures.load()
+    rows = pictures.load()
     contender = LinearProbe(resnet) if baseline is LinearProbe else baseline()
-    predictions = contender.predict(pictures, dataset)
-    accuracy = pictures.score(predictions, pictures.references(dataset["test"]))["accuracy"]
+    predictions = contender.predict(pictures, rows)
+    accuracy = headline_of(pictures, predictions, rows)
     assert len(predictions) == 9
     assert accuracy == pytest.approx(1 / 3) if baseline is Majority else accuracy > 0.7
-    assert contender.predict(pictures, permuted(dataset)) == predictions
+    assert contender.predict(pictures, permuted(rows)) == predictions
 
 
 def test_a_column_that_is_not_there_is_named():
     with pytest.raises(UserError, match=r"baseline 'pixels'.*'image'.*text"):
         PixelProbe().predict(TextClassification(), labelled({"train": ["a", "b"], "validation": ["a"], "test": ["b"]}))
     tags = Dataset.from_list([{"tokens": ["a"], "tags": ["O"]}])
-    rows = DatasetDict(train=tags, validation=tags, test=tags)
+    rows = with_target(NER(), DatasetDict(train=tags, validation=tags, test=tags))
     assert Lexicon().predict(NER(), rows) == [["O"]]
     for baseline in (Majority(), TfIdf()):
         with pytest.raises(UserError, match="more than one answer"):
             baseline.predict(NER(), rows)
+
+
+def test_a_label_of_train_that_a_finished_model_lacks_is_learnt_all_the_same():
+    rows = labelled({"train": ["a", "b", "c", "c"], "validation": ["a", "c"], "test": ["a", "b"]})
+    known = Loaded(rows.splits, Labels(("a", "b"), "single_label_classification"))
+    assert Majority().predict(TextClassification(), known) == Majority().predict(TextClassification(), rows)
 
 
 # Majority
@@ -159,15 +164,14 @@ def test_a_column_that_is_not_there_is_named():
     ],
 )
 def test_the_majority_says_what_is_most_frequent(problem, train, expected):
-    dataset = labelled({"train": train, "validation": train[:2], "test": train[:3]}, ANSWERS[problem])
-    assert Majority().predict(TextClassification(problem=problem), dataset) == [expected] * 3
+    rows = labelled({"train": train, "validation": train[:2], "test": train[:3]}, problem)
+    assert Majority().predict(TextClassification(problem=problem), rows) == [expected] * 3
 
 
 def test_the_majority_says_several_labels_where_that_is_better_than_none():
     train = [["a"], ["a"], ["b"], ["a", "b"], [], [], ["c"], [], [], []]  # none is in half of the rows
-    dataset = labelled({"train": train, "validation": train * 2, "test": [["c"], []]}, ANSWERS["multi-label"])
-    task = TextClassification(problem="multi-label")
-    said = Majority().predict(task, dataset)
+    rows = labelled({"train": train, "validation": train * 2, "test": [["c"], []]}, "multi-label")
+    said = Majority().predict(TextClassification(problem="multi-label"), rows)
     assert said[0] == said[1] and "a" in said[0] and "c" not in said[0]
 
 
@@ -191,23 +195,23 @@ def test_a_text_and_its_pair_are_told_apart():
             first, second = draw.sample(COLOURS[:2], 2)
             rows.append({"text": f"anna met {first}", "text_pair": f"boris met {second}", "label": first})
         splits[split] = Dataset.from_list(rows)
-    dataset, task = DatasetDict(splits), TextClassification()
-    predictions = TfIdf().predict(task, dataset)
-    assert task.score(predictions, task.references(dataset["test"]))["accuracy"] == 1
+    task = TextClassification()
+    rows = with_target(task, DatasetDict(splits))
+    assert headline_of(task, TfIdf().predict(task, rows), rows) == 1
 
 
 def test_numbers_far_from_zero_are_learnt_alike():
     task, far = TextClassification(problem="regression"), texts("regression", train=200, validation=40, test=40)
-    near = far.map(lambda row: {"label": row["label"] - 5000}, keep_in_memory=True)
+    near = far.with_splits(far.splits.map(lambda row: {"label": row["label"] - 5000}, keep_in_memory=True))
     predictions = np.array(TfIdf().predict(task, far))
     np.testing.assert_allclose(predictions - 5000, TfIdf().predict(task, near), atol=2)
     assert np.abs(predictions - far["test"]["label"]).mean() < 40  # of 5000 to 5300
 
 
 def test_words_outside_of_training_change_nothing():
-    dataset = texts("single-label", train=60, validation=20, test=3)
+    rows = texts("single-label", train=60, validation=20, test=3)
     strange = Dataset.from_dict({"text": ["zzz", "red zzz", "日本語"], "label": ["red"] * 3})
-    predictions = TfIdf().predict(TextClassification(), DatasetDict(dataset | {"test": strange}))
+    predictions = TfIdf().predict(TextClassification(), rows.with_splits({**rows.splits, "test": strange}))
     assert predictions[1][0] == "red"
     assert predictions[0] == predictions[2]
 
@@ -216,9 +220,10 @@ def test_class_weights_count_in_a_baseline_too():
     # Of the rows that say "in" most are x; of all rows of y, most say "in".
     rows = [("in", "x")] * 6 + [("in", "y")] * 4 + [("met", "x")] * 20
     split = Dataset.from_list([{"text": text, "label": label} for text, label in rows])
-    dataset = DatasetDict(train=split, validation=split.select([0, 6, 10]), test=split.select([0, 29]))
+    splits = DatasetDict(train=split, validation=split.select([0, 6, 10]), test=split.select([0, 29]))
+    loaded = with_target(TextClassification(), splits)
     said = {
-        weights: [ranked[0] for ranked in TfIdf().predict(TextClassification(class_weights=weights), dataset)]
+        weights: [ranked[0] for ranked in TfIdf().predict(TextClassification(class_weights=weights), loaded)]
         for weights in ("none", "balanced")
     }
     assert said == {"none": ["x", "x"], "balanced": ["y", "x"]}
@@ -247,12 +252,12 @@ def test_pixels_are_what_a_person_sees(tmp_path):
 
     def seen(image: Pillow.Image, kind: str = "PNG", **options) -> np.ndarray:
         row = {"bytes": tiny_images.encoded(image, kind, **options), "path": None}
-        return small(row).reshape(SIDE, SIDE, 3)
+        return shrink(row, SIDE)
 
     expected = seen(picture)
     assert (expected[:, :half] == red).all() and (expected[:, half:] == 255).all()
     picture.save(tmp_path / "a.png")
-    assert (small({"bytes": None, "path": str(tmp_path / "a.png")}) == expected.reshape(-1)).all()
+    assert (shrink({"bytes": None, "path": str(tmp_path / "a.png")}, SIDE) == expected).all()
     # Transparent pixels of any colour show white.
     hidden = Pillow.new("RGBA", (64, 32), (0, 0, 0, 0))
     hidden.paste((*red, 255), (0, 0, 32, 32))
@@ -271,26 +276,24 @@ def test_pixels_are_what_a_person_sees(tmp_path):
 
 def test_views_of_an_image_are_one_prediction(pictures, resnet):
     several = ImageClassification(dataset=pictures.dataset, tta="crops")
-    dataset = several.load()
-    predictions = LinearProbe(resnet).predict(several, dataset)
-    assert several.score(predictions, several.references(dataset["test"]))["accuracy"] > 0.7
-    assert len(predictions) == len(dataset["test"])
+    rows = several.load()
+    predictions = LinearProbe(resnet).predict(several, rows)
+    assert headline_of(several, predictions, rows) > 0.7
+    assert len(predictions) == len(rows["test"])
 
 
 def test_features_of_texts_do_not_depend_on_their_batch(checkpoint):
-    task = TextClassification()
-    dataset = texts("single-label", train=30, validation=9, test=9)
-    processor, labels = task.processor(checkpoint), task.labels(dataset)
-    rows = task.prepare(dataset, processor, labels)["train"]
-    backbone = backbone_of(task.model(checkpoint, labels)).train()  # dropout must go off by itself
-    collator = task.collator(processor)
-    together = features_of(backbone, rows, collator, task, desc="test")
-    alone = [features_of(backbone, rows.select([i]), collator, task, desc="test") for i in range(len(rows))]
+    rows = texts("single-label", train=30, validation=9, test=9)
+    codec = TextClassification().codec(checkpoint, rows.target)
+    encoded = codec.encode(rows["train"], split="train", answers=True)
+    backbone = backbone_of(codec.model()).train()  # dropout must go off by itself
+    together = compute_features(backbone, encoded, codec, desc="test")
+    alone = [compute_features(backbone, encoded.select([i]), codec, desc="test") for i in range(len(encoded))]
     assert len(together) == 4
     for name, found in together.items():
         parts = torch.cat([one[name].inputs for one in alone])
         torch.testing.assert_close(found.inputs, parts, rtol=1e-4, atol=1e-5)
-        assert found.targets.tolist() == list(rows["labels"])
+        assert found.targets.tolist() == list(encoded["labels"])
         assert found.places.tolist() == [True] * 30
 
 
@@ -302,7 +305,8 @@ def test_the_probe_reads_what_a_head_of_timm_reads(tmp_path):
     pixel_values = torch.rand(2, 3, tiny_images.SIDE, tiny_images.SIDE)
     with torch.no_grad():
         outputs = backbone(pixel_values=pixel_values)
-        read = ImageClassification().features(outputs, {"pixel_values": pixel_values})
+        codec = ImageClassification().codec(checkpoint, Labels.from_config(model.config))
+        read = codec.features(outputs, {"pixel_values": pixel_values})
         logits = model.timm_model.get_classifier()(read)
         torch.testing.assert_close(logits, model(pixel_values).logits)
 

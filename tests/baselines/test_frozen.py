@@ -20,13 +20,17 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from hfkit.baselines import KNN, LinearProbe, Majority, NearestMean, SimilarityZeroShot
 from hfkit.baselines.frozen import knn
-from hfkit.baselines.frozen.features import backbone_of, features_of, frozen_features
+from hfkit.baselines.frozen.features import backbone_of, compute_features, frozen_features
 from hfkit.baselines.frozen.linear import Features
 from hfkit.baselines.frozen.nearest_mean import cosines_with_means
+from hfkit.contract.target import Labels
+from hfkit.contract.task import Loaded
 from hfkit.errors import UserError
 from hfkit.tasks import NER
+from hfkit.tasks.classification.texts import TextClassifier
 from hfkit.tasks.image_classification import ImageClassification
 from hfkit.tasks.text_classification import TextClassification
+from tests.baselines.rows import headline_of, with_target
 from tests.baselines.test_class_baselines import COLOURS, permuted, plain, texts
 from tests.tiny import images as tiny_images
 from tests.tiny import text as tiny
@@ -55,13 +59,13 @@ def same(ours, theirs) -> bool:
 
 
 def test_the_backbone_runs_for_the_first_contender_only(checkpoint):
-    task, dataset = TextClassification(), texts("single-label", train=60, validation=20, test=21)
+    task, rows = TextClassification(), texts("single-label", train=60, validation=20, test=21)
     with passes() as counted:
-        first = LinearProbe(checkpoint).answers(task, dataset)
+        first = LinearProbe(checkpoint).answers(task, rows)
         assert len(counted) == 3  # a batch for each split
-        others = [contender(checkpoint).answers(task, dataset) for contender in (KNN, NearestMean)]
+        others = [contender(checkpoint).answers(task, rows) for contender in (KNN, NearestMean)]
         assert len(counted) == 3
-        other_test = DatasetDict(dataset | {"test": dataset["test"].select(range(7))})
+        other_test = rows.with_splits({**rows.splits, "test": rows["test"].select(range(7))})
         assert len(KNN(checkpoint).answers(task, other_test).predictions) == 7
         assert len(counted) == 6
     assert first.facts["features"] == "computed"
@@ -69,14 +73,14 @@ def test_the_backbone_runs_for_the_first_contender_only(checkpoint):
 
 
 def test_kept_features_give_the_same_answers_without_a_pass(checkpoint, tmp_path):
-    def dataset() -> DatasetDict:
+    def rows() -> Loaded:
         return texts("single-label", train=60, validation=20, test=21)  # rows that nobody has seen before
 
     task = TextClassification()
-    fresh = [contender(checkpoint).answers(task, dataset()) for contender in ALL]
-    LinearProbe(checkpoint, str(tmp_path)).answers(task, dataset())
+    fresh = [contender(checkpoint).answers(task, rows()) for contender in ALL]
+    LinearProbe(checkpoint, str(tmp_path)).answers(task, rows())
     with passes() as counted:
-        kept = [contender(checkpoint, str(tmp_path)).answers(task, dataset()) for contender in ALL]
+        kept = [contender(checkpoint, str(tmp_path)).answers(task, rows()) for contender in ALL]
     assert not counted
     assert all(map(same, kept, fresh))
     assert {one.facts["features"] for one in kept} == {"read from cache_dir"}
@@ -84,7 +88,7 @@ def test_kept_features_give_the_same_answers_without_a_pass(checkpoint, tmp_path
 
 
 def test_features_of_tokens_are_kept_too(checkpoint, corpus, tmp_path):
-    task = NER(dataset=corpus)
+    task = NER(rows=corpus)
     fresh = NearestMean(checkpoint, str(tmp_path)).answers(task, task.load())
     with passes() as counted:
         kept = NearestMean(checkpoint, str(tmp_path)).answers(task, task.load())
@@ -112,7 +116,9 @@ def test_other_weights_and_other_rows_are_other_features(checkpoint, tmp_path):
     task, kept, changed = TextClassification(), tmp_path / "kept", tmp_path / "changed"
     rows = texts("single-label", train=30, validation=9, test=9)
     frozen_features(task, rows, checkpoint, str(kept))
-    frozen_features(task, DatasetDict(rows | {"train": rows["train"].select(range(29))}), checkpoint, str(kept))
+    frozen_features(
+        task, rows.with_splits({**rows.splits, "train": rows["train"].select(range(29))}), checkpoint, str(kept)
+    )
     assert len(list(kept.iterdir())) == 2
     tiny.bert(changed)
     model = BertModel.from_pretrained(changed, add_pooling_layer=False)
@@ -124,8 +130,8 @@ def test_other_weights_and_other_rows_are_other_features(checkpoint, tmp_path):
 
 def test_a_folder_that_cannot_be_written_costs_a_warning_only(checkpoint, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    dataset = texts("single-label", train=30, validation=9, test=9)
-    assert KNN(checkpoint, str(tmp_path / "file")).answers(TextClassification(), dataset).facts["neighbours"]
+    rows = texts("single-label", train=30, validation=9, test=9)
+    assert KNN(checkpoint, str(tmp_path / "file")).answers(TextClassification(), rows).facts["neighbours"]
 
 
 PROCESS = """
@@ -134,7 +140,7 @@ torch.set_num_threads(1)
 from hfkit.baselines import KNN
 from hfkit.tasks.text_classification import TextClassification
 data, checkpoint, folder = sys.argv[1:]
-task, baseline = TextClassification(dataset=data), KNN(checkpoint, folder)
+task, baseline = TextClassification(rows=data), KNN(checkpoint, folder)
 print("ready", flush=True)
 print(baseline.answers(task, task.load()).probabilities.tolist())
 """
@@ -149,7 +155,7 @@ def test_two_processes_at_once_share_one_file_and_are_both_right(checkpoint, tmp
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "HF_DATASETS_CACHE": str(tmp_path / "cache")},
     )
-    task = TextClassification(dataset=data)
+    task = TextClassification(rows=data)
     assert other.stdout.readline() == "ready\n"
     ours = KNN(checkpoint, str(folder)).answers(task, task.load()).probabilities
     assert json.loads(other.communicate()[0].splitlines()[-1]) == ours.tolist()
@@ -173,32 +179,36 @@ class Words(nn.Module):
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_first_and_last_tokens_are_real_ones_on_either_side_of_padding(side, checkpoint):
-    task, dataset = TextClassification(), texts("single-label", train=30, validation=9, test=9)
-    processor, labels = task.processor(checkpoint), task.labels(dataset)
-    rows = task.prepare(dataset, processor, labels)["train"]
-    processor.padding_side = side
-    embeddings = task.model(checkpoint, labels).base_model.embeddings.word_embeddings
-    found = features_of(Words(embeddings), rows, task.collator(processor), task, desc="test")
+    task, rows = TextClassification(), texts("single-label", train=30, validation=9, test=9)
+    codec = task.codec(checkpoint, rows.target)
+    encoded = codec.encode(rows["train"], split="train", answers=True)
+    codec.processor.padding_side = side
+    embeddings = codec.model().base_model.embeddings.word_embeddings
+    found = compute_features(Words(embeddings), encoded, codec, desc="test")
     for place, name in ((0, "first token"), (-1, "last token")):
-        ids = torch.tensor([row[place] for row in rows["input_ids"]])
+        ids = torch.tensor([row[place] for row in encoded["input_ids"]])
         assert torch.equal(found[name].inputs, embeddings(ids))
 
 
-class Blind(TextClassification):
+class BlindClassifier(TextClassifier):
     """Reads nothing of a row."""
 
     def features(self, outputs, batch):
         return super().features(outputs, batch) * 0
 
 
+class Blind(TextClassification):
+    def codec(self, checkpoint, target):
+        return BlindClassifier(checkpoint, self.path(checkpoint), target, self.head_config(target), self.kind)
+
+
 @pytest.mark.parametrize("contender", ALL)
 def test_validation_chooses_the_pooling(contender, checkpoint):
-    task, dataset = Blind(), texts("single-label", train=120, validation=40, test=41)
-    answers = contender(checkpoint).answers(task, dataset)
-    gold = task.references(dataset["test"])
+    task, rows = Blind(), texts("single-label", train=120, validation=40, test=41)
+    answers = contender(checkpoint).answers(task, rows)
     assert answers.facts["pooling"] in ("mean", "first token", "last token")
-    chance = task.score(Majority().predict(task, dataset), gold)["accuracy"]
-    assert task.score(answers.predictions, gold)["accuracy"] > chance + 0.15
+    chance = headline_of(task, Majority().predict(task, rows), rows)
+    assert headline_of(task, answers.predictions, rows) > chance + 0.15
 
 
 @pytest.mark.parametrize(
@@ -210,7 +220,7 @@ def test_validation_chooses_the_pooling(contender, checkpoint):
     ],
 )
 def test_images_are_read_in_the_ways_of_their_architecture(make, expected, tmp_path):
-    task = ImageClassification(dataset=tiny_images.image_folder(tmp_path / "pictures"))
+    task = ImageClassification(rows=tiny_images.image_folder(tmp_path / "pictures"))
     found = frozen_features(task, task.load(), make(tmp_path / "model"))
     assert list(found.poolings) == expected
     assert len({of["train"].inputs.shape for of in found.poolings.values()}) == 1
@@ -221,39 +231,37 @@ def test_images_are_read_in_the_ways_of_their_architecture(make, expected, tmp_p
 
 @pytest.mark.parametrize("problem", ["single-label", "multi-label", "regression", "ordinal"])
 def test_neighbours_learn_without_a_look_at_the_answers(problem, checkpoint):
-    task, dataset = TextClassification(problem=problem), texts(problem, train=160, validation=50, test=51)
-    answers = KNN(checkpoint).answers(task, dataset)
+    task, rows = TextClassification(problem=problem), texts(problem, train=160, validation=50, test=51)
+    answers = KNN(checkpoint).answers(task, rows)
     assert all(plain(problem, prediction) for prediction in answers.predictions)
-    assert KNN(checkpoint).predict(task, permuted(dataset)) == answers.predictions
-    gold = task.references(dataset["test"])
-    chance = task.score(Majority().predict(task, dataset), gold)[task.headline]
-    assert task.score(answers.predictions, gold)[task.headline] > chance + 0.1
+    assert KNN(checkpoint).predict(task, permuted(rows)) == answers.predictions
+    chance = headline_of(task, Majority().predict(task, rows), rows)
+    assert headline_of(task, answers.predictions, rows) > chance + 0.1
     assert (answers.probabilities is not None) == (problem == "single-label")
 
 
 @pytest.mark.parametrize("contender", ALL)
 def test_probabilities_are_those_of_the_predictions(contender, checkpoint):
-    task, dataset = TextClassification(), texts("single-label", train=60, validation=20, test=21)
-    answers = contender(checkpoint).answers(task, dataset)
-    labels = task.labels(dataset)
+    task, rows = TextClassification(), texts("single-label", train=60, validation=20, test=21)
+    answers = contender(checkpoint).answers(task, rows)
     np.testing.assert_allclose(answers.probabilities.sum(1), 1)
     assert (answers.probabilities > 0).all()
-    likeliest = [labels[i] for i in answers.probabilities.argmax(1)]
+    likeliest = [rows.labels[i] for i in answers.probabilities.argmax(1)]
     assert likeliest == [ranked[0] for ranked in answers.predictions]
 
 
 @pytest.mark.parametrize(("contender", "least"), [(KNN, 0.8), (NearestMean, 0.4)])
 def test_tokens_and_views_of_images_are_answered_too(contender, least, checkpoint, corpus, tmp_path):
-    task = NER(dataset=corpus)
-    dataset = task.load()
-    answers = contender(checkpoint).answers(task, dataset)
-    assert task.score(answers.predictions, task.references(dataset["test"]))["f1"] > least
+    task = NER(rows=corpus)
+    rows = task.load()
+    answers = contender(checkpoint).answers(task, rows)
+    assert headline_of(task, answers.predictions, rows) > least
     assert answers.probabilities is None
-    pictures = ImageClassification(dataset=tiny_images.image_folder(tmp_path / "pictures", train=12), tta="crops")
+    pictures = ImageClassification(rows=tiny_images.image_folder(tmp_path / "pictures", train=12), tta="crops")
     seen = pictures.load()
     answers = contender(tiny_images.resnet(tmp_path / "model")).answers(pictures, seen)
     assert answers.probabilities.shape == (len(seen["test"]), 3)
-    assert pictures.score(answers.predictions, pictures.references(seen["test"]))["accuracy"] > 0.7
+    assert headline_of(pictures, answers.predictions, seen) > 0.7
 
 
 def two_clouds(rows: int, seed: int, *, numbers: bool = False) -> Features:
@@ -266,13 +274,13 @@ def two_clouds(rows: int, seed: int, *, numbers: bool = False) -> Features:
 @pytest.mark.parametrize("numbers", [False, True])
 def test_votes_are_those_of_scikit_learn(numbers, monkeypatch):
     splits = {split: two_clouds(70, i, numbers=numbers) for i, split in enumerate(("train", "validation", "test"))}
-    whole = knn.nearest_of(splits)
+    whole = knn.find_nearest(splits)
     monkeypatch.setattr(knn, "SIMILARITIES_AT_ONCE", 1000)
-    for split, (cosines, places) in knn.nearest_of(splits).items():
+    for split, (cosines, places) in knn.find_nearest(splits).items():
         torch.testing.assert_close(cosines, whole[split][0])
         assert torch.equal(places, whole[split][1])
     monkeypatch.setattr(knn, "PRIOR", 0)
-    said = knn.votes(splits["train"].targets, *whole["test"], 10, 2)
+    said = knn.vote(splits["train"].targets, *whole["test"], 10, 2)
     spread, mean = torch.std_mean(splits["train"].inputs, dim=0, correction=0)
     scaled = {split: normalize((of.inputs - mean) / spread, dim=1).numpy() for split, of in splits.items()}
 
@@ -288,9 +296,10 @@ def test_votes_are_those_of_scikit_learn(numbers, monkeypatch):
 
 
 def test_no_more_neighbours_than_training_rows(checkpoint):
-    dataset = texts("single-label", train=4, validation=10, test=5)
-    dataset["train"] = Dataset.from_list([{"text": f"anna {label}", "label": label} for label in (*COLOURS, "red")])
-    assert KNN(checkpoint).answers(TextClassification(), dataset).facts["neighbours"] <= 4
+    rows = texts("single-label", train=4, validation=10, test=5)
+    train = Dataset.from_list([{"text": f"anna {label}", "label": label} for label in (*COLOURS, "red")])
+    rows = rows.with_splits({**rows.splits, "train": train})
+    assert KNN(checkpoint).answers(TextClassification(), rows).facts["neighbours"] <= 4
 
 
 def test_a_class_without_training_rows_is_the_furthest():
@@ -302,26 +311,26 @@ def test_a_class_without_training_rows_is_the_furthest():
 
 @pytest.mark.parametrize(("problem", "reason"), [("multi-label", "several labels"), ("regression", "numbers")])
 def test_a_mean_of_no_class_is_refused(problem, reason, checkpoint):
-    task, dataset = TextClassification(problem=problem), texts(problem, train=9, validation=5, test=5)
+    task, rows = TextClassification(problem=problem), texts(problem, train=9, validation=5, test=5)
     with pytest.raises(UserError, match=f"nearest mean.*{reason}"):
-        NearestMean(checkpoint).predict(task, dataset)
+        NearestMean(checkpoint).predict(task, rows)
 
 
 def test_the_random_state_is_left_alone(checkpoint):
-    dataset = texts("single-label", train=9, validation=5, test=5)
+    rows = texts("single-label", train=9, validation=5, test=5)
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    KNN(checkpoint).answers(TextClassification(), dataset)
+    KNN(checkpoint).answers(TextClassification(), rows)
     assert torch.equal(torch.rand(3), expected)
 
 
 # Likeness to the names of labels
 
 
-def named(rows: list[tuple[str, object]]) -> DatasetDict:
+def named(rows: list[tuple[str, object]]) -> Loaded:
     split = Dataset.from_list([{"text": text, "label": label} for text, label in rows])
-    return DatasetDict(train=split, validation=split, test=split)
+    return with_target(TextClassification(), DatasetDict(train=split, validation=split, test=split))
 
 
 def test_a_text_that_is_the_name_of_a_label_is_that_label(checkpoint):
@@ -337,24 +346,24 @@ def test_a_text_that_is_the_name_of_a_label_is_that_label(checkpoint):
 
 
 def test_no_pass_over_training_rows_is_made_for_it_alone(checkpoint, tmp_path):
-    task, dataset = TextClassification(), texts("single-label", train=200, validation=20, test=21)
+    task, rows = TextClassification(), texts("single-label", train=200, validation=20, test=21)
     with passes() as counted:
-        alone = SimilarityZeroShot(checkpoint, str(tmp_path)).answers(task, dataset)
+        alone = SimilarityZeroShot(checkpoint, str(tmp_path)).answers(task, rows)
         assert len(counted) == 3  # validation, test and the names
         assert not list(tmp_path.iterdir())
-        KNN(checkpoint, str(tmp_path)).answers(task, dataset)
+        KNN(checkpoint, str(tmp_path)).answers(task, rows)
         assert len(counted) == 3 + 4 + 2
-        beside = SimilarityZeroShot(checkpoint).answers(task, dataset)
+        beside = SimilarityZeroShot(checkpoint).answers(task, rows)
         assert len(counted) == 3 + 4 + 2 + 1
     assert same(alone, beside)
 
 
 def test_several_labels_are_decided_by_thresholds_from_validation(checkpoint):
-    task, dataset = TextClassification(problem="multi-label"), texts("multi-label", train=20, validation=40, test=30)
-    answers = SimilarityZeroShot(checkpoint).answers(task, dataset)
+    task, rows = TextClassification(problem="multi-label"), texts("multi-label", train=20, validation=40, test=30)
+    answers = SimilarityZeroShot(checkpoint).answers(task, rows)
     assert answers.probabilities is None
     assert all(plain("multi-label", prediction) for prediction in answers.predictions)
-    assert SimilarityZeroShot(checkpoint).predict(task, permuted(dataset)) == answers.predictions
+    assert SimilarityZeroShot(checkpoint).predict(task, permuted(rows)) == answers.predictions
 
 
 def test_what_has_no_names_to_compare_is_refused(checkpoint):
@@ -364,7 +373,7 @@ def test_what_has_no_names_to_compare_is_refused(checkpoint):
     with pytest.raises(UserError, match="both are called 'a b'"):
         contender.answers(TextClassification(), named([("anna", "a_b"), ("boris", "a b")]))
     rows = named([("anna", "a"), ("boris", "b")])
-    pairs = DatasetDict({split: of.add_column("text_pair", ["in", "and"]) for split, of in rows.items()})
+    pairs = rows.with_splits({split: of.add_column("text_pair", ["in", "and"]) for split, of in rows.splits.items()})
     with pytest.raises(UserError, match="one text"):
         contender.answers(TextClassification(), pairs)
 
@@ -374,4 +383,4 @@ def test_an_encoder_that_reads_by_the_last_token_still_has_a_mean(tmp_path):
     task = TextClassification()
     found = frozen_features(task, texts("single-label", train=9, validation=5, test=5), checkpoint)
     assert {"mean", "last token"} <= set(found.poolings)
-    assert backbone_of(task.model(checkpoint, list(COLOURS))).config.model_type == "gpt2"
+    assert backbone_of(task.codec(checkpoint, Labels(COLOURS)).model()).config.model_type == "gpt2"

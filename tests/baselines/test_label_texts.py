@@ -2,7 +2,7 @@
 
 import pytest
 
-from hfkit.baselines.prompting.label_texts import label_texts, read_label_texts, verbalised
+from hfkit.baselines.prompting.label_texts import label_texts, read_label_texts, verbalise
 from hfkit.errors import UserError
 
 
@@ -23,7 +23,7 @@ from hfkit.errors import UserError
     ],
 )
 def test_names_are_spelt_out(label, expected):
-    assert verbalised(label) == expected
+    assert verbalise(label) == expected
 
 
 def test_own_texts_come_before_names():

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from hfkit.errors import DataError, UserError, run
 from hfkit.tasks import NER
 
+TYPES = ["B-LOC", "I-LOC", "B-PER", "I-PER"]
 GOOD = [{"tokens": ["anna", "left", "paris"], "tags": ["B-PER", "O", "B-LOC"]}, {"tokens": ["rain"], "tags": ["O"]}]
 
 
@@ -235,7 +237,7 @@ def test_bad_data_is_refused_with_value_rule_fix_and_place(name, tmp_path):
 
 def test_the_good_rows_of_this_table_load(tmp_path):
     loaded = rows()(tmp_path).load()
-    assert [len(split) for split in loaded.values()] == [2, 2, 2]
+    assert [len(split) for split in loaded.splits.values()] == [2, 2, 2]
 
 
 def test_extra_columns_are_left_alone(tmp_path):
@@ -246,8 +248,32 @@ def test_extra_columns_are_left_alone(tmp_path):
 def test_rows_without_words_are_kept_and_counted(tmp_path):
     task = rows(test=[{"tokens": [], "tags": []}, *GOOD])(tmp_path)
     loaded = task.load()
-    assert task.references(loaded["test"])[0] == []
-    assert task.describe(loaded)["test"]["rows_without_words"] == 1
+    assert task.rows.references(loaded["test"])[0] == []
+    assert task.rows.facts(loaded.splits)["test"]["rows_without_words"] == 1
+
+
+def test_bad_sentences_are_left_out_and_counted_where_that_is_asked(tmp_path, capsys):
+    bad = [{"tokens": ["anna", "left"], "tags": ["B-PER"]}, {"tokens": ["acme"], "tags": ["B-ORG"]}]
+    task = rows(test=[bad[0], *GOOD, bad[1]])(tmp_path)
+    with pytest.raises(DataError, match="1 more rows of the split.*, or leave such rows out with --on_bad_row skip"):
+        task.load()
+    task = replace(task, on_bad_row="skip")
+    loaded = task.load()
+    assert loaded["test"]["tokens"][:] == [row["tokens"] for row in GOOD] and loaded.labels[1:] == TYPES
+    facts = task.rows.facts(loaded.splits)
+    assert facts["test"]["skipped"] == {
+        "every word has one tag": 1,
+        "its type does not occur in train, which knows LOC, PER": 1,
+    }
+    assert facts["train"]["skipped"] == {}
+    assert "test: 2 of 4 rows skipped, first row 0 (every word has one tag)" in capsys.readouterr().out
+
+
+def test_no_split_loses_all_of_its_rows(tmp_path):
+    task = replace(rows(test=[{"tokens": ["anna"], "tags": []}])(tmp_path), on_bad_row="skip")
+    with pytest.raises(DataError, match="split 'test', row 0") as refused:
+        task.load()
+    assert "--on_bad_row" not in str(refused.value)
 
 
 def test_a_user_sees_one_line_and_exit_code_2(tmp_path, capsys, monkeypatch):

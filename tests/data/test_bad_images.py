@@ -79,7 +79,7 @@ def test_bad_images_are_skipped_and_counted(folder, capsys):
     task = ImageClassification(dataset=str(folder), on_bad_row="skip")
     rows = task.load()
     assert len(rows["train"]) == 9
-    counts = task.describe(rows)["train"]["skipped"]
+    counts = task.rows.facts(rows.splits)["train"]["skipped"]
     assert sum(counts.values()) == len(BAD)
     assert counts["an image has at most 50 megapixels"] == 2
     assert counts["the file is damaged or cut off"] == 4

@@ -11,6 +11,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Va
 
 from hfkit.errors import DataError, UserError
 from hfkit.tasks import TextClassification
+from tests.fixtures.encoding import make_loaded, prepare
 from tests.tiny import text as tiny
 
 SPLITS = ("train", "validation", "test")
@@ -125,9 +126,9 @@ def test_a_bad_row_is_named_by_split_row_and_column_or_left_out_and_counted(kind
         assert fragment in str(error.value)
     task = build(tmp_path, on_bad_row="skip")
     loaded = task.load()
-    assert [len(rows) for rows in loaded.values()] == [2, 2, 2]
-    assert list(task.describe(loaded)["validation"]["skipped"].values()) == [1]
-    assert task.describe(loaded)["test"]["skipped"] == {}
+    assert [len(rows) for rows in loaded.splits.values()] == [2, 2, 2]
+    facts = task.rows.facts(loaded.splits)
+    assert list(facts["validation"]["skipped"].values()) == [1] and facts["test"]["skipped"] == {}
 
 
 DATASETS = {
@@ -266,7 +267,7 @@ def numbered(feature):
 def test_lengths_that_do_not_fit_the_model_are_refused(checkpoint, max_length):
     task = TextClassification(max_length=max_length)
     with pytest.raises(UserError, match=f"max_length {max_length}: .* its 2 special tokens and at most the 64"):
-        task.prepare(tiny.review_splits(2, 2, 2), task.processor(checkpoint), ["negative", "positive"])
+        prepare(task, checkpoint, make_loaded(tiny.review_splits(2, 2, 2), ["negative", "positive"]))
 
 
 @pytest.mark.parametrize("column", ["text", "label"])

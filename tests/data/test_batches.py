@@ -9,7 +9,14 @@ from datasets import Dataset, Features, List, Value
 from transformers import DataCollatorForTokenClassification, DataCollatorWithPadding
 
 from hfkit import TransferArguments
-from hfkit.data.batches import LengthBuckets, NumberRows, restore_row_order, evaluation_order, text_lengths, training_order
+from hfkit.data.batches import (
+    LengthBuckets,
+    NumberRows,
+    evaluation_order,
+    restore_row_order,
+    text_lengths,
+    training_order,
+)
 from hfkit.data.text.padding import PaddedTexts
 from tests.fixtures.runs import trainer
 from tests.tiny.families import FAMILIES
@@ -118,19 +125,23 @@ def test_answers_belong_to_their_rows_however_they_are_batched(checkpoint, corpu
     assert list(evaluation_order(rows)) != list(range(len(rows)))
     run.model.eval()
     with torch.no_grad():
-        alone = [run.model(**run.data_collator([row])).logits[0] for row in rows]
+        alone = [run.model(**run.codec.inputs(run.data_collator([row]))).logits[0] for row in rows]
     expected = [
-        [run.labels[i] for i, label in zip(logits.argmax(-1).tolist(), row["labels"], strict=True) if label != -100]
+        [
+            run.rows.labels[i]
+            for i, label in zip(logits.argmax(-1).tolist(), row["labels"], strict=True)
+            if label != -100
+        ]
         for logits, row in zip(alone, rows, strict=True)
     ]
     assert len(set(map(str, expected))) > 2
-    assert run.predictions(rows) == expected
-    assert run.evaluate()["eval_f1"] == run.task.score(expected, rows["gold"][:])["f1"]
-    run.preprocess_logits_for_metrics = run.compute_metrics = None
-    found = run.predict(rows)
-    for logits, gold, row, of_row in zip(found.predictions, found.label_ids, rows, alone, strict=True):
+    assert run.predictions("validation") == expected
+    assert run.evaluate()["eval_f1"] == run.task.judge.score(expected, run.references("validation"))["f1"]
+    with run._reading(run.codec.decision_outputs):
+        found = run.outputs("validation")
+    for logits, places, row, of_row in zip(found["logits"], found["positions"], rows, alone, strict=True):
         assert np.allclose(logits[: len(of_row)], of_row, atol=1e-5) and (logits[len(of_row) :] == -100).all()
-        assert gold[: len(of_row)].tolist() == row["labels"]
+        assert places[: len(of_row)].tolist() == row["labels"]
 
 
 def test_the_order_of_training_is_the_one_asked_for(checkpoint, corpus, tmp_path):

@@ -7,6 +7,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
 from hfkit.errors import UserError
 from hfkit.tasks import NER
+from tests.fixtures.encoding import prepare
 from tests.tiny import text as tiny
 
 NAMES = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
@@ -65,20 +66,18 @@ def write(kind: str, splits: DatasetDict, folder: Path) -> None:
         "bio with tabs, a byte-order mark and dev",
     ],
 )
-def test_every_kind_of_file_gives_the_same_rows_and_leaves_the_folder_alone(kind, tmp_path):
+def test_every_kind_of_file_gives_the_same_rows_and_leaves_the_folder_alone(kind, tmp_path, checkpoint):
     splits = tiny.ner_splits(**SIZES)
     write(kind, splits, tmp_path)
     before = sorted(tmp_path.rglob("*"))
     task = NER(dataset=str(tmp_path))
-    loaded = task.load()
-    processor = tiny.wordpiece()
-    task.prepare(loaded, processor, task.labels(loaded))
+    loaded, _, _ = prepare(task, checkpoint)
     assert sorted(tmp_path.rglob("*")) == before
-    assert list(loaded) == ["train", "validation", "test"]
-    assert task.labels(loaded) == NAMES
+    assert list(loaded.splits) == ["train", "validation", "test"]
+    assert loaded.labels == NAMES
     for split, rows in splits.items():
         assert loaded[split]["tokens"][:] == rows["tokens"][:]
-        assert task.references(loaded[split]) == rows["tags"][:]
+        assert task.rows.references(loaded[split]) == rows["tags"][:]
 
 
 def test_columns_are_chosen_by_flag(tmp_path):
@@ -106,8 +105,8 @@ def test_schemes_are_converted_and_what_was_changed_is_counted(tmp_path):
     task = NER(dataset=str(tmp_path))
     loaded = task.load()
     assert loaded["train"]["tags"][:] == [["B-PER", "O"], ["B-PER", "I-PER", "O", "B-LOC"], ["O"]]
-    found = task.describe(loaded)
-    assert found["scheme"] == "BIOES" and found["labels"] == NAMES
+    found = task.rows.facts(loaded.splits)
+    assert found["scheme"] == "BIOES" and loaded.labels == NAMES
     changed = {split: (found[split]["converted_rows"], found[split]["invalid_transitions"]) for split in SIZES}
     assert changed == {"train": (2, 1), "validation": (1, 0), "test": (1, 1)}
 
@@ -117,7 +116,7 @@ def test_max_train_rows_spaces_them_evenly_and_keeps_the_label_map(tmp_path):
     whole, part = NER(dataset=str(tmp_path)), NER(dataset=str(tmp_path), max_train_rows=4)
     everything, some = whole.load(), part.load()
     assert some["train"]["tokens"][:] == [everything["train"]["tokens"][i] for i in (0, 10, 19, 29)]
-    assert len(some["test"]) == 4 and part.labels(some) == NAMES
+    assert len(some["test"]) == 4 and some.labels == NAMES
     with pytest.raises(UserError, match="max_train_rows 0: at least one row"):
         NER(dataset=str(tmp_path), max_train_rows=0).load()
 
@@ -125,9 +124,9 @@ def test_max_train_rows_spaces_them_evenly_and_keeps_the_label_map(tmp_path):
 def test_the_sample_is_called_synthetic():
     task = NER()
     loaded = task.load()
-    found = task.describe(loaded)
-    assert found["synthetic"] is True and found["scheme"] == "IOB2"
-    assert found["labels"] == [
+    found = task.rows.facts(loaded.splits)
+    assert task.sample.synthetic and found["scheme"] == "IOB2"
+    assert loaded.labels == [
         "O", "B-LOC", "I-LOC", "B-MISC", "I-MISC", "B-ORG", "I-ORG", "B-PER", "I-PER"
     ]  # fmt: skip
     assert found["test"]["rows_shared_with_train"] == 0 and found["train"]["rows"] == len(loaded["train"])
@@ -142,7 +141,7 @@ def test_repeats_and_rows_of_train_are_counted(tmp_path):
     for split, text in sentences.items():
         (tmp_path / f"{split}.conll").write_text(text)
     task = NER(dataset=str(tmp_path))
-    found = task.describe(task.load())
+    found = task.rows.facts(task.load().splits)
     assert (found["train"]["repeated_rows"], found["test"]["repeated_rows"]) == (1, 1)
     assert "rows_shared_with_train" not in found["train"]
     assert (found["validation"]["rows_shared_with_train"], found["test"]["rows_shared_with_train"]) == (0, 2)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.scheme import IOB2, Tokens
 
-from hfkit.data.text.tags import PREFIXES, entities, count_orphans, scheme_of, split_tag, to_iob2
+from hfkit.data.text.tags import PREFIXES, count_orphans, entities, scheme_of, split_tag, to_iob2
 from hfkit.errors import UserError
 
 KINDS = ("PER", "LOC", "creative-work")

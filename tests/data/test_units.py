@@ -28,11 +28,11 @@ def texts(times: int) -> list[dict]:
 
 def contenders_of(task: TextClassification) -> list[dict]:
     """One answers 'good' throughout, the other is wrong on every fifth text."""
-    dataset = task.load()
-    report = Report(task, dataset, settings={})
+    loaded = task.load()
+    report = Report(task, loaded, encoded_facts={}, settings={})
     said = [
         (label, int(text.split()[1]))
-        for text, label in zip(*(dataset["test"][c] for c in ("text", "label")), strict=True)
+        for text, label in zip(*(loaded["test"][c] for c in ("text", "label")), strict=True)
     ]
     other = {"good": "bad", "bad": "good"}
     report.add("constant", [["good", "bad"]] * len(said), cost=COST)
@@ -58,13 +58,13 @@ def test_rows_repeated_within_a_unit_change_no_interval(tmp_path):
 
 def test_the_report_says_what_was_resampled(tmp_path):
     task = TextClassification(dataset=written(tmp_path / "rows", texts(4)), unit_column="patient")
-    dataset = task.load()
-    report = Report(task, dataset, settings={})
+    loaded = task.load()
+    report = Report(task, loaded, encoded_facts={}, settings={})
     report.add("a", [["good", "bad"]] * 120, cost=COST)
     report.add("b", [["bad", "good"]] * 120, cost=COST)
     facts = report.facts()
     assert facts["task"]["unit"] == "patient" and facts["rows"] == 120
-    assert list(task.units(dataset["test"])[:5]) == ["p00", "p00", "p00", "p00", "p01"]
+    assert list(task.units(loaded["test"])[:5]) == ["p00", "p00", "p00", "p00", "p01"]
 
 
 def test_every_task_of_files_keeps_the_unit(tmp_path):

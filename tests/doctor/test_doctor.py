@@ -12,12 +12,14 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from PIL import Image
 
 from hfkit import TransferArguments
+from hfkit.contract.codec import Codec
+from hfkit.contract.target import Labels
 from hfkit.contract.task import Task
 from hfkit.doctor import machine, model, packages, places
 from hfkit.doctor.checkup import examine_rows
 from hfkit.doctor.findings import SCHEMA, SEVERITIES, Checkup, Finding
 from hfkit.doctor.repeats import FEWEST
-from hfkit.doctor.rows import look
+from hfkit.doctor.rows import read_rows
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests.fixtures.commands import hfkit
 from tests.fixtures.examples import examples_of
@@ -395,19 +397,20 @@ TROUBLE: dict[str, tuple[str, Callable[[Path], Task], str, list[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def processors(checkpoint, tmp_path_factory) -> dict[type, object]:
-    """What the tiny models read with, by task."""
+def codecs(checkpoint, tmp_path_factory) -> Callable[[Task], Codec]:
+    """What the tiny models read with, for a task."""
     resnet = tiny_images.resnet(tmp_path_factory.mktemp("resnet"))
-    return {
-        NER: NER().processor(checkpoint),
-        TextClassification: TextClassification().processor(checkpoint),
-        ImageClassification: ImageClassification().processor(resnet),
-    }
+
+    def make(task: Task) -> Codec:
+        start = resnet if isinstance(task, ImageClassification) else checkpoint
+        return task.codec(start, task.guessed_target(2))
+
+    return make
 
 
-def findings(task: Task, processors: dict[type, object], most_rows: int | None = None) -> list[Finding]:
-    found, rows = look(task, most_rows)
-    return found + (examine_rows(rows, processors[type(task)])[0] if rows else [])
+def findings(task: Task, codecs: Callable[[Task], Codec], most_rows: int | None = None) -> list[Finding]:
+    found, rows = read_rows(task, most_rows)
+    return found + (examine_rows(rows, codecs(task))[0] if rows else [])
 
 
 def everything(finding: Finding) -> str:
@@ -415,17 +418,17 @@ def everything(finding: Finding) -> str:
 
 
 @pytest.fixture(scope="module")
-def clean(processors, tmp_path_factory) -> dict[type, list[Finding]]:
+def clean(codecs, tmp_path_factory) -> dict[type, list[Finding]]:
     """What is found of data without trouble, by task."""
     tasks = [build(tmp_path_factory.mktemp(name)) for name, build in CLEAN.items()]
-    return {type(task): findings(task, processors) for task in tasks}
+    return {type(task): findings(task, codecs) for task in tasks}
 
 
 @pytest.mark.parametrize("name", TROUBLE)
-def test_trouble_is_told_of_where_it_is_and_only_there(name, processors, clean, tmp_path):
+def test_trouble_is_reported_where_it_is_and_nowhere_else(name, codecs, clean, tmp_path):
     check, build, severity, fragments = TROUBLE[name]
     task = build(tmp_path)
-    found = [one for one in findings(task, processors) if one.check == check and one.severity != "ok"]
+    found = [one for one in findings(task, codecs) if one.check == check and one.severity != "ok"]
     hits = [one for one in found if all(fragment in everything(one) for fragment in fragments)]
     assert [one.severity for one in hits] == [severity], found
     assert not [one for one in clean[type(task)] if one.check == check and one.severity != "ok"]
@@ -437,8 +440,8 @@ def test_clean_data_have_nothing_but_small_splits(clean):
         assert {one.check for one in clean[task] if one.severity != "ok"} == {"sizes"}
 
 
-def test_every_fault_is_told_of_and_counted_by_rule(processors, tmp_path):
-    found = findings(sentences(many_bad_sentences)(tmp_path), processors)
+def test_every_fault_is_reported_and_counted_by_rule(codecs, tmp_path):
+    found = findings(sentences(many_bad_sentences)(tmp_path), codecs)
     told = [one.what for one in found if one.check == "bad-rows"]
     assert len(told) == 3
     assert "every word has one tag" in told[0] and "neither O nor a prefix" in told[1]
@@ -447,36 +450,36 @@ def test_every_fault_is_told_of_and_counted_by_rule(processors, tmp_path):
     assert any(one.check == "balance" for one in found)
 
 
-def test_rows_are_those_of_the_dataset_though_bad_ones_are_left_out(processors, tmp_path):
+def test_rows_are_those_of_the_dataset_though_bad_ones_are_left_out(codecs, tmp_path):
     def change(splits: dict) -> None:
         splits["test"][0]["text"] = ""
         repeated("test", "train", 1)(splits)
 
-    found = findings(texts(change)(tmp_path), processors)
+    found = findings(texts(change)(tmp_path), codecs)
     (leak,) = (one for one in found if one.check == "repeats-across")
     assert leak.evidence[0].startswith("test row 199 = train row 0: ")
 
 
-def test_of_many_rows_some_are_looked_at_and_that_is_said(processors, tmp_path):
+def test_many_rows_are_sampled_and_a_note_says_so(codecs, tmp_path):
     def change(splits: dict) -> None:
         splits["train"][17]["label"] = splits["test"][0]["label"] = "rare"
 
-    found = findings(texts(change)(tmp_path), processors, most_rows=5)
+    found = findings(texts(change)(tmp_path), codecs, most_rows=5)
     (told,) = (one for one in found if one.check == "sampled")
     assert told.evidence[0] == "train: 7 of 40 rows" and "--most_rows" in told.fix
     # The only row of a class is among them: the class would seem unknown.
     assert not [one for one in found if one.severity == "error"]
 
 
-def test_numbers_have_no_classes(processors, tmp_path):
-    found = findings(texts(numbers, problem="regression")(tmp_path), processors)
+def test_numbers_have_no_classes(codecs, tmp_path):
+    found = findings(texts(numbers, problem="regression")(tmp_path), codecs)
     (balance,) = (one for one in found if one.check == "balance")
     assert "from 0 to 9.75" in balance.what
 
 
-def test_a_unit_of_one_split_is_no_trouble(processors, tmp_path):
+def test_a_unit_of_one_split_is_no_trouble(codecs, tmp_path):
     task = texts(with_patients(lambda split, i: f"{split} {i // 2}"), unit_column="patient")(tmp_path)
-    (units,) = (one for one in findings(task, processors) if one.check == "units")
+    (units,) = (one for one in findings(task, codecs) if one.check == "units")
     assert units.severity == "ok" and "train 20" in units.what
 
 
@@ -617,7 +620,7 @@ def test_trackers():
     assert found.severity == "error"
 
 
-def test_no_secret_is_told(monkeypatch):
+def test_no_secret_is_printed(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_" + "s" * 32)
     for argv in ([], ["--json"]):
         ended = hfkit("doctor", *argv)
@@ -633,7 +636,7 @@ def checked_model(task: Task, checkpoint: str, folder: Path, **flags) -> dict[st
     from hfkit.arguments.recipe import RecipeArguments
 
     args = TransferArguments(output_dir=str(folder / "out"), use_cpu=True, **flags)
-    found, _, _ = model.examine_model(task, RecipeArguments(checkpoint=checkpoint), args, ["a", "b"])
+    found, _, _ = model.examine_model(task, RecipeArguments(checkpoint=checkpoint), args, Labels(("a", "b")))
     return {one.check: one for one in found}
 
 
@@ -695,6 +698,7 @@ KEYS = {"section", "check", "severity", "what", "evidence", "fix"}
 
 @pytest.mark.parametrize("argv", examples_of("doctor"), ids=" ".join)
 def test_an_example_of_the_help_is_a_command_that_works(argv, finished_runs):
+    (finished_runs / "recipes").symlink_to(ROOT / "recipes")
     before = {path: path.stat().st_mtime_ns for path in finished_runs.rglob("*")}
     ended = hfkit(*argv)
     assert ended.exit_code == 0, ended.output
@@ -707,10 +711,10 @@ def test_an_example_of_the_help_is_a_command_that_works(argv, finished_runs):
 
 
 def test_the_document_holds_what_its_description_says(checkpoint, corpus):
-    argv = ["--task", "token-classification", "--dataset", corpus, "--checkpoint", checkpoint]
+    argv = ["--task", "ner", "--dataset", corpus, "--checkpoint", checkpoint]
     ended = hfkit("doctor", *argv, "--json")
     document = json.loads(ended.stdout)
-    assert document["schema"] == SCHEMA and document["task"] == "token-classification"
+    assert document["schema"] == SCHEMA and document["task"] == "ner"
     assert (document["dataset"], document["checkpoint"]) == (corpus, checkpoint)
     keys = {"schema", "created", "hfkit", "task", "dataset", "checkpoint", "findings", "facts", "counts", "exit_code"}
     assert document.keys() == keys
@@ -755,14 +759,15 @@ def test_errors_end_with_1_and_strictly_warnings_too(checkpoint, tmp_path):
     "argv, fragments",
     [
         (["--dataset", "x"], ["how they are read is said by a task", "--recipe"]),
-        (["--task", "token-classification", "--recipe", "recipes/bert_ner.py"], ["a recipe has its task"]),
-        (["--task", "token-classification", "--dataset", "./nowhere"], ["there is no such folder"]),
-        (["--task", "token-classification", "--checkpoint", "./nowhere"], ["folder with config.json"]),
+        (["--task", "ner", "--recipe", "recipes/bert_ner.py"], ["a recipe has its task"]),
+        (["--task", "ner", "--dataset", "./nowhere"], ["there is no such folder"]),
+        (["--task", "ner", "--checkpoint", "./nowhere"], ["folder with config.json"]),
         (["--recipe", "nowhere.py"], ["there is no such file"]),
-        (["--task", "token-classification", "--strateg", "full"], ["Did you mean --strategy?"]),
+        (["--task", "ner", "--strateg", "full"], ["Did you mean --strategy?"]),
         (["--stric"], ["Did you mean --strict?"]),
         (["--most_rows", "0"], ["--most_rows"]),
-        (["--task", "ner"], ["--task"]),
+        (["--task", "nre"], ["task 'nre': one of ner", "Did you mean ner?"]),
+        (["--task", "token-classification"], ["it is the Hub's tag of ner and pos", "Name one of them"]),
     ],
 )
 def test_a_command_that_cannot_be_followed_ends_with_2(argv, fragments):

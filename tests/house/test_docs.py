@@ -96,7 +96,7 @@ def test_no_figure_is_typed(page):
 
 
 def test_every_page_is_in_the_menu():
-    menu = re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2])
+    menu = re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2])
     assert sorted(menu) == sorted(PAGES)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hfkit.ledger import label_places
 from hfkit.ledger import plots as ledger_plots
-from hfkit.ledger.pages import large_text, p_text, ranked, rate_text, render_ledger
+from hfkit.ledger.pages import large_text, p_text, rank, rate_text, render_ledger
 from hfkit.ledger.schema import validate_ledger
 from hfkit.report.pages import interval_text, score_text, signed_text
 from tests.fixtures import ledgers
@@ -118,7 +118,7 @@ def test_a_ledger_in_which_everything_failed_says_so():
 def test_the_numbers_on_the_page_are_those_of_the_record(kind):
     ledger, html, markdown = ledgers.ALL[kind](), pages(kind)["ledger.html"], pages(kind)["ledger.md"]
     rows = cells(html)
-    contenders = ranked(ledger["contenders"])
+    contenders = rank(ledger["contenders"])
     assert len(rows) == len(contenders)
     for i, (c, row) in enumerate(zip(contenders, rows, strict=True)):
         assert row[0].startswith(f"{i + 1} {c['name']}") and row[0].endswith(c["description"])
@@ -168,7 +168,7 @@ def test_many_budget_curves_get_a_plot_each():
 
 
 def test_the_front_holds_what_nothing_cheaper_reaches():
-    contenders = ranked(ledgers.full()["contenders"])
+    contenders = rank(ledgers.full()["contenders"])
     drawn = ledger_plots.pareto(contenders)
     for point, c in zip(drawn["points"], contenders, strict=True):
         cheaper = [
@@ -180,11 +180,22 @@ def test_the_front_holds_what_nothing_cheaper_reaches():
 
 
 def test_the_axis_leaves_out_only_those_far_below():
-    drawn = ledger_plots.forest(ranked(ledgers.full()["contenders"]))
+    drawn = ledger_plots.forest(rank(ledgers.full()["contenders"]))
     assert [row["off"] for row in drawn["rows"]] == [False] * 6 + [True] * 2
     assert all(0 <= row[key] <= 100 for row in drawn["rows"] for key in ("low", "value", "high"))
     near = [c for c in ledgers.full()["contenders"] if c["name"] not in ("scratch", "majority", "tfidf")]
-    assert not ledger_plots.forest(ranked(near))["cut"]
+    assert not ledger_plots.forest(rank(near))["cut"]
+
+
+def test_where_lower_is_better_the_front_goes_down_and_the_axis_leaves_out_those_far_above():
+    contenders = rank(ledgers.lower()["contenders"], -1)
+    assert [c["name"] for c in contenders][:2] == ["lp-ft", "full"] and contenders[-1]["name"] == "scratch"
+    drawn = ledger_plots.pareto(contenders, -1)
+    heights = [y for _, y in drawn["front"]]
+    assert heights == sorted(heights, reverse=True) and drawn["points"][-1]["y"] > 90
+    assert [row["off"] for row in ledger_plots.forest(contenders, -1)["rows"]] == [False] * 5 + [True]
+    html = pages("lower")["ledger.html"]
+    assert "right of the axis" in html and "too far above" in html and "left of the axis" not in html
 
 
 def test_of_many_crossovers_those_of_the_best_are_drawn():
@@ -194,7 +205,7 @@ def test_of_many_crossovers_those_of_the_best_are_drawn():
         {"a": a, "b": b, "rows": 40.0 + i, "low": None, "high": 90.0, "text": f"{a} and {b} cross"}
         for i, (a, b) in enumerate([*pairs, ("lp-ft", "scratch"), ("lp-ft", "majority")])
     ]
-    drawn = ledger_plots.budgets(ledger["budgets"], ranked(ledger["contenders"]))["crossovers"]
+    drawn = ledger_plots.budgets(ledger["budgets"], rank(ledger["contenders"]))["crossovers"]
     lettered = [one for one in drawn if one["letter"]]
     assert [one["letter"] for one in lettered] == list("ABCDEF")
     assert sum("lp-ft" in (one["given"]["a"], one["given"]["b"]) for one in lettered) == 3
@@ -246,11 +257,11 @@ def test_apart_keeps_the_order_the_gap_and_the_frame():
     draw = np.random.default_rng(0)
     for count in (1, 2, 8):
         values = draw.uniform(0, 100, count).tolist()
-        moved = label_places.apart(values, 6)
+        moved = label_places.spread_out(values, 6)
         assert np.argsort(moved).tolist() == np.argsort(values).tolist()
         assert all(b - a >= 6 - 0.02 for a, b in zip(sorted(moved), sorted(moved)[1:], strict=False))
         assert 0 <= min(moved) and max(moved) <= 100
-    assert label_places.apart([10.0, 50.0], 6) == [10.0, 50.0]
+    assert label_places.spread_out([10.0, 50.0], 6) == [10.0, 50.0]
 
 
 def test_numbers_in_words():
@@ -306,7 +317,7 @@ def active(page: Page) -> list[str]:
 @cache
 def hostile(text: str) -> dict[str, str]:
     """The files of a ledger with `text` wherever a user's, a dataset's or a library's own text can stand."""
-    ledger = ledgers.made(ledgers.EIGHT[:1] + ledgers.EIGHT[6:7], ["a", "b", "c"])
+    ledger = ledgers.make_ledger(ledgers.EIGHT[:1] + ledgers.EIGHT[6:7], ["a", "b", "c"])
     names = {"lp-ft": text, "tfidf": text + "'"}
 
     def renamed(value):
@@ -320,6 +331,7 @@ def hostile(text: str) -> dict[str, str]:
 
     kept = ("schema", "created", "disagreements")
     found = {key: value if key in kept else renamed(value) for key, value in ledger.items()}
+    found["task"]["scores"] = [{"key": text, "title": text, "better": "higher", "hub": text}]
     found["settings"] = {text: [text], "nested": {text: text}}
     for ours, before in zip(found["contenders"], ledger["contenders"], strict=True):
         ours |= {"kind": before["kind"], "facts": {text: text}}

@@ -12,8 +12,13 @@ from benchmarks.ledger_tables import claims_table, ledgers_table
 from hfkit.ledger.cells import Contender
 from hfkit.ledger.pages import render_ledger
 from hfkit.ledger.schema import CONTENDER
-from hfkit.ledger.verdict import verdict
+from hfkit.ledger.verdict import write_verdict
+from hfkit.scores.evidence import Sums
+from hfkit.scores.score import Score
 from tests.fixtures import ledgers
+
+ACCURACY = Score("accuracy", "accuracy")
+ERRORS = Score("wer", "word error rate", better="lower")
 
 
 def pair(
@@ -64,13 +69,13 @@ def ledger(*contenders: dict, scratch: dict | None = None, baseline: dict | None
         "failed": [],
         "skipped": [],
         "rows": {"train": 500, "validation": 100, "test": 400},
-        "task": {"name": "text-classification", "headline": "accuracy", "unit": "text"},
+        "task": {"headline": "accuracy", "scores": [ACCURACY.to_json()]},
         "budgets": None,
     } | more
 
 
 def said(facts: dict) -> dict[str, str]:
-    return {sentence["rule"]: sentence["text"] for sentence in verdict(facts)["sentences"]}
+    return {sentence["rule"]: sentence["text"] for sentence in write_verdict(facts)["sentences"]}
 
 
 def usual(**more) -> dict:
@@ -91,7 +96,7 @@ def test_a_clear_win():
     assert "0.900 [0.870, 0.930]" in rules["clear win"] and "0.100 [0.050, 0.150] above tfidf" in rules["clear win"]
     assert "0.200 [0.150, 0.250]" in rules["positive transfer"]
     assert "100 CPU seconds against 5.0, 20 times as many" in rules["worth its cost"]
-    assert verdict(usual())["next"] == []
+    assert write_verdict(usual())["next"] == []
 
 
 def test_a_tie_is_called_one_only_where_the_interval_is_narrow():
@@ -107,7 +112,7 @@ def test_underpowered_says_how_many_rows_or_seeds_are_missing():
     text = said(facts)["cannot tell"]
     assert "leads lp-ft by 0.030 [−0.010, 0.070]" in text  # noqa: RUF001
     assert "about 1,250 more test rows or 5 more seeds" in text
-    assert any("about 1,250 test rows" in text for text in verdict(facts)["next"])
+    assert any("about 1,250 test rows" in text for text in write_verdict(facts)["next"])
 
 
 def test_tie_and_underpowered_together():
@@ -170,7 +175,7 @@ def test_the_simplest_within_noise_is_the_cheapest_and_what_it_may_cost_in_score
     )
     text = said(facts)["simplest"]
     assert "feature-extraction: 40 CPU seconds, where full took 500" in text and "0.040 lower" in text
-    assert any("Keep feature-extraction" in line for line in verdict(facts)["next"])
+    assert any("Keep feature-extraction" in line for line in write_verdict(facts)["next"])
     assert "simplest" not in said(usual())
 
 
@@ -189,7 +194,7 @@ def test_failed_seeds_of_the_best_strategy_are_instability_and_of_others_a_count
     assert rules["failed seeds"].endswith("scratch (1 of 3).")
     assert "full ran with one seed" in rules["one seed"]
     assert any(
-        "longer warm-up where seeds failed or collapsed: full (2 of 3 seeds)" in t for t in verdict(facts)["next"]
+        "longer warm-up where seeds failed or collapsed: full (2 of 3 seeds)" in t for t in write_verdict(facts)["next"]
     )
 
 
@@ -207,7 +212,7 @@ def test_a_contender_whose_runs_all_failed_is_named_and_nobody_was_compared_with
     assert "the highest of 2 that finished" in said(unclear)["cannot tell"]
     gone = [{"name": "scratch", "seed": 0, "reason": "out of memory"}]
     assert "Training from scratch failed" in said(ledger(contender("full", 0.9), failed=gone))["no scratch"]
-    assert not any("'scratch'" in text for text in verdict(ledger(contender("full", 0.9), failed=gone))["next"])
+    assert not any("'scratch'" in text for text in write_verdict(ledger(contender("full", 0.9), failed=gone))["next"])
 
 
 def collapse(entry: dict, count: int) -> None:
@@ -223,7 +228,7 @@ def test_seeds_that_say_the_same_of_every_row_are_counted():
     rules = said(facts)
     assert "full, the best strategy, is unstable: 1 of 3 seeds gave every row the same answer." in rules["unstable"]
     assert rules["collapsed"].endswith("in the scores: scratch (2 of 3), tfidf (1 of 1).")
-    assert any("collapsed: full (1 of 3 seeds)." in text for text in verdict(facts)["next"])
+    assert any("collapsed: full (1 of 3 seeds)." in text for text in write_verdict(facts)["next"])
     facts["contenders"][0]["seeds"][1] |= {"status": "failed", "reason": "the loss is not a number", "headline": None}
     both = "1 of 3 seeds failed (the loss is not a number) and 1 of 3 seeds gave every row the same answer"
     assert both in said(facts)["unstable"]
@@ -245,7 +250,7 @@ def test_every_variant_of_scratch_is_one_and_the_pair_says_which():
     rules = said(facts)
     assert f"from scratch ({variant}, the best of 2) is 0.050" in rules["negative transfer"]
     assert "full took 50 CPU seconds against 5.0" in rules["worth its cost"]
-    assert not any("'scratch'" in text for text in verdict(facts)["next"])
+    assert not any("'scratch'" in text for text in write_verdict(facts)["next"])
 
 
 def test_scratch_alone_says_nothing_of_fine_tuning():
@@ -296,7 +301,7 @@ def test_what_to_try_next_follows_from_the_facts(change, words):
     for run in full["seeds"]:
         run["curve"] = change.get("curve", [])
     full |= {key: value for key, value in change.items() if key != "curve"}
-    texts = verdict(facts)["next"]
+    texts = write_verdict(facts)["next"]
     assert texts == [] if words is None else len(texts) == 1 and words in texts[0]
 
 
@@ -313,7 +318,7 @@ def test_advice_is_five_lines_at_most_and_one_for_all_that_it_is_true_of():
         for run in one["seeds"]:
             run["curve"] = curved(0.6, 0.7)
     collapse(several[1], 1)
-    texts = verdict(ledger(*several))["next"]
+    texts = write_verdict(ledger(*several))["next"]
     assert len(texts) == 5 and texts[0].endswith("collapsed: b (1 of 3 seeds).")
     assert texts[1].startswith("Try lower learning rates for a (1e-05), b (1e-05) and c (1e-05): ")
     assert texts[2].startswith("Try higher learning rates for d (0.0001): ")
@@ -324,7 +329,7 @@ def test_advice_is_five_lines_at_most_and_one_for_all_that_it_is_true_of():
 def test_a_probe_is_kept_only_where_it_is_cheaper_and_its_own_interval_includes_zero(high, seconds, kept):
     corrected = pair(-0.03, 0.04, high=high, different=False)
     probe = contender("linear probe", 0.87, corrected, kind="baseline", cost={"cpu_seconds": seconds})
-    texts = verdict(ledger(contender("full", 0.9), probe))["next"]
+    texts = write_verdict(ledger(contender("full", 0.9), probe))["next"]
     assert any("Keep linear probe" in text for text in texts) is kept
 
 
@@ -346,7 +351,7 @@ def test_the_pages_say_what_the_correction_leaves_and_what_cpu_seconds_are():
     ],
 )
 def test_claims_of_the_literature_are_judged_by_their_margin(low, high, margin, holds):
-    assert claims.judged(low, high, margin) == holds
+    assert claims.judge_margin(low, high, margin) == holds
 
 
 def test_the_rival_of_a_probe_is_the_best_strategy_that_is_not_from_scratch():
@@ -354,8 +359,10 @@ def test_the_rival_of_a_probe_is_the_best_strategy_that_is_not_from_scratch():
     kinds = ("strategy", "strategy", "strategy", "baseline")
     rivals = claims.strategies_of([Contender(name, kind) for name, kind in zip(names, kinds, strict=True)])
     assert rivals == ["full", "lora"]
-    tallies = {"full": [np.array([[1.0], [0.0]])], "lora": [np.array([[1.0], [1.0]])], "failed": []}
-    assert claims.best_of(tallies, lambda counts: counts[..., 0]) == "lora"
+    made_up = {"full": [[1.0], [0.0]], "lora": [[1.0], [1.0]]}
+    evidence = {name: [Sums(np.array(counts), lambda sums: sums[..., 0])] for name, counts in made_up.items()}
+    assert claims.best_of({**evidence, "failed": []}, ACCURACY) == "lora"
+    assert claims.best_of({**evidence, "failed": []}, ERRORS) == "full"
 
 
 @pytest.mark.parametrize(
@@ -368,7 +375,7 @@ def test_the_rival_of_a_probe_is_the_best_strategy_that_is_not_from_scratch():
     ],
 )
 def test_a_spread_is_lowered_only_where_the_variances_differ_beyond_noise(raw, calibrated, holds):
-    found = claims.spread_judged(raw, calibrated)
+    found = claims.judge_spread(raw, calibrated)
     assert found["holds"] == holds and f"sd {np.std(raw, ddof=1):.3f} before" in found["value"]
 
 
@@ -381,13 +388,14 @@ def test_the_table_of_claims_says_that_they_are_not_corrected():
 def test_more_labels_are_advised_only_where_the_last_budget_gained_beyond_noise(low, more):
     points = [{"rows": 32, "headline": 0.8, "low": 0.7, "high": 0.85}, {"rows": 128, "headline": 0.9, "low": low}]
     facts = usual(budgets={"curves": [{"name": "full", "points": points}], "crossovers": []})
-    assert any("Label more rows: full still gained 0.100 from 32 to 128" in t for t in verdict(facts)["next"]) is more
+    texts = write_verdict(facts)["next"]
+    assert any("Label more rows: full still gained 0.100 from 32 to 128" in text for text in texts) is more
 
 
 def test_the_facts_are_read_and_not_changed():
     facts = usual()
     kept = copy.deepcopy(facts)
-    assert verdict(facts) == verdict(facts) and facts == kept
+    assert write_verdict(facts) == write_verdict(facts) and facts == kept
 
 
 def test_the_readme_table_puts_every_variant_of_scratch_into_its_column():
@@ -397,3 +405,46 @@ def test_the_readme_table_puts_every_variant_of_scratch_into_its_column():
     scratch |= {"name": "scratch --learning_rate 1e-3", "headline": 0.99}
     cells = ledgers_table({Path("made_up.json"): facts}).splitlines()[2].split(" | ")
     assert "scratch" not in cells[3] and cells[5].startswith("scratch")
+
+
+def of_errors(*contenders: dict, **more) -> dict:
+    return ledger(*contenders, **more) | {"task": {"headline": "wer", "scores": [ERRORS.to_json()]}}
+
+
+def test_where_lower_is_better_the_lowest_wins_and_the_words_say_below():
+    rules = said(
+        of_errors(
+            contender("full", 0.1),
+            contender("scratch", 0.3, pair(0.2, 0.05)),
+            contender("tfidf", 0.2, pair(0.1, 0.05), kind="baseline"),
+            scratch=pair(-0.2, 0.05, "scratch"),
+            baseline=pair(-0.1, 0.05, "tfidf"),
+        )
+    )
+    assert list(rules) == ["clear win", "positive transfer", "worth its cost"]
+    assert "beyond noise below every other contender: 0.100 [0.050, 0.150] below tfidf" in rules["clear win"]
+    assert "full is 0.200 [0.150, 0.250] word error rate below the same model" in rules["positive transfer"]
+    assert "is 0.100 [0.050, 0.150] word error rate below the best baseline, tfidf" in rules["worth its cost"]
+
+
+def test_where_lower_is_better_a_higher_score_is_what_a_cheap_choice_costs():
+    points = [{"rows": 32, "headline": 0.3}, {"rows": 128, "headline": 0.1, "low": 0.05, "high": 0.2}]
+    facts = of_errors(
+        contender("full", 0.1, cost={"cpu_seconds": 500.0, "tuning_cpu_seconds": None}),
+        contender("feature-extraction", 0.11, pair(0.01, 0.03), cost={"cpu_seconds": 40.0}),
+        budgets={"curves": [{"name": "full", "points": points}], "crossovers": []},
+    )
+    for run in facts["contenders"][0]["seeds"]:
+        run["curve"] = curved(0.3, 0.2, 0.1)
+    rules = said(facts)
+    assert "the lowest of 2" in rules["cannot tell"] and "it leads feature-extraction by 0.010" in rules["cannot tell"]
+    assert "0.040 higher" in rules["simplest"]
+    texts = write_verdict(facts)["next"]
+    assert any("Train full for more epochs: validation still gained 0.100" in text for text in texts)
+    assert any("Label more rows: full still gained 0.200" in text for text in texts)
+
+
+def test_where_lower_is_better_a_lower_score_from_scratch_is_negative_transfer():
+    against = pair(0.05, 0.01, "scratch")
+    facts = of_errors(contender("scratch", 0.05), contender("full", 0.1, against), scratch=against)
+    assert "from scratch is 0.050 [0.040, 0.060] word error rate below full" in said(facts)["negative transfer"]

@@ -99,7 +99,7 @@ def head_of(name: str) -> int:
     return Depths.of(model_of(name)).head
 
 
-def found(name: str, depths: list[int], model: nn.Module | None = None) -> list[Cut]:
+def search(name: str, depths: list[int], model: nn.Module | None = None) -> list[Cut]:
     model, case = model or model_of(name), CASES[name]
     batches = [batch_of(case, 3), batch_of(case, 2), batch_of(case, 3, long=False)]
     return find_cuts(model, Depths.of(model), depths, batches)
@@ -109,10 +109,10 @@ def found(name: str, depths: list[int], model: nn.Module | None = None) -> list[
 def cuts_of(name: str) -> list[Cut]:
     """Of the many blocks of timm's models, which are alike, every third."""
     head, step = head_of(name), 1 if name in SMALL else 3
-    return found(name, [d for d in {*range(1, head, step), head - 1, head} if d not in REFUSED.get(name, {})])
+    return search(name, [d for d in {*range(1, head, step), head - 1, head} if d not in REFUSED.get(name, {})])
 
 
-def stored(model: nn.Module, cut: Cut, batch: Mapping[str, Tensor]) -> list[Tensor]:
+def store_and_read(model: nn.Module, cut: Cut, batch: Mapping[str, Tensor]) -> list[Tensor]:
     """The taps as they come back from the disk: what is padding or not read is 0."""
     with torch.no_grad():
         values = read_taps(model, cut.taps, batch)
@@ -123,7 +123,7 @@ def stored(model: nn.Module, cut: Cut, batch: Mapping[str, Tensor]) -> list[Tens
 
 
 def logits_of(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-    """Those that somebody reads: a text's padding has none."""
+    """The logits that anything reads: padding has none."""
     mask, output = batch.get("attention_mask"), model(**batch)
     if mask is None:
         return flatten_answers(output)
@@ -160,7 +160,7 @@ def test_logits_are_the_models_own_at_every_cut(name):
     for cut in cuts_of(name):
         for side in padded_on(name):
             batch = batch_of(CASES[name], 4, side=side, seed=1)
-            values = stored(model, cut, batch)
+            values = store_and_read(model, cut, batch)
             with torch.no_grad():
                 real = logits_of(model, batch)
                 with replay(model, cut, values, Size.of(batch)):
@@ -169,12 +169,12 @@ def test_logits_are_the_models_own_at_every_cut(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_layers_above_draw_their_dropout_as_ever(name):
+def test_layers_above_draw_their_dropout_as_usual(name):
     """With the same seed a replayed step is the step that runs all of the model."""
     model = model_of(name)
     for cut in cuts_of(name):
         batch = batch_of(CASES[name], 4, side=padded_on(name)[0], seed=2)
-        values = stored(model, cut, batch)
+        values = store_and_read(model, cut, batch)
         with stage(model, cut.depth), torch.no_grad():
             torch.manual_seed(0)
             real = logits_of(model, batch)
@@ -190,7 +190,7 @@ def test_gradients_above_a_cut_are_the_models_own(name):
     model = model_of(name)
     for cut in cuts_of(name):
         batch = batch_of(CASES[name], 4, side=padded_on(name)[0], seed=3)
-        values, size = stored(model, cut, batch), Size.of(batch)
+        values, size = store_and_read(model, cut, batch), Size.of(batch)
         with stage(model, cut.depth):
             model.eval()  # without dropout
             real, replayed = gradients(model, batch), {}
@@ -214,4 +214,4 @@ def largest(tensors: Mapping[str, Tensor]) -> float:
 @pytest.mark.parametrize(("name", "depth"), [(name, depth) for name, depths in REFUSED.items() for depth in depths])
 def test_what_cannot_be_replayed_is_refused_with_the_reason(name, depth):
     with pytest.raises(CannotReplay, match=REFUSED[name][depth]):
-        found(name, [depth])
+        search(name, [depth])

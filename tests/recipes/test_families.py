@@ -87,19 +87,10 @@ def trainer(
         once_told(args)
     task = TASKS[family.modality](dataset=data)
     set_seed(args.seed)
-    raw = task.load()
-    labels, processor = task.labels(raw), task.processor(checkpoint)
-    rows = task.prepare(raw, processor, labels)
-    model = task.model(checkpoint, labels)
-    run = TransferTrainer(
-        model=model,
-        args=args,
-        task=task,
-        train_dataset=rows["train"],
-        eval_dataset=rows["validation"],
-        processing_class=processor,
-    )
-    return run, raw["test"], rows["test"]
+    rows = task.load()
+    codec = task.codec(checkpoint, rows.target)
+    run = TransferTrainer(model=codec.model(), args=args, task=task, codec=codec, rows=rows)
+    return run, rows["test"], run.encoded["test"]
 
 
 def state(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -156,7 +147,7 @@ def test_a_family_goes_the_whole_path(family, corpora, tmp_path):
     pretrained = {name if name in start else prefix + name: value for name, value in pretrained.items()}
     below = {name for name in start if depths[name] < head}
     assert below <= pretrained.keys() and not changed({name: pretrained[name] for name in below}, start)
-    assert run.model.config.id2label == dict(enumerate(run.labels)) and len(run.labels) == 3
+    assert run.model.config.id2label == dict(enumerate(run.rows.labels)) and len(run.rows.labels) == 3
 
     # What is frozen keeps every bit until its thaw, statistics of BatchNorm included; in the end everything learnt.
     unfaithful = {}
@@ -186,13 +177,13 @@ def test_a_family_goes_the_whole_path(family, corpora, tmp_path):
     scores = run.evaluate()
     assert 0 <= scores["eval_accuracy"] <= 1 and np.isfinite(scores["eval_loss"])
     run.save_model()
-    plain, answers = run.task.auto_model.from_pretrained(tmp_path / "whole"), run.predictions(test)
+    plain, answers = run.task.auto_model.from_pretrained(tmp_path / "whole"), run.predictions("test")
     assert type(plain) is type(run.model) and not changed(end, state(plain))
     ours = logits(run.model, run.data_collator, test, 4)
     assert ours.shape == (ROWS["test"], 3) and torch.equal(logits(plain, run.data_collator, test, 4), ours)
     assert [ranked[0] for ranked in answers] == [plain.config.id2label[int(i)] for i in ours.argmax(-1)]
 
-    classify = pipeline(run.task.name, str(tmp_path / "whole"))
+    classify = pipeline(run.task.tag, str(tmp_path / "whole"))
     for row in range(3):
         found = classify(seen(raw[row]), top_k=1)[0]
         assert found["label"] == answers[row][0]

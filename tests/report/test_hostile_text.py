@@ -6,10 +6,11 @@ from functools import cache
 import pytest
 from datasets import Dataset, DatasetDict
 
-from hfkit.baselines.base import Answers, Baseline
+from hfkit.contract.target import Labels
+from hfkit.contract.task import Loaded
 from hfkit.report.report import Report, render
 from tests.fixtures.hostile import TEXTS, Page, assert_stays_text, assert_stays_text_in_markdown, faults
-from tests.fixtures.reports import COST, LOG, PLAN, Tags, made
+from tests.fixtures.reports import COST, LOG, PLAN, Tags, baseline, made
 
 
 def test_the_page_fetches_nothing():
@@ -25,17 +26,20 @@ def test_the_page_fetches_nothing():
 @cache
 def hostile(text: str) -> dict[str, str]:
     """The pages of a report with `text` wherever a user's own text can stand."""
-    task = Tags(dataset=text, synthetic=text)
+    task = Tags(dataset=text)
     label = text.strip("-") or "dashes"  # no tag reader takes a type that is only hyphens
     rows = [{"tokens": [text, "met", text], "tags": ["B-PER", "O", f"B-{label}"]}] * 3
-    dataset = DatasetDict({split: Dataset.from_list(rows) for split in ("train", "validation", "test")})
-    report = Report(task, dataset, settings={"checkpoint": text, text: [text], "nested": {text: text}})
-    report.trained(
+    splits = DatasetDict({split: Dataset.from_list(rows) for split in ("train", "validation", "test")})
+    report = Report(
+        task,
+        Loaded(splits, Labels(("O", f"B-{label}"))),
+        settings={"checkpoint": text, text: [text], "nested": {text: text}},
+    )
+    report.add_training(
         plan=[{**PLAN[0], "names": text}], log_history=[{**LOG[0], text: text}], cost=COST, invariants={text: text}
     )
     report.add(text, [[f"B-{label}", "O", "O"]] * 3, cost=COST, description=text)
-    named = {"name": text + "'", "description": text, "answers": lambda *_: Answers(report.references)}
-    report.judge(type("Named", (Baseline,), named)())
+    report.judge(baseline(text + "'", report.references, description=text))
     return render(report.facts())
 
 

@@ -10,12 +10,16 @@ from safetensors.torch import save_file
 
 from hfkit.arguments.parse import parse
 from hfkit.arguments.recipe import RecipeArguments
+from hfkit.contract.rows import Raw
+from hfkit.contract.view import Example, Text
 from hfkit.errors import UserError
 from hfkit.hub.card import render_card
-from hfkit.report.origins import base_origin, dataset_origin, front_matter, languages_of, word_of
-from hfkit.report.report import MOST_LETTERS, Report
-from hfkit.tasks import NER, ImageClassification, TextClassification
-from tests.fixtures.reports import COST, Tags, Texts, classified, made
+from hfkit.report.origins import base_origin, dataset_origin, languages_of, license_of, read_front_matter
+from hfkit.report.report import MOST_LETTERS, Report, shorten
+from hfkit.tasks import NER, TASKS, ImageClassification, TextClassification
+from hfkit.tasks.classification.kinds import KINDS
+from hfkit.tasks.tagging.view import TaggedText
+from tests.fixtures.reports import COST, Tags, TextRows, Texts, TextView, classified, made
 
 CARD = "---\nlicense: {license}\nlanguage:\n- en\n- de\n---\n\n# A card\n"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -65,9 +69,9 @@ def test_a_folder_that_looks_like_an_id_is_no_id(tmp_path, monkeypatch):
     Path("runs/encoder").mkdir(parents=True)
     assert base_origin({"checkpoint": "runs/encoder"})["id"] is None
     assert base_origin({"checkpoint": "runs/other"})["id"] == "runs/other"
-    assert dataset_origin("runs/encoder", None, "token-classification")["id"] is None
+    assert dataset_origin("runs/encoder", None, {})["id"] is None
     Path("runs/rows.csv").write_text("text,label\n")
-    assert dataset_origin("runs/rows.csv", None, "text-classification")["id"] is None
+    assert dataset_origin("runs/rows.csv", None, {})["id"] is None
 
 
 def test_an_id_is_known_by_the_copy_in_the_cache(cache):
@@ -75,17 +79,17 @@ def test_an_id_is_known_by_the_copy_in_the_cache(cache):
     cached(cache, "datasets--owner--rows", CARD.format(license="cc-by-4.0"))
     base = base_origin({"checkpoint": "owner/encoder"})
     assert (base["id"], base["revision"], base["license"]) == ("owner/encoder", COMMIT, "apache-2.0")
-    rows = dataset_origin("owner/rows", None, "token-classification")
+    rows = dataset_origin("owner/rows", None, {})
     assert (rows["id"], rows["revision"], rows["language"]) == ("owner/rows", COMMIT, ["en", "de"])
     # A branch of converted files has no card of its own: the licence is that of the main one.
-    rows = dataset_origin("owner/rows", "refs/convert/parquet", "token-classification")
+    rows = dataset_origin("owner/rows", "refs/convert/parquet", {})
     assert (rows["revision"], rows["license"]) == ("refs/convert/parquet", "cc-by-4.0")
 
 
 def test_what_is_in_no_cache_is_not_known(cache):
     base = base_origin({"checkpoint": "owner/encoder"})
     assert {base[key] for key in ("revision", "license", "parameters")} == {None} and base["language"] == []
-    assert dataset_origin("owner/rows", "v1", "x") == {
+    assert dataset_origin("owner/rows", "v1", {"license": "mit"}) == {
         **{"name": "owner/rows", "id": "owner/rows", "revision": "v1", "license": None, "language": []}
     }
 
@@ -95,8 +99,8 @@ def test_what_is_in_no_cache_is_not_known(cache):
 )
 def test_a_broken_card_says_nothing(card, tmp_path):
     (tmp_path / "README.md").write_text(card)
-    assert front_matter(tmp_path / "README.md") == {}
-    assert front_matter(tmp_path) == front_matter(tmp_path / "none") == front_matter(None) == {}
+    assert read_front_matter(tmp_path / "README.md") == {}
+    assert read_front_matter(tmp_path) == read_front_matter(tmp_path / "none") == read_front_matter(None) == {}
 
 
 @pytest.mark.parametrize(
@@ -116,24 +120,24 @@ def test_languages_are_codes(value, expected):
 
 
 def test_a_licence_is_one_word():
-    assert word_of("Apache-2.0") == word_of(["apache-2.0"]) == "apache-2.0"
-    assert word_of(["mit", "gpl"]) is word_of(None) is word_of("") is word_of(3) is None
+    assert license_of("Apache-2.0") == license_of(["apache-2.0"]) == "apache-2.0"
+    assert license_of(["mit", "gpl"]) is license_of(None) is license_of("") is license_of(3) is None
 
 
-@pytest.mark.parametrize(("task", "language"), [(NER, ["en"]), (TextClassification, ["en"]), (ImageClassification, [])])
-def test_the_bundled_data_has_a_licence(task, language):
-    found = dataset_origin("sample", None, task.name)
-    assert found["license"] in ("apache-2.0", "cc-by-4.0") and found["language"] == language
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.key)
+def test_the_bundled_data_has_a_licence(task):
+    origin = dataset_origin("sample", None, task.sample.origin())
+    assert origin["license"] in ("apache-2.0", "cc-by-4.0")
+    assert origin["language"] == ([] if task is ImageClassification else ["en"])
 
 
-def test_the_card_has_the_licence_of_the_base_unless_told(tmp_path):
+def test_the_card_has_the_licence_of_the_base_unless_a_flag_names_one(tmp_path):
     (tmp_path / "encoder").mkdir()
     (tmp_path / "encoder" / "config.json").write_text("{}")
     (tmp_path / "encoder" / "README.md").write_text(CARD.format(license="cc-by-nc-4.0"))
     settings = {"checkpoint": str(tmp_path / "encoder"), "output_dir": "runs/x"}
     assert "\nlicense: cc-by-nc-4.0\n" in render_card(made(Tags(), settings=settings).facts())
-    told = settings | {"license": "mit", "language": ["fr"]}
-    text = render_card(made(Tags(), settings=told).facts())
+    text = render_card(made(Tags(), settings=settings | {"license": "mit", "language": ["fr"]}).facts())
     assert "\nlicense: mit\nlanguage:\n- fr\n" in text and "licence cc-by-nc-4.0" in text
 
 
@@ -162,13 +166,13 @@ def test_words_that_it_knows_are_taken():
 def test_an_entity_stands_in_its_sentence(corpus):
     task = NER(dataset=corpus)
     rows = task.load()["train"]
-    examples = task.examples(rows, 40)
+    examples = {kind: example.to_json() for kind, example in task.view.examples(rows, 40).items()}
     assert list(examples) == ["LOC", "PER"]
     for kind, example in examples.items():
         words = " ".join(part for part in (example["before"], example["text"], example["after"]) if part)
         row = next(row for row in rows if " ".join(row["tokens"]) == words)
         assert row["tags"][len(example["before"].split())] == f"B-{kind}"
-    assert list(task.examples(rows, 1)) == ["LOC"]
+    assert list(task.view.examples(rows, 1)) == ["LOC"]
 
 
 @pytest.mark.parametrize(
@@ -181,15 +185,18 @@ def test_an_entity_stands_in_its_sentence(corpus):
 )
 def test_a_class_has_a_row_that_shows_it(problem, labels, expected):
     rows = Dataset.from_dict({"text": [f"text {i}" for i in range(3)], "label": labels})
-    found = TextClassification(problem=problem).examples(rows, 40)
-    assert {label: example["text"] for label, example in found.items()} == expected
+    examples = TextClassification(problem=problem).view.examples(rows, 40)
+    assert {label: example.shown.text for label, example in examples.items()} == expected
 
 
 def test_a_long_example_is_cut_and_many_are_left_out():
-    class Long(Tags):
+    class LongView(TaggedText):
         def examples(self, rows, limit):
             text = "word " * 500
-            return {f"{i}": {"before": text, "text": text, "after": text, "picture": ""} for i in range(limit)}
+            return {f"{i}": Example(Text(text), text, text) for i in range(limit)}
+
+    class Long(Tags):
+        view = LongView()
 
     report = Report(Long(), Tags().load(), settings={"checkpoint": "sample"})
     report.add("one", report.references, cost=COST)
@@ -207,11 +214,25 @@ def test_an_example_is_no_place_for_a_secret():
         for split in ("train", "validation", "test")
     }
 
-    class Leaky(Texts):
-        def load(self):
-            return DatasetDict(splits)
+    class LeakyRows(TextRows):
+        def read(self, source, only):
+            return Raw(DatasetDict(splits), {"text": "text", "label": "label"})
 
+    class LeakyView(TextView):
         def examples(self, rows, limit):
-            return {"class 0": {"before": "", "text": rows[0]["text"], "after": token, "picture": ""}}
+            return {"class 0": Example(Text(rows[0]["text"]), "", token)}
 
-    assert token not in str(classified(Leaky()).facts()["examples"])
+    class Leaky(Texts):
+        rows = LeakyRows(4)
+        view = LeakyView(KINDS["single-label"], None)
+
+    report = classified(Leaky()).facts()
+    assert token not in str(report["examples"]) and token not in report["snippets"]["model"]
+    assert "(withheld)" in report["snippets"]["model"]
+
+
+def test_half_of_a_secret_is_no_example_either():
+    """It is withheld before the text around it is cut."""
+    token = "hf_" + "a" * 300
+    cut = shorten(Example(Text("word " * 30 + token), before=token, after=token)).to_json()
+    assert "hf_a" not in str(cut) and "aaaa" not in str(cut)

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from hfkit.report import plots
-from hfkit.report.pages import clipped, small
+from hfkit.report.pages import clip, is_small
 from hfkit.report.report import render
 from hfkit.report.schema import PICTURE, validate
 from tests.fixtures.hostile import TEXTS, Page, assert_stays_text, assert_stays_text_in_markdown, faults
@@ -83,11 +83,11 @@ def test_what_is_not_a_picture_is_refused_with_its_place(wrong):
     report = copy.deepcopy(facts(Pictures))
     report["errors"][1]["picture"] = wrong
     with pytest.raises(ValueError, match=r"^report\.errors\[1\]\.picture: .{,200}$"):
-        render(report)
+        validate(report)
     report = copy.deepcopy(facts(Pictures))
     report["pictures"][1]["picture"] = wrong
     with pytest.raises(ValueError, match=r"^report\.pictures\[1\]\.picture: .{,200}$"):
-        render(report)
+        validate(report)
 
 
 CORRUPTIONS = {
@@ -175,10 +175,10 @@ def test_hostile_text_stays_text(text, task):
 
 
 def test_a_long_text_is_cut_between_words():
-    assert clipped("one two", 7) == "one two"
-    assert clipped("one two three", 9) == "one two …"
-    assert clipped("x" * 500, 400) == "x" * 400 + " …"
-    assert clipped("a " + "x" * 500, 400) == "a " + "x" * 398 + " …"
+    assert clip("one two", 7) == "one two"
+    assert clip("one two three", 9) == "one two …"
+    assert clip("x" * 500, 400) == "x" * 400 + " …"
+    assert clip("a " + "x" * 500, 400) == "a " + "x" * 398 + " …"
     report = copy.deepcopy(facts(Texts))
     report["errors"][0]["text"] = "word " * 1000
     pages = render(report)
@@ -187,9 +187,9 @@ def test_a_long_text_is_cut_between_words():
 
 
 def test_only_a_png_of_few_pixels_is_small():
-    assert small(picture(8)) and small(picture(64))
-    assert not small(picture(65)) and not small(picture(8, "jpeg"))
-    assert not small("data:image/png;base64,AAA") and not small("data:image/png;base64,=")
+    assert is_small(picture(8)) and is_small(picture(64))
+    assert not is_small(picture(65)) and not is_small(picture(8, "jpeg"))
+    assert not is_small("data:image/png;base64,AAA") and not is_small("data:image/png;base64,=")
 
 
 def test_a_checkpoint_of_the_task_stands_for_sample():

@@ -12,19 +12,40 @@ import time
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-import hfkit.evaluation
 import numpy as np
 import pytest
 from rich.console import Console
 
+import hfkit.report
 from hfkit.baselines.base import Answers, Baseline
+from hfkit.contract.view import Text
 from hfkit.errors import UserError
 from hfkit.report import plots
 from hfkit.report.pages import extremes
-from hfkit.report.report import Report, render, verdict, warnings_of
-from hfkit.report.schema import plain, validate
+from hfkit.report.report import Report, prompt_warnings, render, state_verdict
+from hfkit.report.schema import to_plain, validate
 from hfkit.runtime import machine
-from tests.fixtures.reports import COST, LOG, PLAN, Bare, Correlation, Tags, Texts, classified, made, spoilt
+from hfkit.scores.score import headline_text
+from hfkit.tasks.classification.judges import ClassJudge, LabelSetJudge, NumberJudge, ScaleJudge
+from hfkit.tasks.classification.kinds import KINDS
+from hfkit.tasks.tagging.judges import EntityJudge
+from tests.fixtures.reports import (
+    COST,
+    LOG,
+    PLAN,
+    Bare,
+    Correlation,
+    Distance,
+    Synthetic,
+    TagJudge,
+    Tags,
+    Texts,
+    TextView,
+    baseline,
+    classified,
+    made,
+    spoilt,
+)
 
 
 class Memoriser(Baseline):
@@ -32,14 +53,14 @@ class Memoriser(Baseline):
 
     name, description = "memoriser", "remembers everything, understands nothing"
 
-    def answers(self, task, dataset):
+    def answers(self, task, rows):
         time.sleep(0.15)
         # Straight from the system: the allocator may have that much left from an earlier test.
         block = np.frombuffer(mmap.mmap(-1, 96_000_000))  # 92 MiB
         start = time.process_time()
         while time.process_time() - start < 0.1:
             block += 1
-        return Answers([["B-PER"] + ["O"] * (len(words) - 1) for words in dataset["test"]["tokens"]])
+        return Answers([["B-PER"] + ["O"] * (len(words) - 1) for words in rows["test"]["tokens"]])
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +81,8 @@ def test_three_files_are_written_and_the_record_reads_back_as_it_was(tmp_path):
 
 def test_scores_are_the_tasks_own(facts):
     task = Tags()
-    dataset = task.load()
-    expected = task.score(spoilt(task, dataset, 4), task.references(dataset["test"]))
+    rows = task.load()
+    expected = task.judge.score(spoilt(task, rows, 4), task.rows.references(rows["test"]))
     first, second = facts["contenders"]
     assert first["scores"] == expected and first["headline"] == expected["f1"]
     assert first["interval"]["low"] < first["headline"] < first["interval"]["high"]
@@ -74,12 +95,15 @@ def test_scores_are_the_tasks_own(facts):
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"f1": 0.5}, "score.. says f1 0.5, the tallies say"), ({"recall": np.nan}, "recall is nan")],
+    [({"f1": 0.5}, "score.. says f1 0.5, the evidence says"), ({"recall": np.nan}, "recall is nan")],
 )
 def test_a_score_that_the_interval_is_not_of_or_that_is_not_finite_is_refused(wrong, message):
-    class Wrong(Tags):
+    class WrongJudge(TagJudge):
         def score(self, predictions, references):
             return super().score(predictions, references) | wrong
+
+    class Wrong(Tags):
+        judge = WrongJudge()
 
     with pytest.raises(ValueError, match=message):
         made(Wrong())
@@ -102,12 +126,23 @@ def test_judge_measures_what_a_baseline_costs():
     report.judge(Memoriser())
     contender = report.contenders[-1]
     assert contender["baseline"] and contender["description"] == Memoriser.description
-    assert contender["headline"] == Tags().score(Memoriser().predict(None, report.dataset), report.references)["f1"]
+    answers = Memoriser().answers(None, report.rows).predictions
+    assert contender["headline"] == Tags().judge.score(answers, report.references)["f1"]
     assert contender["cost"]["wall_seconds"] >= 0.25
     assert 0.1 <= contender["cost"]["cpu_seconds"] < contender["cost"]["wall_seconds"]
     with machine.measure() as without:
         pass
     assert contender["cost"]["peak_memory_mib"] > without["peak_memory_mib"] + 60
+
+
+def test_a_process_that_does_not_write_the_report_runs_no_baseline_and_saves_nothing(tmp_path):
+    task = Tags()
+    rows = task.load()
+    report = Report(task, rows, settings={}, active=False)
+    report.add("fine-tuned", spoilt(task, rows, 4), cost=COST)
+    report.judge(Memoriser(), Memoriser())
+    report.save(tmp_path / "out")
+    assert report.contenders == [] and not (tmp_path / "out").exists()
 
 
 CORRUPTIONS = {
@@ -129,6 +164,9 @@ CORRUPTIONS = {
     "a list for a mapping": lambda r: r.update(data=[]),
     "null where it is needed": lambda r: r.update(command=None),
     "a headline that is not the score": lambda r: r["contenders"][0].update(headline=0.999),
+    "a headline that is none of the scores": lambda r: r["task"]["scores"].pop(0),
+    "a direction that is none": lambda r: r["task"]["scores"][0].update(better="more"),
+    "no snippet": lambda r: r["snippets"].update(model=None),
 }
 
 
@@ -138,7 +176,7 @@ def test_validate_refuses(corrupt, facts):
     validate(report)
     corrupt(report)
     with pytest.raises(ValueError, match="report"):
-        render(report)
+        validate(report)
 
 
 def test_values_are_made_plain():
@@ -146,8 +184,8 @@ def test_values_are_made_plain():
         pass
 
     value = {Path("a"): (np.float32(0.5), np.array([1, 2])), "s": {"b", "a"}, "text": Named("x"), "broken": "\ud800"}
-    assert plain(value) == {"a": [0.5, [1, 2]], "s": ["a", "b"], "text": "x", "broken": "?"}
-    assert {type(item) for item in plain([np.True_, np.int8(1), np.str_("x")])} == {bool, int, str}
+    assert to_plain(value) == {"a": [0.5, [1, 2]], "s": ["a", "b"], "text": "x", "broken": "?"}
+    assert {type(item) for item in to_plain([np.True_, np.int8(1), np.str_("x")])} == {bool, int, str}
 
 
 @pytest.mark.parametrize(
@@ -162,15 +200,36 @@ def test_values_are_made_plain():
         (4, 5, r"cannot be told apart on 24 test sentences: .*\[−0\.\d+, 0\.\d+\], p = "),
     ],
 )
-def test_the_verdict_claims_what_the_interval_bears(good, bad, expected):
+def test_the_verdict_claims_what_the_interval_supports(good, bad, expected):
     task = Tags()
-    dataset = task.load()
-    report = Report(task, dataset, settings={})
-    report.add("fine-tuned", spoilt(task, dataset, good), cost=COST)
-    assert verdict(report.contenders, "f1", "sentence", 24).startswith("fine-tuned reaches F1 0.")
-    report.add("rival", spoilt(task, dataset, bad), cost=COST)
-    said = report.facts()["verdict"]
-    assert re.search(expected, said) and "3.2 CPU seconds against 3.2" in said
+    rows = task.load()
+    report = Report(task, rows, settings={})
+    report.add("fine-tuned", spoilt(task, rows, good), cost=COST)
+    alone = state_verdict(report.contenders, task.judge.headline, "sentence", 24)
+    assert alone.startswith("fine-tuned reaches F1 0.")
+    report.add("rival", spoilt(task, rows, bad), cost=COST)
+    verdict = report.facts()["verdict"]
+    assert re.search(expected, verdict) and "3.2 CPU seconds against 3.2" in verdict
+
+
+@pytest.mark.parametrize(
+    ("distance", "expected"),
+    [
+        (0.1, r"^fine-tuned is 0\.395 \[0\.\d+, 0\.\d+\] distance below the best baseline \(near\)\. It cost"),
+        (
+            2.5,
+            r"^fine-tuned is 2\.119 \[2\.\d+, 2\.\d+\] distance above the best baseline \(near\), which does better",
+        ),
+    ],
+)
+def test_of_a_score_that_is_better_lower_the_lowest_rival_is_the_best(distance, expected):
+    task = Distance()
+    report = Report(task, task.load(), settings={})
+    gold = report.references
+    # Not all alike: an interval without width would say nothing.
+    report.add("fine-tuned", [value + distance * (1 + i % 2 / 10) for i, value in enumerate(gold)], cost=COST)
+    report.judge(baseline("far", [value + 1 for value in gold]), baseline("near", [value + 0.5 for value in gold]))
+    assert re.search(expected, report.facts()["verdict"])
 
 
 def test_sections_that_were_not_measured_are_not_there():
@@ -200,16 +259,15 @@ def test_markdown_has_a_line_for_every_contender_class_and_error(facts):
 
 
 def test_synthetic_data_is_called_synthetic(facts):
-    said = render(made(Tags(synthetic=True)).facts())
-    assert "Synthetic data" in said["report.html"] and "Synthetic data" in said["report.md"]
+    pages = render(made(Synthetic()).facts())
+    assert "Synthetic data" in pages["report.html"] and "Synthetic data" in pages["report.md"]
     assert "Synthetic data" not in render(facts)["report.html"] + render(facts)["report.md"]
 
 
 def test_a_single_test_row_is_reported_with_a_warning():
     task = Tags()
-    dataset = task.load()
-    dataset["test"] = dataset["test"].select([0])
-    report = made(task, dataset=dataset)
+    rows = task.load()
+    report = made(task, loaded=rows.with_splits({**rows.splits, "test": rows["test"].select([0])}))
     assert "cannot be told apart on 1 test sentence:" in report.facts()["verdict"]
     assert "one row: there is nothing to resample" in render(report.facts())["report.html"]
 
@@ -231,15 +289,19 @@ def test_secrets_and_the_home_folder_are_withheld(monkeypatch, tmp_path):
     assert record["settings"]["token"] is None and record["settings"]["max_tokens"] == 7
 
 
+class LeakyView(TextView):
+    def row(self, row):
+        return Text("see hf_" + "Ab1" * 10)
+
+
 class Leaky(Texts):
-    def shown(self, row):
-        return {"text": "see hf_" + "Ab1" * 10, "picture": ""}
+    view = LeakyView(KINDS["single-label"], None)
 
 
 def test_rows_with_secrets_are_on_no_page():
     """A row that was judged wrong is shown among the errors, as an example of its label is."""
     report = classified(Leaky()).facts()
-    assert report["errors"][0]["text"] == "see (withheld)"
+    assert report["errors"][0]["text"] == "see (withheld)" and "see (withheld)" in report["snippets"]["model"]
     assert not [name for name, page in render(report).items() if "hf_Ab1" in page]
 
 
@@ -274,14 +336,14 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_curves_leave_out_what_is_not_a_number_and_mark_where_stages_begin():
-    charts = {chart["title"]: chart for chart in plots.curves(LOG, "f1", PLAN)}
+    charts = {chart["title"]: chart for chart in plots.curves(LOG, "f1", "F1", PLAN)}
     assert list(charts) == ["Loss", "F1 on validation", "Learning rate"]
     loss = charts["Loss"]
     assert [line["name"] for line in loss["lines"]] == ["training", "validation"]
     assert loss["lines"][0]["points"] == [(16.67, 100.0), (66.67, 0.0)]
     assert loss["thaws"] == [33.33] and loss["x"][-1] == (100.0, "3")
     assert [text for _, text in charts["Learning rate"]["y"]] == ["1e-6", "1e-5", "1e-4", "1e-3"]
-    assert plots.curves([{"loss": "nan", "epoch": 1.0}, {"loss": 2.0}], "f1", PLAN) == []
+    assert plots.curves([{"loss": "nan", "epoch": 1.0}, {"loss": 2.0}], "f1", "F1", PLAN) == []
 
 
 @pytest.mark.parametrize("low", [-3.0, 0.0, 0.123, 17.0])
@@ -310,13 +372,20 @@ def test_ticks_are_few_round_and_cover_the_values(low, width):
     ],
 )
 def test_a_score_goes_by_the_name_that_readers_know(key, name):
-    assert plots.headline_text(key) == name
+    judges = EntityJudge, TagJudge, ClassJudge, LabelSetJudge, NumberJudge, ScaleJudge
+    assert headline_text(key, [score.to_json() for judge in judges for score in judge.scores]) == name
+
+
+def test_a_score_goes_by_the_title_that_its_judge_gives_it():
+    report = Report(Correlation(), Correlation().load(), settings={})
+    report.add("fine-tuned", report.references, cost=COST)
+    page = render(report.facts())["report.html"]
+    assert "Pearson r" in page and "Spearman rho" in page and "RMSE" in page and "pearson</th>" not in page
 
 
 def test_scores_below_zero_and_above_one_are_shown_as_they_are():
     task = Correlation()
-    dataset = task.load()
-    report = Report(task, dataset, settings={})
+    report = Report(task, task.load(), settings={})
     report.add("fine-tuned", [-score for score in report.references], cost=COST)
     report.add("other", list(report.references), cost=COST)
     facts = report.facts()
@@ -367,8 +436,8 @@ def test_a_sentence_in_pieces_is_the_sentence():
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
     heavy = {"torch", "scipy", "jinja2", "matplotlib", "rich", "psutil", "sklearn", "transformers"}
-    for name in ("statistics", "machine", "schema", "plots", "pages", "report"):
-        tree = ast.parse((Path(hfkit.evaluation.__path__[0]) / f"{name}.py").read_text())
+    for name in ("schema", "plots", "pages", "names", "snippets", "report"):
+        tree = ast.parse((Path(hfkit.report.__path__[0]) / f"{name}.py").read_text())
         names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
         assert not {name.split(".")[0] for name in names} & heavy
@@ -376,6 +445,6 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
 
 def test_a_prompts_score_is_shown_with_its_spread_over_orders():
     spread = {"raw": {"headlines": [0.4, 0.6], "min": 0.4, "max": 0.6}}
-    found = warnings_of({"orders": spread, "unparseable": 0.25, "seconds": 1.0})
-    assert found == ["raw, 2 orders of the examples score 0.400 to 0.600", "25.0% of its answers could not be read"]
-    assert warnings_of({"orders": {"raw": {"headlines": [0.4]}}, "unparseable": 0.0}) == []
+    warnings = prompt_warnings({"orders": spread, "unparseable": 0.25, "seconds": 1.0})
+    assert warnings == ["raw, 2 orders of the examples score 0.400 to 0.600", "25.0% of its answers could not be read"]
+    assert prompt_warnings({"orders": {"raw": {"headlines": [0.4]}}, "unparseable": 0.0}) == []

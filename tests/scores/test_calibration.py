@@ -132,9 +132,7 @@ def curve(points: dict[int, float], *, rows: int = 400) -> dict[int, list[Sums]]
 
 def test_a_crossover_lies_between_the_budgets_in_the_logarithm():
     # The gap goes from -0.1 at 8 to +0.1 at 32: zero half way in log2, at 16.
-    found = find_crossovers(
-        {"probe": curve({8: 0.6, 32: 0.7, 128: 0.75}), "full": curve({8: 0.5, 32: 0.8, 128: 0.9})}, share
-    )
+    found = find_crossovers({"probe": curve({8: 0.6, 32: 0.7, 128: 0.75}), "full": curve({8: 0.5, 32: 0.8, 128: 0.9})})
     (one,) = found["crossovers"]
     assert (one["ahead"], one["behind"], one["note"]) == ("full", "probe", "")
     assert one["rows"] == pytest.approx(16)

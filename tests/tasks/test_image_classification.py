@@ -16,10 +16,14 @@ from PIL import ImageOps
 from transformers import AutoImageProcessor, pipeline, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
+from hfkit.contract.abilities import training_collator
+from hfkit.contract.target import Labels
+from hfkit.contract.view import Picture
 from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
 from hfkit.report.schema import validate
 from hfkit.tasks import ImageClassification
+from tests.fixtures.encoding import facts_of, prepare, run_model
 from tests.tiny import images as tiny
 
 MAKERS = {"resnet": tiny.resnet, "vit": tiny.vit, "timm": tiny.timm_resnet}
@@ -36,25 +40,13 @@ def images(tmp_path_factory) -> str:
     return tiny.image_folder(tmp_path_factory.mktemp("images"))
 
 
-def ready(task: ImageClassification, checkpoint: str):
-    processor, raw = task.processor(checkpoint), task.load()
-    return processor, raw, task.prepare(raw, processor, task.labels(raw))
-
-
 def trainer(checkpoint: str, task: ImageClassification, output: Path, **flags) -> TransferTrainer:
     defaults = dict(num_train_epochs=2, per_device_train_batch_size=5, report_to="none", disable_tqdm=True)
     defaults |= dict(use_cpu=True, save_strategy="no", logging_steps=1)
     args = TransferArguments(output_dir=str(output), **{**defaults, **flags})
     set_seed(args.seed)
-    processor, raw, rows = ready(task, checkpoint)
-    return TransferTrainer(
-        model=task.model(checkpoint, task.labels(raw)),
-        args=args,
-        task=task,
-        train_dataset=rows["train"],
-        eval_dataset=rows["validation"],
-        processing_class=processor,
-    )
+    rows, codec, encoded = prepare(task, checkpoint)
+    return TransferTrainer(model=codec.model(), args=args, task=task, codec=codec, rows=rows, encoded=encoded)
 
 
 # What is read
@@ -62,7 +54,7 @@ def trainer(checkpoint: str, task: ImageClassification, output: Path, **flags) -
 
 def test_class_folders_become_rows(images):
     rows = ImageClassification(dataset=images).load()
-    assert {split: len(of) for split, of in rows.items()} == {"train": 24, "validation": 9, "test": 9}
+    assert {split: len(of) for split, of in rows.splits.items()} == {"train": 24, "validation": 9, "test": 9}
     first = rows["test"][0]
     assert first["label"] == "blue"
     assert first["image"] == {"bytes": None, "path": f"{images}/test/blue/0.png"}
@@ -82,9 +74,9 @@ def test_a_column_of_images_becomes_the_same_rows(label, kept_as, tmp_path):
     task = ImageClassification(dataset=dataset)
     loaded = task.load()
     assert list(loaded["train"]["label"]) == ["red", "green"]
-    assert task.labels(loaded) == ["green", "red"]
-    assert [task.shown(row)["picture"] for row in loaded["train"]] == [
-        tiny_uri(tmp_path / f"{name}.png") for name in files
+    assert loaded.labels == ["green", "red"]
+    assert [task.view.row(row) for row in loaded["train"]] == [
+        Picture(tiny_uri(tmp_path / f"{name}.png")) for name in files
     ]
 
 
@@ -109,7 +101,8 @@ def test_copies_are_told_by_their_bytes(images, tmp_path):
     folder = Path(shutil.copytree(images, tmp_path / "copy"))
     for place in ("train/red/again.png", "test/blue/again.png"):
         shutil.copy(folder / "train" / "red" / "0.png", folder / place)
-    facts = ImageClassification(dataset=str(folder)).describe(ImageClassification(dataset=str(folder)).load())
+    task = ImageClassification(dataset=str(folder))
+    facts = task.rows.facts(task.load().splits)
     assert facts["train"]["repeated_rows"] == 1
     assert facts["test"]["rows_shared_with_train"] == 1
     assert facts["train"]["classes"] == {"blue": 8, "green": 8, "red": 9}
@@ -123,7 +116,8 @@ def test_the_report_says_what_images_are(images, tmp_path):
     picture.save(folder / "test" / "red" / "turned.jpg", exif=exif)
     picture.save(folder / "test" / "red" / "moving.gif", save_all=True, append_images=[tiny.picture("red", 78)])
     picture.convert("CMYK").save(folder / "test" / "red" / "print.jpg")
-    facts = ImageClassification(dataset=str(folder)).describe(ImageClassification(dataset=str(folder)).load())["test"]
+    task = ImageClassification(dataset=str(folder))
+    facts = task.rows.facts(task.load().splits)["test"]
     assert facts["formats"] == {"PNG": 9, "JPEG": 2, "GIF": 1}
     assert facts["modes"] == {"RGB": 10, "P": 1, "CMYK": 1}
     assert (facts["animated"], facts["rotated"], facts["converted"]) == (1, 1, 2)
@@ -225,10 +219,10 @@ def test_a_photo_is_turned_as_its_tag_says(turn):
 @pytest.mark.parametrize("name", MAKERS)
 def test_judging_sees_what_the_processor_makes_bit_for_bit(name, checkpoints, images):
     task = ImageClassification(dataset=images)
-    processor, raw, rows = ready(task, checkpoints[name])
+    loaded, codec, encoded = prepare(task, checkpoints[name])
     own = AutoImageProcessor.from_pretrained(checkpoints[name])
-    batch = task.collator(processor)([rows["test"][i] for i in range(9)])
-    alone = [own(Pillow.open(row["image"]["path"]), return_tensors="pt")["pixel_values"] for row in raw["test"]]
+    batch = codec.collate([encoded["test"][i] for i in range(9)])
+    alone = [own(Pillow.open(row["image"]["path"]), return_tensors="pt")["pixel_values"] for row in loaded["test"]]
     assert torch.equal(batch["pixel_values"], torch.cat(alone))
     assert batch["labels"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
@@ -236,17 +230,18 @@ def test_judging_sees_what_the_processor_makes_bit_for_bit(name, checkpoints, im
 def test_a_model_of_one_channel_gets_one(images, tmp_path):
     checkpoint = tiny.resnet(tmp_path, channels=1)
     task = ImageClassification(dataset=images, augmentation="strong")
-    processor, raw, rows = ready(task, checkpoint)
-    for collator in (task.collator(processor), task.training_collator(processor, 0)):
-        assert collator([rows["train"][0], rows["train"][9]])["pixel_values"].shape == (2, 1, tiny.SIDE, tiny.SIDE)
-    assert task.pictures(rows["train"], task.training_collator(processor, 0), 2)[0]["label"] == "blue"
+    _, codec, encoded = prepare(task, checkpoint)
+    rows = encoded["train"]
+    for collator in (codec.collate, training_collator(codec, 0)):
+        assert collator([rows[0], rows[9]])["pixel_values"].shape == (2, 1, tiny.SIDE, tiny.SIDE)
+    assert codec.pictures(rows, training_collator(codec, 0), 2)[0]["label"] == "blue"
 
 
 def test_a_processor_of_other_channels_than_its_model_is_refused(tmp_path):
     checkpoint = tiny.resnet(tmp_path, channels=1)
     tiny.processor(3).save_pretrained(tmp_path)
     with pytest.raises(UserError, match="reads 1 channels, and its processor normalises 3"):
-        ImageClassification().processor(checkpoint)
+        ImageClassification().codec(checkpoint, Labels(("a", "b")))
 
 
 def test_a_processor_that_makes_no_batch_is_refused(tmp_path):
@@ -254,45 +249,49 @@ def test_a_processor_that_makes_no_batch_is_refused(tmp_path):
     settings = json.loads((tmp_path / "preprocessor_config.json").read_text())
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({**settings, "size": {"shortest_edge": 32}}))
     with pytest.raises(UserError, match="pictures of any shape must come out alike"):
-        ImageClassification().processor(checkpoint)
+        ImageClassification().codec(checkpoint, Labels(("a", "b")))
 
 
 def test_a_checkpoint_without_a_processor_is_refused(tmp_path):
     checkpoint = tiny.resnet(tmp_path)
     (tmp_path / "preprocessor_config.json").unlink()
     with pytest.raises(UserError, match="preprocessor_config.json"):
-        ImageClassification().processor(checkpoint)
+        ImageClassification().codec(checkpoint, Labels(("a", "b")))
 
 
-# What is prepared
+# What is encoded
 
 
-def test_prepared_rows_hold_no_pixel(images, checkpoints):
+def test_encoded_rows_hold_no_pixel(images, checkpoints):
     task = ImageClassification(dataset=images)
-    _, _, rows = ready(task, checkpoints["resnet"])
-    assert rows["train"][0]["image"] == {"bytes": None, "path": "train/blue/0.png"}
-    assert rows["train"].data.nbytes < 150 * 24
+    _, _, encoded = prepare(task, checkpoints["resnet"])
+    assert encoded["train"][0]["image"] == {"bytes": None, "path": "train/blue/0.png"}
+    assert encoded["train"].data.nbytes < 150 * 24
 
 
 def test_a_run_stays_the_same_where_its_images_move(images, checkpoints, tmp_path):
     moved = shutil.copytree(images, tmp_path / "moved")
-    prepared = [ready(ImageClassification(dataset=str(place)), checkpoints["resnet"])[2] for place in (images, moved)]
-    assert rows_digest(prepared[0]["train"]) == rows_digest(prepared[1]["train"])
+    tasks = [ImageClassification(dataset=str(place)) for place in (images, moved)]
+    digests = [rows_digest(prepare(task, checkpoints["resnet"])[2]["train"]) for task in tasks]
+    assert digests[0] == digests[1]
     tiny.picture("red", 999).save(moved / "train" / "red" / "0.png")
-    changed = ready(ImageClassification(dataset=str(moved)), checkpoints["resnet"])[2]
-    assert rows_digest(prepared[0]["train"]) != rows_digest(changed["train"])
+    assert digests[0] != rows_digest(prepare(tasks[1], checkpoints["resnet"])[2]["train"])
 
 
 @pytest.mark.parametrize(("tta", "views"), [("none", 1), ("flip", 2), ("crops", 5)])
 def test_answers_are_the_mean_over_views(tta, views, images, checkpoints):
     task = ImageClassification(dataset=images, tta=tta)
-    processor, raw, rows = ready(task, checkpoints["resnet"])
-    assert {split: len(of) for split, of in rows.items()} == {"train": 24, "validation": 9 * views, "test": 9 * views}
-    labels, drawn = task.labels(raw), np.random.default_rng(0).normal(size=(9 * views, 3))
-    predictions, references = task.decode(drawn, rows["test"], labels)
+    loaded, codec, encoded = prepare(task, checkpoints["resnet"])
+    assert {split: len(of) for split, of in encoded.items()} == {
+        "train": 24,
+        "validation": 9 * views,
+        "test": 9 * views,
+    }
+    drawn = np.random.default_rng(0).normal(size=(9 * views, 3))
+    predictions = codec.decode({"reduced": drawn}, encoded["test"])
     mean = drawn.reshape(views, 9, 3).mean(0)
-    assert [ranked[0] for ranked in predictions] == [labels[i] for i in mean.argmax(-1)]
-    assert references == task.references(raw["test"])
+    assert [ranked[0] for ranked in predictions] == [loaded.labels[i] for i in mean.argmax(-1)]
+    assert facts_of(task, loaded, codec, encoded)["test"].get("views", 1) == views
 
 
 def test_views_show_the_mirror_image_and_the_corners(images, checkpoints):
@@ -304,10 +303,22 @@ def test_views_show_the_mirror_image_and_the_corners(images, checkpoints):
     assert np.array_equal(take_view(picture, MIRRORED), pixels[:, ::-1])
     parts = [pixels[:14, :28], pixels[:14, 4:], pixels[2:, :28], pixels[2:, 4:]]
     assert all(np.array_equal(take_view(picture, view), part) for view, part in zip(CORNERS, parts, strict=True))
-    task = ImageClassification(dataset=images, tta="flip")
-    processor, raw, rows = ready(task, checkpoints["resnet"])
-    batch = task.collator(processor)([rows["test"][0], rows["test"][9]])["pixel_values"]
+    _, codec, encoded = prepare(ImageClassification(dataset=images, tta="flip"), checkpoints["resnet"])
+    batch = codec.collate([encoded["test"][0], encoded["test"][9]])["pixel_values"]
     torch.testing.assert_close(batch[1], batch[0].flip(-1), atol=0.02, rtol=0)  # a step of rounding
+
+
+def test_pictures_to_predict_get_the_answers_of_pictures_with_labels(images, checkpoints):
+    task = ImageClassification(dataset=images, tta="flip")
+    loaded, codec, encoded = prepare(task, checkpoints["resnet"])
+    model = codec.model()
+    paths = [row["image"]["path"] for row in loaded["test"]]
+    asked, faults = task.rows.to_predict(Dataset.from_dict({"image": paths}))
+    assert not faults and "label" not in asked.column_names
+    asked = codec.encode(asked, split="input", answers=False)
+    assert "labels" not in asked.column_names and len(asked) == 18
+    answers = [codec.decode(run_model(codec, model, rows), rows) for rows in (asked, encoded["test"])]
+    assert answers[0] == answers[1] and len(answers[0]) == 9
 
 
 # What is learnt
@@ -318,17 +329,15 @@ def test_a_head_of_the_right_size_is_trained_and_saved_as_a_plain_model(name, ch
     task = ImageClassification(dataset=images, augmentation="strong", flip="horizontal", mix="both", tta="flip")
     run = trainer(checkpoints[name], task, tmp_path / "out", num_train_epochs=1, metric_for_best_model="headline")
     run.train()
-    raw = task.load()
-    test = task.prepare(raw, run.processing_class, run.labels)["test"]
-    predictions = run.predictions(test)
-    assert len(predictions) == 9
+    assert len(run.predictions("test")) == 9
     run.save_model()
     teller = pipeline("image-classification", model=str(tmp_path / "out"), device="cpu")
-    said = teller(Pillow.open(raw["test"][4]["image"]["path"]), top_k=3)
+    said = teller(Pillow.open(run.rows["test"][4]["image"]["path"]), top_k=3)
     assert {answer["label"] for answer in said} == set(tiny.CLASSES)
     # The pipeline looks at one view.
-    single = ImageClassification(dataset=images).prepare(raw, run.processing_class, run.labels)["test"]
-    assert [answer["label"] for answer in said] == run.predictions(single)[4]
+    _, codec, encoded = prepare(ImageClassification(dataset=images), checkpoints[name], run.rows)
+    predictions = codec.decode(run_model(codec, run.model, encoded["test"]), encoded["test"])
+    assert [answer["label"] for answer in said] == predictions[4]
 
 
 @pytest.mark.parametrize("name", ["resnet", "vit"])
@@ -338,9 +347,8 @@ def test_colours_are_learnt(name, checkpoints, images, tmp_path):
         checkpoints[name], task, tmp_path, num_train_epochs=12, learning_rate=1e-2, strategy="full", warmup_steps=4
     )
     run.train()
-    raw = task.load()
-    predictions = run.predictions(task.prepare(raw, run.processing_class, run.labels)["test"])
-    assert task.score(predictions, task.references(raw["test"]))["accuracy"] >= 7 / 9
+    references = task.rows.references(run.rows["test"])
+    assert task.judge.score(run.predictions("test"), references)["accuracy"] >= 7 / 9
 
 
 @pytest.mark.parametrize("kind", ["multi-label", "regression", "ordinal"])
@@ -355,13 +363,10 @@ def test_other_problems_are_learnt_from_a_column(kind, checkpoints, tmp_path):
     task = ImageClassification(dataset=dataset, problem=kind, mix=mix, augmentation="none", tta="flip")
     run = trainer(checkpoints["resnet"], task, tmp_path / "out", num_train_epochs=1)
     run.train()
-    raw = task.load()
-    rows = task.prepare(raw, run.processing_class, run.labels)
-    assert task.references(raw["test"]) == [gold[i % 3] for i in range(9)]
-    assert run.task.decode(np.zeros((18, len(run.labels))), rows["test"], run.labels)[1] == task.references(raw["test"])
-    assert len(run.predictions(rows["test"])) == 9
-    task.describe(raw, rows)
-    shown = task.pictures(rows["train"], run.training_collator, 4)
+    assert task.rows.references(run.rows["test"]) == [gold[i % 3] for i in range(9)]
+    assert len(run.predictions("test")) == 9
+    json.dumps(facts_of(task, run.rows, run.codec, run.encoded))
+    shown = run.codec.pictures(run.encoded["train"], run.training_collator, 4)
     assert len(shown) == 4 and all(picture["label"] for picture in shown)
 
 
@@ -412,28 +417,27 @@ def test_a_resumed_run_ends_as_the_uninterrupted_one(checkpoints, images, tmp_pa
 @pytest.mark.parametrize("name", MAKERS)
 def test_features_are_one_row_an_image(name, checkpoints, images):
     task = ImageClassification(dataset=images)
-    processor, raw, rows = ready(task, checkpoints[name])
-    batch = task.collator(processor)([rows["test"][i] for i in range(4)])
-    model = task.model(checkpoints[name], task.labels(raw)).eval()
-    features = task.features(model.base_model(batch["pixel_values"]), batch)
+    _, codec, encoded = prepare(task, checkpoints[name])
+    batch = codec.collate([encoded["test"][i] for i in range(4)])
+    features = codec.features(codec.model().eval().base_model(batch["pixel_values"]), batch)
     assert features.ndim == 2 and len(features) == 4
 
 
 def test_pictures_are_what_the_model_gets(checkpoints, images):
     task = ImageClassification(dataset=images, augmentation="none")
-    processor, raw, rows = ready(task, checkpoints["resnet"])
-    shown = task.pictures(rows["train"], task.collator(processor), 24)
-    assert [picture["label"] for picture in shown] == list(raw["train"]["label"])
+    loaded, codec, encoded = prepare(task, checkpoints["resnet"])
+    shown = codec.pictures(encoded["train"], codec.collate, 24)
+    assert [picture["label"] for picture in shown] == list(loaded["train"]["label"])
     picture = opened(shown[0]["picture"])
     assert picture.size == (96, 96)  # 32 enlarged threefold
-    meant = Pillow.open(raw["train"][0]["image"]["path"]).resize((32, 32), Pillow.Resampling.BILINEAR)
+    meant = Pillow.open(loaded["train"][0]["image"]["path"]).resize((32, 32), Pillow.Resampling.BILINEAR)
     assert np.abs(np.asarray(picture, dtype=int)[1::3, 1::3] - np.asarray(meant, dtype=int)).max() <= 1
 
 
 def test_mixed_pictures_name_their_shares(checkpoints, images):
     task = ImageClassification(dataset=images, mix="cutmix", mix_alpha=1.0)
-    processor, raw, rows = ready(task, checkpoints["resnet"])
-    labels = [p["label"] for p in task.pictures(rows["train"], task.training_collator(processor, 3), 12)]
+    _, codec, encoded = prepare(task, checkpoints["resnet"])
+    labels = [p["label"] for p in codec.pictures(encoded["train"], training_collator(codec, 3), 12)]
     mixed = [label for label in labels if "+" in label]
     assert mixed
     for label in mixed:
@@ -445,8 +449,8 @@ def test_mixed_pictures_name_their_shares(checkpoints, images):
 def test_an_error_is_shown_with_its_picture(images):
     task = ImageClassification(dataset=images)
     rows = task.load()["test"]
-    gold = task.references(rows)
-    found = task.errors([["red"]] * 9, gold, rows, 3)
+    gold = task.rows.references(rows)
+    found = [mistake.to_json() for mistake in task.view.mistakes([["red"]] * 9, gold, rows, 3)]
     assert [error["row"] for error in found] == [0, 1, 3]
     assert all(error["text"] == "" and opened(error["picture"]).size == (120, 108) for error in found)
 

@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, DatasetDict, Features, List, Value
+from datasets import Dataset, Features, List, Value
 from tokenizers import pre_tokenizers
 from torch.utils.data import DataLoader
 from transformers import BertConfig, PreTrainedTokenizerFast, RobertaTokenizer, pipeline
 
+from hfkit.contract.target import Labels
 from hfkit.data.text.tags import entities
 from hfkit.errors import UserError
 from hfkit.tasks import NER
+from hfkit.tasks.tagging.codec import WordTagger
 from hfkit.tasks.tagging.windows import first_tokens
+from tests.fixtures.encoding import encode, facts_of, make_loaded, prepare
 from tests.tiny import text as tiny
 
 NAMES = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
@@ -54,26 +57,32 @@ def odd_rows(rows: int, longest: int, seed: int) -> Dataset:
 
 
 @cache
-def processor_of(build, folder: Path) -> PreTrainedTokenizerFast:
+def save_tokenizer(build, folder: Path) -> str:
+    """A checkpoint that has no more than a tokenizer."""
     build().save_pretrained(folder)
     BertConfig().save_pretrained(folder)
-    return NER().processor(str(folder))
+    return str(folder)
 
 
 @pytest.fixture(scope="module", params=[tiny.wordpiece, tiny.byte_bpe, tiny.unigram], ids=lambda build: build.__name__)
-def processor(request, tmp_path_factory) -> PreTrainedTokenizerFast:
-    return processor_of(request.param, tmp_path_factory.mktemp(request.param.__name__))
+def tokenizer_only(request, tmp_path_factory) -> str:
+    return save_tokenizer(request.param, tmp_path_factory.mktemp(request.param.__name__))
 
 
-def perfect(task: NER, prepared: Dataset, processor: PreTrainedTokenizerFast) -> np.ndarray:
-    """What the trainer hands to `decode` when the model is always right: collated, compacted, gathered, padded."""
-    collator, outputs = task.collator(processor), []
-    for batch in DataLoader(prepared, batch_size=64, collate_fn=collator):
-        logits = torch.nn.functional.one_hot(batch["labels"].clamp(min=0), len(NAMES)).float()
-        assert batch["input_ids"].shape == batch["attention_mask"].shape == batch["labels"].shape
-        outputs += task.compact(logits, batch["labels"]).numpy().tolist()
+def answer_perfectly(codec: WordTagger, encoded: Dataset, gold: Dataset | None = None) -> dict[str, np.ndarray]:
+    """The outputs that the trainer hands to `decode` when the model is always right: collated, reduced and padded.
+
+    Args:
+        gold: the same rows encoded with their answers, where `encoded` has none.
+    """
+    outputs = []
+    batches = (DataLoader(rows, batch_size=64, collate_fn=codec.collate) for rows in (encoded, gold or encoded))
+    for batch, answered in zip(*batches, strict=True):
+        logits = torch.nn.functional.one_hot(answered["labels"].clamp(min=0), len(NAMES)).float()
+        assert batch["input_ids"].shape == batch["attention_mask"].shape == answered["labels"].shape
+        outputs += codec.reduce(logits, codec.positions(batch)).numpy().tolist()
     widest = max(map(len, outputs))
-    return np.array([row + [-100] * (widest - len(row)) for row in outputs])
+    return {"reduced": np.array([row + [-100] * (widest - len(row)) for row in outputs])}
 
 
 @pytest.mark.parametrize(
@@ -86,12 +95,16 @@ def perfect(task: NER, prepared: Dataset, processor: PreTrainedTokenizerFast) ->
     ],
     ids=["whole", "windows", "no overlap", "much overlap"],
 )
-def test_words_in_equal_tags_out(processor, rows, longest, task):
+def test_words_in_equal_tags_out(tokenizer_only, rows, longest, task):
     """3,400 sentences of generated Unicode for each of three tokenizers."""
     data = odd_rows(rows, longest, seed=rows)
-    prepared = task.prepare(DatasetDict({"test": data}), processor, NAMES)["test"]
-    predictions, references = task.decode(perfect(task, prepared, processor), prepared, NAMES)
+    _, codec, encoded = prepare(task, tokenizer_only, make_loaded({"test": data}, NAMES))
+    prepared, processor = encoded["test"], codec.processor
+    predictions, references = codec.decode(answer_perfectly(codec, prepared), prepared), task.rows.references(data)
     assert references == data["tags"][:]
+    # Rows to predict have no tags, and get the same answers.
+    asked = codec.encode(data.remove_columns("tags"), split="test", answers=False)
+    assert codec.decode(answer_perfectly(codec, asked, prepared), asked) == predictions
 
     # The truth about each word comes from one call without windows: its first token, or none.
     whole = processor(data["tokens"][:], is_split_into_words=True)
@@ -102,7 +115,7 @@ def test_words_in_equal_tags_out(processor, rows, longest, task):
     seen = [dict() for _ in range(rows)]  # word -> token id at its label
     for window in prepared:
         labelled = [place for place, label in enumerate(window["labels"]) if label != -100]
-        assert len(window["input_ids"]) <= task.window(processor)[0]
+        assert len(window["input_ids"]) <= codec.window()[0]
         assert window["words"] == sorted(window["words"]) and len(labelled) == len(window["words"])
         for word, place in zip(window["words"], labelled, strict=True):
             assert word not in seen[window["row"]], "a word is labelled in two windows"
@@ -115,15 +128,17 @@ def test_words_in_equal_tags_out(processor, rows, longest, task):
         assert found == firsts
 
 
-def test_words_without_tokens_are_counted(processor):
+def test_words_without_tokens_are_counted(tokenizer_only):
     task = NER()
     words = ["anna", "", "saw", "\u200b"]
     tags = ["B-PER", "B-LOC", "O", "I-PER"]
     rows = {"tokens": [words], "tags": [tags], "scheme": ["IOB2"], "converted": [False], "invalid_transitions": [0]}
-    data = DatasetDict({"train": Dataset.from_dict(rows), "test": Dataset.from_dict(rows)})
-    prepared = task.prepare(data, processor, NAMES)
-    alone = [processor([word], is_split_into_words=True, add_special_tokens=False)["input_ids"] for word in words]
-    assert task.describe(data, prepared)["test"]["words_without_tokens"] == sum(not tokens for tokens in alone) >= 1
+    data = {"train": Dataset.from_dict(rows), "test": Dataset.from_dict(rows)}
+    loaded, codec, encoded = prepare(task, tokenizer_only, make_loaded(data, NAMES))
+    options = {"is_split_into_words": True, "add_special_tokens": False}
+    alone = [codec.processor([word], **options)["input_ids"] for word in words]
+    facts = facts_of(task, loaded, codec, encoded)
+    assert facts["test"]["words_without_tokens"] == sum(not tokens for tokens in alone) >= 1
 
 
 def test_a_word_is_judged_where_it_shows_more_of_its_poorer_side():
@@ -148,23 +163,68 @@ def test_long_documents_are_cut_and_reported(tmp_path):
     }
     for split in SIZES:
         Dataset.from_list([long, rows[0]]).to_parquet(str(tmp_path / f"{split}.parquet"))
-    task, processor = NER(dataset=str(tmp_path)), tiny.wordpiece()
-    loaded = task.load()
-    prepared = task.prepare(loaded, processor, NAMES)
-    found = task.describe(loaded, prepared)["test"]
+    task = NER(dataset=str(tmp_path))
+    loaded, codec, encoded = prepare(task, save_tokenizer(tiny.wordpiece, tmp_path / "tokenizer"))
+    assert loaded.labels == NAMES
+    found = facts_of(task, loaded, codec, encoded)["test"]
     assert found["words"] == len(long["tokens"]) + len(rows[0]["tokens"])
-    assert found["rows_in_several_windows"] == 1 and found["windows"] == len(prepared["test"]) > 5
-    predictions, references = task.decode(perfect(task, prepared["test"], processor), prepared["test"], NAMES)
-    assert predictions == references == [long["tags"], rows[0]["tags"]]
+    assert found["rows_in_several_windows"] == 1 and found["windows"] == len(encoded["test"]) > 5
+    predictions = codec.decode(answer_perfectly(codec, encoded["test"]), encoded["test"])
+    assert predictions == task.rows.references(loaded["test"]) == [long["tags"], rows[0]["tags"]]
 
 
-def test_padding_on_the_left_changes_nothing():
-    task, processor = NER(max_length=10), tiny.wordpiece()
-    processor.padding_side = "left"
+def test_padding_on_the_left_changes_nothing(checkpoint):
     data = tiny.ner_splits(**SIZES)
-    prepared = task.prepare(data, processor, NAMES)["train"]
-    predictions, references = task.decode(perfect(task, prepared, processor), prepared, NAMES)
-    assert predictions == references == data["train"]["tags"][:]
+    codec = NER(max_length=10).codec(checkpoint, Labels(tuple(NAMES)))
+    codec.processor.padding_side = "left"
+    encoded = codec.encode(data["train"], split="train", answers=True)
+    assert codec.decode(answer_perfectly(codec, encoded), encoded) == data["train"]["tags"][:]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_decision_is_read_where_words_start_on_whichever_side_the_padding_is(checkpoint, side):
+    task, data = NER(), tiny.ner_splits(**SIZES)
+    codec = task.codec(checkpoint, Labels(tuple(NAMES)))
+    codec.processor.padding_side = side
+    encoded = codec.encode(data["test"], split="test", answers=True)
+    torch.manual_seed(0)
+    model = codec.model().eval()
+    batch = codec.collate([encoded[row] for row in range(len(encoded))])
+    with torch.no_grad():
+        outputs = {name: value.numpy() for name, value in codec.decision_outputs(model, batch).items()}
+        answers = {name: value.numpy() for name, value in codec.outputs(model, batch).items()}
+    assert outputs["logits"].shape == (*outputs["positions"].shape, len(NAMES))
+    assert (outputs["positions"] != -100).sum() == sum(map(len, data["test"]["tokens"]))
+    references = task.rows.references(data["test"])
+
+    def headline(predictions: list) -> float:
+        return task.judge.score(predictions, references)[task.judge.headline.key]
+
+    decision = codec.decision(outputs, encoded, headline)
+    assert decision.before == headline(codec.decode(answers, encoded))
+    assert decision.after >= decision.before and decision.shift[1:].tolist() == [0.0] * 4
+
+
+def test_a_moved_decision_is_that_of_the_moved_head(checkpoint):
+    codec = NER().codec(checkpoint, Labels(tuple(NAMES)))
+    encoded = codec.encode(tiny.ner_splits(**SIZES)["test"], split="test", answers=True)
+    model = codec.model().eval()
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+        model.classifier.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 0.5, 0.0]))  # O everywhere, and B-PER next
+    batch = codec.collate([encoded[row] for row in range(len(encoded))])
+
+    def headline(predictions: list) -> float:
+        return sum(tags.count("B-PER") for tags in predictions)
+
+    with torch.no_grad():
+        known = model(**codec.inputs(batch))
+        outputs = {name: value.numpy() for name, value in codec.decision_outputs(model, batch, known).items()}
+        decision = codec.decision(outputs, encoded, headline)
+        assert decision.before == 0 and decision.shift.tolist() == [-0.75, 0.0, 0.0, 0.0, 0.0]
+        assert codec.apply(decision, list(model.classifier.parameters()))
+        answers = {name: value.numpy() for name, value in codec.outputs(model, batch).items()}
+    assert headline(codec.decode(answers, encoded)) == decision.after > 0
 
 
 @pytest.mark.parametrize(
@@ -177,9 +237,9 @@ def test_padding_on_the_left_changes_nothing():
         (NER(stride=-1), "stride -1: "),
     ],
 )
-def test_windows_that_cannot_work_are_refused(task, message):
+def test_windows_that_cannot_work_are_refused(task, message, checkpoint):
     with pytest.raises(UserError, match=message):
-        task.prepare(tiny.ner_splits(**SIZES), tiny.wordpiece(), NAMES)
+        prepare(task, checkpoint, make_loaded(tiny.ner_splits(**SIZES), NAMES))
 
 
 def split_first() -> PreTrainedTokenizerFast:
@@ -201,17 +261,18 @@ def roberta() -> PreTrainedTokenizerFast:
 def test_words_read_as_running_text_also_after_saving(build, tmp_path):
     (tmp_path / "a").mkdir()
     words = ["anna", "likes", "music"]
-    processor = processor_of(build, tmp_path / "a")
+    target = Labels(tuple(NAMES))
+    processor = NER().codec(save_tokenizer(build, tmp_path / "a"), target).processor
     processor.save_pretrained(tmp_path / "b")
     BertConfig().save_pretrained(tmp_path / "b")
-    for ready in (processor, NER().processor(str(tmp_path / "b"))):
+    for ready in (processor, NER().codec(str(tmp_path / "b"), target).processor):
         assert ready(words, is_split_into_words=True)["input_ids"] == ready(" ".join(words))["input_ids"]
         assert ready.pad_token is not None
 
 
-def test_preparing_leaves_no_truncation_in_the_tokenizer():
-    processor = tiny.wordpiece()
-    NER(max_length=8).prepare(tiny.ner_splits(**SIZES), processor, NAMES)
+def test_encoding_leaves_no_truncation_in_the_tokenizer(checkpoint):
+    _, codec, _ = prepare(NER(max_length=8), checkpoint, make_loaded(tiny.ner_splits(**SIZES), NAMES))
+    processor = codec.processor
     assert processor.backend_tokenizer.truncation is None
     assert len(processor("anna saw rain in paris and lima and oslo")["input_ids"]) == 11
 
@@ -219,29 +280,29 @@ def test_preparing_leaves_no_truncation_in_the_tokenizer():
 def test_a_checkpoint_without_a_tokenizer_is_refused(tmp_path):
     BertConfig().save_pretrained(tmp_path)
     with pytest.raises(UserError, match="its tokenizer knows no words"):
-        NER().processor(str(tmp_path))
+        NER().codec(str(tmp_path), Labels(tuple(NAMES)))
 
 
 def test_the_collator_strips_what_the_model_does_not_read(checkpoint):
-    task = NER()
-    processor, data = task.processor(checkpoint), tiny.ner_splits(**SIZES)
-    prepared = task.prepare(data, processor, NAMES)["train"]
-    batch = task.collator(processor)([prepared[i] for i in range(3)])
-    assert set(batch) == {*processor.model_input_names, "labels"} < set(prepared.column_names)
-    output = task.model(checkpoint, NAMES)(**batch)
-    assert output.logits.shape == (*batch["labels"].shape, len(NAMES))
+    _, codec, encoded = prepare(NER(), checkpoint, make_loaded(tiny.ner_splits(**SIZES), NAMES))
+    names = {*codec.processor.model_input_names}
+    batch = codec.collate([encoded["train"][i] for i in range(3)])
+    assert set(batch) == {*names, "labels"} < set(encoded["train"].column_names)
+    loss, output = codec.loss(codec.model(), batch)
+    assert output["logits"].shape == (*batch["labels"].shape, len(NAMES)) and loss > 0
+    asked = encode(codec, tiny.ner_splits(**SIZES), answers=False)["test"]
+    batch = codec.collate([asked[i] for i in range(3)])
+    assert set(batch) == {*names, "word_starts"} and set(codec.inputs(batch)) == names
 
 
 def test_the_saved_model_works_in_a_pipeline_without_hfkit(checkpoint, tmp_path):
-    task = NER()
-    model, processor = task.model(checkpoint, NAMES), task.processor(checkpoint)
-    processor_dir = str(tmp_path / "saved")
+    _, codec, _ = prepare(NER(), checkpoint, make_loaded(tiny.ner_splits(**SIZES), NAMES))
+    model, saved = codec.model(), str(tmp_path / "saved")
     with torch.no_grad():
         model.classifier.bias[NAMES.index("B-PER")] += 100  # every word a person of its own
-    task.prepare(tiny.ner_splits(**SIZES), processor, NAMES)
-    model.save_pretrained(processor_dir)
-    processor.save_pretrained(processor_dir)
-    tagger = pipeline("token-classification", model=processor_dir, aggregation_strategy="simple", device="cpu")
+    model.save_pretrained(saved)
+    codec.processor.save_pretrained(saved)
+    tagger = pipeline("token-classification", model=saved, aggregation_strategy="simple", device="cpu")
     found = tagger("anna saw paris")
     assert [(entity["entity_group"], entity["word"]) for entity in found] == [
         ("PER", "anna"),
@@ -252,13 +313,12 @@ def test_the_saved_model_works_in_a_pipeline_without_hfkit(checkpoint, tmp_path)
 
 
 @pytest.mark.skipif(not WNUT.is_dir(), reason="WNUT-17 is not beside this checkout")
-def test_wnut17_keeps_every_word_and_entity():
+def test_wnut17_keeps_every_word_and_entity(checkpoint):
     task = NER(dataset=str(WNUT))
-    loaded, processor = task.load(), tiny.wordpiece()
-    prepared = task.prepare(loaded, processor, task.labels(loaded))
-    found = task.describe(loaded, prepared)
+    loaded, codec, encoded = prepare(task, checkpoint)
+    found = facts_of(task, loaded, codec, encoded)
     assert [found[split]["rows"] for split in SIZES] == [3394, 1009, 1287]
     assert found["scheme"] == "IOB2" and found["test"]["converted_rows"] == 0
-    gold = task.references(loaded["test"])
+    gold = task.rows.references(loaded["test"])
     assert sum(len(entities(tags)) for tags in gold) == sum(found["test"]["entities"].values()) == 1079
-    assert task.score(gold, gold)["f1"] == 1.0
+    assert task.judge.score(gold, gold)["f1"] == 1.0

@@ -10,9 +10,13 @@ from tokenizers import normalizers
 from transformers import AutoTokenizer, BertConfig, RobertaConfig, T5Config, pipeline, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
+from hfkit.contract.abilities import Tuned
+from hfkit.contract.target import Labels
+from hfkit.contract.view import Text
 from hfkit.data.text.tokenizers import positions_of
 from hfkit.errors import UserError
 from hfkit.tasks import TextClassification
+from tests.fixtures.encoding import facts_of, make_loaded, prepare, run_model
 from tests.tiny import text as tiny
 
 ODD = [  # what readers of files like to change
@@ -51,12 +55,11 @@ def write(kind: str, splits: DatasetDict, folder: Path) -> None:
 def test_every_kind_of_file_gives_the_texts_and_labels_as_they_were_written(kind, tmp_path):
     splits = DatasetDict({split: Dataset.from_list(ODD) for split in ("train", "validation", "test")})
     write(kind, splits, tmp_path)
-    task = TextClassification(dataset=str(tmp_path))
-    loaded = task.load()
-    for rows in loaded.values():
+    loaded = TextClassification(dataset=str(tmp_path)).load()
+    for rows in loaded.splits.values():
         assert rows["label"][:] == [row["label"] for row in ODD]
         assert [text.replace("\r\n", "\n") for text in rows["text"]] == [row["text"] for row in ODD]
-    assert task.labels(loaded) == ["007", "None", "null"]
+    assert loaded.labels == ["007", "None", "null"]
 
 
 def test_tabs_may_stand_between_texts_with_quotes_that_quote_nothing(tmp_path):
@@ -100,13 +103,13 @@ def test_pairs_are_known_by_their_columns(names, tmp_path, checkpoint):
     task = TextClassification(
         dataset=tiny.folder_of(DatasetDict(train=rows, validation=rows, test=rows), tmp_path / "pairs")
     )
-    loaded = task.load()
+    loaded, codec, encoded = prepare(task, checkpoint)
     assert loaded["train"][0] == {"text": "anna", "text_pair": "boris", "label": "3"}
-    assert task.labels(loaded) == ["3", "11"]
-    assert task.shown(loaded["train"][0]) == {"text": "anna ⟂ boris", "picture": ""}
-    processor = task.processor(checkpoint)
-    row = task.prepare(loaded, processor, ["3", "11"])["train"][1]
-    assert processor.decode(row["input_ids"]) == "[CLS] anna [SEP] boris [SEP]"
+    assert loaded.labels == ["3", "11"]
+    assert task.view.row(loaded["train"][0]) == Text("anna ⟂ boris")
+    assert task.rows.content(loaded["test"]) == ["anna ⟂ boris"] * 2
+    row = encoded["train"][1]
+    assert codec.processor.decode(row["input_ids"]) == "[CLS] anna [SEP] boris [SEP]"
     assert (row["labels"], row["row"], row["truncated"]) == (1, 1, False)
 
 
@@ -142,36 +145,41 @@ def test_fewer_rows_keep_every_label_their_order_and_their_shares(tmp_path):
         ("ordinal", [3, 1, 5], ["1 to 5"]),
     ],
 )
-def test_decode_gives_one_prediction_and_the_reference_of_every_row(problem, column, labels, tmp_path, checkpoint):
+def test_decode_gives_one_prediction_for_every_row(problem, column, labels, tmp_path, checkpoint):
     rows = Dataset.from_dict({"text": ["anna", "boris left", "carla"], "label": column})
     folder = tiny.folder_of(DatasetDict(train=rows, validation=rows, test=rows), tmp_path / "three")
     task = TextClassification(dataset=folder, problem=problem)
-    loaded = task.load()
-    assert task.labels(loaded) == labels
-    processor = task.processor(checkpoint)
-    prepared = task.prepare(loaded, processor, labels)["test"]
-    model = task.model(checkpoint, labels).eval()
-    batch = task.collator(processor)(list(prepared))
-    targets = batch.pop("labels")
-    assert targets.dtype == (torch.int64 if problem == "single-label" else torch.float32)
-    with torch.no_grad():
-        outputs = task.compact(model(**batch).logits, targets)
-    predictions, references = task.decode(outputs.numpy(), prepared, labels)
-    assert references == task.references(loaded["test"])
-    assert len(predictions) == 3
-    assert task.score(predictions, references)[task.headline] <= 1
+    loaded, codec, encoded = prepare(task, checkpoint)
+    assert loaded.labels == labels
+    model = codec.model().eval()
+    batch = codec.collate(list(encoded["test"]))
+    assert batch["labels"].dtype == (torch.int64 if problem == "single-label" else torch.float32)
+    loss, output = codec.loss(model, batch)
+    assert loss > 0 and output["logits"].shape[0] == 3
+    predictions = codec.decode(run_model(codec, model, encoded["test"]), encoded["test"])
+    references = task.rows.references(loaded["test"])
+    assert len(predictions) == 3 and references == ([["a", "b"], [], ["c"]] if problem == "multi-label" else column)
+    assert task.judge.score(predictions, references)[task.judge.headline.key] <= 1
+    # Rows to predict have no labels, and get the same answers.
+    asked, faults = task.rows.to_predict(rows.remove_columns("label"))
+    assert not faults and asked.column_names == ["text"]
+    asked = codec.encode(asked, split="input", answers=False)
+    assert "labels" not in asked.column_names
+    assert codec.decode(run_model(codec, model, asked), asked) == predictions
+    records = [task.view.record(answer, row) for answer, row in zip(predictions, loaded["test"], strict=True)]
+    assert json.loads(json.dumps(records)) == records
 
 
 def test_long_texts_are_cut_and_counted_and_the_saved_tokenizer_cuts_nothing(checkpoint, tmp_path):
     rows = Dataset.from_list([{"text": "anna " * n, "label": "ab"[n % 2]} for n in (3, 8, 9)])
     splits = DatasetDict(train=rows, validation=rows, test=rows)
     task = TextClassification(max_length=10)
-    processor = task.processor(checkpoint)
-    prepared = task.prepare(splits, processor, ["a", "b"])
+    loaded, codec, prepared = prepare(task, checkpoint, make_loaded(splits, ["a", "b"]))
+    processor = codec.processor
     assert prepared["train"]["truncated"][:] == [False, False, True]
     assert [len(ids) for ids in prepared["train"]["input_ids"]] == [5, 10, 10]
     assert processor.decode(prepared["train"][2]["input_ids"]).endswith("anna [SEP]")
-    facts = task.describe(splits, prepared)["train"]
+    facts = facts_of(task, loaded, codec, prepared)["train"]
     assert (facts["truncated"], facts["most_tokens"], facts["median_tokens"]) == (1, 10, 10.0)
     processor.save_pretrained(tmp_path)
     assert len(AutoTokenizer.from_pretrained(tmp_path)("anna " * 30)["input_ids"]) == 32
@@ -182,12 +190,12 @@ def test_special_tokens_that_somebody_wrote_are_text(kind, checkpoint, tmp_path)
     tokenizer = getattr(tiny, kind)()
     tiny.bert(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    task = TextClassification()
-    processor = task.processor(str(tmp_path))
+    codec = TextClassification().codec(str(tmp_path), Labels(("a",)))
+    processor = codec.processor
     marks = set(processor.all_special_tokens) - {processor.unk_token}
     rows = Dataset.from_list([{"text": f"anna {mark} met{mark}boris", "label": "a"} for mark in marks])
     plain = processor("anna")["input_ids"]
-    prepared = task.prepare(DatasetDict(train=rows), processor, ["a"])["train"]
+    prepared = codec.encode(rows, split="train", answers=True)
     ids = {processor.convert_tokens_to_ids(mark) for mark in marks}
     for tokens in prepared["input_ids"]:
         assert [token for token in tokens if token in ids] == [token for token in plain if token in ids]
@@ -199,16 +207,13 @@ def test_special_tokens_that_somebody_wrote_are_text(kind, checkpoint, tmp_path)
 
 def test_a_decoder_without_a_padding_token_answers_in_batches_as_one_by_one(tmp_path):
     checkpoint = tiny.gpt2(tmp_path / "gpt2")
-    task = TextClassification()
-    processor = task.processor(checkpoint)
-    model = task.model(checkpoint, ["negative", "positive"]).eval()
-    splits = tiny.review_splits(6, 2, 2)
-    prepared = task.prepare(splits, processor, ["negative", "positive"])["train"]
-    collator = task.collator(processor)
+    loaded = make_loaded(tiny.review_splits(6, 2, 2), ["negative", "positive"])
+    _, codec, encoded = prepare(TextClassification(), checkpoint, loaded)
+    processor, prepared, model = codec.processor, encoded["train"], codec.model().eval()
     assert len(set(map(len, prepared["input_ids"]))) > 1
     with torch.no_grad():
-        together = model(**without_labels(collator(list(prepared)))).logits
-        alone = torch.cat([model(**without_labels(collator([row]))).logits for row in prepared])
+        together = model(**codec.inputs(codec.collate(list(prepared)))).logits
+        alone = torch.cat([model(**codec.inputs(codec.collate([row]))).logits for row in prepared])
     torch.testing.assert_close(together, alone)
     assert processor.model_max_length == 48  # of the positions, not the 64 that the tokenizer claims
     # A pair is not glued together, here and in what others load.
@@ -218,43 +223,36 @@ def test_a_decoder_without_a_padding_token_answers_in_batches_as_one_by_one(tmp_
         assert tokenizer.decode(tokenizer("anna")["input_ids"]) == "anna"
 
 
-def without_labels(batch) -> dict:
-    return {name: value for name, value in batch.items() if name != "labels"}
-
-
 def test_a_text_of_no_token_is_refused_by_row(tmp_path):
     checkpoint = tiny.gpt2(tmp_path)
-    task = TextClassification()
-    processor = task.processor(checkpoint)
-    processor.backend_tokenizer.normalizer = normalizers.Replace("\u200b", "")
+    codec = TextClassification().codec(checkpoint, Labels(("a", "b")))
+    codec.processor.backend_tokenizer.normalizer = normalizers.Replace("\u200b", "")
     rows = Dataset.from_list([{"text": "anna", "label": "a"}, {"text": "\u200b", "label": "b"}])
     with pytest.raises(ValueError, match="split 'train', row 1, column 'text': .*no token"):
-        task.prepare(DatasetDict(train=rows), processor, ["a", "b"])
+        codec.encode(rows, split="train", answers=True)
 
 
 def test_features_are_the_mean_over_what_is_no_padding(checkpoint):
-    task = TextClassification()
-    processor = task.processor(checkpoint)
-    backbone = task.model(checkpoint, ["a", "b"]).base_model.eval()
     rows = Dataset.from_list([{"text": "anna", "label": "a"}, {"text": "anna saw the sea in oslo.", "label": "b"}])
-    prepared = task.prepare(DatasetDict(train=rows), processor, ["a", "b"])["train"]
-    batch = without_labels(task.collator(processor)(list(prepared)))
-    short = without_labels(task.collator(processor)([prepared[0]]))
+    _, codec, encoded = prepare(TextClassification(), checkpoint, make_loaded({"train": rows}, ["a", "b"]))
+    backbone = codec.model().base_model.eval()
+    batch, short = (codec.inputs(codec.collate(list(encoded["train"])[:rows])) for rows in (2, 1))
     with torch.no_grad():
-        together, alone = task.features(backbone(**batch), batch), backbone(**short).last_hidden_state
+        together, alone = codec.features(backbone(**batch), batch), backbone(**short).last_hidden_state
     torch.testing.assert_close(together[0], alone[0].mean(0))
     assert together.shape == (2, 32)
 
 
-def test_describe_counts_what_repeats_and_what_test_shares_with_train(tmp_path):
+def test_the_facts_count_what_repeats_and_what_test_shares_with_train(tmp_path):
     train = Dataset.from_list([{"text": text, "label": label} for text, label in ["ax", "bx", "ay", "cy"]])
     test = Dataset.from_list([{"text": text, "label": label} for text, label in ["ax", "dy", "dy"]])
     folder = tiny.folder_of(DatasetDict(train=train, validation=test, test=test), tmp_path / "repeats")
     task = TextClassification(dataset=folder)
-    facts = task.describe(task.load())
+    loaded = task.load()
+    facts = task.rows.facts(loaded.splits)
     assert facts["train"] == {"rows": 4, "repeated_rows": 1, "classes": {"x": 2, "y": 2}, "skipped": {}}
     assert (facts["test"]["repeated_rows"], facts["test"]["rows_shared_with_train"]) == (1, 1)
-    assert (facts["synthetic"], facts["labels"]) == (False, ["x", "y"])
+    assert (facts["problem"], facts["pairs"], loaded.labels) == ("single-label", False, ["x", "y"])
     json.dumps(facts)
 
 
@@ -262,8 +260,8 @@ def test_the_sample_is_one_of_two_classes_and_said_to_be_synthetic():
     task = TextClassification(max_train_rows=20)
     loaded = task.load()
     assert len(loaded["train"]) == 20
-    assert task.labels(loaded) == ["negative", "positive"]
-    assert task.describe(loaded)["synthetic"] is True
+    assert loaded.labels == ["negative", "positive"]
+    assert task.sample.synthetic and task.sample.origin() == {"license": "apache-2.0", "language": "en"}
 
 
 ANSWERS = {
@@ -292,29 +290,24 @@ def test_a_trained_model_answers_alike_in_a_pipeline_that_knows_nothing_of_hfkit
         save_strategy="no",
     )
     set_seed(0)
-    raw = task.load()
-    labels, processor = task.labels(raw), task.processor(checkpoint)
-    data = task.prepare(raw, processor, labels)
-    trainer = TransferTrainer(
-        model=task.model(checkpoint, labels),
-        args=args,
-        task=task,
-        train_dataset=data["train"],
-        eval_dataset=data["validation"],
-        processing_class=processor,
-    )
+    rows = task.load()
+    codec = task.codec(checkpoint, rows.target)
+    model = codec.model()
+    trainer = TransferTrainer(model=model, args=args, task=task, codec=codec, rows=rows)
     trainer.train()
+    assert isinstance(codec, Tuned)
     if problem == "multi-label":
         with torch.no_grad():  # as after a head that says yes to nothing
-            trainer._head_bias().sub_(20)
-        tuned = trainer.tune_decision(data["validation"])
+            model.classifier.bias.sub_(20)
+        tuned = trainer.tune_decision()
         assert tuned["before"] == 0 and tuned["after"] > 0.9
     trainer.save_model()
-    predictions = trainer.predictions(data["test"])
-    assert task.score(predictions, task.references(raw["test"]))[task.headline] > 0.7
+    predictions = trainer.predictions("test")
+    judge = task.judge
+    assert judge.score(predictions, task.rows.references(rows["test"]))[judge.headline.key] > 0.7
 
     served = pipeline("text-classification", model=str(tmp_path / "run"), device="cpu")
-    texts = raw["test"]["text"][:]
+    texts = rows["test"]["text"][:]
     if problem == "single-label":
         assert [found["label"] for found in served(texts)] == [ranked[0] for ranked in predictions]
     elif problem == "multi-label":
@@ -331,20 +324,17 @@ def test_labels_are_smoothed_or_the_flag_is_refused(problem, checkpoint, tmp_pat
     splits = tiny.review_splits(8, 4, 4).map(lambda row: {"label": ANSWERS[problem][0](row["label"])})
     task = TextClassification(dataset=tiny.folder_of(splits, tmp_path / "data"), problem=problem)
     args = TransferArguments(output_dir=str(tmp_path), label_smoothing_factor=0.1, report_to="none", use_cpu=True)
-    raw = task.load()
-    labels, processor = task.labels(raw), task.processor(checkpoint)
-    data = task.prepare(raw, processor, labels)
-    given = dict(args=args, task=task, train_dataset=data["train"], eval_dataset=data["validation"])
-
-    def build() -> TransferTrainer:
-        return TransferTrainer(model=task.model(checkpoint, labels), processing_class=processor, **given)
-
+    rows = task.load()
+    codec = task.codec(checkpoint, rows.target)
+    given = dict(model=codec.model(), args=args, task=task, codec=codec, rows=rows)
     if problem == "regression":
         with pytest.raises(UserError, match="label_smoothing_factor=0.1: numbers have no classes"):
-            build()
+            TransferTrainer(**given)
     else:
-        sure = {"logits": torch.tensor([[20.0, -20.0]])}  # costs nothing, unless labels are smoothed
-        assert build().compute_loss_func(sure, torch.tensor([[1.0, 0.0]])) > 0.5
+        sure = torch.tensor([[20.0, -20.0]])  # costs nothing, unless labels are smoothed
+        assert codec.loss_of_logits(sure, torch.tensor([[1.0, 0.0]])) < 1e-6
+        TransferTrainer(**given)
+        assert codec.loss_of_logits(sure, torch.tensor([[1.0, 0.0]])) > 0.5
 
 
 def test_shards_of_one_split_become_one_table(tmp_path):

@@ -1,5 +1,4 @@
-"""The backbone families that README names, each as a tiny random checkpoint; tests/recipes/test_families.py proves them
-all.
+"""Every family of hfkit.model.families as a tiny random checkpoint; tests/recipes/test_families.py proves them all.
 
 A checkpoint is what the Hub has: a base model with its tokenizer, a classifier of five other labels with its image
 processor, or timm's own format.
@@ -9,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import torch
 import transformers as hf
@@ -17,11 +16,8 @@ from safetensors.torch import save_file
 from timm import create_model
 from tokenizers import processors
 from torch import nn
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-)
 
+from hfkit.model import families
 from tests.tiny import text as tiny
 
 SIZES = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 3, "intermediate_size": 32}
@@ -41,17 +37,21 @@ ROBERTA_SIZES = {"max_position_embeddings": 600, "type_vocab_size": 1}
 PRETRAINED_LABELS = 5
 
 
-@dataclass(frozen=True)
-class Family:
-    """One row of README's table, and how a tiny checkpoint of it is built."""
+class Tiny(NamedTuple):
+    """How a tiny checkpoint is built."""
 
-    name: str
-    modality: Literal["text", "image"]
-    depths: str  # what lies between the embeddings or stem and the head, one depth each
-    blocks: int  # how many of them the tiny checkpoint has
+    blocks: int  # how many depths lie between the embeddings or stem and the head
     config: Callable[[], hf.PreTrainedConfig]
     processor: Callable[[], object] | None = None  # tokenizer or image processor; timm has it in its configuration
-    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family(families.Family):
+    """A family with its tiny checkpoint."""
+
+    blocks: int
+    config: Callable[[], hf.PreTrainedConfig]
+    processor: Callable[[], object] | None
 
     def pretrained(self) -> nn.Module:
         """What the checkpoint is made of: random weights, the same on every call."""
@@ -77,17 +77,6 @@ class Family:
             model.save_pretrained(folder)
             self.processor().save_pretrained(folder)
         return str(folder)
-
-    @property
-    def model_class(self) -> str:
-        """The class of transformers that the checkpoint is loaded with."""
-        of_text, of_images = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
-        config = self.config()
-        found = (of_text if self.modality == "text" else of_images)[type(config)]
-        if not isinstance(found, tuple):
-            return found.__name__
-        named = {one.__name__: one.__name__ for one in found}
-        return named.get((config.architectures or [""])[0], found[0].__name__)
 
 
 def save_as_timm(model: nn.Module, config: hf.TimmWrapperConfig, folder: Path) -> None:
@@ -175,72 +164,20 @@ def timm(architecture: str, size: int, **model_args: object) -> Callable[[], hf.
     return lambda: hf.TimmWrapperConfig(architecture=architecture, model_args=model_args, image_size=size)
 
 
-LAST, NO_PADDING = "the last token is classified", "padded with its end token, and the last token is classified"
-NORM, TIMM = "BatchNorm keeps still while its depth is frozen", "through timm"
-
-FAMILIES = [
-    Family("BERT", "text", "layers", 3, lambda: hf.BertConfig(**SIZES, max_position_embeddings=64), wordpiece),
-    Family(
-        "DistilBERT",
-        "text",
-        "layers",
+TINY = {
+    "BERT": Tiny(3, lambda: hf.BertConfig(**SIZES, max_position_embeddings=64), wordpiece),
+    "DistilBERT": Tiny(
         3,
         lambda: hf.DistilBertConfig(dim=16, n_heads=2, n_layers=3, hidden_dim=32, max_position_embeddings=64),
         wordpiece_alone,
     ),
-    Family(
-        "RoBERTa",
-        "text",
-        "layers",
-        3,
-        lambda: hf.RobertaConfig(**SIZES, **ROBERTA_SIZES),
-        bytes_framed,
-    ),
-    Family(
-        "XLM-RoBERTa",
-        "text",
-        "layers",
-        3,
-        lambda: hf.XLMRobertaConfig(**SIZES, **ROBERTA_SIZES),
-        pieces_framed,
-    ),
-    Family(
-        "CamemBERT",
-        "text",
-        "layers",
-        3,
-        lambda: hf.CamembertConfig(**SIZES, **ROBERTA_SIZES),
-        pieces_framed,
-    ),
-    Family(
-        "ALBERT",
-        "text",
-        "groups of shared layers",
-        1,
-        lambda: hf.AlbertConfig(**SIZES, embedding_size=8, max_position_embeddings=64),
-        pieces_classed,
-        "one group in the published checkpoints: the backbone thaws at once",
-    ),
-    Family(
-        "ELECTRA",
-        "text",
-        "layers",
-        3,
-        lambda: hf.ElectraConfig(**SIZES, embedding_size=8, max_position_embeddings=64),
-        wordpiece,
-    ),
-    Family(
-        "MPNet",
-        "text",
-        "layers",
-        3,
-        lambda: hf.MPNetConfig(**SIZES, max_position_embeddings=80),
-        bytes_framed,
-    ),
-    Family(
-        "DeBERTa-v2, -v3",
-        "text",
-        "layers",
+    "RoBERTa": Tiny(3, lambda: hf.RobertaConfig(**SIZES, **ROBERTA_SIZES), bytes_framed),
+    "XLM-RoBERTa": Tiny(3, lambda: hf.XLMRobertaConfig(**SIZES, **ROBERTA_SIZES), pieces_framed),
+    "CamemBERT": Tiny(3, lambda: hf.CamembertConfig(**SIZES, **ROBERTA_SIZES), pieces_framed),
+    "ALBERT": Tiny(1, lambda: hf.AlbertConfig(**SIZES, embedding_size=8, max_position_embeddings=64), pieces_classed),
+    "ELECTRA": Tiny(3, lambda: hf.ElectraConfig(**SIZES, embedding_size=8, max_position_embeddings=64), wordpiece),
+    "MPNet": Tiny(3, lambda: hf.MPNetConfig(**SIZES, max_position_embeddings=80), bytes_framed),
+    "DeBERTa-v2, -v3": Tiny(
         3,
         lambda: hf.DebertaV2Config(
             **SIZES,
@@ -255,234 +192,106 @@ FAMILIES = [
         ),
         pieces_classed,
     ),
-    Family(
-        "ModernBERT",
-        "text",
-        "layers",
+    "ModernBERT": Tiny(
         3,
         lambda: hf.ModernBertConfig(**SIZES, max_position_embeddings=64, cls_token_id=None, sep_token_id=None),
         bytes_framed,
     ),
-    Family(
-        "XLNet",
-        "text",
-        "layers",
-        3,
-        lambda: hf.XLNetConfig(d_model=16, n_head=2, n_layer=3, d_inner=32),
-        pieces_xlnet,
-        "padded on the left, and the last token is classified",
-    ),
-    Family(
-        "GPT-2",
-        "text",
-        "layers",
-        3,
-        lambda: hf.GPT2Config(n_embd=16, n_head=2, n_layer=3, n_positions=64),
-        bytes_plain,
-        NO_PADDING,
-    ),
-    Family("Llama", "text", "layers", 3, lambda: hf.LlamaConfig(**DECODER), bytes_begun, NO_PADDING),
-    Family("Mistral", "text", "layers", 3, lambda: hf.MistralConfig(**DECODER), pieces_begun, LAST),
-    Family("Qwen2", "text", "layers", 3, lambda: hf.Qwen2Config(**DECODER), bytes_padded, LAST),
-    Family("Qwen3", "text", "layers", 3, lambda: hf.Qwen3Config(**DECODER), bytes_padded, LAST),
-    Family("Gemma", "text", "layers", 3, lambda: hf.GemmaConfig(**DECODER), pieces_begun, LAST),
-    Family("Gemma 2", "text", "layers", 3, lambda: hf.Gemma2Config(**DECODER), pieces_begun, LAST),
-    Family("Phi-3", "text", "layers", 3, lambda: hf.Phi3Config(**DECODER), bytes_padded, LAST),
-    Family(
-        "GPT-NeoX, Pythia",
-        "text",
-        "layers",
-        3,
-        lambda: hf.GPTNeoXConfig(**SIZES, max_position_embeddings=64),
-        bytes_plain,
-        NO_PADDING,
-    ),
-    Family(
-        "BLOOM",
-        "text",
-        "layers",
-        3,
-        lambda: hf.BloomConfig(hidden_size=16, n_head=2, n_layer=3),
-        bytes_left,
-        "padded on the left, and the last token is classified",
-    ),
-    Family(
-        "T5",
-        "text",
-        "encoder layers, then decoder layers",
+    "XLNet": Tiny(3, lambda: hf.XLNetConfig(d_model=16, n_head=2, n_layer=3, d_inner=32), pieces_xlnet),
+    "GPT-2": Tiny(3, lambda: hf.GPT2Config(n_embd=16, n_head=2, n_layer=3, n_positions=64), bytes_plain),
+    "Llama": Tiny(3, lambda: hf.LlamaConfig(**DECODER), bytes_begun),
+    "Mistral": Tiny(3, lambda: hf.MistralConfig(**DECODER), pieces_begun),
+    "Qwen2": Tiny(3, lambda: hf.Qwen2Config(**DECODER), bytes_padded),
+    "Qwen3": Tiny(3, lambda: hf.Qwen3Config(**DECODER), bytes_padded),
+    "Gemma": Tiny(3, lambda: hf.GemmaConfig(**DECODER), pieces_begun),
+    "Gemma 2": Tiny(3, lambda: hf.Gemma2Config(**DECODER), pieces_begun),
+    "Phi-3": Tiny(3, lambda: hf.Phi3Config(**DECODER), bytes_padded),
+    "GPT-NeoX, Pythia": Tiny(3, lambda: hf.GPTNeoXConfig(**SIZES, max_position_embeddings=64), bytes_plain),
+    "BLOOM": Tiny(3, lambda: hf.BloomConfig(hidden_size=16, n_head=2, n_layer=3), bytes_left),
+    "T5": Tiny(
         4,
         lambda: hf.T5Config(d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0),
         pieces_ended,
-        "the end token is classified",
     ),
-    Family(
-        "mT5",
-        "text",
-        "encoder layers, then decoder layers",
+    "mT5": Tiny(
         4,
         lambda: hf.MT5Config(
             d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0, tie_word_embeddings=False
         ),
         pieces_ended,
-        "the end token is classified",
     ),
-    Family(
-        "BART",
-        "text",
-        "encoder layers, then decoder layers",
-        4,
-        lambda: hf.BartConfig(**BART, decoder_start_token_id=2),
-        bytes_framed,
-        "the end token is classified",
-    ),
-    Family(
-        "ResNet",
-        "image",
-        "residual blocks",
+    "BART": Tiny(4, lambda: hf.BartConfig(**BART, decoder_start_token_id=2), bytes_framed),
+    "ResNet": Tiny(
         3,
         lambda: hf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[2, 1]),
         edges(hf.ConvNextImageProcessor, 32),
-        NORM,
     ),
-    Family(
-        "EfficientNet",
-        "image",
-        "MBConv blocks",
+    "EfficientNet": Tiny(
         8,
         lambda: hf.EfficientNetConfig(width_coefficient=0.1, depth_coefficient=0.3, hidden_dim=128, image_size=32),
         squares(hf.EfficientNetImageProcessor, 32),
-        NORM,
     ),
-    Family(
-        "MobileNetV1",
-        "image",
-        "convolutions",
-        26,
-        lambda: hf.MobileNetV1Config(depth_multiplier=0.1, image_size=32),
-        edges(hf.MobileNetV1ImageProcessor, 32),
-        NORM,
+    "MobileNetV1": Tiny(
+        26, lambda: hf.MobileNetV1Config(depth_multiplier=0.1, image_size=32), edges(hf.MobileNetV1ImageProcessor, 32)
     ),
-    Family(
-        "MobileNetV2",
-        "image",
-        "inverted residual blocks",
-        16,
-        lambda: hf.MobileNetV2Config(depth_multiplier=0.1, image_size=32),
-        edges(hf.MobileNetV2ImageProcessor, 32),
-        NORM,
+    "MobileNetV2": Tiny(
+        16, lambda: hf.MobileNetV2Config(depth_multiplier=0.1, image_size=32), edges(hf.MobileNetV2ImageProcessor, 32)
     ),
-    Family(
-        "ConvNeXt",
-        "image",
-        "blocks",
+    "ConvNeXt": Tiny(
         5,
         lambda: hf.ConvNextConfig(hidden_sizes=[8, 8, 8, 8], depths=[1, 2, 1, 1]),
         edges(hf.ConvNextImageProcessor, 32),
     ),
-    Family(
-        "ConvNeXt V2",
-        "image",
-        "blocks",
+    "ConvNeXt V2": Tiny(
         5,
         lambda: hf.ConvNextV2Config(hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 2, 1]),
         edges(hf.ConvNextImageProcessor, 32),
     ),
-    Family(
-        "ViT",
-        "image",
-        "layers",
-        3,
-        lambda: hf.ViTConfig(**SIZES, image_size=16, patch_size=8),
-        squares(hf.ViTImageProcessor, 16),
-    ),
-    Family(
-        "DeiT",
-        "image",
-        "layers",
+    "ViT": Tiny(3, lambda: hf.ViTConfig(**SIZES, image_size=16, patch_size=8), squares(hf.ViTImageProcessor, 16)),
+    "DeiT": Tiny(
         3,
         lambda: hf.DeiTConfig(**SIZES, image_size=16, patch_size=8, architectures=["DeiTForImageClassification"]),
         squares(hf.DeiTImageProcessor, 16),
     ),
-    Family(
-        "DeiT, distilled",
-        "image",
-        "layers",
+    "DeiT, distilled": Tiny(
         3,
         lambda: hf.DeiTConfig(
             **SIZES, image_size=16, patch_size=8, architectures=["DeiTForImageClassificationWithTeacher"]
         ),
         squares(hf.DeiTImageProcessor, 16),
-        "two heads: the mean of their logits decides, and both learn from it",
     ),
-    Family(
-        "BEiT",
-        "image",
-        "layers",
+    "BEiT": Tiny(
         3,
         lambda: hf.BeitConfig(**SIZES, image_size=16, patch_size=8, use_relative_position_bias=True),
         squares(hf.BeitImageProcessor, 16),
     ),
-    Family(
-        "Swin",
-        "image",
-        "blocks",
+    "Swin": Tiny(
         3,
         lambda: hf.SwinConfig(image_size=32, patch_size=4, embed_dim=8, depths=[2, 1], num_heads=[2, 2], window_size=4),
         squares(hf.ViTImageProcessor, 32),
     ),
-    Family(
-        "Swin V2",
-        "image",
-        "blocks",
+    "Swin V2": Tiny(
         3,
         lambda: hf.Swinv2Config(
             image_size=32, patch_size=4, embed_dim=8, depths=[1, 2], num_heads=[2, 2], window_size=4
         ),
         squares(hf.ViTImageProcessor, 32),
     ),
-    Family(
-        "CLIP",
-        "image",
-        "layers",
+    "CLIP": Tiny(
         3,
         lambda: hf.CLIPConfig(vision_config=SIZES | {"image_size": 16, "patch_size": 8}),
         edges(hf.CLIPImageProcessor, 16),
-        "its image tower",
     ),
-    Family(
-        "DINOv2",
-        "image",
-        "layers",
-        3,
-        lambda: hf.Dinov2Config(**SIZES, image_size=16, patch_size=8),
-        edges(hf.BitImageProcessor, 16),
+    "DINOv2": Tiny(3, lambda: hf.Dinov2Config(**SIZES, image_size=16, patch_size=8), edges(hf.BitImageProcessor, 16)),
+    "DINOv2 with registers": Tiny(
+        3, lambda: hf.Dinov2WithRegistersConfig(**SIZES, image_size=16, patch_size=8), edges(hf.BitImageProcessor, 16)
     ),
-    Family(
-        "DINOv2 with registers",
-        "image",
-        "layers",
-        3,
-        lambda: hf.Dinov2WithRegistersConfig(**SIZES, image_size=16, patch_size=8),
-        edges(hf.BitImageProcessor, 16),
-    ),
-    Family("VGG16", "image", "convolutions, then the hidden layers", 13, timm("vgg16", 32, mlp_ratio=0.01), note=TIMM),
-    Family("VGG19", "image", "convolutions, then the hidden layers", 16, timm("vgg19", 32, mlp_ratio=0.01), note=TIMM),
-    Family(
-        "Inception-v3",
-        "image",
-        "convolutions together, then Inception modules",
-        12,
-        timm("inception_v3", 75),
-        note=f"{TIMM}; {NORM}",
-    ),
-    Family(
-        "MobileNetV3",
-        "image",
-        "blocks, then the last convolution",
-        13,
-        timm("mobilenetv3_small_050", 32),
-        note=f"{TIMM}; {NORM}",
-    ),
-    Family("EfficientNetV2", "image", "blocks", 21, timm("tf_efficientnetv2_b0", 32), note=f"{TIMM}; {NORM}"),
-    Family("RegNetY", "image", "blocks", 13, timm("regnety_002", 32), note=f"{TIMM}; {NORM}"),
-]
+    "VGG16": Tiny(13, timm("vgg16", 32, mlp_ratio=0.01)),
+    "VGG19": Tiny(16, timm("vgg19", 32, mlp_ratio=0.01)),
+    "Inception-v3": Tiny(12, timm("inception_v3", 75)),
+    "MobileNetV3": Tiny(13, timm("mobilenetv3_small_050", 32)),
+    "EfficientNetV2": Tiny(21, timm("tf_efficientnetv2_b0", 32)),
+    "RegNetY": Tiny(13, timm("regnety_002", 32)),
+}
+
+FAMILIES = [Family(**vars(facts), **TINY[facts.name]._asdict()) for facts in families.FAMILIES]

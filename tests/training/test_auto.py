@@ -144,25 +144,16 @@ def test_the_head_is_fitted_whatever_the_model_gives_it(checkpoint, tmp_path):
     task = TextClassification(dataset=tiny.folder_of(numbers, tmp_path / "numbers"), problem="regression")
     run = text_trainer(checkpoint, task, tmp_path / "b")
     assert fitted(run)["validation"] > 0.7
-    answers = [answer for answer in run.predictions(run.eval_dataset)]
-    assert 495 < np.mean(answers) < 525
+    assert 495 < np.mean(run.predictions("validation")) < 525
 
 
 def text_trainer(checkpoint: str, task: TextClassification, output: Path) -> TransferTrainer:
     flags = {**AUTO, "num_train_epochs": 1, "learning_rate": 1e-7, "use_cpu": True, "report_to": "none"}
     args = TransferArguments(output_dir=str(output), disable_tqdm=True, per_device_train_batch_size=16, **flags)
-    raw = task.load()
-    labels, processor = task.labels(raw), task.processor(checkpoint)
-    rows = task.prepare(raw, processor, labels)
+    rows = task.load()
+    codec = task.codec(checkpoint, rows.target)
     torch.manual_seed(0)
-    return TransferTrainer(
-        model=task.model(checkpoint, labels),
-        args=args,
-        task=task,
-        train_dataset=rows["train"],
-        eval_dataset=rows["validation"],
-        processing_class=processor,
-    )
+    return TransferTrainer(model=codec.model(), args=args, task=task, codec=codec, rows=rows)
 
 
 def fitted(run: TransferTrainer) -> dict:

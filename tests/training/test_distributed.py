@@ -70,7 +70,7 @@ def test_two_processes_answer_row_by_row_as_one(pairs, corpus, tmp_path):
     """Rows are judged by falling length, and two processes fill the last batch up with repeated ones."""
     first, second = (json.loads(file.read_text()) for file in sorted((pairs / "gradual").glob("answers-*.json")))
     one = trainer(str(pairs / "gradual"), corpus, tmp_path)
-    assert first == second == one.predictions(one.eval_dataset)
+    assert first == second == one.predictions("validation")
     assert len({str(answer) for answer in first}) > 1
 
 

@@ -10,7 +10,9 @@ from datasets import Dataset
 from transformers import AutoModelForTokenClassification, pipeline
 
 from hfkit.arguments.strategies import STRATEGIES
+from hfkit.contract.abilities import Decision
 from hfkit.errors import UserError
+from hfkit.scores.evidence import total
 from hfkit.training.invariants import BrokenPromise, NonFinite, digest
 from tests.fixtures.runs import at, trainer
 
@@ -130,9 +132,7 @@ def test_a_non_finite_value_stops_before_the_weights_are_touched(where, checkpoi
             if where == "gradient":
                 parameter.register_hook(lambda gradient: gradient * float("inf"))
             else:
-                run.compute_loss_func = lambda outputs, labels, num_items_in_batch: (
-                    outputs["logits"].sum() * float("nan")
-                )
+                run.codec.loss_of_logits = lambda logits, labels, items: logits.sum() * float("nan")
 
     run.add_callback(at("on_step_begin", spoil))
     with pytest.raises(NonFinite) as error:
@@ -214,7 +214,7 @@ def test_an_adapter_comes_back_with_its_head(checkpoint, corpus, tmp_path):
     run.train()
     run.save_model()
     torch.manual_seed(123)  # another random head, which the adapter's files must replace
-    base = run.task.model(checkpoint, run.labels)
+    base = run.codec.model()
     loaded = PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
     batch = run.data_collator([run.train_dataset[i] for i in range(4)])
     batch = {key: batch[key] for key in ("input_ids", "attention_mask")}
@@ -370,7 +370,8 @@ def test_a_damaged_run_file_is_named(checkpoint, corpus, tmp_path):
 def test_stock_flags_that_move_the_schedule_or_the_order(flags, checkpoint, corpus, tmp_path):
     run = trainer(checkpoint, corpus, tmp_path, strategy="full", **flags)
     run.train()
-    assert run.evaluate()["eval_f1"] == run.task.score(run.predictions(run.eval_dataset), run._decoded[1])["f1"]
+    scores = run.task.judge.score(run.predictions("validation"), run.references("validation"))
+    assert run.evaluate()["eval_f1"] == scores["f1"]
 
 
 def test_tuning_the_decision_moves_one_bias_and_never_lowers_the_headline(checkpoint, corpus, tmp_path):
@@ -378,7 +379,7 @@ def test_tuning_the_decision_moves_one_bias_and_never_lowers_the_headline(checkp
         run = trainer(checkpoint, corpus, tmp_path / strategy, strategy=strategy, learning_rate=1e-2)
         run.train()
         before = {name: p.detach().clone() for name, p in run.model.named_parameters()}
-        scores = run.tune_decision(run.eval_dataset)
+        scores = run.tune_decision()
         moved = {name for name, p in run.model.named_parameters() if not torch.equal(p, before[name])}
         assert scores["after"] >= scores["before"] and run.evaluate()["eval_f1"] == pytest.approx(scores["after"])
         assert moved <= {"classifier.bias", "base_model.model.classifier.modules_to_save.default.bias"}
@@ -388,17 +389,25 @@ def test_tuning_the_decision_moves_one_bias_and_never_lowers_the_headline(checkp
 def test_the_decision_bias_takes_back_a_handicap(checkpoint, corpus, tmp_path):
     """Logits of 1 for the right label and 1.6 more for O: 0.75 is the smallest step that lets every entity win."""
     run = trainer(checkpoint, corpus, tmp_path, strategy="full")
-    rows, labels = run.eval_dataset, run.labels
+    rows, labels = run.eval_dataset, run.rows.labels
     width = max(map(len, rows["labels"])) + 2
     logits = np.full((len(rows), width, len(labels)), -100.0, dtype=np.float32)
     for i, row in enumerate(rows["labels"]):
         logits[i, : len(row)] = np.eye(len(labels))[[max(label, 0) for label in row]]  # what stands at -100 is not read
     logits[..., labels.index("O")] += 1.6
+    positions = np.array([row + [-100] * (width - len(row)) for row in rows["labels"]])
+    judge, gold = run.task.judge, run.references("validation")
+
+    def decision(logits: np.ndarray) -> Decision:
+        outputs = {"logits": logits, "positions": positions}
+        return run.codec.decision(outputs, rows, lambda predictions: total(judge.evidence(predictions, gold)))
+
     expected = np.zeros(len(labels))
     expected[labels.index("O")] = -0.75
-    assert np.array_equal(run.task.decision_bias(logits, rows, labels), expected)
+    found = decision(logits)
+    assert np.array_equal(found.shift, expected) and found.before < found.after == 1
     logits[..., labels.index("O")] -= 1.6
-    assert run.task.decision_bias(logits, rows, labels) is None
+    assert not decision(logits).shift.any()
 
 
 def test_words_are_hidden_whole_and_only_in_training(checkpoint, corpus, tmp_path):

@@ -1,4 +1,4 @@
-"""Features of a frozen checkpoint on disk: one file for each content of weights and rows."""
+"""Features of a frozen checkpoint on disk: one file for each combination of weights and rows."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from hfkit.baselines.frozen.linear import Features
-from hfkit.contract.task import Task
+from hfkit.contract.codec import Codec
 from hfkit.data.digests import rows_digest
 from hfkit.model.digests import digest
 
@@ -29,23 +29,23 @@ Poolings = dict[str, dict[str, Features]]  # by pooling and split
 logger = logging.get_logger(__name__)
 
 
-def key_of(task: Task, model: PreTrainedModel, backbone: nn.Module, processor: Any, prepared: DatasetDict) -> str:
-    """A file's name that changes with whatever decides the features of the prepared rows.
+def key_of(codec: Codec, model: PreTrainedModel, backbone: nn.Module, encoded: DatasetDict) -> str:
+    """A file's name that changes with whatever decides the features of the encoded rows.
 
     Args:
-        task: what it sets for its inputs is in the prepared rows.
-        model: what `backbone` is a part of.
+        codec: its flags show in the encoded rows.
+        model: the one that `backbone` is a part of.
     """
     config = {k: v for k, v in model.config.to_dict().items() if k not in ("_name_or_path", "transformers_version")}
     decided = {
         "format": FORMAT,
-        "task": f"{type(task).__module__}.{type(task).__qualname__}",
+        "codec": f"{type(codec).__module__}.{type(codec).__qualname__}",
         "weights": digest(backbone.state_dict().values()).hex(),
         "modules": repr(backbone),
         "config": config,
         "attention": model.config._attn_implementation,
-        "processor": repr(processor),
-        "rows": {split: rows_digest(rows) for split, rows in prepared.items()},
+        "processor": repr(codec.processor),
+        "rows": {split: rows_digest(rows) for split, rows in encoded.items()},
         "versions": [torch.__version__, transformers.__version__],
         "device": next(backbone.parameters()).device.type,
     }
@@ -53,16 +53,16 @@ def key_of(task: Task, model: PreTrainedModel, backbone: nn.Module, processor: A
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest() + ".safetensors"
 
 
-def read(file: Path, prepared: DatasetDict) -> tuple[Poolings, dict[str, Any]] | None:
-    """The features of all splits and the facts beside them; None unless every byte is the one that was written."""
+def read(file: Path, encoded: DatasetDict) -> tuple[Poolings, dict[str, Any]] | None:
+    """The features of all splits and the facts beside them; None unless every byte is as it was written."""
     try:
         with safe_open(file, framework="pt") as stored:
             described = json.loads(stored.metadata()["features"])
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}
         if digest_of(tensors) != described["digest"]:
             return None
-        splits = {split: (tensors[f"targets/{split}"], tensors[f"places/{split}"].numpy()) for split in prepared}
-        if any(len(places) != len(prepared[split]) for split, (_, places) in splits.items()):
+        splits = {split: (tensors[f"targets/{split}"], tensors[f"places/{split}"].numpy()) for split in encoded}
+        if any(len(places) != len(encoded[split]) for split, (_, places) in splits.items()):
             return None
         poolings = {
             pooling: {split: Features(tensors[f"{pooling}/{split}"], *rest) for split, rest in splits.items()}
@@ -74,9 +74,9 @@ def read(file: Path, prepared: DatasetDict) -> tuple[Poolings, dict[str, Any]] |
 
 
 def write(file: Path, poolings: Poolings, facts: Mapping[str, Any]) -> None:
-    """Put the features in `file`, whole or not at all: whoever reads or writes the same beside this is not disturbed.
+    """Put the features in `file`, whole or not at all, so that other processes may read or write the same one.
 
-    A full disk costs a warning.
+    A full disk costs a warning only.
     """
     splits = next(iter(poolings.values()))
     tensors = {f"targets/{split}": found.targets for split, found in splits.items()}

@@ -152,14 +152,10 @@ def standardise(features: dict[str, Features]) -> dict[str, Features]:
     """Every feature with mean 0 and variance 1 over train, so that one penalty fits all of them."""
     spread, mean = torch.std_mean(features["train"].inputs, dim=0, correction=0)
     spread[spread < 1e-6] = 1.0  # a constant feature
-    return {
-        split: of_split._replace(inputs=(of_split.inputs - mean) / spread) for split, of_split in features.items()
-    }
+    return {split: of_split._replace(inputs=(of_split.inputs - mean) / spread) for split, of_split in features.items()}
 
 
-def fit(
-    linear: nn.Module, train: Features, penalty: float, loss: Loss, *, steps: int = 60, memory: int = 100
-) -> None:
+def fit(linear: nn.Module, train: Features, penalty: float, loss: Loss, *, steps: int = 60, memory: int = 100) -> None:
     """Move `linear` to the minimum of the mean loss plus `penalty` times half its squared weights."""
     # L-BFGS of torch: on 62,730 positions of 384 features a step took 0.08 CPU seconds, scikit-learn's took 3.
     optimizer = torch.optim.LBFGS(

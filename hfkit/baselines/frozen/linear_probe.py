@@ -36,9 +36,7 @@ class LinearProbe(OnFrozenFeatures):
         def fit_pooling(pooling: str, search: Search) -> Fitted:
             features = standardise(frozen.poolings[pooling])
             linear = nn.Linear(features["train"].inputs.shape[1], len(names_of(codec.target)))
-            return fit_best(
-                task, codec, linear, features, frozen.encoded, rows["validation"], search, name=self.name
-            )
+            return fit_best(task, codec, linear, features, frozen.encoded, rows["validation"], search, name=self.name)
 
         pooling, best = own, fit_pooling(own, search)
         once = replace(search, penalties=(best.penalty,))

@@ -1,4 +1,4 @@
-"""Few examples of every class, an encoder tuned to tell them apart pair by pair, and a linear model on top.
+"""A few examples of every class, an encoder tuned to tell them apart pair by pair, and a linear model on top.
 
 Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts" (SetFit).
 """
@@ -9,16 +9,26 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import get_linear_schedule_with_warmup
 
 from hfkit.baselines.base import Answers, Baseline, require_package
-from hfkit.baselines.frozen.features import OWN, features_of, frozen_backbone
-from hfkit.baselines.logits import answers_of, has_one_label, refuse_numbers
-from hfkit.contract.task import Task
+from hfkit.baselines.frozen.features import OWN, compute_features, frozen_backbone
+from hfkit.baselines.logits import (
+    answers_of,
+    encode_splits,
+    has_one_label,
+    headline_on,
+    probed_codec,
+    refuse_numbers,
+    score_of,
+)
+from hfkit.contract.abilities import Probed
+from hfkit.contract.target import names_of
+from hfkit.contract.task import Loaded, Task
 from hfkit.errors import UserError
 from hfkit.progress import track
 
@@ -34,8 +44,8 @@ STRENGTHS = (1.0, 10.0, 100.0)  # C of the logistic regression; the best on vali
 class SetFit(Baseline):
     """The checkpoint's encoder after contrastive tuning on a few rows of each class, under a logistic regression.
 
-    For rows with one class. Pairs of a class are pulled together and others pushed apart, by the cosine of what
-    `task.features` reads of them; then the same rows fit the linear model.
+    For rows with one class. Pairs of a class are pulled together and others pushed apart, by the cosine of what the
+    codec's `features` reads of them; then the same rows fit the linear model.
 
     Args:
         shots: rows of each class, drawn by `seed`; None takes every row of train, each class in as many pairs.
@@ -49,57 +59,56 @@ class SetFit(Baseline):
     name: ClassVar[str] = "SetFit"
     description: ClassVar[str] = "logistic regression on an encoder tuned on pairs of a few rows per class"
 
-    def answers(self, task: Task, dataset: DatasetDict) -> Answers:
-        """Predictions and probabilities of every test row, and what was tuned on.
+    def answers(self, task: Task, rows: Loaded) -> Answers:
+        """Predictions and probabilities of every test row, and which rows and pairs the encoder was tuned on.
 
         Raises:
             UserError: sentence-transformers is missing, rows have no single class, or a class has too few of them.
         """
         require_package("setfit")
-        labels, processor = task.labels(dataset), task.processor(self.checkpoint)
-        prepared = task.prepare(dataset, processor, labels)
-        refuse_numbers(self.name, prepared)
-        if not has_one_label(prepared["train"]):
+        codec = probed_codec(task, self.checkpoint, rows, self.name)
+        encoded = encode_splits(codec, rows)
+        refuse_numbers(self.name, encoded)
+        if not has_one_label(encoded["train"]):
             raise UserError(f"baseline '{self.name}'", "it tells apart rows of one class each", "Leave it out")
-        if len(set(prepared["train"]["labels"])) < 2:
+        if len(set(encoded["train"]["labels"])) < 2:
             raise UserError(f"baseline '{self.name}'", "it tells classes apart, and train has one", "Add other rows")
-        rows = drawn(np.array(prepared["train"]["labels"]), labels, self.shots, self.seed)
-        few = prepared["train"].select(rows)
-        _, backbone = frozen_backbone(task, self.checkpoint, labels)
-        collator = task.collator(processor)
-        batches = batches_of(np.array(few["labels"]), self.seed)
-        tune(Embedder(backbone, task), few, collator, batches, seed=self.seed, desc=f"{self.name}: tuning")
+        shots = draw_shots(np.array(encoded["train"]["labels"]), names_of(codec.target), self.shots, self.seed)
+        few = encoded["train"].select(shots)
+        _, backbone = frozen_backbone(codec)
+        batches = draw_batches(np.array(few["labels"]), self.seed)
+        tune(Embedder(backbone, codec), few, codec.collate, batches, seed=self.seed, desc=f"{self.name}: tuning")
 
-        def embedded(name: str, split: Dataset) -> np.ndarray:
-            found = features_of(backbone, split, collator, task, desc=f"{self.name}: {name}")
-            return normalize(found[OWN].inputs).numpy()
+        def embed(split: str) -> np.ndarray:
+            of_split = few if split == "train" else encoded[split]
+            features = compute_features(backbone, of_split, codec, desc=f"{self.name}: {split}")
+            return normalize(features[OWN].inputs).numpy()
 
-        inputs = {name: embedded(name, few if name == "train" else split) for name, split in prepared.items()}
-        logits, strength = fitted(
-            task, inputs, few, prepared["validation"], labels, task.references(dataset["validation"])
+        logits, strength = fit_classifier(
+            task, codec, {split: embed(split) for split in encoded}, few, encoded["validation"], rows["validation"]
         )
         facts = {
-            "rows": len(rows),
+            "rows": len(shots),
             "pairs": sum(len(batch.pairs) for batch in batches),
             "strength": strength,
             "seed": self.seed,
         }
-        return answers_of(task, logits.__getitem__, prepared, labels, facts)
+        return answers_of(codec, logits.__getitem__, encoded, headline_on(task, rows["validation"]), facts)
 
 
 class Embedder(nn.Module):
-    """What the losses of sentence-transformers take for a model: a batch in, its embeddings out."""
+    """A model as the losses of sentence-transformers know it: a batch in, its embeddings out."""
 
-    def __init__(self, backbone: nn.Module, task: Task) -> None:
+    def __init__(self, backbone: nn.Module, codec: Probed) -> None:
         super().__init__()
-        self.backbone, self.task = backbone, task
+        self.backbone, self.codec = backbone, codec
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"sentence_embedding": self.task.features(self.backbone(**batch), batch)}  # (batch, features)
+        return {"sentence_embedding": self.codec.features(self.backbone(**batch), batch)}  # (batch, features)
 
 
-def drawn(targets: np.ndarray, labels: list[str], shots: int | None, seed: int) -> np.ndarray:
-    """So many rows of each class that train has, by seed; all of them for None.
+def draw_shots(targets: np.ndarray, labels: list[str], shots: int | None, seed: int) -> np.ndarray:
+    """The numbers of `shots` rows of each class that train has, drawn by seed; of all rows for None.
 
     Args:
         targets: ids of classes, (rows,).
@@ -131,11 +140,11 @@ class Batch(NamedTuple):
     pairs: np.ndarray  # places in `rows` and whether they are of one class, (pairs, 3)
 
 
-def batches_of(targets: np.ndarray, seed: int) -> list[Batch]:
+def draw_batches(targets: np.ndarray, seed: int) -> list[Batch]:
     """Batches of a few rows of a few classes, with every pair within a class and as many between two, drawn by seed.
 
-    All classes come up equally often, and in each of them all rows. The paper draws pairs over all rows; here those of
-    a batch share its rows, so that a text is computed once for all pairs it is in.
+    All classes come up equally often, and so do all rows of a class. The paper draws pairs over all rows. Here the
+    pairs of a batch share its rows, so that a text is computed once for all of its pairs.
     """
     draw = np.random.default_rng(seed)
     of_class = [np.flatnonzero(targets == place) for place in np.unique(targets)]
@@ -143,7 +152,7 @@ def batches_of(targets: np.ndarray, seed: int) -> list[Batch]:
     each = ROWS // together
     waiting_classes: list[int] = []
     waiting: list[list[int]] = [[] for _ in of_class]
-    found = []
+    batches = []
     for _ in range(-(-min(ROUNDS * len(targets), MOST_TEXTS) // (together * each))):
         chosen: list[int] = []
         while len(chosen) < together:
@@ -163,8 +172,8 @@ def batches_of(targets: np.ndarray, seed: int) -> list[Batch]:
         alike = same[first] == same[second]
         others = draw.choice(np.flatnonzero(~alike), min(alike.sum(), (~alike).sum()), replace=False)
         kept = np.concatenate([np.flatnonzero(alike), others])
-        found.append(Batch(np.array(rows), np.stack([first, second, alike], axis=-1)[kept]))
-    return found
+        batches.append(Batch(np.array(rows), np.stack([first, second, alike], axis=-1)[kept]))
+    return batches
 
 
 def tune(embedder: Embedder, rows: Dataset, collator: Any, batches: list[Batch], *, seed: int, desc: str) -> None:
@@ -182,22 +191,28 @@ def tune(embedder: Embedder, rows: Dataset, collator: Any, batches: list[Batch],
         for chosen, pairs in track(batches, desc):
             batch = collator([examples[row] for row in chosen])
             inputs = {name: value.to(device) for name, value in batch.items() if name != "labels"}
-            found = embedder(inputs)["sentence_embedding"]
+            embeddings = embedder(inputs)["sentence_embedding"]
             first, second, alike = torch.as_tensor(pairs.T, device=device)
             optimizer.zero_grad()
-            loss.compute_loss_from_embeddings([found[first], found[second]], alike).backward()
+            loss.compute_loss_from_embeddings([embeddings[first], embeddings[second]], alike).backward()
             nn.utils.clip_grad_norm_(embedder.parameters(), 1.0)
             optimizer.step()
             schedule.step()
     embedder.eval()
 
 
-def fitted(
-    task: Task, inputs: dict[str, np.ndarray], few: Dataset, validation: Dataset, labels: list[str], gold: list
+def fit_classifier(
+    task: Task, codec: Probed, inputs: dict[str, np.ndarray], few: Dataset, encoded: Dataset, validation: Dataset
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Log-probabilities of validation and test by a linear model on the rows of `few`, and its strength."""
-    weights = task.weights(few)
-    best_score, best = -np.inf, ({}, 0.0)
+    """Log-probabilities of validation and test by a linear model on the rows of `few`, and its strength.
+
+    Args:
+        inputs: embeddings of `few`, as train, and of the other splits.
+        encoded: the rows of validation.
+        validation: the same, as they were loaded.
+    """
+    weights, references = codec.class_weights(few), task.rows.references(validation)
+    tries: list[tuple[float, dict[str, np.ndarray], float]] = []
     for strength in STRENGTHS:
         model = LogisticRegression(
             C=strength,
@@ -206,11 +221,11 @@ def fitted(
         ).fit(inputs["train"], few["labels"])
         logits = {}
         for split in ("validation", "test"):
-            # A class without a row in train is never said.
-            shares = np.full((len(inputs[split]), len(labels)), 1e-12)
+            # A class without a row in train is never predicted.
+            shares = np.full((len(inputs[split]), len(names_of(codec.target))), 1e-12)
             shares[:, model.classes_] = model.predict_proba(inputs[split])
             logits[split] = np.log(np.maximum(shares, 1e-12))
-        score = task.score(task.decode(logits["validation"], validation, labels)[0], gold)[task.headline]
-        if score > best_score:
-            best_score, best = score, (logits, strength)
-    return best
+        ours = codec.decode_reduced(logits["validation"], encoded)
+        tries.append((score_of(task, ours, references), logits, strength))
+    _, logits, strength = task.judge.headline.best(tries, lambda one: one[0])
+    return logits, strength

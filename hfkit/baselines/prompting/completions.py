@@ -1,4 +1,4 @@
-"""Answers that a language model writes freely, one line each, what all prompts begin with computed once."""
+"""Answers that a language model writes freely, one line each; the beginning that prompts share is computed once."""
 
 import logging
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from transformers import Cache, DynamicCache, GenerationConfig, PreTrainedModel,
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.baselines.prompting.layout import Request
-from hfkit.baselines.prompting.scoring import REFUSALS, TOLERANCE, beginning, shared_start
+from hfkit.baselines.prompting.scoring import REFUSALS, TOLERANCE, read_beginning, shared_start
 from hfkit.errors import first_line
 from hfkit.progress import track
 
 log = logging.getLogger(__name__)
 
-TOKENS = 4096  # in a batch, with those to be written, about
+TOKENS = 4096  # in a batch, about, those to be written included
 
 
 class LineEnd(StoppingCriteria):
@@ -32,43 +32,46 @@ class LineEnd(StoppingCriteria):
 
 
 @torch.inference_mode()
-def completions(
+def complete(
     model: PreTrainedModel, tokenizer: Tokenizer, requests: Sequence[Request], most: int, *, desc: str | None = None
 ) -> list[str]:
-    """The likeliest next tokens, at most `most`, up to the end of the line, of every request."""
+    """The text that is likeliest to follow each request, at most `most` tokens, up to the end of the line."""
     if not requests:
         return []
     start = shared_start(requests)
-    reason = difference(model, tokenizer, [request.context for request in requests], start)
+    reason = compare_completions(model, tokenizer, [request.context for request in requests], start)
     if reason:
         log.warning("Prompts are read in whole: this model cannot share their beginning (%s).", reason)
         start = 0
-    shared, line_end = beginning(model, requests[0].context[:start]), LineEnd(tokenizer)
+    shared, line_end = read_beginning(model, requests[0].context[:start]), LineEnd(tokenizer)
     order = sorted(range(len(requests)), key=lambda i: len(requests[i].context))
     size = max(1, TOKENS // (len(requests[order[-1]].context) + most))
-    found: dict[int, str] = {}
+    completions: dict[int, str] = {}
     for first in track(range(0, len(order), size), desc):
-        chosen = order[first : first + size]
-        inputs = laid_out(model, tokenizer, [requests[i].context for i in chosen], start, shared)
+        numbers = order[first : first + size]
+        inputs = lay_out_batch(model, tokenizer, [requests[i].context for i in numbers], start, shared)
         output = model.generate(
-            **inputs, generation_config=greedy(model, tokenizer, most), stopping_criteria=[line_end]
+            **inputs, generation_config=greedy_settings(model, tokenizer, most), stopping_criteria=[line_end]
         )
         new = output[:, inputs["input_ids"].shape[1] :]
         texts = tokenizer.batch_decode(new, skip_special_tokens=True)
-        found |= {i: text.partition("\n")[0].strip() for i, text in zip(chosen, texts, strict=True)}
-    return [found[i] for i in range(len(requests))]
+        completions |= {i: text.partition("\n")[0].strip() for i, text in zip(numbers, texts, strict=True)}
+    return [completions[i] for i in range(len(requests))]
 
 
-def difference(model: PreTrainedModel, tokenizer: Tokenizer, contexts: Sequence[tuple[int, ...]], start: int) -> str:
-    """Why sharing is wrong with this model, judged by the longest and the shortest context; empty where it is right.
+def compare_completions(
+    model: PreTrainedModel, tokenizer: Tokenizer, contexts: Sequence[tuple[int, ...]], start: int
+) -> str:
+    """The reason why this model cannot share a beginning, or an empty string.
 
-    A model that keeps no keys and values, forgets some, or counts padding as distance would write something else.
+    The longest and the shortest context are tried. A model that keeps no keys and values, forgets some, or counts
+    padding as distance would write something else.
     """
     few = [of(contexts, key=len) for of in (min, max)]
-    settings = greedy(model, tokenizer, 1, output_logits=True, return_dict_in_generate=True)
+    settings = greedy_settings(model, tokenizer, 1, output_logits=True, return_dict_in_generate=True)
 
     def next_token(rows: list[tuple[int, ...]], start: int) -> Tensor:
-        inputs = laid_out(model, tokenizer, rows, start, beginning(model, rows[0][:start]))
+        inputs = lay_out_batch(model, tokenizer, rows, start, read_beginning(model, rows[0][:start]))
         return model.generate(**inputs, generation_config=settings).logits[0].float().log_softmax(-1)
 
     try:
@@ -78,20 +81,21 @@ def difference(model: PreTrainedModel, tokenizer: Tokenizer, contexts: Sequence[
     return "" if gap < TOLERANCE else f"the next token's log-probabilities differ by {gap:.1e}"
 
 
-def greedy(model: PreTrainedModel, tokenizer: Tokenizer, most: int, **settings: bool) -> GenerationConfig:
+def greedy_settings(model: PreTrainedModel, tokenizer: Tokenizer, most: int, **settings: bool) -> GenerationConfig:
+    """Greedy decoding of at most `most` tokens, whatever the checkpoint's own settings are."""
     ends = model.generation_config.eos_token_id
     return GenerationConfig(
         max_new_tokens=most,
         do_sample=False,
         num_beams=1,
-        repetition_penalty=1.0,  # else a checkpoint's own penalty falls on what the demonstrations say
+        repetition_penalty=1.0,  # a checkpoint's own penalty would fall on the words of the demonstrations
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id if ends is None else ends,
         **settings,
     )
 
 
-def laid_out(
+def lay_out_batch(
     model: PreTrainedModel, tokenizer: Tokenizer, rows: list[tuple[int, ...]], start: int, shared: Cache | None
 ) -> dict[str, Any]:
     """A batch for `generate`, padded between the `start` shared tokens and the rest, so that all end at one place."""

@@ -1,4 +1,4 @@
-"""What labels are called in words: their names spelt out, or as `--label_texts` has them."""
+"""Labels in words: their names spelt out, or the texts that `--label_texts` gives."""
 
 import json
 import re
@@ -14,10 +14,10 @@ JOINTS = re.compile(r"_+|(?<=[^\W\d_])[./](?=[^\W\d_])")
 HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def verbalised(label: str) -> str:
+def verbalise(label: str) -> str:
     """A label as words: 'lost_card' is 'lost card', 'cardNumber' 'card number', 'ATMFee' 'ATM Fee'."""
     words = " ".join(HUMPS.sub(" ", JOINTS.sub(" ", label)).split())
-    # In a camel's name capitals only mark where words begin.
+    # In camelCase, capitals only mark where words begin.
     return words.lower() if label[:1].islower() and label.isalnum() else words
 
 
@@ -25,30 +25,32 @@ def read_label_texts(given: str | None) -> dict[str, str]:
     """The mapping that `--label_texts` holds as JSON; None is an empty one.
 
     Raises:
-        UserError: it is no JSON, or no mapping of texts to texts.
+        UserError: it is not JSON, or not a mapping of texts to texts.
     """
     try:
-        found = json.loads(given) if given is not None else {}
+        texts = json.loads(given) if given is not None else {}
     except ValueError as error:
         raise UserError(f"label_texts={given!r}", f"it must be JSON ({error})", FIX) from error
-    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
         raise UserError(f"label_texts={given!r}", "it maps labels to texts", FIX)
-    return found
+    return texts
 
 
 def label_texts(labels: Sequence[str], own: Mapping[str, str]) -> list[str]:
-    """What each label is called, in the order of `labels`: its text in `own`, or its name in words.
+    """The text of each label, in the order of `labels`: the one in `own`, or its name in words.
 
     Raises:
-        UserError: `own` names a label that there is not, a text is empty, or two labels have the same one.
+        UserError: `own` names an unknown label, a text is empty, or two labels have the same one.
     """
     for label in own:
         if label not in labels:
-            raise UserError(f"label_texts: '{label}'", "no such label", f"Did you mean '{nearest_word(label, labels)}'?")
+            raise UserError(
+                f"label_texts: '{label}'", "no such label", f"Did you mean '{nearest_word(label, labels)}'?"
+            )
     seen: dict[str, str] = {}
     texts = []
     for label in labels:
-        text = own.get(label, verbalised(label)).strip()
+        text = own.get(label, verbalise(label)).strip()
         if not text:
             raise UserError(f"label '{label}'", "nothing is left of it as a text", FIX)
         first = seen.setdefault(text.casefold(), label)

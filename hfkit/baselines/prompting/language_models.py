@@ -1,9 +1,9 @@
-"""Language models as checkpoints bring them, refused where they cannot be prompted."""
+"""Language models of checkpoints, refused where they cannot be prompted."""
 
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from hfkit.contract.task import load_tokenizer, positions_of
+from hfkit.data.text.tokenizers import load_tokenizer, positions_of
 from hfkit.errors import UserError
 from hfkit.model.weights import load_whole_model
 from hfkit.progress import loading
@@ -15,7 +15,8 @@ def load_language_model(checkpoint: str) -> tuple[PreTrainedModel, Tokenizer]:
     """A causal language model in fp32 and its tokenizer: safetensors only, no remote code.
 
     Raises:
-        UserError: it cannot be loaded, is none, or its tokenizer cannot say where in a text a token stands.
+        UserError: it cannot be loaded, it is another kind of model, or its tokenizer cannot say where in a text a
+            token stands.
     """
     model = load_whole_model(AutoModelForCausalLM, checkpoint, "prompt_checkpoint")
     tokenizer = load_tokenizer(resolve_checkpoint(checkpoint), checkpoint)
@@ -29,6 +30,6 @@ def load_language_model(checkpoint: str) -> tuple[PreTrainedModel, Tokenizer]:
 
 
 def longest_prompt(model: PreTrainedModel, tokenizer: Tokenizer) -> int:
-    """Tokens that the model reads at once, the answer included."""
+    """The number of tokens that the model reads at once, the answer included."""
     positions = positions_of(model.config)
     return min(tokenizer.model_max_length, positions) if positions > 0 else tokenizer.model_max_length

@@ -1,4 +1,4 @@
-"""Log-likelihoods of answers under a language model, what all prompts begin with computed once."""
+"""Log-likelihoods of answers under a language model; the beginning that all prompts share is computed once."""
 
 import inspect
 import logging
@@ -22,35 +22,35 @@ log = logging.getLogger(__name__)
 TOKENS = 1024  # fed in a batch, about
 LARGEST = 2**25  # numbers in the logits, the mask or a layer's keys of a batch, about: 128 MB
 TOLERANCE = 1e-3  # nats a token; rounding makes 1e-5
-# What a model raises that keeps no keys and values, or takes no mask made by others.
+# Errors of a model that keeps no keys and values, or takes no mask but its own.
 REFUSALS = (AttributeError, TypeError, ValueError, RuntimeError, IndexError, KeyError, NotImplementedError)
 
 
 @dataclass
 class Scorer:
-    """Mean log-probabilities of answers; from whole prompts where the model cannot share their beginning."""
+    """Mean log-probabilities of answers, from whole prompts where the model cannot share their beginning."""
 
     model: PreTrainedModel
     shares: bool = field(default=True, init=False)
     checked: int = field(default=0, init=False)  # tokens of the longest prompt that was scored both ways
 
     def score(self, requests: Sequence[Request], *, desc: str | None = None) -> list[np.ndarray]:
-        """Of every request the mean log-probability of a token of each answer, (answers,) in nats.
+        """For every request, the mean log-probability of a token of each answer, (answers,) in nats.
 
-        Whenever prompts are longer than before, some are scored in whole too: a sliding window over tokens, or a state
-        that is no cache, would make wrong scores without a word.
+        Whenever prompts are longer than before, some are scored in whole too: a model with a sliding window over
+        tokens, or with a state that is not a cache, would give wrong scores without a warning.
         """
         longest = max((len(request.context) for request in requests), default=0)
         if self.shares and longest > self.checked:
-            reason = difference(self.model, requests)
+            reason = compare_scores(self.model, requests)
             self.checked, self.shares = longest, not reason
             if reason:
                 log.warning("Prompts are scored in whole: this model cannot share their beginning (%s).", reason)
         return (shared_scores if self.shares else whole_scores)(self.model, requests, desc=desc)
 
 
-def difference(model: PreTrainedModel, requests: Sequence[Request]) -> str:
-    """Why sharing is wrong with this model, judged by the longest and the shortest prompt; empty where it is right."""
+def compare_scores(model: PreTrainedModel, requests: Sequence[Request]) -> str:
+    """The reason why this model cannot share a beginning, or an empty string; the longest and shortest are tried."""
     by_length = sorted(requests, key=lambda request: len(request.context))
     few = [
         Request(context, (min(answers, key=len), max(answers, key=len)))
@@ -65,7 +65,7 @@ def difference(model: PreTrainedModel, requests: Sequence[Request]) -> str:
 
 
 def shared_start(requests: Sequence[Request]) -> int:
-    """How many tokens all contexts begin with; at least one of each is left to predict the answer from."""
+    """The number of tokens that all contexts begin with; at least one of each is left to predict the answer from."""
     first, last = (of([request.context for request in requests]) for of in (min, max))
     return min(len(commonprefix([first, last])), min(len(request.context) for request in requests) - 1)
 
@@ -74,14 +74,14 @@ def shared_start(requests: Sequence[Request]) -> int:
 
 
 class Tree(NamedTuple):
-    """Answers as the tree of their beginnings: what several share is fed once.
+    """Answers as a tree of their beginnings, so that tokens which several share are fed once.
 
-    Node 0 is the last token of the context. The last token of an answer is predicted and never fed, so it is no node.
+    Node 0 is the last token of the context. The last token of an answer is predicted and never fed: it has no node.
     """
 
     tokens: Tensor  # (nodes - 1,)
-    depths: Tensor  # (nodes - 1,): how many tokens of the answer stand before it
-    sees: Tensor  # (nodes - 1, nodes - 1), bool: itself and what stands before it
+    depths: Tensor  # (nodes - 1,): the number of tokens of the answer before it
+    sees: Tensor  # (nodes - 1, nodes - 1), bool: itself and the tokens before it
     answer: Tensor  # (predicted,): the number of the answer that a predicted token belongs to
     parent: Tensor  # (predicted,): the node that predicts it
     target: Tensor  # (predicted,): the token
@@ -109,7 +109,7 @@ def tree_of(answers: tuple[tuple[int, ...], ...]) -> Tree:
 
 
 class SharedLayer(DynamicLayer):
-    """Keys and values of one beginning for a batch of any size; what is fed behind it is seen and not kept."""
+    """Keys and values of one beginning for a batch of any size; tokens fed after it are seen and not kept."""
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
         super().__init__()
@@ -124,14 +124,17 @@ class SharedLayer(DynamicLayer):
         )
 
 
-def beginning(model: PreTrainedModel, tokens: Sequence[int]) -> Cache | None:
+def read_beginning(model: PreTrainedModel, tokens: Sequence[int]) -> Cache | None:
     """The keys and values of every layer for `tokens`, in a batch of one; None for no tokens."""
     if not tokens:
         return None
-    # Without the configuration: it may ask for layers that forget what slid out of a window.
+    # Without the configuration, which may ask for layers that forget whatever leaves their window.
     cache = DynamicCache()
     model(
-        input_ids=torch.tensor([tokens], device=model.device), past_key_values=cache, use_cache=True, **kept(model, 1)
+        input_ids=torch.tensor([tokens], device=model.device),
+        past_key_values=cache,
+        use_cache=True,
+        **limit_logits(model, 1),
     )
     return cache
 
@@ -140,70 +143,70 @@ def beginning(model: PreTrainedModel, tokens: Sequence[int]) -> Cache | None:
 def shared_scores(
     model: PreTrainedModel, requests: Sequence[Request], *, start: int | None = None, desc: str | None = None
 ) -> list[np.ndarray]:
-    """Mean log-probabilities, each batch of contexts fed behind the `start` tokens that all share, with all answers.
+    """Mean log-probabilities, with the `start` tokens that all contexts share read once.
 
-    Answers stand side by side behind their context, and a mask lets each see nothing but itself and the context.
+    Answers stand side by side after their context, and a mask lets each see nothing but itself and the context.
     """
     if not requests:
         return []
     start = shared_start(requests) if start is None else start
-    cache = beginning(model, requests[0].context[:start])
+    cache = read_beginning(model, requests[0].context[:start])
     if cache is not None:
         cache = Cache(layers=[SharedLayer(layer.keys, layer.values) for layer in cache.layers])
-    most = enough_nodes(model, [len(request.context) for request in requests], start)
+    most = best_nodes(model, [len(request.context) for request in requests], start)
     places, pieces = [], []
     for i, request in enumerate(requests):
-        for numbers in groups(request.answers, most):
+        for numbers in group_answers(request.answers, most):
             places.append((i, list(numbers)))
             pieces.append(request._replace(answers=tuple(request.answers[number] for number in numbers)))
-    found = [np.zeros(len(request.answers)) for request in requests]
-    for chosen in track(list(batches(model, pieces, start)), desc):
-        trees = [tree_of(pieces[place].answers) for place in chosen]
-        ids, positions, mask = laid_out([pieces[place].context[start:] for place in chosen], trees, start)
+    means = [np.zeros(len(request.answers)) for request in requests]
+    for fed in track(list(batch_requests(model, pieces, start)), desc):
+        trees = [tree_of(pieces[place].answers) for place in fed]
+        ids, positions, mask = lay_out_batch([pieces[place].context[start:] for place in fed], trees, start)
         logits = model(
             input_ids=ids.to(model.device),
             position_ids=positions.to(model.device),
             attention_mask=mask.to(model.device),
             past_key_values=cache,
             use_cache=cache is not None,
-            **kept(model, count := max(len(tree.tokens) for tree in trees) + 1),
+            **limit_logits(model, count := max(len(tree.tokens) for tree in trees) + 1),
         ).logits[:, -count:]
         totals = logits.float().logsumexp(-1)  # (rows, nodes)
-        for row, (place, tree) in enumerate(zip(chosen, trees, strict=True)):
+        for row, (place, tree) in enumerate(zip(fed, trees, strict=True)):
             parent, target = tree.parent.to(model.device), tree.target.to(model.device)
             each = (logits[row, parent, target].float() - totals[row, parent]).double().cpu().numpy()
             i, numbers = places[place]
-            found[i][numbers] = np.bincount(tree.answer, each) / np.bincount(tree.answer)
-    return found
+            means[i][numbers] = np.bincount(tree.answer, each) / np.bincount(tree.answer)
+    return means
 
 
-def enough_nodes(model: PreTrainedModel, lengths: list[int], start: int) -> int:
-    """How many nodes of answers one context is fed with, so that the whole costs least.
+def best_nodes(model: PreTrainedModel, lengths: list[int], start: int) -> int:
+    """The number of nodes of answers to feed with one context at the least cost.
 
-    Fewer feed the context more often; more widen a mask of what mostly may not be seen. With c nodes beside Q tokens
-    behind a beginning of P, a node costs (1 + Q/c) (12 h² + 4 h (P + Q + c)), h the hidden size: least at this c.
+    With fewer, the context is fed more often; with more, the mask grows, and most of it hides. With c nodes beside Q
+    tokens after a beginning of P, a node costs (1 + Q/c) (12 h² + 4 h (P + Q + c)), h the hidden size: least at this c.
     """
     rest = float(np.median(lengths)) - start
     return round((rest * (3 * model.config.get_text_config().hidden_size + start + rest)) ** 0.5)
 
 
 @lru_cache(maxsize=1024)
-def groups(answers: tuple[tuple[int, ...], ...], most: int) -> tuple[tuple[int, ...], ...]:
-    """Numbers of answers that are fed together, neighbours by their tokens: about `most` nodes each."""
-    found: list[list[int]] = []
+def group_answers(answers: tuple[tuple[int, ...], ...], most: int) -> tuple[tuple[int, ...], ...]:
+    """Groups of answers to feed together, by their numbers: neighbours by their tokens, about `most` nodes a group."""
+    groups: list[list[int]] = []
     nodes: set[tuple[int, ...]] = set()
     for number in sorted(range(len(answers)), key=answers.__getitem__):
         begun = {answers[number][:end] for end in range(1, len(answers[number]))}
-        if not found or len(nodes | begun) > most:
-            found.append([])
+        if not groups or len(nodes | begun) > most:
+            groups.append([])
             nodes = set()
-        found[-1].append(number)
+        groups[-1].append(number)
         nodes |= begun
-    return tuple(map(tuple, found))
+    return tuple(map(tuple, groups))
 
 
-def batches(model: PreTrainedModel, requests: Sequence[Request], start: int) -> Iterator[list[int]]:
-    """Places of requests of like length that are fed together."""
+def batch_requests(model: PreTrainedModel, requests: Sequence[Request], start: int) -> Iterator[list[int]]:
+    """Batches of requests of like length, by their places."""
     config = model.config.get_text_config()
     batch: list[int] = []
     widest = 0
@@ -219,15 +222,15 @@ def batches(model: PreTrainedModel, requests: Sequence[Request], start: int) -> 
     yield batch
 
 
-def laid_out(rows: list[tuple[int, ...]], trees: list[Tree], start: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Token ids and positions, (rows, tokens), and what may see what, (rows, 1, tokens, start + tokens), 0 or lowest.
+def lay_out_batch(rows: list[tuple[int, ...]], trees: list[Tree], start: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Token ids and positions, (rows, tokens), and an additive mask, (rows, 1, tokens, start + tokens), 0 or lowest.
 
-    Contexts are padded on the left, so that all end at one place; behind them the answers, padded on the right.
+    Contexts are padded on the left, so that all end at one place. Answers follow, padded on the right.
     """
     width, nodes = max(map(len, rows)), max(len(tree.tokens) for tree in trees)
     ids = torch.zeros(len(rows), width + nodes, dtype=torch.long)
     positions = torch.zeros_like(ids)
-    # What pads sees the beginning and itself: a row of the mask without anything would give nan.
+    # Padding sees the beginning and itself: a row of the mask that hides everything would give nan.
     sees = torch.eye(width + nodes, dtype=torch.bool).repeat(len(rows), 1, 1)
     for row, (context, tree) in enumerate(zip(rows, trees, strict=True)):
         left, end = width - len(context), width + len(tree.tokens)
@@ -239,7 +242,7 @@ def laid_out(rows: list[tuple[int, ...]], trees: list[Tree], start: int) -> tupl
         sees[row, width:end, left:width] = True
         sees[row, width:end, width:end] = tree.sees
     mask = torch.zeros(len(rows), 1, width + nodes, start + width + nodes)
-    # A number and no truth value, because eager attention adds it.
+    # Numbers, not booleans, because eager attention adds them.
     mask[:, 0, :, start:].masked_fill_(~sees, torch.finfo(mask.dtype).min)
     return ids, positions, mask
 
@@ -249,7 +252,7 @@ def laid_out(rows: list[tuple[int, ...]], trees: list[Tree], start: int) -> tupl
 
 @torch.inference_mode()
 def whole_scores(model: PreTrainedModel, requests: Sequence[Request], *, desc: str | None = None) -> list[np.ndarray]:
-    """The same from every context with every answer as a text of its own."""
+    """The same scores, with every answer after its context as a text of its own."""
     pairs = [(i, request.context, answer) for i, request in enumerate(requests) for answer in request.answers]
     order = sorted(range(len(pairs)), key=lambda n: len(pairs[n][1]) + len(pairs[n][2]))
     means = np.zeros(len(pairs))
@@ -265,7 +268,7 @@ def whole_scores(model: PreTrainedModel, requests: Sequence[Request], *, desc: s
             input_ids=ids.to(model.device),
             attention_mask=(torch.arange(ids.shape[1]) < lengths).long().to(model.device),
             use_cache=False,
-            **kept(model, ids.shape[1] - begin),
+            **limit_logits(model, ids.shape[1] - begin),
         ).logits[:, begin - ids.shape[1] :]
         for row, n in enumerate(chosen):
             _, context, answer = pairs[n]
@@ -274,6 +277,6 @@ def whole_scores(model: PreTrainedModel, requests: Sequence[Request], *, desc: s
     return np.split(means, np.cumsum([len(request.answers) for request in requests])[:-1])
 
 
-def kept(model: PreTrainedModel, count: int) -> dict[str, int]:
-    """Asks for logits of the last `count` tokens alone, where the model can: a vocabulary is large."""
+def limit_logits(model: PreTrainedModel, count: int) -> dict[str, int]:
+    """Arguments that ask for logits of the last `count` tokens alone, if the model can: a vocabulary is large."""
     return {"logits_to_keep": count} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}

@@ -11,55 +11,55 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any, TextIO
 
+from hfkit.contract.abilities import input_columns
 from hfkit.errors import UserError
-from hfkit.inference.demo.asking import Asked, Unanswered
-from hfkit.inference.examples import examples, of_pairs, report_of
+from hfkit.inference.demo.asking import DemoModel, Unanswered
+from hfkit.inference.examples import read_report
 from hfkit.inference.saved import load_saved
 
 
-def asked_model(place: str, revision: str | None = None) -> Asked:
-    """A saved model as the page asks it.
+def load_demo(place: str, revision: str | None = None) -> DemoModel:
+    """A saved model for the page.
 
     Raises:
         UserError: there is no finished model.
     """
     saved = load_saved(place, revision=revision).with_usual_columns()
-    report = report_of(saved.folder)
-    return Asked(saved, report, pairs=of_pairs(report))
+    report = read_report(saved.folder)
+    return DemoModel(saved, input_columns(saved.task.rows, report.get("data", {})), report)
 
 
-def check(model: Asked) -> dict[str, Any]:
+def check(model: DemoModel) -> dict[str, Any]:
     """Make the page without serving it, and answer its first example.
 
     Raises:
         UserError: gradio is missing, or the model does not answer.
     """
     require_gradio()
-    from hfkit.inference.demo.page import page
+    from hfkit.inference.demo.page import build_page
 
-    with own_folder() as folder:
-        page(model, folder)
-    row = (examples(model.report) or model.made_up())[0]
+    with use_own_folder() as folder:
+        build_page(model, folder)
     try:
-        return model.answer(row).told()
+        return model.answer(model.examples()[0]).to_json()
     except Unanswered as error:
         raise UserError(f"model '{model.saved.place}'", f"it does not answer ({error})", "Try another") from error
 
 
-def serve(model: Asked, host: str, port: int, *, share: bool = False, out: TextIO | None = None) -> None:
-    """Show the page until the program is interrupted, and say on `out` where.
+def serve(model: DemoModel, host: str, port: int, *, share: bool = False, out: TextIO | None = None) -> None:
+    """Serve the page until the program is interrupted, and print its address to `out`.
 
     Raises:
         UserError: gradio is missing, or the address cannot be used.
     """
     require_gradio()
-    from hfkit.inference.demo.page import launched
+    from hfkit.inference.demo.page import launch
 
-    if not loopback(host):
+    if not is_loopback(host):
         print(f"warning: whoever reaches this machine at {host} can ask the model, without a password", file=sys.stderr)
-    with own_folder() as folder:
+    with use_own_folder() as folder:
         try:
-            app, url = launched(model, folder, host, port, share=share)
+            app, url = launch(model, folder, host, port, share=share)
         except OSError as error:
             raise UserError(
                 f"address {host}:{port}", f"it cannot be listened on ({error})", "Choose another --port or --host"
@@ -74,8 +74,8 @@ def serve(model: Asked, host: str, port: int, *, share: bool = False, out: TextI
 
 
 @contextmanager
-def own_folder() -> Iterator[Path]:
-    """A folder for what gradio writes, which goes away with the page: pictures that somebody asked about are theirs."""
+def use_own_folder() -> Iterator[Path]:
+    """A folder for gradio's files that is deleted with the page: uploaded pictures belong to whoever sent them."""
     with TemporaryDirectory(prefix="hfkit-demo-") as folder:
         before = os.environ.get("GRADIO_TEMP_DIR")
         os.environ["GRADIO_TEMP_DIR"] = folder
@@ -87,7 +87,7 @@ def own_folder() -> Iterator[Path]:
                 os.environ["GRADIO_TEMP_DIR"] = before
 
 
-def loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Whether only programs on this machine reach an address."""
     try:
         return ipaddress.ip_address(host).is_loopback

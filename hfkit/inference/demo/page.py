@@ -7,19 +7,22 @@ from typing import Any
 
 import gradio as gr
 
-from hfkit.inference.demo.asking import Answer, Asked, Unanswered
-from hfkit.inference.examples import examples
-from hfkit.report.pages import bare
+from hfkit.contract.rows import Media
+from hfkit.contract.view import Choice, Number, Spans, to_text
+from hfkit.inference.demo.asking import DemoModel, Reply, Unanswered
+from hfkit.inference.examples import report_rows
+from hfkit.report.pages import escape_markdown
 
 MOST_EXAMPLES = 6
 TOP = 5  # labels shown of a ranking
 LARGEST_FILE = "30mb"
 WAITING = 32  # questions in line; more are refused
+ORDINALS = ("First", "Second", "Third")
 # Fonts that every system has.
 THEME = gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
 
 
-def value_of(given: Any) -> Any:
+def read_input(given: Any) -> Any:
     """A text, or a picture as its file: turned, made opaque and checked by the model's own task, not by gradio."""
     if not isinstance(given, dict):
         return given
@@ -28,86 +31,105 @@ def value_of(given: Any) -> Any:
     return {"bytes": Path(given["path"]).read_bytes(), "path": None}
 
 
-def page(model: Asked, folder: Path) -> gr.Blocks:
+def build_page(model: DemoModel, folder: Path) -> gr.Blocks:
     """Inputs, a button, the answer, and rows to try; pictures among those are written into `folder`."""
     with gr.Blocks(title=model.name, analytics_enabled=False) as app:
         gr.Markdown(model.about())
         with gr.Row():
             with gr.Column():
-                names, inputs = inputs_of(model)
+                inputs = make_inputs(model)
                 button = gr.Button("Ask", variant="primary")
             with gr.Column():
-                outputs = [output_of(model), gr.Markdown()]
+                outputs = [make_output(model), gr.Markdown()]
 
         def ask(*values: Any) -> tuple[Any, str]:
             try:
-                row = dict(zip(names, map(value_of, values), strict=True))
-                return parts(model, row, model.answer(row))
+                return render(model.answer(dict(zip(model.columns, map(read_input, values), strict=True))))
             except Unanswered as error:
                 raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # shown as HTML
 
         wanted = [button.click, *(one.submit for one in inputs if isinstance(one, gr.Textbox))]
         gr.on(wanted, ask, inputs, outputs, api_name="ask", preprocess=False)
-        if rows := examples_of(model, names, folder):
+        if rows := example_inputs(model, folder):
             gr.Examples(rows, inputs, label=examples_label(model), cache_examples=False)
     return app
 
 
-def inputs_of(model: Asked) -> tuple[list[str], list[Any]]:
-    """The columns of a row, and what a user fills them in with."""
-    if model.saved.task.reads == "pictures":
-        return ["image"], [gr.Image(label="Picture", sources=["upload", "clipboard"], height=300)]
-    if model.pairs:
-        return ["text", "text_pair"], [gr.Textbox(label=f"{which} text", lines=3) for which in ("First", "Second")]
-    return ["text"], [gr.Textbox(label="Text", lines=5)]
+def make_inputs(model: DemoModel) -> list[Any]:
+    """What a user fills the columns of a row in with."""
+    if model.media is Media.IMAGE:
+        return [gr.Image(label="Picture", sources=["upload", "clipboard"], height=300)]
+    if len(model.columns) == 1:
+        return [gr.Textbox(label="Text", lines=5)]
+    names = [ORDINALS[place] if place < len(ORDINALS) else f"{place + 1}th" for place in range(len(model.columns))]
+    return [gr.Textbox(label=f"{name} text", lines=3) for name in names]
 
 
-def output_of(model: Asked) -> Any:
-    """What the answer is shown in."""
-    match model.problem:
-        case None:
-            return gr.HighlightedText(label="Entities", show_legend=True)
-        case "regression":
-            return gr.Number(label="Answer")
-        case "ordinal":
-            return gr.Number(label=f"Answer ({model.saved.labels[0]})", precision=0)
+def make_output(model: DemoModel) -> Any:
+    """What the answer is shown in, by the kind of value that it is."""
+    kind, choices = model.saved.task.view.answers, model.saved.choices
+    if kind is Spans:
+        return gr.HighlightedText(label="Answer", show_legend=True)
+    if kind is Number:
+        return gr.Number(label=f"Answer ({', '.join(choices.labels)})" if choices.labels else "Answer")
+    if kind is Choice:
+        return gr.Label(label="Answer", num_top_classes=TOP, show_heading=not choices.several)
+    return gr.Markdown(label="Answer")
+
+
+def render(reply: Reply) -> tuple[Any, str]:
+    """A reply as the part of `make_output` takes it, and what to know about it."""
+    match reply.shown:
+        case Spans():
+            note = reply.note or ("" if reply.shown.spans else "Nothing was found.")
+            return highlight(reply.shown), note
+        case Number(value, whole):
+            return int(value) if whole else value, reply.note
+        case Choice(labels, several):
+            said = f"Labels: {escape_markdown(', '.join(labels)) or 'none'}" if several else ""
+            ranking = dict.fromkeys(labels, 1.0) if reply.likelihoods is None else reply.likelihoods
+            return ranking, "\n\n".join(filter(None, (said, reply.note)))
         case _:
-            return gr.Label(label="Answer", num_top_classes=TOP, show_heading=model.problem == "single-label")
+            return escape_markdown(to_text(reply.shown)), reply.note
 
 
-def parts(model: Asked, row: dict[str, Any], answer: Answer) -> tuple[Any, str]:
-    """An answer in terms of `output_of`, and what to know of it."""
-    if model.problem is None:
-        spans = [{"entity": one["label"], "start": one["start"], "end": one["end"]} for one in answer.prediction]
-        return {"text": row["text"], "entities": spans}, answer.note or ("" if spans else "No entity was found.")
-    if model.problem in ("regression", "ordinal"):
-        return answer.prediction, answer.note
-    said = "" if model.problem == "single-label" else f"Labels: {bare(', '.join(answer.prediction)) or 'none'}"
-    return answer.likelihoods, "\n\n".join(filter(None, (said, answer.note)))
+def highlight(shown: Spans) -> dict[str, Any]:
+    """Labelled stretches of characters, as gradio takes them."""
+    text, starts = shown.text, shown.starts
+    if text is None:
+        text, starts = " ".join(shown.tokens), word_starts(shown.tokens)
+    ends = [start + len(token) for start, token in zip(starts, shown.tokens, strict=True)]
+    spans = [{"entity": one.label, "start": starts[one.start], "end": ends[one.end - 1]} for one in shown.spans]
+    return {"text": text, "entities": spans}
 
 
-def examples_of(model: Asked, names: list[str], folder: Path) -> list[list[Any]]:
+def word_starts(words: tuple[str, ...]) -> tuple[int, ...]:
+    """The character that each word begins at, with one space between two of them."""
+    return tuple(sum(len(word) + 1 for word in words[:place]) for place in range(len(words)))
+
+
+def example_inputs(model: DemoModel, folder: Path) -> list[list[Any]]:
     """Rows to try, one value for each input; pictures as files of their own, for the report holds them inline."""
-    rows = examples(model.report)[:MOST_EXAMPLES]
-    if model.saved.task.reads == "pictures":
+    rows = report_rows(model.report, model.columns)[:MOST_EXAMPLES]
+    if model.media is Media.IMAGE:
         for number, row in enumerate(rows):
-            (folder / f"{number}.png").write_bytes(row["image"]["bytes"])
+            (folder / f"{number}.png").write_bytes(row[model.columns[0]]["bytes"])
         return [[str(folder / f"{number}.png")] for number in range(len(rows))]
-    rows = [{"text": " ".join(row["tokens"])} if "tokens" in row else row for row in rows or model.made_up()]
-    return [[row.get(name, "") for name in names] for row in rows]
+    rows = [{model.columns[0]: " ".join(row["tokens"])} if "tokens" in row else row for row in rows]
+    return [[row.get(name, "") for name in model.columns] for row in rows or model.made_up_rows()]
 
 
-def examples_label(model: Asked) -> str:
-    return "Test rows that it got wrong" if examples(model.report) else "To try"
+def examples_label(model: DemoModel) -> str:
+    return "Test rows that it got wrong" if report_rows(model.report, model.columns) else "To try"
 
 
-def launched(model: Asked, folder: Path, host: str, port: int, *, share: bool) -> tuple[gr.Blocks, str]:
+def launch(model: DemoModel, folder: Path, host: str, port: int, *, share: bool) -> tuple[gr.Blocks, str]:
     """The page at an address, served by threads of its own.
 
     Raises:
         OSError: the address cannot be used.
     """
-    app = page(model, folder)
+    app = build_page(model, folder)
     app.queue(max_size=WAITING, default_concurrency_limit=1)  # the model answers one question at a time
     _, local, public = app.launch(
         server_name=host,

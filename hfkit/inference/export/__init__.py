@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from hfkit.errors import UserError
-from hfkit.inference.export.pages import page
+from hfkit.inference.export.pages import render_page, write_snippet
 from hfkit.inference.export.parity import (
     MADE_UP,
-    Compared,
-    asked,
-    at_hand,
-    compared,
-    extremes,
+    Comparison,
+    compare,
+    encode_material,
+    find_material,
+    make_extremes,
     refuse_different,
 )
 from hfkit.inference.saved import SavedModel, load_saved
 from hfkit.version import __version__
 
 RECORD = "export.json"  # of `transformers.exporters`, which passes over what it does not know
-TABLE = "hfkit"  # this module's own part of it
-WORTH = 0.25  # of the weights' bytes; 8 bits that save less are not worth other answers
+TABLE = "hfkit"  # the key of this module's own part of it
+WORTH = 0.25  # of the weights' bytes; 8 bits that save less are not worth changed answers
 
 
 def export(
@@ -46,45 +46,45 @@ def export(
         opset: version of ONNX's operators; default: torch's choice.
 
     Returns:
-        What was written and how it compares, as it stands in `export.json` under the key `hfkit`.
+        What was written and how it compares, as in `export.json` under the key `hfkit`.
 
     Raises:
         UserError: the model or the folder cannot be used, or this architecture cannot be written or made smaller.
-        Failure: the graph answers otherwise than the model. Nothing is written then.
+        Failure: the graph does not answer as the model does. Nothing is written then.
     """
     require_onnx()
     refuse_unknown(opset)
-    from hfkit.inference.export.graph import opened, quantized, traced, weight_bytes
+    from hfkit.inference.export.graph import find_outputs, open_graph, to_8_bits, trace, weight_bytes
 
     saved = load_saved(place, revision=revision)
     saved.model.to("cpu")
-    folder = destination(place, quantize) if folder is None else folder
+    folder = default_folder(place, quantize) if folder is None else folder
     refuse_foreign(folder)
-    material = at_hand(saved, dataset)
-    probes = asked(saved, extremes(saved))
-    batch = next(probes.batches(saved, [2]))
-    del batch["labels"]
-    graph = traced(saved, batch, opset)
+    material = find_material(saved, dataset)
+    probes = encode_material(saved, make_extremes(saved))
+    batch = next(probes.batches([2]))
+    inputs = saved.codec.inputs(batch)
+    graph = trace(saved, inputs, find_outputs(saved, batch), opset)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the place it is for, so that it can be moved there in one step.
+    # In the folder's own parent, so that it can be moved into place in one step.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as unfinished:
         part = Path(unfinished) / "export"
         graph.save_pretrained(part)
-        session = opened(part, opset)
-        pieces = {MADE_UP: probes, material.source: asked(saved, material)}
-        plain = {source: compared(saved, piece, session) for source, piece in pieces.items()}
-        refuse_different(place, plain)
-        record = described(saved, graph, batch, probes.widest, plain)
+        session = open_graph(part, opset)
+        pieces = {MADE_UP: probes, material.source: encode_material(saved, material)}
+        whole = {source: compare(piece, session) for source, piece in pieces.items()}
+        refuse_different(place, whole)
+        record = describe(saved, graph, inputs, probes.widest, whole)
         if quantize == "int8":
-            whole = weight_bytes(graph)
-            graph = quantized(graph, batch)
+            before = weight_bytes(graph)
+            graph = to_8_bits(graph, inputs)
             graph.save_pretrained(part)
-            refuse_wasted(place, whole, weight_bytes(graph))
-            smaller = compared(saved, pieces[material.source], opened(part, opset))
+            refuse_wasted(place, before, weight_bytes(graph))
+            smaller = compare(pieces[material.source], open_graph(part, opset))
             refuse_different(place, {material.source: smaller}, most=math.inf)
-            weights = {"weight_bytes_before": whole, "weight_bytes": weight_bytes(graph)}
-            record["int8"] = {**smaller.told(), **weights, "score": smaller.gained()}
-        saved.processor.save_pretrained(part)
+            weights = {"weight_bytes_before": before, "weight_bytes": weight_bytes(graph)}
+            record["int8"] = {**smaller.to_json(), **weights, "score": smaller.measure_gain()}
+        saved.codec.processor.save_pretrained(part)
         finish(part, saved, record)
         if folder.exists():
             shutil.rmtree(folder)
@@ -92,34 +92,39 @@ def export(
     return {"folder": str(folder), **record}
 
 
-def described(saved: SavedModel, graph: Any, batch: dict, longest: int | None, plain: dict[str, Compared]) -> dict:
+def describe(
+    saved: SavedModel, graph: Any, inputs: dict[str, Any], longest: int | None, whole: dict[str, Comparison]
+) -> dict[str, Any]:
     """The record of an export whose answers are those of the model."""
     component = graph.components["model"]
     return {
         "hfkit": __version__,
         "source": Path(saved.place).name if Path(saved.place).is_dir() else saved.place,
-        "task": saved.task.name,
-        "problem": getattr(saved.task, "problem", None),
+        "task": saved.task.key,
+        "tag": saved.task.tag,
+        "media": str(saved.task.rows.media),
         "labels": saved.labels,
         "opset": component.program.opset_imports[""],
         "inputs": {value.name: [str(side) for side in value.shape] for value in component.program.graph.inputs},
         "longest": longest,
         "versions": component.metadata.packages,
-        "parity": {source: found.told() for source, found in plain.items()},
+        "parity": {source: found.to_json() for source, found in whole.items()},
         "int8": None,
     }
 
 
 def finish(part: Path, saved: SavedModel, record: dict[str, Any]) -> None:
-    """Add the record and the README to a folder, and what its files weigh to the record."""
+    """Add the record and the README to a folder, and the sizes of its files to the record."""
     files = {path.name: path.stat().st_size for path in sorted(part.iterdir()) if path.name != RECORD}
     record["bytes"] = files
     manifest = json.loads((part / RECORD).read_text(encoding="utf-8"))
     (part / RECORD).write_text(json.dumps({**manifest, TABLE: record}, indent=2) + "\n", encoding="utf-8")
-    (part / "README.md").write_text(page(record, saved.folder), encoding="utf-8")
+    (part / "README.md").write_text(
+        render_page(record, saved.folder, write_snippet(saved.task.view, record)), encoding="utf-8"
+    )
 
 
-def destination(place: str, quantize: str) -> Path:
+def default_folder(place: str, quantize: str) -> Path:
     name = "onnx" if quantize == "none" else f"onnx-{quantize}"
     model = Path(place).expanduser()
     return model / name if model.is_dir() else Path(f"{place.rpartition('/')[2]}-{name}")

@@ -2,13 +2,12 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 import torch
 from onnxruntime.quantization import QuantType
@@ -26,14 +25,50 @@ from transformers.exporters.configs import ExportFormat
 from hfkit.errors import UserError, first_line
 from hfkit.inference.saved import SavedModel
 
-AXES = ("batch", "sequence")  # what the sides of an input are called, as far as they are of any length
+AXES = ("batch", "sequence")  # the names of those sides of an input that may have any length
 
 
-def traced(saved: SavedModel, batch: Mapping[str, Tensor], opset: int | None) -> ExportedModel:
-    """The model as an ONNX graph that gives `logits`: of any number of rows, and of texts of any length.
+class ReadOutput(Mapping[str, Tensor]):
+    """A model's output that remembers which of its parts were read."""
+
+    def __init__(self, output: Mapping[str, Tensor]) -> None:
+        self.output, self.names = output, dict[str, None]()
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.names[name] = None
+        return self.output[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.output)
+
+    def __len__(self) -> int:
+        return len(self.output)
+
+
+def find_outputs(saved: SavedModel, batch: Mapping[str, Tensor]) -> list[str]:
+    """The parts of the model's output that answers are read from.
+
+    Raises:
+        UserError: there is none: a model that writes its answers runs many times for each of them.
+    """
+    with torch.inference_mode():
+        output = ReadOutput(saved.model(**saved.codec.inputs(batch)))
+        saved.codec.outputs(saved.model, batch, known=output)
+    if not output.names:
+        raise UserError(
+            f"model '{saved.place}'",
+            "its answers are not read from one pass of the model",
+            "Use it through transformers",
+        )
+    return list(output.names)
+
+
+def trace(saved: SavedModel, batch: Mapping[str, Tensor], outputs: Sequence[str], opset: int | None) -> ExportedModel:
+    """The model as an ONNX graph for any number of rows, and for texts of any length.
 
     Args:
-        batch: two rows of unlike length; a side of 1 would be taken for one that never changes.
+        batch: inputs of two rows of unlike length; a side of 1 would be taken for one that never changes.
+        outputs: the parts of the model's output that the graph gives.
 
     Raises:
         UserError: torch cannot write it.
@@ -42,7 +77,7 @@ def traced(saved: SavedModel, batch: Mapping[str, Tensor], opset: int | None) ->
     # Pictures are all of one size: that of the processor.
     sides = {name: {side: Dim.AUTO for side in range(2 if value.ndim == 2 else 1)} for name, value in batch.items()}
     try:
-        with quiet(), logits_alone(model):
+        with silence_exporters(), return_only(model, outputs):
             graph = OnnxExporter().export(model, dict(batch), OnnxConfig(opset_version=opset, dynamic_shapes=sides))
     except Exception as error:  # whatever an operator that ONNX lacks makes torch raise
         raise UserError(
@@ -62,7 +97,7 @@ def traced(saved: SavedModel, batch: Mapping[str, Tensor], opset: int | None) ->
 
 
 def name_sides(saved: SavedModel, graph: ExportedModel, sides: Mapping[str, Mapping[int, Any]]) -> None:
-    """Call the sides of any length `batch` and `sequence`.
+    """Name the sides of any length `batch` and `sequence`.
 
     Raises:
         UserError: one has become a number, because the model computes with its length outside the graph.
@@ -79,13 +114,13 @@ def name_sides(saved: SavedModel, graph: ExportedModel, sides: Mapping[str, Mapp
 
 
 @contextmanager
-def logits_alone(model: Any) -> Iterator[None]:
-    """Have the model return nothing else: some give the states of their decoder too, of which nobody asks."""
+def return_only(model: Any, outputs: Sequence[str]) -> Iterator[None]:
+    """Within it the model returns these parts of its output alone: some give the states of their decoder too."""
     forward = model.forward
 
     def shortened(**inputs: Any) -> Any:
-        outputs = forward(**inputs)
-        return type(outputs)(logits=outputs.logits)
+        whole = forward(**inputs)
+        return type(whole)(**{name: whole[name] for name in outputs})
 
     model.forward = shortened
     try:
@@ -94,7 +129,7 @@ def logits_alone(model: Any) -> Iterator[None]:
         del model.forward
 
 
-def quantized(graph: ExportedModel, batch: Mapping[str, Tensor]) -> ExportedModel:
+def to_8_bits(graph: ExportedModel, batch: Mapping[str, Tensor]) -> ExportedModel:
     """The graph with its matrices and embeddings in 8 bits; activations are brought to 8 bits as they come.
 
     Unsigned weights: signed ones overflow on processors without instructions for them, and the answers would then
@@ -108,14 +143,14 @@ def quantized(graph: ExportedModel, batch: Mapping[str, Tensor]) -> ExportedMode
         per_channel=True,
         nodes_to_exclude=[node.name for node in convolutions] if depthwise else None,
     )
-    with quiet():
+    with silence_exporters():
         component = graph.components["model"]
         component.program = OnnxRuntimeQuantizer(settings).quantize(component.program, dict(batch), ExportFormat.ONNX)
     return graph
 
 
-def opened(folder: Path, opset: int | None) -> onnxruntime.InferenceSession:
-    """The graph in a folder, ready to be asked on this machine's processor, by as many threads as torch may use.
+def open_graph(folder: Path, opset: int | None) -> onnxruntime.InferenceSession:
+    """The graph in a folder, ready to run on the CPU with as many threads as torch may use.
 
     Raises:
         UserError: this version of onnxruntime does not know its operators.
@@ -132,21 +167,23 @@ def opened(folder: Path, opset: int | None) -> onnxruntime.InferenceSession:
         ) from error
 
 
-def logits_of(session: onnxruntime.InferenceSession, batch: Mapping[str, Tensor]) -> np.ndarray:
-    """What the graph says of a batch, (batch, ..., labels)."""
+def run_graph(session: onnxruntime.InferenceSession, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The output of a graph for a batch, by name."""
     # A graph leaves out inputs that it does not read.
-    return session.run(["logits"], {one.name: batch[one.name].numpy() for one in session.get_inputs()})[0]
+    inputs = {one.name: batch[one.name].numpy() for one in session.get_inputs()}
+    names = [one.name for one in session.get_outputs()]
+    return dict(zip(names, map(torch.from_numpy, session.run(names, inputs)), strict=True))
 
 
 def weight_bytes(graph: ExportedModel) -> int:
-    """What the weights take, without the graph around them."""
+    """The size of the weights, without the graph around them."""
     tensors = [value.const_value for value in graph.program.graph.initializers.values()]
     return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keep to ourselves what torch, onnxscript and onnxruntime print and warn of as they work."""
+def silence_exporters() -> Iterator[None]:
+    """Within it torch, onnxscript and onnxruntime neither print nor warn."""
     with redirect_stdout(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = logging.root.manager.disable

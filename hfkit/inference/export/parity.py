@@ -1,8 +1,8 @@
-"""Whether a graph answers as the model it was made of: on the run's own rows if they are at hand, and on extremes."""
+"""Whether a graph answers as its model does: on the run's own rows if they are on this machine, and on extremes."""
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
@@ -11,207 +11,216 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 from torch import Tensor
 
+from hfkit.contract.abilities import input_columns
+from hfkit.contract.rows import Media, Only
 from hfkit.contract.task import Task
 from hfkit.errors import Failure, UserError
-from hfkit.inference.examples import examples, of_pairs, report_of
-from hfkit.inference.saved import SavedModel
+from hfkit.inference.examples import read_report, report_rows
+from hfkit.inference.saved import SavedModel, join_batches, row_flags
 from hfkit.report.names import dataset_name
-from hfkit.scores.statistics import by_unit, paired_difference
+from hfkit.scores.evidence import total
+from hfkit.scores.statistics import paired_difference
 
-ABSOLUTE, RELATIVE = 1e-5, 1e-4  # of the largest logit: what rounding in another order may change
+ABSOLUTE, RELATIVE = 1e-5, 1e-4  # of the largest logit: the rounding of sums in another order
 MOST_ROWS = 500  # of a split that are compared
 SIZES = (1, 2, 7, 32)  # rows of a batch, in turn
 SENTENCE = "The parcel for Ada Lovelace came to London a day late, but all of it was there. "
 MADE_UP = "made-up inputs"
-# Flags of a run that say which rows it had.
-ROWS = ("dataset", "dataset_config", "dataset_revision", "on_bad_row", "unit_column", "encoding", "max_megapixels")
 
 
 @dataclass(frozen=True)
 class Material:
-    """Rows to compare on, with their answers where they have some."""
+    """Rows to compare on, with gold answers if they have some."""
 
-    task: Task  # that the rows are prepared by
+    task: Task  # that the rows were read by
     rows: Dataset
     source: str  # in words
     references: list | None = None
 
-    @staticmethod
-    def of(saved: SavedModel, inputs: list[dict[str, Any]], source: str) -> "Material":
-        """Rows without answers, in columns with the names that every task knows."""
-        task = saved.with_usual_columns().task
-        rows, faults = task.unanswered(Dataset.from_list(inputs), saved.labels)
-        bad = {fault.row for fault in faults}
-        return Material(task, rows.select([row for row in range(len(rows)) if row not in bad]), source)
+
+def make_material(saved: SavedModel, inputs: list[dict[str, Any]], source: str) -> Material:
+    """Rows without answers, in columns of the usual names; bad ones are left out."""
+    task = saved.with_usual_columns().task
+    rows, faults = task.rows.to_predict(Dataset.from_list(inputs))
+    bad = {fault.row for fault in faults}
+    return Material(task, rows.select([row for row in range(len(rows)) if row not in bad]), source)
 
 
-def extremes(saved: SavedModel) -> Material:
+def make_extremes(saved: SavedModel) -> Material:
     """A short text, one of a sentence, and one that is longer than any model reads; or pictures of noise."""
-    if saved.task.reads == "text":
-        return Material.of(
-            saved, [texts(saved, "a", 1), texts(saved, SENTENCE, 1), texts(saved, SENTENCE, 200)], MADE_UP
-        )
-    return Material.of(saved, [noise(20, 31), noise(300, 200), noise(64, 64)], MADE_UP)
+    if saved.task.rows.media is Media.IMAGE:
+        inputs = [noise_row(saved, 20, 31), noise_row(saved, 300, 200), noise_row(saved, 64, 64)]
+    else:
+        inputs = [text_row(saved, "a", 1), text_row(saved, SENTENCE, 1), text_row(saved, SENTENCE, 200)]
+    return make_material(saved, inputs, MADE_UP)
 
 
-def texts(saved: SavedModel, text: str, repeats: int) -> dict[str, Any]:
-    """A row of a text, or of a pair of them."""
-    row = {"text": text * repeats}
-    return row | {"text_pair": text} if of_pairs(report_of(saved.folder)) else row
+def text_row(saved: SavedModel, text: str, repeats: int) -> dict[str, Any]:
+    """A row whose first text is a long one."""
+    first, *others = usual_columns(saved)
+    return {first: text * repeats, **dict.fromkeys(others, text)}
 
 
-def noise(width: int, height: int) -> dict[str, Any]:
+def noise_row(saved: SavedModel, width: int, height: int) -> dict[str, Any]:
+    """A row of a picture of noise."""
     from PIL import Image
 
     buffer = BytesIO()
     pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(buffer, "PNG")
-    return {"image": {"bytes": buffer.getvalue(), "path": None}}
+    return {usual_columns(saved)[0]: {"bytes": buffer.getvalue(), "path": None}}
 
 
-def at_hand(saved: SavedModel, dataset: str | None) -> Material:
-    """The test rows of `dataset`, or else of the run if its data are on this machine; or the examples of its report;
-    or sentences.
+def usual_columns(saved: SavedModel) -> tuple[str, ...]:
+    """The columns of a row that the model reads, by their usual names."""
+    facts = read_report(saved.folder).get("data", {})
+    return input_columns(saved.with_usual_columns().task.rows, facts)
+
+
+def find_material(saved: SavedModel, dataset: str | None) -> Material:
+    """The test rows of `dataset`; by default those of the run if its data are on this machine, otherwise the examples
+    of its report, otherwise made-up rows.
 
     Raises:
         UserError: the dataset that was named cannot be used.
     """
-    report = report_of(saved.folder)
-    known = {field.name for field in fields(saved.task)} & {*ROWS}
-    settings = {name: value for name, value in report.get("settings", {}).items() if name in known}
     if dataset is not None:
-        return answered(replace(saved.task, dataset=dataset), saved.labels)
-    if settings.get("dataset") == "sample" or Path(str(settings.get("dataset", "?"))).expanduser().exists():
+        return read_test_rows(replace(saved.task, dataset=dataset), saved)
+    report = read_report(saved.folder)
+    settings, flags = report.get("settings", {}), row_flags(type(saved.task))
+    # Nothing that a report grants is granted here: it may be a stranger's.
+    own = {name: settings[name] for name in flags & settings.keys() if not name.startswith("allow_")}
+    if own.get("dataset") == "sample" or Path(str(own.get("dataset", "?"))).expanduser().exists():
         try:
-            return answered(replace(saved.task, **settings), saved.labels)
+            return read_test_rows(replace(saved.task, **own), saved)
         except UserError:
             pass  # the folder has changed since, and the report has examples
-    if shown := examples(report):
-        return Material.of(saved, shown, "the examples of its report")
-    if saved.task.reads == "text":
-        return Material.of(saved, [texts(saved, SENTENCE, repeats) for repeats in range(1, 21)], "more made-up inputs")
-    return Material.of(saved, [noise(24 + size, 40) for size in range(20)], "more made-up inputs")
+    if rows := report_rows(report, usual_columns(saved)):
+        return make_material(saved, rows, "the examples of its report")
+    if saved.task.rows.media is Media.IMAGE:
+        rows = [noise_row(saved, 24 + size, 40) for size in range(20)]
+    else:
+        rows = [text_row(saved, SENTENCE, repeats) for repeats in range(1, 21)]
+    return make_material(saved, rows, "more made-up inputs")
 
 
-def answered(task: Task, labels: list[str]) -> Material:
-    """Rows of a test split, evenly spaced over it where it is large.
+def read_test_rows(task: Task, saved: SavedModel) -> Material:
+    """Rows of a test split, evenly spaced over it if it is large.
 
     Raises:
-        UserError: they cannot be loaded, or have labels that the model does not know.
+        UserError: they cannot be loaded, or have answers that the model does not know.
     """
-    split = task.judged(labels, None)["test"]
-    if len(split) > MOST_ROWS:
-        split = split.select(np.linspace(0, len(split) - 1, MOST_ROWS).astype(int))
-    return Material(task, split, f"test rows of {dataset_name(task.dataset)}", task.references(split))
+    rows = task.rows_to_evaluate(saved.codec.target, Only())["test"]
+    if len(rows) > MOST_ROWS:
+        rows = rows.select(np.linspace(0, len(rows) - 1, MOST_ROWS).astype(int))
+    return Material(task, rows, f"test rows of {dataset_name(task.dataset)}", task.rows.references(rows))
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Material with what the model reads of it."""
+class EncodedMaterial:
+    """Material with the model's inputs."""
 
+    saved: SavedModel
     material: Material
-    prepared: Dataset
+    encoded: Dataset
 
-    def batches(self, saved: SavedModel, sizes: Sequence[int]) -> Iterator[dict[str, Tensor]]:
-        """The inputs of all prepared rows in order, in batches of these sizes in turn, with `labels` to the end."""
-        collator, start, turns = self.material.task.collator(saved.processor), 0, cycle(sizes)
-        while start < len(self.prepared):
-            stop = min(start + next(turns), len(self.prepared))
-            yield collator([self.prepared[row] for row in range(start, stop)])
+    def batches(self, sizes: Sequence[int]) -> Iterator[dict[str, Tensor]]:
+        """All encoded rows in order, in batches of these sizes in turn."""
+        start, turns = 0, cycle(sizes)
+        while start < len(self.encoded):
+            stop = min(start + next(turns), len(self.encoded))
+            yield self.saved.codec.collate([self.encoded[row] for row in range(start, stop)])
             start = stop
 
     @property
     def widest(self) -> int | None:
-        """Tokens of the longest row; None for pictures."""
-        if "input_ids" not in self.prepared.column_names:
+        """Tokens of the longest row; None for media without tokens."""
+        if "input_ids" not in self.encoded.column_names:
             return None
-        return max(map(len, self.prepared["input_ids"]))
+        return max(map(len, self.encoded["input_ids"]))
 
 
-def asked(saved: SavedModel, material: Material) -> Asked:
-    prepared = material.task.prepare(DatasetDict(test=material.rows), saved.processor, saved.labels)["test"]
-    return Asked(material, prepared)
+def encode_material(saved: SavedModel, material: Material) -> EncodedMaterial:
+    return EncodedMaterial(saved, material, saved.encode(material.rows))
 
 
 @dataclass(frozen=True)
-class Compared:
+class Comparison:
     """The answers of model and graph to the same rows."""
 
-    asked: Asked
-    theirs: list  # the model's predictions
-    ours: list  # the graph's
+    material: Material
+    model_answers: list
+    graph_answers: list
     largest_difference: float  # of two logits
     largest_logit: float
 
     @property
     def equal(self) -> float | None:
-        """The share of rows with the same answer; None where the answer is a number of any precision."""
-        task = self.asked.material.task
-        pairs = zip(self.theirs, self.ours, self.asked.material.rows, strict=True)
-        told = [(task.told(model, row), task.told(graph, row)) for model, graph, row in pairs]
-        return None if any(isinstance(model, float) for model, _ in told) else float(np.mean([a == b for a, b in told]))
+        """The share of rows with the same answer; None for answers that are numbers of any precision."""
+        view = self.material.task.view
+        pairs = zip(self.model_answers, self.graph_answers, self.material.rows, strict=True)
+        records = [(view.record(model, row), view.record(graph, row)) for model, graph, row in pairs]
+        if any(isinstance(model, float) for model, _ in records):
+            return None
+        return float(np.mean([model == graph for model, graph in records]))
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """For the record."""
         return {
-            "rows": len(self.ours),
+            "rows": len(self.graph_answers),
             "largest_difference": self.largest_difference,
             "largest_logit": self.largest_logit,
             "equal_predictions": self.equal,
         }
 
-    def gained(self) -> dict[str, Any] | None:
-        """By how much the graph scores above the model on rows with answers; None where there are none."""
-        material = self.asked.material
+    def measure_gain(self) -> dict[str, Any] | None:
+        """By how much the graph scores above the model on rows with gold answers; None without any."""
+        material = self.material
         if material.references is None:
             return None
         task, units = material.task, material.task.units(material.rows)
-        after, before = (by_unit(task.tallies(said, material.references), units) for said in (self.ours, self.theirs))
+        after, before = (
+            task.judge.evidence(answers, material.references).by_unit(units)
+            for answers in (self.graph_answers, self.model_answers)
+        )
         return {
-            "metric": task.headline,
-            "before": float(task.headline_of(before.sum(0))),
-            "after": float(task.headline_of(after.sum(0))),
-            **paired_difference(after, before, task.headline_of),
+            "metric": task.judge.headline.key,
+            "title": task.judge.headline.title,
+            "before": total(before),
+            "after": total(after),
+            **paired_difference(after, before),
         }
 
 
-def compared(saved: SavedModel, rows: Asked, session: onnxruntime.InferenceSession) -> Compared:
+def compare(rows: EncodedMaterial, session: onnxruntime.InferenceSession) -> Comparison:
     """Ask the model and the graph about the same batches, of sizes that change."""
-    from hfkit.inference.export.graph import logits_of
+    from hfkit.inference.export.graph import run_graph
 
-    task = rows.material.task
-    outputs: tuple[list, list] = ([], [])
+    model, codec = rows.saved.model, rows.saved.codec
+    pieces: tuple[list, list] = ([], [])
     difference = largest = 0.0
-    for batch in rows.batches(saved, SIZES):
-        labels = batch.pop("labels")
+    for batch in rows.batches(SIZES):
         with torch.inference_mode():
-            theirs = saved.model(**batch).logits
-        ours = torch.from_numpy(logits_of(session, batch))
-        # What is said of padding is read by nobody.
-        read = batch["attention_mask"].bool() if theirs.ndim == 3 else slice(None)
-        gap = (ours[read] - theirs[read]).abs().max()
-        difference = max(difference, float(gap) if gap.isfinite() else float("inf"))
-        largest = max(largest, float(theirs[read].abs().max()))
-        for kept, logits in zip(outputs, (theirs, ours), strict=True):
-            kept += list(task.compact(logits, labels).numpy())
-    theirs, ours = (task.decode(padded(kept), rows.prepared, saved.labels)[0] for kept in outputs)
-    return Compared(rows, theirs, ours, difference, largest)
+            outputs = (model(**codec.inputs(batch)), run_graph(session, batch))
+            theirs, ours = (codec.logits(output, batch) for output in outputs)
+            gap = (ours - theirs).abs().max()
+            difference = max(difference, float(gap) if gap.isfinite() else float("inf"))
+            largest = max(largest, float(theirs.abs().max()))
+            for kept, output in zip(pieces, outputs, strict=True):
+                read = codec.outputs(model, batch, known=output)
+                kept.append({name: tensor.numpy() for name, tensor in read.items()})
+    theirs, ours = (codec.decode(join_batches(kept), rows.encoded) for kept in pieces)
+    return Comparison(rows.material, theirs, ours, difference, largest)
 
 
-def padded(rows: list[np.ndarray]) -> np.ndarray:
-    """Outputs of unlike width as one array, the rest -100."""
-    widest = max(len(row) for row in rows)
-    return np.stack([np.pad(row, (0, widest - len(row)), constant_values=-100) for row in rows])
-
-
-def refuse_different(place: str, found: dict[str, Compared], most: float | None = None) -> None:
-    """Refuse a graph whose logits are not those of the model, or no numbers.
+def refuse_different(place: str, found: dict[str, Comparison], most: float | None = None) -> None:
+    """Refuse a graph whose logits are not those of the model, or not finite.
 
     Args:
-        most: what may lie between two logits; default: what rounding explains.
+        most: the largest difference of two logits that is allowed; default: what rounding explains.
 
     Raises:
         Failure: naming the rows and the largest difference.

@@ -1,4 +1,4 @@
-"""Processes that work on a comparison: several on this machine, or one per rank of a launcher on many machines."""
+"""Processes of this machine that work on a comparison."""
 
 import os
 import subprocess
@@ -14,19 +14,19 @@ from hfkit.errors import UserError
 from hfkit.runtime.processes import count_cores, gpu_of
 
 MOST_DEATHS = 10  # of one worker: a cell is given up after three
-PATIENCE = 30  # seconds that a worker has to end; a step of training may have to end first
-PER_RUN = 3 * 2**30  # bytes of memory that a run with a small model takes
+PATIENCE = 30  # seconds for a worker to end; it may have to finish a training step first
+PER_RUN = 3 * 2**30  # bytes of memory for a run with a small model
 
 
 def default_jobs() -> int:
-    """One run per GPU; without any, one per core as far as the free memory reaches."""
+    """One run per GPU; without GPUs one per core, as far as the free memory allows."""
     if gpus := torch.cuda.device_count():
         return gpus
     return max(1, min(count_cores(), psutil.virtual_memory().available // PER_RUN))
 
 
-def started(job: int, jobs: int, argv: list[str], logs: Path) -> subprocess.Popen:
-    """Process `job` of `jobs` that work on the comparison of `argv`, with its share of the cores, or a GPU."""
+def start_worker(job: int, jobs: int, argv: list[str], logs: Path) -> subprocess.Popen:
+    """Start process `job` of `jobs` on the comparison of `argv`, with its share of the cores, or a GPU."""
     logs.mkdir(parents=True, exist_ok=True)
     threads = max(1, count_cores() // jobs)
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "TOKENIZERS_PARALLELISM": "false"}
@@ -37,16 +37,16 @@ def started(job: int, jobs: int, argv: list[str], logs: Path) -> subprocess.Pope
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
-def watched(starts: list[Callable[[], subprocess.Popen]], every: float) -> Iterator[None]:
-    """Starts the workers and ticks until every one has ended; one that died is started again, a few times.
+def watch_workers(starts: list[Callable[[], subprocess.Popen]], every: float) -> Iterator[None]:
+    """Start the workers, and yield regularly until all have ended. Workers that die are restarted a few times.
 
-    They are stopped if the caller leaves early.
+    All are stopped if the caller leaves early.
 
     Args:
-        every: seconds.
+        every: seconds between two looks at them.
 
     Raises:
-        UserError: a worker dies again and again.
+        UserError: a worker keeps dying.
     """
     workers: list[subprocess.Popen] = []
     deaths = [0] * len(starts)
@@ -68,11 +68,11 @@ def watched(starts: list[Callable[[], subprocess.Popen]], every: float) -> Itera
                     )
                 workers[i] = start()
     finally:
-        stop(workers)
+        stop_workers(workers)
 
 
-def stop(workers: list[subprocess.Popen]) -> None:
-    """End the workers and wait for them; none outlives its parent, not even one that does not listen."""
+def stop_workers(workers: list[subprocess.Popen]) -> None:
+    """End the workers and wait for them; one that ignores the signal is killed, so that none outlives its parent."""
     for worker in workers:
         if worker.poll() is None:
             worker.terminate()
@@ -82,7 +82,7 @@ def stop(workers: list[subprocess.Popen]) -> None:
             worker.wait(max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
         pass
-    finally:  # of a second Ctrl+C, too
+    finally:  # after a second Ctrl+C, too
         for worker in workers:
             if worker.poll() is None:
                 worker.kill()

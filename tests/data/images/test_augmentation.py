@@ -8,11 +8,14 @@ import torch
 from PIL import Image as Pillow
 from transformers import MobileViTImageProcessor
 
+from hfkit.contract.abilities import training_collator
+from hfkit.contract.target import Labels
 from hfkit.data.images.augmentation import PRESETS, Augmentation, Preset, make_mixer
 from hfkit.data.images.batches import JudgedImages, VariedImages, scale_of, settings_of
 from hfkit.tasks import ImageClassification
 from tests.tiny import images as tiny
 
+LABELS = Labels(("blue", "green", "red"))
 SIDE = tiny.SIDE
 
 
@@ -57,10 +60,10 @@ def test_a_row_is_drawn_alike_in_any_batch():
     assert torch.equal(make(all_rows[2:3])["pixel_values"][0], together[2])
 
 
-def test_without_augmentation_training_sees_what_judging_sees():
-    task = ImageClassification(augmentation="none")
-    processor = tiny.processor()
-    judged, varied = task.collator(processor)(some()), task.training_collator(processor, 0)(some())
+def test_without_augmentation_training_sees_what_judging_sees(tmp_path):
+    codec = ImageClassification(augmentation="none").codec(tiny.resnet(tmp_path), LABELS)
+    assert codec.varies is None and training_collator(codec, 0) is codec.collate
+    judged, varied = codec.collate(some()), codec.varied(0)(some())
     assert torch.equal(judged["pixel_values"], varied["pixel_values"])
     assert torch.equal(judged["labels"], varied["labels"])
 
@@ -79,7 +82,7 @@ def test_flipped_rows_are_mirror_images():
 
 @pytest.mark.parametrize("make", [tiny.processor, None], ids=["transformers", "timm"])
 def test_pixels_are_normalised_as_the_processor_does(make, tmp_path):
-    processor = make() if make else ImageClassification().processor(tiny.timm_resnet(tmp_path))
+    processor = make() if make else ImageClassification().codec(tiny.timm_resnet(tmp_path), LABELS).processor
     picture = tiny.picture("green", 2, (SIDE, SIDE))
     pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
     scale = scale_of(processor)
@@ -203,17 +206,15 @@ def test_a_last_batch_of_one_row_stays_as_it_is():
 
 
 @pytest.mark.parametrize("problem", ["single-label", "multi-label"])
-def test_the_loss_takes_shares(problem):
+def test_the_loss_takes_shares(problem, tmp_path):
     """A row that is 0.7 of one label and 0.3 of another costs 0.7 and 0.3 of what each of them would."""
-    task = ImageClassification(problem=problem)
+    loss_of = ImageClassification(problem=problem).codec(tiny.resnet(tmp_path), LABELS).loss_of_logits
     logits = torch.randn(4, 3)
     one, other = torch.eye(3)[[0, 1, 2, 0]], torch.eye(3)[[1, 1, 0, 2]]
     soft = 0.7 * one + 0.3 * other
-    loss = task.loss({"logits": logits}, soft)
-    parts = 0.7 * task.loss({"logits": logits}, one) + 0.3 * task.loss({"logits": logits}, other)
-    torch.testing.assert_close(loss, parts)
+    torch.testing.assert_close(loss_of(logits, soft), 0.7 * loss_of(logits, one) + 0.3 * loss_of(logits, other))
     if problem == "single-label":
-        hard = task.loss({"logits": logits}, torch.tensor([0, 1, 2, 0]))
-        torch.testing.assert_close(task.loss({"logits": logits}, one), hard)
+        hard = loss_of(logits, torch.tensor([0, 1, 2, 0]))
+        torch.testing.assert_close(loss_of(logits, one), hard)
         # The trainer counts every share as an item of the step.
-        torch.testing.assert_close(task.loss({"logits": logits}, one, num_items_in_batch=torch.tensor(12)), hard)
+        torch.testing.assert_close(loss_of(logits, one, torch.tensor(12)), hard)

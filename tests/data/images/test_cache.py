@@ -13,11 +13,15 @@ from torch.utils.data import DataLoader
 from transformers import BeitImageProcessor, MobileViTImageProcessor, ViTImageProcessor, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
+from hfkit.contract.abilities import training_collator
+from hfkit.contract.target import Labels
 from hfkit.data.images.augmentation import Preset
 from hfkit.data.images.batches import JudgedImages, VariedImages, shrunk_size
 from hfkit.data.images.cache import HEAD, SUFFIX, Picture, picture_file
 from hfkit.errors import UserError
 from hfkit.tasks import ImageClassification
+from hfkit.tasks.classification.pictures import PictureClassifier
+from tests.fixtures.encoding import prepare
 from tests.tiny import images as tiny
 
 SIDE, PLENTY = tiny.SIDE, 10**9
@@ -37,6 +41,7 @@ def cropping(**settings) -> ViTImageProcessor:
     return BeitImageProcessor(do_center_crop=True, resample=Pillow.Resampling.BICUBIC, **size, **settings)
 
 
+LABELS = Labels(("more", "some"))
 PROCESSORS = {
     "a square": lambda folder: tiny.processor(),
     "grey": lambda folder: tiny.processor(1),
@@ -44,7 +49,7 @@ PROCESSORS = {
     "blue first": lambda folder: MobileViTImageProcessor(
         size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
     ),
-    "timm": lambda folder: ImageClassification().processor(tiny.timm_resnet(folder)),
+    "timm": lambda folder: ImageClassification().codec(tiny.timm_resnet(folder), LABELS).processor,
 }
 
 
@@ -88,12 +93,19 @@ def images(drawn, tmp_path) -> Path:
 
 
 def ready(images: Path, kind: str, processor=None, **settings):
-    """The task, a collator without a cache, and twelve rows for it."""
+    """A codec, a collator without a cache, and twelve rows for it."""
     task = ImageClassification(dataset=str(images), **COLLATORS[kind], **settings)
-    raw, processor = task.load(), processor or tiny.processor()
-    rows = task.prepare(raw, processor, task.labels(raw))["train"]
-    plain = task.collator(processor) if kind == "judging" else task.training_collator(processor, 3)
-    return task, plain, rows
+    rows = task.load()
+    codec = codec_of(task, images, rows.target, processor or tiny.processor())
+    plain = codec.collate if kind == "judging" else training_collator(codec, 3)
+    return codec, plain, codec.encode(rows["train"], split="train", answers=True)
+
+
+def codec_of(task: ImageClassification, images: Path, target: Labels, processor) -> PictureClassifier:
+    """A codec with another processor than its checkpoint's."""
+    codec = task.codec(tiny.resnet(images.parent / "resnet"), target)
+    codec.processor = processor
+    return codec
 
 
 def batches(collator, rows: Dataset, epoch: int = 0, workers: int = 0) -> torch.Tensor:
@@ -108,8 +120,8 @@ def batches(collator, rows: Dataset, epoch: int = 0, workers: int = 0) -> torch.
 @pytest.mark.parametrize("kind", COLLATORS)
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_batches_are_bit_by_bit_those_without_a_cache(kind, processor, images, tmp_path):
-    task, plain, rows = ready(images, kind, PROCESSORS[processor](tmp_path / "checkpoint"))
-    cached = task.cached(plain, rows, tmp_path / "cache", PLENTY)
+    codec, plain, rows = ready(images, kind, PROCESSORS[processor](tmp_path / "checkpoint"))
+    cached = codec.stored(plain, rows, tmp_path / "cache", PLENTY)
     for epoch in range(3):
         assert torch.equal(batches(cached, rows, epoch), batches(plain, rows, epoch))
 
@@ -118,8 +130,8 @@ def test_batches_are_bit_by_bit_those_without_a_cache(kind, processor, images, t
 @pytest.mark.parametrize("kind", COLLATORS)
 def test_an_image_is_decoded_once(kind, workers, images, tmp_path):
     """The files are gone after the epochs that show every row, mirrored or not, for the first time."""
-    task, plain, rows = ready(images, kind)
-    cached = task.cached(plain, rows, tmp_path / "cache", PLENTY)
+    codec, plain, rows = ready(images, kind)
+    cached = codec.stored(plain, rows, tmp_path / "cache", PLENTY)
     first = 8 if kind == "only the mirror" else 1
     for epoch in range(first):
         batches(cached, rows, epoch, workers)
@@ -133,10 +145,10 @@ def test_an_image_is_decoded_once(kind, workers, images, tmp_path):
 
 def test_all_views_of_judging_are_kept_apart(images, tmp_path):
     task = ImageClassification(dataset=str(images), tta="crops")
-    raw = task.load()
-    rows = task.prepare(raw, tiny.processor(), task.labels(raw))["validation"]
-    plain = task.collator(tiny.processor())
-    cached = task.cached(plain, rows, tmp_path, PLENTY)
+    loaded = task.load()
+    codec = codec_of(task, images, loaded.target, tiny.processor())
+    rows, plain = codec.encode(loaded["validation"], split="validation", answers=True), codec.collate
+    cached = codec.stored(plain, rows, tmp_path, PLENTY)
     expected = batches(plain, rows)
     batches(cached, rows)
     shutil.rmtree(images)
@@ -145,10 +157,10 @@ def test_all_views_of_judging_are_kept_apart(images, tmp_path):
 
 
 def test_a_later_run_decodes_nothing(images, tmp_path):
-    task, plain, rows = ready(images, "strong")
-    before = batches(task.cached(plain, rows, tmp_path / "cache", PLENTY), rows)
+    codec, plain, rows = ready(images, "strong")
+    before = batches(codec.stored(plain, rows, tmp_path / "cache", PLENTY), rows)
     shutil.rmtree(images)
-    assert torch.equal(batches(task.cached(plain, rows, tmp_path / "cache", PLENTY), rows), before)
+    assert torch.equal(batches(codec.stored(plain, rows, tmp_path / "cache", PLENTY), rows), before)
 
 
 # What is kept is what the crops need
@@ -168,8 +180,8 @@ def test_a_crop_of_a_kept_picture_is_that_of_the_file(scale, images):
 
 
 def test_pictures_are_shrunk_and_never_enlarged(images, tmp_path):
-    task, plain, rows = ready(images, "light")
-    cached = task.cached(plain, rows, tmp_path / "cache", PLENTY)
+    codec, plain, rows = ready(images, "light")
+    cached = codec.stored(plain, rows, tmp_path / "cache", PLENTY)
     batches(cached, rows)
     sizes = {}
     for row in rows:
@@ -185,8 +197,8 @@ def test_pictures_are_shrunk_and_never_enlarged(images, tmp_path):
 
 
 def test_without_the_flag_nothing_is_shrunk_or_kept(images, tmp_path):
-    task, plain, rows = ready(images, "standard and mixed", image_cache=False)
-    assert task.cached(plain, rows, tmp_path / "cache", PLENTY) is plain
+    codec, plain, rows = ready(images, "standard and mixed", image_cache=False)
+    assert codec.stored(plain, rows, tmp_path / "cache", PLENTY) is plain
     assert not (tmp_path / "cache").exists() and not plain.shrunk
 
 
@@ -200,8 +212,8 @@ class Blurred(ViTImageProcessor):
 
 
 def test_what_bytes_cannot_hold_is_not_kept(images, tmp_path, capsys):
-    task, plain, rows = ready(images, "judging", Blurred(size={"height": SIDE, "width": SIDE}))
-    cached = task.cached(plain, rows, tmp_path / "cache", PLENTY)
+    codec, plain, rows = ready(images, "judging", Blurred(size={"height": SIDE, "width": SIDE}))
+    cached = codec.stored(plain, rows, tmp_path / "cache", PLENTY)
     expected = batches(plain, rows)
     assert "Blurred makes more of pictures than bytes can hold" in capsys.readouterr().out
     assert cached.kept is None and torch.equal(batches(cached, rows), expected)
@@ -236,20 +248,20 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", ["judging", "strong"])
 def test_a_damaged_cache_is_mended(damage, kind, images, tmp_path):
-    task, plain, rows = ready(images, kind)
+    codec, plain, rows = ready(images, kind)
     expected = batches(plain, rows)
-    batches(task.cached(plain, rows, tmp_path / "cache", PLENTY), rows)
+    batches(codec.stored(plain, rows, tmp_path / "cache", PLENTY), rows)
     [file] = (tmp_path / "cache").iterdir()
     whole = file.read_bytes()
     DAMAGES[damage](file)
     assert file.read_bytes() != whole
-    assert torch.equal(batches(task.cached(plain, rows, tmp_path / "cache", PLENTY), rows), expected)
+    assert torch.equal(batches(codec.stored(plain, rows, tmp_path / "cache", PLENTY), rows), expected)
     assert file.read_bytes() == whole
 
 
 def test_a_cache_that_is_damaged_or_deleted_while_it_is_used(images, tmp_path):
-    task, plain, rows = ready(images, "strong")
-    cached, expected = task.cached(plain, rows, tmp_path / "cache", PLENTY), batches(plain, rows)
+    codec, plain, rows = ready(images, "strong")
+    cached, expected = codec.stored(plain, rows, tmp_path / "cache", PLENTY), batches(plain, rows)
     batches(cached, rows)
     DAMAGES["something else"](cached.kept.path)
     assert torch.equal(batches(cached, rows), expected)
@@ -265,9 +277,9 @@ def test_what_is_made_otherwise_lies_in_another_file(images, tmp_path):
     made = 0
     for kind in ("judging", "light", "strong"):
         for processor in others:
-            task, plain, rows = ready(images, kind, processor)
+            codec, plain, rows = ready(images, kind, processor)
             for some in (rows, rows.select(range(6))):
-                batches(task.cached(plain, some, tmp_path / "cache", PLENTY), some)
+                batches(codec.stored(plain, some, tmp_path / "cache", PLENTY), some)
                 made += 1
     assert len(list((tmp_path / "cache").iterdir())) == made
 
@@ -284,12 +296,12 @@ def test_a_picture_of_another_size_than_it_was_is_not_kept(tmp_path):
 
 
 def test_what_does_not_fit_is_decoded_every_time(images, tmp_path, capsys):
-    task, plain, rows = ready(images, "strong")
+    codec, plain, rows = ready(images, "strong")
     expected = batches(plain, rows)
-    whole = task.cached(plain, rows, tmp_path / "whole", PLENTY).kept.path.stat().st_size
+    whole = codec.stored(plain, rows, tmp_path / "whole", PLENTY).kept.path.stat().st_size
     assert "Image cache" not in capsys.readouterr().out
     for budget in (whole // 2, 100, 0):
-        cached = task.cached(plain, rows, tmp_path / "cache", budget)
+        cached = codec.stored(plain, rows, tmp_path / "cache", budget)
         for _ in range(2):
             assert torch.equal(batches(cached, rows), expected)
         told = capsys.readouterr().out
@@ -299,48 +311,40 @@ def test_what_does_not_fit_is_decoded_every_time(images, tmp_path, capsys):
 
 
 def test_files_of_a_folder_share_its_budget(images, tmp_path, capsys):
-    task, training, rows = ready(images, "light")
-    first = task.cached(training, rows, tmp_path, PLENTY).kept.path.stat().st_size
-    judging = task.collator(tiny.processor())
-    assert task.cached(judging, rows, tmp_path, first + 1000).kept is None
+    codec, training, rows = ready(images, "light")
+    first = codec.stored(training, rows, tmp_path, PLENTY).kept.path.stat().st_size
+    judging = codec.collate
+    assert codec.stored(judging, rows, tmp_path, first + 1000).kept is None
     assert "Image cache: 0 of" in capsys.readouterr().out
-    assert task.cached(judging, rows, tmp_path, PLENTY).kept is not None
+    assert codec.stored(judging, rows, tmp_path, PLENTY).kept is not None
     assert len(list(tmp_path.glob(f"*{SUFFIX}"))) == 2
 
 
 def test_images_that_come_twice_are_kept_once(images, tmp_path):
-    task, plain, rows = ready(images, "light")
-    assert len(task.cached(plain, rows, tmp_path / "cache", PLENTY).kept.keys) == len(rows) - 1
+    codec, plain, rows = ready(images, "light")
+    assert len(codec.stored(plain, rows, tmp_path / "cache", PLENTY).kept.keys) == len(rows) - 1
 
 
 # In training
 
 
-def trained(task: ImageClassification, checkpoint: str, output: Path, **flags) -> dict[str, torch.Tensor]:
+def train(task: ImageClassification, checkpoint: str, output: Path, **flags) -> dict[str, torch.Tensor]:
     settings = dict(num_train_epochs=2, report_to="none", disable_tqdm=True, use_cpu=True, save_strategy="no")
     args = TransferArguments(output_dir=str(output), eval_strategy="epoch", **settings, **flags)
     set_seed(0)
-    raw, processor = task.load(), task.processor(checkpoint)
-    rows = task.prepare(raw, processor, task.labels(raw))
-    trainer = TransferTrainer(
-        model=task.model(checkpoint, task.labels(raw)),
-        args=args,
-        task=task,
-        train_dataset=rows["train"],
-        eval_dataset=rows["validation"],
-        processing_class=processor,
-    )
+    rows, codec, encoded = prepare(task, checkpoint)
+    trainer = TransferTrainer(model=codec.model(), args=args, task=task, codec=codec, rows=rows, encoded=encoded)
     trainer.train()
-    assert isinstance(trainer.data_collator, JudgedImages) and len(trainer.predictions(rows["test"])) == 1
+    assert isinstance(trainer.data_collator, JudgedImages) and len(trainer.predictions("test")) == 1
     return {name: value.clone() for name, value in trainer.model.state_dict().items()}
 
 
 def test_a_run_learns_the_same_and_leaves_no_cache_behind(images, tmp_path):
     checkpoint, task = tiny.resnet(tmp_path / "checkpoint"), ImageClassification(dataset=str(images), flip="horizontal")
-    without = trained(task, checkpoint, tmp_path / "without", cache_budget=0)
+    without = train(task, checkpoint, tmp_path / "without", cache_budget=0)
     ways = {"own": {}, "workers": {"dataloader_num_workers": 2}, "given": {"cache_dir": str(tmp_path / "kept")}}
     for name, flags in {**ways, "again": ways["given"]}.items():
-        weights = trained(task, checkpoint, tmp_path / name, **flags)
+        weights = train(task, checkpoint, tmp_path / name, **flags)
         assert all(torch.equal(weights[key], without[key]) for key in without), name
         assert not list((tmp_path / name).rglob(f"*{SUFFIX}"))
     assert len(list((tmp_path / "kept").iterdir())) == 2  # for training, and for validation

@@ -8,9 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfkit.scores.metrics import entity_scores
-from hfkit.tasks.tagging.errors import ALIKE, CONTEXT, KINDS, entity_breakdown, entity_errors, spans
+from hfkit.tasks.tagging.errors import ALIKE, CONTEXT, KINDS, entity_breakdown, entity_mistakes, spans
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-e-mail", "I-e-mail"]
+
+
+def entity_errors(*answers, **options) -> list[dict]:
+    """The mistakes as a report has them."""
+    return [mistake.to_json() for mistake in entity_mistakes(*answers, **options)]
+
+
 PAIRS = st.lists(
     st.lists(st.tuples(st.sampled_from(TAGS), st.sampled_from(TAGS)), min_size=1, max_size=12), min_size=1, max_size=6
 )
