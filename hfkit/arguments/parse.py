@@ -51,7 +51,9 @@ def parse(
     if unknown:
         flags = [*own_flags, *(option for action in parser._actions for option in action.option_strings)]
         raise UserError(
-            unknown[0], "no such flag (abbreviations are not accepted)", f"Did you mean {nearest_word(unknown[0], flags)}?"
+            unknown[0],
+            "no such flag (abbreviations are not accepted)",
+            f"Did you mean {nearest_word(unknown[0], flags)}?",
         )
     values = vars(namespace)
     try:

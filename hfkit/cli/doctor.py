@@ -78,7 +78,7 @@ def _parse_arguments(flags: list[str], recipe: str | None, name: str | None) -> 
     from hfkit.arguments.recipe import RecipeArguments
     from hfkit.arguments.training import TransferArguments
     from hfkit.inference.saved import find_task
-    from hfkit.ledger.arguments import recipe_at
+    from hfkit.ledger.arguments import load_recipe
     from hfkit.tasks import TASKS
 
     if recipe is not None and name is not None:
@@ -90,7 +90,7 @@ def _parse_arguments(flags: list[str], recipe: str | None, name: str | None) -> 
         given, args = parse((RecipeArguments, TransferArguments), argv=flags, own_flags=OWN_FLAGS)
         return None, given, args
     if recipe is not None:
-        given, task, args = recipe_at(recipe)(flags)
+        given, task, args = load_recipe(recipe)(flags)
     else:
         kinds = (RecipeArguments, find_task(name), TransferArguments)
         given, task, args = parse(kinds, argv=flags, own_flags=OWN_FLAGS)

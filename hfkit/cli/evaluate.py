@@ -66,7 +66,7 @@ def _evaluate(
     from rich.console import Console
 
     from hfkit.arguments.recipe import RecipeArguments
-    from hfkit.baselines import chosen
+    from hfkit.baselines import choose_baselines
     from hfkit.cli.report import render_record, summarise
     from hfkit.contract.rows import Only
     from hfkit.inference.saved import find_saved
@@ -82,7 +82,7 @@ def _evaluate(
         recipe, task = found.parse(RecipeArguments, argv=flags, own_flags=OWN_FLAGS, **given)
         if dataset is None:  # not earlier: a misspelt flag is named first
             raise UserError("--dataset", "nothing says which rows to judge on", "Give a file or folder of them")
-        rivals = chosen(recipe)
+        rivals = choose_baselines(recipe)
         if rivals and split not in (None, "test"):
             raise UserError(
                 f"--split {split} with --baseline", "baselines are judged on the split 'test'", "Leave one of them out"

@@ -67,11 +67,18 @@ class Rows(Protocol):
             finished: the target is that of a saved model, not of the training rows.
         """
 
+    def refuse_unlearnable(self, train: Dataset, raw: Raw) -> None:
+        """Refuse checked training rows that teach nothing, before any other split is checked.
+
+        Raises:
+            UserError: such as where all of them have one answer.
+        """
+
     def settle(self, splits: DatasetDict, raw: Raw, *, finished: bool) -> DatasetDict:
         """What only all splits together can tell, such as the tag scheme of a corpus.
 
         Raises:
-            UserError: nothing can be learnt from them.
+            UserError: they do not fit together.
         """
 
     def thin(self, train: Dataset, most: int) -> Dataset:

@@ -80,12 +80,12 @@ class Task(ABC):
         default="error", metadata={"help": "stop at the first bad row, or leave such rows out and count them"}
     )
 
-    key: ClassVar[str]  # unique, such as "ner": reports, --task and saved models go by it
+    key: ClassVar[str]  # unique: reports, --task and saved models go by it
     tag: ClassVar[str]  # the Hub's pipeline tag; several tasks may share one
     auto_model: ClassVar[type]  # the AutoModelFor… class that is trained and saved
     sample: ClassVar[Sample]
-    # Flags about the rows of one run: whoever asks its model has rows of their own. Those of every task are known, and a
-    # flag that lifts a protection is named allow_….
+    # Flags about the rows of one run: whoever asks its model has rows of their own. Those of every task are known, and
+    # a flag that lifts a protection is named allow_….
     row_flags: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -185,6 +185,7 @@ class Task(ABC):
             faults = sorted(faults, key=lambda fault: fault.row)
             checked[split] = keep_rows(split, found, faults, self.on_bad_row)
             if finished is None and split == "train":
+                rows.refuse_unlearnable(checked[split], raw)
                 known = rows.target(DatasetDict(train=checked[split]))
         return rows.settle(DatasetDict(checked), raw, finished=finished is not None)
 

@@ -67,9 +67,9 @@ def gpu_findings(facts: Mapping[str, Any], *, use_cpu: bool, processes: int) -> 
     if gpus and use_cpu:
         return [Finding("environment", "gpu", "note", f"{len(gpus)} GPUs, which --use_cpu leaves alone")]
     if gpus:
-        told = [f"{gpu['name']}, {gpu['memory_gib']:.0f} GiB" for gpu in gpus]
+        names = [f"{gpu['name']}, {gpu['memory_gib']:.0f} GiB" for gpu in gpus]
         named = f"CUDA {facts['cuda']}, driver {facts['driver'] or 'unknown'}"
-        found = [Finding("environment", "gpu", "ok", f"{len(gpus)} x {told[0]} ({named})", told[1:])]
+        found = [Finding("environment", "gpu", "ok", f"{len(gpus)} x {names[0]} ({named})", names[1:])]
         if processes == 1 and len(gpus) > 1:
             what = f"one process sees {len(gpus)} GPUs, and would split every batch over them, which is slow"
             fix = "Start the recipe with accelerate launch, or name one in CUDA_VISIBLE_DEVICES"
@@ -94,8 +94,8 @@ def driver_version(file: Path) -> str | None:
 def memory_of(limits: tuple[Path, ...]) -> tuple[int, int]:
     """Bytes of memory in all and free, within the limit of a container where there is one."""
     memory = psutil.virtual_memory()
-    told = [int(text) for file in limits if file.is_file() and (text := file.read_text().strip()).isdigit()]
-    total = min([memory.total, *told])
+    limited = [int(text) for file in limits if file.is_file() and (text := file.read_text().strip()).isdigit()]
+    total = min([memory.total, *limited])
     # What the files of a container take counts as used there, so only the machine can tell what is free.
     return total, min(memory.available, total)
 

@@ -102,13 +102,14 @@ def memory_finding(needed: int, total: int, free: int, where: str, strategy: str
     what = (
         f"training with --strategy {strategy} takes about {needed / GIB:.2g} GiB {where}, and activations beside them"
     )
-    told = [f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free: weights, gradients and Adam's moments are counted"]
+    counted = "weights, gradients and Adam's moments are counted"
+    evidence = [f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free: {counted}"]
     fix = "Use a smaller checkpoint, or --strategy lora or feature-extraction"
     if needed > total:
-        return Finding("model", "memory", "error", f"{what}: more than there is", told, fix)
+        return Finding("model", "memory", "error", f"{what}: more than there is", evidence, fix)
     if needed > free or needed > TIGHT * total:
-        return Finding("model", "memory", "warning", f"{what}: that is tight", told, fix)
-    return Finding("model", "memory", "ok", what, told)
+        return Finding("model", "memory", "warning", f"{what}: that is tight", evidence, fix)
+    return Finding("model", "memory", "ok", what, evidence)
 
 
 def disk_findings(parameters: int, args: TransferArguments) -> list[Finding]:
@@ -146,6 +147,6 @@ def vocabulary_findings(model: PreTrainedModel, processor: Any) -> list[Finding]
     if not beyond:
         return [Finding("model", "vocabulary", "ok", f"{len(processor):,} tokens, each with an embedding")]
     what = f"the tokenizer has {len(beyond):,} tokens beyond the {rows:,} embeddings of the model"
-    told = [f"{number}: {quote(token)}" for number, token in sorted(beyond)[:3]]
+    samples = [f"{number}: {quote(token)}" for number, token in sorted(beyond)[:3]]
     fix = "Use the tokenizer that the checkpoint was trained with, or resize its embeddings and save it"
-    return [Finding("model", "vocabulary", "error", what, told, fix)]
+    return [Finding("model", "vocabulary", "error", what, samples, fix)]

@@ -73,8 +73,8 @@ def package_findings(requires: Iterable[str], extras: set[str], versions: Versio
             fix = f'Run: pip install "{requirement.name}{requirement.specifier}"'
             found.append(Finding("environment", "packages", "error", what, fix=fix))
     if not found:
-        told = ", ".join(f"{name} {there}" for name in IMPORTANT if (there := versions(name)))
-        found.append(Finding("environment", "packages", "ok", f"{len(seen)} packages fit: {told}, …"))
+        versions_there = ", ".join(f"{name} {there}" for name in IMPORTANT if (there := versions(name)))
+        found.append(Finding("environment", "packages", "ok", f"{len(seen)} packages fit: {versions_there}, …"))
     return found
 
 

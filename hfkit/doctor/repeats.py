@@ -49,10 +49,11 @@ def find_repeats_within(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]
         severity = weigh(long, len(of_split), LEAKY if judged else REPEATED)
         what = f"{split}: {share(len(again), len(of_split))} rows repeat an earlier one"
         what += describe_repeats(alike, len(again) - long)
-        told = [f"{rows.at(split, a)} = row {rows.numbers[split][b]:,}: {rows.quote_input(split, a)}" for a, b in again]
+        numbers = rows.numbers[split]
+        samples = [f"{rows.at(split, a)} = row {numbers[b]:,}: {rows.quote_input(split, a)}" for a, b in again]
         fix = "Keep one of each: repeats count several times, and make the interval too narrow" if judged else ""
         fix = fix or "Keep one of each, unless rows are meant to weigh more"
-        findings.append(Finding("data", "repeats-within", severity, what, told[:EXAMPLES], fix))
+        findings.append(Finding("data", "repeats-within", severity, what, samples[:EXAMPLES], fix))
     return findings
 
 
@@ -72,9 +73,9 @@ def find_repeats_across(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]
         severity = weigh(long, len(keys[split]), LEAKY)
         what = f"{share(len(twins), len(keys[split]))} rows of {split} are in {other} too"
         what += describe_repeats(alike, len(twins) - long)
-        told = [f"{rows.at(split, a)} = {rows.at(other, b)}: {rows.quote_input(split, a)}" for a, b in twins]
+        samples = [f"{rows.at(split, a)} = {rows.at(other, b)}: {rows.quote_input(split, a)}" for a, b in twins]
         fix = f"Remove them from {other}: what was seen before is not judged fairly"
-        findings.append(Finding("data", "repeats-across", severity, what, told[:EXAMPLES], fix))
+        findings.append(Finding("data", "repeats-across", severity, what, samples[:EXAMPLES], fix))
     return findings
 
 
@@ -91,8 +92,8 @@ def is_short(rows: Rows, key: str) -> bool:
 def describe_repeats(alike: int, short: int) -> str:
     """How repeats differ, in words."""
     counts = ((alike, "with other case or white space"), (short, f"of up to {SHORT} words"))
-    told = [f"{count:,} {what}" for count, what in counts if count]
-    return f" ({', '.join(told)})" if told else ""
+    parts = [f"{count:,} {what}" for count, what in counts if count]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def find_conflicts(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
@@ -116,7 +117,7 @@ def find_conflicts(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
         of_group = [
             f"{rows.at(*place)} says {rows.quote_answer(*place)}" for place in list(by_answer.values())[::-1][:2]
         ]
-        told.append(f"{rows.quote_input(*group[0])}: {', '.join(of_group)}")
+        quoted.append(f"{rows.quote_input(*group[0])}: {', '.join(of_group)}")
     what = f"more than one answer to one input, in {share(count, total)} rows with {len(torn):,} different inputs"
     fix = "Settle on one answer each, or remove them: nobody can be right on all of them"
     return [Finding("data", "conflicts", severity, what, quoted, fix)]
@@ -134,10 +135,11 @@ def examine_units(rows: Rows) -> list[Finding]:
         if both:
             count = sum(unit in set(both) for unit in units[split])
             what = f"{share(len(both), len(set(units[split])))} units of {split} (column '{column}') are in {other} too"
-            told = [f"with {share(count, len(units[split]))} rows of {split}, such as of {', '.join(both[:EXAMPLES])}"]
+            touched = f"with {share(count, len(units[split]))} rows of {split}"
+            evidence = [f"{touched}, such as of {', '.join(both[:EXAMPLES])}"]
             fix = "Split by unit: rows of one unit resemble each other, and the score will be too good"
-            findings.append(Finding("data", "units", "warning", what, told, fix))
+            findings.append(Finding("data", "units", "warning", what, evidence, fix))
     if not findings:
-        told = ", ".join(f"{split} {len(set(of_split)):,}" for split, of_split in units.items())
-        findings = [Finding("data", "units", "ok", f"no two splits share a unit ({told})")]
+        counts = ", ".join(f"{split} {len(set(of_split)):,}" for split, of_split in units.items())
+        findings = [Finding("data", "units", "ok", f"no two splits share a unit ({counts})")]
     return findings

@@ -1,94 +1,48 @@
-"""What a comparison found out, as the plain values that its pages are rendered from."""
+"""The results of a comparison as the plain values of ledger.json, from which its pages are rendered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hfkit.contract.view import to_columns, to_text
 from hfkit.ledger.bench import SAMPLE_ROWS, Bench
-from hfkit.ledger.budgets import crossovers
-from hfkit.ledger.cells import Cell, Contender, Results, chosen_factor, seeds_of, tuning_cells
-from hfkit.ledger.entries import from_scratch
+from hfkit.ledger.budgets import find_crossovers
+from hfkit.ledger.cells import Cell, Contender, Plan, Result
+from hfkit.ledger.entries import headline_of, is_scratch
 from hfkit.ledger.queue import Queue
+from hfkit.ledger.runner import class_ids
 from hfkit.ledger.schema import DIFFERENCE, SCHEMA
-from hfkit.ledger.statistics import compared, pair
-from hfkit.ledger.verdict import verdict
+from hfkit.ledger.standing import Runs, Standing
+from hfkit.ledger.statistics import compare_pair, compare_with_best
+from hfkit.ledger.verdict import write_verdict
 from hfkit.report.names import checkpoint_name, dataset_name
 from hfkit.report.schema import to_finite, to_plain
 from hfkit.runtime.machine import command_of, environment
 from hfkit.runtime.redaction import withhold_secrets
 from hfkit.scores.calibration import calibration
+from hfkit.scores.evidence import Evidence, total
 from hfkit.scores.score import headline_text
+from hfkit.scores.statistics import HELD
 
 MOST_DISAGREEMENTS = 12  # rows shown
 
 
-class Runs:
-    """The ended cells of one comparison, by contender, seen through one of its tests."""
-
-    def __init__(self, bench: Bench, queue: Queue, cells: list[Cell], test: str) -> None:
-        self.bench, self.queue, self.test = bench, queue, test
-        self.results: Results = queue.results(cells)
-        self.span = bench.spans[test]
-
-    def of(self, contender: Contender, rows: int | None = None) -> dict[Cell, Mapping[str, Any]]:
-        """The cells of a contender at its chosen rate, by seed."""
-        own = self.bench.own
-        factor = chosen_factor(tuning_cells(contender, own.tune, own.seeds[0]), self.results)
-        seeds = seeds_of(contender, own.seeds, rows)
-        return {
-            cell: found
-            for cell, found in self.results.items()
-            if cell.contender == contender and cell.rows == rows and cell.factor == factor and cell.seed in seeds
-        }
-
-    def ended_well(self, contender: Contender, rows: int | None = None) -> dict[Cell, Mapping[str, Any]]:
-        return {cell: found for cell, found in self.of(contender, rows).items() if found["status"] == "ok"}
-
-    def tallies(self, contender: Contender, rows: int | None = None) -> list[np.ndarray]:
-        return [self.queue.arrays(cell)["tallies"][self.span] for cell in self.ended_well(contender, rows)]
-
-    def answers(self, contender: Contender) -> list:
-        """To the test rows, by the first seed that ended well."""
-        return next(iter(self.ended_well(contender).values()))["answers"][self.span]
-
-    def headline(self, found: Mapping[str, Any]) -> float:
-        return self.scores(found)[self.bench.task.headline]
-
-    def scores(self, found: Mapping[str, Any]) -> Mapping[str, float]:
-        # By position: a folder may have been renamed since.
-        return list(found["tests"].values())[list(self.bench.spans).index(self.test)]
-
-
-def ledger_of(
-    bench: Bench, contenders: list[Contender], queue: Queue, plan: Callable[[Results], list[Cell]], test: str
-) -> dict[str, Any]:
-    """The whole ledger of one test, as `ledger.json` holds it (see `ledger.schema`)."""
-    runs = Runs(bench, queue, queue.known(plan), test)
-    task, rows = bench.task, bench.raw["test"].select(range(runs.span.start, runs.span.stop))
+def ledger_of(bench: Bench, contenders: list[Contender], queue: Queue, plan: Plan, test: str) -> dict[str, Any]:
+    """The whole ledger of one test, as in `ledger.json` (see `ledger.schema`)."""
+    runs = Runs(bench, queue, queue.cells(plan), test)
     skipped = {
-        contender: next(iter(found.values()))["reason"]
+        contender: next(iter(results.values())).reason
         for contender in contenders
-        if (found := runs.of(contender)) and all(one["status"] == "skipped" for one in found.values())
+        if (results := runs.of(contender)) and all(result.status == "skipped" for result in results.values())
     }
-    competing = [contender for contender in contenders if runs.ended_well(contender)]
-    names = {contender: bench.described(contender)[0] for contender in contenders}
-    checkpoint = bench.recipe.checkpoint
-    checkpoint = checkpoint_name(task.sample if checkpoint == "sample" else checkpoint)
-    units = task.units(rows)
-    tallies = {names[contender]: runs.tallies(contender) for contender in competing}
-    scores = compared(tallies, task.headline_of, units=units)
-    entries = [
-        {
-            **entry_of(runs, contender),
-            **scores[names[contender]],
-            "difference": difference_of(scores[names[contender]]["difference"]),
-            "calibration": calibration_of(runs, contender, rows),
-        }
-        for contender in competing
-    ]
+    names = {contender: bench.describe(contender)[0] for contender in contenders}
+    standing = Standing(runs, names, [contender for contender in contenders if runs.finished(contender)])
+    task, judge, checkpoint = bench.task, bench.task.judge, bench.recipe.checkpoint
+    checkpoint = checkpoint_name(task.sample.checkpoint if checkpoint == "sample" else checkpoint)
+    entries = [entry_of(standing, contender) for contender in standing.competing]
     ledger = {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -102,178 +56,172 @@ def ledger_of(
         },
         "seed": 0,
         "task": {
-            "name": task.name,
-            "headline": task.headline,
-            "unit": task.unit_column or task.unit,
+            "key": task.key,
+            "name": task.tag,
+            "headline": judge.headline.key,
+            "unit": task.unit_column or task.rows.unit,
             "dataset": dataset_name(test),
+            "scores": [score.to_json() for score in judge.scores],
         },
         "checkpoint": checkpoint,
         "rows": {
-            "train": len(bench.raw["train"]),
+            "train": len(bench.rows["train"]),
             "train_available": bench.available,
-            "validation": len(bench.raw["validation"]),
-            "test": len(rows),
+            "validation": len(bench.rows["validation"]),
+            "test": len(runs.rows),
         },
         "notes": notes_of(bench, test),
-        "contenders": sorted(entries, key=lambda entry: -entry["headline"]),
+        "contenders": sorted(entries, key=lambda entry: -bench.sign * headline_of(entry)),
         "failed": [
             {
                 "name": names[cell.contender],
                 "seed": cell.seed,
-                "reason": f"{cell.setting}: {found['reason']}" if cell.setting else found["reason"],
+                "reason": f"{cell.setting}: {result.reason}" if cell.setting else result.reason,
             }
-            for cell, found in runs.results.items()
-            if found["status"] != "ok" and cell.contender not in skipped
+            for cell, result in runs.results.items()
+            if not result.ok and cell.contender not in skipped
         ],
         "skipped": [{"name": names[contender], "reason": reason} for contender, reason in skipped.items()],
-        "pairs": pairs_of(competing, names, tallies, scores, task.headline_of, units),
-        "budgets": budgets_of(runs, competing, names, units),
-        "classes": classes_of(runs, competing, names, rows),
-        "disagreements": disagreements_of(runs, competing, names, rows),
+        "pairs": pairs_of(standing),
+        "budgets": budgets_of(standing),
+        "classes": classes_of(standing),
+        "disagreements": disagreements_of(standing),
         "environment": environment(),
     }
-    ledger["verdict"] = verdict(ledger)
+    ledger["verdict"] = write_verdict(ledger)
     return withhold_secrets(to_finite(to_plain(ledger)))
 
 
-def entry_of(runs: Runs, contender: Contender) -> dict[str, Any]:
-    """What the pages show of a contender, besides what statistics make of its scores."""
-    every, well = runs.of(contender), list(runs.ended_well(contender).values())
-    name, description = runs.bench.described(contender)
-    tried = {
-        cell: runs.results[cell]
-        for cell in tuning_cells(contender, runs.bench.own.tune, runs.bench.own.seeds[0])
-        if cell in runs.results
-    }
-    cost = mean_cost([alone(found) for found in well])
-    spent = [found["cost"]["cpu_seconds"] for cell, found in tried.items() if cell not in every and "cost" in found]
-    latency = [found["latency_ms"] for found in well if found["latency_ms"] is not None]
+def entry_of(standing: Standing, contender: Contender) -> dict[str, Any]:
+    """The part of the ledger about one contender."""
+    runs, scores = standing.runs, standing.scores[standing.names[contender]]
+    every, finished = runs.of(contender), list(runs.finished(contender).values())
+    name, description = runs.bench.describe(contender)
+    tried = {cell: runs.results[cell] for cell in runs.tuning_cells(contender) if cell in runs.results}
+    cost = mean_cost([standalone_cost(result) for result in finished])
+    spent = [result.cost["cpu_seconds"] for cell, result in tried.items() if cell not in every and result.cost]
+    latencies = [result.latency_ms for result in finished if result.latency_ms is not None]
     return {
         "name": name,
         "kind": contender.kind,
         "description": description,
         "tuning": {
             "tried": [
-                {"learning_rate": rate_of(contender, runs, cell), "validation": found.get("validation")}
-                for cell, found in tried.items()
+                {"learning_rate": rate_of(contender, runs, cell), "validation": result.validation}
+                for cell, result in tried.items()
             ],
             "chosen": rate_of(contender, runs, next(iter(every))),
         }
         if tried
         else None,
-        "seeds": [seed_of(runs, cell, found) for cell, found in every.items()],
-        "failed": len(every) - len(well),
+        "seeds": [seed_of(runs, cell, result) for cell, result in every.items()],
+        "failed": len(every) - len(finished),
         "cost": {**cost, "tuning_cpu_seconds": float(sum(spent))},
-        "parameters": well[0]["parameters"],
-        "trained_parameters": well[0]["trained_parameters"],
-        "latency_ms": float(np.median(latency)) if latency else None,
-        "facts": well[0]["facts"],
+        "parameters": finished[0].parameters,
+        "trained_parameters": finished[0].trained_parameters,
+        "latency_ms": float(np.median(latencies)) if latencies else None,
+        "facts": finished[0].facts,
+        **scores,
+        "difference": difference_of(scores["difference"]),
+        "calibration": calibration_of(runs, contender),
     }
 
 
-def alone(found: Mapping[str, Any]) -> dict[str, float]:
-    """What a run would have cost by itself: features that another one had computed are paid for too."""
-    cost, shared = found["cost"], found["facts"].get("features", "computed") != "computed"
-    seconds = found["facts"].get("backbone_cpu_seconds", 0.0) if shared else 0.0
-    return {**cost, "cpu_seconds": cost["cpu_seconds"] + seconds}
+def standalone_cost(result: Result) -> dict[str, float]:
+    """The cost of a run by itself: features that another run had computed are paid for too."""
+    shared = result.facts.get("features", "computed") != "computed"
+    seconds = result.facts.get("backbone_cpu_seconds", 0.0) if shared else 0.0
+    return {**result.cost, "cpu_seconds": result.cost["cpu_seconds"] + seconds}
 
 
-def mean_cost(paid: list[Mapping[str, float]]) -> dict[str, float]:
-    """What runs cost in the mean, by what was measured of all of them: one machine may tell more than another."""
-    return {key: float(np.mean([one[key] for one in paid])) for key in paid[0] if all(key in one for one in paid)}
+def mean_cost(costs: list[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of every cost that was measured in all runs: machines differ in what they can measure."""
+    return {key: float(np.mean([cost[key] for cost in costs])) for key in costs[0] if all(key in one for one in costs)}
 
 
 def rate_of(contender: Contender, runs: Runs, cell: Cell) -> float:
-    """The rate of what learns: the top block's, or of a head alone the head's."""
+    """The learning rate of the top block; of the head, if nothing else learns."""
     args = runs.bench.args_of(cell, Path("unused"))
     return args.head_learning_rate if args.unfreeze_stages == 0 and args.head_learning_rate else args.learning_rate
 
 
-def seed_of(runs: Runs, cell: Cell, found: Mapping[str, Any]) -> dict[str, Any]:
-    if found["status"] != "ok":
+def seed_of(runs: Runs, cell: Cell, result: Result) -> dict[str, Any]:
+    """The part of an entry about one seed."""
+    if not result.ok:
         unknown = {"validation": None, "headline": None, "scores": {}, "curve": []}
-        return {"seed": cell.seed, "status": "failed", "reason": found["reason"], **unknown}
+        return {"seed": cell.seed, "status": "failed", "reason": result.reason, **unknown}
     return {
         "seed": cell.seed,
         "status": "ok",
-        "reason": "it gives every row the same answer" if found["collapsed"] else "",
-        "validation": found["validation"],
-        "headline": runs.headline(found),
-        "scores": runs.scores(found),
-        "curve": found["curve"],
+        "reason": "it gives every row the same answer" if result.collapsed else "",
+        "validation": result.validation,
+        "headline": runs.headline(result),
+        "scores": runs.scores(result),
+        "curve": result.curve,
     }
 
 
-def difference_of(found: Mapping[str, Any] | None, to: str | None = None) -> dict[str, Any] | None:
+def difference_of(pair: Mapping[str, Any] | None, to: str | None = None) -> dict[str, Any] | None:
     """A paired difference with the keys that the pages know."""
-    return found and {key: {"to": to, "p_holm": None, **found}[key] for key in DIFFERENCE}
+    return pair and {key: {"to": to, "p_holm": None, **pair}[key] for key in DIFFERENCE}
 
 
-def calibration_of(runs: Runs, contender: Contender, rows: Any) -> dict[str, Any] | None:
-    """Whether a contender's probabilities can be believed: those of its first seed that ended well."""
-    arrays = runs.queue.arrays(next(iter(runs.ended_well(contender))))
+def calibration_of(runs: Runs, contender: Contender) -> dict[str, Any] | None:
+    """The calibration of a contender's probabilities, by its first seed that ended well; None without any."""
+    arrays = runs.queue.arrays(next(iter(runs.finished(contender))))
     if "probabilities_test" not in arrays or "probabilities_validation" not in arrays:
         return None
-    task, ids = runs.bench.task, {label: i for i, label in enumerate(runs.bench.labels)}
-
-    def gold(split: Any) -> np.ndarray:
-        return np.array([ids[answer] for answer in task.references(split)])
-
-    found = calibration(
+    rows = runs.bench.rows
+    validation = runs.bench.task.rows.references(rows["validation"])
+    facts = calibration(
         arrays["probabilities_test"][runs.span],
-        gold(rows),
-        validation=(arrays["probabilities_validation"], gold(runs.bench.raw["validation"])),
+        class_ids(runs.references, rows.labels),
+        validation=(arrays["probabilities_validation"], class_ids(validation, rows.labels)),
     )
     return {
-        "ece": found["ece"],
-        "ece_scaled": found["tempered"]["ece"],
-        "temperature": found["temperature"],
-        "bins": found["bins"],
-        "bins_scaled": found["tempered"]["bins"],
+        "ece": facts["ece"],
+        "ece_scaled": facts["tempered"]["ece"],
+        "temperature": facts["temperature"],
+        "bins": facts["bins"],
+        "bins_scaled": facts["tempered"]["bins"],
     }
 
 
-def pairs_of(
-    competing: list[Contender],
-    names: Mapping[Contender, str],
-    tallies: Mapping[str, list[np.ndarray]],
-    scores: Mapping[str, Mapping[str, Any]],
-    headline_of: Callable,
-    units: np.ndarray | None,
-) -> dict[str, Any]:
-    """The best strategy against training from scratch, and against the best baseline."""
+def pairs_of(standing: Standing) -> dict[str, Any]:
+    """The best strategy against the best one from scratch, and against the best baseline."""
+    runs, names, evidence = standing.runs, standing.names, standing.evidence
+    score = runs.bench.task.judge.headline
 
-    def best(chosen: list[Contender]) -> str | None:
-        return max((names[c] for c in chosen), key=lambda name: scores[name]["headline"], default=None)
+    def best(some: list[Contender]) -> str | None:
+        return score.best((names[c] for c in some), lambda name: headline_of(standing.scores[name])) if some else None
 
-    strategies = [c for c in competing if c.kind == "strategy" and not from_scratch(c.name)]
     rivals = {
-        "scratch": best([c for c in competing if from_scratch(c.name)]),
-        "baseline": best([c for c in competing if c.kind == "baseline"]),
+        "scratch": best([c for c in standing.competing if is_scratch(c.name)]),
+        "baseline": best([c for c in standing.competing if c.kind == "baseline"]),
     }
-    ours = best(strategies)
+    ours = best([c for c in standing.competing if c.kind == "strategy" and not is_scratch(c.name)])
     return {
-        key: difference_of(pair(tallies[ours], tallies[rival], headline_of, units=units), rival)
+        key: difference_of(compare_pair(evidence[ours], evidence[rival], units=runs.units), rival)
         if ours and rival
         else None
         for key, rival in rivals.items()
     }
 
 
-def budgets_of(
-    runs: Runs, competing: list[Contender], names: Mapping[Contender, str], units: np.ndarray | None
-) -> dict[str, Any] | None:
-    """Score against labels for every contender, and where two curves cross."""
-    sizes: list[int | None] = [*sorted(runs.bench.own.label_budgets), None]
-    sizes = [size for size in sizes if size is None or size < len(runs.bench.raw["train"])]
-    if len(sizes) == 1 or not competing:
+def budgets_of(standing: Standing) -> dict[str, Any] | None:
+    """Score against labels for every contender, and where two curves cross; None without label budgets."""
+    runs, names, competing = standing.runs, standing.names, standing.competing
+    every, sign = len(runs.bench.rows["train"]), runs.bench.sign
+    sizes = [size for size in sorted(runs.bench.own.label_budgets) if size < every]
+    if not sizes or not competing:
         return None
-    headline_of = runs.bench.task.headline_of
-    found: dict[int, dict[str, list[np.ndarray]]] = {}
-    for size in sizes:
-        rows = len(runs.bench.raw["train"]) if size is None else size
-        found[rows] = {names[c]: tallies for c in competing if (tallies := runs.tallies(c, size))}
-    scores = {rows: compared(of_size, headline_of, units=units) for rows, of_size in found.items() if of_size}
+    evidence: dict[int, dict[str, list[Evidence]]] = {}
+    for size in (*sizes, None):
+        of_size = {names[c]: seeds for c in competing if (seeds := runs.evidence(c, size))}
+        evidence[every if size is None else size] = of_size
+    scores = {
+        rows: compare_with_best(of_size, sign=sign, units=runs.units) for rows, of_size in evidence.items() if of_size
+    }
     curves = [
         {
             "name": names[contender],
@@ -283,7 +231,7 @@ def budgets_of(
                     "headline": of_size[names[contender]]["headline"],
                     "low": of_size[names[contender]]["interval"]["low"],
                     "high": of_size[names[contender]]["interval"]["high"],
-                    "seeds": [float(headline_of(one.sum(0))) for one in found[rows][names[contender]]],
+                    "seeds": [total(one) for one in evidence[rows][names[contender]]],
                 }
                 for rows, of_size in scores.items()
                 if names[contender] in of_size
@@ -292,73 +240,94 @@ def budgets_of(
         for contender in competing
     ]
     by_name = {
-        names[c]: {rows: of_size[names[c]] for rows, of_size in found.items() if names[c] in of_size} for c in competing
+        names[c]: {rows: of_size[names[c]] for rows, of_size in evidence.items() if names[c] in of_size}
+        for c in competing
     }
-    found_out = crossovers(by_name, headline_of, units=units)["crossovers"]
-    return {"curves": curves, "crossovers": [crossover_of(one) for one in found_out if one["rows"] is not None]}
+    crossovers = find_crossovers(by_name, sign=sign, units=runs.units)["crossovers"]
+    return {"curves": curves, "crossovers": [crossover_of(one) for one in crossovers if one["rows"] is not None]}
 
 
-def crossover_of(found: Mapping[str, Any]) -> dict[str, Any]:
+def crossover_of(crossover: Mapping[str, Any]) -> dict[str, Any]:
     """A crossing of two curves, with the keys that the pages know."""
-    low, high = (None if found[end] is None else round(found[end]) for end in ("low", "high"))
-    interval = f"{low or 'fewer'} to {'more' if high is None else high}"
-    text = f"{found['ahead']} is ahead of {found['behind']} from about {found['rows']:,.0f} rows on ({interval})"
-    ends = {"low": found["low"], "high": found["high"]}
-    return {"a": found["ahead"], "b": found["behind"], "rows": found["rows"], **ends, "text": text}
+    ahead, behind, rows = crossover["ahead"], crossover["behind"], crossover["rows"]
+    ends = {"low": crossover["low"], "high": crossover["high"]}
+    low = "fewer" if ends["low"] is None else round(ends["low"])
+    high = "more" if ends["high"] is None else round(ends["high"])
+    text = f"{ahead} is ahead of {behind} from about {rows:,.0f} rows on ({low} to {high})"
+    return {"a": ahead, "b": behind, "rows": rows, **ends, "text": text}
 
 
-def classes_of(
-    runs: Runs, competing: list[Contender], names: Mapping[Contender, str], rows: Any
-) -> dict[str, Any] | None:
-    """F1 of every class by contender, of its first seed."""
-    task, gold = runs.bench.task, runs.bench.task.references(rows)
-    found = {names[c]: task.breakdown(runs.answers(c), gold).get("per_class", {}) for c in competing}
-    labels = sorted({label for of_one in found.values() for label in of_one})
+def classes_of(standing: Standing) -> dict[str, Any] | None:
+    """F1 of every class by contender, for its first seed; None if the task has no classes."""
+    runs, judge = standing.runs, standing.runs.bench.task.judge
+    per_class = {
+        standing.names[c]: judge.breakdown(runs.answers(c), runs.references).get("per_class", {})
+        for c in standing.competing
+    }
+    labels = sorted({label for of_one in per_class.values() for label in of_one})
     if not labels:
         return None
-    scores = {name: [of_one.get(label, {}).get("f1") for label in labels] for name, of_one in found.items()}
+    scores = {name: [of_one.get(label, {}).get("f1") for label in labels] for name, of_one in per_class.items()}
     return {"labels": labels, "scores": scores, "metric": "f1"}
 
 
-def disagreements_of(
-    runs: Runs, competing: list[Contender], names: Mapping[Contender, str], rows: Any
-) -> list[dict[str, Any]]:
-    """Rows that one contender alone gets right: contenders take turns, rows in their order."""
-    task = runs.bench.task
-    right = {c: task.headline_of(runs.tallies(c)[0]) >= 1 for c in competing}
-    if len(right) < 3:
+def disagreements_of(standing: Standing) -> list[dict[str, Any]]:
+    """Rows that only one contender gets right, by their first seeds: contenders take turns, rows in their order."""
+    runs, names, task = standing.runs, standing.names, standing.runs.bench.task
+    if len(standing.competing) < 3:
         return []
-    alone = np.sum(list(right.values()), axis=0) == 1
-    turns = [[(c, int(row)) for row in np.flatnonzero(alone & hits)] for c, hits in right.items()]
-    longest = max(map(len, turns))
-    order = [of_one[i] for i in range(longest) for of_one in turns if i < len(of_one)]
-    gold, answers, found = task.references(rows), {c: runs.answers(c) for c in competing}, []
+    perfect = task.judge.evidence(task.judge.perfect_predictions(runs.references), runs.references)
+    right = {c: ~standing.evidence[names[c]][0].differs(perfect) for c in standing.competing}
+    rows = rows_worth_all(perfect, np.flatnonzero(np.sum(list(right.values()), axis=0) == 1))
+    waiting = {c: rows[hits[rows]].tolist() for c, hits in right.items()}
+    order = []
+    for turn in range(max(map(len, waiting.values()))):
+        order += [(c, of_one[turn]) for c, of_one in waiting.items() if turn < len(of_one)]
+    answers = {c: runs.answers(c) for c in standing.competing}
+    disagreements = []
     for contender, row in order[:MOST_DISAGREEMENTS]:
-        loaded = rows[row]
-        shown = task.shown(loaded)
-        found.append(
+        loaded = runs.rows[row]
+        shown = to_columns(task.view.row(loaded))
+        disagreements.append(
             {
                 "row": row,
                 "shown": shown["text"],
                 "picture": shown["picture"] or None,
-                "gold": task.said(gold[row], loaded),
+                "gold": to_text(task.view.answer(runs.references[row], loaded)),
                 "right": names[contender],
-                "answers": {names[c]: task.said(answers[c][row], loaded) for c in competing},
+                "answers": {names[c]: to_text(task.view.answer(of_one[row], loaded)) for c, of_one in answers.items()},
             }
         )
-    return found
+    return disagreements
+
+
+def rows_worth_all(perfect: Evidence, rows: np.ndarray) -> np.ndarray:
+    """Those of some rows whose perfect answers alone reach the perfect headline, (k,).
+
+    To be right about others shows nothing: a sentence without entities, or a single number, which correlates with none.
+
+    Args:
+        perfect: evidence of perfect predictions.
+        rows: their numbers.
+    """
+    whole, found = total(perfect), [np.zeros(0, dtype=int)]
+    # In portions, for there is a weight for every pair of rows.
+    for some in np.array_split(rows, 1 + len(rows) * perfect.rows // HELD):
+        weights = np.zeros((len(some), perfect.rows))
+        weights[np.arange(len(some)), some] = 1
+        found.append(some[np.abs(perfect.headline(weights) - whole) < 1e-9])
+    return np.concatenate(found)
 
 
 def notes_of(bench: Bench, test: str) -> list[str]:
-    """What a reader must know of how the rows came about."""
-    used, available, own = len(bench.raw["train"]), bench.available, bench.own
+    """Sentences on the origin of the rows, which a reader must know."""
+    used, available, own = len(bench.rows["train"]), bench.available, bench.own
     notes = []
     if used < available:
         notes.append(f"{used:,} of {available:,} training rows.")
     if bench.task.dataset == "sample":
-        notes.append(
-            f"The bundled sample is synthetic; of its rows {SAMPLE_ROWS} are trained on unless told otherwise."
-        )
+        start = "The bundled sample is synthetic; of its" if bench.task.sample.synthetic else "Of the bundled sample's"
+        notes.append(f"{start} rows {SAMPLE_ROWS} are trained on unless told otherwise.")
     if test != next(iter(bench.spans)):
         notes.append(f"Trained and validated on {next(iter(bench.spans))}, judged on the test rows of {test}.")
     if own.label_budgets:
@@ -379,7 +348,7 @@ def table_of(ledger: Mapping[str, Any]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    score = headline_text(ledger["task"]["headline"])
+    score = headline_text(ledger["task"]["headline"], ledger["task"]["scores"])
     title = f"{score} on {ledger['rows']['test']:,} test rows of {ledger['task']['dataset']}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("contender", overflow="fold", min_width=16)

@@ -13,6 +13,7 @@ from transformers import set_seed
 
 from hfkit.contract.abilities import Likely
 from hfkit.contract.codec import Codec
+from hfkit.contract.view import to_text
 from hfkit.errors import UserError, one_line
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Cell, Result
@@ -53,9 +54,8 @@ class Runner:
         bench, task = self.bench, self.bench.task
         args, rows = bench.args_of(cell, scratch), bench.rows_of(cell)
         refuse_too_large(bench.recipe.checkpoint, self._parameters, args, jobs=bench.own.jobs or 1)
-        encoded = self._encode(cell)
+        encoded, codec = self._encode(cell), self._new_codec()  # a codec belongs to one training, whose loss it fits
         set_seed(args.seed)
-        codec = self._new_codec()  # it belongs to one training, whose loss it knows
         trainer = TransferTrainer(
             model=codec.model(pretrained=args.pretrained, blocks=args.blocks),
             args=args,
@@ -113,7 +113,9 @@ class Runner:
     def _has_collapsed(self, answers: list) -> bool:
         """Whether every row got one and the same answer."""
         view = self.bench.task.view
-        shown = (view.answer(answer, row) for answer, row in zip(answers, self.bench.rows["test"], strict=True))
+        shown = (
+            to_text(view.answer(answer, row)) for answer, row in zip(answers, self.bench.rows["test"], strict=True)
+        )
         first = next(shown)
         return all(other == first for other in shown)
 

@@ -103,6 +103,7 @@ class PrefixCache:
 
         Args:
             frozen: the model, in `eval()` and without gradients.
+            collator: encoded rows -> the model's inputs and nothing else.
             cuts: depths at which the plan freezes everything below.
             identity: what decides the inputs: rows, processor, precision of the forward pass.
             desc: of the progress bar.
@@ -169,7 +170,7 @@ class PrefixCache:
 
     def _batch(self, rows: Sequence[int]) -> dict[str, Tensor]:
         batch = self.collator(self._fetched.__getitems__([int(row) for row in rows]))
-        return {name: value.to(self.device) for name, value in batch.items() if name != "labels"}
+        return {name: value.to(self.device) for name, value in batch.items()}
 
     def _refuse_too_much(self) -> None:
         tokens = {tap: int(self.lengths.sum()) if is_per_token(tap) else len(self.rows) for tap in self._taps()}

@@ -187,7 +187,7 @@ class Caching(TrainerCallback):
                     PrefixCache.build(
                         frozen,
                         trainer.train_dataset,
-                        collator,
+                        self._inputs_by(collator),
                         cuts,
                         settings,
                         {**identity, **drawn, "rows": rows},
@@ -198,7 +198,7 @@ class Caching(TrainerCallback):
                 self.of_eval = PrefixCache.build(
                     frozen,
                     trainer.eval_dataset,
-                    trainer.data_collator,
+                    self._inputs_by(trainer.data_collator),
                     cuts,
                     settings,
                     {**identity, "rows": rows_digest(trainer.eval_dataset)},
@@ -207,6 +207,10 @@ class Caching(TrainerCallback):
         except CannotReplay as error:
             return str(error)
         return None
+
+    def _inputs_by(self, collator: Collator) -> Collator:
+        """A collator that leaves answers out: frozen layers are run on a model's inputs alone."""
+        return lambda rows: self.trainer.codec.inputs(collator(rows))
 
     def _passes(self) -> tuple[float, int]:
         """How often the whole plan takes each training row, and the validation split, through frozen layers."""

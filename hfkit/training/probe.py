@@ -11,8 +11,8 @@ from accelerate.utils import broadcast, gather_object
 from datasets import Dataset
 from torch import Tensor, nn
 
-from hfkit.baselines.frozen.features import BATCH, labelled
-from hfkit.baselines.frozen.linear import Features, fits, placed, scale_of
+from hfkit.baselines.frozen.features import BATCH, mark_labelled
+from hfkit.baselines.frozen.linear import Features, fit_penalties, place_outputs, scale_of
 from hfkit.baselines.frozen.linear_probe import OF_ROWS, OF_TOKENS
 from hfkit.contract.abilities import Probed
 from hfkit.contract.task import Task
@@ -65,9 +65,9 @@ def fit_head(trainer: Run, linear: nn.Linear) -> bool:
     gold = features["eval"]
     search = OF_TOKENS if train.places.ndim == 2 else OF_ROWS
     best_score, best = -np.inf, None
-    for _ in fits(head, train, codec, search, desc="Head: fitting"):
+    for _ in fit_penalties(head, train, codec.loss_of_logits, search, desc="Head: fitting"):
         with torch.no_grad():
-            outputs = placed(offset + unit * head(gold.inputs), gold, codec)
+            outputs = place_outputs(offset + unit * head(gold.inputs), gold, codec)
         predictions = codec.decode_reduced(outputs, trainer.eval_dataset)
         score = judge.headline.sign * judge.score(predictions, references)[judge.headline.key]
         if score > best_score:
@@ -111,7 +111,7 @@ def head_inputs(trainer: Run, linear: nn.Linear, rows: Dataset, split: str) -> F
         return None
     by_row = {row: parts for row, *parts in gather_object(found)}
     inputs, targets = (torch.cat(parts) for parts in zip(*(by_row[row] for row in range(len(rows))), strict=True))
-    return Features(inputs, targets, labelled(rows["labels"]) if by_token else np.ones(len(rows), dtype=bool))
+    return Features(inputs, targets, mark_labelled(rows["labels"]) if by_token else np.ones(len(rows), dtype=bool))
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def test_kept_features_give_the_same_answers_without_a_pass(checkpoint, tmp_path
 
 
 def test_features_of_tokens_are_kept_too(checkpoint, corpus, tmp_path):
-    task = NER(rows=corpus)
+    task = NER(dataset=corpus)
     fresh = NearestMean(checkpoint, str(tmp_path)).answers(task, task.load())
     with passes() as counted:
         kept = NearestMean(checkpoint, str(tmp_path)).answers(task, task.load())
@@ -140,7 +140,7 @@ torch.set_num_threads(1)
 from hfkit.baselines import KNN
 from hfkit.tasks.text_classification import TextClassification
 data, checkpoint, folder = sys.argv[1:]
-task, baseline = TextClassification(rows=data), KNN(checkpoint, folder)
+task, baseline = TextClassification(dataset=data), KNN(checkpoint, folder)
 print("ready", flush=True)
 print(baseline.answers(task, task.load()).probabilities.tolist())
 """
@@ -155,7 +155,7 @@ def test_two_processes_at_once_share_one_file_and_are_both_right(checkpoint, tmp
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "HF_DATASETS_CACHE": str(tmp_path / "cache")},
     )
-    task = TextClassification(rows=data)
+    task = TextClassification(dataset=data)
     assert other.stdout.readline() == "ready\n"
     ours = KNN(checkpoint, str(folder)).answers(task, task.load()).probabilities
     assert json.loads(other.communicate()[0].splitlines()[-1]) == ours.tolist()
@@ -220,7 +220,7 @@ def test_validation_chooses_the_pooling(contender, checkpoint):
     ],
 )
 def test_images_are_read_in_the_ways_of_their_architecture(make, expected, tmp_path):
-    task = ImageClassification(rows=tiny_images.image_folder(tmp_path / "pictures"))
+    task = ImageClassification(dataset=tiny_images.image_folder(tmp_path / "pictures"))
     found = frozen_features(task, task.load(), make(tmp_path / "model"))
     assert list(found.poolings) == expected
     assert len({of["train"].inputs.shape for of in found.poolings.values()}) == 1
@@ -252,12 +252,12 @@ def test_probabilities_are_those_of_the_predictions(contender, checkpoint):
 
 @pytest.mark.parametrize(("contender", "least"), [(KNN, 0.8), (NearestMean, 0.4)])
 def test_tokens_and_views_of_images_are_answered_too(contender, least, checkpoint, corpus, tmp_path):
-    task = NER(rows=corpus)
+    task = NER(dataset=corpus)
     rows = task.load()
     answers = contender(checkpoint).answers(task, rows)
     assert headline_of(task, answers.predictions, rows) > least
     assert answers.probabilities is None
-    pictures = ImageClassification(rows=tiny_images.image_folder(tmp_path / "pictures", train=12), tta="crops")
+    pictures = ImageClassification(dataset=tiny_images.image_folder(tmp_path / "pictures", train=12), tta="crops")
     seen = pictures.load()
     answers = contender(tiny_images.resnet(tmp_path / "model")).answers(pictures, seen)
     assert answers.probabilities.shape == (len(seen["test"]), 3)

@@ -25,18 +25,22 @@ from transformers import (
 )
 
 from hfkit import RecipeArguments, parse
-from hfkit.baselines import FewShotPrompt, ZeroShotPrompt, chosen
+from hfkit.baselines import FewShotPrompt, ZeroShotPrompt, choose_baselines
+from hfkit.baselines.choice import make_baseline
 from hfkit.baselines.logits import refuse_alike
-from hfkit.baselines.prompting.completions import completions
-from hfkit.baselines.prompting.demonstrations import Draw, nearest_rows
+from hfkit.baselines.prompting.completions import complete
+from hfkit.baselines.prompting.demonstrations import Draw, find_nearest
 from hfkit.baselines.prompting.layout import Layout, Rendered, Request
 from hfkit.baselines.prompting.prompting import CONTENT_FREE
 from hfkit.baselines.prompting.scoring import Scorer, shared_scores, whole_scores
-from hfkit.contract.task import Prompt
+from hfkit.contract.abilities import Prompt
+from hfkit.contract.target import Labels
+from hfkit.contract.task import Loaded
 from hfkit.data.text.tags import entities
 from hfkit.errors import UserError
-from hfkit.tasks import NER, TextClassification
+from hfkit.tasks import NER, PartOfSpeech, TextClassification
 from hfkit.tasks.tagging.prompts import read_entities, write_entities
+from tests.baselines.rows import headline_of, with_target
 from tests.tiny import text as tiny
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "prompts"
@@ -96,7 +100,7 @@ def words() -> PreTrainedTokenizerFast:
     layout = Layout(tiny.byte_bpe())
     split = Regex(r"\n|\w+|[^\w\s]")
     cutter = pre_tokenizers.Split(split, "removed", invert=True)
-    found = {word for prompt in prompts for word, _ in cutter.pre_tokenize_str(layout.rendered(prompt).context)}
+    found = {word for prompt in prompts for word, _ in cutter.pre_tokenize_str(layout.render(prompt).context)}
     vocabulary = {word: i for i, word in enumerate(["<end>", "<unk>", *sorted(found | {"N", "A", "/", "none"})])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = cutter
@@ -151,7 +155,7 @@ def test_eager_attention_and_small_groups_and_batches_change_nothing(monkeypatch
     model, requests = random_model("llama"), random_requests()
     expected = np.concatenate(shared_scores(model, requests))
     monkeypatch.setattr("hfkit.baselines.prompting.scoring.TOKENS", 1)
-    monkeypatch.setattr("hfkit.baselines.prompting.scoring.enough_nodes", lambda *args: 2)
+    monkeypatch.setattr("hfkit.baselines.prompting.scoring.best_nodes", lambda *args: 2)
     np.testing.assert_allclose(np.concatenate(shared_scores(model, requests)), expected, atol=1e-4)
     model.set_attn_implementation("eager")
     np.testing.assert_allclose(np.concatenate(shared_scores(model, requests)), expected, atol=1e-4)
@@ -191,7 +195,7 @@ def test_completions_are_those_of_each_prompt_alone(family):
     )
     for request in random_requests(20):
         requests.append(Request(tuple(token % len(tokenizer) for token in request.context), ()))
-    found = completions(model, tokenizer, requests, 6)
+    found = complete(model, tokenizer, requests, 6)
     for text, request in zip(found, requests, strict=True):
         output = model.generate(torch.tensor([request.context]), max_new_tokens=6, do_sample=False, pad_token_id=0)
         alone = tokenizer.decode(output[0, len(request.context) :], skip_special_tokens=True)
@@ -214,8 +218,8 @@ def test_tokens_are_those_of_the_whole_text(make, chat):
     layout = Layout(tokenizer)
     labels = {"negative": "negative", "positive": "positive", "post": "post", "posit": "posit", "n": "n"}
     texts = ["anna likes rain.", "she said: 'no", "  ", "Label: post\n\nText: x", "été ☕ <end>", "x" * 80]
-    rendered = [layout.rendered(p) for p in prompts_of([{"text": text} for text in texts], labels)]
-    for one, request in zip(rendered, layout.requests(rendered), strict=True):
+    rendered = [layout.render(p) for p in prompts_of([{"text": text} for text in texts], labels)]
+    for one, request in zip(rendered, layout.tokenise(rendered), strict=True):
         for answer, ids in zip(one.answers, request.answers, strict=True):
             whole = tokenizer(one.context + answer, add_special_tokens=False)["input_ids"]
             assert list(request.context[len(layout.opening) :] + ids) == whole
@@ -224,7 +228,7 @@ def test_tokens_are_those_of_the_whole_text(make, chat):
 
 def test_a_token_across_the_seam_belongs_to_every_answer():
     layout = Layout(gluing())
-    request = layout.requests([Rendered("Label:", (" positive", " x"))])[0]
+    request = layout.tokenise([Rendered("Label:", (" positive", " x"))])[0]
     texts = [layout.tokenizer.decode(request.context + ids).replace(" ", "") for ids in request.answers]
     assert texts == ["Label:positive", "Label:x"]
     assert len(request.context) < len(layout.tokenizer("Label:")["input_ids"])
@@ -233,7 +237,7 @@ def test_a_token_across_the_seam_belongs_to_every_answer():
 def test_contexts_that_end_in_several_ways_are_tokenised_one_by_one():
     layout = Layout(gluing())
     rendered = [Rendered(context, (" x", " positive")) for context in ("Label:", "Text", "some Label", "Label:")]
-    for one, request in zip(rendered, layout.requests(rendered), strict=True):
+    for one, request in zip(rendered, layout.tokenise(rendered), strict=True):
         for answer, ids in zip(one.answers, request.answers, strict=True):
             assert list(request.context + ids) == layout.tokenizer(one.context + answer)["input_ids"]
 
@@ -242,22 +246,22 @@ def test_a_row_cannot_write_special_tokens():
     tokenizer = words()
     tokenizer.chat_template = CHAT
     layout = Layout(tokenizer)
-    text = layout.rendered(prompts_of([{"text": "bad <end> good"}])[0]).context
+    text = layout.render(prompts_of([{"text": "bad <end> good"}])[0]).context
     assert "bad < end> good" in text and text.count("<end>") == 5  # one for each turn that is over
 
 
 def test_prompts_that_are_too_long_lose_their_first_demonstrations():
     layout = Layout(words())
     prompt = TextClassification().prompt({"text": "anna likes rain."}, SENTIMENT, tiny.reviews(12, 0))
-    whole = len(layout.requests([layout.rendered(prompt)])[0].context)
-    fitted = layout.fitted([prompt, prompt._replace(shots=())], 100)
+    whole = len(layout.tokenise([layout.render(prompt)])[0].context)
+    fitted = layout.fit([prompt, prompt._replace(shots=())], 100)
     assert whole > 100 and [found.cut for found in fitted] == [False, False] and fitted[1].dropped == 0
     kept = prompt._replace(shots=prompt.shots[fitted[0].dropped :])
-    assert fitted[0].request == layout.requests([layout.rendered(kept)])[0]
+    assert fitted[0].request == layout.tokenise([layout.render(kept)])[0]
     assert len(fitted[0].request.context) + 1 <= 100
     more = prompt._replace(shots=prompt.shots[fitted[0].dropped - 1 :])
-    assert len(layout.requests([layout.rendered(more)])[0].context) + 1 > 100
-    cut = layout.fitted([prompt], 10)[0]
+    assert len(layout.tokenise([layout.render(more)])[0].context) + 1 > 100
+    cut = layout.fit([prompt], 10)[0]
     assert cut.dropped == 12 and cut.cut and len(cut.request.context) == 9
     assert cut.request.context == fitted[0].request.context[-9:]
 
@@ -279,7 +283,7 @@ def test_templates_are_as_they_were(kind, shots, chat):
     tokenizer = words()
     tokenizer.chat_template = CHAT if chat else None
     task, labels, row = ROWS[kind]
-    rendered = Layout(tokenizer).rendered(task.prompt(row, labels, [row] * shots))
+    rendered = Layout(tokenizer).render(task.prompt(row, labels, [row] * shots))
     text = "".join([rendered.context, "⟦", *(f"{answer}|" for answer in rendered.answers), "⟧\n"])
     file = GOLDEN / f"{kind}-{'chat' if chat else 'plain'}-{shots}.txt"
     assert text == file.read_text(encoding="utf-8")
@@ -322,7 +326,7 @@ WORDS = ["Ann", "Lee", "saw", "Ann", "in", "A", ";", "B", "-", "Town"]
 )
 def test_answers_that_list_entities_are_read(answer, tags):
     assert read_entities(answer, WORDS, KINDS) == (tags.split() if tags else None)
-    parsed = NER().answer(answer, {"tokens": WORDS}, KINDS)
+    parsed = NER().read_completion(answer, {"tokens": WORDS}, KINDS)
     assert parsed == (tags.split() if tags else ["O"] * len(WORDS), tags is not None)
 
 
@@ -335,7 +339,7 @@ def test_answers_that_list_entities_are_read(answer, tags):
     ],
 )
 def test_answers_that_name_a_label_are_read(completion, parsed):
-    assert TextClassification().answer(completion, {"text": "a"}, {"n": "negative", "p": "positive"}) == parsed
+    assert TextClassification().read_completion(completion, {"text": "a"}, {"n": "negative", "p": "positive"}) == parsed
 
 
 # A model that follows
@@ -366,7 +370,7 @@ def follower(tmp_path_factory) -> str:
         task, labels, rows = draw.choice([(TextClassification(), SENTIMENT, reviews), (NER(), KINDS, sentences)])
         row, *shots = draw.choices(rows, k=1 + draw.randrange(3))
         answer = task.prompt(row, labels, [row]).shots[0][1]
-        texts.append(layout.split([(layout.rendered(task.prompt(row, labels, shots)).context, f" {answer}\n")])[0])
+        texts.append(layout.split([(layout.render(task.prompt(row, labels, shots)).context, f" {answer}\n")])[0])
     texts.sort(key=lambda text: len(text[0]))
     batches = [texts[i : i + 16] for i in range(0, len(texts), 16)]
     for step in range(400):
@@ -384,80 +388,83 @@ def follower(tmp_path_factory) -> str:
     return str(folder)
 
 
-def headline(task, dataset, predictions) -> float:
-    return task.score(predictions, task.references(dataset["test"]))[task.headline]
+def reviews(**sizes: int) -> Loaded:
+    return with_target(TextClassification(), tiny.review_splits(**sizes))
+
+
+def sentences(**sizes: int) -> Loaded:
+    return with_target(NER(), tiny.ner_splits(**sizes))
 
 
 def test_a_model_that_follows_is_far_above_chance(follower):
-    task, dataset = TextClassification(), tiny.review_splits(test=60)
+    task, rows = TextClassification(), reviews(test=60)
     for baseline in (ZeroShotPrompt(follower), FewShotPrompt(follower, shots=1, orders=3)):
-        found = baseline.answers(task, dataset)
-        assert headline(task, dataset, found.predictions) > 0.9
+        found = baseline.answers(task, rows)
+        assert headline_of(task, found.predictions, rows) > 0.9
         assert found.probabilities.shape == (60, 2)
         np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-6)
         best = [["negative", "positive"][i] for i in found.probabilities.argmax(1)]
         assert [ranked[0] for ranked in found.predictions] == best
         facts = json.loads(json.dumps(found.facts))
         way = "calibrated" if facts["calibration"]["used"] else "raw"
-        assert facts["orders"][way]["headlines"][0] == headline(task, dataset, found.predictions)
+        assert facts["orders"][way]["headlines"][0] == headline_of(task, found.predictions, rows)
         assert facts["calibration"]["used"] == (facts["calibration"]["calibrated"] > facts["calibration"]["raw"])
         assert facts["beginning_shared"] and facts["layout"] == "plain text"
     assert facts["demonstrations"] == 2 and len(facts["orders"]["raw"]["headlines"]) == 3
 
 
 def test_a_model_that_follows_lists_entities(follower):
-    task = NER()
-    dataset = DatasetDict({split: Dataset.from_list(list(rows)) for split, rows in tiny.ner_splits(test=30).items()})
+    task, rows = NER(), sentences(test=30)
     own = json.dumps(KINDS)
     for baseline in (ZeroShotPrompt(follower, own), FewShotPrompt(follower, own, shots=2, orders=2)):
-        found = baseline.answers(task, dataset)
-        assert headline(task, dataset, found.predictions) > 0.75
+        found = baseline.answers(task, rows)
+        assert headline_of(task, found.predictions, rows) > 0.75
         assert found.facts["unparseable"] < 0.1 and found.probabilities is None
-        assert [len(tags) for tags in found.predictions] == [len(words) for words in dataset["test"]["tokens"]]
+        assert [len(tags) for tags in found.predictions] == [len(words) for words in rows["test"]["tokens"]]
 
 
 def test_a_model_that_does_not_is_unparseable_and_all_wrong(tmp_path):
     tokenizer = words()
     random_model("llama", len(tokenizer), max_position_embeddings=512).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    found = ZeroShotPrompt(str(tmp_path), json.dumps(KINDS)).answers(NER(), tiny.ner_splits(test=6))
+    found = ZeroShotPrompt(str(tmp_path), json.dumps(KINDS)).answers(NER(), sentences(test=6))
     assert found.facts["unparseable"] == 1.0
     assert {tag for tags in found.predictions for tag in tags} == {"O"}
 
 
 def test_the_answers_of_test_are_not_looked_at(follower):
-    dataset = tiny.review_splits()
-    labels = dataset["test"]["label"][:]
-    other = dataset["test"].remove_columns("label").add_column("label", labels[::-1])
+    rows = reviews()
+    labels = rows["test"]["label"][:]
+    other = rows["test"].remove_columns("label").add_column("label", labels[::-1])
     baseline = FewShotPrompt(follower, shots=1, orders=2)
     assert labels[::-1] != labels
-    expected = baseline.predict(TextClassification(), dataset)
-    assert baseline.predict(TextClassification(), DatasetDict(dataset | {"test": other})) == expected
+    expected = baseline.predict(TextClassification(), rows)
+    assert baseline.predict(TextClassification(), rows.with_splits({**rows.splits, "test": other})) == expected
 
 
 def test_calibration_divides_by_what_says_nothing(follower, monkeypatch):
     scores = iter([0.0, 1.0, 0.5, 0.5])  # raw and calibrated on validation, then on test
-    judged = []
+    scored = []
 
-    def headline(task, rows, logs, labels) -> float:
-        judged.append(logs)
+    def score_logs(task, head, rows, logs) -> float:
+        scored.append(logs)
         return next(scores)
 
-    monkeypatch.setattr("hfkit.baselines.prompting.prompting.headline", headline)
-    task, dataset = TextClassification(), tiny.review_splits(test=5)
-    found = ZeroShotPrompt(follower).answers(task, dataset)
+    monkeypatch.setattr("hfkit.baselines.prompting.prompting.score_logs", score_logs)
+    task, rows = TextClassification(), reviews(test=5)
+    found = ZeroShotPrompt(follower).answers(task, rows)
     assert found.facts["calibration"] == {"used": True, "validation_rows": 24, "raw": 0.0, "calibrated": 1.0}
     tokenizer = PreTrainedTokenizerFast.from_pretrained(follower)
     model, layout = LlamaForCausalLM.from_pretrained(follower).eval(), Layout(tokenizer)
 
     def shares(text: str) -> np.ndarray:
-        prompt = layout.rendered(task.prompt({"text": text}, SENTIMENT, ()))
-        likely = np.exp(one_by_one(model, layout.with_every_answer(prompt)))
+        prompt = layout.render(task.prompt({"text": text}, SENTIMENT, ()))
+        likely = np.exp(one_by_one(model, layout.tokenise_fully(prompt)))
         return likely / likely.sum()
 
     empty = np.mean([shares(text) for text in CONTENT_FREE], axis=0)
-    np.testing.assert_allclose(judged[0] - judged[1], np.tile(np.log(empty), (24, 1)), atol=1e-4)
-    for text, ours in zip(dataset["test"]["text"], found.probabilities, strict=True):
+    np.testing.assert_allclose(scored[0] - scored[1], np.tile(np.log(empty), (24, 1)), atol=1e-4)
+    for text, ours in zip(rows["test"]["text"], found.probabilities, strict=True):
         expected = shares(text) / empty
         np.testing.assert_allclose(ours, expected / expected.sum(), atol=1e-5)
 
@@ -476,7 +483,7 @@ def test_balanced_demonstrations_are_as_many_of_every_class():
 def test_the_nearest_demonstration_stands_last_and_orders_keep_the_rows(checkpoint, tmp_path):
     train = ["anna saw the rain", "boris likes music", "carla left paris", "dmitri painted snow"]
     for task, encoder in ((NER(), checkpoint), (TextClassification(), tiny.gpt2(tmp_path))):
-        near = nearest_rows(train, ["boris likes music", "carla left paris"], 2, task, encoder)
+        near = find_nearest(train, ["boris likes music", "carla left paris"], 2, task, encoder, Labels(("O", "B-PER")))
         assert near[:, 0].tolist() == [1, 2]
         first, other = (Draw("nearest", 2).picks(order, 2, train, near) for order in (0, 1))
         assert [pick[-1] for pick in first] == [1, 2]
@@ -484,8 +491,8 @@ def test_the_nearest_demonstration_stands_last_and_orders_keep_the_rows(checkpoi
 
 
 def test_nearest_demonstrations_are_asked_with_every_query(follower, checkpoint):
-    task, dataset = TextClassification(), tiny.review_splits(train=24, validation=8, test=8)
-    found = FewShotPrompt(follower, None, 2, "nearest", 2, checkpoint).answers(task, dataset)
+    rows = reviews(train=24, validation=8, test=8)
+    found = FewShotPrompt(follower, None, 2, "nearest", 2, checkpoint).answers(TextClassification(), rows)
     assert len(found.predictions) == 8 and found.facts["demonstrations"] == 2
 
 
@@ -503,53 +510,60 @@ def typed(kind: Value | List, values: list) -> DatasetDict:
 )
 def test_a_task_that_a_prompt_cannot_do_is_refused_before_loading(problem, kind, values):
     with pytest.raises(UserError, match=f"problem={problem}.*one label of several"):
-        ZeroShotPrompt("nowhere").answers(TextClassification(problem=problem), typed(kind, values))
+        task = TextClassification(problem=problem)
+        ZeroShotPrompt("nowhere").answers(task, with_target(task, typed(kind, values)))
+
+
+def test_a_task_without_prompts_is_refused_before_loading():
+    with pytest.raises(UserError, match="task 'pos': a prompt cannot do this task. Use another baseline"):
+        ZeroShotPrompt("nowhere").answers(PartOfSpeech(), sentences())
 
 
 def test_shots_beyond_a_class_are_refused_and_the_class_named():
-    dataset = tiny.review_splits(train=6)
+    rows = reviews(train=6)
     with pytest.raises(UserError, match=r"shots=7: train has 6 rows"):
-        FewShotPrompt("nowhere", shots=7).answers(TextClassification(), dataset)
+        FewShotPrompt("nowhere", shots=7).answers(TextClassification(), rows)
     with pytest.raises(UserError, match=r"shots=5: balanced .* and '(negative|positive)' has [0-4] in train"):
-        FewShotPrompt("nowhere", shots=5).answers(TextClassification(), dataset)
+        FewShotPrompt("nowhere", shots=5).answers(TextClassification(), rows)
     with pytest.raises(UserError, match="no class of their own"):
-        FewShotPrompt("nowhere", demonstrations="balanced").answers(NER(), tiny.ner_splits())
+        FewShotPrompt("nowhere", demonstrations="balanced").answers(NER(), sentences())
     with pytest.raises(UserError, match="shots=0: it is a count"):
         FewShotPrompt("nowhere", shots=0)
 
 
 def test_labels_of_the_same_tokens_are_refused_and_both_named(follower):
-    dataset = tiny.review_splits()
+    rows = reviews()
     with pytest.raises(UserError, match="labels 'negative' and 'positive': the tokenizer makes the same tokens"):
-        ZeroShotPrompt(follower, '{"negative": "zzz", "positive": "yyy"}').answers(TextClassification(), dataset)
+        ZeroShotPrompt(follower, '{"negative": "zzz", "positive": "yyy"}').answers(TextClassification(), rows)
     with pytest.raises(UserError, match="label 'b': the tokenizer makes no token"):
         refuse_alike(["a", "b", "c"], [(1, 2), (), (1,)])
 
 
 def test_checkpoints_that_are_no_language_model_are_refused(follower, checkpoint, tmp_path):
-    dataset = tiny.review_splits()
+    rows = reviews()
     with pytest.raises(UserError, match="it has no weights for"):
-        ZeroShotPrompt(checkpoint).answers(TextClassification(), dataset)
+        ZeroShotPrompt(checkpoint).answers(TextClassification(), rows)
     model = LlamaForCausalLM.from_pretrained(follower)
     model.config.save_pretrained(tmp_path)
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     with pytest.raises(UserError, match="cannot load it"):
-        ZeroShotPrompt(str(tmp_path)).answers(TextClassification(), dataset)
+        ZeroShotPrompt(str(tmp_path)).answers(TextClassification(), rows)
 
 
 def test_a_chat_template_that_refuses_is_named():
     tokenizer = words()
     tokenizer.chat_template = "{{ raise_exception('roles must be poetry') }}"
     with pytest.raises(UserError, match="roles must be poetry"):
-        Layout(tokenizer).rendered(prompts_of([{"text": "a"}])[0])
+        Layout(tokenizer).render(prompts_of([{"text": "a"}])[0])
 
 
 def test_flags_make_the_baselines():
     names = ["--baseline", "zero-shot-prompt", "few-shot-prompt"]
     flags = ["--prompt_checkpoint", "lm", "--shots", "2", "--demonstrations", "nearest", "--prompt_orders", "3"]
     recipe = parse((RecipeArguments,), argv=[*names, *flags, "--checkpoint", "bert"])[0]
-    assert chosen(recipe) == [ZeroShotPrompt("lm"), FewShotPrompt("lm", None, 2, "nearest", 3, "bert")]
+    baselines = [make_baseline(name, recipe) for name in recipe.baseline]
+    assert baselines == [ZeroShotPrompt("lm"), FewShotPrompt("lm", None, 2, "nearest", 3, "bert")]
     with pytest.raises(UserError, match="prompt_checkpoint"):
-        chosen(replace(recipe, prompt_checkpoint=None))
+        choose_baselines(replace(recipe, prompt_checkpoint=None))
     with pytest.raises(UserError, match="demonstrations"):
         parse((RecipeArguments,), argv=["--demonstrations", "best"])

@@ -25,12 +25,15 @@ from transformers import (
 )
 
 from hfkit.arguments.recipe import RecipeArguments
-from hfkit.baselines import ZeroShotCLIP, ZeroShotNLI, chosen
-from hfkit.baselines.zero_shot_nli import Pairs, inferred, verdicts
+from hfkit.baselines import ZeroShotCLIP, ZeroShotNLI, choose_baselines
+from hfkit.baselines.zero_shot_nli import Pairs, find_verdicts, infer
+from hfkit.contract.target import Labels
+from hfkit.contract.task import Loaded
 from hfkit.errors import UserError
 from hfkit.tasks import NER
 from hfkit.tasks.image_classification import ImageClassification
 from hfkit.tasks.text_classification import TextClassification
+from tests.baselines.rows import headline_of, with_target
 from tests.tiny import images as tiny_images
 from tests.tiny import text as tiny
 
@@ -100,10 +103,16 @@ def nli(tmp_path_factory) -> str:
     return bert_nli(tmp_path_factory.mktemp("nli"))
 
 
-def rows(texts: list[str], answers: list, several: bool = False) -> DatasetDict:
+def text_tokenizer(checkpoint: str) -> PreTrainedTokenizerFast:
+    """The checkpoint's tokenizer, as texts are read with it."""
+    return TextClassification().codec(checkpoint, Labels(("a", "b"))).processor
+
+
+def rows(texts: list[str], answers: list, several: bool = False) -> Loaded:
     kind = List(Value("string")) if several else Value("string")
     split = Dataset.from_dict({"text": texts, "label": answers}, Features({"text": Value("string"), "label": kind}))
-    return DatasetDict(train=split, validation=split, test=split)
+    task = TextClassification(problem="multi-label" if several else "single-label")
+    return with_target(task, DatasetDict(train=split, validation=split, test=split))
 
 
 TEXTS = [
@@ -131,12 +140,12 @@ def test_entailment_is_that_of_the_stock_pipeline(made, tmp_path):
     np.testing.assert_allclose(answers.probabilities, expected, atol=1e-5)
     assert [ranked[0] for ranked in answers.predictions] == [LABELS[place] for place in expected.argmax(-1)]
     # Several labels: what the pipeline calls a probability is the sigmoid of the logit that a threshold is set on.
-    processor = TextClassification().processor(checkpoint)
+    processor = text_tokenizer(checkpoint)
     model = BertForSequenceClassification if made is bert_nli else BartForSequenceClassification
     model = model.from_pretrained(checkpoint).eval()
-    entails, contradicts = verdicts(model.config.id2label, checkpoint)
+    entails, contradicts = find_verdicts(model.config.id2label, checkpoint)
     pairs = Pairs(processor, [template.replace("{}", label) for label in LABELS])
-    logits = inferred(model, pairs, TEXTS, desc="test")
+    logits = infer(model, pairs, TEXTS, desc="test")
     scores = 1 / (1 + np.exp(logits[..., contradicts] - logits[..., entails]))
     for row, found in enumerate(ask(TEXTS, LABELS, hypothesis_template=template, multi_label=True)):
         theirs = dict(zip(found["labels"], found["scores"], strict=True))
@@ -145,7 +154,7 @@ def test_entailment_is_that_of_the_stock_pipeline(made, tmp_path):
 
 @pytest.mark.parametrize("made", [bert_nli, bart_nli, gpt2_nli])
 def test_a_pair_put_together_is_the_pair_tokenised(made, tmp_path):
-    processor = TextClassification().processor(made(tmp_path))
+    processor = text_tokenizer(made(tmp_path))
     hypotheses = ["This example is bread.", "This example is music in the sea."]
     pairs = [pair for batch in Pairs(processor, hypotheses).batches(TEXTS) for pair in batch]
     assert sorted((pair.row, pair.label) for pair in pairs) == [(i, j) for i in range(len(TEXTS)) for j in range(2)]
@@ -156,8 +165,8 @@ def test_a_pair_put_together_is_the_pair_tokenised(made, tmp_path):
 
 
 def test_what_a_text_says_is_no_end_of_it(nli):
-    processor = TextClassification().processor(nli)
-    (pair,) = Pairs(processor, ["snow"]).of(["anna [SEP] boris"], [0])
+    processor = text_tokenizer(nli)
+    (pair,) = Pairs(processor, ["snow"]).pair(["anna [SEP] boris"], [0])
     assert pair.inputs["input_ids"].count(processor.sep_token_id) == 2
 
 
@@ -166,16 +175,17 @@ def test_of_a_pair_the_premise_is_both_texts(nli):
         rows(TEXTS, ["snow", *LABELS, "snow"]),
         rows([f"{text} oslo" for text in TEXTS], ["snow", *LABELS, "snow"]),
     )
-    for split in pair:
-        pair[split] = pair[split].add_column("text_pair", ["oslo"] * len(TEXTS))
-    found = [ZeroShotNLI(nli).answers(TextClassification(), dataset).probabilities for dataset in (pair, joined)]
+    pair = pair.with_splits(
+        {split: of_split.add_column("text_pair", ["oslo"] * len(TEXTS)) for split, of_split in pair.splits.items()}
+    )
+    found = [ZeroShotNLI(nli).answers(TextClassification(), loaded).probabilities for loaded in (pair, joined)]
     np.testing.assert_array_equal(*found)
 
 
 def learnt_nli(folder: Path) -> str:
     """A model taught which colour a hypothesis must name to be entailed: the one in the text."""
     checkpoint = bert_nli(folder, {0: "entailment", 1: "not_entailment"})
-    processor = TextClassification().processor(checkpoint)
+    processor = text_tokenizer(checkpoint)
     model = BertForSequenceClassification.from_pretrained(checkpoint)
     draw, optimizer = random.Random(0), torch.optim.Adam(model.parameters(), 2e-3)
     for _ in range(250):
@@ -200,17 +210,17 @@ def test_a_model_of_inference_answers_without_a_row_to_learn_from(tmp_path):
     draw = random.Random(1)
     places = [draw.choice(tiny.PLACES) for _ in range(40)]
     texts = [f"{draw.choice(tiny.PEOPLE)} {draw.choice(tiny.VERBS)} in {place}" for place in places]
-    dataset = rows(texts, [f"label_{place}" for place in places])
+    loaded = rows(texts, [f"label_{place}" for place in places])
     names = {f"label_{place}": place for place in tiny.PLACES}
     task = TextClassification()
-    answers = ZeroShotNLI(checkpoint, "in {}.", names).answers(task, dataset)
-    assert task.score(answers.predictions, task.references(dataset["test"]))["accuracy"] > 0.8  # chance: 0.2
+    answers = ZeroShotNLI(checkpoint, "in {}.", names).answers(task, loaded)
+    assert headline_of(task, answers.predictions, loaded) > 0.8  # chance: 0.2
     np.testing.assert_allclose(answers.probabilities.sum(-1), 1, rtol=1e-6)
     # Several labels, by a threshold that validation chose.
     task, several = TextClassification(problem="multi-label"), rows(texts, [[place] for place in places], several=True)
     answers = ZeroShotNLI(checkpoint, "in {}.").answers(task, several)
     assert answers.probabilities is None
-    assert task.score(answers.predictions, task.references(several["test"]))["f1"] > 0.8
+    assert headline_of(task, answers.predictions, several) > 0.8
 
 
 @pytest.mark.parametrize(
@@ -223,15 +233,15 @@ def test_a_model_of_inference_answers_without_a_row_to_learn_from(tmp_path):
     ],
 )
 def test_the_verdicts_of_a_model_are_found_by_name(names, expected):
-    assert verdicts(names, "nli") == expected
+    assert find_verdicts(names, "nli") == expected
 
 
 def test_what_cannot_be_asked_is_refused(tmp_path, nli, checkpoint):
-    task, dataset = TextClassification(), rows(TEXTS, ["snow", *LABELS, "snow"])
+    task, loaded = TextClassification(), rows(TEXTS, ["snow", *LABELS, "snow"])
 
-    def refused(match: str, *args, task=task, dataset=dataset, **kwargs) -> None:
+    def refused(match: str, *args, task=task, loaded=loaded, **kwargs) -> None:
         with pytest.raises(UserError, match=match):
-            ZeroShotNLI(*args, **kwargs).answers(task, dataset)
+            ZeroShotNLI(*args, **kwargs).answers(task, loaded)
 
     refused("one {} for the label", nli, "This example.")
     refused("one {} for the label", nli, "{} {}")
@@ -242,14 +252,16 @@ def test_what_cannot_be_asked_is_refused(tmp_path, nli, checkpoint):
     refused("labels 'music' and 'snow'", nli, texts={"music": "\u65e5", "snow": "\u672c"})
     refused("labels 'music' and 'snow'.*both are called 'snow'", nli, texts={"music": "snow"})
     numbers = Dataset.from_dict({"text": TEXTS, "label": [1.0, 2.0, 3.0, 4.0, 5.0]})
-    numbers = DatasetDict(train=numbers, validation=numbers, test=numbers)
-    refused("chooses among labels", nli, task=TextClassification(problem="regression"), dataset=numbers)
+    regression = TextClassification(problem="regression")
+    numbers = with_target(regression, DatasetDict(train=numbers, validation=numbers, test=numbers))
+    refused("chooses among labels", nli, task=regression, loaded=numbers)
     tags = Dataset.from_list([{"tokens": ["a"], "tags": ["O"]}])
-    refused("column 'text'", nli, task=NER(), dataset=DatasetDict(train=tags, validation=tags, test=tags))
+    tagged = with_target(NER(), DatasetDict(train=tags, validation=tags, test=tags))
+    refused("column 'text'", nli, task=NER(), loaded=tagged)
     for name in ("zero-shot-nli", "zero-shot-clip"):
         with pytest.raises(UserError, match=f"baseline '{name}'.*needs a checkpoint.*--(nli|clip)_checkpoint"):
-            chosen(RecipeArguments(baseline=[name]))
-    (found,) = chosen(
+            choose_baselines(RecipeArguments(baseline=[name]))
+    (found,) = choose_baselines(
         RecipeArguments(
             baseline=["zero-shot-nli"], nli_checkpoint=nli, hypothesis="It is {}.", label_texts='{"snow": "ice"}'
         )
@@ -300,12 +312,12 @@ def pictures(tmp_path_factory) -> ImageClassification:
 
 @pytest.mark.parametrize("kind", ["clip", "siglip"])
 def test_the_nearest_sentence_is_that_of_the_stock_pipeline(kind, pictures, tmp_path):
-    checkpoint, dataset = dual_encoder(tmp_path, kind), pictures.load()
-    answers = ZeroShotCLIP(checkpoint, ("a photo of {}.",)).answers(pictures, dataset)
+    checkpoint, loaded = dual_encoder(tmp_path, kind), pictures.load()
+    answers = ZeroShotCLIP(checkpoint, ("a photo of {}.",)).answers(pictures, loaded)
     ask = pipeline("zero-shot-image-classification", checkpoint, device="cpu")
-    labels = pictures.labels(dataset)
+    labels = loaded.labels
     expected = []
-    for image in dataset["test"]["image"]:
+    for image in loaded["test"]["image"]:
         path = str(Path(pictures.dataset, image["path"]))
         found = {each["label"]: each["score"] for each in ask(path, labels, hypothesis_template="a photo of {}.")}
         expected.append([found[label] for label in labels])
@@ -319,14 +331,16 @@ def test_the_nearest_sentence_is_that_of_the_stock_pipeline(kind, pictures, tmp_
 
 
 def test_prompts_are_averaged_as_unit_vectors(pictures, tmp_path):
-    checkpoint, dataset = dual_encoder(tmp_path, "clip"), pictures.load()
-    labels, templates = pictures.labels(dataset), ("a photo of {}.", "{}, painted", "the sea in {}")
-    answers = ZeroShotCLIP(checkpoint, templates).answers(pictures, dataset)
+    checkpoint, loaded = dual_encoder(tmp_path, "clip"), pictures.load()
+    labels, templates = loaded.labels, ("a photo of {}.", "{}, painted", "the sea in {}")
+    answers = ZeroShotCLIP(checkpoint, templates).answers(pictures, loaded)
     model, tokenizer = CLIPModel.from_pretrained(checkpoint).eval(), ended_texts()
-    collator = pictures.collator(pictures.processor(checkpoint))
-    prepared = pictures.prepare(dataset, pictures.processor(checkpoint), labels)["test"]
+    codec = pictures.codec(checkpoint, loaded.target)
+    encoded = codec.encode(loaded["test"], split="test", answers=True)
     with torch.no_grad():
-        images = model.get_image_features(**{"pixel_values": collator(list(prepared))["pixel_values"]}).pooler_output
+        images = model.get_image_features(
+            **{"pixel_values": codec.collate(list(encoded))["pixel_values"]}
+        ).pooler_output
         means = []
         for label in labels:
             alone = [tokenizer(each.format(label), return_tensors="pt") for each in templates]
@@ -337,9 +351,9 @@ def test_prompts_are_averaged_as_unit_vectors(pictures, tmp_path):
     np.testing.assert_allclose(answers.probabilities, expected, atol=1e-4)
     # Views of an image are one answer.
     several = ImageClassification(dataset=pictures.dataset, tta="crops")
-    seen = ZeroShotCLIP(checkpoint, templates).answers(several, dataset)
+    seen = ZeroShotCLIP(checkpoint, templates).answers(several, loaded)
     assert seen.probabilities.shape == answers.probabilities.shape
-    assert len(seen.predictions) == len(dataset["test"])
+    assert len(seen.predictions) == len(loaded["test"])
 
 
 def test_only_a_dual_encoder_of_images_and_texts_is_taken(pictures, tmp_path):

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import hfkit
 from hfkit.cli import app
 from hfkit.errors import BAD_INPUT, FAILED, INTERRUPTED, Failure, UserError, run
-from hfkit.ledger.arguments import recipe_at, split_flags
+from hfkit.ledger.arguments import load_recipe, split_flags
 from hfkit.ledger.engines import local as workers
 from tests.fixtures import runs
 from tests.fixtures.examples import examples_of
@@ -203,7 +203,7 @@ def test_no_worker_outlives_a_comparison_that_is_left(monkeypatch):
         return started[-1]
 
     deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-    watched = workers.watched([partial(start, ""), partial(start, deaf)], every=0.01)
+    watched = workers.watch_workers([partial(start, ""), partial(start, deaf)], every=0.01)
     next(watched)
     with pytest.raises(KeyboardInterrupt):
         watched.throw(KeyboardInterrupt)
@@ -217,7 +217,7 @@ def test_a_worker_that_cannot_be_started_leaves_none_behind():
         raise OSError("no more processes")
 
     with pytest.raises(OSError, match="no more"):
-        next(workers.watched([lambda: first, broken], every=0.01))
+        next(workers.watch_workers([lambda: first, broken], every=0.01))
     assert first.returncode == -signal.SIGTERM
 
 
@@ -228,7 +228,7 @@ EXAMPLES = examples_of("compare")
 def test_an_example_of_compare_can_be_read(argv, monkeypatch):
     monkeypatch.chdir(ROOT)
     own, rest = split_flags(argv[1:])
-    _, task, _ = recipe_at(own.recipe)(rest)
+    _, task, _ = load_recipe(own.recipe)(rest)
     assert task.dataset in ("sample", "reviews", "entities")
 
 

@@ -163,7 +163,7 @@ def test_a_missing_split_is_named(folder):
     with pytest.raises(UserError, match="the split 'validation' is missing.*--validation_share"):
         ImageClassification(dataset=str(folder)).load()
     rows = ImageClassification(dataset=str(folder), validation_share=0.25).load()
-    assert {split: len(of) for split, of in rows.items()} == {"train": 7, "validation": 2, "test": 6}
+    assert {split: len(of) for split, of in rows.splits.items()} == {"train": 7, "validation": 2, "test": 6}
 
 
 def test_folders_hold_one_label_an_image(folder):

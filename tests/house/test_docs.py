@@ -12,7 +12,7 @@ import typer
 
 from hfkit import RecipeArguments, Report, TransferArguments, parse
 from hfkit.cli import app
-from hfkit.ledger.arguments import recipe_at, split_flags
+from hfkit.ledger.arguments import load_recipe, split_flags
 from hfkit.tasks import NER, ImageClassification, TextClassification
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def test_a_command_of_hfkit_is_one(command):
     assert not known[words[1]] or words[2] in known[words[1]]
     if words[1] == "compare":
         own, flags = split_flags(words[2:])
-        recipe_at(own.recipe)(flags)
+        load_recipe(own.recipe)(flags)
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith(OF_RECIPES)])

@@ -1,6 +1,7 @@
-"""House rules that nobody holds in the head: who may import whom, sizes, names, and nothing unsafe."""
+"""House rules that nobody holds in the head: five floors and who may import whom, names, and nothing unsafe."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -9,56 +10,19 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "hfkit").rglob("*.py"))
 RECIPES = sorted((ROOT / "recipes").glob("*.py"))
 
-# A module, or a folder of modules, and its layer: it imports lower layers and its own folder, nothing else.
-LAYERS = {
-    "errors": -1,
-    "lazy": -1,
-    "progress": -1,
-    "depth": 0,
-    "part_file": 0,
-    "pictures": 0,
-    "replay": 0,
-    "activations": 0,
-    "samples": 0,
-    "sharding": 0,
-    "processes": 0,
-    "strategies": 0,
-    "hub_terms": 0,
-    "trackers": 0,
-    "evaluation.metrics": 0,
-    "evaluation.statistics": 0,
-    "arguments": 1,
-    "batches": 1,
-    "optim": 1,
-    "unfreezing": 1,
-    "adapters": 1,
-    "checkpoints": 1,
-    "cuts": 1,
-    "recipe": 1,
-    "replicas": 1,
-    "surgery": 1,
-    "tasks": 2,
-    "baselines": 3,
-    "evaluation": 3,
-    "invariants": 3,
-    "memory": 3,
-    "plan": 3,
-    "refusals": 3,
-    "prefix_cache": 3,
-    "caching": 4,
-    "auto": 4,
-    "hub": 4,
-    "telling": 4,
-    "publishing": 5,
-    "export": 5,
-    "demo": 5,
-    "trainer": 6,
-    "doctor": 7,
-    "ledger": 7,
-    "cli": 8,
+# Rooms from the ground up, and on each floor from left to right. A module imports its own room, what lies below, and
+# what stands to its left on the same floor.
+FLOORS = {
+    "ground": ("version", "errors", "progress", "runtime", "samples", "scores"),
+    "parts": ("arguments", "data", "model"),
+    "contract": ("contract", "prefix"),
+    "runs": ("tasks", "baselines", "report", "hub", "inference", "training"),
+    "doors": ("doctor", "selection", "adaptation", "audits", "ledger", "cli"),
 }
-# The trainer, the baselines and the report see a task through its contract alone, or as what a saved model brings.
-FROM_TASKS = ("tasks.base", "tasks.saved")
+APART = "parts"  # the rooms of this floor do not know each other
+PLACES = {room: (floor, side) for floor, rooms in enumerate(FLOORS.values()) for side, room in enumerate(rooms)}
+# Who finds the task that a command or a saved model names; all else knows tasks by their contract.
+FINDERS = ("inference.saved", "doctor", "ledger", "cli")
 
 
 def name_of(path: Path) -> str:
@@ -67,71 +31,67 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def place_of(module: str) -> str | None:
-    """The row of the layer table that covers `module`: the longest that is it or a folder above it."""
-    rows = [row for row in LAYERS if module == row or module.startswith(row + ".")]
-    return max(rows, key=len, default=None)
+def room_of(module: str) -> str:
+    return module.partition(".")[0]
 
 
-def imports_of(source: str, module: str, *, package: bool) -> set[str]:
-    """Every hfkit module that `source` imports, anywhere in it and also for types only."""
-    here = ["hfkit", *module.split(".")] if module else ["hfkit"]
-    folder = here if package else here[:-1]
+def imports_of(source: str) -> set[str]:
+    """Every hfkit module that `source` imports, also for types only; relative ones begin with a dot."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            found.add("." * node.level + (node.module or ""))
         elif isinstance(node, ast.ImportFrom):
-            above = ".".join(folder[: len(folder) - node.level + 1]) if node.level else ""
-            base = ".".join(part for part in (above, node.module) if part)
-            # `from ..tasks import base` imports a module, `from ..tasks.base import Task` a name in one.
-            found |= {f"{base}.{alias.name}" for alias in node.names} if exists(base) == "folder" else {base}
-    return {name.removeprefix("hfkit").removeprefix(".") for name in found if name.split(".")[0] == "hfkit"}
+            # `from hfkit.scores import metrics` imports a module, `from hfkit.scores.metrics import x` a name in one.
+            folder = ROOT.joinpath(*node.module.split(".")).is_dir()
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} if folder else {node.module}
+    return {name.removeprefix("hfkit.") for name in found if name.startswith((".", "hfkit"))}
 
 
-def exists(dotted: str) -> str | None:
-    path = ROOT.joinpath(*dotted.split("."))
-    return "folder" if path.is_dir() else "module" if path.with_suffix(".py").is_file() else None
-
-
-def broken_rules(source: str, module: str, *, package: bool = False) -> list[str]:
-    """What is wrong with the imports of `module`, in words; empty when nothing is."""
-    place, wrong = place_of(module), []
-    if place is None:
-        return [f"{module} has no layer: add it to LAYERS in tests/house/test_layers.py and to CONTRIBUTING.md"]
-    for name in sorted(imports_of(source, module, package=package)):
-        target = place_of(name)
-        if target is None:
-            if name != "__version__":
-                wrong.append(f"{module} imports the public names of hfkit; import {name} from its own module")
-        elif LAYERS[target] < LAYERS[place]:
-            if target == "tasks" and place != "cli" and not name.startswith(FROM_TASKS):
-                wrong.append(f"{module} imports {name}; it may know tasks only through {', '.join(FROM_TASKS)}")
-        elif target != place or module == place and not package:
-            wrong.append(f"{module} (layer {LAYERS[place]}) imports {name} (layer {LAYERS[target]})")
+def broken_rules(source: str, module: str) -> list[str]:
+    """Everything that is wrong with the imports of `module`, in words."""
+    room = room_of(module)
+    if room not in PLACES:
+        return [f"{module} lies in no room: add '{room}' to FLOORS in tests/house/test_layers.py"]
+    (floor, side), wrong = PLACES[room], []
+    for name in sorted(imports_of(source)):
+        if name.startswith("."):
+            wrong.append(f"{module} imports {name}: imports are absolute")
+        elif room_of(name) not in PLACES:
+            wrong.append(f"{module} imports the public name {name}; import it from its own module")
+        elif room_of(name) != room:
+            below, left = PLACES[room_of(name)]
+            beside = below == floor and left < side and list(FLOORS)[floor] != APART
+            if below > floor or (below == floor and not beside):
+                wrong.append(f"{module} (floor {floor}) imports {name}, which is neither below it nor to its left")
+            if room_of(name) == "tasks" and not module.startswith(FINDERS):
+                wrong.append(f"{module} imports {name}: only {', '.join(FINDERS)} look for tasks")
     return wrong
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if name_of(path)], ids=name_of)
-def test_imports_point_one_way(path):
-    assert broken_rules(path.read_text(), name_of(path), package=path.name == "__init__.py") == []
+def test_imports_point_below_or_to_the_left(path):
+    assert broken_rules(path.read_text(), name_of(path)) == []
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("depth", "from .optim import layerwise_parameter_groups"),
-        ("optim", "from .unfreezing import FreezePlan"),
-        (
-            "tasks.base",
-            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..trainer import TransferTrainer",
-        ),
+        ("errors", "from hfkit.progress import track"),
+        ("data.files", "from hfkit.model.depth import Depths"),
+        ("model.depth", "from hfkit.arguments.parse import parse"),
+        ("contract.task", "from hfkit.prefix.cuts import find_cuts"),
+        ("contract.task", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from hfkit.tasks.ner import NER"),
         ("tasks.ner", "def late():\n    import hfkit.report.report"),
-        ("evaluation.metrics", "from . import report"),
-        ("evaluation.report", "from ..tasks.ner import NER"),
-        ("evaluation.report", "from ..hub.card import render_card"),
-        ("trainer", "from .tasks import NER"),
-        ("trainer", "from hfkit import parse"),
+        ("scores.metrics", "from hfkit.report import pages"),
+        ("report.report", "from hfkit.hub.card import render_card"),
+        ("report.report", "from hfkit.tasks.ner import NER"),
+        ("training.trainer", "from hfkit.tasks import TASKS"),
+        ("training.trainer", "from hfkit import parse"),
+        ("training.trainer", "from .plan import plan_rows"),
+        ("training.trainer", "from hfkit.ledger.bench import Bench"),
         ("nowhere", ""),
     ],
 )
@@ -142,34 +102,63 @@ def test_the_check_sees_an_import_against_the_way(module, source):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("depth", "import torch\nfrom .errors import UserError"),
-        ("tasks.ner", "from ..samples import resolve_checkpoint\nfrom .base import Task"),
-        (
-            "evaluation.report",
-            "from ..tasks.base import Task\nfrom . import metrics\nfrom .. import __version__",
-        ),
-        ("trainer", "from .tasks.base import Task\nfrom .optim import layerwise_parameter_groups"),
-        ("cli", "from .tasks.ner import NER"),
+        ("model.depth", "import torch\nfrom hfkit.errors import UserError"),
+        ("tasks.ner", "from hfkit.samples import resolve_checkpoint\nfrom hfkit.contract.task import Task"),
+        ("report.report", "from hfkit.contract.task import Task\nfrom hfkit.scores import metrics"),
+        ("training.trainer", "from hfkit.hub.card import write_card\nfrom hfkit.training.plan import plan_rows"),
+        ("inference.saved", "def find():\n    from hfkit.tasks import TASKS"),
+        ("cli.plan", "from hfkit.tasks import TASKS"),
     ],
 )
 def test_the_check_lets_imports_along_the_way_pass(module, source):
     assert broken_rules(source, module) == []
 
 
-def is_pure_data(tree: ast.Module) -> bool:
-    """Nothing but a docstring and assignments."""
-    return all(isinstance(node, (ast.Expr, ast.Assign, ast.AnnAssign)) for node in tree.body)
+def test_hardly_anything_stands_outside_a_room():
+    outside = {path.name for path in (ROOT / "hfkit").iterdir() if path.is_file()}
+    assert outside == {"__init__.py", "errors.py", "progress.py", "py.typed", "version.py"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_fits_in_the_head(path):
+def floors_table() -> str:
+    """CONTRIBUTING's table of the floors."""
+    rows = [f"| {floor} {name} | {' · '.join(present(rooms))} |" for floor, (name, rooms) in enumerate(FLOORS.items())]
+    return "\n".join(["| floor | rooms, left to right |", "|---|---|", *rows])
+
+
+def present(rooms: tuple[str, ...]) -> list[str]:
+    """The rooms that there are by now, as Markdown."""
+    there = [room for room in rooms if (ROOT / "hfkit" / room).is_dir() or (ROOT / "hfkit" / f"{room}.py").is_file()]
+    return [f"`{room}`" for room in there]
+
+
+def test_contributing_shows_the_floors():
+    shown = re.search(
+        r"<!-- floors:begin -->\n(.*)\n<!-- floors:end -->", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL
+    )
+    assert shown[1] == floors_table(), f"write this there:\n{floors_table()}"
+
+
+# Words that say which task is meant. A label, a column or a number of `task.key` is no such word, its value is.
+TASK_NAMES = re.compile(
+    r"""["'](?:ner|pos|NER|(?:token|text|image)-classification|question-answering|summarization|translation)["']"""
+)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if room_of(name_of(path)) not in ("tasks", "samples", "")], ids=name_of
+)
+def test_a_module_outside_tasks_knows_no_task(path):
     source = path.read_text()
-    assert len(source.splitlines()) <= 400 or is_pure_data(ast.parse(source))
+    assert not TASK_NAMES.findall(source)
+    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+    strings = {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
+    assert "problem" not in names | strings
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_is_read_in_two_minutes(path):
-    assert len(path.read_text().splitlines()) <= 80
+    assert len(path.read_text().splitlines()) <= 65
 
 
 def test_recipes_are_never_imported():
@@ -182,9 +171,23 @@ def test_recipes_are_never_imported():
             assert not [name for name in names if name.split(".")[0] in recipes], path
 
 
+@pytest.mark.parametrize("folder", ["benchmarks", "docs", "hfkit", "recipes", "samples_source"])
+def test_nothing_stands_on_tests(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in names if name.split(".")[0] == "tests"], path
+
+
 def test_no_module_is_a_drawer_for_everything():
     names = {part for path in MODULES for part in name_of(path).split(".")}
     assert not {name for name in names if name.rstrip("s") in {"util", "helper", "common", "manager", "misc"}}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=name_of)
+def test_a_room_opens_with_what_lives_in_it(path):
+    assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"
 
 
 def unsafe_calls(source: str) -> list[str]:

@@ -15,7 +15,7 @@ from benchmarks.render import RESULTS, families_table, main, render, rendered
 from hfkit import RecipeArguments, TransferArguments, parse
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.baselines import BASELINES
-from hfkit.ledger.arguments import recipe_at, split_flags
+from hfkit.ledger.arguments import load_recipe, split_flags
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests.tiny.families import FAMILIES
 
@@ -199,7 +199,7 @@ def test_flags_of_a_recipe_parse(command, monkeypatch):
     monkeypatch.chdir(ROOT)
     if command.startswith("hfkit compare"):
         own, flags = split_flags(shlex.split(command)[2:])
-        recipe_at(own.recipe)(flags)
+        load_recipe(own.recipe)(flags)
         return
     recipe, flags = command.split(".py", 1)
     task = NER if "ner" in recipe else ImageClassification if "images" in recipe else TextClassification

@@ -1,7 +1,8 @@
-"""The model card says what the report says, in a form the Hub reads, and nothing that somebody typed."""
+"""The model card says what the report says, in a form the Hub reads, and nothing that was typed."""
 
 import ast
 import copy
+import json
 import math
 import re
 
@@ -21,12 +22,27 @@ from transformers import (
     ViTImageProcessor,
 )
 
+from hfkit.contract.target import Labels
+from hfkit.errors import UserError
 from hfkit.hub import card as module
 from hfkit.hub.card import render_card, write_card
-from hfkit.report.names import on_hub
+from hfkit.report.names import is_hub_id
 from hfkit.report.report import Report
+from hfkit.report.schema import validate
 from hfkit.tasks import NER
-from tests.fixtures.reports import COST, Bare, Correlation, Pictures, Tags, Texts, classified, made, picture
+from tests.fixtures.reports import (
+    COST,
+    Bare,
+    Correlation,
+    Distance,
+    Pictures,
+    Tags,
+    Texts,
+    baseline,
+    classified,
+    made,
+    picture,
+)
 
 SETTINGS = {
     "checkpoint": "google-bert/bert-base-cased",
@@ -129,11 +145,16 @@ def test_a_model_from_random_weights_claims_no_base(report):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, np.float64(0.5)], ids=str)
-def test_a_number_that_yaml_cannot_say_is_refused(report, value):
+def test_a_number_that_yaml_cannot_say_is_refused(report, value, tmp_path):
     broken = copy.deepcopy(report)
     broken["contenders"][0]["headline"] = broken["contenders"][0]["scores"]["f1"] = value
     with pytest.raises(ValueError, match="report.contenders"):
-        render_card(broken)
+        validate(broken)
+    if not math.isfinite(value):
+        (tmp_path / "report.json").write_text(json.dumps(broken))
+        with pytest.raises(UserError, match="report.contenders"):
+            write_card(tmp_path)
+        assert not (tmp_path / "README.md").exists()
 
 
 @pytest.mark.parametrize(
@@ -150,14 +171,13 @@ def test_a_number_that_yaml_cannot_say_is_refused(report, value):
     ],
 )
 def test_only_ids_are_linked(name, known):
-    assert on_hub(name) is known
+    assert is_hub_id(name) is known
 
 
 def test_folders_stay_private(report):
     secret = "/home/somebody/secret"
     settings = SETTINGS | {"output_dir": f"{secret}/bert-ner", "checkpoint": f"{secret}/encoder"}
-    found = made(Tags(dataset=f"{secret}/wnut17"), dataset=Tags().load(), settings=settings)
-    text = render_card(found.facts())
+    text = render_card(made(Tags(dataset=f"{secret}/wnut17"), settings=settings).facts())
     assert "secret" not in text and "on wnut17." in text and "\nencoder, fine-tuned" in text
     assert "base_model" not in metadata(text)
 
@@ -199,10 +219,9 @@ def test_hostile_text_stays_text(report, text):
 
 
 def test_the_snippet_runs(report, checkpoint, tmp_path, monkeypatch, capsys):
-    task = NER()
-    labels = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
-    task.model(checkpoint, labels).save_pretrained(tmp_path / "bert-ner")
-    task.processor(checkpoint).save_pretrained(tmp_path / "bert-ner")
+    codec = NER().codec(checkpoint, Labels(("O", "B-LOC", "I-LOC", "B-PER", "I-PER")))
+    codec.model().save_pretrained(tmp_path / "bert-ner")
+    codec.processor.save_pretrained(tmp_path / "bert-ner")
     monkeypatch.chdir(tmp_path)
     run_snippet(render_card(report))
     assert "entity_group" in capsys.readouterr().out
@@ -214,21 +233,40 @@ def test_the_card_of_a_classifier(task):
     report.show([{"picture": picture(8), "label": "class 1"}])
     text = render_card(report.facts())
     data = ModelCard(text).data
-    assert data.pipeline_tag == task.name and f'pipeline("{task.name}", model="classifier")' in text
+    assert data.pipeline_tag == task.tag and f'pipeline("{task.tag}", model="classifier")' in text
     assert [(result.metric_type, result.metric_name) for result in data.eval_results] == [("accuracy", "accuracy")]
     assert "data:image" not in text and "aggregation" not in text and "word" not in text
     assert "- It does not score above shifted." in text
-    assert "| class 1 |" in text and f"resample {task.unit}s, not training runs" in text
+    assert "| class 1 |" in text and f"resample {task().rows.unit}s, not training runs" in text
     assert {"Use", "Labels", "Results", "Limits"} <= set(headings(text))
 
 
 def test_scores_go_by_the_names_of_the_hub():
-    report = Report(Correlation(), Correlation().load(), settings=SETTINGS | {"problem": "regression"})
+    report = Report(Correlation(), Correlation().load(), settings=SETTINGS)
     report.add("fine-tuned", report.references, cost=COST)
     text = render_card(report.facts())
-    assert metadata(text)["metrics"] == ["pearsonr", "rmse"]
-    named = {result.metric_type: result.metric_name for result in ModelCard(text).data.eval_results}
-    assert named == {"pearsonr": "Pearson r", "rmse": "RMSE"}
+    assert metadata(text)["metrics"] == ["mae", "pearsonr", "rmse", "spearmanr"]
+    names = {result.metric_type: result.metric_name for result in ModelCard(text).data.eval_results}
+    assert names == {"pearsonr": "Pearson r", "spearmanr": "Spearman rho", "rmse": "RMSE", "mae": "MAE"}
+
+
+@pytest.mark.parametrize("distance", [0.25, 0.75])
+def test_of_a_score_that_is_better_lower_the_best_baseline_is_the_lowest(distance):
+    report = Report(Distance(), Distance().load(), settings=SETTINGS)
+    gold = report.references
+    report.add("fine-tuned", [value + distance for value in gold], cost=COST)
+    report.judge(baseline("far", [value + 1 for value in gold]), baseline("near", [value + 0.5 for value in gold]))
+    text = render_card(report.facts())
+    assert f"It reaches distance {distance:.3f} (" in text and "the best baseline, near, reaches 0.500." in text
+    assert ("- It does not score below near." in text) == (distance > 0.5)
+    assert metadata(text)["metrics"] == ["wer"]
+
+
+def test_a_name_with_quotes_stays_one_literal_of_the_snippet(report):
+    name = """it's "a" model"""
+    code = re.search(r"```python\n(.*?)```", render_card(report, model=name), flags=re.DOTALL)[1]
+    assert name in {node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)}
+    assert "@model@" not in render_card(report)
 
 
 def test_of_many_classes_the_card_shows_the_ends():

@@ -1,4 +1,4 @@
-"""A card that says anything its report does not say is found out, and one that was only reworded is not."""
+"""A card that claims anything its report does not say has a fault, and one that was only reworded has none."""
 
 import json
 import re
@@ -12,7 +12,8 @@ import pytest
 from hfkit.errors import UserError
 from hfkit.hub.card import write_card
 from hfkit.hub.lint import examine, lint, lint_card
-from hfkit.hub.lint_numbers import NUMBER, value
+from hfkit.hub.lint_numbers import NUMBER, value_of
+from hfkit.report.schema import validate
 from tests.fixtures.commands import hfkit
 from tests.fixtures.examples import examples_of
 from tests.fixtures.reports import Tags, made
@@ -41,6 +42,7 @@ def line_of(text: str, part: str) -> int:
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda path: path.stem)
 def test_every_committed_card_is_good(card):
+    validate(report_of(card))
     assert lint_card(card.read_text("utf-8"), report_of(card)) == []
 
 
@@ -210,7 +212,8 @@ def test_what_a_number_is(text, numbers):
 
 
 def test_one_number_may_be_written_in_several_ways():
-    assert value("1,287") == value("1287") and value("\N{MINUS SIGN}0.5") == value("-0.50") != value("0.5")
+    assert value_of("1,287") == value_of("1287")
+    assert value_of("\N{MINUS SIGN}0.5") == value_of("-0.50") != value_of("0.5")
 
 
 def test_files_that_a_card_links_to_lie_beside_it(finished_runs):
@@ -279,9 +282,9 @@ def test_the_command_says_one_fault_a_line_and_ends_with_its_exit_code(finished_
     ended = hfkit("card", "lint", "runs/bert-sentiment")
     assert ended.exit_code == 1 and len(ended.stdout.splitlines()) == 2
     assert re.match(r"README.md, line \d+ \(summary\): 25, the report has 24\n", ended.stdout)
-    told = hfkit("card", "lint", "runs/bert-sentiment", "--json")
-    assert told.exit_code == 1
-    assert json.loads(told.stdout) == {"faults": ended.stdout.splitlines(), "unchecked": []}
+    listed = hfkit("card", "lint", "runs/bert-sentiment", "--json")
+    assert listed.exit_code == 1
+    assert json.loads(listed.stdout) == {"faults": ended.stdout.splitlines(), "unchecked": []}
     assert hfkit("card", "write", "runs/bert-sentiment").stdout == f"{card}\n" and card.read_text() == text
     assert hfkit("card", "write", "runs/bert-sentiment", "--model", "somebody/reviews").exit_code == 0
     assert card.read_text() == text.replace("bert-sentiment", "somebody/reviews").replace(

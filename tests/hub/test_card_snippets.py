@@ -1,7 +1,6 @@
-"""What a card says to run, runs, and says what the model says."""
+"""The code on a card runs, and prints what the model answers."""
 
 import ast
-import copy
 import json
 import re
 import shutil
@@ -21,12 +20,19 @@ from transformers import (
     ViTImageProcessor,
 )
 
+from hfkit.arguments.recipe import RecipeArguments
+from hfkit.contract.target import Labels
+from hfkit.contract.view import Example, Text
 from hfkit.hub.card import render_card
 from hfkit.hub.lint import lint, lint_card
-from hfkit.hub.snippets import PAIR
 from hfkit.report.report import Report
+from hfkit.report.snippets import MODEL, add_imports, insert_model
+from hfkit.tasks import PartOfSpeech
+from hfkit.tasks.classification.kinds import KINDS
+from hfkit.tasks.classification.pictures import ClassifiedPicture
+from hfkit.tasks.classification.texts import PAIR, TEXT, ClassifiedText
 from tests.fixtures import runs
-from tests.fixtures.reports import Pictures, Texts, classified
+from tests.fixtures.reports import COST, PictureRows, Pictures, TextRows, Texts, TextView, classified
 
 
 def snippet(card: str) -> str:
@@ -34,9 +40,9 @@ def snippet(card: str) -> str:
 
 
 def run_snippet(card: str) -> dict:
-    found = {}
-    exec(compile(snippet(card), "card", "exec"), found)  # noqa: S102
-    return found
+    names = {}
+    exec(compile(snippet(card), "card", "exec"), names)  # noqa: S102
+    return names
 
 
 @pytest.mark.parametrize("name", ["bert-ner", "bert-sentiment", "vit-images"])
@@ -45,8 +51,8 @@ def test_the_snippet_of_a_finished_run_runs(name, finished_once, monkeypatch, ca
     shutil.copy(finished_once / "picture.png", tmp_path)
     monkeypatch.chdir(tmp_path)
     run_snippet((place / "README.md").read_text())
-    said = re.findall(r"'(?:label|entity_group)': '(.*?)'", capsys.readouterr().out)
-    assert said and set(said) <= set(json.loads((place / "report.json").read_text())["examples"])
+    labels = re.findall(r"'(?:label|entity_group)': '(.*?)'", capsys.readouterr().out)
+    assert labels and set(labels) <= set(json.loads((place / "report.json").read_text())["examples"])
 
 
 def text_model(checkpoint: str, labels: int, problem: str) -> None:
@@ -63,22 +69,46 @@ def logits_of(*texts: str) -> torch.Tensor:
         return AutoModelForSequenceClassification.from_pretrained("classifier")(**inputs).logits[0]
 
 
-def facts_of(task: Texts, problem: str, labels: list[str], **data) -> dict:
-    """A report of a model for another problem than that of `task`."""
-    found = classified(task, problem=problem).facts()
-    found["data"] |= {"labels": labels, **data}
-    found["examples"] = {}
-    return found
+class Silent:
+    """A view with nothing to show but its snippet."""
+
+    def examples(self, rows, limit):
+        return {}
+
+    def mistakes(self, predictions, references, rows, limit):
+        return []
 
 
-TEXT = "The parcel came a day late, but all of it was there."
+class SilentText(Silent, ClassifiedText):
+    pass
+
+
+class SilentPicture(Silent, ClassifiedPicture):
+    pass
+
+
+def card_of(kind: str, labels: list[str], *, of: type = Texts, max_length: int | None = None, **facts) -> str:
+    """The card of a model whose rows have answers of that kind, and whose data have these facts."""
+
+    class Rows(TextRows if of is Texts else PictureRows):
+        def target(self, splits):
+            return Labels(tuple(labels))
+
+        def facts(self, splits):
+            return facts
+
+    view = SilentText(KINDS[kind], max_length) if of is Texts else SilentPicture(KINDS[kind], Path())
+    task = type("Other", (of,), {"rows": Rows(4), "view": view})()
+    report = Report(task, task.load(), settings={"checkpoint": "sample", "output_dir": "runs/classifier"})
+    report.add("fine-tuned", report.references, cost=COST)
+    return render_card(report.facts())
 
 
 def test_a_regressions_snippet_prints_a_number(checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text_model(checkpoint, 1, "regression")
     for pairs, texts in ((False, [TEXT]), (True, PAIR)):
-        run_snippet(render_card(facts_of(Texts(), "regression", ["score"], pairs=pairs)))
+        run_snippet(card_of("regression", ["score"], pairs=pairs))
         assert float(capsys.readouterr().out) == pytest.approx(float(logits_of(*texts)), abs=1e-5)
 
 
@@ -87,14 +117,14 @@ def test_an_ordinals_snippet_prints_a_place_on_its_scale(scale, printed, checkpo
     monkeypatch.chdir(tmp_path)
     text_model(checkpoint, 1, "regression")
     assert abs(float(logits_of(TEXT))) < 0.5
-    run_snippet(render_card(facts_of(Texts(), "ordinal", [scale])))
+    run_snippet(card_of("ordinal", [scale]))
     assert capsys.readouterr().out.strip() == printed
 
 
 def test_the_snippet_of_several_labels_prints_those_above_one_half(checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text_model(checkpoint, 3, "multi_label_classification")
-    run_snippet(render_card(facts_of(Texts(), "multi-label", ["a", "b", "c"])))
+    run_snippet(card_of("multi-label", ["a", "b", "c"]))
     expected = {f"LABEL_{i}" for i, logit in enumerate(logits_of(TEXT)) if logit > 0}
     assert expected and set(ast.literal_eval(capsys.readouterr().out)) == expected
 
@@ -109,25 +139,46 @@ def test_the_snippet_of_several_labels_of_pictures_asks_for_all_of_them(tmp_path
     model.save_pretrained("classifier")
     ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained("classifier")
     Image.new("RGB", (20, 20)).save("picture.png")
-    run_snippet(render_card(facts_of(Pictures(), "multi-label", [f"LABEL_{i}" for i in range(12)])))
+    run_snippet(card_of("multi-label", [f"LABEL_{i}" for i in range(12)], of=Pictures))
     assert len(ast.literal_eval(capsys.readouterr().out)) == 12
 
 
-def test_a_long_text_is_cut_as_in_training(checkpoint, tmp_path, monkeypatch):
-    report = facts_of(Texts(), "single-label", ["a", "b"], test={"truncated": 2, "most_tokens": 48})
-    assert f'"{TEXT}", truncation=True, max_length=48)' in render_card(report)
-    report["settings"]["max_length"] = 32
-    assert "truncation=True, max_length=32)" in render_card(report)
-    assert "read only the beginning of 2 test rows" in render_card(report)
+def test_a_long_text_is_cut_as_in_training():
+    cut = {"test": {"truncated": 2, "most_tokens": 48}}
+    card = card_of("single-label", ["a", "b"], **cut)
+    assert f'"{TEXT}", truncation=True, max_length=48)' in card
+    assert "read only the beginning of 2 test rows" in card
+    assert "truncation=True, max_length=32)" in card_of("single-label", ["a", "b"], max_length=32, **cut)
 
 
 def test_an_example_of_the_data_is_what_the_model_is_asked():
-    report = classified(Texts()).facts()
-    assert '"text 0 of its class"' in snippet(render_card(report))
-    for unfit in ("x" * 101, "Grüße", "two\nlines", ""):
-        other = copy.deepcopy(report)
-        other["examples"] = {"a": {"before": "", "text": unfit, "after": "", "picture": ""}}
-        assert TEXT in snippet(render_card(other))
+    assert '"text 0 of its class"' in snippet(render_card(classified(Texts()).facts()))
+
+
+@pytest.mark.parametrize("unfit", ["x" * 101, "Grüße", "two\nlines", ""])
+def test_an_example_that_is_long_or_not_plain_is_not_asked(unfit):
+    class View(TextView):
+        def examples(self, rows, limit):
+            return {"a": Example(Text(unfit))}
+
+    class Unfit(Texts):
+        view = View(KINDS["single-label"], None)
+
+    assert TEXT in snippet(render_card(classified(Unfit()).facts()))
+
+
+def test_the_snippet_of_a_tagger_has_a_tag_for_every_word(checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    task, target = PartOfSpeech(), Labels(("NOUN", "VERB"))
+    codec = task.codec(checkpoint, target)
+    codec.model().save_pretrained("tagger")
+    codec.processor.save_pretrained("tagger")
+    example = Example(Text("likes"), before="anna", after="the sea .")
+    code = insert_model(task.view.snippet(MODEL, target, [example], {}), "tagger")
+    exec(compile(code, "card", "exec"), {})  # noqa: S102
+    answers = ast.literal_eval(capsys.readouterr().out)
+    assert [word for word, _ in answers] == ["anna", "likes", "the", "sea", "."]
+    assert {tag for _, tag in answers} <= {*target.names}
 
 
 @pytest.fixture(scope="module")
@@ -139,14 +190,7 @@ def adapted(checkpoint, corpus, tmp_path_factory) -> Path:
     trainer.train()
     trainer.save_model()
     assert not (place / "tagger" / "adapter" / "README.md").exists()  # peft's own, which is a form to fill in
-    settings = {"checkpoint": checkpoint, **vars(trainer.task), **trainer.args.to_dict()}
-    report = Report(trainer.task, trainer.task.load(), settings=settings)
-    facts = trainer.facts()
-    report.trained(**facts)
-    rows = trainer.task.load()
-    prepared = trainer.task.prepare(rows, trainer.processing_class, trainer.labels)
-    report.add("fine-tuned (lora)", trainer.predictions(prepared["test"]), cost=facts["cost"])
-    report.save(place / "tagger")
+    trainer.report(RecipeArguments(checkpoint=checkpoint)).save(place / "tagger")
     trainer.create_model_card()
     return place
 
@@ -171,16 +215,34 @@ def test_adapters_have_a_card_of_their_own(adapted, checkpoint):
 
 def test_adapters_on_their_base_are_the_merged_model(adapted, monkeypatch, capsys):
     monkeypatch.chdir(adapted)
-    found = run_snippet(Path("tagger/adapter/README.md").read_text())
-    inputs = found["processor"]("anna met boris in paris .", return_tensors="pt")
+    names = run_snippet(Path("tagger/adapter/README.md").read_text())
+    inputs = names["processor"]("anna met boris in paris .", return_tensors="pt")
     merged = AutoModelForTokenClassification.from_pretrained("tagger")
     with torch.no_grad():
-        assert torch.allclose(found["model"](**inputs).logits, merged(**inputs).logits, atol=1e-6)
+        assert torch.allclose(names["model"](**inputs).logits, merged(**inputs).logits, atol=1e-6)
     assert capsys.readouterr().out
 
 
-def test_without_the_base_that_was_trained_on_no_code_is_promised(adapted):
-    report = json.loads((adapted / "tagger" / "report.json").read_text())
-    report["settings"]["reinit_blocks"] = 1
-    card = render_card(report, adapter=True)
-    assert "```python" not in card and lint_card(card, report, adapter=True) == []
+@pytest.mark.parametrize("settings", [{"reinit_blocks": 1}, {"pretrained": False}], ids=str)
+def test_without_the_base_that_was_trained_on_no_code_is_promised(settings):
+    settings = {"checkpoint": "sample", "output_dir": "runs/classifier", "lora_rank": 4} | settings
+    task = Texts()
+    report = Report(task, task.load(), settings=settings)
+    report.add("fine-tuned", report.references, cost=COST)
+    facts = report.facts()
+    assert facts["snippets"]["adapter"] is None and facts["snippets"]["model"]
+    card = render_card(facts, adapter=True)
+    assert "```python" not in card and lint_card(card, facts, adapter=True) == []
+
+
+def test_imports_for_adapters_join_those_of_the_snippet():
+    whole = "from transformers import pipeline\n\nprint(pipeline)"
+    assert add_imports(whole, {"AutoConfig"}).splitlines()[:2] == [
+        "from peft import PeftModel",
+        "from transformers import AutoConfig, pipeline",
+    ]
+    assert add_imports("import torch", {"AutoConfig"}).splitlines() == [
+        "from peft import PeftModel",
+        "from transformers import AutoConfig",
+        "import torch",
+    ]

@@ -9,7 +9,7 @@ import pytest
 
 from hfkit.hub import push as hub
 from hfkit.hub.card import read_report
-from hfkit.hub.paths import name_places, without_places
+from hfkit.hub.paths import hide_folders, shorten_paths_in_config
 
 COMMAND = ["run.py", "--dataset", "/data/acme corp's/reviews", "--output_dir=/mnt/ada/out/", "--lr", "1e-5", "runs/x"]
 
@@ -19,16 +19,16 @@ def report(**settings) -> dict:
 
 
 def test_paths_are_shown_as_their_names():
-    told = without_places(
+    public = hide_folders(
         report(out="/mnt/ada/out/", up="../../acme/model", own="~/secret/m", drive=r"C:\\a\b", rel="runs/x")
     )
-    assert told["settings"] == {"out": "out", "up": "model", "own": "m", "drive": "b", "rel": "runs/x"}
-    assert told["task"]["dataset"] == "reviews"
+    assert public["settings"] == {"out": "out", "up": "model", "own": "m", "drive": "b", "rel": "runs/x"}
+    assert public["task"]["dataset"] == "reviews"
     words = ["run.py", "--dataset", "reviews", "--output_dir=out", "--lr", "1e-5", "runs/x"]
-    assert shlex.split(told["command"]) == words
+    assert shlex.split(public["command"]) == words
 
 
-def test_what_is_no_path_stays():
+def test_texts_that_are_no_path_stay():
     kept = {
         "url": "https://host.example/data/x",
         "text": "a/b",
@@ -37,20 +37,20 @@ def test_what_is_no_path_stays():
         "number": 3,
         "id": "me/x",
     }
-    told = without_places({**report(**kept), "command": "run.py", "task": {"dataset": "me/x"}})
-    assert told["settings"] == kept
+    public = hide_folders({**report(**kept), "command": "run.py", "task": {"dataset": "me/x"}})
+    assert public["settings"] == kept
 
 
 def test_a_longer_name_is_another_place():
-    told = without_places({**report(a="/data/x"), "errors": ["/data/x.", "/data/xy", "/data/x/y", "http://h/data/x"]})
-    assert told["errors"] == ["x.", "/data/xy", "x/y", "http://h/data/x"]
+    public = hide_folders({**report(a="/data/x"), "errors": ["/data/x.", "/data/xy", "/data/x/y", "http://h/data/x"]})
+    assert public["errors"] == ["x.", "/data/xy", "x/y", "http://h/data/x"]
 
 
 @pytest.mark.parametrize("key", ["_name_or_path", "base_model_name_or_path", "tokenizer_file"])
 def test_a_configuration_names_no_folder(key, tmp_path):
     config = tmp_path / "config.json"
     config.write_text(json.dumps({key: "/home/ada/models/tiny", "id2label": {"0": "/a/b"}}))
-    name_places(config)
+    shorten_paths_in_config(config)
     assert json.loads(config.read_text()) == {key: "tiny", "id2label": {"0": "/a/b"}}
 
 
@@ -69,8 +69,8 @@ def test_no_staged_file_names_a_folder_of_this_machine(own, finished_once, tmp_p
         "_refuse_cards",
         lambda folder, staged, again: (shutil.copytree(staged, kept), publish(folder, staged, again)),
     )
-    told = hub.push(folder, "me/tagger", dry_run=True)
-    assert {"report.json", "report.html", "report.md", "README.md", "training_args.json"} <= told.files.keys()
+    staged = hub.push(folder, "me/tagger", dry_run=True)
+    assert {"report.json", "report.html", "report.md", "README.md", "training_args.json"} <= staged.files.keys()
     assert [path.name for path in kept.rglob("*") if place.encode() in path.read_bytes()] == []
     assert ("Written by hand." in (kept / "README.md").read_text()) == own
     assert before == {path: path.read_bytes() for path in before}, "the run's own folder keeps them"

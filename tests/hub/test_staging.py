@@ -167,9 +167,9 @@ def test_every_kind_has_an_example():
 @pytest.mark.parametrize(("kind", "example"), EVERY, ids=[f"{kind} {i}" for i, (kind, _) in enumerate(EVERY)])
 def test_a_secret_is_found_by_its_looks_and_not_repeated(kind, example, folder):
     (folder / "tokenizer.json").write_text(f'{{"note": "see {example} there"}}')
-    told = refusal(folder)
-    assert f"'tokenizer.json' ({kind})" in told and "nothing was sent" in told and "README" not in told
-    assert example not in told and example[6:20] not in told
+    message = refusal(folder)
+    assert f"'tokenizer.json' ({kind})" in message and "nothing was sent" in message and "README" not in message
+    assert example not in message and example[6:20] not in message
     published = withhold_secrets({"note": [f"see {example} there"]})
     assert "(withheld)" in published["note"][0] and example not in published["note"][0]
 
@@ -195,8 +195,9 @@ def test_a_value_of_the_environment_is_found_though_it_looks_like_nothing(folder
     monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef")
     monkeypatch.setenv("SHORT_TOKEN", "{}")
     (folder / "config.json").write_text('{"key": "0123456789abcdef"}')
-    told = refusal(folder)
-    assert "'config.json' (value of WANDB_API_KEY)" in told and "SHORT" not in told and "0123456789abcdef" not in told
+    message = refusal(folder)
+    assert "'config.json' (value of WANDB_API_KEY)" in message and "SHORT" not in message
+    assert "0123456789abcdef" not in message
     assert withhold_secrets("key 0123456789abcdef!") == "key (withheld)!"
 
 
@@ -204,8 +205,8 @@ def test_a_secret_in_a_name_is_found_and_the_name_is_not_told(folder):
     secret = EXAMPLES["GitLab or PyPI token"][0]
     (folder / f"model.{secret}.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
     (folder / f"notes-{secret}.txt").touch()
-    told = refusal(folder)
-    assert "'model.(withheld).safetensors' (GitLab or PyPI token)" in told and secret not in told
+    message = refusal(folder)
+    assert "'model.(withheld).safetensors' (GitLab or PyPI token)" in message and secret not in message
     assert "notes-(withheld).txt" in choose(folder).left_out
 
 

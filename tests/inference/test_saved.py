@@ -12,11 +12,11 @@ from datasets import Dataset, DatasetDict
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, set_seed
 
 from hfkit import Report, TransferArguments, TransferTrainer
-from hfkit.contract.task import Task
+from hfkit.contract.task import Loaded, Task
 from hfkit.errors import UserError
 from hfkit.inference.saved import SavedModel, load_saved
 from hfkit.tasks import NER, ImageClassification, TextClassification
-from hfkit.tasks.tagging.words import split_words, told_entities
+from hfkit.tasks.tagging.words import entity_records, split_words
 from tests.fixtures import runs
 from tests.tiny import images as tiny_images
 from tests.tiny import text as tiny
@@ -25,32 +25,31 @@ HEADS = ("classifier", "score")
 COST = {"wall_seconds": 0.0, "cpu_seconds": 0.0, "peak_memory_mib": 0.0}
 
 
-def finished(task: Task, checkpoint: str, output: Path, *, report: bool = True, **flags) -> tuple[DatasetDict, list]:
-    """A run that ended without training: the loaded rows, and what its trainer says of test."""
+def finish(task: Task, checkpoint: str, output: Path, *, report: bool = True, **flags) -> tuple[Loaded, list]:
+    """A run that ended without training: the loaded rows, and its trainer's predictions for test."""
     args = TransferArguments(output_dir=str(output), report_to="none", disable_tqdm=True, use_cpu=True, **flags)
     set_seed(0)
-    raw = task.load()
-    labels, processor = task.labels(raw), task.processor(checkpoint)
-    data = task.prepare(raw, processor, labels)
-    model = task.model(checkpoint, labels)
-    spread(model, task.collator(processor)([data["test"][row] for row in range(len(data["test"]))]))
-    told = {"train_dataset": data["train"], "eval_dataset": data["validation"], "processing_class": processor}
-    trainer = TransferTrainer(model=model, args=args, task=task, **told)
+    rows = task.load()
+    codec = task.codec(checkpoint, rows.target)
+    model = codec.model()
+    encoded = codec.encode(rows["test"], split="test", answers=False)
+    spread(model, codec.inputs(codec.collate([encoded[row] for row in range(len(encoded))])))
+    trainer = TransferTrainer(model=model, args=args, task=task, codec=codec, rows=rows)
     trainer.save_model()
-    predictions = trainer.predictions(data["test"])
+    predictions = trainer.predictions("test")
     if report:
-        made = Report(task, raw, settings={**vars(task), **args.to_dict()})
+        made = Report(task, rows, settings={**vars(task), **args.to_dict()})
         made.add("fine-tuned", predictions, cost=COST)
         made.save(output)
-    return raw, predictions
+    return rows, predictions
 
 
 def spread(model: torch.nn.Module, batch: dict) -> None:
-    """Give the head weights by which rows are told apart; a fresh one says the same of every row."""
+    """Give the head weights that tell rows apart; a fresh one gives all of them the same answer."""
     weight, *bias = [parameter for name, parameter in model.named_parameters() if name.split(".")[0] in HEADS]
     with torch.no_grad():
         weight.normal_(std=1)
-        logits = model.eval()(**{name: tensor for name, tensor in batch.items() if name != "labels"}).logits
+        logits = model.eval()(**batch).logits
         flat = logits.flatten(0, -2)
         weight /= flat.std(0).mean()
         if bias:
@@ -79,25 +78,27 @@ def texts(problem: str, pairs: bool) -> DatasetDict:
     ("problem", "pairs"),
     [("single-label", False), ("single-label", True), ("multi-label", False), ("regression", False), ("ordinal", True)],
 )
-def test_a_saved_model_says_of_texts_what_its_trainer_said(problem, pairs, report, checkpoint, tmp_path):
+def test_a_saved_model_answers_as_its_trainer_did(problem, pairs, report, checkpoint, tmp_path):
     folder = tiny.folder_of(texts(problem, pairs), tmp_path / "data")
     task = TextClassification(dataset=folder, problem=problem)
-    raw, predictions = finished(task, checkpoint, tmp_path / "run", report=report, per_device_eval_batch_size=32)
+    rows, predictions = finish(task, checkpoint, tmp_path / "run", report=report, per_device_eval_batch_size=32)
     saved = load_saved(str(tmp_path / "run"))
     assert saved.task.problem == problem
-    assert saved.labels == task.labels(raw)
-    assert saved.predictions(raw["test"]) == predictions
+    assert saved.labels == rows.labels
+    assert saved.predictions(rows["test"]) == predictions
     assert len(set(map(str, predictions))) > 1
     # The same rows without their answers, as somebody brings them.
-    told = saved.told(Dataset.from_parquet(f"{folder}/test.parquet", cache_dir=str(tmp_path)).remove_columns("label"))
-    assert [one.prediction for one in told] == [saved.task.told(one, {}) for one in predictions]
+    found = saved.predict_table(
+        Dataset.from_parquet(f"{folder}/test.parquet", cache_dir=str(tmp_path)).remove_columns("label")
+    )
+    assert [one.record for one in found] == [saved.task.view.record(one, {}) for one in predictions]
     if problem == "single-label":
-        assert all(max(one.probabilities, key=one.probabilities.get) == one.prediction for one in told)
-        assert all(sum(one.probabilities.values()) == pytest.approx(1) for one in told)
+        assert all(max(one.likelihoods, key=one.likelihoods.get) == one.record for one in found)
+        assert all(sum(one.likelihoods.values()) == pytest.approx(1) for one in found)
     elif problem == "multi-label":
-        assert all({k for k, v in one.probabilities.items() if v > 0.5} == set(one.prediction) for one in told)
+        assert all({k for k, v in one.likelihoods.items() if v > 0.5} == set(one.record) for one in found)
     else:
-        assert all(one.probabilities is None for one in told)
+        assert all(one.likelihoods is None for one in found)
 
 
 def long_documents(folder: Path) -> str:
@@ -118,16 +119,16 @@ def test_long_documents_are_tagged_in_windows_as_the_trainer_tagged_them(flags, 
     data = tmp_path / "data"
     data.mkdir()
     task = NER(dataset=long_documents(data), max_length=16, stride=4)
-    raw, predictions = finished(task, checkpoint, tmp_path / "run", per_device_eval_batch_size=8, **flags)
+    rows, predictions = finish(task, checkpoint, tmp_path / "run", per_device_eval_batch_size=8, **flags)
     saved = load_saved(str(tmp_path / "run"))
     assert (saved.task.max_length, saved.task.stride) == (16, 4)
     assert saved.precision == (torch.bfloat16 if flags else None)
-    assert saved.predictions(raw["test"], batch_size=8) == predictions
-    assert [len(tags) for tags in predictions] == [len(words) for words in raw["test"]["tokens"]]
+    assert saved.predictions(rows["test"], batch_size=8) == predictions
+    assert [len(tags) for tags in predictions] == [len(words) for words in rows["test"]["tokens"]]
     assert max(map(len, predictions)) > 16
-    told = saved.told(raw["test"].select_columns("tokens"), batch_size=8)
-    assert [one.prediction for one in told] == [
-        told_entities(tags, row) for tags, row in zip(predictions, raw["test"], strict=True)
+    found = saved.predict_table(rows["test"].select_columns("tokens"), batch_size=8)
+    assert [one.record for one in found] == [
+        entity_records(tags, row) for tags, row in zip(predictions, rows["test"], strict=True)
     ]
     # A flag of somebody who asks wins over the run's.
     assert load_saved(str(tmp_path / "run"), max_length=32).task.max_length == 32
@@ -137,9 +138,9 @@ def test_entities_stand_where_they_are_said_to_stand(finished_once):
     saved = load_saved(str(finished_once / "runs" / "bert-ner"))
     text = "Élena,  anna saw\tparis (don't 3.5)…\nin Oslo."
     row = Dataset.from_dict({"text": [text]})
-    (told,) = saved.told(row)
-    assert told.prediction
-    for entity in told.prediction:
+    (found,) = saved.predict_table(row)
+    assert found.record
+    for entity in found.record:
         assert text[entity["start"] : entity["end"]] == entity["text"]
         assert entity["text"].strip() == entity["text"] and entity["label"] in ("LOC", "PER")
     words, starts = split_words(text)
@@ -147,15 +148,15 @@ def test_entities_stand_where_they_are_said_to_stand(finished_once):
     assert [text[start:].startswith(word) for word, start in zip(words, starts, strict=True)] == [True] * len(words)
     # Rows of words: the text is the words with a space between them.
     words = ["Élena", "saw", "New", "Delhi", "."]
-    found = told_entities(["B-PER", "O", "B-LOC", "I-LOC", "O"], {"tokens": words})
-    assert found == [
+    records = entity_records(["B-PER", "O", "B-LOC", "I-LOC", "O"], {"tokens": words})
+    assert records == [
         {"label": "PER", "start": 0, "end": 5, "text": "Élena", "tokens": [0, 1]},
         {"label": "LOC", "start": 10, "end": 19, "text": "New Delhi", "tokens": [2, 4]},
     ]
 
 
 @pytest.mark.parametrize("tta", ["none", "flip"])
-def test_pictures_are_told_as_the_trainer_told_them(tta, tmp_path):
+def test_pictures_are_answered_as_the_trainer_did(tta, tmp_path):
     checkpoint = tiny_images.vit(tmp_path / "vit")
     data = Path(tmp_path / "data")
     for split, rows in {"train": 3, "validation": 2, "test": 5}.items():
@@ -165,14 +166,16 @@ def test_pictures_are_told_as_the_trainer_told_them(tta, tmp_path):
                 shade = tuple(min(255, channel + 17 * i) for channel in colour)
                 tiny_images.Pillow.new("RGB", (20 + i, 24), shade).save(data / split / kind / f"{i}.png")
     task = ImageClassification(dataset=str(data), tta=tta, augmentation="none")
-    raw, predictions = finished(task, checkpoint, tmp_path / "run", per_device_eval_batch_size=4)
+    rows, predictions = finish(task, checkpoint, tmp_path / "run", per_device_eval_batch_size=4)
     saved = load_saved(str(tmp_path / "run"), dataset=str(data))
     assert saved.task.tta == tta
-    assert saved.predictions(raw["test"], batch_size=4) == predictions
+    assert saved.predictions(rows["test"], batch_size=4) == predictions
     files = sorted(str(path.relative_to(data)) for path in (data / "test").rglob("*.png"))
-    told = saved.told(Dataset.from_dict({"file_name": [*files, "nowhere.png", "../secret.png"]}), batch_size=4)
-    assert [one.prediction for one in told[:-2]] == [ranked[0] for ranked in predictions]
-    assert [one.fault.rule for one in told[-2:]] == [
+    found = saved.predict_table(
+        Dataset.from_dict({"file_name": [*files, "nowhere.png", "../secret.png"]}), batch_size=4
+    )
+    assert [one.record for one in found[:-2]] == [ranked[0] for ranked in predictions]
+    assert [one.fault.rule for one in found[-2:]] == [
         "there is no such file",
         "the images of a dataset lie in its own folder, links resolved",
     ]
@@ -181,20 +184,18 @@ def test_pictures_are_told_as_the_trainer_told_them(tta, tmp_path):
 def test_a_decoder_and_a_sampled_tokenizer_answer_as_they_did(tmp_path):
     checkpoint = tiny.gpt2(tmp_path / "gpt2")
     folder = tiny.folder_of(texts("single-label", False), tmp_path / "data")
-    raw, predictions = finished(
+    rows, predictions = finish(
         TextClassification(dataset=folder), checkpoint, tmp_path / "run", per_device_eval_batch_size=32
     )
-    assert load_saved(str(tmp_path / "run")).predictions(raw["test"]) == predictions
+    assert load_saved(str(tmp_path / "run")).predictions(rows["test"]) == predictions
 
 
 def test_a_lora_run_is_asked_like_any_other(checkpoint, corpus, tmp_path):
     trainer = runs.trainer(checkpoint, corpus, tmp_path / "run", strategy="lora", num_train_epochs=1)
     trainer.train()
     trainer.save_model()
-    raw = NER(dataset=corpus).load()
-    prepared = trainer.task.prepare(raw, trainer.processing_class, trainer.labels)
     saved = load_saved(str(tmp_path / "run"))
-    assert saved.predictions(raw["test"], batch_size=8) == trainer.predictions(prepared["test"])
+    assert saved.predictions(trainer.rows["test"], batch_size=8) == trainer.predictions("test")
     with pytest.raises(UserError, match="an adapter alone"):
         load_saved(str(tmp_path / "run" / "adapter"))
 
@@ -209,10 +210,10 @@ def test_weights_of_any_precision_are_computed_with_in_fp32(finished_once, tmp_p
     assert {parameter.dtype for parameter in saved.model.parameters()} == {torch.float32}
     assert not saved.model.training
     rows = Dataset.from_dict({"text": ["anna likes rain.", "boris left."]})
-    asked, _ = saved.task.unanswered(rows, saved.labels)
-    likely = saved.answered(asked).likelihoods
-    full = load_saved(str(place)).answered(asked).likelihoods
-    assert np.abs(likely - full).max() < 0.02
+    checked, _ = saved.task.rows.to_predict(rows)
+    likelihoods = saved.predict(checked).likelihoods
+    full = load_saved(str(place)).predict(checked).likelihoods
+    assert np.abs(likelihoods - full).max() < 0.02
 
 
 def test_the_answers_of_a_run_are_those_in_its_report(finished_once):
@@ -220,44 +221,42 @@ def test_the_answers_of_a_run_are_those_in_its_report(finished_once):
         place = finished_once / "runs" / name
         report = json.loads((place / "report.json").read_text())
         saved = load_saved(str(place), dataset=report["task"]["dataset"])
-        raw = (task or saved.task).load()
-        assert (
-            saved.task.score(saved.predictions(raw["test"]), saved.task.references(raw["test"]))
-            == (report["contenders"][0]["scores"])
-        )
+        test = (task or saved.task).load()["test"]
+        scores = saved.task.judge.score(saved.predictions(test), saved.task.rows.references(test))
+        assert scores == report["contenders"][0]["scores"]
 
 
 def test_rows_at_fault_are_named_and_the_others_answered(finished_once):
     saved = load_saved(str(finished_once / "runs" / "bert-sentiment"))
-    told = saved.told(Dataset.from_dict({"id": [7, 8, 9], "text": ["anna likes rain.", "  ", None]}))
-    assert [one.fault and (one.fault.row, one.fault.column, one.fault.value, one.fault.rule) for one in told] == [
+    found = saved.predict_table(Dataset.from_dict({"id": [7, 8, 9], "text": ["anna likes rain.", "  ", None]}))
+    assert [one.fault and (one.fault.row, one.fault.column, one.fault.value, one.fault.rule) for one in found] == [
         None,
         (1, "text", "'  '", "every row has a text"),
         (2, "text", "null", "every row has a text"),
     ]
-    assert told[0].prediction in saved.labels and told[1].prediction is None
+    assert found[0].prediction in saved.labels and found[1].prediction is None
     words = load_saved(str(finished_once / "runs" / "bert-ner"))
-    told = words.told(Dataset.from_dict({"tokens": [["anna", None], [], None, ["oslo"]]}))
-    assert [one.fault and one.fault.value for one in told] == ["null", None, "null", None]
-    assert told[1].prediction == []
-    assert saved.told(Dataset.from_dict({"text": []})) == []
+    found = words.predict_table(Dataset.from_dict({"tokens": [["anna", None], [], None, ["oslo"]]}))
+    assert [one.fault and one.fault.value for one in found] == ["null", None, "null", None]
+    assert found[1].prediction == []
+    assert saved.predict_table(Dataset.from_dict({"text": []})) == []
 
 
 def test_a_text_of_no_token_is_a_row_at_fault(checkpoint, tmp_path):
     """Only the tokenizer sees it; the rows beside it are answered all the same."""
     folder = tiny.folder_of(texts("single-label", False), tmp_path / "data")
-    finished(TextClassification(dataset=folder), tiny.gpt2(tmp_path / "gpt2"), tmp_path / "run")
+    finish(TextClassification(dataset=folder), tiny.gpt2(tmp_path / "gpt2"), tmp_path / "run")
     saved = load_saved(str(tmp_path / "run"))
-    saved.processor.backend_tokenizer.normalizer = runs_nothing()
-    told = saved.told(Dataset.from_dict({"text": ["anna", "∅", "boris"]}))
-    assert [one.fault and one.fault.rule for one in told] == [
+    saved.codec.processor.backend_tokenizer.normalizer = drop_signs()
+    found = saved.predict_table(Dataset.from_dict({"text": ["anna", "∅", "boris"]}))
+    assert [one.fault and one.fault.rule for one in found] == [
         None,
         "the tokenizer makes no token of it, and no model reads an empty row",
         None,
     ]
 
 
-def runs_nothing():
+def drop_signs():
     from tokenizers import normalizers
 
     return normalizers.Replace("∅", "")
@@ -278,9 +277,9 @@ def saved_copy(finished_once: Path, name: str, tmp_path: Path) -> Path:
         (lambda place: (place / "model.safetensors").unlink(), "cannot load it"),
         (lambda place: (place / "model.safetensors").write_bytes(b"\0" * 100), "cannot load it"),
         (lambda place: (place / "report.json").write_text("[]"), "is not the report of a run"),
-        (lambda place: changed(place / "report.json", ["task", "name"], "translation"), "here it is translation"),
-        (lambda place: changed(place / "report.json", ["settings", "problem"], "guess"), "problem='guess'"),
-        (lambda place: changed(place / "report.json", ["settings", "max_length"], "x"), "max_length='x'"),
+        (lambda place: change_value(place / "config.json", ["hfkit_task"], "translation"), "here it is translation"),
+        (lambda place: change_value(place / "report.json", ["settings", "problem"], "guess"), "problem='guess'"),
+        (lambda place: change_value(place / "report.json", ["settings", "max_length"], "x"), "max_length='x'"),
     ],
 )
 def test_what_is_no_finished_model_is_refused(change, message, finished_once, tmp_path):
@@ -290,7 +289,7 @@ def test_what_is_no_finished_model_is_refused(change, message, finished_once, tm
         load_saved(str(place))
 
 
-def changed(file: Path, keys: list[str], value) -> None:
+def change_value(file: Path, keys: list[str], value) -> None:
     content = json.loads(file.read_text())
     inner = content
     for key in keys[:-1]:
@@ -301,8 +300,8 @@ def changed(file: Path, keys: list[str], value) -> None:
 
 def test_settings_of_a_stranger_grant_nothing(finished_once, tmp_path):
     place = saved_copy(finished_once, "vit-images", tmp_path)
-    changed(place / "report.json", ["settings", "allow_outside_images"], True)
-    changed(place / "report.json", ["settings", "max_megapixels"], 80)
+    change_value(place / "report.json", ["settings", "allow_outside_images"], True)
+    change_value(place / "report.json", ["settings", "max_megapixels"], 80)
     task = load_saved(str(place)).task
     assert (task.allow_outside_images, task.max_megapixels) == (False, 50)
     assert task.dataset == "sample"
@@ -320,7 +319,9 @@ def test_tags_of_another_kind_are_refused(checkpoint, tmp_path):
     model.save_pretrained(tmp_path)
     tiny.wordpiece().save_pretrained(tmp_path)
     with pytest.raises(UserError, match="labels S-PER"):
-        load_saved(str(tmp_path))
+        load_saved(str(tmp_path), task="ner")
+    # They are tags all the same: of words, not of entities.
+    assert load_saved(str(tmp_path)).task.key == "pos"
 
 
 @pytest.mark.parametrize(
@@ -330,8 +331,9 @@ def test_tags_of_another_kind_are_refused(checkpoint, tmp_path):
         ({"place": "./nowhere/at/all"}, "it is no folder"),
         ({"place": "somebody/nothing-of-this-name"}, "the Hub did not give it"),
         ({"revision": "v2"}, "is a folder, which has none"),
-        ({"task": "translation"}, "one of token-classification"),
-        ({"task": "token-classification"}, "was made for text-classification"),
+        ({"task": "translation"}, "one of ner, pos, text-classification, image-classification"),
+        ({"task": "token-classification"}, "it is the Hub's tag of ner and pos"),
+        ({"task": "ner"}, "was made for text-classification"),
         ({"tokens_column": "words"}, "a model for text-classification has no such flag"),
         ({"max_length": 1000}, "max_length 1000"),
     ],
@@ -339,13 +341,13 @@ def test_tags_of_another_kind_are_refused(checkpoint, tmp_path):
 def test_what_is_asked_for_in_vain_is_refused(given, message, finished_once):
     given = {"place": str(finished_once / "runs" / "bert-sentiment"), **given}
     with pytest.raises(UserError, match=message):
-        load_saved(given.pop("place"), **given).told(Dataset.from_dict({"text": ["anna"]}))
+        load_saved(given.pop("place"), **given).predict_table(Dataset.from_dict({"text": ["anna"]}))
 
 
 def test_columns_of_another_name_are_asked_for(finished_once):
     saved = load_saved(str(finished_once / "runs" / "bert-sentiment"))
     with pytest.raises(UserError, match="columns id, words.*--text_column"):
-        saved.told(Dataset.from_dict({"id": [1], "words": ["anna"]}))
+        saved.predict_table(Dataset.from_dict({"id": [1], "words": ["anna"]}))
     renamed = replace(saved, task=replace(saved.task, text_column="words"))
     assert isinstance(renamed, SavedModel)
-    assert renamed.told(Dataset.from_dict({"id": [1], "words": ["anna"]}))[0].prediction in saved.labels
+    assert renamed.predict_table(Dataset.from_dict({"id": [1], "words": ["anna"]}))[0].prediction in saved.labels

@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from hfkit.cli import app
 from hfkit.errors import UserError
-from hfkit.ledger.bench import Bench, drawn
-from hfkit.ledger.cells import Cell, Contender, chosen_factor, due
-from hfkit.ledger.compare import compare, planned
-from hfkit.ledger.facts import ledger_of, mean_cost
+from hfkit.ledger.bench import Bench, draw_rows, join_tests
+from hfkit.ledger.cells import Cell, Contender, Result, choose_factor, plan_cells
+from hfkit.ledger.compare import compare, make_plan
+from hfkit.ledger.facts import crossover_of, ledger_of, mean_cost, rows_worth_all
 from hfkit.ledger.queue import MOST_STARTS, Queue
+from hfkit.ledger.runner import Runner
 from hfkit.ledger.schema import validate_ledger
 from hfkit.runtime.energy import measure_energy
 from hfkit.runtime.processes import LAUNCHERS, Rank, take_rank
@@ -55,8 +56,8 @@ def worked(argv: list[str]) -> dict:
     """The ledger of cells that this process runs, as any worker would: it has paid for its imports."""
     bench = Bench(argv)
     contenders = bench.contenders()
-    queue, plan = Queue(Path(bench.own.compare_dir), bench.key), planned(bench, contenders)
-    queue.work(plan, bench.run)
+    queue, plan = Queue(Path(bench.own.compare_dir), bench.key), make_plan(bench, contenders)
+    queue.work(plan, Runner(bench).run)
     return ledger_of(bench, contenders, queue, plan, next(iter(bench.spans)))
 
 
@@ -214,12 +215,12 @@ def test_a_cell_whose_process_died_is_given_up_after_a_few_starts(tmp_path):
 
     def run(cell, scratch):
         ran.append(cell)
-        return {"status": "ok"}, {}
+        return Result("ok"), {}
 
     (tmp_path / "locks" / "full.starts").write_text("x" * MOST_STARTS)
     queue.work(lambda results: [cell(), cell("lora")], run)
     assert [one.contender.name for one in ran] == ["lora"]
-    assert queue.result(cell())["status"] == "failed" and "died" in queue.result(cell())["reason"]
+    assert queue.result(cell()).status == "failed" and "died" in queue.result(cell()).reason
     queue.forget([cell(), cell("lora")], "failed")
     queue.work(lambda results: [cell(), cell("lora")], run)
     assert [one.contender.name for one in ran] == ["lora", "full"]
@@ -228,25 +229,27 @@ def test_a_cell_whose_process_died_is_given_up_after_a_few_starts(tmp_path):
 def test_other_seeds_wait_for_the_rate_and_a_refused_contender_is_asked_once():
     full, lexicon = cell().contender, Contender("lexicon", "baseline", seeded=False)
     settings = {"seeds": [0, 1], "factors": [0.5, 1.0, 2.0], "budgets": []}
-    first = due([full, lexicon], {}, **settings)
+    first = plan_cells([full, lexicon], {}, **settings)
     assert first == [cell(factor=0.5), cell(factor=1.0), cell(factor=2.0), Cell(lexicon, 0)]
-    results = {cell(factor=factor): {"validation": score} for factor, score in ((0.5, 0.1), (1.0, 0.7), (2.0, None))}
-    assert due([full], results, **settings)[-1] == cell(seed=1, factor=1.0)
-    assert chosen_factor(results, results) == 1.0
-    assert chosen_factor([cell(factor=0.3), cell(factor=3.0)], {cell(factor=3.0): {"status": "failed"}}) == 0.3
-    refused = {cell(factor=factor): {"status": "skipped"} for factor in (0.5, 1.0, 2.0)}
-    assert due([full], refused, **settings) == [*refused]
+    results = {
+        cell(factor=factor): Result("ok", validation=score) for factor, score in ((0.5, 0.1), (1.0, 0.7), (2.0, None))
+    }
+    assert plan_cells([full], results, **settings)[-1] == cell(seed=1, factor=1.0)
+    assert choose_factor(results, results) == 1.0 and choose_factor(results, results, sign=-1) == 0.5
+    assert choose_factor([cell(factor=0.3), cell(factor=3.0)], {cell(factor=3.0): Result("failed")}) == 0.3
+    refused = {cell(factor=factor): Result("skipped") for factor in (0.5, 1.0, 2.0)}
+    assert plan_cells([full], refused, **settings) == [*refused]
 
 
 def test_a_larger_draw_holds_the_smaller_and_classes_take_turns():
     task = TextClassification()
     labels = ["a"] * 30 + ["b"] * 8 + ["c"] * 2
     rows = Dataset.from_dict({"text": [str(i) for i in range(40)], "label": labels})
-    draws = [drawn(task, rows, count, 3) for count in (3, 6, 12, 100)]
+    draws = [draw_rows(task, rows, count, 3) for count in (3, 6, 12, 100)]
     held = [set(draw["text"]) for draw in draws]
     assert held[0] < held[1] < held[2] < held[3] and len(held[3]) == 40
     assert sorted(draws[1]["label"]) == ["a", "a", "b", "b", "c", "c"]
-    assert set(drawn(task, rows, 3, 4)["text"]) != held[0]
+    assert set(draw_rows(task, rows, 3, 4)["text"]) != held[0]
 
 
 def test_a_cell_has_another_name_as_soon_as_anything_that_decides_it_is_another(flags):
@@ -309,10 +312,10 @@ def test_two_tests_of_one_name_are_refused(flags, texts):
 def test_what_was_skipped_is_asked_again_and_what_failed_only_if_told(tmp_path):
     queue, ended = Queue(tmp_path, lambda cell: cell.contender.name), {"full": "skipped", "lora": "failed"}
     both = [cell(), cell("lora")]
-    queue.work(lambda results: both, lambda cell, scratch: ({"status": ended[cell.contender.name]}, {}))
-    assert queue.open(lambda results: both) == []
+    queue.work(lambda results: both, lambda cell, scratch: (Result(ended[cell.contender.name]), {}))
+    assert queue.open_cells(lambda results: both) == []
     queue.forget(both, "skipped")
-    assert queue.open(lambda results: both) == [cell()]
+    assert queue.open_cells(lambda results: both) == [cell()]
 
 
 def test_labels_of_another_test_must_be_learnt(flags, texts, tmp_path):

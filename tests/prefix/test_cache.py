@@ -438,7 +438,9 @@ def test_texts_padded_to_a_multiple_are_told_apart(checkpoint, corpus, tmp_path)
     frozen = Frozen(model, run.unfreezing.depths)
     with torch.no_grad():
         settings = Settings(tmp_path / "kept", "float32")
-        cache = PrefixCache.build(frozen, rows, collator, [3, 5], settings, {}, desc="")
+        cache = PrefixCache.build(
+            frozen, rows, lambda some: run.codec.inputs(collator(some)), [3, 5], settings, {}, desc=""
+        )
         for chosen in (np.arange(5), np.argsort(text_lengths(rows))[-2:], np.argsort(text_lengths(rows))[:2]):
             batch = collator([rows[int(row)] for row in chosen])
             labels = batch.pop("labels")

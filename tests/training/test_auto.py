@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from hfkit import TransferArguments, TransferTrainer
 from hfkit.errors import UserError
 from hfkit.tasks import ImageClassification, TextClassification
-from hfkit.training.auto import ENOUGH, ON, STOP, decisions, verdict
+from hfkit.training.auto import ENOUGH, ON, STOP, decide, decisions
 from hfkit.training.invariants import digest
 from tests.fixtures.pairs import AUTO, digests
 from tests.fixtures.runs import at, trainer
@@ -194,7 +194,7 @@ def test_two_processes_decide_alike(pairs):
 )
 def test_the_rules(gain, left, strikes, last, decision, words):
     gain = gain and dict(zip(("difference", "p"), gain, strict=True))
-    found, why = verdict(gain, left, strikes, last=last)
+    found, why = decide(gain, left, strikes, last=last)
     assert found == decision and words in why
 
 

@@ -168,7 +168,9 @@ class JudgedImages:
             else:
                 batch[place] = normalise_bytes(torch.from_numpy(found.pixels), self.levels)
         if missing:
-            batch[missing] = self.decode_and_process([rows[place] for place in missing], [views[place] for place in missing])
+            batch[missing] = self.decode_and_process(
+                [rows[place] for place in missing], [views[place] for place in missing]
+            )
         for place in missing:
             # One that bytes cannot hold is made again the next time.
             if (pixels := to_bytes(batch[place], self.levels)) is not None:
@@ -300,7 +302,9 @@ class VariedImages(JudgedImages):
         return made
 
 
-def scale_box(box: tuple[int, int, int, int], whole: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def scale_box(
+    box: tuple[int, int, int, int], whole: tuple[int, int], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
     """A box of the whole image in a smaller picture of it; sizes are width and height."""
     x, y = size[0] / whole[0], size[1] / whole[1]
     left, upper, right, lower = (round(place * share) for place, share in zip(box, (x, y, x, y), strict=True))

@@ -172,7 +172,9 @@ def cast_images(rows: Dataset, split: str, column: str) -> Dataset:
         ) from error
 
 
-def locate_images(rows: Dataset, roots: Sequence[Path], *, allow_outside: bool, column: str) -> tuple[Dataset, list[Fault]]:
+def locate_images(
+    rows: Dataset, roots: Sequence[Path], *, allow_outside: bool, column: str
+) -> tuple[Dataset, list[Fault]]:
     """The rows with absolute paths of images that are not embedded, and a fault for each path that leads astray.
 
     Args:

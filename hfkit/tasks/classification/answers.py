@@ -208,7 +208,7 @@ def refuse_unlearnable(train: Dataset, column: str, out_of_scope: str | None = N
     if out_of_scope is not None and out_of_scope not in answers:
         raise UserError(
             f"out_of_scope='{out_of_scope}'",
-            f"it is a label of train, which knows {', '.join(sorted(set(answers), key=in_order))}",
+            f"it is a label of train, which knows {', '.join(sorted(set(answers), key=label_sort_key))}",
             "Name the label that those rows have, or leave --out_of_scope out",
         )
 

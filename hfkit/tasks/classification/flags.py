@@ -4,10 +4,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from transformers import PreTrainedConfig
 
 from hfkit.contract.judge import Judge
+from hfkit.contract.rows import Raw
 from hfkit.contract.target import Labels, Target
 from hfkit.contract.task import Task
 from hfkit.errors import UserError
@@ -101,8 +102,11 @@ class ClassifiedRows:
         """The only labels that rows may have; None: any."""
         return set(target.names) if isinstance(target, Labels) and self.kind.names_labels else None
 
-    def refuse_unlearnable(self, train: Dataset, column: str) -> None:
-        refuse_unlearnable(train, column, self.out_of_scope)
+    def refuse_unlearnable(self, train: Dataset, raw: Raw) -> None:
+        refuse_unlearnable(train, raw.columns["label"], self.out_of_scope)
+
+    def settle(self, splits: DatasetDict, raw: Raw, *, finished: bool) -> DatasetDict:
+        return splits
 
     def thin(self, train: Dataset, most: int) -> Dataset:
         return thin(train, self.kind, most)

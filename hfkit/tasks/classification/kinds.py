@@ -18,7 +18,7 @@ from torch.nn import functional
 from hfkit.contract.judge import Judge
 from hfkit.contract.target import Labels
 from hfkit.contract.view import Choice, Mistake, Number, Shown
-from hfkit.tasks.classification.answers import label_sort_key, label_reader, labels_reader, number_reader
+from hfkit.tasks.classification.answers import label_reader, label_sort_key, labels_reader, number_reader
 from hfkit.tasks.classification.errors import choice_mistakes, number_mistakes
 from hfkit.tasks.classification.judges import ClassJudge, LabelSetJudge, NumberJudge, ScaleJudge
 from hfkit.tasks.classification.thresholds import best_shifts

@@ -20,7 +20,7 @@ from hfkit.contract.target import Labels, Target, names_of
 from hfkit.contract.view import Example, Mistake, Picture, Shown
 from hfkit.data.bad_rows import Fault, count_skipped
 from hfkit.data.columns import find_column, find_usual_column, space_evenly
-from hfkit.data.files import TABLES, read_one_split, take_split, read_splits
+from hfkit.data.files import TABLES, read_one_split, read_splits, take_split
 from hfkit.data.images.vision import require_vision
 from hfkit.data.units import find_unit_column
 from hfkit.errors import UserError, first_line
@@ -120,11 +120,6 @@ class ClassifiedPictures(ClassifiedRows):
         answers, faults = check_answers(rows, columns["label"], self.kind, self.learnt(target), by_model=finished)
         seen, unusable = self._look(split, rows, columns["image"], raw.roots)
         return seen.add_column("label", answers, feature=self.kind.feature), faults + unusable
-
-    def settle(self, splits: DatasetDict, raw: Raw, *, finished: bool) -> DatasetDict:
-        if not finished:
-            self.refuse_unlearnable(splits["train"], raw.columns["label"])
-        return splits
 
     def _look(self, split: str, rows: Dataset, column: str, roots: Sequence[Path]) -> tuple[Dataset, list[Fault]]:
         """Rows of `image` and what one look at each has found, and a fault for each that cannot be used."""
@@ -316,7 +311,7 @@ class PictureClassifier(Classifier):
     def pictures(self, encoded: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
         """Rows spread over the split as `collator` gives them, its normalisation undone, and what they are taught."""
         from hfkit.data.images.augmentation import describe_target
-        from hfkit.data.images.batches import to_pictures, data_uri
+        from hfkit.data.images.batches import data_uri, to_pictures
 
         chosen = space_evenly(len(encoded), limit)
         batch = collator([encoded[int(row)] for row in chosen])

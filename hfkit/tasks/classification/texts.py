@@ -25,13 +25,12 @@ from hfkit.contract.view import Example, Mistake, Shown, Text
 from hfkit.data.bad_rows import Fault, count_skipped
 from hfkit.data.batches import text_lengths
 from hfkit.data.columns import find_usual_column
-from hfkit.data.files import TABLES, read_one_split, take_split, read_splits
+from hfkit.data.files import TABLES, read_one_split, read_splits, take_split
 from hfkit.data.mapping import map_rows
 from hfkit.data.text.padding import PaddedTexts
 from hfkit.data.text.texts import JOINT, check_texts, row_keys, text_columns, text_facts
-from hfkit.data.text.token_columns import encode_texts
-from hfkit.data.text.token_columns import lists
-from hfkit.data.text.tokenizers import load_tokenizer, find_readable_marks, positions_of, separate_pairs, spell_out
+from hfkit.data.text.token_columns import encode_texts, lists
+from hfkit.data.text.tokenizers import find_readable_marks, load_tokenizer, positions_of, separate_pairs, spell_out
 from hfkit.data.units import find_unit_column
 from hfkit.errors import DataError, UserError
 from hfkit.model.weights import read_config
@@ -98,11 +97,6 @@ class ClassifiedTexts(ClassifiedRows):
             values[name], wrong = check_texts(rows, column)
             faults += wrong
         return values, faults
-
-    def settle(self, splits: DatasetDict, raw: Raw, *, finished: bool) -> DatasetDict:
-        if not finished:
-            self.refuse_unlearnable(splits["train"], raw.columns["label"])
-        return splits
 
     def to_predict(self, raw: Dataset) -> tuple[Dataset, list[Fault]]:
         texts = text_columns(DatasetDict(input=raw), self.text_column, self.text_pair_column)

@@ -120,7 +120,9 @@ def entity_mistakes(
         if _count(chosen, error) < PER_KIND and not any(_are_alike(tokens[error.row], tokens[e.row]) for e in chosen):
             chosen.append(error)
     chosen.sort(key=lambda error: (KINDS.index(error.kind), error.labels, error.row))
-    return [_show_in_context(error, tokens[error.row], references[error.row], predictions[error.row]) for error in chosen]
+    return [
+        _show_in_context(error, tokens[error.row], references[error.row], predictions[error.row]) for error in chosen
+    ]
 
 
 def _scores(right: int, given: int, expected: int) -> dict[str, Any]:

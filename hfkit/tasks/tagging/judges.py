@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hfkit.data.text.tags import entities, count_orphans
+from hfkit.data.text.tags import count_orphans, entities
 from hfkit.scores.evidence import Sums
 from hfkit.scores.score import Score
 from hfkit.tasks.classification.errors import class_breakdown

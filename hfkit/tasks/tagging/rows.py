@@ -11,7 +11,7 @@ from hfkit.contract.rows import Media, Only, Raw, Source
 from hfkit.contract.target import Labels, Target, names_of
 from hfkit.data.bad_rows import Fault, count_skipped
 from hfkit.data.columns import find_column, space_evenly
-from hfkit.data.files import read_one_split, take_split, read_splits
+from hfkit.data.files import read_one_split, read_splits, take_split
 from hfkit.data.text.tags import scheme_of
 from hfkit.data.text.texts import TEXT_COLUMNS
 from hfkit.data.units import find_unit_column
@@ -80,28 +80,27 @@ class TaggedWords:
         features = Features({"tokens": List(Value("string")), "tags": List(Value("string"))})
         return Dataset.from_dict({"tokens": words, "tags": tags}, features=features), faults
 
+    def refuse_unlearnable(self, train: Dataset, raw: Raw) -> None:
+        known = set(chain.from_iterable(train["tags"]))
+        # Where train alone has no entity, the rows of the other splits that have some are named first (see `settle`).
+        if not self.entities and len(known) < 2:
+            raise UserError(
+                f"column '{raw.columns['tags']}'",
+                f"every word of train has the tag {', '.join(known) or 'none'}, so there is nothing to learn",
+                "Check that this is the tag column",
+            )
+
     def settle(self, splits: DatasetDict, raw: Raw, *, finished: bool) -> DatasetDict:
-        if not finished:
-            self.refuse_unlearnable(splits["train"], raw.columns["tags"])
         if not self.entities:
             return splits
-        scheme = scheme_of(chain.from_iterable(rows["tags"] for rows in splits.values()))
-        return DatasetDict({split: iob2_rows(rows, scheme) for split, rows in splits.items()})
-
-    def refuse_unlearnable(self, train: Dataset, column: str) -> None:
-        kinds = types_of(train["tags"]) if self.entities else set(chain.from_iterable(train["tags"]))
-        if self.entities and not kinds:
+        if not finished and not types_of(splits["train"]["tags"]):
             raise UserError(
-                f"column '{column}'",
+                f"column '{raw.columns['tags']}'",
                 "every tag is O, so there is nothing to find",
                 "Check that this is the tag column",
             )
-        if not self.entities and len(kinds) < 2:
-            raise UserError(
-                f"column '{column}'",
-                f"every word of train has the tag {', '.join(kinds) or 'none'}, so there is nothing to learn",
-                "Check that this is the tag column",
-            )
+        scheme = scheme_of(chain.from_iterable(rows["tags"] for rows in splits.values()))
+        return DatasetDict({split: iob2_rows(rows, scheme) for split, rows in splits.items()})
 
     def thin(self, train: Dataset, most: int) -> Dataset:
         return train.select(space_evenly(len(train), most))
