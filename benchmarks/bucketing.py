@@ -179,23 +179,21 @@ def cell(args: argparse.Namespace) -> None:
         **SETTINGS,
     )
     set_seed(args.seed)
-    raw = task.load()
-    labels, processor = task.labels(raw), task.processor(args.checkpoint)
-    data = task.prepare(raw, processor, labels)
+    loaded = task.load()
+    codec = task.codec(args.checkpoint, loaded.target)
     trainer = Cell(
-        model=task.model(args.checkpoint, labels),
+        model=codec.model(),
         args=settings,
         task=task,
-        train_dataset=data["train"],
-        eval_dataset=data["validation"],
-        processing_class=processor,
+        codec=codec,
+        rows=loaded,
         order=order,
         loss=loss,
     )
     trainer.train()
     padding = 1 - trainer.padded[0] / trainer.padded[1]
     scores = {
-        split: task.score(trainer.predictions(data[split]), task.references(raw[split]))
+        split: task.judge.score(trainer.predictions(split), trainer.references(split))
         for split in ("validation", "test")
     }
     facts = {

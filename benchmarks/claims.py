@@ -21,12 +21,15 @@ from scipy.stats import f
 from benchmarks.ledgers import LEDGERS, flags_of
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Contender
-from hfkit.ledger.compare import planned
-from hfkit.ledger.entries import from_scratch
-from hfkit.ledger.facts import Runs, alone
+from hfkit.ledger.compare import make_plan
+from hfkit.ledger.entries import is_scratch
+from hfkit.ledger.facts import standalone_cost
 from hfkit.ledger.queue import Queue
-from hfkit.ledger.statistics import pair
+from hfkit.ledger.standing import Runs
+from hfkit.ledger.statistics import compare_pair
 from hfkit.runtime.machine import environment
+from hfkit.scores.evidence import Evidence, total
+from hfkit.scores.score import Score
 
 RESULT = Path(__file__).parent / "results" / "ledgers_claims.json"
 SHIFT = "LP-FT is no worse by 2 points than full fine-tuning under shift (Kumar et al. 2022)"
@@ -80,24 +83,23 @@ def main() -> None:
 
 def runs_of(bench: Bench, test: str) -> Runs:
     queue = Queue(Path(bench.own.compare_dir), bench.key)
-    return Runs(bench, queue, queue.known(planned(bench, bench.contenders())), test)
+    return Runs(bench, queue, queue.cells(make_plan(bench, bench.contenders())), test)
 
 
 def of_pair(bench: Bench, claim: str, ledger: str, test: str, ahead: str, behind: str | None, rows: int | None) -> dict:
     runs, by_name = runs_of(bench, test), {contender.name: contender for contender in bench.contenders()}
     rivals = [behind] if behind else strategies_of(list(by_name.values()))
-    tallies = {name: runs.tallies(by_name[name], rows) for name in (ahead, *rivals)}
-    other = best_of({name: tallies[name] for name in rivals}, bench.task.headline_of)
-    units = bench.task.units(bench.raw["test"].select(range(runs.span.start, runs.span.stop)))
-    difference = pair(tallies[ahead], tallies[other], bench.task.headline_of, units=units)
-    trained = f"{rows if rows is not None else len(bench.raw['train']):,} rows"
+    evidence = {name: runs.evidence(by_name[name], rows) for name in (ahead, *rivals)}
+    other = best_of({name: evidence[name] for name in rivals}, bench.task.judge.headline)
+    difference = compare_pair(evidence[ahead], evidence[other], units=runs.units)
+    trained = f"{rows if rows is not None else len(bench.rows['train']):,} rows"
     against = other if behind else f"{other}, the best of {len(rivals)} strategies by mean"
     return {
         "claim": claim,
         "where": f"{ledger}: {ahead} against {against}, {trained}, test rows of {test}",
         **{key: difference[key] for key in ("difference", "low", "high", "p")},
         "margin": MARGINS[claim],
-        "holds": judged(difference["low"], difference["high"], MARGINS[claim]),
+        "holds": judge_margin(difference["low"], difference["high"], MARGINS[claim]),
     }
 
 
@@ -105,24 +107,24 @@ def of_auto(bench: Bench, ledger: str) -> dict[str, Any]:
     """The strategy that picks itself beside what it picks from, with all rows, on the ledger's own test."""
     test = next(iter(bench.spans))
     runs, by_name = runs_of(bench, test), {contender.name: contender for contender in bench.contenders()}
-    tallies = {name: runs.tallies(by_name[name]) for name in ("auto", "linear-probe", "full")}
-    better = best_of({name: tallies[name] for name in ("linear-probe", "full")}, bench.task.headline_of)
-    difference = pair(tallies["auto"], tallies[better], bench.task.headline_of)
+    evidence = {name: runs.evidence(by_name[name]) for name in ("auto", "linear-probe", "full")}
+    better = best_of({name: evidence[name] for name in ("linear-probe", "full")}, bench.task.judge.headline)
+    difference = compare_pair(evidence["auto"], evidence[better])
     seconds = {
-        name: np.mean([alone(found)["cpu_seconds"] for found in runs.ended_well(by_name[name]).values()])
-        for name in tallies
+        name: np.mean([standalone_cost(result)["cpu_seconds"] for result in runs.finished(by_name[name]).values()])
+        for name in evidence
     }
     share = float(seconds["auto"] / (seconds["linear-probe"] + seconds["full"]))
     score = "does not hold: below" if difference["high"] < 0 else "holds"
     return {
         "claim": AUTO,
-        "where": f"{ledger}: against {better}, {len(bench.raw['train']):,} rows; {share:.2f} of both's CPU seconds",
+        "where": f"{ledger}: against {better}, {len(bench.rows['train']):,} rows; {share:.2f} of both's CPU seconds",
         **{key: difference[key] for key in ("difference", "low", "high", "p")},
         "holds": score if share < 1 else f"{score}, but for its cost",
     }
 
 
-def judged(low: float, high: float, margin: float) -> str:
+def judge_margin(low: float, high: float, margin: float) -> str:
     """Whether a difference with this interval is more than -`margin`."""
     if low > -margin:
         return "holds"
@@ -131,17 +133,13 @@ def judged(low: float, high: float, margin: float) -> str:
 
 def strategies_of(contenders: Sequence[Contender]) -> list[str]:
     """The strategies that start from the checkpoint."""
-    return [c.name for c in contenders if c.kind == "strategy" and not from_scratch(c.name)]
+    return [c.name for c in contenders if c.kind == "strategy" and not is_scratch(c.name)]
 
 
-def best_of(tallies: dict[str, list[np.ndarray]], headline_of: Any) -> str:
-    """The contender with the highest mean over its seeds; one without seeds has none."""
-    means = {
-        name: np.mean([float(headline_of(one.sum(axis=0))) for one in seeds])
-        for name, seeds in tallies.items()
-        if seeds
-    }
-    return max(means, key=lambda name: means[name])
+def best_of(evidence: dict[str, list[Evidence]], score: Score) -> str:
+    """The contender with the best mean over its seeds; one without seeds has none."""
+    means = {name: np.mean([total(one) for one in seeds]) for name, seeds in evidence.items() if seeds}
+    return score.best(means, means.__getitem__)
 
 
 def spreads(bench: Bench) -> list[dict[str, Any]]:
@@ -149,20 +147,20 @@ def spreads(bench: Bench) -> list[dict[str, Any]]:
     runs, found = runs_of(bench, next(iter(bench.spans))), []
     by_name = {contender.name: contender for contender in bench.contenders()}
     for rows in (None, *bench.own.label_budgets):
-        for cell, ended in runs.ended_well(by_name["few-shot-prompt"], rows).items():
-            raw, calibrated = (ended["facts"]["orders"][way]["headlines"] for way in ("raw", "calibrated"))
+        for cell, ended in runs.finished(by_name["few-shot-prompt"], rows).items():
+            raw, calibrated = (ended.facts["orders"][way]["headlines"] for way in ("raw", "calibrated"))
             found.append(
                 {
                     "claim": SPREAD,
                     "where": f"uci_sentiment_sentences: {Path(bench.recipe.prompt_checkpoint).name}, seed {cell.seed},"
-                    f" examples of {rows or len(bench.raw['train'])} rows",
-                    **spread_judged(raw, calibrated),
+                    f" examples of {rows or len(bench.rows['train'])} rows",
+                    **judge_spread(raw, calibrated),
                 }
             )
     return found
 
 
-def spread_judged(raw: Sequence[float], calibrated: Sequence[float]) -> dict[str, str]:
+def judge_spread(raw: Sequence[float], calibrated: Sequence[float]) -> dict[str, str]:
     """Whether scores over the same orders vary less once calibrated: by the F test of two variances, on both sides.
 
     The test takes the two for independent. Scores that are alike in every order come of a model that says the same to

@@ -4,7 +4,7 @@ r"""One cell of the classification benchmark: a strategy or a baseline on one da
     python benchmarks/classification_cell.py image --dataset path/to/cells --baseline classical --result b.json
 
 Takes the recipes' flags. With `--other_tests` the same model also answers the test rows of other datasets that have the
-same labels. Beside the result lie the tallies of every test, which intervals and differences are made of.
+same labels. Beside the result lie the answers to every test, which intervals and differences are made of.
 """
 
 import json
@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from datasets import DatasetDict
+from datasets import Dataset
 from transformers import set_seed
 
 from hfkit import RecipeArguments, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import LinearProbe, Majority, PixelProbe, TfIdf
+from hfkit.contract.task import Loaded
 from hfkit.runtime.machine import environment, measure
 from hfkit.scores.statistics import bootstrap_interval
 from hfkit.tasks import ImageClassification, TextClassification
@@ -64,18 +64,18 @@ def main() -> None:
     result.parent.mkdir(parents=True, exist_ok=True)
     args.output_dir = str(result.with_suffix(""))
     set_seed(args.seed)
-    raw = task.load()
-    labels = task.labels(raw)
-    tests = {Path(task.dataset).name: raw["test"]}
+    loaded = task.load()
+    tests = {Path(task.dataset).name: loaded["test"]}
     tests |= {Path(other).name: replace(task, dataset=other).load()["test"] for other in cell.other_tests}
     if cell.baseline == "none":
-        contender, validation, answers, cost = trained(recipe, task, args, raw, labels, tests)
+        contender, validation, answers, cost = train(recipe, task, args, loaded, tests)
     else:
         baseline = {"majority": Majority, "classical": CLASSICAL[kind]}.get(cell.baseline)
         contender = baseline() if baseline else LinearProbe(recipe.checkpoint)
         with measure() as cost:
             answers = {
-                name: contender.predict(task, DatasetDict({**raw, "test": rows})) for name, rows in tests.items()
+                name: contender.predict(task, loaded.with_splits({**loaded.splits, "test": rows}))
+                for name, rows in tests.items()
             }
         contender, validation = contender.name, None
     facts = {
@@ -84,9 +84,9 @@ def main() -> None:
         "task": kind,
         "checkpoint": Path(recipe.checkpoint).name,
         "dataset": Path(task.dataset).name,
-        "headline": task.headline,
-        "rows": {split: len(rows) for split, rows in raw.items()},
-        "labels": len(labels),
+        "headline": task.judge.headline.key,
+        "rows": {split: len(rows) for split, rows in loaded.splits.items()},
+        "labels": len(loaded.labels),
         "settings": settings(args) if cell.baseline == "none" else {},
         "task_settings": {key: value for key, value in vars(task).items() if key != "dataset"},
         "seed": args.seed,
@@ -96,39 +96,34 @@ def main() -> None:
         "environment": environment(),
     }
     for name, rows in tests.items():
-        gold = task.references(rows)
-        tallies = task.tallies(answers[name], gold)
-        np.save(result.with_suffix(f".{name}.npy"), tallies)
+        references = task.rows.references(rows)
+        kept = {"answers": answers[name], "references": references}
+        result.with_suffix(f".{name}.answers.json").write_text(json.dumps(kept))
         facts["tests"][name] = {
             "rows": len(rows),
-            "scores": task.score(answers[name], gold),
-            "interval": asdict(bootstrap_interval(tallies, task.headline_of)),
+            "scores": task.judge.score(answers[name], references),
+            "interval": asdict(bootstrap_interval(task.judge.evidence(answers[name], references))),
         }
     result.write_text(json.dumps(facts, indent=1) + "\n")
-    print(json.dumps({name: found["scores"][task.headline] for name, found in facts["tests"].items()}))
+    print(json.dumps({name: found["scores"][task.judge.headline.key] for name, found in facts["tests"].items()}))
 
 
-def trained(
-    recipe: RecipeArguments, task: Any, args: TransferArguments, raw: DatasetDict, labels: list[str], tests: dict
+def train(
+    recipe: RecipeArguments, task: Any, args: TransferArguments, loaded: Loaded, tests: dict[str, Dataset]
 ) -> tuple[str, dict[str, float], dict[str, list], dict[str, float]]:
     """Name, validation scores, answers to every test, and cost of a fine-tuned model."""
-    processor = task.processor(recipe.checkpoint)
-    data = task.prepare(raw, processor, labels)
+    codec = task.codec(recipe.checkpoint, loaded.target)
     trainer = TransferTrainer(
-        model=task.model(recipe.checkpoint, labels, pretrained=args.pretrained, blocks=args.blocks),
+        model=codec.model(pretrained=args.pretrained, blocks=args.blocks),
         args=args,
         task=task,
-        train_dataset=data["train"],
-        eval_dataset=data["validation"],
-        processing_class=processor,
+        codec=codec,
+        rows=loaded.with_splits({**loaded.splits, **{f"test {name}": rows for name, rows in tests.items()}}),
     )
     trainer.train()
-    trainer.tune_decision(data["validation"])
-    validation = task.score(trainer.predictions(data["validation"]), task.references(raw["validation"]))
-    prepared = task.prepare(
-        DatasetDict({**raw, **{f"test {name}": rows for name, rows in tests.items()}}), processor, labels
-    )
-    answers = {name: trainer.predictions(prepared[f"test {name}"]) for name in tests}
+    trainer.tune_decision(keep_untuned=False)
+    validation = task.judge.score(trainer.predictions("validation"), trainer.references("validation"))
+    answers = {name: trainer.predictions(f"test {name}") for name in tests}
     return args.strategy, validation, answers, trainer.facts()["cost"]
 
 

@@ -16,8 +16,10 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
+from seed_mean import SeedMean
 
 from hfkit.runtime.machine import environment
+from hfkit.scores.evidence import total
 from hfkit.scores.statistics import bootstrap_interval, paired_difference
 from hfkit.tasks import NER
 
@@ -36,17 +38,17 @@ def main() -> None:
     args = parser.parse_args()
     task = NER(dataset=args.dataset)
     data = task.load()
-    references = task.references(data["test"])
+    references = task.rows.references(data["test"])
     runs = [(json.loads(path.read_text()), path) for path in sorted(args.cells.glob("*.json")) if is_cell(path)]
     groups = defaultdict(list)
     for cell, path in runs:
         predictions = json.loads(path.with_suffix(".predictions.json").read_text())["test"]
-        cell["tallies"] = task.tallies(predictions, references)
-        if not np.isclose(task.headline_of(cell["tallies"].sum(0)), cell["test"]["f1"], atol=1e-9):
+        cell["evidence"] = task.judge.evidence(predictions, references)
+        if not np.isclose(total(cell["evidence"]), cell["test"]["f1"], atol=1e-9):
             raise ValueError(f"{path}: its predictions do not have the test F1 that it names")
         groups[cell["contender"], cell["learning_rate"]].append(cell)
     chosen = chosen_rates(groups)
-    contenders = [contender(task, name, cells) for name, cells in chosen.items()]
+    contenders = [contender(name, cells) for name, cells in chosen.items()]
     seeds = next(set(c["seeds"]) for c in contenders if c["name"] == STOCK)
     # One lucky seed is not compared with a mean over several.
     rivals = [c for c in contenders if c["name"] != STOCK and set(c["seeds"]) >= seeds]
@@ -58,7 +60,7 @@ def main() -> None:
         "schema": "hfkit.benchmark/1",
         "title": args.title,
         "dataset": Path(args.dataset).name,
-        "rows": {split: len(rows) for split, rows in data.items()},
+        "rows": {split: len(rows) for split, rows in data.splits.items()},
         "command": f"python benchmarks/run_ner.py {args.cells.name} --dataset path/to/{Path(args.dataset).name}",
         "machine": f"{machine['cpu']}, one thread a run, CPU only",
         "versions": {package: machine["versions"][package] for package in PACKAGES},
@@ -75,7 +77,7 @@ def main() -> None:
             }
             for cell, _ in runs
         ],
-        "comparison": compare(task, best, chosen[best], chosen[STOCK]),
+        "comparison": compare(best, chosen[best], chosen[STOCK]),
     }
     args.result.parent.mkdir(parents=True, exist_ok=True)
     args.result.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
@@ -99,18 +101,13 @@ def chosen_rates(groups: dict[tuple[str, float], list[dict]]) -> dict[str, list[
     return chosen
 
 
-def over_seeds(cells: list[dict]) -> np.ndarray:
-    """The tallies of several runs side by side, (rows, seeds * counts): one row is one sentence in every run."""
-    return np.concatenate([cell["tallies"] for cell in cells], axis=1)
+def over_seeds(cells: list[dict]) -> SeedMean:
+    """The evidence of several runs as one: one row is one sentence in every run."""
+    return SeedMean([cell["evidence"] for cell in cells])
 
 
-def mean_headline(task: NER):
-    """The mean over seeds of the headline, of summed tallies (..., seeds * counts)."""
-    return lambda sums: task.headline_of(sums.reshape(*sums.shape[:-1], -1, 3)).mean(-1)
-
-
-def contender(task: NER, name: str, cells: list[dict]) -> dict:
-    interval = bootstrap_interval(over_seeds(cells), mean_headline(task))
+def contender(name: str, cells: list[dict]) -> dict:
+    interval = bootstrap_interval(over_seeds(cells))
     seconds = [cell["train_cpu_seconds"] for cell in cells]
     untuned = [cell["test_as_trained"]["f1"] for cell in cells if "test_as_trained" in cell]
     note = f"test F1 {mean(untuned):.3f} before the decision was tuned on validation" if untuned else ""
@@ -142,11 +139,11 @@ def summary(values: list[float]) -> dict:
     return {"mean": mean(values), "std": stdev(values) if len(values) > 1 else 0.0, "values": values}
 
 
-def compare(task: NER, name: str, ours: list[dict], stock: list[dict]) -> dict:
+def compare(name: str, ours: list[dict], stock: list[dict]) -> dict:
     """Mean test F1 of the best strategy (by validation) above the stock trainer's, over the seeds that both have."""
     seeds = {cell["seed"] for cell in ours} & {cell["seed"] for cell in stock}
     pair = [over_seeds([cell for cell in cells if cell["seed"] in seeds]) for cells in (ours, stock)]
-    found = paired_difference(*pair, mean_headline(task))
+    found = paired_difference(*pair)
     return {"first": name, "second": STOCK, "seeds": sorted(seeds)} | {
         key: found[key] for key in ("difference", "low", "high", "p")
     }

@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 from statistics import mean, stdev
 
-import numpy as np
 from run_classification import BASELINES, CELLS, GAIN_LABELS, GAIN_SEEDS, STRATEGIES
+from seed_mean import SeedMean
 
+from hfkit.scores.evidence import Evidence
 from hfkit.scores.statistics import bootstrap_interval, clearly_different, paired_difference
 from hfkit.tasks import ImageClassification, TextClassification
 
@@ -102,12 +103,12 @@ def source(cell: dict) -> dict:
 
 def tested(name: str, task, test: str, cells: dict[str, dict]) -> dict:
     """Every contender on one test, and by how much `gradual` is above each of the others."""
-    tallies = {kind: np.load(CELLS / f"{name}-{kind}.{test}.npy") for kind in cells}
+    evidence = {kind: read_evidence(task, f"{name}-{kind}", test) for kind in cells}
     scores = {kind: cell["tests"][test] for kind, cell in cells.items()}
     differences = {}
     for kind in cells:
         if kind != "gradual":
-            pair = paired_difference(tallies["gradual"], tallies[kind], task.headline_of)
+            pair = paired_difference(evidence["gradual"], evidence[kind])
             keys = ("difference", "low", "high", "p")
             differences[kind] = {key: pair[key] for key in keys} | {"clear": clearly_different(pair)}
     return {
@@ -115,7 +116,7 @@ def tested(name: str, task, test: str, cells: dict[str, dict]) -> dict:
         "rows": scores["gradual"]["rows"],
         "scores": {
             kind: {
-                "headline": found["scores"][task.headline],
+                "headline": found["scores"][task.judge.headline.key],
                 **{end: found["interval"][end] for end in ("low", "high")},
                 "all": found["scores"],
             }
@@ -123,6 +124,12 @@ def tested(name: str, task, test: str, cells: dict[str, dict]) -> dict:
         },
         "gradual_above": differences,
     }
+
+
+def read_evidence(task, name: str, test: str) -> Evidence:
+    """What the answers of a cell to one test say for it."""
+    found = json.loads((CELLS / f"{name}.{test}.answers.json").read_text("utf-8"))
+    return task.judge.evidence(found["answers"], found["references"])
 
 
 def gain(architecture: str) -> dict | None:
@@ -136,20 +143,21 @@ def gain(architecture: str) -> dict | None:
         if not all(all(of_strategy) for of_strategy in runs.values()):
             print(f"gain_{architecture}: runs at {labels or 'all'} labels are missing", file=sys.stderr)
             return None
-        tallies = {
-            strategy: np.concatenate(
+        evidence = {
+            strategy: SeedMean(
                 [
-                    np.load(CELLS / f"gain_{architecture}_{labels or 'all'}_{strategy}_{seed}.sample.npy")
+                    read_evidence(
+                        ImageClassification(), f"gain_{architecture}_{labels or 'all'}_{strategy}_{seed}", "sample"
+                    )
                     for seed in GAIN_SEEDS
-                ],
-                axis=1,
+                ]
             )
             for strategy in STRATEGIES
         }
         scores = {}
         for strategy, cells in runs.items():
             values = [cell["tests"]["sample"]["scores"]["accuracy"] for cell in cells]
-            interval = bootstrap_interval(tallies[strategy], mean_accuracy)
+            interval = bootstrap_interval(evidence[strategy])
             scores[strategy] = {
                 "mean": mean(values),
                 "std": stdev(values),
@@ -160,7 +168,7 @@ def gain(architecture: str) -> dict | None:
         best = max(
             ("gradual", "full"), key=lambda strategy: mean(cell["validation"]["accuracy"] for cell in runs[strategy])
         )
-        pair = paired_difference(tallies[best], tallies["scratch"], mean_accuracy)
+        pair = paired_difference(evidence[best], evidence["scratch"])
         rows.append(
             {
                 "labels": runs["full"][0]["rows"]["train"],
@@ -178,12 +186,6 @@ def gain(architecture: str) -> dict | None:
         "command": f"{COMMAND} --only gain_{architecture}",
         "rows": rows,
     }
-
-
-def mean_accuracy(sums: np.ndarray) -> np.ndarray:
-    """The mean over seeds, of summed tallies (..., seeds * 2)."""
-    by_seed = sums.reshape(*sums.shape[:-1], -1, 2)
-    return (by_seed[..., 0] / by_seed[..., 1]).mean(-1)
 
 
 if __name__ == "__main__":

@@ -39,8 +39,10 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 from torchvision import transforms
-from transformers import ViTImageProcessor
+from transformers import ViTConfig, ViTImageProcessor
 
+from hfkit.contract.abilities import training_collator
+from hfkit.contract.target import Labels
 from hfkit.data.images.augmentation import PRESETS, Preset
 from hfkit.data.images.batches import JudgedImages, VariedImages
 from hfkit.runtime.machine import environment
@@ -108,7 +110,7 @@ def speed(rounds: int) -> dict:
             if preset.scale:
                 crops = VariedImages(processor, Path(), preset=preset, flipped=True)
                 contenders |= epochs(f"hfkit, {name}", prepared(images), crops, Path(folder, name))
-        judging = ImageClassification().collator(processor)
+        judging = JudgedImages(processor, Path())
         contenders |= epochs("hfkit, judging", prepared(images), judging, Path(folder, "judging"))
         return compared(contenders, rounds)
 
@@ -254,19 +256,23 @@ def memory(folder: str) -> dict[str, float]:
         return (seen.rss - seen.shared) / 2**20
 
     task = ImageClassification(dataset=folder)
-    processor = ViTImageProcessor(size={"height": SIZE, "width": SIZE})
-    start = private()
-    began = time.process_time()
-    raw = task.load()
-    looked = time.process_time() - began
-    rows = task.prepare(raw, processor, task.labels(raw))
-    loaded = private()
-    cache = Path(folder, "cache")
-    collate = task.with_cache(task.training_collator(processor, 0), rows["train"], cache, MOST)
-    for first in [*range(0, len(rows["train"]), 500)] * 2:
-        collate(rows["train"].__getitems__(list(range(first, min(first + 4, len(rows["train"]))))))
-    check = looked / sum(map(len, raw.values())) * 1000
-    return {"mib_after_loading": loaded - start, "mib_after_batches": private() - start, "check_cpu_ms": check}
+    with tempfile.TemporaryDirectory() as checkpoint:
+        ViTConfig().save_pretrained(checkpoint)
+        ViTImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(checkpoint)
+        task.codec(checkpoint, Labels(()))  # imports what a codec needs before the memory is first measured
+        start = private()
+        began = time.process_time()
+        loaded = task.load()
+        looked = time.process_time() - began
+        codec = task.codec(checkpoint, loaded.target)
+    splits = loaded.splits.items()
+    encoded = {split: codec.encode(rows, split=split, answers=True) for split, rows in splits}
+    after_loading, train = private(), encoded["train"]
+    collate = codec.stored(training_collator(codec, 0), train, Path(folder, "cache"), MOST)
+    for first in [*range(0, len(train), 500)] * 2:
+        collate(train.__getitems__(list(range(first, min(first + 4, len(train))))))
+    check = looked / sum(len(rows) for _, rows in splits) * 1000
+    return {"mib_after_loading": after_loading - start, "mib_after_batches": private() - start, "check_cpu_ms": check}
 
 
 if __name__ == "__main__":

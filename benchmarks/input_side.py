@@ -6,7 +6,7 @@ r"""CPU time of what surrounds the model in a training step on text, beside the 
 - batches: rows of a `datasets.Dataset` through the stock collator, and the same rows through `NumberRows` and
   `PaddedTexts`, in batches of 8 and in the same random order.
 - tokens: `Dataset.map` over the tokenizer's call as transformers' examples do it (for words with labels on the first
-  token of each), and the task's `prepare`; the tokenizer's backend runs on one thread.
+  token of each), and the task's `encode`; the tokenizer's backend runs on one thread.
 - groups: a step of fused AdamW and its schedule over all parameters of the model in one group, in the two of the stock
   Trainer (decayed or not) and in one per depth and decay.
 
@@ -96,12 +96,13 @@ def summary(found: list[float]) -> dict[str, float]:
 
 def batches(corpus: str, checkpoint: str, rounds: int) -> dict:
     task = NER(dataset=corpus)
-    raw, processor = task.load(), task.processor(checkpoint)
-    rows = task.prepare(raw, processor, task.labels(raw))["train"]
+    loaded = task.load()
+    codec = task.codec(checkpoint, loaded.target)
+    rows, processor = codec.encode(loaded["train"], split="train", answers=True), codec.processor
     order = random.Random(0).sample(range(len(rows)), len(rows))
     chosen = [order[start : start + BATCH] for start in range(0, len(order) - BATCH, BATCH)][:100]
     needed = rows.select_columns([*processor.model_input_names, "labels"])
-    stock, ours = DataCollatorForTokenClassification(processor), task.collator(processor)
+    stock, ours = DataCollatorForTokenClassification(processor), codec.collate
     fetched = NumberRows(rows)
     for numbers in chosen:
         expected, found = stock(needed.__getitems__(numbers)), ours(fetched.__getitems__(numbers))
@@ -122,9 +123,9 @@ def batches(corpus: str, checkpoint: str, rounds: int) -> dict:
 
 def tokens_of_words(corpus: str, checkpoint: str, rounds: int) -> dict:
     task = NER(dataset=corpus)
-    raw, processor = task.load(), task.processor(checkpoint)
-    rows, names = raw["train"], task.labels(raw)
-    ids = {name: number for number, name in enumerate(names)}
+    loaded = task.load()
+    rows, codec = loaded["train"], task.codec(checkpoint, loaded.target)
+    processor, ids = codec.processor, {name: number for number, name in enumerate(loaded.labels)}
 
     def labelled(batch: dict) -> dict:
         found = processor(batch["tokens"], is_split_into_words=True, truncation=True, max_length=512)
@@ -140,7 +141,7 @@ def tokens_of_words(corpus: str, checkpoint: str, rounds: int) -> dict:
     return compared(
         {
             "stock": lambda: mapped(rows, labelled),
-            "hfkit": lambda: task.prepare(datasets.DatasetDict(train=rows), processor, names),
+            "hfkit": lambda: codec.encode(rows, split="train", answers=True),
         },
         rounds,
         per=len(rows),
@@ -151,11 +152,12 @@ def tokens_of_texts(file: str, checkpoint: str, rounds: int) -> dict:
     task = TextClassification()
     table = datasets.load_dataset("parquet", data_files=file)["train"]
     rows = datasets.Dataset.from_dict({"text": table["text"][:], "label": [str(label) for label in table["label"][:]]})
-    processor, names = task.processor(checkpoint), task.labels(datasets.DatasetDict(train=rows))
+    codec = task.codec(checkpoint, task.rows.target(datasets.DatasetDict(train=rows)))
+    processor = codec.processor
     return compared(
         {
             "stock": lambda: mapped(rows, lambda batch: processor(batch["text"], truncation=True, max_length=256)),
-            "hfkit": lambda: task.prepare(datasets.DatasetDict(train=rows), processor, names),
+            "hfkit": lambda: codec.encode(rows, split="train", answers=True),
         },
         rounds,
         per=len(rows),
@@ -172,10 +174,10 @@ def mapped(rows: datasets.Dataset, make: Callable[[dict], dict]) -> datasets.Dat
 
 def groups(corpus: str, checkpoint: str, rounds: int) -> dict:
     task = NER(dataset=corpus)
-    labels = task.labels(task.load())
+    codec = task.codec(checkpoint, task.load().target)
     contenders, counts = {}, {}
     for name in ("one group", "decayed or not", "layer-wise"):
-        model = task.model(checkpoint, labels)
+        model = codec.model()
         parameters = list(model.parameters())
         for parameter in parameters:
             parameter.grad = torch.randn_like(parameter) * 1e-3

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from hfkit.ledger.entries import from_scratch, pretrained
+from hfkit.ledger.entries import is_scratch, pretrained_strategies
 from hfkit.report.pages import interval_text, markdown_text, score_text, signed_text
-from hfkit.scores.score import headline_text
+from hfkit.scores.score import Score, headline_score
 
 NOTHING = "–"
 
@@ -21,14 +21,14 @@ def ledgers_table(ledgers: dict[Path, dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for path, ledger in ledgers.items():
-        rows, contenders = ledger["rows"], ledger["contenders"]
+        rows, contenders, score = ledger["rows"], ledger["contenders"], headline_score(ledger["task"])
         baselines = [c for c in contenders if c["kind"] == "baseline"]
-        scratch = [c for c in contenders if from_scratch(c["name"])]
+        scratch = [c for c in contenders if is_scratch(c["name"])]
         cells = [
             f"[{markdown_text(path.stem)}](benchmarks/results/ledgers/{path.stem}.md)",  # the site has it there too
             f"{rows['train']:,} / {rows['test']:,}",
-            headline_text(ledger["task"]["headline"]),
-            *(told(best(group)) for group in (pretrained(contenders), baselines, scratch)),
+            score.title,
+            *(best_text(group, score) for group in (pretrained_strategies(contenders), baselines, scratch)),
             worth(ledger),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -51,19 +51,17 @@ def worth(ledger: dict[str, Any]) -> str:
     return "not shown" if "not worth its cost" in rules else NOTHING
 
 
-def best(contenders: list[dict[str, Any]]) -> dict[str, Any] | None:
-    return max(contenders, key=lambda c: c["headline"], default=None)
-
-
-def told(contender: dict[str, Any] | None) -> str:
-    if contender is None:
+def best_text(contenders: list[dict[str, Any]], score: Score) -> str:
+    """The best of some contenders, with its score and its cost."""
+    if not contenders:
         return NOTHING
-    score = f"{score_text(contender['headline'])} {interval_text(contender['interval'])}"
-    return f"{markdown_text(contender['name'])} {score}, {contender['cost']['cpu_seconds']:,.0f} CPU s"
+    best = score.best(contenders, lambda contender: contender["headline"])
+    reached = f"{score_text(best['headline'])} {interval_text(best['interval'])}"
+    return f"{markdown_text(best['name'])} {reached}, {best['cost']['cpu_seconds']:,.0f} CPU s"
 
 
 def claims_table(found: dict[str, Any]) -> str:
-    """What the literature says, and the paired difference that was measured for it."""
+    """The claims of the literature, and the paired difference measured for each."""
     lines = ["| claim | where | difference [95 % interval] | here |", "|---|---|---|---|"]
     last = None
     for claim in found["claims"]:

@@ -10,13 +10,13 @@ Takes the recipes' flags. Same data, evaluation in training and choice of the be
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from transformers import set_seed
 
 from benchmarks.meter import Meter, write_cell
 from hfkit import RecipeArguments, TransferArguments, TransferTrainer, parse, run
 from hfkit.baselines import LinearProbe
+from hfkit.contract.task import Loaded
 from hfkit.runtime.machine import measure
 from hfkit.tasks import NER, ImageClassification, TextClassification
 
@@ -61,36 +61,33 @@ def main() -> None:
     set_seed(args.seed)
     result = Path(cell.result)
     args.output_dir = str(result.with_suffix(""))
-    raw = task.load()
-    labels = task.labels(raw)
-    gold = {split: task.references(raw[split]) for split in ("validation", "test")}
-    facts = {"task": kind, "dataset": Path(task.dataset).name, "headline": task.headline, "seed": args.seed}
+    loaded = task.load()
+    headline = task.judge.headline.key
+    facts = {"task": kind, "dataset": Path(task.dataset).name, "headline": headline, "seed": args.seed}
     if kind == "probe":
-        probe(recipe.checkpoint, task, raw, gold["test"], facts, result)
+        probe(recipe.checkpoint, task, loaded, facts, result)
         return
-    processor = task.processor(recipe.checkpoint)
-    data = task.prepare(raw, processor, labels)
+    codec = task.codec(recipe.checkpoint, loaded.target)
     trainer = TransferTrainer(
-        model=task.model(recipe.checkpoint, labels, pretrained=args.pretrained, blocks=args.blocks),
+        model=codec.model(pretrained=args.pretrained, blocks=args.blocks),
         args=args,
         task=task,
-        train_dataset=data["train"],
-        eval_dataset=None if last else data["validation"],
-        processing_class=processor,
+        codec=codec,
+        rows=loaded,
     )
     meter = Meter(trainer)
     cost = meter.train()
     if meter.is_text:
-        cost["real_forward_flops"] = meter.real_flops(data["train"]) * args.num_train_epochs
+        cost["real_forward_flops"] = meter.real_flops(trainer.encoded["train"]) * args.num_train_epochs
     scores, answers = {}, {}
 
     def judge(suffix: str) -> None:
-        for split, rows in gold.items():
-            answers[split + suffix] = trainer.predictions(data[split])
-            scores[split + suffix] = task.score(answers[split + suffix], rows)
+        for split in ("validation", "test"):
+            answers[split + suffix] = trainer.predictions(split)
+            scores[split + suffix] = task.judge.score(answers[split + suffix], trainer.references(split))
 
     judge("_as_trained")
-    tuned = trainer.tune_decision(data["validation"])
+    tuned = trainer.tune_decision(keep_untuned=False)
     if tuned["before"] != tuned["after"]:
         judge("")
     else:
@@ -111,21 +108,21 @@ def main() -> None:
         train=cost,
         train_cpu_seconds=cost["cpu_seconds"],
         train_wall_seconds=cost["wall_seconds"],
-        evaluation=meter.evaluate(data["test"], trainer.predictions, cell.evaluations),
+        evaluation=meter.evaluate(trainer.encoded["test"], trainer.predict, cell.evaluations),
         invariants=trainer.facts()["invariants"],
     )
 
 
-def probe(checkpoint: str, task: TextClassification, raw: Any, gold: list, facts: dict, result: Path) -> None:
+def probe(checkpoint: str, task: TextClassification, loaded: Loaded, facts: dict, result: Path) -> None:
     """The linear probe from raw rows to test answers."""
     with measure() as whole:
-        answers = LinearProbe(checkpoint).predict(task, raw)
+        answers = LinearProbe(checkpoint).predict(task, loaded)
     write_cell(
         result,
         {"test": answers},
         contender=LinearProbe.name,
         **facts,
-        test=task.score(answers, gold),
+        test=task.judge.score(answers, task.rows.references(loaded["test"])),
         train_cpu_seconds=whole["cpu_seconds"],
         train_wall_seconds=whole["wall_seconds"],
         whole=whole,

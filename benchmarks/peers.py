@@ -37,6 +37,7 @@ from transformers import (
 )
 
 from benchmarks.meter import Meter, write_cell
+from hfkit.contract.task import Task
 from hfkit.runtime.machine import measure
 from hfkit.tasks import NER, ImageClassification, TextClassification
 
@@ -81,19 +82,19 @@ def main() -> None:
     if args.max_train_rows:
         chosen = np.linspace(0, len(raw["train"]) - 1, args.max_train_rows).round().astype(int)  # as hfkit's NER does
         raw["train"] = raw["train"].select(chosen)
-    judge = {"ner": NER, "image": ImageClassification}.get(args.task, TextClassification)(dataset=args.dataset)
-    (logistic_regression if args.task == "features" else stock_trainer)(args, raw, judge)
+    task = {"ner": NER, "image": ImageClassification}.get(args.task, TextClassification)(dataset=args.dataset)
+    (logistic_regression if args.task == "features" else stock_trainer)(args, raw, task)
 
 
 # The stock Trainer
 
 
-def stock_trainer(args: argparse.Namespace, raw: DatasetDict, judge: Any) -> None:
+def stock_trainer(args: argparse.Namespace, raw: DatasetDict, task: Task) -> None:
     job = {"ner": token_job, "text": text_job, "image": image_job}[args.task](args, raw)
     if args.frozen:
         freeze(job.model)
-    loaded = judge.load()
-    gold = {split: judge.references(loaded[split]) for split in ("validation", "test")}
+    loaded, judge = task.load(), task.judge
+    gold = {split: task.rows.references(loaded[split]) for split in ("validation", "test")}
 
     def score(output: Any) -> dict[str, float]:
         return judge.score(job.answers(output, "validation"), gold["validation"])
@@ -114,7 +115,7 @@ def stock_trainer(args: argparse.Namespace, raw: DatasetDict, judge: Any) -> Non
                 save_only_model=True,
                 save_total_limit=1,
                 load_best_model_at_end=not args.last,
-                metric_for_best_model=judge.headline,
+                metric_for_best_model=judge.headline.key,
                 train_sampling_strategy="group_by_length" if args.group_by_length else "random",
                 remove_unused_columns=args.task != "image",
                 dataloader_pin_memory=False,
@@ -141,7 +142,7 @@ def stock_trainer(args: argparse.Namespace, raw: DatasetDict, judge: Any) -> Non
         contender="stock Trainer" + ", frozen" * args.frozen + ", grouped by length" * args.group_by_length,
         task=args.task,
         dataset=Path(args.dataset).name,
-        headline=judge.headline,
+        headline=judge.headline.key,
         learning_rate=args.learning_rate,
         epochs=args.epochs,
         batch_size=args.batch_size,
@@ -247,7 +248,7 @@ def image_job(args: argparse.Namespace, raw: DatasetDict) -> Job:
 # Embeddings and logistic regression
 
 
-def logistic_regression(args: argparse.Namespace, raw: DatasetDict, judge: TextClassification) -> None:
+def logistic_regression(args: argparse.Namespace, raw: DatasetDict, task: Task) -> None:
     from sentence_transformers import SentenceTransformer
     from sklearn.linear_model import LogisticRegression
 
@@ -264,7 +265,8 @@ def logistic_regression(args: argparse.Namespace, raw: DatasetDict, judge: TextC
             fitted.append((found.score(features["validation"], targets["validation"]), penalty, found, fitting))
         accuracy, penalty, best, fitting = max(fitted, key=lambda one: one[0])
         predicted = best.predict_proba(features["test"])
-    names, gold = raw["train"].features["label"].names, judge.references(judge.load()["test"])
+    names, gold = raw["train"].features["label"].names, task.rows.references(task.load()["test"])
+    judge = task.judge
     answers = ranked(predicted, names)
     train = {key: encoding[key] + fitting[key] for key in ("cpu_seconds", "wall_seconds")}
     write_cell(
@@ -273,10 +275,10 @@ def logistic_regression(args: argparse.Namespace, raw: DatasetDict, judge: TextC
         contender="sentence embeddings and logistic regression",
         task="text",
         dataset=Path(args.dataset).name,
-        headline=judge.headline,
+        headline=judge.headline.key,
         penalty=penalty,
         seed=args.seed,
-        validation={judge.headline: accuracy},
+        validation={judge.headline.key: accuracy},
         test=judge.score(answers, gold),
         train=train | {"encoding": encoding, "fitting": fitting},
         train_cpu_seconds=train["cpu_seconds"],

@@ -30,7 +30,7 @@ from hfkit.baselines.prompting.label_texts import label_texts
 from hfkit.baselines.prompting.language_models import load_language_model
 from hfkit.baselines.prompting.layout import Layout
 from hfkit.baselines.prompting.scoring import Scorer, shared_scores, whole_scores
-from hfkit.contract.task import Prompt
+from hfkit.contract.abilities import Prompt
 from hfkit.runtime.machine import command, environment
 from hfkit.tasks import TextClassification
 
@@ -86,7 +86,7 @@ def measured_cell(
 ) -> dict[str, Any]:
     task = TextClassification(dataset=str(args.data / corpus), validation_share=0.1 if corpus == "banking77" else 0.0)
     dataset = task.load()
-    labels = task.labels(dataset)
+    labels = dataset.labels
     texts = dict(zip(labels, label_texts(labels, {}), strict=True))
     if name == "random Llama":
         model, tokenizer = random_llama(dataset["train"]["text"])

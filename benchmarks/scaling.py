@@ -61,11 +61,11 @@ def stages(folder: Path, rows: int) -> dict[str, Any]:
     """CPU seconds of each stage, one after the other."""
     task = TextClassification(dataset=str(folder / "data"))
     with measure() as loading:
-        raw = task.load()
-        labels = task.labels(raw)
+        loaded = task.load()
     with measure() as preparing:
-        processor = task.processor(str(folder / "checkpoint"))
-        data = task.prepare(raw, processor, labels)
+        codec = task.codec(str(folder / "checkpoint"), loaded.target)
+        splits = loaded.splits.items()
+        encoded = {split: codec.encode(of_split, split=split, answers=True) for split, of_split in splits}
     args = TransferArguments(
         output_dir=str(folder / "out"),
         strategy="feature-extraction",
@@ -78,11 +78,12 @@ def stages(folder: Path, rows: int) -> dict[str, Any]:
         disable_tqdm=True,
     )
     trainer = TransferTrainer(
-        model=task.model(str(folder / "checkpoint"), labels),
+        model=codec.model(),
         args=args,
         task=task,
-        train_dataset=data["train"],
-        processing_class=processor,
+        codec=codec,
+        rows=loaded,
+        encoded=encoded,
     )
     cost = Meter(trainer).train()
     began, batches = time.process_time(), 0

@@ -17,6 +17,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.seed_mean import SeedMean
+from hfkit.contract.judge import Judge
+from hfkit.scores.evidence import total
 from hfkit.scores.statistics import paired_difference
 from hfkit.tasks import NER, ImageClassification, TextClassification
 
@@ -26,7 +29,7 @@ FROZEN_EPOCHS = "10"
 FROZEN_RATES = ("1e-3", "5e-3")  # of what stands on the frozen encoder; the same for both sides
 # Of the first half of training only blocks 5 and 6 and the head learn; then depths are thawed that are not looked at.
 CUT = ("--strategy", "gradual", "--head_only", "0", "--unfreeze_stages", "3", "--unfreeze_until", "0.99")
-JUDGES = {"ner": NER, "text": TextClassification, "image": ImageClassification}
+TASKS = {"ner": NER, "text": TextClassification, "image": ImageClassification}
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ class Corpus:
         return ["--checkpoint", str(self.checkpoint)] if self.checkpoint else []
 
     def judged(self) -> "Judged":
-        judge = JUDGES[self.kind](dataset=str(self.folder))
-        return judge, judge.references(judge.load()["test"])
+        task = TASKS[self.kind](dataset=str(self.folder))
+        return task.judge, task.rows.references(task.load()["test"])
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ WORKS = (
     Work("from texts to answers, linear probe", "features", "probe", "whole"),
 )
 
-Judged = tuple[Any, list]  # the judge, and the true answers of the test split
+Judged = tuple[Judge, list]  # the judge, and the true answers of the test split
 Cell = tuple[Path, list[list[str]]]  # the result, and the commands that make it; the last one writes it
 
 
@@ -243,22 +246,13 @@ def answers_of(path: Path) -> list:
     return found.get("test_as_trained", found["test"])
 
 
-def score_difference(judge: Any, gold: list, pairs: list[tuple[list, list]]) -> dict[str, Any]:
-    """The headline of ours and of the peer, the mean over seeds, and their difference over resampled test rows."""
-    import numpy as np
-
-    tallies = [[judge.tallies(answers, gold) for answers in pair] for pair in pairs]
-    width = tallies[0][0].shape[1]
-
-    def mean_headline(sums: Any) -> Any:
-        return judge.headline_of(sums.reshape(*sums.shape[:-1], -1, width)).mean(-1)
-
-    own, peer = (np.concatenate([pair[side] for pair in tallies], axis=1) for side in (0, 1))
-    found = paired_difference(own, peer, mean_headline)
-    values = [[float(judge.headline_of(side.sum(0))) for side in pair] for pair in tallies]
+def score_difference(judge: Judge, references: list, pairs: list[tuple[list, list]]) -> dict[str, Any]:
+    """The headlines of ours and of the peer by seed, and the difference of their means over resampled test rows."""
+    own, peer = (SeedMean([judge.evidence(pair[side], references) for pair in pairs]) for side in (0, 1))
+    found = paired_difference(own, peer)
     return {
-        "headline": judge.headline,
-        "own": [pair[0] for pair in values],
-        "peer": [pair[1] for pair in values],
+        "headline": judge.headline.key,
+        "own": [total(seed) for seed in own.seeds],
+        "peer": [total(seed) for seed in peer.seeds],
         **{key: found[key] for key in ("difference", "low", "high", "p")},
     }

@@ -1,15 +1,17 @@
-"""What mkdocs puts into the pages while it builds them, so that no figure, flag or command is typed.
+"""Fills in figures, flags and commands while mkdocs builds the pages, so that none of them is typed by hand.
 
     <!-- results:NAME:begin --> <!-- results:NAME:end -->   a table of benchmarks/results, as README has it
     <!-- strategies:begin --> …                             the strategies, likewise; and families
     <!-- flags: module:Class -->                            the flags of a dataclass of arguments
-    <!-- baselines -->                                      every baseline by its name
-    <!-- sharded -->                                        the families that are proven to train in parts
+    <!-- baselines -->                                      every baseline by name
+    <!-- tasks -->                                          every task by its key
+    <!-- sharded -->                                        the families that are tested under FSDP2
     <!-- commands -->                                       every command of hfkit with its flags and examples
-    <!-- docstring: module -->                              what a module says of itself
+    <!-- docstring: module -->                              the docstring of a module
     <!-- file: PATH -->                                     a file of the repository
+    <!-- part: module:Name -->                              the source of a class, method or function
 
-Ledgers of benchmarks/results and a report become pages of the site.
+The ledgers in benchmarks/results and one report become pages of the site.
 """
 
 import dataclasses
@@ -18,7 +20,9 @@ import inspect
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +31,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # of benchmarks
+sys.path.insert(0, str(ROOT))  # for benchmarks
 
 from benchmarks.render import RESULTS, render  # noqa: E402
 from hfkit import RecipeArguments  # noqa: E402
@@ -35,14 +39,16 @@ from hfkit.baselines import BASELINES  # noqa: E402
 from hfkit.cli import app  # noqa: E402
 from hfkit.model.families import FAMILIES  # noqa: E402
 from hfkit.report.pages import markdown_text, render_page  # noqa: E402
+from hfkit.tasks import TASKS  # noqa: E402
 from hfkit.training.refusals import SHARDED  # noqa: E402
 
-MARK = re.compile(r"<!-- (?P<kind>flags|baselines|sharded|commands|docstring|file)(?:: (?P<what>[\w./:-]+))? -->")
+KINDS = "flags|baselines|tasks|sharded|commands|docstring|file|part"
+MARK = re.compile(rf"<!-- (?P<kind>{KINDS})(?:: (?P<what>[\w./:-]+))? -->")
 LANGUAGES = {".yaml": "yaml", ".py": "python"}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    # mkdocs forgets what this file added to the path once it is read, and tables are imported when they are asked for.
+    # mkdocs undoes what this file added to the path once it is read, and tables are imported later, with their page.
     sys.path.insert(0, str(ROOT))
     return config
 
@@ -51,7 +57,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted((RESULTS / "ledgers").glob("*")):
         if path.suffix in (".md", ".html"):
             place = path.relative_to(ROOT).as_posix()
-            place = place.replace(".html", "-page.html")  # a page and its Markdown would be one address
+            place = place.replace(".html", "-page.html")  # otherwise a page and its Markdown would share an address
             files.append(File.generated(config, place, content=path.read_text(encoding="utf-8")))
     report = json.loads((RESULTS / "report_bert-ner.json").read_text(encoding="utf-8"))
     files.append(File.generated(config, "examples/report.html", content=render_page("report.html.j2", report)))
@@ -62,15 +68,23 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return MARK.sub(lambda found: WRITERS[found["kind"]](found["what"]), render(markdown, RESULTS))
 
 
-def flags(what: str) -> str:
-    module, _, name = what.partition(":")
-    kind = getattr(importlib.import_module(module), name)
+def find(what: str) -> Any:
+    """The object that `module:Name` or `module:Name.attribute` means."""
+    module, _, names = what.partition(":")
+    return attrgetter(names)(importlib.import_module(module))
+
+
+def list_flags(what: str) -> str:
+    kind = find(what)
     own = [field for field in dataclasses.fields(kind) if field.name in kind.__annotations__ and field.init]
-    rows = [f"| `--{field.name}` | {shown(field)} | {cell(field.metadata.get('help', ''))} |" for field in own]
+    rows = [
+        f"| `--{field.name}` | {format_default(field)} | {format_cell(field.metadata.get('help', ''))} |"
+        for field in own
+    ]
     return "\n".join(["| flag | default | what it does |", "|---|---|---|", *rows])
 
 
-def shown(field: dataclasses.Field) -> str:
+def format_default(field: dataclasses.Field) -> str:
     value = field.default
     if value is dataclasses.MISSING:
         value = field.default_factory() if field.default_factory is not dataclasses.MISSING else None
@@ -81,62 +95,80 @@ def shown(field: dataclasses.Field) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def baselines(_: None) -> str:
+def list_baselines(_: None) -> str:
     recipe = RecipeArguments(nli_checkpoint="some", clip_checkpoint="some", prompt_checkpoint="some")
-    rows = [f"| `{name}` | {cell(make(recipe).description)} |" for name, make in BASELINES.items()]
+    rows = [f"| `{name}` | {format_cell(make(recipe).description)} |" for name, make in BASELINES.items()]
     return "\n".join(["| `--baseline` | what it is |", "|---|---|", *rows])
 
 
-def sharded(_: None) -> str:
+def list_tasks(_: None) -> str:
+    rows = [
+        f"| `{task.key}` | {format_cell(inspect.getdoc(task).partition('. ')[0])} | `{task.tag}`"
+        f" | `{task.auto_model.__name__}` | {format_cell(task().judge.headline.title)} |"
+        for task in TASKS
+    ]
+    return "\n".join(
+        ["| key | rows and answers | tag on the Hub | model | headline score |", "|---|---|---|---|---|", *rows]
+    )
+
+
+def list_sharded(_: None) -> str:
     return ", ".join(family.name for family in FAMILIES if family.model_type in SHARDED)
 
 
-def commands(_: None) -> str:
-    return "\n\n".join(described(path, command) for path, command in all_commands(typer.main.get_command(app)))
+def list_commands(_: None) -> str:
+    return "\n\n".join(describe_command(path, command) for path, command in walk_commands(typer.main.get_command(app)))
 
 
-def all_commands(group: Any, path: str = "hfkit") -> Iterator[tuple[str, Any]]:
+def walk_commands(group: Any, path: str = "hfkit") -> Iterator[tuple[str, Any]]:
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
-            yield from all_commands(command, f"{path} {name}")
+            yield from walk_commands(command, f"{path} {name}")
         else:
             yield f"{path} {name}", command
 
 
-def described(path: str, command: Any) -> str:
+def describe_command(path: str, command: Any) -> str:
     """One command: its docstring, whose indented lines are examples, and a table of its arguments and flags."""
-    paragraphs = []
+    parts = [f"## {path}"]
     for block in inspect.cleandoc(command.help or "").replace("\b\n", "").split("\n\n"):
         lines = [line.strip() for line in block.splitlines()]
-        of_shell = all(line.startswith("hfkit ") for line in lines)
-        paragraphs.append("```bash\n" + "\n".join(lines) + "\n```" if of_shell else prose(" ".join(lines)))
+        is_shell = all(line.startswith("hfkit ") for line in lines)
+        parts.append("```bash\n" + "\n".join(lines) + "\n```" if is_shell else format_prose(" ".join(lines)))
     rows = [
-        f"| `{'`, `'.join([*parameter.opts, *parameter.secondary_opts])}` | {cell(parameter.help or '')} |"
+        f"| `{'`, `'.join([*parameter.opts, *parameter.secondary_opts])}` | {format_cell(parameter.help or '')} |"
         if parameter.param_type_name == "option"
-        else f"| {parameter.name.upper()} | {cell(parameter.help or '')} |"
+        else f"| {parameter.name.upper()} | {format_cell(parameter.help or '')} |"
         for parameter in command.params
         if parameter.name != "help"
     ]
-    table = ["| argument or flag | what it is |\n|---|---|\n" + "\n".join(rows)] * bool(rows)
-    return "\n\n".join([f"## {path}", *paragraphs, *table])
+    if rows:
+        parts.append("| argument or flag | what it is |\n|---|---|\n" + "\n".join(rows))
+    return "\n\n".join(parts)
 
 
-def docstring(module: str) -> str:
-    """The first lines as prose, indented ones as they stand."""
+def quote_docstring(module: str) -> str:
+    """A module's docstring: paragraphs as prose, indented blocks as they stand."""
     text = inspect.cleandoc(importlib.import_module(module).__doc__)
     return "\n\n".join(
-        "```text\n" + inspect.cleandoc(block) + "\n```" if block.startswith("    ") else prose(block)
+        "```text\n" + inspect.cleandoc(block) + "\n```" if block.startswith("    ") else format_prose(block)
         for block in text.split("\n\n")
     )
 
 
-def file(path: str) -> str:
+def quote_file(path: str) -> str:
     text = (ROOT / path).read_text(encoding="utf-8")
     return f'```{LANGUAGES[Path(path).suffix]} title="{path}"\n{text}```'
 
 
-def prose(text: str) -> str:
-    """Plain text as Markdown: flags become code, and nothing a list, emphasis or HTML."""
+def quote_part(what: str) -> str:
+    part = find(what)
+    path = Path(inspect.getsourcefile(part)).relative_to(ROOT).as_posix()
+    return f'```python title="{path}"\n{textwrap.dedent(inspect.getsource(part))}```'
+
+
+def format_prose(text: str) -> str:
+    """Plain text as Markdown: flags become code, and nothing becomes a list, emphasis or HTML."""
     parts = re.split(r"(`[^`]*`)", text)
     plain = [
         re.sub(r"(?<!\w)(--\w[\w-]*)", r"`\1`", part.replace("<", "&lt;").replace("*", r"\*")) for part in parts[::2]
@@ -144,15 +176,17 @@ def prose(text: str) -> str:
     return "".join(part for pair in zip(plain, [*parts[1::2], ""], strict=True) for part in pair)
 
 
-def cell(text: str) -> str:
+def format_cell(text: str) -> str:
     return markdown_text(" ".join(text.split()))
 
 
 WRITERS: dict[str, Callable[[str], str]] = {
-    "flags": flags,
-    "baselines": baselines,
-    "sharded": sharded,
-    "commands": commands,
-    "docstring": docstring,
-    "file": file,
+    "flags": list_flags,
+    "baselines": list_baselines,
+    "tasks": list_tasks,
+    "sharded": list_sharded,
+    "commands": list_commands,
+    "docstring": quote_docstring,
+    "file": quote_file,
+    "part": quote_part,
 }

@@ -77,7 +77,7 @@ class Caching(TrainerCallback):
         decided = [entry[DECISION] for entry in state.log_history if DECISION in entry]
         reason = self._reason_against() if not decided else decided[-1] if decided[-1] != ON else None
         if reason is None:
-            with judging(model):
+            with evaluating(model):
                 reason = self._open(model, cuts, decided=bool(decided))
         if reason is not None:
             self._give_up(reason)
@@ -126,7 +126,9 @@ class Caching(TrainerCallback):
     def without_inputs(self, split: str) -> bool:
         """Whether a batch may do without what only the frozen layers read: pictures need not be decoded."""
         cache = self._cache(split)
-        return cache is not None and bool(cache.unread) and self.trainer.unfreezing.lowest in cache.stores
+        if cache is None or "labels" not in cache.rows.column_names:  # answers of another form come with their inputs
+            return False
+        return bool(cache.unread) and self.trainer.unfreezing.lowest in cache.stores
 
     def logits(self, model: nn.Module, rows: Dataset, numbers: list[int], split: str) -> tuple[Tensor, Tensor]:
         """Logits and labels of some rows of a split, without dropout and without gradients."""
@@ -134,7 +136,7 @@ class Caching(TrainerCallback):
         collator = trainer.training_collator if split == "train" and self.of_train else trainer.data_collator
         batch = NumberedBatches(collator, rows)(NumberedRows(rows_to_fetch(rows), self, split).__getitems__(numbers))
         batch = {name: value.to(trainer.args.device) for name, value in batch.items()}
-        with judging(model), self.replayed(model, batch, split):
+        with evaluating(model), self.replayed(model, batch, split):
             return model(**trainer.codec.inputs(batch))["logits"], batch["labels"]
 
     # How it is decided
@@ -181,8 +183,10 @@ class Caching(TrainerCallback):
         collator, rows = trainer.training_collator, rows_digest(trainer.train_dataset)
         try:
             for view in range(views):
-                collator.epoch = view
-                drawn = {"view": view, "seed": args.seed, "task": trainer.task} if drawn_anew else {}
+                drawn = {}
+                if drawn_anew:
+                    collator.epoch = view
+                    drawn = {"view": view, "seed": args.seed, "task": trainer.task}
                 self.of_train.append(
                     PrefixCache.build(
                         frozen,
@@ -228,7 +232,9 @@ class Caching(TrainerCallback):
         if split == "eval":
             known = self.of_eval is not None and self.trainer.judged is self.of_eval.rows
             return self.of_eval if known else None
-        return self.of_train[self.trainer.training_collator.epoch % len(self.of_train)] if self.of_train else None
+        if len(self.of_train) < 2:
+            return self.of_train[0] if self.of_train else None
+        return self.of_train[self.trainer.training_collator.epoch % len(self.of_train)]
 
     def _caches(self) -> list[PrefixCache]:
         return [*self.of_train, *([self.of_eval] if self.of_eval else [])]
@@ -249,7 +255,7 @@ class Caching(TrainerCallback):
         """Run the first batch at a cut both ways; a difference switches the cache off."""
         codec = self.trainer.codec
         given = codec.inputs(inputs)
-        with judging(model):
+        with evaluating(model):
             real = codec.logits(model(**given), inputs)
             with cache.replay(depth, rows, given):
                 # As in the steps to come: without what only the frozen layers read.
@@ -312,8 +318,8 @@ class NumberedBatches:
 
 
 @contextmanager
-def judging(model: nn.Module) -> Iterator[None]:
-    """Within it every module is in `eval()` and nothing is recorded for gradients; afterwards, as it was."""
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Keep every module in `eval()`, and record nothing for gradients, until the block ends."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

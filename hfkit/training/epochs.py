@@ -5,6 +5,8 @@ from typing import Any, Protocol
 from torch.utils.data import Sampler
 from transformers import TrainerCallback
 
+from hfkit.contract.abilities import varies
+from hfkit.contract.codec import Codec
 from hfkit.data.batches import LengthBuckets, SortedSteps
 
 
@@ -12,7 +14,8 @@ class Run(Protocol):
     """What is asked of a trainer here."""
 
     epoch_steps: int
-    training_collator: Any  # its attribute `epoch` is set
+    codec: Codec
+    training_collator: Any  # its attribute `epoch` is set, where the codec varies its inputs
     train_sampler: Sampler
 
 
@@ -25,6 +28,7 @@ class TellEpoch(TrainerCallback):
     def on_epoch_begin(self, args, state, control, **kwargs):
         # Not state.epoch, a float that a resumed run begins in the middle.
         epoch = state.global_step // self.trainer.epoch_steps
-        self.trainer.training_collator.epoch = epoch % args.cache_views if args.cache_views else epoch
+        if varies(self.trainer.codec):
+            self.trainer.training_collator.epoch = epoch % args.cache_views if args.cache_views else epoch
         if isinstance(self.trainer.train_sampler, LengthBuckets | SortedSteps):
             self.trainer.train_sampler.epoch = epoch

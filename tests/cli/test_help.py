@@ -9,7 +9,7 @@ from rich.text import Text
 from typer.testing import CliRunner
 
 from hfkit.cli import app
-from hfkit.cli.help import folded, laid_out
+from hfkit.cli.help import fold, lay_out
 from tests.fixtures.examples import commands, examples_of
 
 COMMANDS = dict(commands())
@@ -17,7 +17,7 @@ ALL = pytest.mark.parametrize("name", COMMANDS)
 # The files that ask for the examples of a command are those that run them; asking is all that can be seen cheaply.
 RUN = {
     name
-    for path in Path(__file__).parents[1].glob("*.py")
+    for path in Path(__file__).parents[1].rglob("*.py")
     if path != Path(__file__)
     for name in re.findall(r'examples_of\("([\w ]+)"\)', path.read_text(encoding="utf-8"))
 }
@@ -88,12 +88,12 @@ def test_compare_lists_the_flags_that_another_parser_reads():
 
 
 def test_prose_fills_its_lines_and_brackets_stay():
-    text = laid_out("One\n    sentence of hfkit[demo].\n\n    More\n    of it.", 80)
+    text = lay_out("One\n    sentence of hfkit[demo].\n\n    More\n    of it.", 80)
     assert Text.from_markup(text).plain == "One sentence of hfkit[demo].\n\nMore of it."
 
 
 def test_a_quoted_argument_is_never_broken():
     example = 'hfkit compare --strategies full "full --reinit_blocks 2" "full --train_blocks 1-2" --seeds 0 1 2'
-    lines = folded(example, 50).splitlines()
+    lines = fold(example, 50).splitlines()
     assert len(lines) == 3 and '"full --reinit_blocks 2"' in lines[1]
     assert shlex.split("".join(line.removesuffix("\\") for line in lines)) == shlex.split(example)

@@ -225,6 +225,19 @@ def test_another_encoding_is_read_when_it_is_named(finished_runs):
     assert "the standard input: it is not utf-8" in refused(piped)
 
 
+def test_flags_of_the_task_may_stand_anywhere_among_the_inputs(finished_runs):
+    Path("said.csv").write_text("said,n\nanna left.,1\nboris likes rain.,2\n")
+    wanted = [row["prediction"] for row in said(hfkit("predict", SENTIMENT, "said.csv", "--text_column", "said"))]
+    for argv in (["--text_column", "said", "said.csv"], ["--text_column=said", "said.csv", "--max_length", "32"]):
+        assert [row["prediction"] for row in said(hfkit("predict", SENTIMENT, *argv))] == wanted
+    # A flag of a truth value takes no input for its value.
+    Path("table").mkdir()
+    Path("table/rows.csv").write_text("image\n../picture.png\n")
+    for argv in (["--allow_outside_images", "table/rows.csv"], ["--allow_outside_images", "true", "table/rows.csv"]):
+        assert len(said(hfkit("predict", IMAGES, *argv))) == 1
+    assert "own folder" in refused(hfkit("predict", IMAGES, "--allow_outside_images=false", "table/rows.csv"))
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -234,10 +247,14 @@ def test_another_encoding_is_read_when_it_is_named(finished_runs):
         (["-", "-"], "the standard input is read once"),
         (["reviews.csv", "--output", "./reviews.csv"], "it is an input too"),
         (["reviews.csv", "--output", "reviews.csv/out.jsonl"], "it cannot be written"),
-        (["reviews.csv", "--tokens_column", "text"], "has no such flag"),
+        (["reviews.csv", "--tokens_column", "text"], "--tokens_column: no such flag"),
+        (["--text_colum", "text", "reviews.csv"], "Did you mean --text_column?"),
+        (["reviews.csv", "--ouput", "out.jsonl"], "Did you mean --output?"),
+        (["reviews.csv", "--dataset", "reviews"], "--dataset: no such flag"),
+        (["reviews.csv", "-x"], "-x: no such flag"),
         (["reviews.csv", "--max_length", "9999"], "max_length 9999"),
         (["reviews.csv", "--encoding", "utf-99"], "there is none of this name"),
-        (["reviews.csv", "--task", "token-classification"], "was made for text-classification"),
+        (["reviews.csv", "--task", "ner"], "was made for text-classification"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_what_to_do(argv, message, finished_runs):

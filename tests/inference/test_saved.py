@@ -234,11 +234,11 @@ def test_rows_at_fault_are_named_and_the_others_answered(finished_once):
         (1, "text", "'  '", "every row has a text"),
         (2, "text", "null", "every row has a text"),
     ]
-    assert found[0].prediction in saved.labels and found[1].prediction is None
+    assert found[0].record in saved.labels and found[1].record is None
     words = load_saved(str(finished_once / "runs" / "bert-ner"))
     found = words.predict_table(Dataset.from_dict({"tokens": [["anna", None], [], None, ["oslo"]]}))
     assert [one.fault and one.fault.value for one in found] == ["null", None, "null", None]
-    assert found[1].prediction == []
+    assert found[1].record == []
     assert saved.predict_table(Dataset.from_dict({"text": []})) == []
 
 
@@ -350,4 +350,4 @@ def test_columns_of_another_name_are_asked_for(finished_once):
         saved.predict_table(Dataset.from_dict({"id": [1], "words": ["anna"]}))
     renamed = replace(saved, task=replace(saved.task, text_column="words"))
     assert isinstance(renamed, SavedModel)
-    assert renamed.predict_table(Dataset.from_dict({"id": [1], "words": ["anna"]}))[0].prediction in saved.labels
+    assert renamed.predict_table(Dataset.from_dict({"id": [1], "words": ["anna"]}))[0].record in saved.labels

@@ -1,319 +1,215 @@
-"""Part-of-speech tagging: one tag for every word, whatever the text, the tokenizer and the length."""
+"""Part-of-speech tagging: plain tags in, one of them per word out, from the rows to what is shown."""
 
-import json
-import random
+import contextlib
+import io
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from datasets import ClassLabel, Dataset, Features, List, Value
-from torch.utils.data import DataLoader
-from transformers import BertConfig
+from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
+from transformers import AutoModelForTokenClassification
 
+from hfkit.contract.rows import Media
 from hfkit.contract.target import Labels
-from hfkit.contract.view import to_text
-from hfkit.data.batches import rows_to_fetch
+from hfkit.contract.view import Span, Spans, Text
 from hfkit.errors import DataError, UserError
-from hfkit.inference.saved import load_saved
-from hfkit.scores.evidence import total
 from hfkit.tasks import NER, PartOfSpeech
-from tests.fixtures.commands import hfkit
+from tests.fixtures.encoding import facts_of, prepare, run_model
 from tests.tiny import text as tiny
 
-TAGS = ("ADP", "DET", "NOUN", "PROPN", "PUNCT", "VERB")
-EWT = Path(__file__).parents[3] / "shared" / "data" / "ud_english_ewt_pos"
-ODD = ["\u200b", "\ufe0f", "\u0301", "\u00a0", "", " ", "\x00", "\U0001f600", "\u65e5\u672c\u8a9e", "[SEP]", "x" * 150]
+CLASSES = {word: "PROPN" for word in tiny.PEOPLE + tiny.PLACES} | {word: "VERB" for word in tiny.VERBS}
+CLASSES |= {".": "PUNCT", "in": "ADP", "the": "DET"}
 
 
-def tag_of(word: str) -> str:
-    """The part of speech of a word of the tiny corpus."""
-    if word in tiny.PEOPLE + tiny.PLACES:
-        return "PROPN"
-    return {"in": "ADP", "the": "DET", ".": "PUNCT"}.get(word, "VERB" if word in tiny.VERBS else "NOUN")
-
-
-def pos_rows(rows: int, seed: int) -> Dataset:
-    words = [row["tokens"] for row in tiny.ner_rows(rows, seed)]
-    return Dataset.from_dict({"tokens": words, "upos": [[tag_of(word) for word in row] for row in words]})
-
-
-def pos_folder(folder: Path, **splits: Dataset) -> str:
-    """A dataset on disk; a split that is not given is a few rows of the tiny corpus."""
-    for seed, split in enumerate(("train", "validation", "test")):
-        splits.get(split, pos_rows(8, seed)).to_parquet(str(folder / f"{split}.parquet"))
-    return str(folder)
-
-
-def odd_rows(rows: int, longest: int, seed: int) -> Dataset:
-    """Loaded rows of words that tokenizers drop, split or replace, with random tags; some have no word at all."""
-    draw = random.Random(seed)
-    pool = tiny.PEOPLE + tiny.VERBS + tiny.PLACES + ODD
-    tokens = [[draw.choice(pool) for _ in range(draw.randint(0, longest))] for _ in range(rows)]
-    tags = [[draw.choice(TAGS) for _ in words] for words in tokens]
-    features = Features({"tokens": List(Value("string")), "tags": List(Value("string"))})
-    return Dataset.from_dict({"tokens": tokens, "tags": tags}, features=features)
-
-
-@pytest.fixture(scope="module", params=[tiny.wordpiece, tiny.byte_bpe, tiny.unigram], ids=lambda build: build.__name__)
-def tokenizer(request, tmp_path_factory) -> str:
-    """A folder with a tokenizer and a configuration, which is all that encoding reads."""
-    folder = tmp_path_factory.mktemp(request.param.__name__)
-    request.param().save_pretrained(folder)
-    BertConfig().save_pretrained(folder)
-    return str(folder)
-
-
-def perfect_outputs(codec, encoded: Dataset, answers: Dataset) -> dict[str, np.ndarray]:
-    """The codec's outputs for a model that is always right, gathered and padded as the trainer does.
-
-    Args:
-        encoded: the windows that are asked, with answers or without.
-        answers: the same windows with answers.
-    """
-    outputs = []
-    asked, known = (DataLoader(rows_to_fetch(one), 64, collate_fn=codec.collate) for one in (encoded, answers))
-    for batch, gold in zip(asked, known, strict=True):
-        logits = torch.nn.functional.one_hot(gold["labels"].clamp(min=0), len(TAGS)).float()
-        outputs += codec.outputs(torch.nn.Identity(), batch, {"logits": logits})["reduced"].tolist()
-    widest = max(map(len, outputs))
-    return {"reduced": np.array([row + [-100] * (widest - len(row)) for row in outputs])}
-
-
-@pytest.mark.parametrize(
-    ("rows", "longest", "task"),
-    [
-        (300, 12, PartOfSpeech()),
-        (150, 20, PartOfSpeech(max_length=16)),
-        (60, 60, PartOfSpeech(max_length=12, stride=0)),
-        (40, 60, PartOfSpeech(max_length=9, stride=6)),
-    ],
-    ids=["whole", "windows", "no overlap", "much overlap"],
-)
-def test_every_word_has_exactly_one_tag(tokenizer, rows, longest, task):
-    data, codec = odd_rows(rows, longest, seed=rows), task.codec(tokenizer, Labels(TAGS))
-    gold = task.rows.references(data)
-    known = codec.encode(data, split="test", answers=True)
-    whole = codec.processor(data["tokens"][:], is_split_into_words=True)
-    for answers in (True, False):
-        encoded = codec.encode(data, split="test", answers=answers)
-        assert ("labels" in encoded.column_names) == answers
-        assert max(map(len, encoded["input_ids"])) <= codec.window()[0]
-        predictions = codec.decode(perfect_outputs(codec, encoded, known), encoded)
-        assert [len(tags) for tags in predictions] == [len(words) for words in data["tokens"]]
-        # The truth comes from one call without windows: a word without any token has the first tag of all.
-        for row, (tags, right) in enumerate(zip(predictions, gold, strict=True)):
-            tokenised = set(whole.word_ids(row)) - {None}
-            assert tags == [tag if word in tokenised else TAGS[0] for word, tag in enumerate(right)]
-
-
-def test_words_without_tokens_are_counted_and_tagged(tokenizer):
-    rows = Dataset.from_dict({"tokens": [["anna", "", "saw", "\u200b"]], "tags": [["PROPN", "NOUN", "VERB", "NOUN"]]})
-    codec = PartOfSpeech().codec(tokenizer, Labels(TAGS))
-    encoded = codec.encode(rows, split="test", answers=True)
-    (tags,) = codec.decode(perfect_outputs(codec, encoded, encoded), encoded)
-    missing = codec.facts(encoded)["words_without_tokens"]
-    assert missing >= 1 and len(tags) == 4 and tags.count(TAGS[0]) == missing
-
-
-@pytest.mark.parametrize("column", ["pos_tags", "pos", "xpos"])
-def test_columns_are_found_by_their_usual_names(column, tmp_path):
-    rows = pos_rows(6, 0).rename_column("upos", column)
-    loaded = PartOfSpeech(dataset=pos_folder(tmp_path, train=rows, validation=rows, test=rows)).load()
-    assert loaded.target == Labels(TAGS) and loaded["test"].column_names == ["tokens", "tags"]
-    assert loaded["train"][0]["tags"] == [tag_of(word) for word in loaded["train"][0]["tokens"]]
-
-
-def test_numbers_are_named_by_the_features_of_their_column(tmp_path):
-    named = Features({"tokens": List(Value("string")), "upos": List(ClassLabel(names=list(TAGS)))})
-    rows = pos_rows(6, 0).cast(named)
-    assert type(rows[0]["upos"][0]) is int
-    loaded = PartOfSpeech(dataset=pos_folder(tmp_path, train=rows, validation=rows, test=rows)).load()
-    assert loaded["train"]["tags"][:] == pos_rows(6, 0)["upos"][:]
-
-
-def test_tags_that_look_like_entities_stay_as_they_are(tmp_path):
-    rows = Dataset.from_dict({"tokens": [["anna", "saw", "rain"]] * 2, "upos": [["I-NP", "B-VP", "I-NP"]] * 2})
-    loaded = PartOfSpeech(dataset=pos_folder(tmp_path, train=rows, validation=rows, test=rows)).load()
-    assert loaded["train"]["tags"][0] == ["I-NP", "B-VP", "I-NP"] and loaded.labels == ["B-VP", "I-NP"]
-    facts = PartOfSpeech().rows.facts(loaded.splits)
-    assert facts["scheme"] == "plain" and facts["test"]["classes"] == {"B-VP": 2, "I-NP": 4}
-
-
-@pytest.mark.parametrize(
-    ("tags", "message"),
-    [
-        (["PROPN", "VERB"], "row 1, column 'upos': 3 words and 2 tags: every word has one tag"),
-        (["PROPN", "VERB", None], "row 1, column 'upos': tag null: a tag is a string"),
-        (["PROPN", "VERB", " "], "row 1, column 'upos': tag ' ': every word has a tag"),
-        (None, "row 1, column 'upos': null: tags are a list, one per word"),
-    ],
-)
-def test_rows_without_a_tag_for_every_word_are_named(tags, message, tmp_path):
-    wrong = Dataset.from_dict(
-        {"tokens": [["anna", "saw", "rain"]] * 2, "upos": [["PROPN", "VERB", "NOUN"], tags]},
-    )
-    folder = pos_folder(tmp_path, test=wrong)
-    with pytest.raises(DataError, match=f"^split 'test', {message}"):
-        PartOfSpeech(dataset=folder).load()
-    assert len(PartOfSpeech(dataset=folder, on_bad_row="skip").load()["test"]) == 1
-
-
-def test_tags_that_train_or_the_model_does_not_know_are_named(tmp_path):
-    strange = Dataset.from_dict({"tokens": [["anna", "ouch"]], "upos": [["PROPN", "INTJ"]]})
-    task = PartOfSpeech(dataset=pos_folder(tmp_path, test=strange))
-    place = "split 'test', row 0, column 'upos': tag 'INTJ': "
-    with pytest.raises(DataError, match=place + "it does not occur in train, which knows ADP, DET, NOUN"):
-        task.load()
-    with pytest.raises(DataError, match=place + "the model does not know it, only ADP, DET, NOUN"):
-        task.rows_to_evaluate(Labels(TAGS))
-    assert len(task.rows_to_evaluate(Labels((*TAGS, "INTJ")))["test"]) == 1
-
-
-def test_numbers_without_names_and_a_single_tag_are_refused(tmp_path):
-    for name, tags, message in (("ids", [0, 1], "a number says nothing"), ("one", ["X", "X"], "nothing to learn")):
-        (tmp_path / name).mkdir()
-        rows = Dataset.from_dict({"tokens": [["anna", "saw"]], "upos": [tags]})
-        with pytest.raises(UserError, match=message):
-            PartOfSpeech(dataset=pos_folder(tmp_path / name, train=rows, validation=rows, test=rows)).load()
-
-
-def test_the_judge_counts_words():
-    judge, gold = PartOfSpeech().judge, [["NOUN", "VERB"], ["DET", "NOUN", "VERB", "NOUN"], []]
-    predictions = [["NOUN", "NOUN"], ["DET", "NOUN", "VERB", "NOUN"], []]
-    scores = judge.score(predictions, gold)
-    assert next(iter(scores)) == judge.headline.key == "accuracy" and judge.headline.better == "higher"
-    assert scores["accuracy"] == total(judge.evidence(predictions, gold)) == 5 / 6
-    assert scores["whole_sentences"] == 2 / 3
-    assert scores["macro_f1"] == pytest.approx((1 + 6 / 7 + 2 / 3) / 3)  # DET, NOUN, VERB
-    perfect = judge.score(judge.perfect_predictions(gold), gold)
-    assert perfect["accuracy"] == perfect["macro_f1"] == perfect["whole_sentences"] == 1
-    assert judge.score([], [])["accuracy"] == 0
-
-
-def test_mistakes_show_the_word_among_its_neighbours():
-    view, words = PartOfSpeech().view, [f"w{i}" for i in range(40)]
-    rows = Dataset.from_dict({"tokens": [words, ["anna", "saw"]], "tags": [["NOUN"] * 40, ["PROPN", "VERB"]]})
-    predictions = [["NOUN"] * 30 + ["VERB"] + ["NOUN"] * 9, ["PROPN", "NOUN"]]
-    first, second = (mistake.to_json() for mistake in view.mistakes(predictions, rows["tags"][:], rows, 20))
-    assert (first["row"], first["why"]) == (0, "NOUN taken for VERB, once in test")
-    assert first["tokens"] == words[15:40] and first["offset"] == 15 and first["words"] == 40
-    assert first["gold"] == [{"start": 15, "end": 16, "label": "NOUN"}]
-    assert (second["row"], second["predicted"]) == (1, [{"start": 1, "end": 2, "label": "NOUN"}])
-    assert (
-        view.mistakes(predictions, rows["tags"][:], rows, 1)
-        == view.mistakes(predictions, rows["tags"][:], rows, 20)[:1]
+def tagged_splits(train: int = 40, validation: int = 8, test: int = 8) -> DatasetDict:
+    """The tiny sentences with a tag that each word has everywhere."""
+    return DatasetDict(
+        {
+            split: Dataset.from_dict(
+                {
+                    "tokens": rows["tokens"][:],
+                    "upos": [[CLASSES.get(word, "NOUN") for word in w] for w in rows["tokens"]],
+                }
+            )
+            for split, rows in tiny.ner_splits(train, validation, test).items()
+        }
     )
 
 
-def test_every_tag_has_an_example():
-    rows = PartOfSpeech().check(PartOfSpeech().read())["train"]
-    examples = PartOfSpeech().view.examples(rows, 20)
-    assert list(examples) == sorted({tag for tags in rows["tags"] for tag in tags})
-    words = [(" ".join((one.before, to_text(one.shown), one.after))).split() for one in examples.values()]
-    assert all(row in rows["tokens"][:] for row in words)
+@pytest.fixture
+def task(tmp_path) -> PartOfSpeech:
+    return PartOfSpeech(dataset=tiny.folder_of(tagged_splits(), tmp_path / "data"))
 
 
-# A saved model
+def test_tags_stay_as_they_are_and_become_the_labels_of_the_head(task, checkpoint):
+    loaded, codec, encoded = prepare(task, checkpoint)
+    assert loaded["test"].column_names == ["tokens", "tags"]
+    assert loaded.target == Labels(("ADP", "DET", "NOUN", "PROPN", "PUNCT", "VERB"))
+    assert task.rows.references(loaded["test"]) == tagged_splits()["test"]["upos"][:]
+    assert (task.rows.media, task.rows.unit, task.rows.main_column) == (Media.TEXT, "sentence", "text")
+    facts = facts_of(task, loaded, codec, encoded)
+    assert facts["scheme"] == "plain" and facts["train"]["rows"] == 40 and facts["train"]["words_without_tokens"] == 0
+    assert sum(facts["train"]["classes"].values()) == facts["train"]["words"]
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory) -> Path:
-    """A finished tagger of random weights, with no report beside it."""
-    folder = tmp_path_factory.mktemp("saved")
-    codec = PartOfSpeech().codec(tiny.bert(tmp_path_factory.mktemp("encoder")), Labels(TAGS))
-    torch.manual_seed(0)
-    codec.model().save_pretrained(folder)
-    codec.processor.save_pretrained(folder)
-    return folder
+def test_tags_may_be_numbers_of_classes(tmp_path):
+    names = ["NOUN", "VERB"]
+    features = Features({"words": List(Value("string")), "pos_tags": List(ClassLabel(names=names))})
+    rows = Dataset.from_dict({"words": [["rain", "left"]], "pos_tags": [[0, 1]]}, features=features)
+    splits = DatasetDict(dict.fromkeys(("train", "validation", "test"), rows))
+    loaded = PartOfSpeech(dataset=tiny.folder_of(splits, tmp_path)).load()
+    assert loaded["train"]["tags"][:] == [["NOUN", "VERB"]] and loaded.labels == names
 
 
-def without_key(folder: Path, place: Path) -> Path:
-    """A copy of a model that does not say by which task it was made."""
-    for file in folder.iterdir():
-        (place / file.name).write_bytes(file.read_bytes())
-    config = json.loads((place / "config.json").read_text())
-    del config["hfkit_task"]
-    (place / "config.json").write_text(json.dumps(config))
-    return place
+def test_every_word_gets_one_tag_with_or_without_gold_answers(task, checkpoint):
+    loaded, codec, encoded = prepare(task, checkpoint)
+    model = codec.model()
+    predictions = codec.decode(run_model(codec, model, encoded["test"]), encoded["test"])
+    assert [len(tags) for tags in predictions] == [len(words) for words in loaded["test"]["tokens"]]
+    assert {tag for tags in predictions for tag in tags} <= set(loaded.labels)
+    raw = Dataset.from_dict({"tokens": loaded["test"]["tokens"][:]})
+    asked, faults = task.rows.to_predict(raw)
+    asked = codec.encode(asked, split="input", answers=False)
+    assert not faults and codec.decode(run_model(codec, model, asked), asked) == predictions
 
 
-def test_a_saved_model_is_known_by_its_key_though_entities_share_its_tag(saved, checkpoint, tmp_path):
-    assert PartOfSpeech.tag == NER.tag and PartOfSpeech.key != NER.key
-    found = load_saved(str(saved))
-    assert type(found.task) is PartOfSpeech and found.labels == list(TAGS)
-    codec = NER().codec(checkpoint, Labels(("O", "B-PER", "I-PER")))
-    codec.model().save_pretrained(tmp_path)
-    codec.processor.save_pretrained(tmp_path)
-    assert type(load_saved(str(tmp_path)).task) is NER
-    with pytest.raises(UserError, match="was made for ner"):
-        load_saved(str(tmp_path), task="pos")
-    with pytest.raises(UserError, match="it is the Hub's tag of ner and pos"):
-        load_saved(str(saved), task="token-classification")
+def test_a_word_without_a_token_gets_a_tag_all_the_same(checkpoint):
+    codec = PartOfSpeech().codec(checkpoint, Labels(("ADJ", "NOUN")))
+    rows = Dataset.from_dict({"tokens": [["anna", "\u200b", ""]]})
+    encoded = codec.encode(rows, split="input", answers=False)
+    assert codec.decode(run_model(codec, codec.model(), encoded), encoded)[0][1:] == ["ADJ", "ADJ"]
 
 
-def test_a_model_that_names_no_task_is_known_by_its_labels(saved, tmp_path):
-    place = str(without_key(saved, tmp_path))
-    assert type(load_saved(place).task) is PartOfSpeech
-    assert type(load_saved(place, task="pos").task) is PartOfSpeech
+def change(**columns: list) -> Callable[[Path], PartOfSpeech]:
+    """Good rows, with others in one split."""
+
+    def build(folder: Path) -> PartOfSpeech:
+        good = {"tokens": [["anna", "left"], ["rain"]], "upos": [["PROPN", "VERB"], ["NOUN"]]}
+        for split in ("train", "validation", "test"):
+            Dataset.from_dict(columns.get(split, good)).to_json(str(folder / f"{split}.jsonl"))
+        return PartOfSpeech(dataset=str(folder))
+
+    return build
 
 
-def test_a_saved_model_answers_as_the_codec_that_made_it(saved):
-    model, rows = load_saved(str(saved)), pos_rows(9, 3)
-    answers = model.predictions(rows.rename_column("upos", "tags"))
-    assert [len(tags) for tags in answers] == [len(words) for words in rows["tokens"]]
-    for words, tags in zip(rows["tokens"], answers, strict=True):
-        inputs = model.codec.processor(words, is_split_into_words=True, return_tensors="pt")
-        best = model.model(**inputs).logits[0].argmax(-1).tolist()
-        first = {word: place for place, word in reversed(list(enumerate(inputs.word_ids()))) if word is not None}
-        assert tags == [TAGS[best[first[word]]] for word in range(len(words))]
+@pytest.mark.parametrize(
+    ("build", "expected", "fragments"),
+    [
+        (
+            change(test={"tokens": [["anna"], ["left"]], "upos": [["PROPN"], ["ADV"]]}),
+            DataError,
+            ["split 'test', row 1, column 'upos'", "tag 'ADV'", "train, which knows NOUN, PROPN, VERB", "skip"],
+        ),
+        (
+            change(train={"tokens": [["anna", "left"], ["rain"]], "upos": [["PROPN", " "], ["NOUN"]]}),
+            DataError,
+            ["split 'train', row 0, column 'upos'", "tag ' '", "every word has a tag"],
+        ),
+        (
+            change(train={"tokens": [["anna"], ["rain"]], "upos": [["NOUN"], ["NOUN"]]}),
+            UserError,
+            ["column 'upos'", "every word of train has the tag NOUN", "Check that this is the tag column"],
+        ),
+    ],
+)
+def test_bad_tags_are_refused_with_value_rule_and_fix(build, expected, fragments, tmp_path):
+    with pytest.raises(expected) as refused:
+        build(tmp_path).load()
+    for fragment in fragments:
+        assert fragment in str(refused.value)
 
 
-def test_the_card_shows_code_that_runs(saved, capsys):
-    model, view = load_saved(str(saved)), PartOfSpeech().view
-    examples = list(view.examples(pos_rows(9, 3).rename_column("upos", "tags"), 3).values())
-    code = view.snippet(str(saved), Labels(TAGS), examples, {})
-    loaded = view.snippet(str(saved), Labels(TAGS), examples, {}, loaded="model, processor = given")
-    words = f"{examples[0].before} {to_text(examples[0].shown)} {examples[0].after}".split()
-    (tags,) = model.predictions(Dataset.from_dict({"tokens": [words]}))
-    for snippet in (code, loaded):
-        exec(compile(snippet, "card", "exec"), {"given": (model.model, model.codec.processor)})  # noqa: S102
-        assert capsys.readouterr().out == f"{list(zip(words, tags, strict=True))}\n"
+def test_rows_with_unknown_tags_are_left_out_and_counted_where_that_is_asked(tmp_path):
+    task = change(test={"tokens": [["anna"], ["left"]], "upos": [["PROPN"], ["ADV"]]})(tmp_path)
+    loaded = replace(task, on_bad_row="skip").load()
+    assert loaded["test"]["tokens"][:] == [["anna"]]
+    skipped = task.rows.facts(loaded.splits)["test"]["skipped"]
+    assert skipped == {"it does not occur in train, which knows NOUN, PROPN, VERB": 1}
 
 
-def test_predicted_words_say_where_they_stand(saved):
-    model, text = load_saved(str(saved)), "anna  saw rain, in Oslo."
-    (found,) = model.predict_table(Dataset.from_dict({"text": [text]}))
-    assert [set(word) for word in found.record] == [{"word", "tag", "start", "end"}] * 7
-    assert [text[word["start"] : word["end"]] for word in found.record] == [word["word"] for word in found.record]
-    assert [word["word"] for word in found.record] == ["anna", "saw", "rain", ",", "in", "Oslo", "."]
-    assert {word["tag"] for word in found.record} <= set(TAGS)
-    (found,) = model.predict_table(Dataset.from_dict({"tokens": [["anna", "saw"]]}))
-    assert [(word["word"], word["start"], word["end"]) for word in found.record] == [("anna", 0, 4), ("saw", 5, 8)]
+def test_a_finished_model_refuses_tags_that_it_does_not_know(task):
+    with pytest.raises(DataError, match="the model does not know it, only NOUN, VERB"):
+        task.rows_to_evaluate(Labels(("NOUN", "VERB")))
 
 
-def test_the_command_writes_a_tag_for_every_word(saved, tmp_path):
-    result = hfkit("predict", str(saved), "--text", "anna saw rain", "--output", str(tmp_path / "out.jsonl"))
-    assert result.exit_code == 0, result.output
-    (line,) = (tmp_path / "out.jsonl").read_text().splitlines()
-    assert [word["word"] for word in json.loads(line)["prediction"]] == ["anna", "saw", "rain"]
+def test_answers_are_shown_word_by_word(task):
+    row, answer = {"tokens": ["anna", "left"]}, ["PROPN", "VERB"]
+    view = task.view
+    assert view.row(row) == Text("anna left")
+    shown = Spans(("anna", "left"), (Span(0, 1, "PROPN"), Span(1, 2, "VERB")), total=2)
+    assert view.answer(answer, row) == shown and isinstance(shown, view.answers)
+    assert view.record(answer, row) == [
+        {"word": "anna", "tag": "PROPN", "start": 0, "end": 4},
+        {"word": "left", "tag": "VERB", "start": 5, "end": 9},
+    ]
 
 
-def test_tags_without_an_outside_have_no_decision_to_move(saved):
-    codec = PartOfSpeech().codec(str(saved), Labels(TAGS))
-    encoded = codec.encode(pos_rows(4, 0).rename_column("upos", "tags"), split="test", answers=True)
-    positions = codec.collate(encoded.to_list())["labels"].numpy()
-    outputs = {"logits": np.zeros((*positions.shape, len(TAGS)), np.float32), "positions": positions}
-    decision = codec.decision(outputs, encoded, lambda predictions: 0.5)
-    assert not decision.shift.any() and decision.before == decision.after == 0.5
+def test_records_of_a_text_say_where_each_word_stands_in_it(task):
+    rows, _ = task.rows.to_predict(Dataset.from_dict({"text": ["Anna, left."]}))
+    assert rows["tokens"][:] == [["Anna", ",", "left", "."]]
+    record = task.view.record(["PROPN", "PUNCT", "VERB", "PUNCT"], rows[0])
+    assert [("Anna, left."[part["start"] : part["end"]]) for part in record] == rows["tokens"][0]
 
 
-@pytest.mark.skipif(not EWT.is_dir(), reason="the English Web Treebank is not beside this checkout")
-def test_the_english_web_treebank_keeps_every_word():
-    task = PartOfSpeech(dataset=str(EWT))
+def test_mistakes_are_the_confusions_that_happen_most():
+    rows = Dataset.from_dict({"tokens": [["a", "b"], ["c", "d"], ["e", "f"], ["g"]]})
+    gold, ours = [["X", "Y"], ["X", "Y"], ["X", "Y"], ["Z"]], [["Y", "Y"], ["Y", "Y"], ["Y", "Y"], ["X"]]
+    mistakes = PartOfSpeech().view.mistakes(ours, gold, rows, 5)
+    assert [(m.row, m.why) for m in mistakes] == [
+        (0, "X taken for Y, 3 times in test"),
+        (1, "X taken for Y, 3 times in test"),
+        (3, "Z taken for X, once in test"),
+    ]
+    assert mistakes[0].gold == Spans(("a", "b"), (Span(0, 1, "X"),), total=2)
+    assert mistakes[0].to_json()["predicted"] == [{"start": 0, "end": 1, "label": "Y"}]
+    assert PartOfSpeech().view.mistakes(gold, gold, rows, 5) == []
+
+
+def test_examples_are_a_word_of_each_tag_in_its_sentence(task):
+    rows = task.load()["train"]
+    examples = task.view.examples(rows, 3)
+    assert list(examples) == ["ADP", "DET", "NOUN"]
+    example = examples["ADP"].to_json()
+    assert example["text"] == "in" and example["before"] and example["after"]
+
+
+def test_the_snippet_tags_words_without_hfkit(task, checkpoint, tmp_path):
+    loaded, codec, _ = prepare(task, checkpoint)
+    saved = tmp_path / "saved"
+    codec.model().save_pretrained(saved)
+    codec.processor.save_pretrained(saved)
+    assert AutoModelForTokenClassification.from_pretrained(saved).config.hfkit_task == "pos"
+    snippet = task.view.snippet(str(saved), loaded.target, [], {})
+    assert "hfkit" not in snippet.replace(str(saved), "")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(snippet, {})
+    pairs = eval(printed.getvalue())
+    assert [word for word, _ in pairs] == "Ada wrote to Charles from London .".split()
+    assert {tag for _, tag in pairs} <= set(loaded.labels)
+
+
+def test_plain_tags_are_learnt(task, checkpoint, tmp_path):
+    from transformers import set_seed
+
+    from hfkit import TransferArguments, TransferTrainer
+
+    flags = dict(strategy="full", learning_rate=2e-3, num_train_epochs=6, per_device_train_batch_size=4)
+    flags |= dict(report_to="none", disable_tqdm=True, use_cpu=True, save_strategy="no")
+    args = TransferArguments(output_dir=str(tmp_path / "run"), **flags)
+    set_seed(0)
+    loaded, codec, encoded = prepare(task, checkpoint)
+    trainer = TransferTrainer(model=codec.model(), args=args, task=task, codec=codec, rows=loaded, encoded=encoded)
+    trainer.train()
+    tuned = trainer.tune_decision()
+    assert tuned["before"] == tuned["after"]  # no tag stands for nothing
+    score = task.judge.score(trainer.predictions("test"), task.rows.references(loaded["test"]))
+    assert score["accuracy"] > 0.9
+
+
+def test_the_sample_is_synthetic_and_has_the_universal_tags():
+    task = PartOfSpeech(max_train_rows=20)
     loaded = task.load()
-    facts = task.rows.facts(loaded.splits)
-    assert [facts[split]["rows"] for split in ("train", "validation", "test")] == [12544, 2001, 2077]
-    assert len(loaded.labels) == 17 and facts["test"]["words"] == sum(facts["test"]["classes"].values())
-    gold = task.rows.references(loaded["test"])
-    assert task.judge.score(gold, gold)["accuracy"] == 1.0
+    assert len(loaded["train"]) == 20 and {"NOUN", "VERB", "ADJ", "PUNCT"} <= set(loaded.labels)
+    assert task.sample.synthetic and task.sample.checkpoint == NER.sample.checkpoint
