@@ -104,7 +104,7 @@ def measured_cell(
     if has_lm_eval():
         peer = lm_eval_model(model, tokenizer)
         ways["lm_eval"] = lambda: lm_eval_scores(peer, Layout(tokenizer), prompts)
-    shared_scores(model, Layout(tokenizer).requests([Layout(tokenizer).rendered(prompts[0])]))  # warm
+    shared_scores(model, Layout(tokenizer).tokenise([Layout(tokenizer).render(prompts[0])]))  # warm
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     scores: dict[str, np.ndarray] = {}
     for _ in range(args.rounds):
@@ -113,7 +113,7 @@ def measured_cell(
             found = run()
             seconds[way].append(time.process_time() - began)
             scores[way] = np.concatenate(found)
-    requests = Layout(tokenizer).requests([Layout(tokenizer).rendered(prompt) for prompt in prompts])
+    requests = Layout(tokenizer).tokenise([Layout(tokenizer).render(prompt) for prompt in prompts])
     return {
         "corpus": corpus,
         "model": name,
@@ -151,12 +151,12 @@ def best(scores: np.ndarray, labels: int) -> np.ndarray:
 def ours(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompts: list[Prompt]) -> list[np.ndarray]:
     """As the baseline does it, the check against whole prompts included."""
     layout = Layout(tokenizer)
-    return Scorer(model).score(layout.requests([layout.rendered(prompt) for prompt in prompts]))
+    return Scorer(model).score(layout.tokenise([layout.render(prompt) for prompt in prompts]))
 
 
 def whole(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompts: list[Prompt]) -> list[np.ndarray]:
     layout = Layout(tokenizer)
-    return whole_scores(model, [layout.with_every_answer(layout.rendered(prompt)) for prompt in prompts])
+    return whole_scores(model, [layout.tokenise_fully(layout.render(prompt)) for prompt in prompts])
 
 
 def lm_eval_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Any:
@@ -175,12 +175,12 @@ def lm_eval_scores(peer: Any, layout: Layout, prompts: list[Prompt]) -> list[np.
     """Sums of its log-likelihoods over the tokens that each answer has."""
     from lm_eval.api.instance import Instance
 
-    rendered = [layout.rendered(prompt) for prompt in prompts]
+    rendered = [layout.render(prompt) for prompt in prompts]
     pairs = [(text.context, answer) for text in rendered for answer in text.answers]
     found = peer.loglikelihood(
         [Instance("loglikelihood", {}, pair, number) for number, pair in enumerate(pairs)], disable_tqdm=True
     )
-    lengths = [len(answer) for answer in layout.with_every_answer(rendered[0]).answers]
+    lengths = [len(answer) for answer in layout.tokenise_fully(rendered[0]).answers]
     sums = np.array([value for value, _ in found]).reshape(len(prompts), -1)
     return list(sums / lengths)
 

@@ -1,4 +1,4 @@
-"""What every baseline is: a contender without fine-tuning, evaluated by the task's own judge on the same rows."""
+"""The contract of a baseline: a contender without fine-tuning, evaluated by the task's own judge on the same rows."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

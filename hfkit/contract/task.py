@@ -156,7 +156,7 @@ class Task(ABC):
 
     def check(self, raw: Raw) -> Loaded:
         """What `load` promises, of rows that were read."""
-        splits = self._checked(raw, None)
+        splits = self._check_splits(raw, None)
         if self.max_train_rows is not None:
             splits["train"] = self.rows.thin(splits["train"], self.max_train_rows)
         return Loaded(splits, self.rows.target(splits))
@@ -171,9 +171,9 @@ class Task(ABC):
             DataError: rows at fault, or with answers that the model does not know, by split, row and column.
             UserError: the dataset as a whole cannot be used.
         """
-        return Loaded(self._checked(self.read(only), target), target)
+        return Loaded(self._check_splits(self.read(only), target), target)
 
-    def _checked(self, raw: Raw, finished: Target | None) -> DatasetDict:
+    def _check_splits(self, raw: Raw, finished: Target | None) -> DatasetDict:
         """Every split without its bad rows. Answers of test must be known to the finished model, or to train."""
         rows, checked, known = self.rows, {}, None
         for split in raw.splits:

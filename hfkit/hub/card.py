@@ -14,11 +14,12 @@ from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError, one_line
 from hfkit.hub.citations import citations
 from hfkit.hub.limits import find_limits
-from hfkit.hub.metadata import benchmark_result, front_matter, headline_score, model_name, named_scores
+from hfkit.hub.metadata import benchmark_result, front_matter, model_name, named_scores
 from hfkit.report.pages import cell_text, extremes, interval_text, markdown_text, number_text, score_text, words
 from hfkit.report.schema import validate
 from hfkit.report.snippets import insert_model
 from hfkit.runtime.folders import write_page
+from hfkit.scores.score import headline_score
 
 PACKAGE = Path(__file__).parents[1]
 # An installed package carries the templates; a checkout has them beside the rendered cards.
@@ -69,7 +70,7 @@ def render_card(
     model = model or model_name(settings)
     metadata = front_matter(report, model, adapter=adapter)
     subject, *others = report["contenders"]
-    baselines, score = [contender for contender in others if contender["baseline"]], headline_score(report)
+    baselines, score = [contender for contender in others if contender["baseline"]], headline_score(report["task"])
     snippet = report["snippets"]["adapter" if adapter else "model"]
     card = environment.get_template("template.md").render(
         report,

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from hfkit.hub.metadata import headline_score
 from hfkit.report.pages import score_text, words
+from hfkit.scores.score import headline_score
 
 FEW = 30  # rows of a class in test, below which its score says little
 MOST = 3  # classes, confusions or kinds of error that are named
@@ -13,7 +13,7 @@ def find_limits(report: dict[str, Any]) -> list[str]:
     """One sentence each, the most telling first."""
     limits = [*class_limits(report["breakdown"]), *error_limits(report), *row_limits(report["data"])]
     subject, *others = report["contenders"]
-    score = headline_score(report)
+    score = headline_score(report["task"])
     rival = score.best(others, lambda contender: contender["headline"]) if others else None
     if rival and score.sign * rival["headline"] >= score.sign * subject["headline"]:
         limits.insert(0, f"It does not score {'above' if score.better == 'higher' else 'below'} {rival['name']}.")

@@ -78,29 +78,29 @@ def lines_of(body: str, first: int = 1) -> Iterator[Line]:
         yield Line(number, text, section)
 
 
-def compare_lines(expected: list[Line], found: list[Line]) -> list[str]:
+def compare_lines(expected: list[Line], given: list[Line]) -> list[str]:
     """The faults of lines in sections that the rendered card has too."""
     faults = []
     shapes = [line.shape for line in expected]
-    matcher = SequenceMatcher(None, shapes, [line.shape for line in found], autojunk=False)
+    matcher = SequenceMatcher(None, shapes, [line.shape for line in given], autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
         if kind == "equal":
-            for ours, theirs in zip(expected[a:b], found[c:d], strict=True):
+            for ours, theirs in zip(expected[a:b], given[c:d], strict=True):
                 faults += [
                     f"{theirs.place}: {written}, the report has {right}"
                     for right, written in zip(ours.numbers, theirs.numbers, strict=True)
                     if value_of(right) != value_of(written)
                 ]
         else:
-            after = found[c - 1] if c else Line(0, "", "")
-            faults += compare_numbers(expected[a:b], found[c:d], after, set(shapes))
+            after = given[c - 1] if c else Line(0, "", "")
+            faults += compare_numbers(expected[a:b], given[c:d], after, set(shapes))
     return faults
 
 
-def compare_numbers(expected: list[Line], found: list[Line], after: Line, shapes: set[str]) -> list[str]:
+def compare_numbers(expected: list[Line], given: list[Line], after: Line, shapes: set[str]) -> list[str]:
     """The faults of reworded, added or lost lines: the numbers in them have to be the same, in the same order."""
     ours = [(value_of(number), number, line) for line in expected for number in line.claims]
-    theirs = [(value_of(number), number, line) for line in found for number in line.claims]
+    theirs = [(value_of(number), number, line) for line in given for number in line.claims]
     faults = []
     matcher = SequenceMatcher(None, [one[0] for one in ours], [one[0] for one in theirs], autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
@@ -122,7 +122,7 @@ def compare_numbers(expected: list[Line], found: list[Line], after: Line, shapes
         # The same numbers under other names would make another claim.
         faults = [
             f"{line.place}: no such row of a table comes from the report"
-            for line in found
+            for line in given
             if line.text.lstrip().startswith("|") and line.numbers and line.shape not in shapes
         ]
     return faults

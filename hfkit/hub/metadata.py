@@ -7,7 +7,7 @@ from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
 from hfkit.arguments.hub_terms import BENCHMARK
 from hfkit.report.pages import words
-from hfkit.scores.score import Score
+from hfkit.scores.score import Score, headline_score
 
 
 def model_name(settings: dict[str, Any]) -> str:
@@ -18,15 +18,9 @@ def model_name(settings: dict[str, Any]) -> str:
 def named_scores(report: dict[str, Any]) -> list[tuple[Score, float]]:
     """The scores of the report's subject that readers know by a name, with their values, the headline first."""
     known = {one["key"]: Score(**one) for one in report["task"]["scores"]}
-    values, headline = report["contenders"][0]["scores"], headline_score(report)
+    values, headline = report["contenders"][0]["scores"], headline_score(report["task"])
     others = [(known[key], value) for key, value in values.items() if key in known and key != headline.key]
     return [(headline, values[headline.key]), *others]
-
-
-def headline_score(report: dict[str, Any]) -> Score:
-    """The score that decides."""
-    task = report["task"]
-    return next(Score(**one) for one in task["scores"] if one["key"] == task["headline"])
 
 
 def hub_name(score: Score) -> str:
@@ -97,6 +91,6 @@ def benchmark_result(report: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]
         value=report["contenders"][0]["headline"],
         dataset_revision=data["revision"] if data["id"] == identity else None,
         date=report["created"],
-        notes=f"{headline_score(report).title} on {report['rows']:,} test rows",
+        notes=f"{headline_score(report['task']).title} on {report['rows']:,} test rows",
     )
     return f"{identity.rpartition('/')[2]}.yaml", eval_result_entries_to_yaml([entry])

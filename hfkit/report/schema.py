@@ -2,7 +2,7 @@
 
     schema       name and version of this layout; a change of keys changes the version
     created      when the record was made, UTC, ISO 8601
-    command      the command line, as a shell takes it
+    command      the command line, ready for a shell
     seed         of the resampling here (the training's own is among the settings)
     settings     every flag with its resolved value
     task         key and name (its tag on the Hub, which tasks may share), headline (the key of `scores` that decides),
@@ -10,27 +10,27 @@
                  "higher" or "lower" is better, and what the Hub calls them where it has another name
     rows         rows of the test split, on which every contender is scored
     data         facts about the data, in the task's own terms
-    origin       where it comes from: `base`, the checkpoint (null where none is named), and `dataset`. Of each its name
-                 without folders, its id on the Hub, the revision, licence and languages, null or [] where not known; of
-                 the base also its number of parameters and the relation of the model to it: "finetune", "adapter", or
-                 null where training began from random weights
-    examples     a training row of each label, shortened: what stands `before`, the `text` that the label is of, and
-                 what comes `after`; or a `picture`. Only the first of very many labels; {} where answers are numbers
-    snippets     Python that asks the saved `model`, and Python that puts its `adapter` on the base (null where no
-                 adapters were trained), with "@model@" in place of the model's name
+    origin       where the model and the data come from: `base`, the checkpoint (null if none is named), and `dataset`.
+                 Both have a name without folders, an id on the Hub, a revision, a licence and languages (null or []
+                 if not known); the base also has its number of parameters and the relation of the model to it:
+                 "finetune", "adapter", or null if training began from random weights
+    examples     a training row of each label, shortened: the `text` that has the label, and the text `before` and
+                 `after` it; or a `picture`. Of very many labels only the first; {} if answers are numbers
+    snippets     Python that asks the saved `model`, and Python that puts its `adapter` on the base (null if no adapters
+                 were trained), with "@model@" in place of the model's name
     contenders   in the order they were added: name, description, whether it is a baseline, all scores, the headline
-                 score and its interval, the cost, and by how much it scores above the first contender (`difference`,
-                 null for the first itself)
+                 score and its interval, the cost, and by how much its score is above that of the first contender
+                 (`difference`, null for the first itself)
     verdict      the comparison in words: only what the intervals support
-    training     null where nothing was trained; else plan (one row per stage), log_history (as the trainer logged it),
-                 cost, invariants (what was checked while it ran)
-    breakdown    null where the task has none; else the first contender's scores per class, counts of which class
-                 (gold) was taken for which (predicted), null where that says nothing, and a note on how to read them.
-                 Of very many classes the counts hold only the most confused, and a last column "(others)" the rest
+    training     plan (one row per stage), log_history (as the trainer logged it), cost, and invariants (the checks that
+                 were made while it ran); null if nothing was trained
+    breakdown    the first contender's scores per class, counts of which class (gold) was taken for which (predicted),
+                 null if they would say nothing, and a note on how to read them; null if the task has no classes. Of
+                 very many classes the counts hold only the most confused, and a last column "(others)" the rest
     errors       the first contender's most instructive errors: row of the test split, kind, why, and either tokens
                  (the words from `offset` on, of `words` in all) with gold and predicted spans (positions in tokens,
                  end excluded), or the row's text or picture, one of them empty, with gold and predicted class in words
-    pictures     augmented training samples with their labels, for the reader's eye; [] where there are none
+    pictures     augmented training samples with their labels; [] if there are none
     environment  machine and versions
 
 Seconds are seconds, memory is MiB, shares are fractions of one. A picture is a data URI of a PNG or JPEG, so that a

@@ -1,4 +1,4 @@
-"""Part-of-speech tagging: words that are split already in, one tag per word out."""
+"""Part-of-speech tagging of sentences that are split into words: exactly one tag per word."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar

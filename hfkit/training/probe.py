@@ -1,5 +1,6 @@
 """The head of a model, fitted to what the frozen layers give it: the first stage of a strategy that picks itself."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -65,7 +66,9 @@ def fit_head(trainer: Run, linear: nn.Linear) -> bool:
     gold = features["eval"]
     search = OF_TOKENS if train.places.ndim == 2 else OF_ROWS
     best_score, best = -np.inf, None
-    for _ in fit_penalties(head, train, codec.loss_of_logits, search, desc="Head: fitting"):
+    plain = copy.copy(codec)  # labels are not smoothed here, whatever training does
+    plain.fit_loss(trainer.train_dataset)
+    for _ in fit_penalties(head, train, plain.loss_of_logits, search, desc="Head: fitting"):
         with torch.no_grad():
             outputs = place_outputs(offset + unit * head(gold.inputs), gold, codec)
         predictions = codec.decode_reduced(outputs, trainer.eval_dataset)

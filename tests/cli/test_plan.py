@@ -46,7 +46,7 @@ def test_the_plan_is_the_one_that_training_prints(strategy, checkpoint, corpus, 
     capsys.readouterr()
     trainer.train()
     printed = capsys.readouterr().out
-    argv = ["--rows", "22", "--labels", str(len(trainer.labels)), "--num_train_epochs", "1"]
+    argv = ["--rows", "22", "--labels", str(len(trainer.rows.labels)), "--num_train_epochs", "1"]
     argv += ["--per_device_train_batch_size", "4", "--use_cpu"]
     planned = hfkit("plan", "--checkpoint", checkpoint, "--strategy", strategy, *argv)
     assert planned.exit_code == 0, planned.output

@@ -45,7 +45,7 @@ def corpus(tmp_path):
 
 
 def test_a_ratio_is_of_two_cells_of_one_round(rounds, tmp_path):
-    row = compared(corpus(tmp_path), WORK, 1, rounds, (TextClassification(), ["a", "a", "a", "b"]))
+    row = compared(corpus(tmp_path), WORK, 1, rounds, (TextClassification().judge, ["a", "a", "a", "b"]))
     assert row["cpu_ratio"] == {"median": 2.5, "min": 2.0, "max": 3.0, "rounds": 2}
     assert row["memory_ratio"]["max"] == pytest.approx(1 / 2)
     assert row["own"]["useful_share"] == 0.5 and row["own"]["useful_gflops"] == pytest.approx(3e12 / 10 / 1e9)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from copy import copy
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -20,10 +21,11 @@ from typer.testing import CliRunner
 
 import hfkit.inference.demo
 from hfkit.cli import app
+from hfkit.contract.target import Labels
 from hfkit.errors import UserError
-from hfkit.inference.demo import asked_model, loopback, own_folder, require_gradio
-from hfkit.inference.demo.asking import MOST_CHARACTERS, Asked, Unanswered
-from hfkit.inference.demo.page import launched, page
+from hfkit.inference.demo import is_loopback, load_demo, require_gradio, use_own_folder
+from hfkit.inference.demo.asking import MOST_CHARACTERS, DemoModel, Unanswered
+from hfkit.inference.demo.page import build_page, launch
 from hfkit.inference.saved import load_saved
 from hfkit.tasks import TextClassification
 from tests.fixtures.examples import examples_of
@@ -46,33 +48,34 @@ def picture(image: Image.Image, kind: str = "PNG") -> dict:
 
 
 @pytest.fixture(scope="module")
-def models(finished_once) -> dict[str, Asked]:
+def models(finished_once) -> dict[str, DemoModel]:
     names = ("bert-sentiment", "bert-ner", "vit-images")
-    return {name: asked_model(str(finished_once / "runs" / name)) for name in names}
+    return {name: load_demo(str(finished_once / "runs" / name)) for name in names}
 
 
 @pytest.fixture(scope="module")
 def untrained(checkpoint, tmp_path_factory):
     """A model for texts of some problem, with an untrained head and no report."""
 
-    def of(problem: str, labels: list[str], **settings) -> Asked:
+    def make(problem: str, labels: tuple[str, ...], **settings) -> DemoModel:
         task, folder = TextClassification(problem=problem), tmp_path_factory.mktemp(problem)
-        task.model(checkpoint, labels).save_pretrained(folder)
-        task.processor(checkpoint).save_pretrained(folder)
-        return replace(asked_model(str(folder)), **settings)
+        codec = task.codec(checkpoint, Labels(labels, task.kind.problem_type))
+        codec.model().save_pretrained(folder)
+        codec.processor.save_pretrained(folder)
+        return replace(load_demo(str(folder)), **settings)
 
-    return of
+    return make
 
 
-def refusal(model: Asked, row: dict) -> str:
+def refusal(model: DemoModel, row: dict) -> str:
     with pytest.raises(Unanswered) as refused:
         model.answer(row)
     return str(refused.value)
 
 
-def asking(model: Asked, folder: Path):
+def asking(model: DemoModel, folder: Path):
     """What the button of the page calls."""
-    (found,) = [one.fn for one in page(model, folder).fns.values() if one.api_name == "ask"]
+    (found,) = [one.fn for one in build_page(model, folder).fns.values() if one.api_name == "ask"]
     return found
 
 
@@ -84,23 +87,23 @@ def test_the_examples_of_the_help_answer_their_first_row(argv, finished_runs):
     # A server has no end: what it would serve is made and asked once.
     ended = hfkit_(*argv, *(["--check"] if "--check" not in argv else []))
     assert ended.exit_code == 0, ended.output
-    told = json.loads(ended.stdout)
+    reply = json.loads(ended.stdout)
     saved = load_saved(argv[1])
-    if saved.one_label:
-        assert told["prediction"] in saved.labels
-        assert sum(told["likelihoods"].values()) == pytest.approx(1, abs=1e-5)
+    if saved.ranks_labels:
+        assert reply["prediction"] in saved.labels
+        assert sum(reply["likelihoods"].values()) == pytest.approx(1, abs=1e-5)
     else:
-        assert {entity["label"] for entity in told["prediction"]} <= {"PER", "LOC"}
+        assert {entity["label"] for entity in reply["prediction"]} <= {"PER", "LOC"}
 
 
 def test_answers_are_those_of_the_model(models):
     model = models["bert-sentiment"]
     texts = ["anna likes rain.", "boris left the sea."]
-    told = model.saved.told(Dataset.from_dict({"text": texts}))
-    for text, one in zip(texts, told, strict=True):
-        answer = model.answer({"text": text})
-        assert answer.prediction == one.prediction
-        assert answer.likelihoods == pytest.approx(one.probabilities, abs=1e-6)
+    predicted = model.saved.predict_table(Dataset.from_dict({"text": texts}))
+    for text, one in zip(texts, predicted, strict=True):
+        reply = model.answer({"text": text})
+        assert reply.record == one.record
+        assert reply.likelihoods == pytest.approx(one.likelihoods, abs=1e-6)
 
 
 def test_the_head_of_the_page_is_the_report(models):
@@ -119,7 +122,9 @@ def test_the_head_of_the_page_is_the_report(models):
 
 def test_text_from_data_is_no_markup(models):
     saved = models["bert-sentiment"].saved
-    strange = replace(models["bert-sentiment"], saved=replace(saved, labels=["<script>alert(1)</script>", "*b*"]))
+    codec = copy(saved.codec)
+    codec.target = Labels(("<script>alert(1)</script>", "*b*"))
+    strange = replace(models["bert-sentiment"], saved=replace(saved, codec=codec))
     assert "<script>" not in strange.about() and "*b*" not in strange.about()
 
 
@@ -136,7 +141,7 @@ def test_what_nobody_means_to_ask_is_refused_in_words(models):
 def test_odd_pictures_are_read(models):
     deep = Image.fromarray((np.arange(900).reshape(30, 30) * 70).astype(np.uint16))
     for image in (deep, Image.new("RGBA", (30, 20), (255, 0, 0, 0)), Image.new("P", (5, 9)), Image.new("1", (1, 1))):
-        assert models["vit-images"].answer({"image": picture(image)}).prediction in map(str, range(10))
+        assert models["vit-images"].answer({"image": picture(image)}).record in map(str, range(10))
 
 
 def test_a_text_that_was_cut_is_said_to_be(models):
@@ -155,21 +160,21 @@ def test_the_button_gives_what_is_shown(models, untrained, tmp_path):
     shown, note = asking(models["bert-ner"], tmp_path)(text)
     assert shown["text"] == text
     assert [(one["start"], one["end"], one["entity"]) for one in shown["entities"]] == [
-        (one["start"], one["end"], one["label"]) for one in answer.prediction
+        (one["start"], one["end"], one["label"]) for one in answer.record
     ]
-    assert note == ("" if shown["entities"] else "No entity was found.")
+    assert note == ("" if shown["entities"] else "Nothing was found.")
 
-    several = untrained("multi-label", ["a", "b", "c"])
+    several = untrained("multi-label", ("a", "b", "c"))
     likely, note = asking(several, tmp_path)(text)
     assert set(likely) == {"a", "b", "c"}
     assert note == f"Labels: {', '.join(name for name in likely if likely[name] > 0.5) or 'none'}"
 
-    number = untrained("regression", ["score"])
-    assert asking(number, tmp_path)(text) == (number.answer({"text": text}).prediction, "")
-    scale = untrained("ordinal", ["1 to 5"])
+    number = untrained("regression", ("score",))
+    assert asking(number, tmp_path)(text) == (number.answer({"text": text}).record, "")
+    scale = untrained("ordinal", ("1 to 5",))
     assert asking(scale, tmp_path)(text)[0] in range(1, 6)
 
-    pairs = untrained("single-label", ["no", "yes"], pairs=True)
+    pairs = untrained("single-label", ("no", "yes"), columns=("text", "text_pair"))
     likely, _ = asking(pairs, tmp_path)(text, "anna likes rain.")
     assert likely == pytest.approx(pairs.answer({"text": text, "text_pair": "anna likes rain."}).likelihoods)
     assert likely != pytest.approx(pairs.answer({"text": text, "text_pair": text}).likelihoods, abs=1e-9)
@@ -178,8 +183,8 @@ def test_the_button_gives_what_is_shown(models, untrained, tmp_path):
 
 def test_a_browser_gets_answers_and_asks_nobody_else(models, tmp_path):
     port = free_port()
-    with own_folder() as folder:
-        app_, url = launched(models["vit-images"], folder, "127.0.0.1", port, share=False)
+    with use_own_folder() as folder:
+        app_, url = launch(models["vit-images"], folder, "127.0.0.1", port, share=False)
         try:
             assert url == f"http://127.0.0.1:{port}/"
             path = tmp_path / "picture.png"
@@ -187,7 +192,7 @@ def test_a_browser_gets_answers_and_asks_nobody_else(models, tmp_path):
             client = Client(url, verbose=False)
             likely, _ = client.predict(handle_file(path), api_name="/ask")
             answer = models["vit-images"].answer({"image": picture(Image.open(path))})
-            assert likely["label"] == answer.prediction
+            assert likely["label"] == answer.record
             for one in likely["confidences"]:
                 assert one["confidence"] == pytest.approx(answer.likelihoods[one["label"]], abs=1e-5)
             with pytest.raises(Exception, match="Choose a picture first"):
@@ -226,7 +231,7 @@ def test_an_address_in_use_is_refused(finished_runs):
     [("127.0.0.1", True), ("127.8.9.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)],
 )
 def test_only_loopback_is_this_machine_alone(host, alone):
-    assert loopback(host) == alone
+    assert is_loopback(host) == alone
 
 
 def test_without_gradio_it_says_what_to_install(monkeypatch):

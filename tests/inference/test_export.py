@@ -19,11 +19,11 @@ from transformers.exporters import ExportedModel
 from typer.testing import CliRunner
 
 from hfkit.cli import app
+from hfkit.contract.target import Labels
 from hfkit.errors import UserError
 from hfkit.inference.export import export, parity
-from hfkit.inference.export.graph import traced
-from hfkit.inference.export.pages import snippet
-from hfkit.inference.export.parity import asked, extremes
+from hfkit.inference.export.graph import trace
+from hfkit.inference.export.parity import encode_material, make_extremes
 from hfkit.inference.saved import load_saved
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests.fixtures.examples import examples_of
@@ -126,7 +126,7 @@ def test_the_readme_runs_without_hfkit_and_says_what_the_model_says(work, monkey
     program = code(Path())
     texts = ast.literal_eval(re.search(r"texts = (\[.*\])", program)[1])
     saved = load_saved(str(place / "runs" / "bert-sentiment"))
-    assert ran(program) == [one.prediction for one in saved.told(Dataset.from_dict({"text": texts}))]
+    assert ran(program) == [one.record for one in saved.predict_table(Dataset.from_dict({"text": texts}))]
 
 
 def test_the_readme_of_a_tagger_and_of_pictures_too(work, monkeypatch):
@@ -141,16 +141,16 @@ def test_the_readme_of_a_tagger_and_of_pictures_too(work, monkeypatch):
     shutil.copy(place / "pictures" / "0.png", "picture.png")
     saved = load_saved(str(place / "runs" / "vit-images"))
     row = {"bytes": Path("picture.png").read_bytes(), "path": None}
-    assert ran(code(folder)) == [one.prediction for one in saved.told(Dataset.from_list([{"image": row}]))]
+    assert ran(code(folder)) == [one.record for one in saved.predict_table(Dataset.from_list([{"image": row}]))]
 
 
 def test_json_is_the_record_alone(work):
     place, printed = work
-    told = json.loads(printed[PICTURES])
-    assert told.pop("folder") == "exported/digits"
-    assert told == record(place / "exported" / "digits")
-    assert told["inputs"]["pixel_values"][0] == "batch"
-    assert told["parity"]["test rows of hfkit sample data"]["equal_predictions"] == 1
+    found = json.loads(printed[PICTURES])
+    assert found.pop("folder") == "exported/digits"
+    assert found == record(place / "exported" / "digits")
+    assert found["inputs"]["pixel_values"][0] == "batch"
+    assert found["parity"]["test rows of hfkit sample data"]["equal_predictions"] == 1
 
 
 def test_eight_bits_are_judged_by_what_they_do_to_the_score(work):
@@ -171,7 +171,7 @@ def test_transformers_loads_an_export_as_its_own(work):
     place, _ = work
     folder = place / "runs" / "bert-sentiment"
     saved = load_saved(str(folder))
-    inputs = saved.processor(["anna likes rain.", "no"], padding=True, return_tensors="pt")
+    inputs = saved.codec.processor(["anna likes rain.", "no"], padding=True, return_tensors="pt")
     with torch.inference_mode():
         expected = saved.model(**inputs).logits
     torch.testing.assert_close(ExportedModel.from_pretrained(folder / "onnx")(**inputs).logits, expected)
@@ -211,10 +211,9 @@ def test_a_model_that_onnx_has_no_operators_for_is_refused_by_name(work):
     saved = load_saved(str(work[0] / "runs" / "bert-sentiment"))
     whole = saved.model.classifier.forward
     saved.model.classifier.forward = lambda x: whole(x) + torch.linalg.eigvals(x.T @ x).real.sum()
-    batch = next(asked(saved, extremes(saved)).batches(saved, [2]))
-    del batch["labels"]
+    batch = next(encode_material(saved, make_extremes(saved)).batches([2]))
     with pytest.raises(UserError, match="BertForSequenceClassification cannot be written as an ONNX graph"):
-        traced(saved, batch, None)
+        trace(saved, saved.codec.inputs(batch), ["logits"], None)
 
 
 def test_labels_that_the_model_does_not_know_are_refused(work, tmp_path):
@@ -237,8 +236,10 @@ def test_an_older_or_newer_opset_is_written_as_asked(opset, work, tmp_path):
 def finished(task, path: str, labels: list[str], folder: Path) -> str:
     """A model with an untrained head, as a run leaves it, without a report."""
     torch.manual_seed(0)
-    task.model(path, labels).save_pretrained(folder)
-    task.processor(path).save_pretrained(folder)
+    problem_type = None if isinstance(task, NER) else task.kind.problem_type
+    codec = task.codec(path, Labels(tuple(labels), problem_type))
+    codec.model().save_pretrained(folder)
+    codec.processor.save_pretrained(folder)
     return str(folder)
 
 
@@ -290,11 +291,10 @@ def test_the_readme_knows_every_kind_of_answer(problem, labels, checkpoint, tmp_
     found = export(model, tmp_path / "out")
     assert {one["equal_predictions"] for one in found["parity"].values()} == {None if problem == "regression" else 1}
     monkeypatch.chdir(tmp_path / "out")
-    program = snippet(found)
-    assert program.strip() == code(Path()).strip()
+    program = code(Path())
     texts = ast.literal_eval(re.search(r"texts = (\[.*\])", program)[1])
-    told = [one.prediction for one in load_saved(model).told(Dataset.from_dict({"text": texts}))]
-    assert ran(program) == (pytest.approx(told, abs=1e-5) if problem == "regression" else told)
+    answers = [one.record for one in load_saved(model).predict_table(Dataset.from_dict({"text": texts}))]
+    assert ran(program) == (pytest.approx(answers, abs=1e-5) if problem == "regression" else answers)
 
 
 @pytest.mark.slow
@@ -312,5 +312,5 @@ def logits_of(model: Path, picture: Path) -> np.ndarray:
     saved = load_saved(str(model)).with_usual_columns()
     saved = replace(saved, task=replace(saved.task, dataset=str(picture.parent)))
     row = {"bytes": picture.read_bytes(), "path": None}
-    (told,) = saved.told(Dataset.from_list([{"image": row}]))
-    return np.array([told.probabilities[label] for label in saved.labels])
+    (found,) = saved.predict_table(Dataset.from_list([{"image": row}]))
+    return np.array([found.likelihoods[label] for label in saved.labels])

@@ -8,6 +8,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict
 from typer.testing import CliRunner
@@ -23,7 +24,7 @@ from hfkit.ledger.runner import Runner
 from hfkit.ledger.schema import validate_ledger
 from hfkit.runtime.energy import measure_energy
 from hfkit.runtime.processes import LAUNCHERS, Rank, take_rank
-from hfkit.tasks import TextClassification
+from hfkit.tasks import NER, TextClassification
 from tests.tiny import text as tiny
 
 ROOT = Path(__file__).parents[2]
@@ -353,3 +354,33 @@ def test_energy_is_measured_where_codecarbon_is_installed(tmp_path, monkeypatch)
     assert cost == {"energy_kwh": 0.25}
     # Where only some of the machines measure it, the mean would be one of other runs.
     assert mean_cost([{"cpu_seconds": 1.0, **cost}, {"cpu_seconds": 3.0}]) == {"cpu_seconds": 2.0}
+
+
+def numbers_task(folder: Path, test: list[int]) -> TextClassification:
+    """Grades of texts, whose train split holds 1 to 5."""
+    folder.mkdir()
+    for split, grades in {"train": [1, 5, 3, 2], "validation": [1, 5], "test": test}.items():
+        rows = Dataset.from_dict({"text": [f"{split} text {i}" for i in range(len(grades))], "label": grades})
+        rows.to_parquet(str(folder / f"{split}.parquet"))
+    return TextClassification(dataset=str(folder), problem="ordinal")
+
+
+def test_numbers_of_another_test_need_not_be_learnt(tmp_path):
+    task, other = numbers_task(tmp_path / "a", [1, 5]), numbers_task(tmp_path / "b", [2, 3, 4])
+    joined = join_tests(task, task.load(), {"b": other.load()["test"]})
+    assert task.rows.references(joined) == [1, 5, 2, 3, 4]
+
+
+def test_only_rows_that_show_something_can_be_got_right():
+    tags, words = NER().judge, [["B-LOC", "O"], ["O", "O"], ["B-PER", "I-PER"]]
+    perfect = tags.evidence(tags.perfect_predictions(words), words)
+    assert rows_worth_all(perfect, np.arange(3)).tolist() == [0, 2]  # a sentence without entities shows nothing
+    assert rows_worth_all(perfect, np.array([1])).tolist() == []
+    numbers = TextClassification(problem="regression").judge
+    assert rows_worth_all(numbers.evidence([1.0, 2.0, 5.0], [1.0, 2.0, 5.0]), np.arange(3)).tolist() == []
+
+
+def test_a_crossover_says_both_open_ends_and_a_bound_of_nothing():
+    crossing = {"ahead": "full", "behind": "probe", "rows": 12.4, "low": 0.2, "high": None}
+    assert crossover_of(crossing)["text"] == "full is ahead of probe from about 12 rows on (0 to more)"
+    assert crossover_of(crossing | {"low": None, "high": 30.0})["text"].endswith("(fewer to 30)")

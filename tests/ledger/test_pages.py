@@ -15,6 +15,7 @@ from hfkit.ledger import plots as ledger_plots
 from hfkit.ledger.pages import large_text, p_text, rank, rate_text, render_ledger
 from hfkit.ledger.schema import validate_ledger
 from hfkit.report.pages import interval_text, score_text, signed_text
+from hfkit.scores.score import headline_score
 from tests.fixtures import ledgers
 from tests.fixtures.hostile import TEXTS, Page, assert_stays_text, assert_stays_text_in_markdown, faults
 from tests.fixtures.reports import picture
@@ -118,7 +119,7 @@ def test_a_ledger_in_which_everything_failed_says_so():
 def test_the_numbers_on_the_page_are_those_of_the_record(kind):
     ledger, html, markdown = ledgers.ALL[kind](), pages(kind)["ledger.html"], pages(kind)["ledger.md"]
     rows = cells(html)
-    contenders = rank(ledger["contenders"])
+    contenders = rank(ledger["contenders"], headline_score(ledger["task"]).sign)
     assert len(rows) == len(contenders)
     for i, (c, row) in enumerate(zip(contenders, rows, strict=True)):
         assert row[0].startswith(f"{i + 1} {c['name']}") and row[0].endswith(c["description"])

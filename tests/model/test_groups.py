@@ -1,11 +1,15 @@
 """Every parameter in exactly one named group, at the rate its depth says, on a schedule that knows when it thaws."""
 
+import math
+
 import pytest
 import torch
 from transformers import AutoModelForTokenClassification
 
+from hfkit.arguments.strategies import STRATEGIES
 from hfkit.model.depth import Depths
 from hfkit.model.groups import groupwise_schedule, layerwise_parameter_groups, slanted_triangular
+from tests.fixtures.runs import trainer
 
 
 @pytest.fixture
@@ -58,3 +62,43 @@ def test_a_thawed_group_warms_up_from_its_own_start():
         schedule.step()
     assert [r[2] for r in rates] == pytest.approx([1 - step / 100 for step in range(16)])
     assert [r[1] for r in rates[8:16]] == pytest.approx([0, 0, 0.9 * 0.25, 0.89 * 0.5, 0.88 * 0.75, 0.87, 0.86, 0.85])
+
+
+# In training
+
+
+def slanted(step: int) -> float:
+    """Howard and Ruder 2018, equation 3, with T = 20, cut_frac = 0.1 and ratio = 32."""
+    cut = 2
+    share = step / cut if step < cut else 1 - (step - cut) / (cut * (1 / 0.1 - 1))
+    return (1 + share * (32 - 1)) / 32
+
+
+SCHEDULES = {
+    "slanted": (dict(slanted_triangular=True), slanted),
+    "cosine": (
+        dict(lr_scheduler_type="cosine", warmup_steps=2),
+        lambda step: step / 2 if step < 2 else (1 + math.cos(math.pi * (step - 2) / 18)) / 2,
+    ),
+    "constant": (dict(lr_scheduler_type="constant_with_warmup", warmup_steps=2), lambda step: min(1.0, step / 2)),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_follow_their_formula_and_thawed_groups_warm_up_on_them(name, checkpoint, corpus, tmp_path):
+    flags, factor = SCHEDULES[name]
+    plan = dict(head_only=0.25, unfreeze_stages=2, unfreeze_until=0.6, thaw_warmup=0.2)
+    run = trainer(checkpoint, corpus, tmp_path, strategy="gradual", max_steps=20, **plan, **flags)
+    run.train()
+    strategy = STRATEGIES["gradual"]
+    logs = [entry for entry in run.state.log_history if "loss" in entry]
+    assert [entry["step"] for entry in logs] == list(range(1, 21))
+    assert run.unfreezing.plan.starts == (0, 5, 12)
+    for entry in logs:
+        # Logged after the step that the rates were used in; schedules count from 0.
+        step, lowest = entry["step"] - 1, entry["lowest_trainable_depth"]
+        assert entry["head_learning_rate"] == pytest.approx(strategy.head_learning_rate * factor(step))
+        if lowest < run.unfreezing.depths.head:
+            peak = strategy.learning_rate * strategy.layer_decay ** (run.unfreezing.depths.head - 1 - lowest)
+            warm = min(1.0, (step - run.unfreezing.plan.thaw_step(lowest) + 1) / 4)
+            assert entry["lowest_learning_rate"] == pytest.approx(peak * factor(step) * warm)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as draw
-from transformers import AutoModelForTokenClassification
+from transformers import AutoModelForTokenClassification, ResNetConfig, ResNetForImageClassification
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError
@@ -97,3 +97,45 @@ def test_what_was_frozen_before_stays_frozen(checkpoint):
     unfreezing.apply(model, 0)
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     assert frozen == {"bert.embeddings.word_embeddings.weight"}
+
+
+# Frozen running statistics
+
+
+def statistics_moved(model: torch.nn.Module, unfreezing: Unfreezing) -> dict[str, bool]:
+    """For each running statistic of the model: whether it moved in three passes in training mode."""
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    for seed in range(3):
+        model.train()
+        unfreezing.hold_frozen_in_eval()
+        with torch.no_grad():
+            model(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)))
+    assert {name.rpartition(".")[2] for name in before} == {"running_mean", "running_var", "num_batches_tracked"}
+    return {name: not torch.equal(buffer, before[name]) for name, buffer in model.named_buffers()}
+
+
+@pytest.fixture
+def resnet() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return ResNetForImageClassification(ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[2, 1]))
+
+
+@pytest.mark.parametrize("lowest", [0, 1, 3, 4])
+def test_running_statistics_move_with_the_depths_that_learn_and_no_others(lowest, resnet):
+    unfreezing = Unfreezing(resnet)
+    unfreezing.apply(resnet, lowest)
+    depth_of = {name: unfreezing.depths.modules[name.rpartition(".")[0]] for name, _ in resnet.named_buffers()}
+    assert set(depth_of.values()) == {0, 1, 2, 3}
+    assert statistics_moved(resnet, unfreezing) == {name: depth >= lowest for name, depth in depth_of.items()}
+
+
+def test_norms_frozen_before_training_hold_still_at_any_depth(resnet):
+    """As under adapters: the plan trains every depth, and the weights of the backbone were frozen beforehand."""
+    resnet.requires_grad_(False)
+    resnet.classifier.requires_grad_(True)
+    learning = "resnet.encoder.stages.1.layers.0.layer.0.normalization"
+    resnet.get_submodule(learning).requires_grad_(True)
+    unfreezing = Unfreezing(resnet)
+    unfreezing.apply(resnet, 0)
+    moved = statistics_moved(resnet, unfreezing)
+    assert {name for name, moves in moved.items() if moves} == {name for name in moved if name.startswith(learning)}

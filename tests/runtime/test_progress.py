@@ -249,7 +249,7 @@ def test_a_training_shows_stage_loss_and_rate_and_goes_on_counting_when_resumed(
 
 def test_a_training_that_breaks_off_gives_the_terminal_back(checkpoint, corpus, tmp_path):
     run = trainer(checkpoint, corpus, tmp_path, strategy="full", disable_tqdm=False)
-    run.compute_loss_func = lambda outputs, labels, num_items_in_batch: outputs["logits"].sum() * float("nan")
+    run.codec.loss_of_logits = lambda logits, labels, items: logits.sum() * float("nan")
     with stderr_on_terminal() as terminal, pytest.raises(RuntimeError, match="step 1: loss nan"):
         run.train()
     assert "Training" in terminal.sent and not terminal.cursor_is_hidden

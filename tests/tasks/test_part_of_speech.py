@@ -24,17 +24,12 @@ CLASSES |= {".": "PUNCT", "in": "ADP", "the": "DET"}
 
 def tagged_splits(train: int = 40, validation: int = 8, test: int = 8) -> DatasetDict:
     """The tiny sentences with a tag that each word has everywhere."""
-    return DatasetDict(
-        {
-            split: Dataset.from_dict(
-                {
-                    "tokens": rows["tokens"][:],
-                    "upos": [[CLASSES.get(word, "NOUN") for word in w] for w in rows["tokens"]],
-                }
-            )
-            for split, rows in tiny.ner_splits(train, validation, test).items()
-        }
-    )
+    splits = DatasetDict()
+    for split, rows in tiny.ner_splits(train, validation, test).items():
+        words = rows["tokens"][:]
+        tags = [[CLASSES.get(word, "NOUN") for word in sentence] for sentence in words]
+        splits[split] = Dataset.from_dict({"tokens": words, "upos": tags})
+    return splits
 
 
 @pytest.fixture

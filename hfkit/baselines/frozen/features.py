@@ -32,7 +32,7 @@ MEAN = "mean"  # over the tokens of a text that are not padding
 
 
 class FrozenFeatures(NamedTuple):
-    """What the frozen checkpoint makes of every row."""
+    """Features of every row from a frozen checkpoint, by pooling."""
 
     codec: Any  # a Codec that is Probed as well
     encoded: DatasetDict
@@ -88,7 +88,7 @@ def frozen_features(
     *,
     name: str = "frozen features",
 ) -> FrozenFeatures:
-    """What the frozen `checkpoint` makes of every row: from memory, from `cache_dir`, or by one pass.
+    """Features of every row from the frozen `checkpoint`: from memory, from `cache_dir`, or by one pass.
 
     Args:
         skipped: splits that need no pass; features that lack a split are not kept for others.

@@ -27,7 +27,7 @@ class Draw:
     """
 
     kind: str  # balanced, random or nearest
-    shots: int  # of each class where balanced, else of a prompt
+    shots: int  # of each class where balanced, otherwise of a prompt
 
     def picks(self, order: int, queries: int, classes: Sequence[str], nearest: np.ndarray | None) -> list[tuple]:
         """For every query, the places in train of its demonstrations, in the order of the prompt.

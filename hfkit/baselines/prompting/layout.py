@@ -38,7 +38,7 @@ class FittedRequest(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """How prompts are written for one model: as a chat where its tokenizer has a template for one, else plainly."""
+    """How prompts are written for one model: as a chat if its tokenizer has a template, otherwise as plain text."""
 
     tokenizer: Tokenizer
 

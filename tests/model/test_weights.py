@@ -1,0 +1,97 @@
+"""A checkpoint becomes a plain model with fp32 weights from its own folder, and a head for the labels asked for."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModel, AutoModelForTokenClassification, PreTrainedModel
+
+from hfkit.contract.target import Labels
+from hfkit.errors import UserError
+from hfkit.model.weights import load_model
+
+LABELS = ("O", "B-PER", "I-PER")
+
+
+def load(folder: Path, labels: tuple[str, ...] = LABELS) -> PreTrainedModel:
+    config = Labels(labels).to_config()
+    return load_model(AutoModelForTokenClassification, str(folder), f"checkpoint '{folder}'", config)
+
+
+def same_bits(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_bf16_checkpoint_loads_as_fp32_master_weights(checkpoint, tmp_path):
+    half = AutoModel.from_pretrained(checkpoint).to(torch.bfloat16)
+    half.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
+    model = load(tmp_path)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    name = "encoder.layer.1.output.dense.weight"
+    assert torch.equal(model.bert.get_parameter(name), half.get_parameter(name).float())
+
+
+def test_a_head_is_kept_for_the_same_number_of_labels_and_fresh_for_another(checkpoint, tmp_path):
+    tagger = AutoModelForTokenClassification.from_pretrained(checkpoint, num_labels=3)
+    tagger.save_pretrained(tmp_path)
+    kept, fresh = (load(tmp_path, labels) for labels in (LABELS, (*LABELS, "B-LOC", "I-LOC")))
+    assert same_bits(kept.state_dict(), tagger.state_dict())
+    assert kept.config.id2label == dict(enumerate(LABELS))
+    assert fresh.classifier.weight.shape[0] == fresh.config.num_labels == 5
+    assert torch.count_nonzero(fresh.classifier.weight) == fresh.classifier.weight.numel()
+    assert same_bits(fresh.bert.state_dict(), tagger.bert.state_dict())
+
+
+def test_pickled_weights_are_refused(checkpoint, tmp_path):
+    model = AutoModel.from_pretrained(checkpoint)
+    model.config.save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"cannot load it.*Give a folder or a Hub id with a whole model\.safetensors"):
+        load(tmp_path)
+
+
+@pytest.fixture
+def sharded(checkpoint, tmp_path) -> Path:
+    """The tiny checkpoint in two shards, and a copy of each in a folder beside it."""
+    model = AutoModel.from_pretrained(checkpoint)
+    folder = tmp_path / "sharded"
+    half = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters()) // 2
+    model.save_pretrained(folder, max_shard_size=half + 4096)
+    assert len(list(folder.glob("model-*-of-00002.safetensors"))) == 2
+    shutil.copytree(folder, tmp_path / "outside")
+    return folder
+
+
+def test_shards_in_the_folder_are_loaded(checkpoint, sharded):
+    model = load(sharded)
+    assert same_bits(
+        model.bert.state_dict(), AutoModel.from_pretrained(checkpoint, add_pooling_layer=False).state_dict()
+    )
+
+
+@pytest.mark.parametrize("place", ["../outside/{}", "/outside/{}", "..", "..\\outside\\{}", "inside/{}"])
+@pytest.mark.parametrize("index", ["model.safetensors.index.json", "other.safetensors.index.json"])
+def test_shards_elsewhere_are_refused(place, index, sharded):
+    stock = sharded / "model.safetensors.index.json"
+    content = json.loads(stock.read_text())
+    shard = content["weight_map"]["embeddings.word_embeddings.weight"]
+    elsewhere = place.format(shard)
+    content["weight_map"] = {k: elsewhere if v == shard else v for k, v in content["weight_map"].items()}
+    (sharded / index).write_text(json.dumps(content))
+    if index != stock.name:
+        config = json.loads((sharded / "config.json").read_text())
+        (sharded / "config.json").write_text(json.dumps(config | {"transformers_weights": index}))
+    with pytest.raises(UserError) as refusal:
+        load(sharded)
+    assert f"{index}': the weights of a checkpoint lie in its own folder" in str(refusal.value)
+    assert f"'{elsewhere}'" in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"weight_map": ["a"], "metadata": {}}', '{"weight_map": {}}'])
+def test_an_index_that_is_none_is_refused(text, sharded):
+    (sharded / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(UserError, match=r"index\.json': it is not an index .*Save the checkpoint again"):
+        load(sharded)
