@@ -65,7 +65,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    return MARK.sub(lambda found: WRITERS[found["kind"]](found["what"]), render(markdown, RESULTS))
+    return MARK.sub(fill, render(markdown, RESULTS))
+
+
+def fill(mark: re.Match[str]) -> str:
+    return WRITERS[mark["kind"]](mark["what"])
 
 
 def find(what: str) -> Any:

@@ -1,4 +1,4 @@
-"""Run the notebooks beside this file and keep what they showed: `python notebooks/run.py [text entities images]`."""
+"""Run the notebooks in this folder and save their output: `python notebooks/run.py [text entities images]`."""
 
 import os
 import sys
@@ -11,18 +11,18 @@ from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parent
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
-MOST_SECONDS = 300  # of one cell
+MOST_SECONDS = 300  # for one cell
 
 
 def main() -> None:
     for name in sys.argv[1:] or NOTEBOOKS:
         path = FOLDER / f"{name}.ipynb"
-        nbformat.write(executed(nbformat.read(path, 4)), path)
+        nbformat.write(execute(nbformat.read(path, 4)), path)
         print(path)
 
 
-def executed(notebook: NotebookNode) -> NotebookNode:
-    """The notebook as it is after all of its cells ran, in a working folder of its own and without a network.
+def execute(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with the output of all its cells, run in a working folder of its own and without a network.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.
@@ -32,7 +32,7 @@ def executed(notebook: NotebookNode) -> NotebookNode:
         **os.environ,
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",  # sums in the same order on every machine, and no waiting for each other's cores
-        # This checkout's hfkit, installed or not.
+        # This checkout's hfkit, whether or not it is installed.
         "PYTHONPATH": os.pathsep.join([str(FOLDER.parent), *([found] if found else [])]),
     }
     with tempfile.TemporaryDirectory() as place:
@@ -47,7 +47,7 @@ def executed(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when each cell ran: another diff in every run
         cell.metadata.pop("collapsed", None)
-    # The machine's version of Python is no part of the story.
+    # The machine's version of Python is not part of the story.
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

@@ -55,7 +55,7 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
     recipe, task, args = parse((RecipeArguments, kind, TransferArguments), argv=flags, own_flags=own_flags)
     refuse_surgery(args)
     blocks = tuple(args.blocks)
-    config = read_config(task.path(recipe.checkpoint), **task.head_config(task.guessed_target(labels)))
+    config = read_config(task.path(recipe.checkpoint), **task.head_config(task.guess_target(labels)))
     with torch.device("meta"):
         model = task.auto_model.from_config(config, trust_remote_code=False)
         model = reshape_model(model, args, draw=False)

@@ -1,4 +1,4 @@
-"""What some tasks and codecs can do besides: asked for by isinstance, never by name."""
+"""Optional abilities of tasks and codecs: asked for by isinstance, never by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,53 +15,53 @@ from hfkit.contract.view import Choice, View
 
 
 class Prompt(NamedTuple):
-    """What a language model is asked of one row, before it is laid out as plain text or as the turns of a chat."""
+    """A question to a language model about one row, before it is laid out as plain text or as the turns of a chat."""
 
     instruction: str  # the same for every row
-    shots: tuple[tuple[str, str], ...]  # queries with their answers; the last one stands beside the query
+    shots: tuple[tuple[str, str], ...]  # solved examples: queries with their answers; the last one is next to the query
     query: str
-    cue: str = "Answer:"  # what the answer stands behind in plain text
+    cue: str = "Answer:"  # precedes the answer in plain text
     options: tuple[str, ...] = ()  # answers to choose from, in the order of the labels; empty: any text
 
 
 class Parsed(NamedTuple):
-    """What a completion says."""
+    """The answer that a completion gives."""
 
-    prediction: Any  # as the judge takes it; a wrong one where nothing could be read
+    prediction: Any  # as the judge takes it; a wrong one if nothing could be read
     readable: bool
 
 
 @runtime_checkable
 class Prompted(Protocol):
-    """A task that a language model can be asked to do in words."""
+    """A task that a language model can do from a prompt."""
 
     def prompt_names(self, labels: list[str]) -> list[str]:
-        """What the answers of a prompt are made of: the labels, or fewer where several of them say one thing."""
+        """The names that answers to a prompt use: the labels, or fewer if several of them mean one thing."""
 
     def prompt(self, row: Mapping[str, Any], names: Mapping[str, str], shots: Sequence[Mapping[str, Any]]) -> Prompt:
-        """What to ask of a loaded row, whose own answer is not looked at, after the rows `shots` with theirs.
+        """The question about a loaded row, without its answer, after the solved examples `shots`.
 
         Args:
-            names: what each of `prompt_names` is called in words.
+            names: the words for each of `prompt_names`.
 
         Raises:
             UserError: these rows cannot be asked about in a prompt.
         """
 
     def read_completion(self, completion: str, row: Mapping[str, Any], names: Mapping[str, str]) -> Parsed:
-        """What a language model's `completion` says of a loaded row."""
+        """The answer to a loaded row in a language model's `completion`."""
 
 
 @runtime_checkable
 class LabelHead(Protocol):
-    """Labels and a loss for them, without any input: logits of whatever origin are fitted and read through it."""
+    """Labels and their loss, without any input: fits and reads logits of any origin."""
 
     target: Target
 
     def with_targets(self, encoded: Dataset, rows: Dataset) -> Dataset:
-        """`encoded`, one row per loaded row, with what the loss takes as `labels` and with the number of the `row`.
+        """`encoded`, one row per loaded row, with the loss's `labels` and the number of the `row`.
 
-        For contenders that make inputs of their own.
+        For contenders that make their own inputs.
 
         Raises:
             UserError: a row has more than one answer.
@@ -71,27 +71,27 @@ class LabelHead(Protocol):
         """See `Codec.fit_loss`."""
 
     def class_weights(self, encoded: Dataset) -> Tensor | None:
-        """How much each label counts in the loss, (labels,); None: all alike."""
+        """The weight of each label in the loss, (labels,); None: all equal."""
 
     def loss_of_logits(self, logits: Tensor, labels: Tensor, items: Tensor | int | None = None) -> Tensor:
         """The mean loss over the labels of the whole optimizer step (see `Codec.loss`)."""
 
     def reduce(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """What `decode` reads of the logits at every labelled position; -100 at the others.
+        """The part of the logits that `decode` reads at every labelled position; -100 elsewhere.
 
-        Where a row has one answer, that is all of its logits, (rows, labels).
+        If a row has one answer, that is all of its logits, (rows, labels).
         """
 
     def decode_reduced(self, reduced: np.ndarray, encoded: Dataset) -> list:
-        """One plain answer for each row, from what `reduce` left."""
+        """One plain answer for each row, from the result of `reduce`."""
 
     def probabilities(self, reduced: np.ndarray, encoded: Dataset) -> np.ndarray | None:
-        """Those of every class, (rows, labels); None unless a row has one of several."""
+        """Class probabilities, (rows, labels); None unless each row has exactly one class."""
 
 
 @runtime_checkable
 class Headed(Protocol):
-    """A task whose rows have one answer each, which logits made without a checkpoint can give as well."""
+    """A task whose rows have one answer each, so that logits without a checkpoint can answer them too."""
 
     def label_head(self, target: Target) -> LabelHead:
         """The part of a codec that needs no processor."""
@@ -99,44 +99,44 @@ class Headed(Protocol):
 
 @runtime_checkable
 class Probed(LabelHead, Protocol):
-    """A codec whose answers a linear model on fixed features can give as well: one logit per label and position."""
+    """A codec whose task a linear model on frozen features can do too: one logit per label and position."""
 
     def features(self, outputs: Any, batch: Batch) -> Tensor:
-        """What a linear model reads of a frozen backbone's outputs: (batch, features), or (batch, tokens, features)
-        where every token has a label.
+        """A frozen backbone's features for a linear model, (batch, features), or (batch, tokens, features) if every
+        token has a label.
         """
 
 
 class Decision(NamedTuple):
-    """Where the decision lies best on some rows."""
+    """The best place for the decision on some rows."""
 
-    shift: np.ndarray  # what to add to the logits, (labels,)
-    before: float  # the headline as the model came
-    after: float  # and with the shift
+    shift: np.ndarray  # to be added to the logits, (labels,)
+    before: float  # the headline without the shift
+    after: float  # the headline with it
 
 
 @runtime_checkable
 class Tuned(Protocol):
-    """A codec whose decision can be moved on rows that were not trained on, and is saved with the model."""
+    """A codec whose decision can be tuned on held-out rows and saved with the model."""
 
     def decision_outputs(self, model: nn.Module, batch: Batch, known: Output | None = None) -> dict[str, Tensor]:
-        """What `decision` reads of a model's output, as `Codec.outputs` has it."""
+        """The part of a model's output that `decision` reads, in the form of `Codec.outputs`."""
 
     def decision(
         self, outputs: Mapping[str, np.ndarray], encoded: Dataset, headline: Callable[[list], float]
     ) -> Decision:
-        """Where the headline is best; a shift of zeros where nothing helps.
+        """The decision with the best headline; a shift of zeros if nothing helps.
 
-        Cross-entropy puts the decision where accuracy is best, and a headline like F1 often wants it elsewhere.
+        Cross-entropy puts the decision where accuracy is best; a headline like F1 often needs it elsewhere.
 
         Args:
-            outputs: (encoded rows, ...) of rows that were not trained on, padded with -100. Of a `LabelHead` whose rows
+            outputs: (encoded rows, ...) of held-out rows, padded with -100. Of a `LabelHead` whose rows
                 have one answer each, they are `logits`, (encoded rows, labels).
-            headline: of predictions for these rows; more is better.
+            headline: scores predictions for these rows; higher is better.
         """
 
     def apply(self, decision: Decision, head: Sequence[nn.Parameter]) -> bool:
-        """Move the decision in the parameters of the head; False where none of them can hold it."""
+        """Move the decision in the parameters of the head; False if none of them can hold it."""
 
 
 @runtime_checkable
@@ -144,39 +144,39 @@ class Likely(Protocol):
     """A codec that knows how likely each label is."""
 
     def likelihoods(self, outputs: Mapping[str, np.ndarray], encoded: Dataset) -> np.ndarray | None:
-        """(rows, labels), of several labels a row each by itself; None where the answers are of another kind."""
+        """(rows, labels), each label by itself if a row may have several; None for other kinds of answers."""
 
 
 @runtime_checkable
 class Varied(Protocol):
-    """A codec that changes training inputs at random where their answers stay true."""
+    """A codec that varies training inputs at random without changing their answers."""
 
     @property
     def varies(self) -> Literal["rows", "batches"] | None:
-        """What is drawn anew in every epoch: something of each row, of whole batches, or nothing."""
+        """The random part of every epoch: something of each row, of whole batches, or nothing."""
 
     def varied(self, seed: int) -> Collator:
         """The collator of training.
 
-        What it draws is a pure function of the seed, the epoch and the rows: a resumed run and any number of loader
-        workers then draw the same. The trainer sets its attribute `epoch` as each one begins.
+        Its draws are a pure function of the seed, the epoch and the rows, so a resumed run and any number of loader
+        workers draw the same. The trainer sets its attribute `epoch` at the start of each one.
         """
 
 
 @runtime_checkable
 class Stored(Protocol):
-    """A codec whose batches are dear to make, and can be kept on disk."""
+    """A codec whose batches are expensive to make and can be kept on disk."""
 
     def stored(self, collator: Collator, encoded: Dataset, folder: Path, budget: int) -> Collator:
-        """The same batches bit by bit, with at most `budget` bytes kept in `folder`, whatever happens to it."""
+        """A collator of bit-identical batches that keeps at most `budget` bytes in `folder`, whatever happens to it."""
 
 
 @runtime_checkable
 class Pictured(Protocol):
-    """A codec whose inputs can be looked at."""
+    """A codec whose inputs can be shown as pictures."""
 
     def pictures(self, encoded: Dataset, collator: Collator, limit: int) -> list[dict[str, str]]:
-        """At most `limit` encoded rows as `collator` gives them to the model: `picture` and `label` of each."""
+        """At most `limit` encoded rows as `collator` passes them to the model: the `picture` and `label` of each."""
 
 
 @runtime_checkable
@@ -213,12 +213,12 @@ class Joined(Protocol):
 
 
 def training_collator(codec: Codec, seed: int) -> Collator:
-    """The collator of training: that of evaluation, unless something is drawn at random."""
+    """The collator of training: that of evaluation, unless inputs vary at random."""
     return codec.varied(seed) if isinstance(codec, Varied) and codec.varies else codec.collate
 
 
 def varies(codec: Codec) -> Literal["rows", "batches"] | None:
-    """What training draws anew in every epoch."""
+    """The random part of every epoch (see `Varied.varies`); None if there is none."""
     return codec.varies if isinstance(codec, Varied) else None
 
 

@@ -1,4 +1,4 @@
-"""Who is better: plain values in, plain floats out. A judge knows no model, and every contender goes through it."""
+"""The judge of a task: plain values in, plain floats out. It knows no model, and judges every contender."""
 
 from typing import Any, Protocol
 
@@ -9,17 +9,17 @@ from hfkit.scores.score import Score
 class Judge(Protocol):
     """Measures predictions against references, one of each per row."""
 
-    headline: Score  # the one that decides
-    scores: tuple[Score, ...]  # those with a name and a direction of their own, the headline among them
+    headline: Score  # decides which contender is better
+    scores: tuple[Score, ...]  # all with a title and a direction, including the headline
 
     def score(self, predictions: list, references: list) -> dict[str, float]:
-        """All scores by their keys, the headline first."""
+        """All scores by key, the headline first."""
 
     def evidence(self, predictions: list, references: list) -> Evidence:
-        """How the headline depends on how often each row counts."""
+        """The headline as a function of how often each row counts."""
 
     def breakdown(self, predictions: list, references: list) -> dict[str, Any]:
-        """For the report: scores per class and a confusion table, as its schema has them; {} where there are none."""
+        """Scores per class and a confusion table, in the report's schema; {} if there are none."""
 
     def perfect_predictions(self, references: list) -> list:
-        """What a model without a mistake would answer."""
+        """The answers of a model that makes no mistake."""

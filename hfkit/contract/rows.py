@@ -1,4 +1,4 @@
-"""What the rows of a dataset are, and which of them are wrong."""
+"""The rows of a task: where they come from, what they hold, and which of them are wrong."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,29 +12,29 @@ from hfkit.data.bad_rows import Fault
 
 
 class Media(StrEnum):
-    """What one input is, where it stands alone."""
+    """The medium of a single input."""
 
     TEXT = "text"
     IMAGE = "image"
 
 
 class Raw(NamedTuple):
-    """The rows of a dataset as they came, and which of their columns a task reads."""
+    """The rows of a dataset as they came, and the columns that a task reads."""
 
     splits: DatasetDict
-    columns: dict[str, str]  # what the task calls it -> what the dataset does
-    roots: tuple[Path, ...] = ()  # folders that files may lie in which the rows name
+    columns: dict[str, str]  # the task's name for a column -> the dataset's name for it
+    roots: tuple[Path, ...] = ()  # folders in which files named by the rows may lie
 
 
 class Only(NamedTuple):
-    """One split of a dataset, which is read as `test` and nothing else is."""
+    """A single split of a dataset, to be read as `test`."""
 
     name: str | None = None  # None: the one called test, or the only one
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a dataset is."""
+    """The place of a dataset."""
 
     dataset: str  # 'sample', a folder, or an id of the Hub
     config: str | None = None
@@ -46,11 +46,11 @@ class Source:
 
 
 class Rows(Protocol):
-    """How a task's rows are read, checked and described. It knows no model."""
+    """Reads, checks and describes a task's rows. It knows no model."""
 
     media: Media
-    unit: str  # what one row is called: "sentence"
-    main_column: str  # where a bare text or picture belongs
+    unit: str  # the name of one row, such as "sentence"
+    main_column: str  # the column of a bare text or picture
 
     def read(self, source: Source, only: Only | None) -> Raw:
         """The splits train, validation and test as they came; or `only` one of them, as test.
@@ -60,11 +60,11 @@ class Rows(Protocol):
         """
 
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
-        """One split in the task's own columns, row by row, and what is wrong with which row.
+        """One split in the task's own columns, row by row, and the faults of its rows.
 
         Args:
-            target: what answers there may be; None: any.
-            finished: the target is that of a saved model, not of the training rows.
+            target: the answers that are allowed; None: any.
+            finished: the target belongs to a saved model, not to the training rows.
         """
 
     def refuse_unlearnable(self, train: Dataset, raw: Raw) -> None:
@@ -75,7 +75,7 @@ class Rows(Protocol):
         """
 
     def settle(self, splits: DatasetDict, raw: Raw, *, finished: bool) -> DatasetDict:
-        """What only all splits together can tell, such as the tag scheme of a corpus.
+        """The splits after the checks that need all of them, such as finding the tag scheme of a corpus.
 
         Raises:
             UserError: they do not fit together.
@@ -85,23 +85,23 @@ class Rows(Protocol):
         """At most this many training rows, evenly spaced over the split."""
 
     def to_predict(self, raw: Dataset) -> tuple[Dataset, list[Fault]]:
-        """Rows without answers in the task's own columns, one per raw row, and the rows that cannot be asked.
+        """Rows without answers in the task's own columns, one per raw row, and a fault for each unusable one.
 
         Raises:
             UserError: the columns do not fit.
         """
 
     def target(self, splits: DatasetDict) -> Target:
-        """What a head for these rows is for: one map over the union of the splits."""
+        """The target of a head for these rows: one map over the union of the splits."""
 
     def references(self, rows: Dataset) -> list:
         """The gold answers, as plain values."""
 
     def facts(self, splits: DatasetDict) -> dict[str, Any]:
-        """For the report: counts of every split by its name, and before them what holds for all.
+        """Facts for the report: first those of all splits, then counts of every split by name.
 
-        Not every split need be there: a model that is only evaluated has test alone.
+        Splits may be missing: a model that is only evaluated has test alone.
         """
 
     def content(self, rows: Dataset) -> list[str]:
-        """What makes two rows the same input, one string per row."""
+        """One string per row; equal strings mean the same input."""

@@ -1,4 +1,4 @@
-"""Python that a card shows: text as literals that no formatter, Markdown or HTML takes apart."""
+"""Parts of the Python code that a card shows: literals that survive formatters, Markdown and HTML."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ SHORT = 100  # letters
 
 
 def literal(value: str) -> str:
-    """Text as a Python literal inside a code block, where Markdown and HTML have no meaning."""
-    found = ascii(value)
-    # With the quotes that formatters of code prefer, so that a formatted card is still the rendered one.
-    return found if '"' in found or "'" in found[1:-1] else f'"{found[1:-1]}"'
+    """Text as an ASCII Python literal."""
+    written = ascii(value)
+    # Code formatters prefer double quotes; with others a formatted card would differ from the rendered one.
+    return written if '"' in written or "'" in written[1:-1] else f'"{written[1:-1]}"'
 
 
 def plain_text(examples: Sequence[Example]) -> str:
-    """The text of the first example that is short, whole and plain; "" where none is."""
+    """The text of the first example that is short printable ASCII; "" if there is none."""
     for example in examples:
         text = " ".join(part for part in (example.before, to_columns(example.shown)["text"], example.after) if part)
         if text and len(text) <= SHORT and text.isascii() and text.isprintable():

@@ -1,4 +1,4 @@
-"""The purpose of a model's head: it makes the head's configuration, and is read back from that of a saved model."""
+"""The target of a model's head: written into its configuration, and read back from that of a saved model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +11,10 @@ class Labels:
     """One logit for each name, in the order of their ids."""
 
     names: tuple[str, ...]
-    problem_type: str | None = None  # as transformers calls it, by which stock heads choose their loss
+    problem_type: str | None = None  # of transformers: stock heads choose their loss by it
 
     def to_config(self) -> dict[str, Any]:
-        """What the configuration of a model says of this head."""
+        """The entries for this head in a model's configuration."""
         config = {
             "num_labels": len(self.names),
             "id2label": dict(enumerate(self.names)),
@@ -31,7 +31,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Nothing:
-    """A head that needs no telling: spans, or text that is written."""
+    """A head that needs no configuration: it marks spans or writes text."""
 
     def to_config(self) -> dict[str, Any]:
         return {}
@@ -45,5 +45,5 @@ Target = Labels | Nothing
 
 
 def names_of(target: Target) -> list[str]:
-    """The labels of a head; [] where it has none."""
+    """The labels of a head; [] if it has none."""
     return list(target.names) if isinstance(target, Labels) else []

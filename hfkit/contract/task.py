@@ -1,4 +1,4 @@
-"""What a task is: flags in, four parts out.
+"""The task: flags in, four parts out.
 
 A task mixes four questions, and each has its own small part: what are the rows (`Rows`), what does the model see and
 say (`Codec`), who is better (`Judge`), and how is it shown (`View`). The trainer, the baselines, the report and all
@@ -25,22 +25,22 @@ from hfkit.samples import resolve_checkpoint
 
 
 class Sample(NamedTuple):
-    """What a run without flags takes: bundled with hfkit, or in a package."""
+    """The checkpoint and rows of a run without flags: bundled with hfkit, or in a package."""
 
     checkpoint: str
     rows: Callable[[], DatasetDict]
     license: str
     language: str | None = None
-    synthetic: bool = True  # the rows are made up: a score on them says nothing
+    synthetic: bool = True  # made-up rows: a score on them says nothing about real data
 
     def origin(self) -> dict[str, str]:
-        """What a dataset's card would say of the rows."""
+        """The metadata that a dataset card would have for the rows."""
         return {"license": self.license} | ({"language": self.language} if self.language else {})
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Checked rows, and what a head for them is for."""
+    """Checked rows and the target of a head for them."""
 
     splits: DatasetDict
     target: Target
@@ -50,11 +50,11 @@ class Loaded:
 
     @property
     def labels(self) -> list[str]:
-        """The labels of the target; [] where it has none."""
+        """The labels of the target; [] if it has none."""
         return names_of(self.target)
 
     def with_splits(self, splits: Mapping[str, Dataset]) -> "Loaded":
-        """Other rows for the same target."""
+        """The same target with other rows."""
         return replace(self, splits=DatasetDict(splits))
 
 
@@ -84,52 +84,52 @@ class Task(ABC):
     tag: ClassVar[str]  # the Hub's pipeline tag; several tasks may share one
     auto_model: ClassVar[type]  # the AutoModelFor… class that is trained and saved
     sample: ClassVar[Sample]
-    # Flags about the rows of one run: whoever asks its model has rows of their own. Those of every task are known, and
-    # a flag that lifts a protection is named allow_….
+    # Flags about the rows of one run: users of its model have rows of their own. Those that every task has are known
+    # already; a flag that lifts a protection is named allow_….
     row_flags: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod
     def rows(self) -> Rows:
-        """Which columns and values there are, and what the answers are."""
+        """Reads and checks the rows."""
 
     @property
     @abstractmethod
     def judge(self) -> Judge:
-        """Who is better."""
+        """Scores the answers."""
 
     @property
     @abstractmethod
     def view(self) -> View:
-        """How rows, answers and mistakes are shown."""
+        """Shows rows, answers and mistakes."""
 
     @abstractmethod
     def codec(self, checkpoint: str, target: Target) -> Codec:
-        """What turns rows into batches for a checkpoint, and outputs into answers.
+        """Turns rows into batches for a checkpoint, and outputs into answers.
 
         Raises:
-            UserError: the checkpoint has no processor that fits.
+            UserError: the checkpoint has no suitable processor.
         """
 
     @classmethod
     def target_of(cls, config: PreTrainedConfig) -> Target:
-        """What the head of a saved model is for.
+        """The target of a saved model's head.
 
         Raises:
-            UserError: it is not one of this task.
+            UserError: it is no model of this task.
         """
         return Labels.from_config(config)
 
     @classmethod
     def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:
-        """What a saved model's configuration says of the flags it was trained with, where no report tells.
+        """The flags of training that a saved model's configuration reveals, for models without a report.
 
         Raises:
             UserError: it is no model of this task.
         """
         return {}
 
-    def guessed_target(self, labels: int) -> Target:
+    def guess_target(self, labels: int) -> Target:
         """A target with this many labels, for a plan without data."""
         return Labels(tuple(map(str, range(labels))))
 
@@ -138,7 +138,7 @@ class Task(ABC):
         return Source(self.dataset, self.dataset_config, self.dataset_revision)
 
     def read(self, only: Only | None = None) -> Raw:
-        """The rows as they came, and which columns are read; with `only`, one split of them, as test.
+        """The rows as they came, and the columns to read; with `only`, a single split as test.
 
         Raises:
             UserError: they cannot be read, or have no columns for this task.
@@ -155,17 +155,17 @@ class Task(ABC):
         return self.check(self.read())
 
     def check(self, raw: Raw) -> Loaded:
-        """What `load` promises, of rows that were read."""
+        """The result of `load` for rows that were read already."""
         splits = self._check_splits(raw, None)
         if self.max_train_rows is not None:
             splits["train"] = self.rows.thin(splits["train"], self.max_train_rows)
         return Loaded(splits, self.rows.target(splits))
 
     def rows_to_evaluate(self, target: Target, only: Only | None = None) -> Loaded:
-        """Checked rows with answers that a finished model is evaluated on: `test`, and without `only` all splits.
+        """Checked rows with answers to evaluate a finished model on: `test`, and without `only` all splits.
 
         Args:
-            target: that of the model; no other answer is taken.
+            target: that of the model; other answers are faults.
 
         Raises:
             DataError: rows at fault, or with answers that the model does not know, by split, row and column.
@@ -174,7 +174,7 @@ class Task(ABC):
         return Loaded(self._check_splits(self.read(only), target), target)
 
     def _check_splits(self, raw: Raw, finished: Target | None) -> DatasetDict:
-        """Every split without its bad rows. Answers of test must be known to the finished model, or to train."""
+        """Every split without its bad rows. The finished model, or train, must know the answers of test."""
         rows, checked, known = self.rows, {}, None
         for split in raw.splits:
             target = known if finished is None else finished if split == "test" else None
@@ -190,9 +190,9 @@ class Task(ABC):
         return rows.settle(DatasetDict(checked), raw, finished=finished is not None)
 
     def units(self, rows: Dataset) -> np.ndarray | None:
-        """What each loaded row belongs to, (rows,): rows of one unit are no independent evidence.
+        """The unit of each loaded row, (rows,): rows of one unit are not independent evidence.
 
-        None where every row stands for itself. What `unit_column` names is the column `unit` of the loaded rows.
+        None if every row stands for itself. Loaded rows keep the column that `unit_column` names as `unit`.
         """
         return None if self.unit_column is None else np.array(rows["unit"])
 
@@ -201,5 +201,5 @@ class Task(ABC):
         return resolve_checkpoint(self.sample.checkpoint if checkpoint == "sample" else checkpoint)
 
     def head_config(self, target: Target) -> dict[str, Any]:
-        """What a model's configuration says of its head, and by which task it was made."""
+        """The entries for the head in a model's configuration, and the key of the task."""
         return {**target.to_config(), "hfkit_task": self.key}

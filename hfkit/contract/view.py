@@ -1,6 +1,6 @@
-"""How a row, an answer and a mistake are shown and written.
+"""The view of a task: rows, answers and mistakes as readers and programs see them.
 
-What is shown is one of a few kinds of values, each of which the report, the card and the demo draw in one way.
+Everything shown is one of a few kinds of values, and the report, the card and the demo draw each kind in one way.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a data URI of a PNG or JPEG, which a page shows without fetching anything."""
+    """A picture as a data URI of a PNG or JPEG, which a page shows without a request."""
 
     uri: str
 
 
 class Span(NamedTuple):
-    """Some tokens with a label: `start` up to, not including, `end`."""
+    """A label for the tokens from `start` to, but not including, `end`."""
 
     start: int
     end: int
@@ -36,19 +36,19 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Spans:
-    """Labelled stretches of some tokens, which may be a piece of a longer text."""
+    """Labelled spans of tokens, which may be part of a longer text."""
 
     tokens: tuple[str, ...]
     spans: tuple[Span, ...]
     offset: int = 0  # the number of the first token in the whole text
     total: int = 0  # tokens of the whole text
-    text: str | None = None  # as it was written, where the tokens were cut out of it
-    starts: tuple[int, ...] = ()  # the character of `text` that each token begins at
+    text: str | None = None  # the original, if the tokens were cut out of one
+    starts: tuple[int, ...] = ()  # the character of `text` at which each token begins
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Labels that were chosen among those of a head."""
+    """Labels chosen from those of a head."""
 
     labels: tuple[str, ...]
     several: bool = False  # a row may have any number of them
@@ -67,17 +67,17 @@ Shown = Text | Picture | Spans | Choice | Number
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that teaches something."""
+    """An instructive wrong answer."""
 
     row: int
     kind: str
     why: str
-    given: Shown  # the row, or what of it matters
+    given: Shown  # the row, or the part of it that matters
     gold: Shown
     predicted: Shown
 
     def to_json(self) -> dict[str, Any]:
-        """As report.json has it."""
+        """The mistake as in report.json."""
         which = {"row": self.row, "kind": self.kind, "why": self.why}
         if isinstance(self.gold, Spans) and isinstance(self.predicted, Spans):
             shown = self.gold
@@ -89,7 +89,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Example:
-    """A row, or the part of it that a label is about, with what stands around it."""
+    """A row, or the part of it that a label is about, with its surroundings."""
 
     shown: Shown
     before: str = ""
@@ -100,7 +100,7 @@ class Example:
 
 
 def to_columns(shown: Shown) -> dict[str, str]:
-    """A value as the `text` and `picture` that records have; one of them is empty."""
+    """A value as the `text` and `picture` of a record; one of them is empty."""
     if isinstance(shown, Picture):
         return {"text": "", "picture": shown.uri}
     return {"text": to_text(shown), "picture": ""}
@@ -121,25 +121,25 @@ def to_text(shown: Shown) -> str:
 
 
 class View(Protocol):
-    """How a task's rows and answers look to a reader, and to a program."""
+    """Shows a task's rows and answers to readers, and writes them for programs."""
 
-    answers: type[Shown]  # what kind of value `answer` gives
+    answers: type[Shown]  # the kind of value that `answer` returns
     auto_processor: str  # the class of transformers that makes a model's inputs: "AutoTokenizer"
 
     def row(self, row: Mapping[str, Any]) -> Shown:
-        """A loaded row."""
+        """A loaded row, to be shown."""
 
     def answer(self, answer: Any, row: Mapping[str, Any]) -> Shown:
-        """A prediction or a reference for a loaded row."""
+        """A prediction or a reference for a loaded row, to be shown."""
 
     def record(self, answer: Any, row: Mapping[str, Any]) -> Any:
-        """A prediction for a loaded row as JSON has it: what `hfkit predict` writes."""
+        """A prediction for a loaded row as JSON, as `hfkit predict` writes it."""
 
     def mistakes(self, predictions: list, references: list, rows: Dataset, limit: int) -> list[Mistake]:
-        """At most `limit` instructive mistakes; the same for the same answers."""
+        """At most `limit` instructive mistakes; always the same ones for the same answers."""
 
     def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
-        """A loaded row for each of at most `limit` labels; {} where there are none."""
+        """A loaded row for each of at most `limit` labels; {} if there are none."""
 
     def snippet(
         self,
@@ -150,10 +150,10 @@ class View(Protocol):
         *,
         loaded: str | None = None,
     ) -> str:
-        """The lines of Python that ask the saved model `model` without hfkit: they run as they stand.
+        """Python code that asks the saved model `model` without hfkit; it runs as it is.
 
         Args:
-            examples: training rows, of which one may be asked about.
-            facts: what the report says of the data.
-            loaded: lines that leave a model in `model` and what makes its inputs in `processor`; None: by its name.
+            examples: training rows; the code may ask about one of them.
+            facts: the report's facts about the data.
+            loaded: code that leaves a model in `model` and its processor in `processor`; None: load both by name.
         """

@@ -1,4 +1,4 @@
-"""Rows that break a rule: the first one ends the run, or all of them are left out and counted."""
+"""Rows that break a rule: the first one ends the run, or all of them are skipped and counted."""
 
 import json
 from collections import Counter
@@ -14,45 +14,45 @@ from hfkit.errors import DataError
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one row."""
+    """The rule that one row breaks."""
 
     row: int
     column: str
-    value: str  # what is there, as a reader would write it
-    rule: str  # the same words for every row that breaks it, for they are counted
+    value: str  # the value at fault, as a reader would write it
+    rule: str  # the same words for every row that breaks it: they are counted by it
     fix: str
 
     def to_error(self, split: str) -> DataError:
         return DataError(self.value, self.rule, self.fix, split=split, row=self.row, column=self.column)
 
 
-_NOTED: ContextVar[dict[str, list[Fault]] | None] = ContextVar("noted", default=None)
+_COLLECTED: ContextVar[dict[str, list[Fault]] | None] = ContextVar("collected", default=None)
 
 
 @contextmanager
 def collect_faults() -> Iterator[dict[str, list[Fault]]]:
-    """While it lasts, rows at fault are left out whatever the flags say; yields their faults, by split."""
+    """Within it, rows at fault are skipped whatever the flags say; yields their faults, by split."""
     found: dict[str, list[Fault]] = {}
-    token = _NOTED.set(found)
+    token = _COLLECTED.set(found)
     try:
         yield found
     finally:
-        _NOTED.reset(token)
+        _COLLECTED.reset(token)
 
 
 def keep_rows(split: str, rows: Dataset, faults: Iterable[Fault], on_bad_row: str) -> Dataset:
-    """The rows without those at fault, and the count of every broken rule kept with them (see `count_skipped`).
+    """The rows without those at fault; the count of every broken rule stays with them (see `count_skipped`).
 
     Args:
-        on_bad_row: 'error' refuses the first fault, 'skip' leaves the rows out.
+        on_bad_row: 'error' refuses the first fault, 'skip' skips the rows.
 
     Raises:
-        DataError: the first fault, if they are not to be left out or no row would be left.
+        DataError: the first fault, unless rows are to be skipped and some remain.
     """
     faults = list(faults)
     if not faults:
         return rows
-    first, bad, collected = faults[0], {fault.row for fault in faults}, _NOTED.get()
+    first, bad, collected = faults[0], {fault.row for fault in faults}, _COLLECTED.get()
     if collected is not None:
         collected.setdefault(split, []).extend(faults)
     if len(bad) == len(rows) or (collected is None and on_bad_row != "skip"):
@@ -64,7 +64,7 @@ def keep_rows(split: str, rows: Dataset, faults: Iterable[Fault], on_bad_row: st
     if collected is None:
         print(f"{split}: {len(bad):,} of {len(rows):,} rows skipped, first row {first.row} ({first.rule})")
     counts = Counter(count_skipped(rows))
-    # A row that breaks several rules is counted once, under the first.
+    # A row that breaks several rules counts once, under the first of them.
     counts.update({fault.row: fault.rule for fault in reversed(faults)}.values())
     kept = rows.select([row for row in range(len(rows)) if row not in bad])
     kept.info.description = json.dumps(counts)
@@ -72,6 +72,6 @@ def keep_rows(split: str, rows: Dataset, faults: Iterable[Fault], on_bad_row: st
 
 
 def count_skipped(rows: Dataset) -> dict[str, int]:
-    """How many rows of the split were left out, by the rule that they broke."""
+    """The number of skipped rows of the split, by the rule that they broke."""
     text = rows.info.description
     return json.loads(text) if text.startswith("{") else {}

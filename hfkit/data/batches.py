@@ -1,4 +1,4 @@
-"""Which rows share a batch, and how they are fetched: texts of like length together, so that little is padding."""
+"""The order of rows and how a loader fetches them: texts of similar length share a batch, so that padding is rare."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,18 +14,18 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from hfkit.errors import UserError
 
-# Below as many batches an epoch, sorting by length is not worth its risk: four times the 50 that it is done within.
-# After 124 steps on WNUT-17 entity F1 was 0.02 in that order and 0.18 at random; after 425 it was the same.
+# With fewer batches an epoch, sorting by length is not worth the risk. It is four times the 50 batches that are sorted
+# together. On WNUT-17, entity F1 after 124 steps was 0.02 in that order and 0.18 at random; after 425 it was the same.
 FEWEST_BATCHES = 200
 
 
 class LengthBuckets(Sampler[int]):
-    """Rows in an order whose consecutive batches hold texts of like length, another one in every epoch.
+    """Rows in an order that puts texts of similar length into one batch; every epoch has another order.
 
-    The stock order: rows are shuffled, and sorted by falling length within every 50 batches. Over several seeds it
-    scored like the random one (benchmarks/results/bucketing.json). It is a pure function of seed and epoch, which
-    whoever begins an epoch sets as `epoch`; the stock sampler draws from the global generator, which a resumed run or
-    another process has elsewhere.
+    It is the stock order: rows are shuffled, then sorted by falling length within every 50 batches. Over several seeds
+    it scored like the random one (benchmarks/results/bucketing.json). Unlike the stock sampler it is a pure function of
+    the seed and of `epoch`, which is set at the start of each epoch: the global generator, which the stock one draws
+    from, is in another state in a resumed run or in another process.
 
     Args:
         lengths: tokens of every row.
@@ -45,15 +45,15 @@ class LengthBuckets(Sampler[int]):
 
 
 class SortedSteps(Sampler[int]):
-    """The stock random order, with the rows of every optimizer step sorted by length before they are dealt out.
+    """The stock random order, with the rows of every optimizer step sorted by length before they are split up.
 
-    Micro-batches and processes then hold texts of like length, and the step has the rows, and so the gradient, that it
-    has in the stock order: less is computed and nothing else is learnt.
+    Micro-batches and processes then hold texts of similar length. The step keeps the rows, and so the gradient, of the
+    stock order: there is less to compute, and the same is learnt.
 
     Args:
         lengths: tokens of every row.
         step: rows of an optimizer step, over its micro-batches and all processes.
-        seed: of the stock order, which is a pure function of seed and epoch too.
+        seed: that of the stock order, which is a pure function of seed and epoch too.
     """
 
     def __init__(self, lengths: np.ndarray, step: int, seed: int) -> None:
@@ -70,7 +70,7 @@ class SortedSteps(Sampler[int]):
 
 
 class LongestFirst(Sampler[int]):
-    """Rows by falling length, equal ones in their order: batches without padding, and the largest of them first.
+    """Rows by falling length, ties in their order: batches with little padding, the largest of them first.
 
     Args:
         lengths: tokens of every row.
@@ -87,12 +87,12 @@ class LongestFirst(Sampler[int]):
 
 
 def training_order(rows: Dataset, args: TrainingArguments) -> Sampler[int] | None:
-    """The order of training as the arguments ask for it; None leaves it to the stock Trainer.
+    """The order of training that the arguments ask for; None leaves it to the stock Trainer.
 
-    `auto` is group_by_length for texts, from `FEWEST_BATCHES` an epoch on, and else random.
+    `auto` is group_by_length for texts with at least `FEWEST_BATCHES` batches an epoch, otherwise random.
 
     Raises:
-        UserError: the rows are no texts, and are to be dealt out by their length.
+        UserError: the rows are no texts, and cannot be grouped by length.
     """
     strategy = args.train_sampling_strategy
     if not is_text(rows):
@@ -111,21 +111,21 @@ def training_order(rows: Dataset, args: TrainingArguments) -> Sampler[int] | Non
 
 
 def evaluation_order(rows: Dataset) -> Sampler[int]:
-    """Texts longest first, rows of anything else as they stand; `restore_row_order` takes it back."""
+    """Texts by falling length, other rows in their order; `restore_row_order` reverses it."""
     return LongestFirst(text_lengths(rows)) if is_text(rows) else SequentialSampler(rows)
 
 
 def restore_row_order(values: np.ndarray | None, rows: Dataset) -> np.ndarray | None:
-    """What was found in `evaluation_order`, by row: (rows, ...) both times; None stays None."""
+    """Values from `evaluation_order` back in the order of the rows, (rows, ...); None stays None."""
     if values is None or not is_text(rows):
         return values
-    found = np.empty_like(values)
-    found[evaluation_order(rows).order] = values
-    return found
+    restored = np.empty_like(values)
+    restored[evaluation_order(rows).order] = values
+    return restored
 
 
 def rows_to_fetch(rows: Dataset) -> "Dataset | NumberRows":
-    """What a loader reads batches from: of texts their numbers alone."""
+    """The rows for a loader to read batches from; for texts, only their columns of numbers."""
     return NumberRows(rows) if is_text(rows) else rows
 
 
@@ -134,7 +134,7 @@ def is_text(rows: Dataset) -> bool:
 
 
 def text_lengths(rows: Dataset) -> np.ndarray:
-    """Tokens of every row, (rows,), without making a Python object of any."""
+    """The number of tokens of every row, (rows,), without making a Python object for any."""
     (column,) = columns_of(rows, ["input_ids"])
     return np.diff(offsets_of(column))
 
@@ -145,15 +145,15 @@ def columns_of(rows: Dataset, names: list[str]) -> list[pa.Array]:
 
 
 def offsets_of(column: pa.ListArray) -> np.ndarray:
-    """Where each row of a column of lists begins in `column.values`, and where the last one ends: (rows + 1,)."""
+    """The start of each row of a column of lists in `column.values`, and the end of the last one: (rows + 1,)."""
     return column.offsets.to_numpy(zero_copy_only=False)
 
 
 class NumberRows(MapDataset):
-    """The columns of numbers of prepared texts, as rows for a collator: a list is a view of an array.
+    """The columns of numbers of encoded texts, as rows for a collator; a list is a view of an array.
 
-    `datasets` makes a Python object of every token of every batch; here none is. Columns of anything else, which no
-    collator turns into a tensor, are left out.
+    `datasets` would make a Python object for every token of every batch. Other columns, which no collator turns into a
+    tensor, are left out.
     """
 
     def __init__(self, rows: Dataset) -> None:
@@ -171,10 +171,10 @@ class NumberRows(MapDataset):
         return self.rows
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        found = {name: values[row].item() for name, values in self.flat.items()}
+        columns: dict[str, Any] = {name: values[row].item() for name, values in self.flat.items()}
         for name, (values, offsets) in self.nested.items():
-            found[name] = values[offsets[row] : offsets[row + 1]]
-        return found
+            columns[name] = values[offsets[row] : offsets[row + 1]]
+        return columns
 
     def __getitems__(self, rows: list[int]) -> list[dict[str, Any]]:
         return [self[row] for row in rows]

@@ -1,4 +1,4 @@
-"""Which column of a dataset holds what, by a flag or by its usual names."""
+"""Columns of a dataset, found by a flag or by their usual names."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +16,7 @@ def find_column(
     """The column the user named, or the only one with a usual name.
 
     Args:
-        media: it may hold images or the like.
+        media: it may hold images and other media.
 
     Raises:
         UserError: no column or several fit, or it holds media.
@@ -40,7 +40,7 @@ def find_column(
             )
         feature = rows.features[fitting[0]]
         inner = feature.feature if isinstance(feature, List | LargeList) else feature
-        # To read such a value is to decode it, and `datasets` would fetch whatever address a file names.
+        # Reading such a value decodes it, and `datasets` would fetch any address that a file names.
         if not media and require_decoding(inner) and not isinstance(inner, Json):
             raise UserError(
                 f"column '{fitting[0]}'",
@@ -51,7 +51,7 @@ def find_column(
 
 
 def space_evenly(rows: int, wanted: int) -> np.ndarray:
-    """`wanted` of the row numbers, evenly spaced: the first rows of a file are often of one source."""
+    """`wanted` of the row numbers, evenly spaced: the first rows of a file often come from one source."""
     if wanted < 1:
         raise UserError(f"max_train_rows {wanted}", "at least one row is needed", "Set it to 1 or more")
     return np.linspace(0, rows - 1, min(rows, wanted)).round().astype(int)
@@ -68,10 +68,10 @@ def find_usual_column(dataset: DatasetDict, given: str | None, tiers: Iterable[t
         DataError: one split lacks it.
     """
     tiers, columns = list(tiers), next(iter(dataset.values())).column_names
-    found = next((tier for tier in tiers if set(tier) & set(columns)), sum(tiers, ()))
-    return find_column(dataset, given, found, flag)
+    usual = next((tier for tier in tiers if set(tier) & set(columns)), sum(tiers, ()))
+    return find_column(dataset, given, usual, flag)
 
 
 def to_words(value: Any) -> str:
-    """A value as a user wrote it."""
+    """A value as a user writes it."""
     return "null" if value is None else f"'{value}'" if isinstance(value, str) else f"{value}"

@@ -1,4 +1,4 @@
-"""CoNLL files: one word and its tag a line, a blank line between sentences."""
+"""CoNLL files: one word and its tag per line, a blank line between sentences."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from hfkit.errors import DataError, UserError
 
 
 def conll_options(path: Path) -> dict:
-    """How to read CoNLL lines like the first of `path`: the token comes first and its entity tag last."""
+    """Reader options for CoNLL lines like the first of `path`: the token comes first and its tag last."""
     with path.open(encoding="utf-8-sig", errors="replace") as lines:
         first = next((line for line in lines if line.strip() and not line.startswith("-DOCSTART-")), "")
-    # Tokens may hold a no-break space, which splitting at any white space would cut in two.
+    # Splitting at any white space would cut tokens with a no-break space in two.
     delimiter = "\t" if "\t" in first else None
     width = len(first.rstrip("\r\n").split(delimiter))
     if width < 2:
@@ -21,14 +21,14 @@ def conll_options(path: Path) -> dict:
             "Separate the columns by a tab or by spaces",
         )
     names = ["tokens", *(f"column_{column}" for column in range(2, width)), "tags", "beyond"]
-    # utf-8-sig: with plain utf-8 a byte-order mark would become part of the first token.
+    # With plain utf-8, a byte-order mark would become part of the first token.
     return {"column_names": names, "delimiter": delimiter, "encoding": "utf-8-sig"}
 
 
 def check_conll(splits: dict[str, Dataset]) -> dict[str, Dataset]:
-    """The splits without the helper column, once it has shown that no line was short or long.
+    """The splits without the helper column, once it has shown that every line has the right number of columns.
 
-    The reader fills missing columns with empty strings and drops surplus ones without a word.
+    The reader silently fills missing columns with empty strings and drops surplus ones.
     """
     for split, rows in splits.items():
         for row, (tokens, tags, beyond) in enumerate(zip(rows["tokens"], rows["tags"], rows["beyond"], strict=True)):

@@ -1,4 +1,4 @@
-"""Tables of text: .csv and .tsv files as rows, every broken line named by file and row."""
+"""Tables of text: .csv and .tsv files as rows. Errors name the file and the row of a broken line."""
 
 import codecs
 import csv
@@ -10,12 +10,14 @@ from datasets import Dataset, Features, Value
 
 from hfkit.errors import DataError, UserError
 
+LONGEST_CELL = 2**31 - 1  # characters
+
 
 def refuse_other_encoding(path: Path, encoding: str) -> None:
     """Refuse a file that `encoding` cannot read, by its first bad byte.
 
     Raises:
-        UserError: it cannot, or there is no such encoding.
+        UserError: the file is not in this encoding, or there is no such encoding.
     """
     try:
         decoder = codecs.getincrementaldecoder(encoding)()
@@ -31,7 +33,7 @@ def refuse_other_encoding(path: Path, encoding: str) -> None:
             try:
                 decoder.decode(piece, final=not piece)
             except UnicodeDecodeError as error:
-                # What the decoder held back of the piece before counts too.
+                # The error also covers the bytes that the decoder held back from the piece before.
                 byte = seen - len(error.object) + error.start
                 raise UserError(
                     f"file '{path}'",
@@ -43,14 +45,14 @@ def refuse_other_encoding(path: Path, encoding: str) -> None:
 
 
 def read_csv(split: str, paths: list[Path], encoding: str) -> Dataset:
-    """The cells of .csv or .tsv files as strings, whatever they look like: 'NA' and '1e3' are texts, not numbers.
+    """The cells of .csv or .tsv files, all as strings: 'NA' and '1e3' stay texts.
 
     Raises:
         DataError: no row, two columns of one name, another separator, or a line with too many or too few columns.
     """
     columns: dict[str, list[str]] = {}
     for path in paths:
-        header, *rows = cells(split, path, encoding) or [[]]
+        header, *rows = read_cells(split, path, encoding) or [[]]
         refuse_header(split, path, header, list(columns) or header)
         for row, cell in enumerate(rows):
             refuse_width(split, path, row, cell, header)
@@ -67,7 +69,7 @@ def refuse_header(split: str, path: Path, header: list[str], columns: list[str])
     """Refuse a first line that names no columns, one of them twice, or others than `columns`.
 
     Raises:
-        DataError: it does, or its columns are separated in another way.
+        DataError: also where its columns are separated in another way.
     """
     if not header or len(set(header)) < len(header) or header != columns:
         raise DataError(
@@ -90,7 +92,7 @@ def refuse_width(split: str, path: Path, row: int, cell: list[str], header: list
     """Refuse a row with more or fewer cells than the first line.
 
     Raises:
-        DataError: it has.
+        DataError: naming its file.
     """
     if len(cell) != len(header):
         raise DataError(
@@ -102,8 +104,9 @@ def refuse_width(split: str, path: Path, row: int, cell: list[str], header: list
         )
 
 
-def cells(split: str, path: Path, encoding: str) -> list[list[str]]:
+def read_cells(split: str, path: Path, encoding: str) -> list[list[str]]:
     """The rows of a .csv or .tsv file, its header first."""
+    # Tabs need no quotes, so the quotes in a .tsv may be plain text.
     try:
         return list(iterate_rows(path, encoding))
     except csv.Error as error:
@@ -113,19 +116,34 @@ def cells(split: str, path: Path, encoding: str) -> list[list[str]]:
 
 
 def iterate_rows(path: Path, encoding: str, **options: Any) -> Iterator[list[str]]:
-    """The rows of a .csv or .tsv file, one at a time. Tabs need no quotes, so in a .tsv quotes may be mere text.
+    """The rows of a .csv or .tsv file, one at a time, without empty ones.
 
     Raises:
         csv.Error: with the line that cannot be read.
     """
-    # utf-8-sig: a byte-order mark would become part of the first column's name.
+    # With plain utf-8, a byte-order mark would become part of the first column's name.
     with path.open(newline="", encoding="utf-8-sig" if encoding == "utf-8" else encoding) as file:
         reader = csv.reader(file, strict=True, delimiter="\t" if path.suffix == ".tsv" else ",", **options)
-        csv.field_size_limit(2**31 - 1)  # by default longer texts than 131,072 characters are refused
-        try:
-            yield from filter(None, reader)
-        except csv.Error as error:
-            raise csv.Error(f"line {reader.line_num}: {error}") from error
+        while (row := next_row(reader)) is not None:
+            if row:
+                yield row
+
+
+def next_row(reader: Any) -> list[str] | None:
+    """The next row of a `csv.reader`; None at the end.
+
+    Raises:
+        csv.Error: with the line that cannot be read.
+    """
+    # By default cells of more than 131,072 characters are refused. The limit holds for the whole process, so it is
+    # raised for no longer than one row takes: other code may rely on it.
+    before = csv.field_size_limit(LONGEST_CELL)
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        raise csv.Error(f"line {reader.line_num}: {error}") from error
+    finally:
+        csv.field_size_limit(before)
 
 
 def unreadable_csv(split: str, path: Path, error: csv.Error) -> DataError:

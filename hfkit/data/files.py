@@ -1,4 +1,4 @@
-"""Rows from wherever a user keeps them: a folder with one file per split, a saved DatasetDict, or the Hub."""
+"""Rows from the places where users keep them: a folder with one file per split, a saved DatasetDict, or the Hub."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from hfkit.data.csv_files import read_csv, refuse_other_encoding
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.progress import alone, progress
 
-# The names under which each split is found, the exact one first.
+# The names of each split in the wild, the exact one first.
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "dev", "val"), "test": ("test",)}
 
 BUILDERS = {
@@ -53,10 +53,10 @@ def read_splits(
     Args:
         kinds: suffix of a file -> what reads it: a builder of `datasets`, or 'csv', in which every cell is a string.
         encoding: of files of text.
-        validation_share: share of train to set aside where there is no validation split; None where a task cannot.
+        validation_share: share of train to set aside if there is no validation split; None if a task cannot.
 
     Raises:
-        UserError: nothing is there, it cannot be read, or a split is missing.
+        UserError: there is nothing, it cannot be read, or a split is missing.
         DataError: the files of a split cannot be read or hold no rows.
     """
     refuse_no_folder(source)
@@ -71,10 +71,10 @@ def read_splits(
 
 
 def refuse_no_folder(source: str) -> None:
-    """Refuse what is neither a folder nor the id of a dataset on the Hub.
+    """Refuse a source that is neither a folder nor the id of a dataset on the Hub.
 
     Raises:
-        UserError: it is a file, or a path where nothing is.
+        UserError: it is a file, or a path that does not exist.
     """
     folder = Path(source).expanduser()
     if folder.is_file():
@@ -91,7 +91,7 @@ def refuse_no_folder(source: str) -> None:
 def read_hub(
     source: str, config: str | None, revision: str | None, kinds: Mapping[str, str], validation_share: float | None
 ) -> dict[str, Dataset]:
-    """The splits of a Hub dataset; loading scripts are refused by `datasets`, so no foreign code runs."""
+    """The splits of a Hub dataset; `datasets` refuses loading scripts, so no foreign code runs."""
     try:
         splits = load_dataset(source, config, revision=revision)
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
@@ -142,7 +142,7 @@ def read_split_files(
 
 
 def set_aside(source: str, train: Dataset, share: float) -> dict[str, Dataset]:
-    """Train without a share of its rows, and those as validation: the same at every call, in their order.
+    """Train without a share of its rows, and that share as validation; the same at every call, in their order.
 
     Raises:
         UserError: one of them would hold no row.
@@ -162,7 +162,7 @@ def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> D
     try:
         with progress(f"Reading {split}"):
             return load_dataset(builder, data_files={split: list(map(str, paths))}, split=split, **options)
-    # StopIteration: what the JSON reader makes of an empty file.
+    # The JSON reader raises StopIteration on an empty file.
     except (OSError, ValueError, RuntimeError, StopIteration, DatasetsError) as error:
         raise DataError(
             ", ".join(path.name for path in paths),
@@ -176,7 +176,7 @@ def split_files(folder: Path, name: str, kinds: Mapping[str, str]) -> list[Path]
     """The files of one split: `name.ext`, `name-00000-of-00002.ext` or `name/*.ext`, also one level down in `data`."""
     patterns = (f"{name}.*", f"{name}-[0-9]*", f"{name}/*")
     paths = (path for place in (folder, folder / "data") for pattern in patterns for path in place.glob(pattern))
-    # Beside its rows, a folder that `save_to_disk` wrote holds two JSON files and the caches of earlier `map` calls.
+    # `save_to_disk` writes two JSON files beside the rows, and earlier `map` calls leave caches there.
     return sorted(
         path
         for path in paths
@@ -214,11 +214,11 @@ def read_one_split(
     """A file, or one split of a local folder or a Hub dataset, in the columns it came with, as `test`.
 
     Args:
-        split: its name; None takes test, or else the only one.
+        split: its name; None takes test, or the only one.
         kinds, encoding: see `read_splits`.
 
     Raises:
-        UserError: it is not there, or it is not said which one is meant.
+        UserError: there is none of this name, or the only one is to be taken and there are several.
         DataError: its files cannot be read or hold no rows.
     """
     place = Path(source).expanduser()
@@ -243,7 +243,7 @@ def read_one_split(
 
 
 def take_split(splits: Mapping[str, Dataset], split: str | None) -> DatasetDict:
-    """The split of that name as `test`; None takes test, or else the only one.
+    """The split of that name as `test`; None takes test, or the only one.
 
     Raises:
         UserError: there is none, or several.

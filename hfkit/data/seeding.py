@@ -1,4 +1,4 @@
-"""Random draws as a pure function of seed, epoch and row, so that a resumed run and any loader worker draw the same."""
+"""Random draws as a pure function of seed, epoch and row: a resumed run and any loader worker draw the same."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,9 @@ import torch
 
 @contextmanager
 def seed_draws(seed: int, epoch: int, *rows: int) -> Iterator[None]:
-    """Within it torch's global CPU generator stands where these numbers put it; afterwards, where it stood before.
+    """Seed torch's global CPU generator by these numbers for the length of a block, then restore its state.
 
-    The global one, because torchvision's transforms draw from no other.
+    It has to be the global one: torchvision's transforms draw from no other.
     """
     key = np.random.SeedSequence([seed, epoch, *rows]).generate_state(1, np.uint64)[0]
     with torch.random.fork_rng(devices=[]):

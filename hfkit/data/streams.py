@@ -1,4 +1,4 @@
-"""Rows without answers from inputs of any size, a chunk at a time: what is in memory does not grow with a file."""
+"""Rows without answers from inputs of any size, a chunk at a time: memory does not grow with a file."""
 
 import csv
 import io
@@ -26,39 +26,39 @@ Record = dict[str, Any]
 class Chunk(NamedTuple):
     """Consecutive rows of one input."""
 
-    source: str  # the input, as an error names it
+    source: str  # the input's name in errors
     first: int  # number of the first row within it
-    records: list[Record]  # the rows as they came, plain values
+    records: list[Record]  # the rows as they came, as plain values
     rows: Dataset  # the same as a table
-    folder: Path  # where relative paths of pictures begin, and what they may not leave
+    folder: Path  # relative paths of pictures begin here, and may not leave it
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where rows come from: a file of rows, texts or paths given one by one, or the lines of the standard input."""
+    """An input: a file of rows, texts or paths given one by one, or the lines of standard input."""
 
-    name: str  # as an error names it
+    name: str  # in errors
     folder: Path
     file: Path | None = None
-    given: tuple[str, ...] | None = None  # None: the standard input
+    given: tuple[str, ...] | None = None  # None: standard input
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How inputs are read."""
+    """Reads inputs as chunks of rows."""
 
-    column: str  # that a bare text or the path of a picture stands in
-    pictures: frozenset[str]  # suffixes of files that are one row each; none for a task of texts
+    column: str  # for a bare text or the path of a picture
+    pictures: frozenset[str]  # suffixes of files that are one row each; empty for a task of texts
     encoding: str
     size: int  # rows of a chunk
 
     # Which inputs
 
     def sources(self, inputs: Sequence[str], texts: Sequence[str] = ()) -> list[Source]:
-        """What was named on a command line, in order; pictures named one after the other are one source.
+        """The inputs named on a command line, in order; consecutive pictures are one source.
 
         Raises:
-            UserError: it is not there, nothing reads it, or a folder leaves open what is meant.
+            UserError: one does not exist, is of no known kind, or is a folder of more than one thing.
         """
         if inputs.count(STDIN) > 1:
             raise UserError("input '-'", "the standard input is read once", "Name it once")
@@ -75,7 +75,7 @@ class Reading:
 
     def source(self, name: str) -> Source:
         if name == STDIN:
-            # What somebody pipes in are paths of their own choice, as on the command line.
+            # Piped paths are the user's own choice, like those on the command line: they may lie anywhere.
             return Source("the standard input", root_folder())
         path = Path(name).expanduser()
         if path.is_dir():
@@ -107,7 +107,7 @@ class Reading:
     # Which rows
 
     def refuse_broken(self, sources: Iterable[Source]) -> None:
-        """Read all files of text to their end, before anything slow begins.
+        """Read every file of text to its end, before anything slow begins.
 
         Raises:
             UserError, DataError: one of them cannot be read.
@@ -119,7 +119,7 @@ class Reading:
                     pass
 
     def chunks(self, source: Source) -> Iterator[Chunk]:
-        """Its rows; a table of them has all columns seen so far, so that a later row may lack one.
+        """The rows of a source; each table has all columns seen so far, so that a later row may lack one.
 
         Raises:
             DataError: the file cannot be read.
@@ -133,14 +133,14 @@ class Reading:
                 columns |= dict.fromkeys(record)
             rows = make_table(records, list(columns))
             if source.file is None and self.pictures:
-                # The paths begin at the working folder; in a table they begin at the source's own.
+                # These paths begin at the working folder; those in a table begin at its own folder.
                 paths = [str(Path(path).expanduser().absolute()) for path in rows[self.column]]
                 rows = Dataset.from_dict({self.column: paths})
             yield Chunk(source.name, first, records, rows, source.folder)
             first += len(records)
 
     def records(self, source: Source) -> Iterator[Record]:
-        """Its rows, one by one."""
+        """The rows of a source, one by one."""
         if source.given is not None:
             yield from ({self.column: value} for value in source.given)
         elif source.file is None:
@@ -155,15 +155,15 @@ class Reading:
 
 
 def root_folder() -> Path:
-    """The folder that every path lies in."""
+    """The root of the file system, in which every path lies."""
     return Path(Path.cwd().anchor)
 
 
 def read_lines(file: Any, encoding: str) -> Iterator[str]:
-    """The lines of a file of bytes, without their ends.
+    """The lines of a binary file, without line ends.
 
     Raises:
-        UserError: they are of another encoding.
+        UserError: the file is in another encoding.
     """
     lines = io.TextIOWrapper(file, encoding=skip_mark(encoding))
     try:
@@ -174,11 +174,11 @@ def read_lines(file: Any, encoding: str) -> Iterator[str]:
             "the standard input", f"it is not {encoding} ({error.reason})", "Name what it is with --encoding latin-1"
         ) from error
     finally:
-        lines.detach()  # else the file would be closed with it
+        lines.detach()  # otherwise the file would be closed with it
 
 
 def skip_mark(encoding: str) -> str:
-    """A byte-order mark would become part of the first text."""
+    """The encoding that drops a byte-order mark, which would become part of the first text."""
     return "utf-8-sig" if encoding == "utf-8" else encoding
 
 
@@ -205,10 +205,10 @@ def csv_records(path: Path, encoding: str) -> Iterator[Record]:
 
 
 def json_records(path: Path, encoding: str) -> Iterator[Record]:
-    """The objects of a file with one a line, or of a list that is the whole file; the list is read at once.
+    """The objects of a file: one per line, or a list that is the whole file, which is read at once.
 
     Raises:
-        DataError: it is neither.
+        DataError: the file is neither.
     """
     with path.open(encoding=skip_mark(encoding)) as file:
         listed = file.read(64).lstrip().startswith("[")
@@ -244,10 +244,10 @@ def parse_json(path: Path, row: int, text: str) -> Any:
 
 
 def parquet_chunks(source: Source, size: int) -> Iterator[Chunk]:
-    """The rows of a parquet file, its columns as `datasets` wrote them.
+    """The rows of a parquet file, with columns as `datasets` wrote them.
 
     Raises:
-        DataError: it is none.
+        DataError: it is no parquet file.
     """
     first = 0
     try:
@@ -264,7 +264,7 @@ def parquet_chunks(source: Source, size: int) -> Iterator[Chunk]:
 
 
 def make_table(records: Sequence[Record], columns: Sequence[str]) -> Dataset:
-    """Records as a table; what a record lacks is null, and values of several kinds stay what they are."""
+    """Records as a table; missing values are null, and values of mixed kinds stay as they are."""
     values = {name: [record.get(name) for record in records] for name in columns}
     try:
         return Dataset.from_dict(values)
@@ -278,7 +278,7 @@ def make_table(records: Sequence[Record], columns: Sequence[str]) -> Dataset:
 
 
 def is_mixed(column: list[Any]) -> bool:
-    """Whether the values are of kinds that no column of a table holds together."""
+    """True if no column of a table can hold all of these values."""
     try:
         pa.array(column)
     except (pa.ArrowException, OverflowError):
@@ -287,5 +287,5 @@ def is_mixed(column: list[Any]) -> bool:
 
 
 def replace_half_characters(value: Any) -> Any:
-    """A value of JSON whose halves of characters, which no file can hold, are question marks."""
+    """A JSON value with lone surrogates, which no file can hold, replaced by question marks."""
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))

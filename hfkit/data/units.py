@@ -1,4 +1,4 @@
-"""Which rows belong together: those of one patient are no independent evidence, and are resampled as one."""
+"""Units of rows: the rows of one patient are not independent evidence, and are resampled together."""
 
 from datasets import Dataset, DatasetDict
 
@@ -7,7 +7,7 @@ from hfkit.data.columns import MEND, find_column, to_words
 
 
 def find_unit_column(dataset: DatasetDict, given: str | None) -> str | None:
-    """The column that the user named, once every split is known to have it.
+    """The column that the user named, after checking that every split has it.
 
     Raises:
         DataError: one split lacks it.
@@ -17,7 +17,7 @@ def find_unit_column(dataset: DatasetDict, given: str | None) -> str | None:
 
 
 def check_units(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
-    """The unit of every row as a string, and a fault for each row without any."""
+    """The unit of every row as a string, and a fault for each row without one."""
     units, faults = [], []
     for row, unit in enumerate(rows[column]):
         if type(unit) not in (str, int) or unit == "":

@@ -52,7 +52,7 @@ def examine(
     # Of all rows: they are right or wrong whether or not a run takes them.
     task = replace(task, max_train_rows=None)
     found, rows = read_rows(task, most_rows)
-    target = rows.loaded.target if rows else task.guessed_target(GUESSED)
+    target = rows.loaded.target if rows else task.guess_target(GUESSED)
     of_model, facts, codec = examine_model(task, recipe, args, target)
     checkup.facts["model"] = facts
     checkup.findings += found

@@ -1,4 +1,4 @@
-"""What a run took from the socket, where codecarbon is installed."""
+"""The energy of a run, if codecarbon is installed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,10 +7,10 @@ from importlib.util import find_spec
 
 @contextmanager
 def measure_energy() -> Iterator[dict[str, float]]:
-    """Yields a dict with `energy_kwh` of this process once the block has ended; it stays empty without codecarbon.
+    """Yields a dict that holds `energy_kwh` of this process after the block; it stays empty without codecarbon.
 
-    Where the machine shows no counters, as in most virtual ones, codecarbon estimates from the processor's model and
-    load: its number compares runs of one machine, and no two machines.
+    On machines without counters, such as most virtual ones, codecarbon estimates from the processor's model and load.
+    Then its numbers compare runs on one machine, but not two machines.
     """
     cost: dict[str, float] = {}
     if find_spec("codecarbon") is None:
@@ -18,7 +18,7 @@ def measure_energy() -> Iterator[dict[str, float]]:
         return
     from codecarbon import OfflineEmissionsTracker
 
-    # The country only turns energy into carbon, which nobody asks for here; offline it has to be given.
+    # The country only matters for carbon, which is not used here; offline it has to be given.
     tracker = OfflineEmissionsTracker(
         country_iso_code="USA",
         tracking_mode="process",  # other runs share the machine

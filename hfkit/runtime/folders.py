@@ -1,4 +1,4 @@
-"""Folders and files on disk: whether one can be written, and writing one whole or not at all."""
+"""Folders and files on disk: a folder is tested before training, and a file is written whole or not at all."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from hfkit.errors import UserError
 
 
 def require_writable(folder: Path) -> None:
-    """Make the folder, and refuse it now rather than after training.
+    """Create the folder, and refuse it now rather than after training.
 
     Raises:
         UserError: it cannot be written.
@@ -24,7 +24,7 @@ def require_writable(folder: Path) -> None:
 
 
 def write_page(path: Path, content: str | bytes) -> None:
-    """Write a file that appears whole or not at all, whoever else writes it at the same time."""
+    """Write a file that appears whole or not at all, even if others write it at the same time."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.write_bytes(content.encode() if isinstance(content, str) else content)
     part.replace(path)

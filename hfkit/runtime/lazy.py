@@ -1,4 +1,4 @@
-"""Names of a package that are imported on first use: a run imports what it uses and nothing else."""
+"""Names of a package that are imported on first use: a run imports only what it uses."""
 
 import gc
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def import_on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A `__getattr__` for `package`: each name is imported from its module when it is first asked for, and kept.
+    """A `__getattr__` for `package` that imports each name from its module on first use, and keeps it.
 
     Args:
         homes: public name -> relative module, such as ".trainer".
@@ -18,8 +18,8 @@ def import_on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str
         if name not in homes:
             raise AttributeError(f"module '{package}' has no attribute '{name}'")
         collecting = gc.isenabled()
-        # Thousands of modules make objects that stay; the collector would walk all of them again and again, which is a
-        # fifth of the time that importing takes.
+        # Thousands of modules make objects that stay. The collector would walk all of them again and again, which took
+        # a fifth of the time of importing.
         gc.disable()
         try:
             value = getattr(import_module(homes[name], package), name)

@@ -1,4 +1,4 @@
-"""What a run ran on and what it cost: facts of the machine, the exact command, and a meter."""
+"""The machine, the exact command, and the cost of a run."""
 
 import os
 import platform
@@ -17,12 +17,12 @@ from hfkit.runtime.redaction import SECRET_NAME, WITHHELD, withhold_secrets
 from hfkit.version import __version__
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft")
-EVERY = 0.02  # seconds between two looks at the memory
+EVERY = 0.02  # seconds between two measurements of memory
 MIB = 2**20
 
 
 def environment() -> dict[str, Any]:
-    """The machine and the versions: what somebody needs to know before comparing a time or repeating a run."""
+    """The machine and the versions, for whoever compares a time or repeats a run."""
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
@@ -39,10 +39,10 @@ def environment() -> dict[str, Any]:
 
 
 def command() -> str:
-    """The command line of this process as a shell takes it, without interpreter and launcher.
+    """The command line of this process, quoted for a shell, without interpreter and launcher.
 
-    The program is given relative to the working folder, or by its name alone where it lies elsewhere: its folder is
-    nobody's business. Secrets are withheld.
+    The program is given relative to the working folder, or by its name alone if it lies elsewhere: its folder is
+    private. Secrets are withheld.
     """
     program = Path(sys.argv[0]).absolute()
     if program.name == "__main__.py":
@@ -54,7 +54,7 @@ def command() -> str:
 
 
 def command_of(*program: str, argv: Sequence[str]) -> str:
-    """A command line as a shell takes it; secrets are withheld."""
+    """A command line, quoted for a shell; secrets are withheld."""
     words = list(program)
     for word in argv:
         flag, equals, _ = word.partition("=")
@@ -67,10 +67,10 @@ def command_of(*program: str, argv: Sequence[str]) -> str:
 
 @contextmanager
 def measure() -> Iterator[dict[str, float]]:
-    """Yields a dict that holds the cost of the block once it has ended.
+    """Yields a dict that holds the cost of the block after its end.
 
-    `wall_seconds`; `cpu_seconds` of this process, all threads, and of its finished children; `peak_memory_mib`, the
-    highest resident memory of the whole process while the block ran; with a GPU also `peak_gpu_memory_mib`.
+    `wall_seconds`; `cpu_seconds` of all threads of this process and of its finished children; `peak_memory_mib`, the
+    highest resident memory of the whole process during the block; with a GPU also `peak_gpu_memory_mib`.
     """
     import psutil
     import torch
@@ -78,7 +78,7 @@ def measure() -> Iterator[dict[str, float]]:
     process, over = psutil.Process(), threading.Event()
     peak = process.memory_info().rss
 
-    # The peak that the system keeps is that of the whole process life, so the training's would hide a baseline's.
+    # The system only keeps the peak of the whole process, so that of training would hide that of a baseline.
     def watch() -> None:
         nonlocal peak
         while not over.wait(EVERY):
@@ -123,7 +123,7 @@ def _version(package: str) -> str:
 
 
 def _commit() -> str:
-    """The commit of the checkout in the working folder, with '-dirty' where tracked files differ; 'none' outside."""
+    """The commit of the checkout in the working folder, with '-dirty' if tracked files differ; 'none' outside one."""
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],

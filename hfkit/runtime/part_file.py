@@ -1,4 +1,4 @@
-"""A file that is written piece by piece: it appears whole or not at all, and goes on where it was stopped."""
+"""A file written piece by piece: it appears whole or not at all, and resumes where it stopped."""
 
 import json
 import os
@@ -9,10 +9,10 @@ from hfkit.errors import UserError
 
 
 class PartFile:
-    """A file of text under way: FILE.part grows, and FILE.part.json says how much of it counts and what it is of.
+    """A text file in progress: FILE.part grows, and FILE.part.json says how much of it counts and what it is made from.
 
     Args:
-        work: what the file is made of, as plain values; a part of other work is begun anew. None: always anew.
+        work: everything the file is made from, as plain values; a part of other work starts anew. None: always anew.
 
     Raises:
         UserError: the file cannot be written there.
@@ -33,7 +33,7 @@ class PartFile:
         self.file.seek(size)
 
     def _read_state(self) -> tuple[int, int, dict[str, Any]]:
-        """Rows and bytes of the part that count, and the notes beside them."""
+        """The rows and bytes of the part that count, and its notes."""
         try:
             state = json.loads(self.state.read_text(encoding="utf-8"))
             if self.work is not None and state["work"] == self.work and self.part.stat().st_size >= state["bytes"]:
@@ -43,14 +43,14 @@ class PartFile:
         return 0, 0, {}
 
     def add(self, text: str, rows: int, notes: dict[str, Any]) -> None:
-        """Write a piece; once this returns, it counts. What is noted with it is there again when the work goes on."""
+        """Write a piece; it counts once this returns. The notes are available again when the work resumes."""
         self.file.write(text.encode())
         self.file.flush()
         os.fsync(self.file.fileno())
         self.rows += rows
-        told = {"rows": self.rows, "bytes": self.file.tell(), "work": self.work, "notes": notes}
+        state = {"rows": self.rows, "bytes": self.file.tell(), "work": self.work, "notes": notes}
         new = self.state.with_name(self.state.name + ".new")
-        new.write_text(json.dumps(told), encoding="utf-8")
+        new.write_text(json.dumps(state), encoding="utf-8")
         new.replace(self.state)
 
     def __enter__(self) -> Self:

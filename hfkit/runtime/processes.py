@@ -1,4 +1,4 @@
-"""Which of a launcher's processes this one is, and which cores and GPUs it has to itself."""
+"""This process among those of a launcher, and its share of cores and GPUs."""
 
 import os
 import sys
@@ -11,17 +11,17 @@ LAUNCHERS = (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASK
 
 @dataclass(frozen=True)
 class Rank:
-    """Which of how many processes of a launcher this one is."""
+    """The rank of this process among those of a launcher."""
 
     rank: int
     size: int
-    local: int  # among those of this machine
+    local: int  # rank on this machine
 
 
 def take_rank() -> Rank | None:
-    """This process's place among those that torchrun, `accelerate launch` or srun started; None: it is alone.
+    """This process's rank among those that torchrun, `accelerate launch` or srun started; None if it is the only one.
 
-    The launcher's variables are taken away: a run on one process must not join a group of them.
+    Removes the launcher's variables from the environment: a run on one process must not join a process group.
     """
     found = None
     for names in LAUNCHERS:
@@ -35,12 +35,12 @@ def take_rank() -> Rank | None:
 
 
 def count_cores() -> int:
-    """The cores that this process may use; where `taskset` or a container pins it, those."""
+    """The number of cores that this process may use, also under `taskset` or in a container."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def gpu_of(job: int) -> str:
-    """The GPU of a job, among those that this process may see; asked before CUDA is started."""
+    """The GPU for a job, among those that this process may see; to be asked before CUDA starts."""
     seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     seen = seen if seen != [""] else [str(gpu) for gpu in range(torch.cuda.device_count())]
     return seen[job % len(seen)]

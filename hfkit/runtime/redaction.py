@@ -1,4 +1,4 @@
-"""What never leaves a run: secrets by how they look, by the name they go by, or because they are this user's own."""
+"""Secrets, which never leave a run: known by their form, by their name, or because they are this user's own."""
 
 import os
 import re
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 WITHHELD = "(withheld)"
-# A flag, a key of a mapping or a variable of the environment whose value is one.
+# A flag, a key of a mapping or a variable of the environment with this name holds a secret.
 SECRET_NAME = re.compile(
     r"(?:^|[-_])(?:token|secret|password|passwd|passphrase|pat|api[-_]?key|(?:access|secret|private|account)[-_]key)$",
     re.IGNORECASE,
 )
-# How they look, by kind. Every pattern asks for more than a word of a vocabulary or of a page's style could be.
+# Their form, by kind. Every pattern asks for more than any word of a vocabulary or of a page's style has.
 SECRETS = {
     "Hugging Face token": r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b",
     "GitHub token": r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{22,})\b",
@@ -30,11 +30,11 @@ SECRETS = {
     "bearer token": r"(?i:authorization)[\"'\s:=]{1,6}(?i:bearer)\s+[\w.~+/=-]{16,}",
 }
 SECRET = re.compile("|".join(SECRETS.values()))
-FEWEST = 12  # characters from which on a value is searched for as it is: shorter ones occur by chance
+FEWEST = 12  # characters of a value that is searched for literally: shorter ones occur by chance
 
 
 def find_own_secrets() -> dict[str, str]:
-    """The values that this user's environment, `hf auth login` and ~/.netrc hold, by what they are called."""
+    """The secrets in this user's environment, of `hf auth login` and in ~/.netrc, by name."""
     from huggingface_hub.constants import HF_TOKEN_PATH
 
     found = {f"value of {name}": value for name, value in os.environ.items() if SECRET_NAME.search(name)}
@@ -47,22 +47,22 @@ def find_own_secrets() -> dict[str, str]:
 
 
 def withhold_secrets(value: Any) -> Any:
-    """A plain value fit to be published: secrets withheld by the name of their key, by how they look or because they
-    are this user's own; and the home folder, which names the user, as `~`.
+    """A plain value that can be published: without secrets (by the name of their key, by their form, or this user's
+    own), and with the home folder, which names the user, as `~`.
 
-    What is no text is never withheld by its key, which may be a label: of those, many are called `password`.
+    Only text is withheld by the name of its key: a key may be a label, and many labels are called `password`.
     """
     home = Path.home()
-    # The root of a file system names nobody, and is the home of some containers.
+    # The root of the file system, the home folder in some containers, names no user.
     shown = re.compile(rf"(?<![\w./~-]){re.escape(str(home))}(?![\w.-])") if home != Path(home.anchor) else None
-    return _without(value, tuple(find_own_secrets().values()), shown)
+    return _withhold(value, tuple(find_own_secrets().values()), shown)
 
 
-def _without(value: Any, own: tuple[str, ...], home: re.Pattern | None) -> Any:
+def _withhold(value: Any, own: tuple[str, ...], home: re.Pattern | None) -> Any:
     if isinstance(value, dict):
-        return {key: _of_key(key, _without(item, own, home)) for key, item in value.items()}
+        return {key: _withhold_by_key(key, _withhold(item, own, home)) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without(item, own, home) for item in value]
+        return [_withhold(item, own, home) for item in value]
     if not isinstance(value, str) or value.startswith("data:image/"):
         return value
     for secret in own:
@@ -71,6 +71,6 @@ def _without(value: Any, own: tuple[str, ...], home: re.Pattern | None) -> Any:
     return home.sub("~", value) if home else value
 
 
-def _of_key(key: Any, value: Any) -> Any:
+def _withhold_by_key(key: Any, value: Any) -> Any:
     text = isinstance(value, str) or isinstance(value, list) and any(isinstance(one, str) for one in value)
     return WITHHELD if value and text and SECRET_NAME.search(str(key)) else value

@@ -12,12 +12,6 @@ if TYPE_CHECKING:
 
 # Trained by make_backbones and make_gpt2.
 OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2"}
-# What a dataset's card would say of the bundled data, by the task that it is for (README.md here has the whole story).
-SAMPLE_DATA = {
-    "token-classification": {"license": "apache-2.0", "language": "en"},
-    "text-classification": {"license": "apache-2.0", "language": "en"},
-    "image-classification": {"license": "cc-by-4.0"},
-}
 
 
 def resolve_checkpoint(checkpoint: str) -> str:

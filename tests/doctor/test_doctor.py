@@ -403,7 +403,7 @@ def codecs(checkpoint, tmp_path_factory) -> Callable[[Task], Codec]:
 
     def make(task: Task) -> Codec:
         start = resnet if isinstance(task, ImageClassification) else checkpoint
-        return task.codec(start, task.guessed_target(2))
+        return task.codec(start, task.guess_target(2))
 
     return make
 

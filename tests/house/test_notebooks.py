@@ -1,4 +1,4 @@
-"""The notebooks: whole, without traces of a machine, of names that exist, and still saying what they said."""
+"""The notebooks: run as a whole, without traces of a machine, of public names alone, and with the same output today."""
 
 import ast
 import importlib
@@ -9,30 +9,31 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from notebooks.run import FOLDER, NOTEBOOKS, executed
+from hfkit.tasks import HOMES
+from notebooks.run import FOLDER, NOTEBOOKS, execute
 
 READ = {name: nbformat.read(FOLDER / f"{name}.ipynb", 4) for name in NOTEBOOKS}
 OF_A_MACHINE = re.compile(r"/(?:tmp|home|root|Users|work|opt|usr|var)/|[A-Z]:\\\\")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def code(notebook: NotebookNode) -> list[NotebookNode]:
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def shown(cell: NotebookNode) -> list[str]:
-    """The lines that a cell shows as text."""
+def lines_of(cell: NotebookNode) -> list[str]:
+    """The lines of text in a cell's output."""
     outputs = cell.get("outputs", [])
     texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
     return [ANSI.sub("", line).strip() for text in texts for line in text.splitlines()]
 
 
-def wordy(notebook: NotebookNode) -> list[list[str]]:
-    """By cell the lines without numbers, which another machine shows as well."""
-    return [[line for line in shown(cell) if line and not re.search(r"\d", line)] for cell in code(notebook)]
+def lines_without_numbers(notebook: NotebookNode) -> list[list[str]]:
+    """By cell: what another machine prints as well."""
+    return [[line for line in lines_of(cell) if line and not re.search(r"\d", line)] for cell in code_cells(notebook)]
 
 
-def test_there_is_one_for_each_modality():
+def test_there_is_a_notebook_for_each_modality():
     assert NOTEBOOKS == ["entities", "images", "text"]
 
 
@@ -40,17 +41,17 @@ def test_there_is_one_for_each_modality():
 def test_a_notebook_is_valid_and_was_run_from_top_to_bottom(name):
     notebook = READ[name]
     nbformat.validate(notebook)
-    cells = code(notebook)
+    cells = code_cells(notebook)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     silent = [cell.source for cell in cells if not cell.outputs]
-    # Imports, preparing, and making a trainer show nothing.
-    assert all(re.search(r"^(import|from) |= task\.prepare\(", source, flags=re.MULTILINE) for source in silent)
+    # Imports, and making a codec or a trainer, print nothing.
+    assert all(re.search(r"^(import|from) |= task\.codec\(", source, flags=re.MULTILINE) for source in silent)
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
     assert not [output for cell in cells for output in cell.outputs if output.get("name") == "stderr"]
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_tells_nothing_of_a_machine(name):
+def test_a_notebook_names_no_path_of_a_machine(name):
     for cell in READ[name].cells:
         parts = [cell.source, *(text for output in cell.get("outputs", []) for text in texts_of(output))]
         assert [found[0] for part in parts if (found := OF_A_MACHINE.search(part))] == []
@@ -61,8 +62,8 @@ def texts_of(output: NotebookNode) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_imports_what_exists_and_of_hfkit_only_public_names(name):
-    for cell in code(READ[name]):
+def test_a_notebook_imports_only_names_that_exist_and_of_hfkit_only_public_ones(name):
+    for cell in code_cells(READ[name]):
         source = "\n".join(line for line in cell.source.splitlines() if not line.startswith("%"))
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.ImportFrom):
@@ -70,14 +71,15 @@ def test_a_notebook_imports_what_exists_and_of_hfkit_only_public_names(name):
                 missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
                 assert missing == []
                 if node.module.startswith("hfkit"):
-                    assert {alias.name for alias in node.names} <= set(module.__all__)
+                    public = HOMES if node.module == "hfkit.tasks" else module.__all__
+                    assert {alias.name for alias in node.names} <= {*public}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_runs_and_says_what_it_said(name):
-    before = wordy(READ[name])
-    after = executed(nbformat.read(FOLDER / f"{name}.ipynb", 4))
-    assert wordy(after) == before
+def test_a_notebook_runs_and_prints_the_same_again(name):
+    before = lines_without_numbers(READ[name])
+    after = execute(nbformat.read(FOLDER / f"{name}.ipynb", 4))
+    assert lines_without_numbers(after) == before
     assert any(before)
     assert not Path(FOLDER / "runs").exists(), "it runs in a folder of its own"

@@ -51,11 +51,11 @@ def round_trip(request, finished_once, checkpoint, tmp_path_factory) -> SimpleNa
         if not (place / "ended.json").exists():
             place.mkdir()
             make(place, request.param, finished_once, checkpoint)
-    told = json.loads((place / "ended.json").read_text())
-    assert told["code"] == 0, told["stderr"][-3000:]
-    log = [{**entry, "body": base64.b64decode(entry["body"])} for entry in told.pop("log")]
+    ended = json.loads((place / "ended.json").read_text())
+    assert ended["code"] == 0, ended["stderr"][-3000:]
+    log = [{**entry, "body": base64.b64decode(entry["body"])} for entry in ended.pop("log")]
     facts = json.loads((place / "facts.json").read_text())
-    return SimpleNamespace(way=request.param, work=place / "work", log=log, **told, **facts)
+    return SimpleNamespace(way=request.param, work=place / "work", log=log, **ended, **facts)
 
 
 def make(place: Path, way: str, finished_once: Path, checkpoint: str) -> None:
@@ -69,8 +69,8 @@ def make(place: Path, way: str, finished_once: Path, checkpoint: str) -> None:
             text=True,
         )
         log = [{**entry, "body": base64.b64encode(entry["body"]).decode()} for entry in hub.log]
-    told = {"url": hub.url, "code": ended.returncode, "stdout": ended.stdout, "stderr": ended.stderr, "log": log}
-    (place / "ended.json").write_text(json.dumps(told))
+    facts = {"url": hub.url, "code": ended.returncode, "stdout": ended.stdout, "stderr": ended.stderr, "log": log}
+    (place / "ended.json").write_text(json.dumps(facts))
 
 
 # What goes up
@@ -84,9 +84,9 @@ def test_the_examples_of_the_help_run(round_trip):
     assert "checkpoint-3/" in dry["out"] and "optimizer" not in private["out"]
     for ended, name in ((private, "me/bert-ner"), (tag, "me/reviews"), (proposed, "me/digits/discussions/1")):
         assert f"Pushed: {round_trip.url}/{name} (" in ended["out"]
-    told = json.loads(branch["out"])
-    assert told["url"].endswith("/me/digits/tree/small") and told["changed"]
-    assert set(told["files"]) == PICTURES - {".gitattributes"}
+    pushed = json.loads(branch["out"])
+    assert pushed["url"].endswith("/me/digits/tree/small") and pushed["changed"]
+    assert set(pushed["files"]) == PICTURES - {".gitattributes"}
     # The same weights for the second time, in another branch: nothing but a commit.
     assert proposed["blobs"] and not branch["blobs"] and branch["sent"]
 
@@ -147,9 +147,9 @@ def test_the_card_is_published_under_the_name_of_the_repository(round_trip):
 )
 def test_what_cannot_be_pushed_is_refused_in_one_line_before_anything_is_sent(round_trip, case, code, fragments):
     ended = round_trip.refused[case]
-    told = [line for line in ended["err"].splitlines() if line.startswith("error: ")]
-    assert ended["code"] == code and len(told) == 1, ended
-    assert all(fragment in told[0] for fragment in fragments), told
+    lines = [line for line in ended["err"].splitlines() if line.startswith("error: ")]
+    assert ended["code"] == code and len(lines) == 1, ended
+    assert all(fragment in lines[0] for fragment in fragments), lines
     assert ended["sent"] == [] and ended["out"] == ""
 
 
@@ -187,9 +187,9 @@ def test_a_recipe_pushes_once_when_report_and_card_are_there(round_trip):
 
 
 def test_a_secret_never_leaves_the_machine(round_trip):
-    told = round_trip.recipe["leaky"]
-    assert told["code"] == 2 and told["sent"] == [] and told["created"] == 0
-    assert "'tokenizer_config.json' (Hugging Face token)" in told["err"]
+    leaky = round_trip.recipe["leaky"]
+    assert leaky["code"] == 2 and leaky["sent"] == [] and leaky["created"] == 0
+    assert "'tokenizer_config.json' (Hugging Face token)" in leaky["err"]
     # What was downloaded is what Xet had compressed.
     files = [path for path in Path(round_trip.recipe["place"]).rglob("*") if path.is_file()]
     run = round_trip.work / "runs/pushed"
@@ -208,8 +208,8 @@ def test_a_secret_never_leaves_the_machine(round_trip):
 
 
 def recipe(finished_once: Path, checkpoint: str) -> list[str]:
-    told = ["--dataset", str(finished_once / "entities"), "--checkpoint", checkpoint, "--baseline", "lexicon"]
-    return [str(ROOT / "recipes/bert_ner.py"), *told, *finished.SHORT, "--push_to_hub"]
+    flags = ["--dataset", str(finished_once / "entities"), "--checkpoint", checkpoint, "--baseline", "lexicon"]
+    return [str(ROOT / "recipes/bert_ner.py"), *flags, *finished.SHORT, "--push_to_hub"]
 
 
 @pytest.mark.slow
@@ -234,15 +234,15 @@ def test_of_two_processes_the_first_one_pushes(way, hub, finished_once, checkpoi
 @pytest.mark.parametrize("way", ["xet", "lfs"])
 def test_a_hub_that_stays_broken_loses_nothing(way, status, hub, finished_once, checkpoint, tmp_path):
     hub.faults.append(Fault("POST", "/commit/", status, times=1000))
-    told = dict(env=environment(hub, tmp_path, way), cwd=tmp_path, capture_output=True, text=True)
+    options = dict(env=environment(hub, tmp_path, way), cwd=tmp_path, capture_output=True, text=True)
     command = [sys.executable, *recipe(finished_once, checkpoint), "--output_dir", "out", "--hub_revision", "dev"]
-    ended = subprocess.run(command, **told)
+    ended = subprocess.run(command, **options)
     assert ended.returncode == 1, ended.stderr[-3000:]
     again = "hfkit push out me/out --revision dev"
     assert f"run `{again}`" in ended.stderr.lower() and "The run is complete in 'out', but it was not" in ended.stderr
     assert {"model.safetensors", "report.html", "README.md"} <= {path.name for path in (tmp_path / "out").iterdir()}
     hub.faults.clear()
-    ended = subprocess.run([sys.executable, "-m", "hfkit.cli", *again.split()[1:]], **told)
+    ended = subprocess.run([sys.executable, "-m", "hfkit.cli", *again.split()[1:]], **options)
     assert ended.returncode == 0, ended.stderr
     assert set(hub.repos["me/out"].at("dev").files) == TEXT
 
@@ -252,10 +252,10 @@ def test_a_hub_that_stays_broken_loses_nothing(way, status, hub, finished_once, 
 
 def test_a_dry_run_needs_no_network(finished_runs):
     ended = CliRunner().invoke(app, ["push", "runs/bert-ner", "me/bert-ner", "--dry-run", "--json"])
-    told = json.loads(ended.stdout)
-    assert ended.exit_code == 0 and told["url"] is None and not told["changed"]
-    assert told["files"]["model.safetensors"] == (finished_runs / "runs/bert-ner/model.safetensors").stat().st_size
-    assert "checkpoint-3/optimizer.pt" in told["left_out"]
+    planned = json.loads(ended.stdout)
+    assert ended.exit_code == 0 and planned["url"] is None and not planned["changed"]
+    assert planned["files"]["model.safetensors"] == (finished_runs / "runs/bert-ner/model.safetensors").stat().st_size
+    assert "checkpoint-3/optimizer.pt" in planned["left_out"]
 
 
 def test_offline_is_said_at_once(finished_runs, monkeypatch):

@@ -79,10 +79,10 @@ def write(folder: Path, *names: str) -> None:
 def test_known_names_are_taken_and_all_else_is_left_out(folder):
     before = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     write(folder, *LEFT_OUT, *TAKEN)
-    chosen = choose(folder)
-    assert set(chosen.files) == before | set(TAKEN)
-    assert set(chosen.left_out) == set(LEFT_OUT)
-    assert chosen.left_out["data.csv"] == 2
+    selection = choose(folder)
+    assert set(selection.files) == before | set(TAKEN)
+    assert set(selection.left_out) == set(LEFT_OUT)
+    assert selection.left_out["data.csv"] == 2
 
 
 def test_the_folder_stays_as_it_is_and_small_files_are_copies(folder, tmp_path):
@@ -130,8 +130,8 @@ def test_links_inside_and_links_that_are_left_out_anyway_are_fine(folder, tmp_pa
     (folder / "vocab.txt").symlink_to(folder / "tokenizer.json")
     (folder / "elsewhere").symlink_to(tmp_path)
     (folder / "secrets.env").symlink_to("/etc/hostname")
-    chosen = choose(folder)
-    assert "vocab.txt" in chosen.files and {"elsewhere", "secrets.env"} <= set(chosen.left_out)
+    selection = choose(folder)
+    assert "vocab.txt" in selection.files and {"elsewhere", "secrets.env"} <= set(selection.left_out)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_value_of_the_environment_is_found_though_it_looks_like_nothing(folder
     assert withhold_secrets("key 0123456789abcdef!") == "key (withheld)!"
 
 
-def test_a_secret_in_a_name_is_found_and_the_name_is_not_told(folder):
+def test_a_secret_in_a_name_is_found_and_the_name_is_not_printed(folder):
     secret = EXAMPLES["GitLab or PyPI token"][0]
     (folder / f"model.{secret}.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
     (folder / f"notes-{secret}.txt").touch()
@@ -229,14 +229,14 @@ def test_what_netrc_holds_is_found(folder, monkeypatch, tmp_path):
 
 def test_labels_that_are_called_like_secrets_are_no_secrets(monkeypatch):
     facts = {"password": {"f1": 0.5}, "api_key": 12, "token": ["hf", "x"], "hub_token": "abc", "ids": {"token": [1]}}
-    told = withhold_secrets(facts)
-    assert told == facts | {"token": "(withheld)", "hub_token": "(withheld)"}
+    public = withhold_secrets(facts)
+    assert public == facts | {"token": "(withheld)", "hub_token": "(withheld)"}
 
 
-def test_the_home_folder_is_found_inside_of_a_text(monkeypatch):
+def test_the_home_folder_is_found_inside_a_text(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
-    told = withhold_secrets(["--dataset=/home/ada/x", "a '/home/ada' b", "/home/adam", "/mnt/home/ada", "/home/ada"])
-    assert told == ["--dataset=~/x", "a '~' b", "/home/adam", "/mnt/home/ada", "~"]
+    public = withhold_secrets(["--dataset=/home/ada/x", "a '/home/ada' b", "/home/adam", "/mnt/home/ada", "/home/ada"])
+    assert public == ["--dataset=~/x", "a '~' b", "/home/adam", "/mnt/home/ada", "~"]
     monkeypatch.setenv("HOME", "/")
     assert withhold_secrets("/a/b") == "/a/b"
 
@@ -247,7 +247,7 @@ def test_the_token_that_was_logged_in_with_is_found(folder):
     place.write_text("looks-like-nothing-at-all\n")
     (folder / "tokenizer.json").write_text('{"a": "looks-like-nothing-at-all"}')
     code = "from hfkit.runtime.redaction import find_own_secrets; print(sorted(find_own_secrets()))"
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", code],
         env={"HF_TOKEN_PATH": str(place)},
         capture_output=True,
@@ -255,7 +255,7 @@ def test_the_token_that_was_logged_in_with_is_found(folder):
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    assert told.stdout.strip() == "['token of `hf auth login`']"
+    assert ended.stdout.strip() == "['token of `hf auth login`']"
 
 
 def test_a_secret_in_markdown_is_found_though_its_underscore_is_escaped(folder):
@@ -317,7 +317,7 @@ def test_what_cannot_be_read_is_refused(name, content, message, folder):
         push(folder, "me/model", dry_run=True)
 
 
-def test_a_name_that_is_no_text_can_be_told(folder):
+def test_a_name_that_is_no_text_can_be_printed(folder):
     with open(os.fsencode(folder) + b"/bad\xff.txt", "w"):
         pass
     assert "bad\\udcff.txt" in choose(folder).left_out

@@ -17,7 +17,7 @@ from transformers.trainer_callback import TrainerState
 
 from hfkit import TransferArguments
 from hfkit.errors import UserError
-from hfkit.training.console import discreet, line_of
+from hfkit.training.console import censor, line_of
 from tests.fixtures.finished import run_recipe
 from tests.fixtures.runs import trainer
 
@@ -158,7 +158,7 @@ def test_trackers_that_look_at_the_command_line_see_no_secret(monkeypatch, tmp_p
     monkeypatch.setenv("HOME", str(tmp_path))
     args = TransferArguments(output_dir=str(tmp_path / "out"), run_name=TOKEN, use_cpu=True)
     tracker = WritesEverythingDown()
-    discreet(tracker)
+    censor(tracker)
     tracker.on_train_begin(args, TrainerState(), None, model="model")
     settings, text, argv, kwargs, name = tracker.told
     assert name == "(withheld)" and args.run_name == TOKEN

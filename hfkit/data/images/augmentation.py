@@ -1,4 +1,4 @@
-"""How training images are varied, so that what does not change the label does not change the answer."""
+"""Variation of training images, so that the model learns to ignore what does not change the label."""
 
 from dataclasses import dataclass
 
@@ -15,16 +15,16 @@ KERNELS = {Pillow.Resampling[name] for name in ("NEAREST", "BILINEAR", "BICUBIC"
 
 @dataclass(frozen=True)
 class Preset:
-    """What is drawn for a training image."""
+    """The random changes of a training image."""
 
-    scale: tuple[float, float] | None = None  # share of the area that a crop keeps; None: no crop
+    scale: tuple[float, float] | None = None  # shares of the area that a crop keeps; None: no crop
     jitter: float = 0.0  # of brightness, contrast and saturation
-    trivial: bool = False  # one operation of TrivialAugment's wide space
-    erasing: float = 0.0  # probability that a rectangle is filled with the mean colour
+    trivial: bool = False  # one operation from TrivialAugment's wide space
+    erasing: float = 0.0  # probability of filling a rectangle with the mean colour
 
 
 # Sources: crops of Szegedy et al. 2015, section 6; TrivialAugment of Müller and Hutter 2021; random erasing of Zhong
-# et al. 2020, with its probability of a quarter as in later training recipes.
+# et al. 2020, with the probability of later training recipes, a quarter.
 PRESETS = {
     "none": Preset(),
     "light": Preset(scale=(0.6, 1.0), jitter=0.1),
@@ -34,11 +34,11 @@ PRESETS = {
 
 
 class Augmentation:
-    """A part of a picture to what a model is trained on, drawn from torch's global generator.
+    """Turns a part of a picture into a training input, with draws from torch's global generator.
 
     Args:
-        size: height and width of what comes out.
-        fill: the colour that stands for nothing, one value of 0 to 255 per channel.
+        size: height and width of the result.
+        fill: the neutral colour, one value of 0 to 255 per channel.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Augmentation:
 
     def box(self, width: int, height: int) -> tuple[int, int, int, int]:
         """A crop of an image of this size: left, upper, right, lower."""
-        # It asks a picture for nothing but its size.
+        # The transform only looks at the size of the picture.
         drawn = self.crop.make_params([torch.empty(0, height, width)])
         return drawn["left"], drawn["top"], drawn["left"] + drawn["width"], drawn["top"] + drawn["height"]
 
     def __call__(self, part: Tensor, out: Tensor) -> Tensor:
-        """The part within a box, varied: uint8 (channels, height, width) -> `out`, from 0 to 1."""
-        # As bytes it is shrunk in a third of the time that Pillow takes, as floats recoloured in half of it.
+        """Vary the part within a box: uint8 (channels, height, width) -> `out`, from 0 to 1."""
+        # Shrinking bytes takes a third of Pillow's time, recolouring floats half of it.
         pixels = functional.resize(part, self.size, interpolation=self.resample)
         if self.flipped and torch.rand(()) < 0.5:
             pixels = pixels.flip(-1)
@@ -82,12 +82,12 @@ class Augmentation:
 
 
 def pixels_of(picture: Pillow.Image) -> Tensor:
-    """uint8, (channels, height, width), the channels lying next to each other in memory."""
+    """uint8, (channels, height, width), with the channels of a pixel next to each other in memory."""
     return torch.from_numpy(np.array(picture)).reshape(picture.height, picture.width, -1).permute(2, 0, 1)
 
 
 def make_mixer(mix: str, alpha: float, classes: int) -> v2.Transform:
-    """Mixes the rows of a batch and their labels: (images, labels) -> (images, shares of each label).
+    """A transform that mixes the rows of a batch and their labels: (images, labels) -> (images, shares of each label).
 
     Sources: mixup of Zhang et al. 2018; CutMix of Yun et al. 2019, both with one share for the whole batch.
     """

@@ -1,4 +1,4 @@
-"""Images as a model gets them: decoded, seen from one or several views, varied in training, and in batches."""
+"""Batches of images: decoded, seen in one or several views, and varied in training."""
 
 import base64
 import math
@@ -28,7 +28,7 @@ from hfkit.errors import UserError, first_line
 WHOLE, MIRRORED, CORNERS = 0, 1, (2, 3, 4, 5)  # views
 VIEWS = {"none": (WHOLE,), "flip": (WHOLE, MIRRORED), "crops": (WHOLE, *CORNERS)}
 CORNER = 7 / 8  # of each side
-SPARE = 1.5  # the sides of a kept picture are at most so many times what the model reads
+SPARE = 1.5  # at most this many times the model's side are the sides of a kept picture
 
 
 def take_view(picture: Pillow.Image, view: int) -> Pillow.Image:
@@ -44,7 +44,7 @@ def take_view(picture: Pillow.Image, view: int) -> Pillow.Image:
 
 
 def channels_of(processor: Any) -> int:
-    """How many channels the processor normalises: 1 or 3."""
+    """The number of channels that the processor normalises: 1 or 3."""
     return len(settings_of(processor)["mean"])
 
 
@@ -58,7 +58,7 @@ def settings_of(processor: Any) -> dict[str, Any]:
 
 
 class Scale(NamedTuple):
-    """What a processor makes of black and of white, and how large: found by asking it."""
+    """A processor's values for black and for white, and the size of its pictures; found by trying it."""
 
     size: tuple[int, int]  # height, width
     black: Tensor  # (channels, 1, 1)
@@ -66,23 +66,23 @@ class Scale(NamedTuple):
     reversed: bool  # the model reads blue, green, red
 
     def normalise(self, shares: Tensor) -> Tensor:
-        """Pixels from 0 to 1, made in place what the processor would have made of them."""
+        """Pixels from 0 to 1, normalised in place as the processor would have done it."""
         if self.reversed:
             shares.copy_(shares.flip(-3))
         return shares.mul_(self.white - self.black).add_(self.black)
 
     def pixels(self, values: Tensor) -> Tensor:
-        """The reverse, back to uint8."""
+        """Normalised values back to uint8."""
         shares = (values - self.black) / (self.white - self.black)
         pixels = shares.mul(255).round().clamp(0, 255).to(torch.uint8)
         return pixels.flip(-3) if self.reversed else pixels
 
 
 def scale_of(processor: Any) -> Scale:
-    """How the processor maps pixels, whatever the names of its settings are.
+    """The processor's map of pixels, whatever the names of its settings are.
 
     Raises:
-        UserError: it fails, or leaves pictures of different shape different, so that they make no batch.
+        UserError: it fails, or its pictures keep different shapes and so make no batch.
     """
     mode = "L" if channels_of(processor) == 1 else "RGB"
     try:
@@ -114,12 +114,12 @@ def scale_of(processor: Any) -> Scale:
 
 @dataclass
 class JudgedImages:
-    """Prepared rows -> `pixel_values` as the checkpoint's own processor makes them, and `labels` if there are."""
+    """Encoded rows -> `pixel_values` as the checkpoint's own processor makes them, and `labels` if there are any."""
 
     processor: Any
     folder: Path
     kept: PictureFile | None = field(default=None, kw_only=True)
-    levels: Tensor | None = field(default=None, kw_only=True)  # of what is kept (see `levels_of`)
+    levels: Tensor | None = field(default=None, kw_only=True)  # of the kept pictures (see `levels_of`)
 
     @cached_property
     def channels(self) -> int:
@@ -130,9 +130,9 @@ class JudgedImages:
         return scale_of(self.processor)
 
     def with_cache(self, rows: Dataset, folder: Path, budget: int) -> Self:
-        """This collator with a place in `folder` for what it makes of these rows; the batches stay bit by bit the same.
+        """This collator with a cache in `folder` for its pictures of these rows; batches stay bit-identical.
 
-        Kept are the bytes that the processor has resized and cropped, before it normalises them.
+        The cache holds the bytes that the processor has resized and cropped, before it normalises them.
         """
         return self.with_cached_views(rows, zip(rows["fingerprint"], rows["view"], strict=True), folder, budget)
 
@@ -163,16 +163,16 @@ class JudgedImages:
         batch = torch.empty(len(rows), self.channels, *self.scale.size)
         missing = []
         for place, key in enumerate(keys):
-            if (found := self.kept.read(key)) is None:
+            if (kept := self.kept.read(key)) is None:
                 missing.append(place)
             else:
-                batch[place] = normalise_bytes(torch.from_numpy(found.pixels), self.levels)
+                batch[place] = normalise_bytes(torch.from_numpy(kept.pixels), self.levels)
         if missing:
             batch[missing] = self.decode_and_process(
                 [rows[place] for place in missing], [views[place] for place in missing]
             )
         for place in missing:
-            # One that bytes cannot hold is made again the next time.
+            # A picture that bytes cannot hold is made anew the next time.
             if (pixels := to_bytes(batch[place], self.levels)) is not None:
                 self.kept.write(keys[place], Picture(pixels.numpy(), (0, 0)))
         return batch
@@ -187,12 +187,12 @@ class JudgedImages:
 
 @dataclass
 class VariedImages(JudgedImages):
-    """Training rows, each drawn by the seed, the epoch and its number; `mix` then mixes the rows of the batch.
+    """Training rows, each varied by the seed, the epoch and its number; `mix` then mixes the rows of the batch.
 
-    Decoding and drawing happen here, so that they happen in the loader's workers.
+    Decoding and drawing happen in the collator, and so in the loader's workers.
 
     Args:
-        shrunk: crops are taken of pictures shrunk to `side`, which can be kept (see `with_cache`), and not of whole ones.
+        shrunk: take crops from pictures shrunk to `side`, which can be kept (see `with_cache`), not from whole ones.
     """
 
     preset: Preset = field(default_factory=lambda: PRESETS["none"])
@@ -205,7 +205,7 @@ class VariedImages(JudgedImages):
 
     @cached_property
     def augmentation(self) -> Augmentation:
-        fill = self.scale.pixels(torch.zeros_like(self.scale.black))  # what becomes 0
+        fill = self.scale.pixels(torch.zeros_like(self.scale.black))  # the colour that becomes 0
         return Augmentation(
             self.preset,
             self.scale.size,
@@ -216,19 +216,19 @@ class VariedImages(JudgedImages):
 
     @cached_property
     def side(self) -> int:
-        """Pixels of the shorter side of a shrunk picture; smaller ones stay as they are.
+        """The shorter side of a shrunk picture in pixels; smaller pictures stay as they are.
 
-        The smallest crop still has the pixels that the model reads; where the preset crops below 0.44 of the area, the
-        picture has `SPARE` times the model's side, and crops below that share are enlarged.
+        Even the smallest crop has as many pixels as the model reads. If the preset goes below 0.44 of the area, the
+        picture has `SPARE` times the model's side instead, and crops below that share are enlarged.
         """
         return math.ceil(max(self.scale.size) * min(SPARE, self.preset.scale[0] ** -0.5))
 
     def with_cache(self, rows: Dataset, folder: Path, budget: int) -> Self:
-        """This collator with a place in `folder` for what it decodes of these rows; the batches stay the same.
+        """This collator with a cache in `folder` for the pictures of these rows; batches stay the same.
 
-        Kept are the shrunk pictures that crops are taken of: their pixels are resampled twice, once here, by the
-        processor's own filter, and once in the crop, both with antialiasing. Without crops nothing is random but the
-        mirror, and what the processor makes of both is kept.
+        The cache holds the shrunk pictures that crops are taken from. Their pixels are resampled twice, both times with
+        antialiasing: here, by the processor's own filter, and in the crop. Without crops only the mirroring is random,
+        and the processor's results for both sides are kept.
         """
         if self.preset.scale is None:
             marks, views = rows["fingerprint"], (WHOLE, MIRRORED) if self.flipped else (WHOLE,)
@@ -254,7 +254,7 @@ class VariedImages(JudgedImages):
             return self.process(rows, [self.draw_mirror(row) for row in rows])
         batch = torch.empty(len(rows), self.channels, *self.scale.size)
         of_row = self.vary_shrunk if self.shrunk else self.vary
-        # One by one, while the pixels of an image are still in the processor's cache.
+        # One by one, while the pixels of an image are still in the CPU's cache.
         for row, place in zip(rows, batch, strict=True):
             with self.seed_row(row):
                 of_row(row, place)
@@ -285,10 +285,10 @@ class VariedImages(JudgedImages):
         self.augmentation(pixels[upper:lower, left:right].permute(2, 0, 1), out)
 
     def shrunk_picture(self, row: dict[str, Any]) -> Picture:
-        """(height, width, channels), the shorter side at most `side`: kept, or decoded and then kept."""
+        """(height, width, channels), the shorter side at most `side`; from the cache, or decoded and then kept."""
         key = f"{row['fingerprint']}{WHOLE}" if self.kept else ""
-        if self.kept and (found := self.kept.read(key)):
-            return found
+        if self.kept and (kept := self.kept.read(key)):
+            return kept
         image = open_image(row["image"], self.folder)
         turn = read_orientation(image)
         width, height = image.size if turn < 5 else image.size[::-1]
@@ -305,49 +305,49 @@ class VariedImages(JudgedImages):
 def scale_box(
     box: tuple[int, int, int, int], whole: tuple[int, int], size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """A box of the whole image in a smaller picture of it; sizes are width and height."""
+    """A box of the whole image, scaled to a smaller picture of it; sizes are width and height."""
     x, y = size[0] / whole[0], size[1] / whole[1]
     left, upper, right, lower = (round(place * share) for place, share in zip(box, (x, y, x, y), strict=True))
     return left, upper, max(right, left + 1), max(lower, upper + 1)
 
 
 def shrunk_size(width: Any, height: Any, side: int) -> tuple[Any, Any]:
-    """Width and height, numbers or arrays of them, so that the shorter one is at most `side`."""
+    """Width and height (numbers or arrays), shrunk so that the shorter one is at most `side`."""
     factor = np.minimum(1, side / np.minimum(width, height))
     return tuple(np.maximum(1, np.rint(each * factor)).astype(np.int64) for each in (width, height))
 
 
 def levels_of(processor: Any) -> Tensor:
-    """What the processor makes of each value of a byte, (channels, 256), found by asking it."""
+    """The processor's value for each byte, (channels, 256), found by trying it."""
     mode = "L" if channels_of(processor) == 1 else "RGB"
-    found = []
+    levels = []
     for value in range(256):
         picture = Pillow.new(mode, (8, 8), value if mode == "L" else (value,) * 3)
         made = processor(picture, return_tensors="pt")["pixel_values"][0]
-        found.append(made[:, made.shape[1] // 2, made.shape[2] // 2])
-    return torch.stack(found, 1)
+        levels.append(made[:, made.shape[1] // 2, made.shape[2] // 2])
+    return torch.stack(levels, 1)
 
 
 def normalise_bytes(pixels: Tensor, levels: Tensor) -> Tensor:
-    """Bytes (channels, height, width) as what the processor makes of each."""
+    """Bytes (channels, height, width) as the processor's values for them."""
     return levels.gather(1, pixels.flatten(1).long()).view(pixels.shape)
 
 
 def to_bytes(values: Tensor, levels: Tensor) -> Tensor | None:
-    """The bytes that the processor has made exactly these values of; None where it has not made them of bytes."""
+    """The bytes that the processor turns into exactly these values; None if there are none."""
     black, white = levels[:, :1, None], levels[:, -1:, None]
     pixels = values.sub(black).div_(white - black).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
     return pixels if torch.equal(normalise_bytes(pixels, levels), values) else None
 
 
 def to_pictures(pixel_values: Tensor, processor: Any) -> list[Pillow.Image]:
-    """What a model gets, (batch, channels, height, width), as pictures again."""
+    """A model's inputs, (batch, channels, height, width), as pictures again."""
     pixels = scale_of(processor).pixels(pixel_values).permute(0, 2, 3, 1).numpy()
     return [Pillow.fromarray(each.squeeze(-1) if each.shape[-1] == 1 else each) for each in pixels]
 
 
 def data_uri(picture: Pillow.Image, most: int) -> str:
-    """A PNG of at most `most` pixels a side; a tiny picture is enlarged, its pixels staying squares."""
+    """A PNG of at most `most` pixels a side; a tiny picture is enlarged, with its pixels as squares."""
     if (times := most // max(picture.size)) > 1:
         picture = picture.resize((picture.width * times, picture.height * times), Pillow.Resampling.NEAREST)
     picture = picture.copy()

@@ -1,4 +1,4 @@
-"""Decoded pictures in a file, so that an image is decoded in the first epoch and read in all later ones."""
+"""Decoded pictures in a file: an image is decoded in the first epoch and only read in all later ones."""
 
 import hashlib
 import json
@@ -18,13 +18,13 @@ from xxhash import xxh3_64_intdigest
 
 DECODERS = ("pillow", "torch", "torchvision", "transformers", "timm")
 SUFFIX = ".pictures"
-SIGN = b"hfkit pictures 1"  # and a digest of what the file holds: its first 48 bytes
-# Of a record: checksum of all that follows, key, height, width, channels, width and height of the whole image.
+SIGN = b"hfkit pictures 1"  # followed by a digest of the file's content: its first 48 bytes
+# Of a record: checksum of the rest, key, height, width, channels, width and height of the whole image.
 HEAD = struct.Struct("<Q36s3I2I")
 
 
 class Picture(NamedTuple):
-    """Pixels, and how large the image was that they were made of."""
+    """Pixels, and the size of the image that they come from."""
 
     pixels: np.ndarray  # uint8, three dimensions
     size: tuple[int, int]  # width and height, upright
@@ -32,18 +32,18 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PictureFile:
-    """Pictures by key. Each has its place from the start, so loader workers and processes fill the file side by side.
+    """Pictures by key. Each has its place from the start, so loader workers and processes can fill the file together.
 
-    Each record has a checksum: what is unfinished, damaged or of another picture reads as not there.
-    The file is opened for every record. So nothing has to be handed to a worker, and no page of it stays in memory.
+    Each record has a checksum: one that is unfinished, damaged or of another picture counts as missing.
+    The file is opened for every record, so nothing has to be handed to a worker, and none of its pages stay in memory.
     """
 
     path: Path
     keys: np.ndarray  # sorted bytes
-    places: np.ndarray  # where the record of each begins, and the end
+    places: np.ndarray  # the start of each record, and the end of the last
 
     def read(self, key: str) -> Picture | None:
-        """The picture, or None where it is not there."""
+        """The picture; None if it is missing."""
         if (place := self.place(key)) is None:
             return None
         pixels = np.empty(place[1] - place[0] - HEAD.size, np.uint8)
@@ -51,7 +51,7 @@ class PictureFile:
             with open(self.path, "rb", buffering=0) as file:
                 file.seek(place[0])
                 head = file.read(HEAD.size)
-                # Not yet written: a hole, or the end of the file.
+                # Not written yet: a hole, or the end of the file.
                 if not any(head) or file.readinto(pixels) < len(pixels):
                     return None
         except OSError:
@@ -62,9 +62,9 @@ class PictureFile:
         return Picture(pixels.reshape(shape), (width, height))
 
     def write(self, key: str, picture: Picture) -> None:
-        """Keep the picture, unless there is no place for it: beyond the budget, or not of the size it was said to be.
+        """Keep the picture, unless it has no place: beyond the budget, or of another size than announced.
 
-        A disk that is full is told of once; a file that has been deleted is not made again.
+        A full disk is reported once; a file that was deleted is not made again.
         """
         place = self.place(key)
         if place is None or place[1] - place[0] != HEAD.size + picture.pixels.size:
@@ -91,23 +91,23 @@ class PictureFile:
 def picture_file(
     folder: Path, keys: Sequence[str], lengths: np.ndarray, budget: int, **made_by: Any
 ) -> PictureFile | None:
-    """A place in `folder` for these pictures, with those that an earlier run has left there.
+    """A file in `folder` for these pictures, with those that an earlier run has left there.
 
-    The name of the file says what is in it: which pictures, `made_by` what, and with which versions of the decoders.
-    A file of that name that does not begin as it should is replaced.
+    Its name is a digest of the content: which pictures, how they were made (`made_by`), and the versions of the
+    decoders. A file of that name that begins with something else is replaced.
 
     Args:
-        keys: at most 36 letters; a picture that comes twice is kept once.
+        keys: at most 36 letters; a picture that occurs twice is kept once.
         lengths: bytes of each picture's pixels.
-        budget: bytes that all files of pictures in `folder` may take; nor do they get more than half of what the disk
-            has free. Where not all fit, a line says how many do.
+        budget: bytes that all such files in `folder` may take together, and never more than half of the free disk
+            space. If not all pictures fit, a line says how many do.
 
     Returns:
-        None where not one fits.
+        None if not even one fits.
     """
     named, first = np.unique(np.array(keys, dtype="S36"), return_index=True)
     records = np.concatenate([[len(SIGN) + 32], HEAD.size + np.asarray(lengths, np.int64)[first]])
-    places = np.cumsum(records)  # where each begins, and the end
+    places = np.cumsum(records)  # the start of each, and the end
     versions = {name: version(name) for name in DECODERS} | {"jpeg": features.version("jpg")}
     digest = hashlib.blake2b(json.dumps([made_by, versions], sort_keys=True, default=str).encode(), digest_size=32)
     for content in (named, places):
@@ -130,7 +130,7 @@ def picture_file(
         unfinished = path.with_suffix(f".{os.getpid()}")
         unfinished.write_bytes(start)
         os.replace(unfinished, path)
-    # A file with holes: what is not written yet takes no space.
+    # A file with holes: records that are not written yet take no space.
     os.truncate(path, int(places[fitting]))
     return PictureFile(path, named[:fitting], places[: fitting + 1])
 

@@ -1,4 +1,4 @@
-"""Images wherever a user keeps them, in class folders or columns, and one look at each before anything is trained."""
+"""Images in class folders or columns, and one look at each of them before anything is trained."""
 
 import hashlib
 import os
@@ -27,16 +27,16 @@ from hfkit.progress import progress
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".avif", ".jp2", ".j2k"),
-    *(".heic", ".heif", ".svg"),  # images to their owner, who is told that they cannot be read
+    *(".heic", ".heif", ".svg"),  # their owner calls them images, and is told that they cannot be read
 }
 # F and I hold numbers of any range, and LAB has no conversion.
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
-AT_ONCE = 256  # rows whose bytes are in memory while they are looked at
+AT_ONCE = 256  # rows with their bytes in memory at a time
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the check saw of an image."""
+    """Facts of an image, from one look at its file."""
 
     fingerprint: str = ""  # of the bytes: equal files are one image twice
     format: str = ""
@@ -61,18 +61,18 @@ LOOK = Features(
 
 
 class Refused(Exception):
-    """Why an image is not taken, what to do, and what the decoder said."""
+    """The rule that an image breaks, a fix, and the decoder's message."""
 
     def __init__(self, rule: str, fix: str, detail: str = "") -> None:
         super().__init__(rule)
         self.rule, self.fix, self.detail = rule, fix, detail
 
 
-# Where images are
+# Finding images
 
 
 def class_folders(folder: Path) -> dict[str, Path]:
-    """The folder of every split that is there, if train is a folder of folders; else nothing."""
+    """The folder of every split that exists, if train is a folder of folders; otherwise none."""
     found = {
         split: next((folder / name for name in names if (folder / name).is_dir()), None)
         for split, names in SPLITS.items()
@@ -83,7 +83,7 @@ def class_folders(folder: Path) -> dict[str, Path]:
 
 
 def one_class_folder(folder: Path, split: str | None) -> dict[str, Path]:
-    """The folder of class folders that is judged, as test: that of the split, else `folder` itself; or nothing."""
+    """The folder of class folders to evaluate on, as test: that of the split, or `folder` itself; otherwise none."""
     place = folder / (split or "test")
     place = folder if split is None and not place.is_dir() else place
     classes = [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
@@ -97,7 +97,7 @@ def read_class_folders(
     """Rows of `image` and `label`, the name of the folder that a file lies in, below the folder of its split.
 
     Args:
-        validation_share: None where the splits are all that is wanted.
+        validation_share: None if only these splits are wanted.
 
     Raises:
         DataError: a class folder without an image, or an image outside of every class folder.
@@ -155,7 +155,7 @@ def read_split(split: str, folder: Path, on_bad_row: str) -> Dataset:
 
 
 def cast_images(rows: Dataset, split: str, column: str) -> Dataset:
-    """The rows with their paths, bytes or pixels as images that are not decoded.
+    """The rows with paths, bytes or pixels as images that are not decoded yet.
 
     Raises:
         DataError: the column holds something else.
@@ -175,10 +175,10 @@ def cast_images(rows: Dataset, split: str, column: str) -> Dataset:
 def locate_images(
     rows: Dataset, roots: Sequence[Path], *, allow_outside: bool, column: str
 ) -> tuple[Dataset, list[Fault]]:
-    """The rows with absolute paths of images that are not embedded, and a fault for each path that leads astray.
+    """The rows with absolute paths of images that are not embedded, and a fault for each forbidden path.
 
     Args:
-        roots: folders that hold the dataset; relative paths begin at the first.
+        roots: the folders of the dataset; relative paths begin at the first.
     """
     if not has_files(rows):
         return rows, []
@@ -196,13 +196,13 @@ def locate_images(
 
 def image_rows(images: list[dict | None]) -> Dataset:
     """Rows of `image` alone."""
-    # Not Dataset.from_list, which drops the bytes of a row whose path is also that of a file.
+    # Dataset.from_list would drop the bytes of a row whose path is also that of a file.
     table = pa.table({"image": pa.array(images, type=Image.pa_type)})
     return Dataset(table).cast_column("image", Image(decode=False))
 
 
 def has_files(rows: Dataset) -> bool:
-    """Whether any image is a path and not embedded."""
+    """True if any image is a path and not embedded."""
     pieces = rows.data.column("image").chunks
     return any(pc.any(pc.and_(p.field("path").is_valid(), p.field("bytes").is_null())).as_py() for p in pieces)
 
@@ -231,18 +231,18 @@ def place_of(path: str, roots: Sequence[Path], allow_outside: bool) -> str:
     return str(place)
 
 
-# What images are
+# Looking at images
 
 
 def look_at_all(
     rows: Dataset, split: str, column: str, *, most_megapixels: float, known: set[int]
 ) -> tuple[Dataset, list[Fault]]:
-    """The rows with what `Look` holds beside them, and a fault for each image that cannot be used.
+    """The rows with the columns of `Look`, and a fault for each image that cannot be used.
 
     Every byte is read and decoded once, in as many threads as torch may use.
 
     Args:
-        known: rows that are at fault already and not looked at.
+        known: rows that are at fault already, and are not looked at.
     """
     faults, looks = [], []
     with (
@@ -280,7 +280,7 @@ def in_threads(
 
 
 def name_image(image: dict | None) -> str:
-    """An image as its owner knows it."""
+    """An image by the name its owner knows."""
     path = image and image["path"]
     return f"image '{os.sep.join(Path(path).parts[-3:])}'" if path else "the embedded image" if image else "null"
 
@@ -300,20 +300,20 @@ def bytes_of(image: dict | None) -> bytes:
 
 
 def look(data: bytes, most_megapixels: float) -> Look:
-    """What is in an image file, read to its end.
+    """The facts of an image file, after reading it to its end.
 
     Raises:
-        Refused: it is empty, no image, damaged, too large, or of a mode without a known range.
+        Refused: it is empty, no image, damaged, too large, or its mode has no known range.
     """
     if not data:
         raise Refused("the file is empty", "Remove it, or fetch it again")
     try:
         image = Pillow.open(BytesIO(data), formats=FORMATS)
-        # From the header, before a small file becomes gigabytes of pixels.
+        # Known from the header, before a small file becomes gigabytes of pixels.
         small = image.width * image.height <= most_megapixels * 1e6
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
         small = False
-    except Exception as error:  # decoders of foreign bytes raise whatever they like
+    except Exception as error:  # decoders raise anything on foreign bytes
         kinds = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
         raise Refused(f"it cannot be read as an image ({kinds})", "Remove it, or save it as one") from error
     if not small:
@@ -326,28 +326,28 @@ def look(data: bytes, most_megapixels: float) -> Look:
         raise Refused(f"pixels of mode {mode} have no known range", "Save it with 8 or 16 bits a channel")
     try:
         if image.format == "PNG":
-            # Decoding alone does not compare the checksums.
+            # Decoding alone does not check the checksums.
             image.verify()
             image = Pillow.open(BytesIO(data), formats=FORMATS)
         seen = Look(
             fingerprint=hashlib.blake2b(data, digest_size=16).hexdigest(),
-            format="JPEG" if image.format == "MPO" else image.format,  # a photo with others behind it
+            format="JPEG" if image.format == "MPO" else image.format,  # MPO: a photo followed by others
             mode=mode,
             width=image.width,
             height=image.height,
             animated=image.format != "MPO" and getattr(image, "is_animated", False),
             rotated=read_orientation(image) != 1,
         )
-        # At an eighth of the size a JPEG is still read to its end, in a third of the time.
+        # At an eighth of its size a JPEG is still read to its end, in a third of the time.
         image.draft("L", (1, 1))
         image.load()
-    except Exception as error:  # decoders of foreign bytes raise whatever they like
+    except Exception as error:  # decoders raise anything on foreign bytes
         raise Refused("the file is damaged or cut off", "Remove it, or fetch it again", first_line(error)) from error
     return seen
 
 
 def image_facts(rows: Dataset) -> dict[str, Any]:
-    """What a split's images are, from the one look at each."""
+    """Facts of a split's images, from the one look at each."""
     twins = len(rows) - len(set(rows["fingerprint"]))
     modes = dict(Counter(rows["mode"]).most_common())
     return {

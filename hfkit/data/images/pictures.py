@@ -1,4 +1,4 @@
-"""Image files as pictures: opened, turned the way the camera was held, in the channels that a model reads."""
+"""Image files as pictures: opened, turned upright, in the channels that a model reads."""
 
 from io import BytesIO
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-Pillow.init()  # now: threads would each begin to load its plugins
-# Not every format that Pillow knows: it would hand PostScript to another program.
+Pillow.init()  # at once: otherwise every thread would begin to load the plugins
+# Not all of Pillow's formats: it would hand PostScript to another program.
 SAFE = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 FORMATS = tuple(kind for kind in SAFE if kind in Pillow.OPEN)
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
-# How the tag of EXIF says that a picture is to be turned.
+# The EXIF tag of orientation -> the turn that makes the picture upright.
 TURNS = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
     3: Pillow.Transpose.ROTATE_180,
@@ -25,17 +25,17 @@ TURNS = {
 
 
 def open_image(image: dict[str, Any], folder: Path) -> Pillow.Image:
-    """An image whose pixels are not decoded yet; relative paths begin at `folder`."""
+    """Open an image without decoding its pixels; relative paths begin at `folder`."""
     data = (folder / image["path"]).read_bytes() if image["bytes"] is None else image["bytes"]
     return Pillow.open(BytesIO(data), formats=FORMATS)
 
 
 def turn_upright(image: Pillow.Image, channels: int, turn: int) -> Pillow.Image:
-    """The picture as it is meant to be seen, in RGB, or L for one channel.
+    """The picture as it is meant to be seen, in RGB, or in L for one channel.
 
-    What stands for what: 16-bit grey is divided by 257; what is transparent shows white; palettes, CMYK, YCbCr and HSV
-    become RGB by their tables, without colour profiles; grey is repeated in every channel; of an animation the first
-    frame counts; and the EXIF tag's turn is done.
+    16-bit grey is divided by 257; transparent pixels show white; palettes, CMYK, YCbCr and HSV become RGB by their
+    tables, without colour profiles; grey is repeated in every channel; an animation shows its first frame; and the turn
+    of the EXIF tag is done.
     """
     if image.mode in DEEP:
         image = Pillow.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
@@ -55,7 +55,7 @@ def decode_image(image: dict[str, Any], folder: Path, channels: int) -> Pillow.I
 
 
 def read_orientation(image: Pillow.Image) -> int:
-    """How the EXIF tag says the image is turned, 1 (not at all) to 8."""
+    """The orientation in the EXIF tag, from 1 (upright) to 8."""
     try:
         found = image.getexif().get(0x0112, 1)
     except Exception:  # a broken tag is not a broken image
@@ -64,6 +64,6 @@ def read_orientation(image: Pillow.Image) -> int:
 
 
 def draft_jpeg(image: Pillow.Image, spare: float) -> None:
-    """Have a JPEG decoded at a half, a quarter or an eighth of its size where it has pixels to spare."""
+    """Let Pillow decode a JPEG at a half, a quarter or an eighth of its size, if it has pixels to spare."""
     if spare >= 2:
         image.draft(None, tuple(int(side / spare) for side in image.size))

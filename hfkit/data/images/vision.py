@@ -1,4 +1,4 @@
-"""The libraries that images need, which not everybody installs."""
+"""The optional libraries for images."""
 
 from importlib.util import find_spec
 
@@ -6,7 +6,7 @@ from hfkit.errors import UserError
 
 
 def require_vision() -> None:
-    """Refuse to go on without the libraries for images.
+    """Require the libraries for images.
 
     Raises:
         UserError: one is missing.

@@ -1,4 +1,4 @@
-"""Batches of tokenised texts: rows of unlike length padded into tensors."""
+"""Batches of tokenised texts: rows of different lengths padded into tensors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,25 +10,26 @@ from accelerate import PartialState
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-IGNORED = -100  # the label of tokens that the loss passes over
-ON_GPU = 8  # tokens; matrices of such widths run on tensor cores, and a CPU only computes the padding
+IGNORED = -100  # the label of tokens that the loss ignores
+ON_GPU = 8  # tokens; tensor cores need widths like this, while a CPU would only compute more padding
 
 
-def multiple_here() -> int:
+def padding_multiple() -> int:
+    """The number of tokens to pad to a multiple of on this device."""
     return ON_GPU if PartialState().device.type == "cuda" else 1
 
 
 @dataclass
 class PaddedTexts:
-    """Prepared rows -> what the model reads of them, padded to the longest row on the tokenizer's side.
+    """Encoded rows -> the model's inputs, padded to the longest row on the tokenizer's side.
 
-    Rows may hold other columns, and a list of numbers may be an array. Labels of tokens are padded with -100, where
-    words start with 0; labels of rows (a number, or as many in every row) are stacked.
+    Rows may have other columns, and a list of numbers may be an array. Labels of tokens are padded with -100 and
+    `word_starts` with 0; labels of rows (a number, or equally many in every row) are stacked.
     """
 
     tokenizer: Tokenizer
     token_labels: bool = False
-    multiple: int = field(default_factory=multiple_here)  # of tokens, up to what the model reads
+    multiple: int = field(default_factory=padding_multiple)  # tokens; never beyond what the model reads
 
     def __post_init__(self) -> None:
         fillings = {

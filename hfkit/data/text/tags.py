@@ -1,16 +1,16 @@
-"""Tag schemes of pre-tokenised text: which one a corpus is written in, its IOB2 form, and the entities it marks."""
+"""Tag schemes of pre-tokenised text: the scheme of a corpus, its IOB2 form, and the entities it marks."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from hfkit.errors import UserError
 
-# The prefixes each scheme may use beside the plain O. B starts an entity of several words, S and U are one-word
+# The prefixes that each scheme may use besides the plain O. B starts an entity of several words, S and U are one-word
 # entities, E and L are last words.
 PREFIXES = {"IOB1": "BI", "IOB2": "BI", "BIOES": "BIES", "BILOU": "BILU"}
 
 
-@lru_cache(maxsize=4096)  # a corpus has a handful of tags, each asked for once per word
+@lru_cache(maxsize=4096)  # a corpus has few tags, each looked up once per word
 def split_tag(tag: str) -> tuple[str, str]:
     """The prefix and the entity type of one tag: "B-PER" gives ("B", "PER"), "O" gives ("O", "").
 
@@ -27,14 +27,14 @@ def split_tag(tag: str) -> tuple[str, str]:
 
 
 def scheme_of(sequences: Iterable[Sequence[str]]) -> str:
-    """The scheme a corpus is written in: "IOB1", "IOB2", "BIOES" or "BILOU".
+    """The scheme of a corpus: "IOB1", "IOB2", "BIOES" or "BILOU".
 
     Tags that are valid as IOB2 are IOB2. Otherwise, B and I alone are IOB1 if every B separates two entities of one
-    type, which is all that IOB1 uses it for, and IOB2 with errors if not. The two readings give the same entities, so
-    an unlucky choice changes what is called an error, never the labels.
+    type, the only use of B in IOB1; if not, they are IOB2 with errors. The two readings give the same entities, so a
+    wrong guess changes what counts as an error, never the labels.
 
     Raises:
-        UserError: the last words are marked E or S here and L or U there.
+        UserError: last words are marked both E or S and L or U.
     """
     prefixes, starts_with_i, separators_only = set(), False, True
     for tags in sequences:
@@ -60,10 +60,10 @@ def scheme_of(sequences: Iterable[Sequence[str]]) -> str:
 
 
 def to_iob2(tags: Sequence[str], scheme: str) -> tuple[list[str], int]:
-    """One sentence in IOB2 and how many of its transitions `scheme` does not allow.
+    """One sentence in IOB2, and the number of its transitions that `scheme` does not allow.
 
-    An entity that goes on without having started gets a B; one that is never closed (BIOES, BILOU) ends where the next
-    tag says so. No word loses its type.
+    An entity that continues without a start gets a B; one that is never closed (BIOES, BILOU) ends at the next tag
+    that starts something else. No word loses its type.
     """
     closes = scheme in ("BIOES", "BILOU")
     converted, invalid, running = [], 0, ""  # running: the type of the entity that the next word may continue
@@ -71,7 +71,7 @@ def to_iob2(tags: Sequence[str], scheme: str) -> tuple[list[str], int]:
         if prefix in "IEL" and running == kind:
             converted.append(f"I-{kind}")
         else:
-            # An I that starts an entity is the rule in IOB1; one mistake is counted once, not as open and as orphan.
+            # In IOB1 an I may start an entity. A mistake is counted once, not both as unclosed and as orphan.
             invalid += (closes and running != "") or (prefix in "IEL" and scheme != "IOB1")
             converted.append(f"B-{kind}" if kind else "O")
         running = "" if prefix in "ESLU" else kind
@@ -79,9 +79,9 @@ def to_iob2(tags: Sequence[str], scheme: str) -> tuple[list[str], int]:
 
 
 def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
-    """The entities of one IOB2 sentence as (type, first word, word after the last), strictly read.
+    """The entities of one IOB2 sentence as (type, first word, word after the last), in seqeval's strict reading.
 
-    Only a B starts an entity. An I that continues nothing belongs to none: the strict mode of seqeval.
+    Only a B starts an entity; an I that continues nothing belongs to none.
     """
     found, start, running = [], 0, ""
     for position, tag in enumerate([*tags, "O"]):
@@ -94,7 +94,7 @@ def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
 
 
 def count_orphans(tags: Sequence[str]) -> int:
-    """How many I- tags of one IOB2 sentence follow neither a B- nor an I- of their own type."""
+    """The number of I- tags of one IOB2 sentence that follow neither a B- nor an I- of their own type."""
     return sum(
         tag.startswith("I-") and before not in (tag, f"B-{tag[2:]}")
         for before, tag in zip(["O", *tags], tags, strict=False)

@@ -1,4 +1,4 @@
-"""Checked texts: which columns hold them, and a fault for each row without any."""
+"""Texts: the columns that hold them, and a fault for each row without one."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from hfkit.data.bad_rows import Fault
 from hfkit.data.columns import MEND, find_column, find_usual_column, to_words
 from hfkit.errors import UserError
 
-# Where a dataset has columns of several tiers, the first one wins.
+# If a dataset has columns of several tiers, the first tier wins.
 TEXT_COLUMNS = (
     ("text", "sentence"),
     ("content", "review", "tweet", "comment", "document", "question", "query", "utterance", "title", "body"),
 )
 PAIRS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("text", "text_pair"))
-JOINT = " ⟂ "  # between the two texts of a pair, where people read them
+JOINT = " ⟂ "  # between the two texts of a pair, for readers
 
 
 def text_columns(dataset: DatasetDict, text: str | None, pair: str | None) -> list[str]:
-    """The column of texts, or the two of pairs: those the user named, else those with usual names.
+    """The column of texts, or the two columns of pairs: those the user named, otherwise those with usual names.
 
     Raises:
         UserError: no column or several fit, or only the second of a pair is named.
@@ -46,7 +46,7 @@ def text_columns(dataset: DatasetDict, text: str | None, pair: str | None) -> li
 
 
 def check_texts(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
-    """The texts of a column, and a fault for each row where there is none."""
+    """The texts of a column, and a fault for each row without one."""
     texts, faults = [], []
     for row, text in enumerate(rows[column]):
         fault = text_fault(row, column, text)
@@ -57,7 +57,7 @@ def check_texts(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
 
 
 def text_fault(row: int, column: str, text: Any) -> Fault | None:
-    """What is wrong with one text."""
+    """The fault of one text; None if there is none."""
     if isinstance(text, str) and text.strip():
         return None
     rule = "a text is a string" if text is not None and not isinstance(text, str) else "every row has a text"
@@ -65,10 +65,10 @@ def text_fault(row: int, column: str, text: Any) -> Fault | None:
 
 
 def text_facts(rows: Dataset) -> dict[str, Any]:
-    """Rows, and how many repeat an earlier one, whatever their labels."""
+    """The number of rows, and how many repeat an earlier one, whatever their labels."""
     return {"rows": len(rows), "repeated_rows": len(rows) - len(set(row_keys(rows)))}
 
 
 def row_keys(rows: Dataset) -> list[tuple[str, ...]]:
-    """What makes two rows the same input."""
+    """The texts of every row; equal keys mean the same input."""
     return list(zip(*(rows[name] for name in ("text", "text_pair") if name in rows.column_names), strict=True))

@@ -1,4 +1,4 @@
-"""Tokens from the tokenizer's backend to columns of a table, without a walk over them in Python."""
+"""Tokens from the tokenizer's backend to columns of a table, without a loop over them in Python."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -8,22 +8,22 @@ import pyarrow as pa
 from transformers import PreTrainedTokenizerBase as Tokenizer
 from transformers import PreTrainedTokenizerFast
 
-# What the backend's encodings call the inputs of a model.
+# Inputs of a model -> their names in the backend's encodings.
 BACKEND_NAMES = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 
 
 def encode_texts(texts: list[list[str]], processor: Tokenizer) -> dict[str, list[list[int]]]:
-    """The model's inputs for every row, neither cut off nor padded, as the tokenizer's own call gives them.
+    """The model's inputs for every row, neither cut off nor padded; the same as from the tokenizer's own call.
 
-    A call also finds the place of every token in the text, which nobody reads here, and takes twice as long.
+    That call takes twice as long, because it also finds the place of every token in the text.
 
     Args:
         texts: one column of texts, or two of pairs.
     """
     names = processor.model_input_names
     if not (is_plain(processor) and set(names) <= set(BACKEND_NAMES)):
-        found = processor(*texts, verbose=False)
-        return {name: found[name] for name in names}
+        inputs = processor(*texts, verbose=False)
+        return {name: inputs[name] for name in names}
     backend = processor.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
@@ -33,7 +33,7 @@ def encode_texts(texts: list[list[str]], processor: Tokenizer) -> dict[str, list
 
 
 def is_plain(processor: Tokenizer) -> bool:
-    """Whether a call does nothing but ask the backend."""
+    """True if a call of the tokenizer only asks the backend."""
     return processor.is_fast and type(processor)._encode_plus is PreTrainedTokenizerFast._encode_plus
 
 
@@ -44,6 +44,6 @@ def lists(rows: Sequence[Sequence[int]]) -> pa.ListArray:
 
 
 def lists_of(values: np.ndarray, lengths: np.ndarray) -> pa.ListArray:
-    """A column of lists that stand one behind the other in `values`."""
+    """A column of lists that follow one another in `values`."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.astype(np.int32)))

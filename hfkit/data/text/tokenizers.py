@@ -1,4 +1,4 @@
-"""Tokenizers as checkpoints bring them, refused where they cannot read."""
+"""Tokenizers of checkpoints, refused if they cannot read."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ COUNTED_BEHIND_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert
 
 
 def load_tokenizer(path: str, checkpoint: str, **options: Any) -> Tokenizer:
-    """The tokenizer in `path`, with a padding token: the end token where it has none of its own.
+    """The tokenizer in `path`, with a padding token: the end token if it has none of its own.
 
     Args:
-        checkpoint: what the user called it.
+        checkpoint: as the user named it.
 
     Raises:
         UserError: there is none, it knows no words, or it has no token to pad with.
@@ -47,17 +47,17 @@ def load_tokenizer(path: str, checkpoint: str, **options: Any) -> Tokenizer:
 
 
 def positions_of(config: PreTrainedConfig) -> int:
-    """How many tokens of a text the model's table of positions holds; -1 where it has none."""
+    """The number of tokens that the model's table of positions holds; -1 if it has none."""
     config = config.get_text_config()
     positions = getattr(config, "max_position_embeddings", None) or -1
-    # RoBERTa and its kin number positions from behind the padding id on, within a table of that size.
+    # RoBERTa and its relatives start counting positions after the padding id, within a table of that size.
     return positions - config.pad_token_id - 1 if config.model_type in COUNTED_BEHIND_PADDING else positions
 
 
 def separate_pairs(tokenizer: Tokenizer) -> None:
-    """Put the end token between the texts of a pair where a tokenizer would glue them, as GPT-2's does.
+    """Put the end token between the texts of a pair if the tokenizer would glue them together, as GPT-2's does.
 
-    It is saved with the tokenizer, so that a pipeline reads pairs in the same way.
+    This is saved with the tokenizer, so that a pipeline reads pairs in the same way.
     """
     added = [tokenizer.num_special_tokens_to_add(pair=pair) for pair in (False, True)]
     if any(added) or not tokenizer.is_fast or tokenizer.eos_token is None:
@@ -69,7 +69,7 @@ def separate_pairs(tokenizer: Tokenizer) -> None:
 
 
 def find_readable_marks(tokenizer: Tokenizer) -> tuple[str, ...]:
-    """The special tokens that are tokens even where somebody wrote them: Unigram models have them as pieces."""
+    """The special tokens that a tokenizer also reads in plain text: Unigram models have them as pieces."""
     ids = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
     ids.pop(tokenizer.unk_token, None)
     return tuple(
@@ -80,7 +80,7 @@ def find_readable_marks(tokenizer: Tokenizer) -> tuple[str, ...]:
 
 
 def spell_out(text: str, marks: tuple[str, ...]) -> str:
-    """The text with a space within every mark, which then is no token: T5 and BART count the end tokens of a row."""
+    """The text with a space inside every mark, so that it is no token: T5 and BART count the end tokens of a row."""
     for mark in marks:
         text = text.replace(mark, f"{mark[0]} {mark[1:]}")
     return text

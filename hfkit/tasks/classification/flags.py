@@ -82,7 +82,7 @@ class Classification(Task):
         several = config.problem_type == "multi_label_classification"
         return {"problem": "multi-label" if several else "single-label"}
 
-    def guessed_target(self, labels: int) -> Labels:
+    def guess_target(self, labels: int) -> Labels:
         return Labels(tuple(map(str, range(labels))), self.kind.problem_type)
 
 
