@@ -128,7 +128,16 @@ def seen(row: dict) -> str | Pillow.Image:
     return row["text"] if "text" in row else Pillow.open(BytesIO(row["image"]["bytes"]))
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=[family.name for family in FAMILIES])
+# One of each kind of architecture in every run of the suite: encoder, shared layers, left padding, decoder,
+# encoder-decoder, convolutions with running statistics, vision transformer, stages of windows, timm's own format.
+ONE_OF_A_KIND = ("BERT", "ALBERT", "XLNet", "GPT-2", "T5", "ResNet", "ViT", "Swin", "MobileNetV3")
+WHOLE_PATHS = [
+    pytest.param(family, id=family.name, marks=() if family.name in ONE_OF_A_KIND else pytest.mark.slow)
+    for family in FAMILIES
+]
+
+
+@pytest.mark.parametrize("family", WHOLE_PATHS)
 def test_a_family_goes_the_whole_path(family, corpora, tmp_path):
     backbone, data = family.pretrained(), corpora[family.modality]
     checkpoint, pretrained = family.save(backbone, tmp_path), state(backbone)
