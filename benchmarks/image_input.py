@@ -268,7 +268,7 @@ def memory(folder: str) -> dict[str, float]:
     splits = loaded.splits.items()
     encoded = {split: codec.encode(rows, split=split, answers=True) for split, rows in splits}
     after_loading, train = private(), encoded["train"]
-    collate = codec.stored(training_collator(codec, 0), train, Path(folder, "cache"), MOST)
+    collate = codec.store(training_collator(codec, 0), train, Path(folder, "cache"), MOST)
     for first in [*range(0, len(train), 500)] * 2:
         collate(train.__getitems__(list(range(first, min(first + 4, len(train))))))
     check = looked / sum(len(rows) for _, rows in splits) * 1000

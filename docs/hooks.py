@@ -107,7 +107,7 @@ def list_baselines(_: None) -> str:
 
 def list_tasks(_: None) -> str:
     rows = [
-        f"| `{task.key}` | {format_cell(inspect.getdoc(task).partition('. ')[0])} | `{task.tag}`"
+        f"| `{task.key}` | {format_cell(inspect.getdoc(task).partition('.')[0])} | `{task.tag}`"
         f" | `{task.auto_model.__name__}` | {format_cell(task().judge.headline.title)} |"
         for task in TASKS
     ]

@@ -1,4 +1,4 @@
-"""The words that the Hub has for licences, tasks and languages: what a card may say of a model."""
+"""The Hub's own terms for licences, tasks and languages: the words that a card may use."""
 
 import re
 
@@ -16,7 +16,7 @@ LICENSES = frozenset(
     other
     """.split()
 )
-# https://huggingface.co/tasks: what `pipeline_tag` may be.
+# https://huggingface.co/tasks: the values of `pipeline_tag`.
 TASKS = frozenset(
     """
     any-to-any audio-classification audio-text-to-text audio-to-audio automatic-speech-recognition depth-estimation

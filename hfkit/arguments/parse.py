@@ -1,4 +1,4 @@
-"""How flags are read: recipe literals < --config YAML < command line."""
+"""Reading flags: recipe literals < --config YAML < command line."""
 
 import argparse
 import difflib
@@ -16,19 +16,19 @@ from hfkit.errors import UserError, one_line
 MOST_YAML_BYTES = 1_000_000
 
 
-KINDS = {string_to_bool: "true or false", int: "a whole number", float: "a number"}  # of any other flag: text
+KINDS = {string_to_bool: "true or false", int: "a whole number", float: "a number"}  # all other flags: text
 
 
 def parse(
     types: tuple[type, ...], *, argv: list[str] | None = None, own_flags: tuple[str, ...] = (), **literals: Any
 ) -> tuple:
-    """One value per dataclass in `types`, from the recipe's literals, a `--config` YAML file and the command line.
+    """One instance of each dataclass in `types`, from literals, a `--config` YAML file and the command line.
 
     Later sources win. Unknown or abbreviated flags and unknown YAML keys are refused with the nearest valid one.
 
     Args:
         argv: the command line without the program's name; None takes the process's own.
-        own_flags: flags that the program has read already, proposed where one is misspelt.
+        own_flags: flags that the program has read already, to be proposed for a misspelt one.
         literals: defaults, by flag name.
 
     Raises:
@@ -41,12 +41,12 @@ def parse(
     if "debug" in actions:
         # Bare `--debug` asks for tracebacks (see errors.run); with a value it is the stock flag.
         actions["debug"].nargs, actions["debug"].const, actions["debug"].type = "?", [], str
-    # As declared: the recipe's literals become defaults, and what a flag may be does not depend on them.
+    # Read before the recipe's literals become defaults: whether a flag may be empty does not depend on them.
     optional = {name for name, action in actions.items() if action.default is None}
-    parser.set_defaults(**_checked(literals, actions, optional, "the recipe"))
+    parser.set_defaults(**_check_values(literals, actions, optional, "the recipe"))
     config = parser.parse_known_args(argv)[0].config
     if config:
-        parser.set_defaults(**_checked(_read_yaml(Path(config)), actions, optional, config))
+        parser.set_defaults(**_check_values(_read_yaml(Path(config)), actions, optional, config))
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
         flags = [*own_flags, *(option for action in parser._actions for option in action.option_strings)]
@@ -65,19 +65,19 @@ def parse(
 
 
 def nearest_word(word: str, known: Iterable[str]) -> str:
-    """The known word most like `word`."""
+    """The known word that is most similar to `word`."""
     return max(known, key=lambda k: difflib.SequenceMatcher(None, word.partition("=")[0], k).ratio())
 
 
 def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    """Refuse a value that is not among the choices, with the nearest one."""
+    """Refuse a value that is not among the choices, and propose the nearest one."""
     if value not in choices:
         rule = f"one of {', '.join(choices)}"
         raise UserError(f"{name}='{value}'", rule, f"Did you mean '{nearest_word(str(value), choices)}'?")
 
 
 class FlagParser(HfArgumentParser):
-    """Errors as `UserError`, so that a recipe reports them like any other."""
+    """A parser whose errors are `UserError`s, which a recipe reports like any other."""
 
     def error(self, message: str) -> None:
         raise UserError("command line", message, "See --help")
@@ -88,7 +88,7 @@ class FlagParser(HfArgumentParser):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which no key is set twice: the last would win, and the first be forgotten."""
+    """YAML without repeated keys, of which only the last would count."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
@@ -117,10 +117,10 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     return values
 
 
-def _checked(
+def _check_values(
     values: dict[str, Any], actions: dict[str, argparse.Action], optional: set[str], source: str
 ) -> dict[str, Any]:
-    """`values` as the command line would have read them: YAML's '1e-5' is a string, a flag's is a number."""
+    """`values` as the command line would read them: in YAML 1e-5 is a string, on the command line a number."""
     known = {name for name in actions if name not in ("help", "config")}
     checked = {}
     for name, value in values.items():
@@ -139,7 +139,7 @@ def _checked(
         except UserError:
             raise
         except (ValueError, TypeError, OverflowError, argparse.ArgumentTypeError) as error:
-            kind = KINDS.get(action.type, "text") + " or a list of it" * several
+            kind = KINDS.get(action.type, "text") + (" or a list of it" if several else "")
             fix = "Write a mapping as JSON in quotes" if isinstance(value, dict) else "Mend the value"
             raise UserError(f"{source}: {name}={value!r}", f"it must be {kind}", fix) from error
     return checked
@@ -149,8 +149,8 @@ def _read_as(action: argparse.Action, value: Any) -> Any:
     """One value as the action's type reads it.
 
     Raises:
-        UserError: it is not among the action's choices.
-        ValueError, TypeError, OverflowError, argparse.ArgumentTypeError: it is of another kind.
+        UserError: it is not one of the action's choices.
+        ValueError, TypeError, OverflowError, argparse.ArgumentTypeError: it is of another type.
     """
     read = action.type
     if isinstance(value, bool) and read is not string_to_bool:

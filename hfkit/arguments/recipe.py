@@ -1,4 +1,4 @@
-"""The flags of every recipe: what it starts from, and who else competes."""
+"""The flags of every recipe: its starting point and the other contenders."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +9,7 @@ from hfkit.errors import UserError
 
 @dataclass(frozen=True)
 class RecipeArguments:
-    """What a recipe starts from."""
+    """The starting point of a recipe, and its contenders."""
 
     checkpoint: str = field(
         default="sample", metadata={"help": "'sample', a model id on the Hub, or a folder with config.json"}

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Strategy:
-    """What a named strategy fixes: which depths learn when, and how fast.
+    """The settings of a named strategy: which depths learn when, and how fast.
 
-    Shares are of the whole training, so that a plan means the same for ten steps and for ten thousand.
+    Shares are shares of the whole training, so that a plan means the same for ten steps and for ten thousand.
     """
 
     summary: str
@@ -18,7 +18,7 @@ class Strategy:
     unfreeze_stages: int = 1  # equal groups of blocks, thawed from the top down; 0 never thaws a block
     unfreeze_until: float = 0.0  # share of training at which the last group thaws
     thaw_warmup: float = 0.0  # share of training over which a newly thawed group warms up
-    lora_rank: int = 0  # above 0: the backbone stays as it is, low-rank adapters beside it learn
+    lora_rank: int = 0  # above 0: the backbone stays fixed, and low-rank adapters beside it learn
     pretrained: bool = True  # False: the same architecture from random weights
     decided: bool = False  # the head is fitted to frozen features, then validation decides after each stage
 

@@ -1,4 +1,4 @@
-"""The flags of training: what stands in for the stock arguments, and what is refused among them."""
+"""The flags of training: the stock arguments with other defaults, further flags, and refusals."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from hfkit.arguments.parse import require_choice
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError
 
-# Flags of a recipe that judges every epoch and keeps the best one on validation.
+# Flags of a recipe that evaluates every epoch and keeps the best one on validation.
 KEEP_BEST = {
     "eval_strategy": "epoch",
     "save_strategy": "epoch",
@@ -29,7 +29,7 @@ KEEP_BEST = {
 
 @dataclass
 class TransferArguments(TrainingArguments):
-    """The stock training arguments, and what a strategy fixes. A field left at None takes the strategy's value."""
+    """The stock training arguments and the fields of a strategy. A field left at None takes the strategy's value."""
 
     strategy: Literal[tuple(STRATEGIES)] = field(  # type: ignore[valid-type]
         default="gradual",
@@ -102,13 +102,13 @@ class TransferArguments(TrainingArguments):
     cache_views: int = field(
         default=0, metadata={"help": "train on this many fixed draws of each augmented row, so that they can be stored"}
     )
-    # The stock 500 steps are more than a modest dataset has.
+    # The stock value, 500 steps, is more than a modest dataset has.
     logging_steps: float = field(default=50, metadata={"help": "log every so many steps; below 1: share of training"})
-    # The stock default pushes at every checkpoint, when there is neither report nor card.
+    # The stock default pushes every checkpoint, before there is a report or a card.
     hub_strategy: HubStrategy | str = field(
         default="end", metadata={"help": "end: a run is pushed once, with its card"}
     )
-    # The stock default drops what only the task's collator reads: pictures, and which row of the data this is.
+    # The stock default drops columns that only the task's collator reads: pictures, and the number of the row.
     remove_unused_columns: bool = field(default=False, metadata={"help": "the task's collator takes what it needs"})
     # The stock default shows a nan loss as 0.0 in the logs.
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "see transformers; off, nan is refused"})
@@ -161,21 +161,21 @@ class TransferArguments(TrainingArguments):
         super().__post_init__()
         require_trackers(self.report_to)
         progress.switch(not self.disable_tqdm)
-        # Without a GPU there is nothing to pin memory for, and every epoch would warn of it.
+        # Pinned memory is of no use without a GPU, and every epoch would warn about it.
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.cuda.is_available()
-        # Adam's moments of rare tokens fade into numbers below 1e-38, which a CPU adds many times more slowly. This is
-        # a setting of a thread, which those it starts take over: torch's workers start with the first large operation.
+        # Adam's moments of rare tokens fade into numbers below 1e-38, and a CPU adds those many times more slowly. The
+        # setting belongs to a thread and to the threads it starts later: torch's start with the first large operation.
         torch.set_flush_denormal(self.device.type == "cpu")
         refuse_lost_processes(self.num_processes, self.world_size)
 
     @property
     def decided(self) -> bool:
-        """Whether validation decides after each stage (see `Strategy`)."""
+        """True if validation decides after each stage (see `Strategy`)."""
         return STRATEGIES[self.strategy].decided
 
     @contextmanager
     def cache_folder(self) -> Iterator[Path]:
-        """`cache_dir`, or a folder in `output_dir` that is deleted at the end: all processes share it."""
+        """`cache_dir`, or a folder in `output_dir` that is deleted at the end; shared by all processes."""
         try:
             yield self.cache_place
         finally:
@@ -188,7 +188,7 @@ class TransferArguments(TrainingArguments):
 
     @property
     def may_repeat_rows(self) -> bool:
-        """Whether a row may be seen in a second epoch, or in a later run."""
+        """True if a row may be seen again, in a second epoch or in a later run."""
         return self.cache_dir is not None or self.max_steps > 0 or self.num_train_epochs > 1
 
     def _require_shares(self) -> None:
@@ -204,7 +204,7 @@ class TransferArguments(TrainingArguments):
             )
 
     def _resolve_resume(self) -> None:
-        """True and 'auto' stand for the newest checkpoint of the output directory, which the trainer looks up."""
+        """Check the path of the checkpoint. True and 'auto' mean the newest one, which the trainer finds."""
         given = self.resume_from_checkpoint
         if given == "auto":
             return
@@ -219,7 +219,7 @@ class TransferArguments(TrainingArguments):
 
 
 def refuse_token(token: str | None) -> None:
-    """Refuse a token of the Hub that is given as an argument: those are saved, and shown to others on the machine."""
+    """Refuse a Hub token given as an argument: arguments are saved, and others on the machine can see them."""
     if token is not None:
         rule = "a flag is seen by others and kept with the run"
         raise UserError("hub_token", rule, "Set HF_TOKEN in the environment, or run `hf auth login`")
@@ -228,8 +228,8 @@ def refuse_token(token: str | None) -> None:
 def refuse_lost_processes(asked: int | None, started: int) -> None:
     """Refuse to train with fewer processes than the launcher was asked for.
 
-    `accelerate launch --cpu --num_processes 2` prepares an address for several processes and then starts one. An
-    address alone proves nothing: job scripts of clusters export one for every program they start.
+    `accelerate launch --cpu --num_processes 2` prepares an address for several processes and then starts one. The
+    address alone proves nothing: job scripts of clusters export one for every program.
 
     Raises:
         UserError: `asked` differs from `started`, or accelerate's launcher left an address but no rank.
@@ -238,17 +238,17 @@ def refuse_lost_processes(asked: int | None, started: int) -> None:
     lost = started == 1 and launched and not {"WORLD_SIZE", "RANK"} & os.environ.keys()
     if lost if asked is None else asked != started:
         raise UserError(
-            f"{started} process{'es' * (started > 1)} started",
+            f"{started} {'process' if started == 1 else 'processes'} started",
             f"{'several' if asked is None else asked} were asked for, and the launcher did not start them",
             "On CPU start them with: torchrun --nproc_per_node 2 recipes/<recipe>.py --use_cpu",
         )
 
 
-KNOWN = ("tensorboard", "trackio", "wandb")  # others are the stock trainer's affair
+KNOWN = ("tensorboard", "trackio", "wandb")  # the stock trainer checks all others
 
 
 def require_trackers(names: list[str]) -> None:
-    """Refuse a tracker that nobody knows, or whose package is missing.
+    """Refuse an unknown tracker, or one whose package is missing.
 
     Raises:
         UserError: naming it.

@@ -155,7 +155,7 @@ class Varied(Protocol):
     def varies(self) -> Literal["rows", "batches"] | None:
         """The random part of every epoch: something of each row, of whole batches, or nothing."""
 
-    def varied(self, seed: int) -> Collator:
+    def vary(self, seed: int) -> Collator:
         """The collator of training.
 
         Its draws are a pure function of the seed, the epoch and the rows, so a resumed run and any number of loader
@@ -167,7 +167,7 @@ class Varied(Protocol):
 class Stored(Protocol):
     """A codec whose batches are expensive to make and can be kept on disk."""
 
-    def stored(self, collator: Collator, encoded: Dataset, folder: Path, budget: int) -> Collator:
+    def store(self, collator: Collator, encoded: Dataset, folder: Path, budget: int) -> Collator:
         """A collator of bit-identical batches that keeps at most `budget` bytes in `folder`, whatever happens to it."""
 
 
@@ -214,7 +214,7 @@ class Joined(Protocol):
 
 def training_collator(codec: Codec, seed: int) -> Collator:
     """The collator of training: that of evaluation, unless inputs vary at random."""
-    return codec.varied(seed) if isinstance(codec, Varied) and codec.varies else codec.collate
+    return codec.vary(seed) if isinstance(codec, Varied) and codec.varies else codec.collate
 
 
 def varies(codec: Codec) -> Literal["rows", "batches"] | None:

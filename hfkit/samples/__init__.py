@@ -1,4 +1,8 @@
-"""What "sample" stands for: a real small encoder from a package, and checkpoints and data of this project's own."""
+"""The bundled samples, for which "sample" stands: small checkpoints and rows, so that a run needs no download.
+
+A room on the ground floor: it imports `errors` and nothing else of hfkit. The text encoder comes from a package; all
+other checkpoints and rows were made by this project (see README.md in this folder and `samples_source/`).
+"""
 
 import json
 from pathlib import Path
@@ -15,10 +19,10 @@ OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2"}
 
 
 def resolve_checkpoint(checkpoint: str) -> str:
-    """A name that `from_pretrained` takes: the sample ones become the folders of bundled checkpoints, all else stays.
+    """A name for `from_pretrained`: names of samples become the folders of bundled checkpoints, all others stay.
 
     Raises:
-        UserError: 'sample-text' without its package, or something that looks like a path and does not exist.
+        UserError: 'sample-text' without its package, or a path that does not exist.
     """
     if checkpoint in OWN:
         return str(Path(__file__).parent / OWN[checkpoint])
@@ -45,9 +49,10 @@ def resolve_checkpoint(checkpoint: str) -> str:
 def sample_ner() -> "DatasetDict":
     """The bundled synthetic NER corpus: `tokens` and IOB2 `tags` (PER, LOC, ORG, MISC), both lists of strings.
 
-    This project wrote it for trying the kit (see README.md in this folder); a score on it says nothing about real text.
+    This project wrote it for trying out the kit (see README.md in this folder). A score on it says nothing about real
+    text.
     """
-    # Imported here, because whoever only resolves a checkpoint should not wait for it.
+    # Imported here: resolving a checkpoint should not wait for it.
     from datasets import Dataset, DatasetDict, Features, List, Value
 
     features = Features({"tokens": List(Value("string")), "tags": List(Value("string"))})

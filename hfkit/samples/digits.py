@@ -14,10 +14,10 @@ SEED = 3
 def sample_digits() -> "DatasetDict":
     """Real handwritten digits of 8x8 grey pixels: `image` (PNG, decoded when read) and `label` ("0" to "9").
 
-    They are scikit-learn's copy of the test part of UCI optdigits. The same writers stand in every split, so a score
-    is optimistic (see README.md in this folder).
+    They are scikit-learn's copy of the test part of UCI optdigits. Every split has digits of the same writers, so a
+    score is optimistic (see README.md in this folder).
     """
-    # Imported here, because whoever only resolves a checkpoint should not wait for them.
+    # Imported here: resolving a checkpoint should not wait for them.
     from datasets import Dataset, DatasetDict, Features, Image, Value
     from sklearn.datasets import load_digits
 
@@ -33,7 +33,7 @@ def sample_digits() -> "DatasetDict":
 
 
 def stratified_order(labels: list[int]) -> list[int]:
-    """Every row number once, drawn at random, so that each stretch of the order has all labels in their shares."""
+    """All row numbers in random order, so that every stretch of it has all labels in proportion."""
     random = Random(SEED).random  # Python promises never to change random(), but not shuffle()
     drawn = sorted((random(), row) for row in range(len(labels)))
     rows_of: dict[int, list[int]] = {}

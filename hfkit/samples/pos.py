@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 def sample_pos() -> "DatasetDict":
     """The bundled synthetic corpus of tagged sentences: `tokens` and `upos` (universal tags), both lists of strings.
 
-    This project wrote it for trying the kit (see README.md in this folder); a score on it says nothing about real text.
+    This project wrote it for trying out the kit (see README.md in this folder). A score on it says nothing about real
+    text.
     """
-    # Imported here, because whoever only resolves a checkpoint should not wait for it.
+    # Imported here: resolving a checkpoint should not wait for it.
     from datasets import Dataset, DatasetDict, Features, List, Value
 
     features = Features({"tokens": List(Value("string")), "upos": List(Value("string"))})

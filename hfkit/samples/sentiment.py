@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 def sample_sentiment() -> "DatasetDict":
     """The bundled synthetic sentiment corpus: `text` and `label` ("negative" or "positive"), both strings.
 
-    This project wrote it for trying the kit (see README.md in this folder); a score on it says nothing about real text.
+    This project wrote it for trying out the kit (see README.md in this folder). A score on it says nothing about real
+    text.
     """
-    # Imported here, because whoever only resolves a checkpoint should not wait for it.
+    # Imported here: resolving a checkpoint should not wait for it.
     from datasets import Dataset, DatasetDict, Features, Value
 
     features = Features({"text": Value("string"), "label": Value("string")})

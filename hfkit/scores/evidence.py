@@ -57,6 +57,10 @@ class Sums:
         return len(self.tallies)
 
     def headline(self, weights: np.ndarray) -> np.ndarray:
+        if len(weights) == 1 and (weights == 1).all():
+            # Judges sum their tallies like this. A matrix product rounds otherwise, which shows in the fifth digit of a
+            # correlation with predictions that are nearly constant.
+            return self.formula(self.tallies.sum(axis=0, keepdims=True))
         if self._columns is None:
             self._columns = columns_of(self.tallies)
         return self.formula((self._columns @ weights.T).T)

@@ -1,13 +1,13 @@
-"""One file per task: its flags, and the rows, codec, judge and view that it is composed of.
+"""The tasks, one file each: their flags, and the rows, codec, judge and view that they are composed of.
 
-A task may know the floors below and the families in the folders here, which tasks share; nothing outside this room
-knows a task by its name, its tag or its columns.
+A room on floor 3: it imports from the floors below and no other room of its own floor. Tasks share the families in the
+folders here. Nothing outside this room knows a task by its name, its tag or its columns.
 """
 
 from importlib import import_module
 from typing import Any
 
-# The only list of tasks: a line for each. `TASKS` is the tuple of their classes, which are imported when asked for.
+# The only list of tasks, a line for each. `TASKS` is the tuple of their classes, which are imported on first use.
 HOMES = {
     "NER": "ner",
     "PartOfSpeech": "part_of_speech",

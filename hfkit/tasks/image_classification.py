@@ -1,4 +1,4 @@
-"""Image classification: files in class folders or images in a column, checked once, decoded when they are needed."""
+"""Classification of images in class folders or in a column: checked once, decoded when they are needed."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal

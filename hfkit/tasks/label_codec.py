@@ -1,4 +1,4 @@
-"""What codecs share whose model gives one logit per label: of a row, or of every token."""
+"""The common part of codecs whose model gives one logit per label, for a row or for every token."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class LabelCodec(ABC):
     Args:
         checkpoint: as the user named it.
         path: the folder or Hub id that it stands for.
-        head_config: what a configuration says of the head.
+        head_config: the entries for the head in the model's configuration.
     """
 
     auto_model: ClassVar[type]
@@ -67,10 +67,10 @@ class LabelCodec(ABC):
         return self.loss_of_logits(output["logits"], batch["labels"], items), output
 
     def loss_of_logits(self, logits: Tensor, labels: Tensor, items: Tensor | int | None = None) -> Tensor:
-        """Cross-entropy over every label of the optimizer step, whatever the micro-batches and processes are.
+        """Cross-entropy over every label of the optimizer step, regardless of micro-batches and processes.
 
-        Many heads of transformers accept `num_items_in_batch` and ignore it, so that gradient accumulation and several
-        processes each multiply the gradient. Here the sum over labels is divided once by their count in the whole step.
+        Many heads of transformers accept `num_items_in_batch` and ignore it, so gradient accumulation and several
+        processes each multiply the gradient. Here the sum over labels is divided once, by their count in the step.
 
         Args:
             logits: (batch, ..., labels).
@@ -88,7 +88,7 @@ class LabelCodec(ABC):
         count = (labels != -100).sum() if items is None else torch.as_tensor(items)
         return total / count.clamp(min=1)
 
-    # What the model reads, and what is read of it
+    # Inputs and outputs
 
     def inputs(self, batch: Batch) -> dict[str, Tensor]:
         """The part of a batch that the model's forward pass takes."""
@@ -103,12 +103,12 @@ class LabelCodec(ABC):
 
     def decision_outputs(self, model: nn.Module, batch: Batch, known: Output | None = None) -> dict[str, Tensor]:
         output = model(**self.inputs(batch)) if known is None else known
-        # The places too, as they stand in the batch: a tokenizer may pad on the left.
+        # With the positions in the batch: a tokenizer may pad on the left.
         return {"logits": output["logits"], "positions": self.positions(batch)}
 
     @abstractmethod
     def positions(self, batch: Batch) -> Tensor:
-        """Where answers are read, -100 elsewhere: of a batch with answers its labels."""
+        """A mask of the positions whose answers are read, -100 elsewhere; the labels of a batch with answers."""
 
     @abstractmethod
     def reduce(self, logits: Tensor, labels: Tensor) -> Tensor: ...

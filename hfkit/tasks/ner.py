@@ -1,4 +1,4 @@
-"""Named-entity recognition on pre-tokenised text: words and tags of entities in, exactly one tag per word out."""
+"""Named-entity recognition in sentences that are split into words: exactly one tag per word."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ TAGS_COLUMNS = ("ner_tags", "tags", "labels", "ner_labels", "ner")
 
 @dataclass(frozen=True)
 class NER(Task):
-    """Entities in sentences that are split into words already."""
+    """Entities in sentences that are split into words."""
 
     tokens_column: str | None = field(
         default=None,
@@ -76,7 +76,7 @@ class NER(Task):
 
     @classmethod
     def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:
-        """Nothing: only the labels are looked at.
+        """No flags; only the labels are checked.
 
         Raises:
             UserError: they are no IOB2 tags.
@@ -97,7 +97,7 @@ class NER(Task):
         return list(dict.fromkeys(kind for label in labels if (kind := split_tag(label)[1])))
 
     def prompt(self, row: Mapping[str, Any], names: Mapping[str, str], shots: Sequence[Mapping[str, Any]]) -> Prompt:
-        """The entities of a sentence to list, as `tagging.prompts` writes them."""
+        """The question for a list of entities, in the form that `tagging.prompts` writes."""
         return Prompt(
             f"List the entities in the sentence as 'type: words', separated by '; ', or answer '{NOTHING}'. "
             f"The types are: {', '.join(names.values())}.",
@@ -110,6 +110,6 @@ class NER(Task):
         )
 
     def read_completion(self, completion: str, row: Mapping[str, Any], names: Mapping[str, str]) -> Parsed:
-        """One tag per word; an answer that is no list of entities is all O."""
+        """One tag per word; all O if the answer is no list of entities."""
         tags = read_entities(completion, row["tokens"], names)
         return Parsed(["O"] * len(row["tokens"]) if tags is None else tags, tags is not None)

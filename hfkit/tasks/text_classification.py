@@ -1,4 +1,4 @@
-"""Text classification: a sentence, a document or a pair of texts in; a class, several, or a number out."""
+"""Classification of sentences, documents or pairs of texts: a class, several, or a number for each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,7 +76,7 @@ class TextClassification(Classification):
         return labels
 
     def prompt(self, row: Mapping[str, Any], names: Mapping[str, str], shots: Sequence[Mapping[str, Any]]) -> Prompt:
-        """One label to choose for a text, or for a pair of them.
+        """The question for one label of a text, or of a pair of texts.
 
         Raises:
             UserError: a row has no single label.
@@ -95,14 +95,14 @@ class TextClassification(Classification):
         )
 
     def read_completion(self, completion: str, row: Mapping[str, Any], names: Mapping[str, str]) -> Parsed:
-        """The label that stands in the first line, whatever its case and the dot behind it; otherwise none."""
+        """The label in the first line, in any case and with or without a full stop; otherwise none."""
         first = completion.strip().partition("\n")[0].strip(" .").casefold()
-        found = [label for label, text in names.items() if text.strip(" .").casefold() == first]
-        return Parsed(found or [""], bool(found))
+        fitting = [label for label, text in names.items() if text.strip(" .").casefold() == first]
+        return Parsed(fitting or [""], bool(fitting))
 
 
 def query_of(row: Mapping[str, Any]) -> str:
-    """A row as a prompt shows it, each text on one line: a prompt is read by lines."""
+    """A row as it appears in a prompt, each text on one line: prompts are read line by line."""
     if "text_pair" not in row:
         return f"Text: {' '.join(row['text'].split())}"
     return "\n".join(f"{name}: {' '.join(row[key].split())}" for name, key in SIDES)

@@ -379,8 +379,8 @@ class TransferTrainer(Trainer):
     def _keep_in(self, folder: Path) -> None:
         if isinstance(self.codec, Stored):
             budget = int(self.args.cache_budget * 1e9)
-            self.training_collator = self.codec.stored(self.training_collator, self.train_dataset, folder, budget)
-            self.data_collator = self.codec.stored(self.data_collator, self.eval_dataset, folder, budget)
+            self.training_collator = self.codec.store(self.training_collator, self.train_dataset, folder, budget)
+            self.data_collator = self.codec.store(self.data_collator, self.eval_dataset, folder, budget)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self.is_fsdp_enabled:

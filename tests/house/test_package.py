@@ -1,4 +1,4 @@
-"""`import hfkit` is cheap, a name brings only what it needs, and the wheel carries what the code reads."""
+"""`import hfkit` is cheap, a name imports only what it needs, and the wheel contains the files that the code reads."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ HEAVY = {"torch", "transformers", "datasets", "accelerate", "numpy", "sklearn", 
 
 
 def python(code: str) -> str:
-    """What a fresh interpreter prints for `code`."""
+    """The output of a fresh interpreter that runs `code`."""
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout
 
 
@@ -27,7 +27,7 @@ def test_import_takes_less_than_a_third_of_a_second():
 
 
 @pytest.mark.parametrize("statement", ["import hfkit", "from hfkit import UserError, run"])
-def test_import_brings_in_nothing_heavy(statement):
+def test_import_loads_nothing_heavy(statement):
     loaded = python(f"import sys; {statement}; print(*sys.modules)").split()
     assert "hfkit" in loaded
     assert not HEAVY & set(loaded)
@@ -45,7 +45,7 @@ def test_an_unknown_name_is_an_attribute_error():
         hfkit.no_such_name  # noqa: B018
 
 
-def test_the_wheel_carries_every_card_template():
+def test_the_wheel_contains_every_card_template():
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     templates = [path.name for path in (ROOT / "model_cards").glob("template*.md")]
     assert templates

@@ -1,4 +1,4 @@
-"""README and docs are current: tables are what the result files say, commands name what exists and parse."""
+"""README and docs are current: tables match the result files, commands parse, and files that they name exist."""
 
 import json
 import os
@@ -203,9 +203,12 @@ def test_flags_of_a_recipe_parse(command, monkeypatch):
     load_recipe(recipe)(shlex.split(flags))
 
 
-def test_links_and_named_files_exist():
-    for path in [*re.findall(r"\]\(([^)#]+)\)", README), *re.findall(r"`((?:recipes|benchmarks)/[\w/.]+)`", README)]:
-        assert (ROOT / path).exists(), path
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/adding-a-task.md", "docs/backbones.md"])
+def test_links_and_named_files_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [(ROOT / page).parent / link for link in re.findall(r"\]\(([^):#]+)(?:#[\w-]+)?\)", text)]
+    named = [ROOT / path for path in re.findall(r"`((?:hfkit|recipes|benchmarks|tests|docs)/[\w/.-]+)`", text)]
+    assert [path for path in [*links, *named] if not path.exists()] == []
 
 
 def test_every_strategy_has_its_row():

@@ -1,0 +1,1 @@
+"""Images: files, decoding, augmentation, batches and the cache. Needs the extra `vision`."""

@@ -1,0 +1,1 @@
+"""Texts: their columns, tags, tokenizers and padding."""

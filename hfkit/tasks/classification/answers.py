@@ -1,4 +1,4 @@
-"""Checked gold answers of a classification: the column that holds them, and a fault for each one that is none."""
+"""Gold answers of a classification: the column that holds them, and a fault for each value that is no answer."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,12 +11,12 @@ from hfkit.data.bad_rows import Fault
 from hfkit.data.columns import MEND, space_evenly, to_words
 from hfkit.errors import UserError
 
-# Where a dataset has columns of several tiers, the first one wins.
+# If a dataset has columns of several tiers, the first tier wins.
 ANSWER_COLUMNS = (("label", "labels"), ("class", "category", "target", "sentiment", "intent", "emotion", "score"))
 
 
 class NoAnswer(Exception):
-    """Why a value is no answer, and what to do."""
+    """The rule that a value breaks as an answer, and a fix."""
 
     def __init__(self, rule: str, fix: str = MEND) -> None:
         super().__init__(rule)
@@ -24,7 +24,7 @@ class NoAnswer(Exception):
 
 
 def refuse_other_problem(dataset: DatasetDict, column: str, problem: str) -> None:
-    """Refuse a column whose values are of another problem.
+    """Refuse a column whose values belong to another problem.
 
     Raises:
         UserError: naming the problem that it looks like.
@@ -48,7 +48,7 @@ def refuse_other_problem(dataset: DatasetDict, column: str, problem: str) -> Non
 
 
 def has_fractions(rows: Dataset, column: str) -> bool:
-    """Whether a column of numbers, or of nothing but numbers as strings, has one that is not whole."""
+    """True if a column of numbers, which may be strings, has one that is not whole."""
     feature = rows.features[column]
     if not isinstance(feature, Value) or feature.dtype not in ("string", "large_string", "float32", "float64"):
         return False
@@ -60,7 +60,7 @@ def has_fractions(rows: Dataset, column: str) -> bool:
 
 
 class AnswerKind(Protocol):
-    """What this module asks of `kinds.Kind`."""
+    """The part of `kinds.Kind` that this module needs."""
 
     stand_in: Any
     names_labels: bool
@@ -75,8 +75,8 @@ def check_answers(
     """The gold answers of every row as plain values, and a fault for each row that has none.
 
     Args:
-        learnt: the labels that train has; None while train itself is checked.
-        by_model: it is those of a finished model.
+        learnt: the labels of train; None while train itself is checked.
+        by_model: `learnt` are the labels of a finished model.
     """
     feature = rows.features[column]
     inner = feature.feature if isinstance(feature, List | LargeList) else feature
@@ -95,17 +95,17 @@ def check_answers(
 
 
 def label_reader(names: list[str] | None) -> Callable[[Any], str]:
-    """A function from a value to a label, which raises `NoAnswer`.
+    """A function from a value to a label; it raises `NoAnswer`.
 
     Args:
-        names: of the ids, where the column has them.
+        names: those of the ids, if the column has them.
     """
     known: dict[Any, str] = {}  # a column has few labels and many rows
 
     def read_label(value: Any) -> str:
         if isinstance(value, list | dict):
             raise NoAnswer("a label is a name or a whole number")
-        # The type belongs to the key: True == 1 would let the wrong kind pass.
+        # The key includes the type: True == 1 would let the wrong type pass.
         if (type(value), value) not in known:
             known[type(value), value] = label_of(value, names)
         return known[type(value), value]
@@ -114,7 +114,7 @@ def label_reader(names: list[str] | None) -> Callable[[Any], str]:
 
 
 def labels_reader(names: list[str] | None) -> Callable[[Any], list[str]]:
-    """A function from a value to a list of labels, which raises `NoAnswer`; `names` as for `label_reader`."""
+    """A function from a value to a list of labels; it raises `NoAnswer`. `names` as for `label_reader`."""
     read_label = label_reader(names)
 
     def read_labels(value: Any) -> list[str]:
@@ -129,10 +129,10 @@ def labels_reader(names: list[str] | None) -> Callable[[Any], list[str]]:
 
 
 def number_reader(names: list[str] | None, *, whole: bool) -> Callable[[Any], float | int]:
-    """A function from a value to a finite number, which raises `NoAnswer`; `names` as for `label_reader`.
+    """A function from a value to a finite number; it raises `NoAnswer`. `names` as for `label_reader`.
 
     Args:
-        whole: it is a whole number, of an ordinal scale.
+        whole: only whole numbers are answers, as on an ordinal scale.
     """
     return lambda value: number_of(value if names is None else label_of(value, names), whole=whole)
 
@@ -144,7 +144,7 @@ def label_of(value: Any, names: list[str] | None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # whole numbers with a null among them are stored so
+        value = int(value)  # a column of whole numbers with a null is stored as floats
     if isinstance(value, int) and names is not None:
         if not 0 <= value < len(names):
             raise NoAnswer(f"labels are ids from 0 to {len(names) - 1}")
@@ -159,7 +159,7 @@ def label_of(value: Any, names: list[str] | None) -> str:
 
 
 def number_of(value: Any, *, whole: bool) -> float | int:
-    """A finite number; of an ordinal scale a whole one."""
+    """A finite number; with `whole` a whole one."""
     if value is None or isinstance(value, str) and not value.strip():
         raise NoAnswer("every row has a number")
     try:
@@ -193,7 +193,7 @@ def refuse_unlearnt(labels: Sequence[str], learnt: set[str], *, by_model: bool) 
 
 
 def refuse_unlearnable(train: Dataset, column: str, out_of_scope: str | None = None) -> None:
-    """Refuse train rows that all have the same answer, and a name for 'out of scope' that no row has.
+    """Refuse training rows that all have the same answer, and an out-of-scope label that no row has.
 
     Raises:
         UserError: there is nothing to learn.
@@ -214,10 +214,10 @@ def refuse_unlearnable(train: Dataset, column: str, out_of_scope: str | None = N
 
 
 def thin(train: Dataset, kind: AnswerKind, wanted: int) -> Dataset:
-    """`wanted` rows in their order: evenly spaced over the answers, and of every label at least one.
+    """`wanted` rows in their order: evenly spaced over the answers, and at least one of every label.
 
     Raises:
-        UserError: there are more labels than rows wanted.
+        UserError: there are more labels than wanted rows.
     """
     if wanted >= len(train):
         return train
@@ -240,7 +240,7 @@ def thin(train: Dataset, kind: AnswerKind, wanted: int) -> Dataset:
 
 
 def label_sort_key(name: str) -> tuple[bool, float, str]:
-    """Sort key: numbers by value, before names by letter."""
+    """A sort key: numbers by value, then names by letter."""
     try:
         number = float(name)
     except ValueError:

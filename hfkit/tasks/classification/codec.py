@@ -1,4 +1,4 @@
-"""One logit per label and row: the loss, the decision and the answers of every classifier."""
+"""The loss, the decision and the answers of every classifier, from one logit per label and row."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,8 +20,8 @@ class Classifier(LabelCodec):
     """A processor and the labels of a head that classifies rows.
 
     Args:
-        kind: of answers.
-        balanced: every label counts alike in the loss, however rare it is.
+        kind: the kind of answers.
+        balanced: all labels have equal weight in the loss, however rare they are.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class Classifier(LabelCodec):
         self.kind, self.balanced = kind, balanced
 
     def with_numbers(self, encoded: Dataset, rows: Dataset, *, answers: bool) -> Dataset:
-        """`encoded` with the number of the `row`, and with answers what the loss takes of it as `labels`."""
-        # A fingerprint of their own: otherwise every value is hashed, for a cache that is not used.
+        """`encoded` with the number of the `row`, and with `answers` also the loss's `labels`."""
+        # Without a new fingerprint every value would be hashed, for a cache that is not used.
         if answers:
             values, feature = self.kind.targets(rows["label"][:], self.labels)
             encoded = encoded.add_column("labels", values, new_fingerprint=uuid4().hex, feature=feature)
@@ -61,11 +61,11 @@ class Classifier(LabelCodec):
         return self.kind.weights(encoded.with_format("torch")["labels"][:]) if self.balanced else None
 
     def loss_of_logits(self, logits: Tensor, labels: Tensor, items: Tensor | int | None = None) -> Tensor:
-        """The mean over the labels of the whole optimizer step.
+        """The mean loss over the labels of the whole optimizer step.
 
         Args:
             logits: (batch, labels).
-            labels: ids (batch,), shares of every label (batch, labels), or numbers (batch,).
+            labels: ids (batch,), shares of all labels (batch, labels), or numbers (batch,).
             items: elements of `labels` in the whole step; None takes this batch's.
         """
         logits = logits.float()
@@ -76,7 +76,7 @@ class Classifier(LabelCodec):
     # The answers
 
     def positions(self, batch: Batch) -> Tensor:
-        return next(iter(batch.values()))  # every row has its answer
+        return next(iter(batch.values()))  # every row has one answer
 
     def decision_outputs(self, model: Any, batch: Batch, known: Output | None = None) -> dict[str, Tensor]:
         output = model(**self.inputs(batch)) if known is None else known
@@ -89,7 +89,7 @@ class Classifier(LabelCodec):
         return logits.float()
 
     def decode_reduced(self, reduced: np.ndarray, encoded: Dataset) -> list:
-        """Plain answers of every row; of a row that was encoded as several views, by their mean."""
+        """One plain answer for each row, by the mean over its views if it was encoded as several."""
         return self.kind.answers(mean_by_row(reduced, encoded), self.labels)
 
     def probabilities(self, reduced: np.ndarray, encoded: Dataset) -> np.ndarray | None:
@@ -118,6 +118,6 @@ def mean_by_row(outputs: np.ndarray, encoded: Dataset) -> np.ndarray:
 
 
 def first_of_row(values: list, encoded: Dataset) -> list:
-    """Of each row the value of its first view."""
+    """The value of each row's first view."""
     first = np.unique(np.array(encoded["row"]), return_index=True)[1]
     return [values[i] for i in first]

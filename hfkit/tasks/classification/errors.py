@@ -1,4 +1,4 @@
-"""What a report shows of a classifier: scores of every class, what is taken for what, and errors that teach."""
+"""Errors of a classifier for the report: scores of every class, confusions, and instructive mistakes."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,14 +9,14 @@ import numpy as np
 from hfkit.contract.view import Choice, Mistake, Shown, Text
 
 MOST_CONFUSED = 20  # classes in the table of confusions
-OF_A_KIND = 2  # errors shown
+OF_A_KIND = 2  # mistakes to show
 OTHERS = "(others)"
 
 
 def class_breakdown(
     predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]], *, single: bool
 ) -> dict[str, Any]:
-    """Precision, recall and F1 of every class, and, for one label a row, the confusions of the worst classes."""
+    """Precision, recall and F1 of every class, and with one label per row the confusions of the worst classes."""
     right, said, gold = Counter(), Counter(), Counter()
     for ours, theirs in zip(predictions, references, strict=True):
         right.update(set(ours) & set(theirs))
@@ -37,7 +37,7 @@ def class_breakdown(
 
 
 def confusion(predictions: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
-    """Counts of which class (gold) was taken for which (predicted); of many classes only the most confused."""
+    """Counts of gold classes taken for predicted ones; with many classes only for the most confused."""
     counts = Counter(zip(references, predictions, strict=True))
     wrong = Counter()
     for (gold, predicted), count in counts.items():
@@ -60,7 +60,7 @@ def confusion(predictions: Sequence[str], references: Sequence[str]) -> dict[str
 
 
 def number_mistakes(predictions: list, references: list, show_row: Callable[[int], Shown], limit: int) -> list[Mistake]:
-    """At most `limit` rows whose number is furthest off."""
+    """At most `limit` rows, those with the largest errors."""
     misses = np.abs(np.array(predictions, dtype=float) - np.array(references, dtype=float))
     worst = [int(row) for row in np.argsort(-misses, kind="stable")[:limit] if misses[row] > 0]
     return [
@@ -83,7 +83,7 @@ def choice_mistakes(
     *,
     several: bool,
 ) -> list[Mistake]:
-    """At most `limit` rows with wrong labels: the confusions that happen most, at most `OF_A_KIND` of each.
+    """At most `limit` rows with wrong labels: the most frequent confusions, at most `OF_A_KIND` of each.
 
     Args:
         pairs: gold and predicted labels of every row.
@@ -110,7 +110,7 @@ def choice_mistakes(
 
 
 def explain(pair: tuple[tuple[str, ...], tuple[str, ...]], count: int, *, several: bool) -> str:
-    """The reason of a mistake in words, and how often it was made."""
+    """A mistake in words, and how often it was made."""
     gold, ours = pair
     times = f"{count} times in test" if count > 1 else "once in test"
     if not several:

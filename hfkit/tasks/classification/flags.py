@@ -1,4 +1,4 @@
-"""The flags and parts that the classification of texts and of pictures have in common."""
+"""The flags and parts that the classification of texts and of images share."""
 
 import re
 from dataclasses import dataclass, field
@@ -23,8 +23,8 @@ SCALE = re.compile(r"-?\d+ to -?\d+")  # the one label of an ordinal model
 class Classification(Task):
     """One answer per row: a class, a set of classes, a number, or a place on a scale.
 
-    As plain values, a single label is predicted as the likeliest labels, best first, and its reference is one label;
-    several labels are a list on both sides; a regression is a float; a place on a scale is an int.
+    As plain values: a single label is predicted as a ranking of the likeliest labels, and its reference is one label;
+    several labels are lists on both sides; a regression is a float; a place on a scale is an int.
     """
 
     problem: Literal[tuple(KINDS)] = field(  # type: ignore[valid-type]
@@ -62,7 +62,7 @@ class Classification(Task):
 
     @property
     def kind(self) -> Kind:
-        """The kind of answer that a row has."""
+        """The kind of answers."""
         return KINDS[self.problem]
 
     @property
@@ -75,7 +75,7 @@ class Classification(Task):
 
     @classmethod
     def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:
-        """The problem that a head was made for; one output alone is a number, or a scale by the name hfkit gives it."""
+        """The problem that a head was made for. A single output is a number, or a scale if hfkit named it as one."""
         names = list(config.id2label.values())
         if len(names) == 1 or config.problem_type == "regression":
             return {"problem": "ordinal" if SCALE.fullmatch(names[0]) else "regression"}
@@ -88,7 +88,7 @@ class Classification(Task):
 
 @dataclass(frozen=True)
 class ClassifiedRows:
-    """What classified rows of any medium have in common: a column `label` with the gold answer as a plain value."""
+    """Classified rows of any medium: the column `label` holds the gold answer as a plain value."""
 
     kind: Kind
     problem: str  # the flag

@@ -1,4 +1,4 @@
-"""The four judges of classification: one class a row, several labels, a number, and a place on a scale."""
+"""The four judges of classification: for one class per row, several labels, a number, or a place on a scale."""
 
 from typing import Any, ClassVar
 
@@ -18,10 +18,10 @@ ERRORS = (Score("rmse", "RMSE", better="lower"), Score("mae", "MAE", better="low
 
 
 class ClassJudge:
-    """Accuracy of one class a row, predicted as a ranking, best first; the reference is one class.
+    """Accuracy of one class per row; the prediction is a ranking, best first, and the reference one class.
 
     Args:
-        outside: the class of rows that belong to none, which are scored apart from the others.
+        outside: the class of rows that belong to no class, which are also scored separately.
     """
 
     headline: ClassVar[Score] = ACCURACY
@@ -44,7 +44,7 @@ class ClassJudge:
         return put_headline_first(self, scores, predictions, references)
 
     def evidence(self, predictions: list[list[str]], references: list[str]) -> Sums:
-        """Of each row (right, 1)."""
+        """Counts of each row, (rows, 2): right, and 1."""
         counts = [(ranked[0] == gold, 1) for ranked, gold in zip(predictions, references, strict=True)]
         return Sums(np.array(counts).reshape(-1, 2), lambda sums: quotient(sums, 0, 1))
 
@@ -52,12 +52,12 @@ class ClassJudge:
         return class_breakdown([[ranked[0]] for ranked in predictions], [[gold] for gold in references], single=True)
 
     def perfect_predictions(self, references: list[str]) -> list[list[str]]:
-        """Rankings with nothing below the first."""
+        """Rankings of one class."""
         return [[gold] for gold in references]
 
 
 class LabelSetJudge:
-    """Micro F1 of several labels a row: lists on both sides."""
+    """Micro F1 of any number of labels per row, which are lists on both sides."""
 
     headline: ClassVar[Score] = F1
     scores: ClassVar[tuple[Score, ...]] = (F1, Score("precision", "precision"), Score("recall", "recall"), MACRO_F1)
@@ -68,7 +68,7 @@ class LabelSetJudge:
         return put_headline_first(self, label_set_scores(predictions, references), predictions, references)
 
     def evidence(self, predictions: list[list[str]], references: list[list[str]]) -> Sums:
-        """Labels of each row (right, predicted, gold)."""
+        """Labels of each row, (rows, 3): right, predicted, gold."""
         pairs = [(set(ours), set(gold)) for ours, gold in zip(predictions, references, strict=True)]
         counts = [(len(ours & gold), len(ours), len(gold)) for ours, gold in pairs]
         return Sums(np.array(counts).reshape(-1, 3), f1_of_counts)
@@ -102,7 +102,7 @@ class NumberJudge:
 
 
 class ScaleJudge(NumberJudge):
-    """Quadratic weighted kappa of places on a scale, which are whole numbers."""
+    """Quadratic weighted kappa of whole numbers on a scale."""
 
     headline: ClassVar[Score] = KAPPA
     scores: ClassVar[tuple[Score, ...]] = (KAPPA, ACCURACY, PEARSON, SPEARMAN, *ERRORS)
@@ -119,28 +119,29 @@ class ScaleJudge(NumberJudge):
 
 
 def put_headline_first(judge: Any, scores: dict[str, float], predictions: list, references: list) -> dict[str, float]:
-    """Scores with the headline in the first place, from the same sums that its interval is made of."""
+    """Scores with the headline first, computed from the same sums as its interval."""
     evidence = judge.evidence(predictions, references)
     key, headline = judge.headline.key, float(evidence.formula(evidence.tallies.sum(0)))
     return {key: headline} | scores | {key: headline}
 
 
 def f1_of_counts(sums: np.ndarray) -> np.ndarray:
-    """F1 of summed (right, predicted, gold), (..., 3) -> (...); 0 where there is nothing at all."""
+    """F1 of summed (right, predicted, gold), (..., 3) -> (...); 0 if there is nothing at all."""
     right, predicted, gold = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
     return 2 * right / np.maximum(predicted + gold, 1)
 
 
 def quotient(sums: np.ndarray, above: int, below: int) -> np.ndarray:
-    """One summed count over another, (..., counts) -> (...)."""
+    """One summed count divided by another, (..., counts) -> (...)."""
     columns = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
     return columns[above] / np.maximum(columns[below], 1)
 
 
 def moments(predictions: list, references: list) -> np.ndarray:
-    """Of each row with prediction p and gold g: (1, p, g, p², g², pg), (rows, 6).
+    """(1, p, g, p², g², pg) of each row with prediction p and gold g, (rows, 6).
 
-    Both scores are blind to a common shift and unit, and so numbers of any size keep their digits when squared.
+    Values are shifted and scaled first, so that large numbers keep their digits when squared: no score of them depends
+    on a common shift and unit.
     """
     centre, unit = float(np.mean(references)), float(np.ptp(references)) or 1.0
     p, g = ((np.array(side, dtype=float) - centre) / unit for side in (predictions, references))
@@ -154,13 +155,13 @@ def means_of(sums: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def pearson_of_moments(sums: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of summed `moments`, (..., 6) -> (...); 0 where a side is constant."""
+    """Pearson's correlation of summed `moments`, (..., 6) -> (...); 0 if a side is constant."""
     p, g, pp, gg, pg = means_of(sums)
     return divide(pg - p * g, np.sqrt(np.maximum(pp - p * p, 0) * np.maximum(gg - g * g, 0)))
 
 
 def kappa_of_moments(sums: np.ndarray) -> np.ndarray:
-    """Quadratic weighted kappa of summed `moments`, (..., 6) -> (...); 0 where it is undefined.
+    """Quadratic weighted kappa of summed `moments`, (..., 6) -> (...); 0 if it is undefined.
 
     Cohen 1968 with squared distances: one minus observed over expected disagreement.
     """
@@ -169,6 +170,6 @@ def kappa_of_moments(sums: np.ndarray) -> np.ndarray:
 
 
 def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """A quotient that is 0 where the denominator is (nearly) nothing: constant answers correlate with nothing."""
+    """A quotient that is 0 if the denominator is (nearly) 0: constant answers correlate with nothing."""
     defined = denominator > 1e-12
     return np.where(defined, numerator / np.where(defined, denominator, 1), 0.0)

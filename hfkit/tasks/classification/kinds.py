@@ -1,7 +1,7 @@
-"""The four kinds of answers that a classified row can have: one label, several, a number, or a place on a scale.
+"""The four kinds of answers to a classified row: one label, several, a number, or a place on a scale.
 
-A kind knows what its gold answers are, what the loss takes of them, and what logits mean. `KINDS` maps the flag
---problem to its kind; everything else asks the kind.
+A kind knows its gold answers, the targets of the loss, and the meaning of logits. `KINDS` maps the flag --problem to
+its kind; all other code asks the kind.
 """
 
 from abc import ABC, abstractmethod
@@ -29,19 +29,19 @@ RANKED = 5  # labels in a prediction
 class Kind(ABC):
     """One kind of answer."""
 
-    problem_type: ClassVar[str]  # as transformers calls it
+    problem_type: ClassVar[str]  # of transformers
     feature: ClassVar[Any]  # of the column of gold answers
-    stand_in: ClassVar[Any]  # in the place of an answer that is at fault
-    names_labels: ClassVar[bool] = False  # answers are labels, which train has to know
-    one_class: ClassVar[bool] = False  # a row has one class of several
+    stand_in: ClassVar[Any]  # replaces an answer at fault
+    names_labels: ClassVar[bool] = False  # answers are labels, and train must have them
+    one_class: ClassVar[bool] = False  # a row has exactly one of several classes
     shown: ClassVar[type[Shown]] = Number
 
     @abstractmethod
     def reader(self, names: list[str] | None) -> Callable[[Any], Any]:
-        """A function from a value of the column to a plain answer, which raises `NoAnswer`.
+        """A function from a value of the column to a plain answer; it raises `NoAnswer`.
 
         Args:
-            names: of the ids, where the column has them.
+            names: those of the ids, if the column has them.
         """
 
     def labels_of(self, answer: Any) -> list[str]:
@@ -50,7 +50,7 @@ class Kind(ABC):
 
     @abstractmethod
     def target(self, splits: DatasetDict) -> Labels:
-        """What a head for such answers is for."""
+        """The target of a head for such answers."""
 
     @abstractmethod
     def judge(self, outside: str | None) -> Judge: ...
@@ -59,10 +59,10 @@ class Kind(ABC):
 
     @abstractmethod
     def targets(self, gold: list, labels: list[str]) -> tuple[list, Any]:
-        """What the loss takes of every row, and its feature."""
+        """The target of the loss for every row, and the feature of that column."""
 
     def weights(self, targets: Tensor) -> Tensor | None:
-        """How much each label counts where all are to count alike, (labels,)."""
+        """Weights under which all labels count equally, (labels,)."""
         return None
 
     @abstractmethod
@@ -70,7 +70,7 @@ class Kind(ABC):
         """The loss summed over a batch: logits (batch, labels)."""
 
     def count(self, labels: Tensor, items: Tensor | int | None) -> Tensor:
-        """By how many labels that sum is divided: those of the whole optimizer step."""
+        """The divisor of that sum: the number of labels in the whole optimizer step."""
         return torch.as_tensor(labels.numel() if items is None else items)
 
     # Deciding
@@ -80,25 +80,25 @@ class Kind(ABC):
         """Plain answers to logits, (rows, labels)."""
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
-        """Those of every class, where a row has one."""
+        """Class probabilities, if a row has one class."""
         return None
 
     def likelihoods(self, logits: np.ndarray) -> np.ndarray | None:
-        """How likely each label is, of several labels a row each by itself."""
+        """The likelihood of each label, each by itself if a row may have several."""
         return self.probabilities(logits)
 
     def shift(self, logits: np.ndarray, targets: list) -> np.ndarray | None:
-        """What to add to the logits so that the headline is best; None where nothing helps."""
+        """The shift of the logits with the best headline; None if nothing helps."""
         return None
 
     # Showing
 
     def record(self, prediction: Any) -> Any:
-        """A prediction as JSON has it."""
+        """A prediction as JSON."""
         return prediction
 
     def show(self, answer: Any) -> Shown:
-        """A prediction or a reference."""
+        """A prediction or a reference, to be shown."""
         return Number(answer)
 
     def mistakes(
@@ -107,7 +107,7 @@ class Kind(ABC):
         return number_mistakes(predictions, references, show_row, limit)
 
     def facts(self, gold: list) -> dict[str, Any]:
-        """How the answers of a split are spread, for the report."""
+        """The distribution of a split's answers, for the report."""
         return {"mean": float(np.mean(gold)), "lowest": float(min(gold)), "highest": float(max(gold))}
 
 
@@ -118,7 +118,7 @@ class Named(Kind):
     shown = Choice
 
     def target(self, splits: DatasetDict) -> Labels:
-        """Every label of any split, numbers by value, names by letter."""
+        """All labels of all splits: numbers by value, then names by letter."""
         names = {name for rows in splits.values() for gold in rows["label"][:] for name in self.labels_of(gold)}
         return Labels(tuple(sorted(names, key=label_sort_key)), self.problem_type)
 
@@ -128,7 +128,7 @@ class Named(Kind):
 
 
 class OneLabel(Named):
-    """One label a row, predicted as the `RANKED` likeliest, best first."""
+    """One label per row, predicted as the `RANKED` likeliest, best first."""
 
     problem_type = "single_label_classification"
     feature = Value("string")
@@ -149,17 +149,17 @@ class OneLabel(Named):
         return [ids[label] for label in gold], Value("int64")
 
     def weights(self, targets: Tensor) -> Tensor:
-        """Rows / (classes * rows of the class)."""
+        """rows / (classes * rows of the class)"""
         counts = torch.bincount(targets)
-        # A class without training rows has no loss to weigh.
+        # A class without training rows never enters the loss.
         return len(targets) / ((counts > 0).sum() * counts.clamp(min=1))
 
     def loss(self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
-        """Cross-entropy with ids (batch,), or with shares of every label (batch, labels)."""
+        """Cross-entropy with ids (batch,), or with shares of all labels (batch, labels)."""
         return functional.cross_entropy(logits, labels, weights, reduction="sum", label_smoothing=smoothing)
 
     def count(self, labels: Tensor, items: Tensor | int | None) -> Tensor:
-        # Mixed labels are a row of shares, and the trainer counts every one.
+        # Mixed labels are a row of shares, and the trainer counts each share as a label.
         return super().count(labels, items) / (labels.shape[1] if labels.ndim == 2 else 1)
 
     def answers(self, logits: np.ndarray, labels: list[str]) -> list[list[str]]:
@@ -183,7 +183,7 @@ class OneLabel(Named):
 
 
 class SeveralLabels(Named):
-    """Any number of labels a row: lists."""
+    """Any number of labels per row, as lists."""
 
     problem_type = "multi_label_classification"
     feature = List(Value("string"))
@@ -199,17 +199,17 @@ class SeveralLabels(Named):
         return LabelSetJudge()
 
     def targets(self, gold: list[list[str]], labels: list[str]) -> tuple[list[list[float]], Any]:
-        """A 0 or 1 per label."""
+        """A 0 or 1 for each label."""
         return [[float(label in of_row) for label in labels] for of_row in map(set, gold)], List(Value("float32"))
 
     def weights(self, targets: Tensor) -> Tensor:
-        """Rows without the label per row with it."""
+        """rows without the label / rows with it"""
         having = targets.sum(0)
-        # A label of every row would otherwise weigh nothing, and of no row everything.
+        # Otherwise a label of every row would have no weight, and a label of no row an infinite one.
         return (len(targets) - having).clamp(min=1) / having.clamp(min=1)
 
     def loss(self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
-        """Binary cross-entropy with the shares of every label, (batch, labels)."""
+        """Binary cross-entropy with shares of all labels, (batch, labels)."""
         soft = labels * (1 - smoothing) + smoothing / 2
         return functional.binary_cross_entropy_with_logits(logits, soft, pos_weight=weights, reduction="sum")
 
@@ -220,7 +220,7 @@ class SeveralLabels(Named):
         return torch.from_numpy(logits).sigmoid().numpy()
 
     def shift(self, logits: np.ndarray, targets: list) -> np.ndarray | None:
-        """A threshold for every label, as what to add to its logit so that 0 decides."""
+        """A threshold for each label, as a shift of its logit, so that 0 still decides."""
         return best_shifts(logits, np.array(targets, dtype=bool))
 
     def show(self, answer: Sequence[str]) -> Choice:
@@ -234,7 +234,7 @@ class SeveralLabels(Named):
 
 
 class OneNumber(Kind):
-    """A number a row."""
+    """A number per row."""
 
     problem_type = "regression"
     feature = Value("float64")
@@ -261,7 +261,7 @@ class OneNumber(Kind):
 
 
 class Grade(OneNumber):
-    """A place on a scale of whole numbers, which a model gives as a number."""
+    """A place on a scale of whole numbers; the model's output is a number."""
 
     feature = Value("int64")
     stand_in = 0
@@ -294,6 +294,6 @@ KINDS: dict[str, Kind] = {
 
 
 def ends_of(labels: list[str]) -> tuple[int, int]:
-    """The ends of a scale, as its one label names them."""
+    """The ends of a scale, from its only label."""
     low, _, high = labels[0].partition(" to ")
     return int(low), int(high)

@@ -1,4 +1,4 @@
-"""Python that asks the ONNX graph of a classifier: from texts or pictures to logits, which the view turns into answers."""
+"""Python that asks the ONNX graph of a classifier: texts or pictures to logits, which the view turns into answers."""
 
 TEXTS = """\
 import numpy as np

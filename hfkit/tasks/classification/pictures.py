@@ -1,4 +1,4 @@
-"""Pictures as rows, as batches, and as they are shown. Libraries for images are imported when they are needed."""
+"""Classified images: rows, codec and view. Libraries for images are imported when they are needed."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -41,15 +41,15 @@ KEY = ["fingerprint", "width", "height"]  # by which a decoded image is kept
 
 
 def folder_of(dataset: str) -> Path:
-    """Where relative paths of a dataset's images begin."""
+    """The folder where relative paths of a dataset's images begin."""
     place = Path(dataset).expanduser().absolute()
     return place.parent if place.is_file() else place
 
 
 @dataclass(frozen=True)
 class ClassifiedPictures(ClassifiedRows):
-    """Rows of `image` (bytes or a path, not decoded), `label`, and what one look at each image found: `fingerprint` of
-    its bytes, `format`, `mode`, `width`, `height`, `animated`, `rotated`.
+    """Rows of `image` (bytes or a path, not decoded) and `label`, with facts from one look at each image: `fingerprint`
+    of its bytes, `format`, `mode`, `width`, `height`, `animated`, `rotated`.
     """
 
     dataset: str
@@ -82,20 +82,20 @@ class ClassifiedPictures(ClassifiedRows):
             return raw, [Path()], "image", "label"
         if found := self._class_folders(source, only_one):
             return found, [Path(source.dataset).expanduser()], "image", "label"
-        kinds = TABLES | {"or images as train/CLASS/*.jpg": ""}  # read above; named for those who have neither
+        kinds = TABLES | {"or images as train/CLASS/*.jpg": ""}  # class folders are read above; this is for messages
         if only_one is not None:
             raw = read_one_split(*source.place, only_one.name, kinds=kinds)
         else:
             raw = read_splits(*source.place, kinds=kinds, validation_share=self.validation_share)
         image_column = self._image_column(raw)
         label_column = find_usual_column(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
-        # What `datasets` downloaded for a Hub dataset of files lies in its cache.
+        # The files of a Hub dataset lie in the cache of `datasets`.
         cached = [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
         folder = folder_of(source.dataset)
         return raw, [folder] if folder.is_dir() else cached, image_column, label_column
 
     def _class_folders(self, source: Source, only_one: Only | None) -> DatasetDict | None:
-        """The rows of a folder with a folder for each class; None where it is none."""
+        """The rows of a folder that has a folder for each class; None if it has none."""
         from hfkit.data.images.files import class_folders, one_class_folder, read_class_folders
 
         folder = Path(source.dataset).expanduser()
@@ -115,14 +115,14 @@ class ClassifiedPictures(ClassifiedRows):
         return read_class_folders(folder, splits, self.on_bad_row, share)
 
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
-        """Rows with an image and a label, every image read to its end once."""
+        """Rows with an image and a label; every image is read to its end once."""
         rows, columns = raw.splits[split], raw.columns
         answers, faults = check_answers(rows, columns["label"], self.kind, self.learnt(target), by_model=finished)
         seen, unusable = self._look(split, rows, columns["image"], raw.roots)
         return seen.add_column("label", answers, feature=self.kind.feature), faults + unusable
 
     def _look(self, split: str, rows: Dataset, column: str, roots: Sequence[Path]) -> tuple[Dataset, list[Fault]]:
-        """Rows of `image` and what one look at each has found, and a fault for each that cannot be used."""
+        """Rows of `image` with facts from one look at each, and a fault for each unusable one."""
         from hfkit.data.images.files import cast_images, locate_images, look_at_all
 
         rows = rows.select_columns([column])
@@ -151,7 +151,7 @@ class ClassifiedPictures(ClassifiedRows):
         return self.kind.target(splits)
 
     def facts(self, splits: DatasetDict) -> dict[str, Any]:
-        """Per split its rows, labels, repeats, what was skipped, and what its images are."""
+        """For each split its rows, labels, repeats and skipped rows, and facts of its images."""
         from hfkit.data.images.files import image_facts
 
         learnt = set(splits["train"]["fingerprint"]) if "train" in splits else None
@@ -169,13 +169,13 @@ class ClassifiedPictures(ClassifiedRows):
 
 @dataclass(frozen=True)
 class Variation:
-    """How training images vary, and how many views of an image are judged."""
+    """The variation of training images, and the views of an evaluated image."""
 
     augmentation: Literal["none", "light", "standard", "strong"] = "none"
     flipped: bool = False
     mix: Literal["none", "mixup", "cutmix", "both"] = "none"
     mix_alpha: float = 0.2
-    shrunk: bool = True  # images are decoded once and kept, shrunk to what the crops need
+    shrunk: bool = True  # images are decoded once and kept, shrunk to the size that crops need
     tta: Literal["none", "flip", "crops"] = "none"
 
 
@@ -186,7 +186,7 @@ class PictureClassifier(Classifier):
         folder: where relative paths of images begin.
 
     Raises:
-        UserError: there is no processor, or it makes something else of images than what the model reads.
+        UserError: there is no processor, or its images do not fit the model.
     """
 
     auto_model = AutoModelForImageClassification
@@ -232,16 +232,15 @@ class PictureClassifier(Classifier):
     def model(self, **options: Any) -> PreTrainedModel:
         model = super().model(**options)
         if model.config.model_type == "timm_wrapper":
-            # Saved under a name of its own, which would stay that of the checkpoint.
+            # timm's wrapper saves the names of labels a second time, and would keep those of the checkpoint.
             model.config.label_names = list(self.labels)
         return model
 
     def encode(self, rows: Dataset, *, split: str, answers: bool) -> Dataset:
-        """Rows with `image` (not decoded: pixels are made batch by batch), `row`, `view` and `KEY`; with `labels` if
-        there are answers.
+        """Rows with `image` (decoded later, batch by batch), `row`, `view` and `KEY`; with `answers` also `labels`.
 
-        All splits but train have one row per view of `tta`. Paths below the dataset's folder become relative to it, so
-        that a run stays the same run when its data move; `fingerprint` says what is in the files.
+        All splits but train have one row for each view of `tta`. Paths below the dataset's folder become relative to
+        it, so that a run keeps its identity when its data move; `fingerprint` identifies the content of the files.
         """
         from hfkit.data.images.batches import VIEWS
 
@@ -250,13 +249,13 @@ class PictureClassifier(Classifier):
         if split == "train" and self.variation.mix != "none":
             encoded = encoded.add_column("classes", [len(self.labels)] * len(rows), feature=Value("int32"))
         views = VIEWS["none" if split == "train" else self.variation.tta]
-        # Joined end to end, every view is the same table again: nothing is copied.
+        # Every view is the same table again, and joining them end to end copies nothing.
         return concatenate_datasets(
             [encoded.add_column("view", [view] * len(rows), feature=Value("int8")) for view in views]
         )
 
     def _portable(self, rows: Dataset) -> Dataset:
-        """The rows with paths below the dataset's folder relative to it; embedded images stay where they are."""
+        """The rows with paths relative to the dataset's folder, if they lie in it; embedded images stay as they are."""
         from hfkit.data.images.files import has_files, image_rows
 
         if not has_files(rows):
@@ -277,7 +276,7 @@ class PictureClassifier(Classifier):
             return "batches"
         return "rows" if self.variation.augmentation != "none" or self.variation.flipped else None
 
-    def varied(self, seed: int) -> "VariedImages":
+    def vary(self, seed: int) -> "VariedImages":
         from hfkit.data.images.augmentation import PRESETS
         from hfkit.data.images.batches import VariedImages
 
@@ -292,7 +291,7 @@ class PictureClassifier(Classifier):
             shrunk=self.variation.shrunk,
         )
 
-    def stored(self, collator: Any, encoded: Dataset, folder: Path, budget: int) -> Collator:
+    def store(self, collator: Any, encoded: Dataset, folder: Path, budget: int) -> Collator:
         return collator.with_cache(encoded, folder, budget) if self.variation.shrunk else collator
 
     def facts(self, encoded: Dataset) -> dict[str, Any]:
@@ -300,7 +299,7 @@ class PictureClassifier(Classifier):
         return {"views": views} if views > 1 else {}
 
     def features(self, outputs: Any, batch: Batch) -> Tensor:
-        """What the backbone pooled, otherwise its first token or the mean over space: (batch, features)."""
+        """The backbone's pooled output, otherwise its first token or the mean over space: (batch, features)."""
         if isinstance(outputs, Tensor):  # of a model of timm
             return outputs.flatten(1)
         pooled, hidden = outputs.get("pooler_output"), outputs.last_hidden_state
@@ -309,7 +308,7 @@ class PictureClassifier(Classifier):
         return hidden.mean((2, 3)) if hidden.ndim == 4 else hidden[:, 0]
 
     def pictures(self, encoded: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
-        """Rows spread over the split as `collator` gives them, its normalisation undone, and what they are taught."""
+        """Rows from all over the split as `collator` makes them, with normalisation undone, and their targets."""
         from hfkit.data.images.augmentation import describe_target
         from hfkit.data.images.batches import data_uri, to_pictures
 
@@ -323,7 +322,7 @@ class PictureClassifier(Classifier):
         ]
 
     def _names_of_targets(self, encoded: Dataset) -> dict[int, str]:
-        """The label that an id, or a place in a row of shares, stands for: {} for numbers."""
+        """The label of each id, or of each place in a row of shares; {} for numbers."""
         if self.kind.one_class:
             return dict(zip(encoded["labels"], encoded["label"], strict=True))
         if not self.kind.names_labels:
@@ -366,7 +365,7 @@ class ClassifiedPicture(ClassifiedView):
     def call(self, examples: Sequence[Example], facts: Mapping[str, Any]) -> str:
         return literal("picture.png")
 
-    def first_of(self, call: str) -> str:
+    def first_answer(self, call: str) -> str:
         return f"{call}[0]"
 
     def top_k(self, target: Target) -> str:

@@ -1,4 +1,4 @@
-"""Texts, or pairs of them, as rows, as batches, and as they are shown."""
+"""Classified texts and pairs of texts: rows, codec and view."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ PAIR = ("A man is playing a guitar on stage.", "Somebody makes music.")
 
 @dataclass(frozen=True)
 class ClassifiedTexts(ClassifiedRows):
-    """Rows of `text` (of pairs also `text_pair`) and `label`."""
+    """Rows of `text` and `label`; pairs also have `text_pair`."""
 
     text_column: str | None
     text_pair_column: str | None
@@ -112,7 +112,7 @@ class ClassifiedTexts(ClassifiedRows):
         return self.kind.target(splits)
 
     def facts(self, splits: DatasetDict) -> dict[str, Any]:
-        """Per split its rows, labels, repeats and what was skipped."""
+        """For each split its rows, labels, repeats and skipped rows."""
         learnt = set(row_keys(splits["train"])) if "train" in splits else None
         of_splits = {}
         for split, rows in splits.items():
@@ -129,11 +129,11 @@ class ClassifiedTexts(ClassifiedRows):
 class TextClassifier(Classifier):
     """A tokenizer and the labels of texts.
 
-    The tokenizer reads every text as text and gives only what the model takes; it is saved with the model as it is
-    here, so that others read texts in the same way.
+    The tokenizer reads special tokens in a text as plain text, and gives only the inputs that the model takes. It is
+    saved with the model like this, so that others read texts in the same way.
 
     Args:
-        max_length: tokens of a row, the rest is cut off; None: `LONGEST_TEXT`, or what the model reads.
+        max_length: tokens of a row, the rest is cut off; None: `LONGEST_TEXT`, or what the model can read.
 
     Raises:
         UserError: there is no tokenizer, or it cannot be used.
@@ -158,13 +158,13 @@ class TextClassifier(Classifier):
         self.collate = PaddedTexts(self.processor)
 
     def _load_tokenizer(self) -> Tokenizer:
-        # A "[SEP]" or "</s>" that somebody wrote is no end: BART and T5 would pool there, or fail.
+        # A "[SEP]" or "</s>" in a text does not end it: BART and T5 would pool there, or fail.
         options: dict[str, Any] = {"split_special_tokens": True}
         tokenizer, config = load_tokenizer(self.path, self.checkpoint, **options), read_config(self.path)
         names = inputs_taken(config, tokenizer.model_input_names)
         if names != tokenizer.model_input_names:
             tokenizer = load_tokenizer(self.path, self.checkpoint, **options, model_input_names=names)
-        # Some tokenizers name no limit, and others a larger one than the model's table of positions.
+        # Some tokenizers have no limit, and others a larger one than the model's table of positions.
         positions = positions_of(config)
         if 0 < positions < tokenizer.model_max_length:
             tokenizer.model_max_length = positions
@@ -172,7 +172,7 @@ class TextClassifier(Classifier):
         return tokenizer
 
     def model(self, **options: Any) -> PreTrainedModel:
-        """The stock model, told which token pads: decoders pool the last token that is none."""
+        """The stock model, with the padding token in its configuration: decoders pool the last token before it."""
         model = super().model(**options)
         padding = self.processor.pad_token_id
         model.config.get_text_config().pad_token_id = padding
@@ -180,12 +180,12 @@ class TextClassifier(Classifier):
         return model
 
     def encode(self, rows: Dataset, *, split: str, answers: bool) -> Dataset:
-        """Tokens of every row, at most `max_length`, not padded; with `labels` if there are answers, `row`, and whether
-        it was `truncated`.
+        """Tokens of every row, at most `max_length`, not padded; with its `row`, whether it was `truncated`, and for
+        `answers` its `labels`.
 
         Raises:
             UserError: `max_length` does not fit the tokenizer.
-            DataError: the tokenizer makes nothing of a text.
+            DataError: the tokenizer turns a text into nothing.
         """
         longest = self.longest(pairs="text_pair" in rows.column_names)
         inputs = {name: List(Value("int32")) for name in self.processor.model_input_names}
@@ -205,7 +205,7 @@ class TextClassifier(Classifier):
         return self.with_numbers(tokens, rows, answers=answers)
 
     def longest(self, *, pairs: bool) -> int:
-        """Tokens of a row, special ones included."""
+        """The limit of tokens in a row, including special ones."""
         limit, special = self.processor.model_max_length, self.processor.num_special_tokens_to_add(pair=pairs)
         longest = min(limit, LONGEST_TEXT) if self.max_length is None else self.max_length
         if not special < longest <= limit:
@@ -231,7 +231,7 @@ class TextClassifier(Classifier):
         }
 
     def features(self, outputs: Any, batch: Batch) -> Tensor:
-        """The mean of the last hidden states over the tokens that are no padding, (batch, features)."""
+        """The mean of the last hidden states over all tokens but padding, (batch, features)."""
         mask = batch["attention_mask"].unsqueeze(-1)  # (batch, tokens, 1)
         return (outputs.last_hidden_state * mask).sum(1) / mask.sum(1)
 
@@ -260,12 +260,12 @@ class ClassifiedText(ClassifiedView):
         text = literal(plain_text(examples) or TEXT)
         if facts.get("pairs"):
             text = f"{{{literal('text')}: {literal(PAIR[0])}, {literal('text_pair')}: {literal(PAIR[1])}}}"
-        # The pipeline fails on what is longer than the model reads.
+        # The pipeline fails on texts that are longer than the model can read.
         longest = self.max_length or cut_at(facts)
         return f"{text}, truncation=True" + (f", max_length={longest}" if longest else "")
 
-    def first_of(self, call: str) -> str:
-        # Of a pair the pipeline gives the answer, of a text a list with it.
+    def first_answer(self, call: str) -> str:
+        # The pipeline returns one answer for a pair, but a list with one answer for a text.
         return call if "{" in call else f"{call}[0]"
 
     def top_k(self, target: Target) -> str:
@@ -276,28 +276,28 @@ class ClassifiedText(ClassifiedView):
 
 
 def cut_at(facts: Mapping[str, Any]) -> int | None:
-    """How many tokens of a row were read, where a row was longer."""
+    """The number of tokens at which rows were cut off; None if none was."""
     splits = [of_split for of_split in facts.values() if isinstance(of_split, dict) and of_split.get("truncated")]
     return max((of_split["most_tokens"] for of_split in splits), default=None)
 
 
 def inputs_taken(config: PreTrainedConfig, names: list[str]) -> list[str]:
-    """Which of a tokenizer's outputs the model takes: a generic tokenizer gives token types to models without."""
+    """The tokenizer's outputs that the model takes: a generic tokenizer gives token types to every model."""
     if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
-        return names  # the model will be refused, in words
+        return names  # loading the model will be refused with a message
     taken = inspect.signature(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)].forward).parameters
-    # A table of one token type has no row for the second text of a pair.
+    # A model with one token type has no embedding for the second text of a pair.
     single = getattr(config, "type_vocab_size", None) == 1
     return [name for name in names if name in taken and not (single and name == "token_type_ids")]
 
 
 def tokenize_batch(batch: dict[str, list], processor: Tokenizer, longest: int, marks: tuple[str, ...] = ()) -> pa.Table:
-    """A batch of `text` (and `text_pair`) as tokens, cut off at `longest`, with `marks` spelt out."""
+    """A batch of `text` (and `text_pair`) as tokens, cut off at `longest`, with `marks` as plain text."""
     texts = [[spell_out(text, marks) for text in batch[name]] for name in ("text", "text_pair") if name in batch]
     inputs = encode_texts(texts, processor)
     truncated = [len(ids) > longest for ids in inputs["input_ids"]]
     if any(truncated):
-        # Only these once more: the tokenizer knows which special tokens a cut text keeps.
+        # Only these are encoded again: the tokenizer knows which special tokens a truncated text keeps.
         long = [row for row, cut in enumerate(truncated) if cut]
         again = processor(*([column[row] for row in long] for column in texts), truncation=True, max_length=longest)
         for name, rows in inputs.items():

@@ -1,4 +1,4 @@
-"""How classified rows, and answers about them, are shown and written."""
+"""The view of classified rows: rows and answers for readers and for programs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ class ClassifiedView(ABC):
     """Rows of any medium with answers of one kind."""
 
     tag: ClassVar[str]  # of the pipeline
-    role: ClassVar[str]  # what the pipeline calls that which makes inputs
+    role: ClassVar[str]  # the pipeline's name for the processor
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
@@ -43,7 +43,7 @@ class ClassifiedView(ABC):
         return Choice(tuple(names_of(target)), several=isinstance(self.kind, SeveralLabels))
 
     def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
-        """Of each label the first row that has it, of those with several labels the one with the fewest."""
+        """A row for each label: the first of those with the fewest labels."""
         if not self.kind.names_labels:
             return {}
         found: dict[str, int] = {}
@@ -58,15 +58,15 @@ class ClassifiedView(ABC):
 
     @abstractmethod
     def call(self, examples: Sequence[Example], facts: Mapping[str, Any]) -> str:
-        """What the pipeline is called with, as Python."""
+        """The arguments of a call of the pipeline, as Python code."""
 
     @abstractmethod
-    def first_of(self, call: str) -> str:
-        """A call of the pipeline for one row, as Python for its first answer."""
+    def first_answer(self, call: str) -> str:
+        """Python code for the first answer of a call of the pipeline with one row."""
 
     @abstractmethod
     def top_k(self, target: Target) -> str:
-        """How the pipeline is told to answer for every label."""
+        """The pipeline's argument `top_k` for answers about every label, as Python code."""
 
     def snippet(
         self,
@@ -83,11 +83,11 @@ class ClassifiedView(ABC):
         else:
             made = f"{loaded}\nclassifier = pipeline({task}, model=model, {self.role}=processor)"
         return "\n".join(
-            ["from transformers import pipeline", "", made, *self.asking(target, self.call(examples, facts))]
+            ["from transformers import pipeline", "", made, *self.ask_lines(target, self.call(examples, facts))]
         )
 
-    def asking(self, target: Target, call: str) -> list[str]:
-        """The lines that ask the pipeline and print what it says."""
+    def ask_lines(self, target: Target, call: str) -> list[str]:
+        """The lines that ask the pipeline and print its answer."""
         label, score = f"answer[{literal('label')}]", f"answer[{literal('score')}]"
         if isinstance(self.kind, SeveralLabels):
             return [
@@ -96,7 +96,7 @@ class ClassifiedView(ABC):
             ]
         if not isinstance(self.kind, OneNumber):
             return [f"print(classifier({call}))"]
-        number = f"{self.first_of(f'classifier({call})')}[{literal('score')}]"
+        number = f"{self.first_answer(f'classifier({call})')}[{literal('score')}]"
         if not isinstance(self.kind, Grade):
             return [f"print({number})"]
         low, high = ends_of(names_of(target))

@@ -1,4 +1,4 @@
-"""Words to windows of tokens, and one logit per label at every word's first token back to one tag per word."""
+"""The codec of taggers: words to windows of tokens, and logits at every word's first token to one tag per word."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -28,16 +28,16 @@ OUTSIDE = "O"
 
 
 class WordTagger(LabelCodec):
-    """A tokenizer and tags: every word is labelled on its first token, in exactly one window.
+    """A tokenizer and tags: every word has its label at its first token, in exactly one window.
 
     Args:
-        max_length: tokens in a window; None: what the tokenizer allows, at most `LONGEST_WINDOW`.
+        max_length: tokens in a window; None: the tokenizer's limit, at most `LONGEST_WINDOW`.
         stride: tokens that two windows share; None: a quarter of the window.
         word_dropout: share of words hidden behind the mask token in training.
 
     Raises:
-        UserError: there is no tokenizer, only one that cannot say which word a token came from, or no mask token where
-            words are to be hidden.
+        UserError: there is no tokenizer, it cannot tell which word a token belongs to, or words are to be hidden and it
+            has no mask token.
     """
 
     auto_model = AutoModelForTokenClassification
@@ -57,11 +57,11 @@ class WordTagger(LabelCodec):
         self.max_length, self.stride, self.word_dropout = max_length, stride, word_dropout
         self.processor: Tokenizer = self._load_tokenizer()
         self.collate = PaddedTexts(self.processor, token_labels=True)
-        # The tag of a word without any token, for which no model can be asked.
+        # The tag of a word without any token, about which the model cannot be asked.
         self.without_token = OUTSIDE if OUTSIDE in self.labels else self.labels[0]
 
     def _load_tokenizer(self) -> Tokenizer:
-        """The checkpoint's fast tokenizer, set so that words given one by one read as words of running text."""
+        """The checkpoint's fast tokenizer, configured to read separate words as words of running text."""
         tokenizer = load_tokenizer(self.path, self.checkpoint)
         if not tokenizer.is_fast:
             raise UserError(
@@ -72,7 +72,7 @@ class WordTagger(LabelCodec):
         if glues_words(tokenizer):
             tokenizer = load_tokenizer(self.path, self.checkpoint, add_prefix_space=True)
         if glues_words(tokenizer):
-            # Classes that only wrap tokenizer.json accept the argument above and ignore it.
+            # Classes that only wrap tokenizer.json accept this argument and ignore it.
             backend = tokenizer.backend_tokenizer
             steps = [normalizers.Prepend(" "), *([backend.normalizer] if backend.normalizer else [])]
             backend.normalizer = normalizers.Sequence(steps)
@@ -82,7 +82,7 @@ class WordTagger(LabelCodec):
                 f"it is a share from 0 to below 1, and needs a mask token (here: {tokenizer.mask_token})",
                 "Use --word_dropout 0.1 with a checkpoint that has one, else 0",
             )
-        # Windows are counted from the document's start.
+        # Windows begin at the start of the document.
         tokenizer.truncation_side = "right"
         return tokenizer
 
@@ -91,9 +91,9 @@ class WordTagger(LabelCodec):
     def encode(self, rows: Dataset, *, split: str, answers: bool) -> Dataset:
         """Windows of tokens, at least one per row.
 
-        Beside the model's inputs a window carries `row` (of its split), `words` (which words it answers for, in order)
-        and `words_in_row` (0 in later windows of a row); with answers `labels` (-100 on every token but the first one
-        of those words), without `word_starts` (1 on those tokens, else 0).
+        Besides the model's inputs a window has `row`, `words` (the words it answers for, in order) and `words_in_row`
+        (0 in later windows of a row); with `answers` also `labels` (-100 except at the first token of each of those
+        words), otherwise `word_starts` (1 at those tokens, 0 elsewhere).
 
         Raises:
             UserError: `max_length` or `stride` do not fit the tokenizer.
@@ -119,7 +119,7 @@ class WordTagger(LabelCodec):
         return encoded
 
     def window(self) -> tuple[int, int]:
-        """Tokens in a window, special ones included, and tokens that two windows share."""
+        """The number of tokens in a window, including special ones, and the number that two windows share."""
         limit, special = self.processor.model_max_length, self.processor.num_special_tokens_to_add()
         longest = min(limit, LONGEST_WINDOW) if self.max_length is None else self.max_length
         if not special < longest <= limit:
@@ -149,7 +149,7 @@ class WordTagger(LabelCodec):
     def varies(self) -> Literal["batches"] | None:
         return "batches" if self.word_dropout else None
 
-    def varied(self, seed: int) -> PaddedTexts:
+    def vary(self, seed: int) -> PaddedTexts:
         return WordDropout(self.processor, token_labels=True, share=self.word_dropout, seed=seed)
 
     def inputs(self, batch: Batch) -> dict[str, Tensor]:
@@ -161,7 +161,7 @@ class WordTagger(LabelCodec):
         return batch["labels"] if "labels" in batch else torch.where(batch["word_starts"] == 1, 0, -100)
 
     def logits(self, output: Output, batch: Batch) -> Tensor:
-        """Those of tokens that are no padding, (tokens, labels)."""
+        """The logits of all tokens but padding, (tokens, labels)."""
         return output["logits"][batch["attention_mask"].bool()]
 
     def reduce(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ class WordTagger(LabelCodec):
         """One tag per word."""
         tags = [[self.without_token] * words for words in self._words_of_rows(encoded)]
         for output, row, words in zip(reduced, encoded["row"], encoded["words"], strict=True):
-            # By order and not by place: a tokenizer that pads on the left shifts the places.
+            # By order, not by position: a tokenizer that pads on the left shifts the positions.
             for word, label in zip(words, output[output != -100].tolist(), strict=True):
                 tags[row][word] = self.labels[label]
         return tags
@@ -193,9 +193,9 @@ class WordTagger(LabelCodec):
     def decision(
         self, outputs: Mapping[str, np.ndarray], encoded: Dataset, headline: Callable[[list], float]
     ) -> Decision:
-        """The handicap of O that gives the best score: rare entities are missed more often than invented.
+        """The handicap of O with the best score: rare entities are missed more often than invented.
 
-        One number for all types: one for each would fit the few entities of the validation rows.
+        One number for all types: one for each would be overfitted to the few entities of the validation rows.
         """
         logits, gold = outputs["logits"], torch.from_numpy(outputs["positions"])
 

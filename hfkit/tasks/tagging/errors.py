@@ -1,4 +1,4 @@
-"""What a tagger gets wrong: scores and confusions per entity type, and the errors that teach the most."""
+"""Errors of a tagger for the report: scores and confusions per entity type, and instructive mistakes."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -9,13 +9,13 @@ from hfkit.contract.view import Mistake, Span, Spans
 from hfkit.data.text.tags import entities
 
 KINDS = ("type", "boundary", "type and boundary", "missed", "spurious")
-CONTEXT = 15  # words shown on either side of an error
+CONTEXT = 15  # words to show on either side of an error
 PER_KIND = 2
-ALIKE = 0.7  # share of words in common from which two sentences teach the same
+ALIKE = 0.7  # two sentences that share this many of their words teach the same
 
 
 class Error(NamedTuple):
-    """A gold span and the predicted span that shares words with it; either is None where there is no counterpart."""
+    """A gold span and the predicted span that shares words with it; either is None without a counterpart."""
 
     row: int
     kind: str  # one of KINDS
@@ -44,7 +44,7 @@ def spans(tags: Sequence[str]) -> list[Span]:
 
 
 def pair_spans(gold: list[Span], predicted: list[Span]) -> Iterator[tuple[Span | None, Span | None]]:
-    """Gold and predicted spans that share words, each used once, the largest overlap first; then what is left over."""
+    """Pairs of gold and predicted spans that share words, the largest overlap first, then unpaired ones; each span once."""
     overlaps = sorted(
         (max(g.start, p.start) - min(g.end, p.end), g != p, g.label != p.label, g, p)
         for g in gold
@@ -62,13 +62,13 @@ def pair_spans(gold: list[Span], predicted: list[Span]) -> Iterator[tuple[Span |
 
 
 def entity_breakdown(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Strict scores of each entity type, and which type is taken for which.
+    """Strict scores of each entity type, and the confusions between types.
 
     Returns:
         `per_class`: {type: {"precision", "recall", "f1", "support"}}; `confusion`: {"gold", "predicted", "counts"},
-        counts being (gold names, predicted names). Spans that share words are paired, so a span with wrong ends counts
-        under its types; the last row holds predicted spans without a counterpart, the last column gold ones. `note`
-        says so to the reader.
+        with counts of shape (gold names, predicted names). Spans that share words are paired, so one with wrong ends
+        counts under its type; the last row holds predicted spans without a counterpart, the last column gold ones.
+        `note` explains this to the reader.
     """
     right, expected, given = Counter(), Counter(), Counter()
     confused: Counter[tuple[str | None, str | None]] = Counter()
@@ -96,13 +96,13 @@ def entity_mistakes(
     tokens: Sequence[Sequence[str]],
     limit: int = 20,
 ) -> list[Mistake]:
-    """The most instructive errors, the same for the same input.
+    """The most instructive mistakes, always the same for the same input.
 
-    Types taken for each other and wrong ends come first, misses and inventions fill the rest. Every kind of error
-    (kind, gold type, predicted type) is shown at most twice, frequent kinds before rare ones, from sentences with few
-    other errors, and never from two sentences that say nearly the same.
+    Wrong types and wrong ends come first, missed and invented entities after them. Every combination of kind, gold type
+    and predicted type occurs at most twice, frequent ones before rare ones, in sentences with few other errors, and
+    never in two sentences that are nearly the same.
 
-    Each shows the words around the error, and the gold and predicted spans among them.
+    Each mistake shows the words around the error, and the gold and predicted spans among them.
     """
     errors, busy = [], Counter()
     for row, (tags, truth) in enumerate(zip(predictions, references, strict=True)):
@@ -143,7 +143,7 @@ def _kind(gold: Span | None, predicted: Span | None) -> str:
 
 
 def _take_turns(groups: dict[tuple, list[Error]]) -> Iterator[Error]:
-    """One error of each of KINDS in turn, within it one of each pair of types in turn, frequent pairs first."""
+    """Errors in turns: one of each kind, and within a kind one of each pair of types, frequent pairs first."""
     lanes = []
     for kind in KINDS:
         own = sorted((-len(group), key) for key, group in groups.items() if key[0] == kind)
@@ -182,7 +182,7 @@ def tag_mistakes(
     tokens: Sequence[Sequence[str]],
     limit: int = 20,
 ) -> list[Mistake]:
-    """Words with a wrong tag: the confusions that happen most, at most `PER_KIND` of each."""
+    """Words with a wrong tag: the most frequent confusions, at most `PER_KIND` of each."""
     wrong = [
         (row, word, right, mine)
         for row, (ours, gold) in enumerate(zip(predictions, references, strict=True))

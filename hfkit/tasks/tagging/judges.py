@@ -1,4 +1,4 @@
-"""Judges of tags: entities by their type and both ends, or tags word by word."""
+"""The judges of taggers: entities by type and both ends, or tags word by word."""
 
 from itertools import chain
 from typing import Any, ClassVar
@@ -18,14 +18,14 @@ SHARED = (Score("precision", "precision"), Score("recall", "recall"))
 
 
 class EntityJudge:
-    """Strict entity F1: an entity is right if its type and both ends are."""
+    """Strict entity F1: an entity is right if its type and both its ends are."""
 
     headline: ClassVar[Score] = F1
     scores: ClassVar[tuple[Score, ...]] = (F1, *SHARED, ACCURACY)
 
     def score(self, predictions: list[list[str]], references: list[list[str]]) -> dict[str, float]:
-        """Strict entity scores (see `entity_scores`) and how many predicted I- tags continue nothing."""
-        # seqeval brings scikit-learn along, which a plan or a help text need not wait for.
+        """Strict entity scores (see `entity_scores`), and the number of predicted I- tags that continue nothing."""
+        # seqeval imports scikit-learn, and a plan or a help text should not wait for that.
         from hfkit.scores.metrics import entity_scores
 
         return {
@@ -47,7 +47,7 @@ class EntityJudge:
 
 
 class TagJudge:
-    """Accuracy of tags: the share of words with the right one."""
+    """Accuracy of tags: the share of words with the right tag."""
 
     headline: ClassVar[Score] = ACCURACY
     scores: ClassVar[tuple[Score, ...]] = (ACCURACY, Score("macro_f1", "macro F1", hub="f1"))
@@ -64,7 +64,7 @@ class TagJudge:
         }
 
     def evidence(self, predictions: list[list[str]], references: list[list[str]]) -> Sums:
-        """Words of each sentence, (rows, 2): with the right tag, and all of them."""
+        """Words of each sentence, (rows, 2): those with the right tag, and all."""
         counts = [
             (sum(mine == right for mine, right in zip(ours, gold, strict=True)), len(gold))
             for ours, gold in zip(predictions, references, strict=True)

@@ -1,4 +1,4 @@
-"""Entities as a language model writes them, "person: Ann Lee; location: Paris", and back to one tag a word."""
+"""Entities as text for a language model, "person: Ann Lee; location: Paris", and back to one tag per word."""
 
 import json
 import re
@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 
 from hfkit.data.text.tags import entities
 
-NOTHING = "none"  # the answer where there is no entity
+NOTHING = "none"  # the answer if there is no entity
 
 
 def write_entities(words: Sequence[str], tags: Sequence[str], kinds: Mapping[str, str]) -> str:
-    """The entities of a sentence in their order, each after what its type is called."""
+    """The entities of a sentence in order, each after the words for its type."""
     found = [f"{kinds[kind]}: {' '.join(words[start:end])}" for kind, start, end in entities(tags)]
     return "; ".join(found) or NOTHING
 
 
 def read_entities(answer: str, words: Sequence[str], kinds: Mapping[str, str]) -> list[str] | None:
-    """The tags that an answer gives to `words`; None where it is neither a list of entities nor the word for nothing.
+    """The tags that an answer gives to `words`; None if it is neither a list of entities nor `NOTHING`.
 
-    Read are 'type: words' separated by ';', and JSON: pairs of type and words, or objects from types to words. What an
-    answer names and the sentence does not hold has no word to tag, and is left out.
+    It may be 'type: words' separated by ';', or JSON: pairs of type and words, or objects from types to words. Entities
+    that do not occur in the sentence are left out.
     """
     answer = answer.strip()
     if answer.strip(" .").casefold() == NOTHING:
@@ -39,7 +39,7 @@ def read_entities(answer: str, words: Sequence[str], kinds: Mapping[str, str]) -
 
 
 def from_text(answer: str, names: Mapping[str, str]) -> list[tuple[str, str]] | None:
-    """Types with words; None where the answer does not begin with a type, or an entity has no words."""
+    """Types with words; None if the answer does not begin with a type, or an entity has no words."""
     kind = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     # A ";" that no type follows belongs to the words.
     starts = list(re.finditer(rf"(?:^|;)\s*({kind})\s*:", answer, re.IGNORECASE))
@@ -51,7 +51,7 @@ def from_text(answer: str, names: Mapping[str, str]) -> list[tuple[str, str]] | 
 
 
 def from_json(answer: str, names: Mapping[str, str]) -> list[tuple[str, str]] | None:
-    """Types with words; None where the answer is no JSON, of another shape, or has a type that there is not."""
+    """Types with words; None if the answer is no JSON, has another shape, or names an unknown type."""
     try:
         value = json.loads(answer)
     except (ValueError, RecursionError):
@@ -71,7 +71,7 @@ def from_json(answer: str, names: Mapping[str, str]) -> list[tuple[str, str]] | 
 
 
 def place_of(phrase: str, words: Sequence[str], tags: Sequence[str], after: int) -> tuple[int, int] | None:
-    """The first run of untagged words from `after` on that spell `phrase`, blanks aside; else whatever their case."""
+    """The first untagged words from `after` on that spell `phrase` without blanks; if there are none, in any case."""
     for written in (str, str.casefold):
         sought = written("".join(phrase.split()))
         for start in range(after, len(words)):

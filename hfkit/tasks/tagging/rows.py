@@ -1,4 +1,4 @@
-"""Sentences that are split into words already, each word with a tag."""
+"""Sentences that are split into words, with a tag for each word."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,14 +36,14 @@ TOKENS_COLUMNS = ("tokens", "words")
 class TaggedWords:
     """Rows of `tokens` and `tags`.
 
-    Tags of entities become IOB2, and beside them stands what was found: `scheme` (the corpus's own), `converted` (the
-    tags of this row were changed) and `invalid_transitions` (how many its scheme does not allow). Plain tags stay.
+    Tags of entities become IOB2, with more columns about the original: `scheme` (of the corpus), `converted` (whether
+    the tags of this row changed) and `invalid_transitions` (how many the scheme does not allow). Plain tags stay.
     """
 
     tokens_column: str | None
     tags_column: str | None
     unit_column: str | None
-    usual_tags: tuple[str, ...]  # names of the column of tags
+    usual_tags: tuple[str, ...]  # usual names of the column of tags
     sample: Callable[[], DatasetDict]
     entities: bool = True  # the tags mark entities in one of four schemes; False: each word has a tag of its own
 
@@ -82,7 +82,7 @@ class TaggedWords:
 
     def refuse_unlearnable(self, train: Dataset, raw: Raw) -> None:
         known = set(chain.from_iterable(train["tags"]))
-        # Where train alone has no entity, the rows of the other splits that have some are named first (see `settle`).
+        # Entities are checked in `settle`: if only train has none, the better error names rows of the other splits.
         if not self.entities and len(known) < 2:
             raise UserError(
                 f"column '{raw.columns['tags']}'",
@@ -106,7 +106,7 @@ class TaggedWords:
         return train.select(space_evenly(len(train), most))
 
     def to_predict(self, raw: Dataset) -> tuple[Dataset, list[Fault]]:
-        """Rows of `tokens`; where a row is a text, also of `text` and of where its words `starts`.
+        """Rows of `tokens`; a row that is a text also has `text` and the `starts` of its words.
 
         Raises:
             UserError: no column of words or of texts, or several.
@@ -116,7 +116,7 @@ class TaggedWords:
         return read_rows_to_predict(raw[column][:], column)
 
     def target(self, splits: DatasetDict) -> Labels:
-        """O, then B- and I- of every type that any split holds, by type; of plain tags all that there are."""
+        """O, then B- and I- of every type in any split, by type; or all plain tags."""
         tags = chain.from_iterable(rows["tags"] for rows in splits.values())
         if not self.entities:
             return Labels(tuple(sorted(set(chain.from_iterable(tags)))))
@@ -126,7 +126,7 @@ class TaggedWords:
         return list(rows["tags"])
 
     def facts(self, splits: DatasetDict) -> dict[str, Any]:
-        """Of every split its rows, words, tags, repeats and everything that was changed."""
+        """For each split its rows, words, tags and repeats, and all changes to them."""
         seen_in_train = set(map(tuple, splits["train"]["tokens"])) if "train" in splits else None
         count = entity_facts if self.entities else tag_facts
         of_splits = {split: count(rows) for split, rows in splits.items()}

@@ -1,4 +1,4 @@
-"""Checked sentences: as many tags as words in every row, one tag scheme, and nothing that cannot be learnt."""
+"""Checks of tagged sentences: as many tags as words in every row, one tag scheme, and only tags that train knows."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ PLAIN = "plain"  # the scheme of tags that mark no entities
 
 
 def check_words(rows: Dataset, column: str) -> tuple[list[list[str]], list[Fault]]:
-    """The words of every row, and a fault for each row that is null or no list, or has a word that is no string."""
+    """The words of every row, and a fault for each row that is no list of strings."""
     sentences, faults = [], []
     for row, words in enumerate(rows[column]):
         fault = word_fault(row, column, words)
@@ -25,7 +25,7 @@ def check_words(rows: Dataset, column: str) -> tuple[list[list[str]], list[Fault
 
 
 def word_fault(row: int, column: str, words: Any) -> Fault | None:
-    """What is wrong with one row of words."""
+    """The fault of one row of words; None if there is none."""
     wrong = [word for word in words if not isinstance(word, str)] if isinstance(words, list) else [words]
     if not wrong:
         return None
@@ -36,11 +36,11 @@ def word_fault(row: int, column: str, words: Any) -> Fault | None:
 def check_tags(
     rows: Dataset, column: str, sentences: list[list[str]], known_bad: set[int], *, entities: bool = True
 ) -> tuple[list[list[str]], list[Fault]]:
-    """The tags of every row as strings, and a fault for each row that has not one per word.
+    """The tags of every row as strings, and a fault for each row without exactly one tag per word.
 
     Args:
-        known_bad: rows that are at fault already and not looked at.
-        entities: a tag is of one of the schemes for entities.
+        known_bad: rows that are at fault already, and are not looked at.
+        entities: every tag belongs to one of the schemes for entities.
     """
     of_value = tag_of(names_of(rows, column), entities=entities)
     checked, faults = [], []
@@ -56,7 +56,7 @@ def check_tags(
 
 
 class NoTag(Exception):
-    """What is there instead of tags, why it cannot be, and what to do."""
+    """A value that is no tags, the rule that it breaks, and a fix."""
 
     def __init__(self, value: str, rule: str, fix: str = "Mend or remove the row") -> None:
         super().__init__(rule)
@@ -79,18 +79,18 @@ def names_of(rows: Dataset, column: str) -> list[str] | None:
 
 
 def tag_of(names: list[str] | None, *, entities: bool = True) -> Callable[[Any], str]:
-    """A function from a value of the column to a tag, which raises `NoTag`.
+    """A function from a value of the column to a tag; it raises `NoTag`.
 
     Args:
-        names: of the ids, where the column has them.
-        entities: a tag is of one of the schemes for entities.
+        names: those of the ids, if the column has them.
+        entities: every tag belongs to one of the schemes for entities.
     """
     known: dict[tuple[type, str | int], str] = {}  # a corpus has few tags and many words
 
     def tag(value: Any) -> str:
         if not isinstance(value, str | int):
             raise NoTag(f"tag {describe_value(value)}", "a tag is a string")
-        # The type belongs to the key: True == 1 and 1.0 == 1 would let the wrong kind pass.
+        # The key includes the type: True == 1 and 1.0 == 1 would let the wrong type pass.
         if (type(value), value) not in known:
             known[type(value), value] = tag_name(value, names, entities=entities)
         return known[type(value), value]
@@ -99,7 +99,7 @@ def tag_of(names: list[str] | None, *, entities: bool = True) -> Callable[[Any],
 
 
 def tag_name(tag: str | int, names: list[str] | None, *, entities: bool = True) -> str:
-    """One tag as a string; of entities in a known scheme."""
+    """One tag as a string; with `entities` it belongs to a known scheme."""
     if isinstance(tag, int) and names is None:
         raise NoTag(
             f"tag {tag}",
@@ -122,15 +122,15 @@ def tag_name(tag: str | int, names: list[str] | None, *, entities: bool = True) 
 
 
 def describe_value(value: Any) -> str:
-    """A value as a user wrote it."""
+    """A value as a user writes it, with its type."""
     return "null" if value is None else f"{value!r} ({type(value).__name__})"
 
 
 def unknown_types(tags: list[list[str]], column: str, known: set[str], *, by_model: bool = False) -> list[Fault]:
-    """A fault for each row with a type that train does not have.
+    """A fault for each row with an entity type that train does not have.
 
     Args:
-        by_model: the known ones are those of a finished model.
+        by_model: the known types are those of a finished model.
     """
     names = ", ".join(sorted(known)) or "none"
     rule = f"its type does not occur in train, which knows {names}"
@@ -150,7 +150,7 @@ def unknown_tags(tags: list[list[str]], column: str, known: set[str], *, by_mode
     """A fault for each row with a tag that train does not have.
 
     Args:
-        by_model: the known ones are those of a finished model.
+        by_model: the known tags are those of a finished model.
     """
     names = ", ".join(sorted(known)) or "none"
     rule = f"it does not occur in train, which knows {names}"
@@ -166,12 +166,12 @@ def unknown_tags(tags: list[list[str]], column: str, known: set[str], *, by_mode
 
 
 def types_of(tags: Iterable[Sequence[str]]) -> set[str]:
-    """The types of entities that sentences have."""
+    """All entity types of some sentences."""
     return {split_tag(tag)[1] for tag in set(chain.from_iterable(tags))} - {""}
 
 
 def iob2_rows(rows: Dataset, scheme: str) -> Dataset:
-    """Rows of words and tags with the tags in IOB2, and what was done to each row."""
+    """Rows with their tags in IOB2, and with columns about the change of each row."""
     tags = list(rows["tags"])
     converted = [to_iob2(sentence, scheme) for sentence in tags]
     columns = {
@@ -187,7 +187,7 @@ def iob2_rows(rows: Dataset, scheme: str) -> Dataset:
 
 
 def entity_facts(rows: Dataset) -> dict[str, Any]:
-    """Counts of one loaded split of entities. Repeats have the same words in the same order, whatever their tags."""
+    """Counts of one loaded split of entities. Repeated rows have the same words, whatever their tags."""
     words, found = list(rows["tokens"]), [entities(tags) for tags in rows["tags"]]
     return {
         "rows": len(words),

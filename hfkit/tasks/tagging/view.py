@@ -1,4 +1,4 @@
-"""How sentences with tags are shown and written."""
+"""The views of tagged sentences: entities, or a tag for every word."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from hfkit.data.text.tags import entities, split_tag
 from hfkit.tasks.tagging.errors import entity_mistakes, tag_mistakes
 from hfkit.tasks.tagging.words import entity_records, tag_records
 
-MOST_WORDS = 20  # of a sentence that is shown as a whole
+MOST_WORDS = 20  # of an example sentence
 SENTENCE = "Ada Lovelace wrote to Charles Babbage from London."
 
 GRAPH = """\
@@ -67,7 +67,7 @@ class TaggedText:
         return GRAPH.replace("@longest@", str(longest))
 
     def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
-        """Of each type the first entity in a sentence of some length, with the words around it."""
+        """An entity of each type with the words around it: the first in a sentence of suitable length."""
         found: dict[str, tuple[bool, int, int, int]] = {}
         for row, tags in enumerate(rows["tags"]):
             for kind, start, end in entities(tags):
@@ -90,7 +90,7 @@ class TaggedText:
         *,
         loaded: str | None = None,
     ) -> str:
-        """By the stock pipeline, with the first token of each word deciding, as in training and when it was judged."""
+        """With the stock pipeline; the first token of each word decides, as in training and in evaluation."""
         way = f"aggregation_strategy={literal('first')}"
         task = literal("token-classification")
         if loaded is None:
@@ -128,7 +128,7 @@ class WordTags:
         return GRAPH.replace("@longest@", str(longest))
 
     def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
-        """Of each tag the first word in a sentence of some length, with the words around it."""
+        """A word with each tag and the words around it: the first in a sentence of suitable length."""
         found: dict[str, tuple[bool, int, int]] = {}
         for row, tags in enumerate(rows["tags"]):
             plain = 1 < len(tags) <= MOST_WORDS
@@ -150,7 +150,7 @@ class WordTags:
         *,
         loaded: str | None = None,
     ) -> str:
-        """Word by word: the stock pipeline would join neighbours with the same tag, or answer for pieces of words."""
+        """Word by word: the stock pipeline would join neighbours with the same tag, or answer for parts of words."""
         words = (plain_text(examples) or "Ada wrote to Charles from London .").split()
         ways = [
             f"processor = AutoTokenizer.from_pretrained({literal(model)})",
@@ -174,7 +174,7 @@ class WordTags:
 
 
 def spans_of(row: Mapping[str, Any], spans: list[Span]) -> Spans:
-    """Labelled words of a loaded row; where the row was a text, with the text."""
+    """Labelled words of a loaded row, with its text if it was one."""
     words = tuple(row["tokens"])
     text, starts = row.get("text"), row.get("starts")
     return Spans(words, tuple(spans), total=len(words), text=text, starts=tuple(starts or ()))

@@ -1,4 +1,4 @@
-"""Words to tokens and back: long documents in overlapping windows, every word labelled exactly once."""
+"""Words to tokens and back: long documents in overlapping windows, with every word labelled exactly once."""
 
 from itertools import chain
 
@@ -11,9 +11,9 @@ from hfkit.data.text.token_columns import lists, lists_of
 
 
 def glues_words(tokenizer: PreTrainedTokenizerFast) -> bool:
-    """True where words given one by one lose the space between them, as byte-level BPE does unless told otherwise."""
-    apart = tokenizer(["a", "b"], is_split_into_words=True, add_special_tokens=False)["input_ids"]
-    return apart != tokenizer("a b", add_special_tokens=False)["input_ids"]
+    """True if separate words lose the space between them, as in byte-level BPE by default."""
+    separate = tokenizer(["a", "b"], is_split_into_words=True, add_special_tokens=False)["input_ids"]
+    return separate != tokenizer("a b", add_special_tokens=False)["input_ids"]
 
 
 def windows(
@@ -27,7 +27,7 @@ def windows(
     """A batch of `tokens` (and `tags`) as windows of at most `longest` tokens (see `WordTagger.encode`).
 
     Args:
-        ids: of the tags; None where rows have none.
+        ids: those of the tags; None if rows have no tags.
     """
     encoded = processor(
         batch["tokens"],
@@ -40,11 +40,11 @@ def windows(
     inputs = {name: encoded[name] for name in processor.model_input_names}
     word_ids = [window.word_ids for window in encoded.encodings]
     for window in (number for number, tokens in enumerate(word_ids) if not tokens):
-        # Without special tokens, words that have no token leave nothing, and no model reads an empty window.
+        # Without special tokens, words without tokens leave an empty window, which no model can read.
         for name, value in (("input_ids", processor.pad_token_id), ("attention_mask", 1)):
             inputs[name][window] = [value]
         word_ids[window] = [None]
-    source = np.array(encoded["overflow_to_sample_mapping"])  # (windows,): places in the batch
+    source = np.array(encoded["overflow_to_sample_mapping"])  # (windows,): number in the batch
     lengths = np.fromiter(map(len, word_ids), np.int64, len(word_ids))
     word = np.array(list(chain.from_iterable(word_ids)), dtype=float)  # (tokens of all windows,), nan for special ones
     answers = mark_answers(word, source, lengths, word_ids, stride)
@@ -70,14 +70,14 @@ def windows(
 def mark_answers(
     word: np.ndarray, source: np.ndarray, lengths: np.ndarray, word_ids: list[list[int | None]], stride: int
 ) -> np.ndarray:
-    """At which tokens of all windows a word is answered for, (tokens,): see `first_tokens`."""
+    """A mask over the tokens of all windows, (tokens,): True where a word is answered for (see `first_tokens`)."""
     ends = np.cumsum(lengths)
     window = np.repeat(np.arange(len(lengths)), lengths)
     places = np.flatnonzero(~np.isnan(word))
     begins = (np.diff(word[places], prepend=-1) != 0) | (np.diff(window[places], prepend=-1) != 0)
     answers = np.zeros(len(word), dtype=bool)
     answers[places[begins]] = True
-    # Of a document in several windows some words are in two of them.
+    # In a document of several windows, some words are in two of them.
     for document in np.flatnonzero(np.bincount(source) > 1):
         members = np.flatnonzero(source == document)
         answers[ends[members[0]] - lengths[members[0]] : ends[members[-1]]] = False
@@ -87,21 +87,21 @@ def mark_answers(
 
 
 def first_tokens(word_ids: list[list[int | None]], stride: int) -> list[list[tuple[int, int]]]:
-    """For each window of one document, the places of the words it answers for: (token position, word), in order.
+    """The words that each window of one document answers for: (token position, word), in order.
 
-    A word is answered for by its first token, in one window only. Where windows overlap it is the one that shows more
-    on the side where it shows less: a word at an edge would be judged with half of its context hidden.
+    A word is answered for at its first token, in one window only. If windows overlap, it is the window with more
+    context on the word's poorer side: at an edge, half of the context would be hidden.
 
     Args:
         word_ids: the word of every token of every window, None for special tokens.
         stride: tokens that a window shares with the one before it.
     """
-    if len(word_ids) == 1:  # most documents: nothing overlaps, so nothing is weighed
+    if len(word_ids) == 1:  # most documents: nothing overlaps
         (words,) = word_ids
         pairs = enumerate(zip([None, *words], words, strict=False))
         return [[(place, word) for place, (before, word) in pairs if word is not None and word != before]]
     best: dict[int, tuple[int, int, int]] = {}  # word -> (tokens on its poorer side, window, position)
-    before = None  # the word of the token just before the window: its first token is not in this window
+    before = None  # the word of the token before the window: its first token is not in this window
     for window, words in enumerate(word_ids):
         positions = [position for position, word in enumerate(words) if word is not None]
         for place, position in enumerate(positions):
@@ -119,13 +119,13 @@ def first_tokens(word_ids: list[list[int | None]], stride: int) -> list[list[tup
 
 
 def first_windows(prepared: Dataset) -> list[bool]:
-    """Which windows open a row."""
+    """True for each window that is the first of its row."""
     rows = list(prepared["row"])
     return [row != before for before, row in zip([None, *rows], rows, strict=False)]
 
 
 def window_facts(prepared: Dataset) -> dict[str, int]:
-    """How many windows a split became, how many rows were cut, and how many words have no token at all."""
+    """The numbers of windows of a split, of rows in several windows, and of words without any token."""
     firsts = first_windows(prepared)
     cut = {row for row, first in zip(prepared["row"], firsts, strict=True) if not first}
     words = sum(prepared["words_in_row"])

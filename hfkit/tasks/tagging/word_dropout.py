@@ -1,4 +1,4 @@
-"""Words hidden in training, so that context must tell what they are."""
+"""Word dropout: words hidden in training, so that the model must use their context."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from hfkit.data.text.padding import PaddedTexts
 
 @dataclass
 class WordDropout(PaddedTexts):
-    """Whole words behind the mask token: an entity that is not in the training data is known by its context.
+    """Replaces whole words by the mask token: unknown entities can only be recognised by their context.
 
-    Source: word dropout of Iyyer et al. 2015, section 3.3, with the encoder's own mask instead of nothing.
+    Source: word dropout of Iyyer et al. 2015, section 3.3, with the encoder's own mask token instead of deletion.
     """
 
-    share: float = 0.0  # of words
+    share: float = 0.0  # of the words
     seed: int = 0
     epoch: int = 0
 

@@ -1,4 +1,4 @@
-"""Running text to words and back: where each word stands in it, and entities as a program wants them."""
+"""Running text to words with their positions, and tagged words to records for programs."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,18 +12,18 @@ from hfkit.data.text.tags import entities
 from hfkit.data.text.texts import text_fault
 from hfkit.tasks.tagging.sentences import word_fault
 
-# A mark at the edge of a word stands alone, one within it (U.S, don't, 3.5) does not, as in most corpora of entities.
+# As in most corpora of entities, a mark at the edge of a word is a word, and one inside it (U.S, don't, 3.5) is not.
 WORD = re.compile(r"\w+(?:[^\w\s]+\w+)*|[^\w\s]")
 
 
 def split_words(text: str) -> tuple[list[str], list[int]]:
-    """The words and marks of a text, and the character that each begins at."""
-    found = list(WORD.finditer(text))
-    return [word.group() for word in found], [word.start() for word in found]
+    """The words and marks of a text, and the character at which each begins."""
+    matches = list(WORD.finditer(text))
+    return [word.group() for word in matches], [word.start() for word in matches]
 
 
 def read_rows_to_predict(values: Iterable[Any], column: str) -> tuple[Dataset, list[Fault]]:
-    """Rows of `tokens`, of a text also `text` and where its words `starts`; and a fault for each row that is neither.
+    """Rows of `tokens`, with `text` and the `starts` of its words for a text; and a fault for each row that is neither.
 
     Args:
         values: a text or a list of words for each row, as they came.
@@ -44,10 +44,10 @@ def read_rows_to_predict(values: Iterable[Any], column: str) -> tuple[Dataset, l
 
 
 def entity_records(tags: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The entities of a row as `label`, `text` and where that stands, `start` and `end` (characters, end excluded).
+    """The entities of a row as `label`, `text`, `start` and `end` (characters, end excluded).
 
-    Of a row of words, the text is the words with one space between them, and `tokens` says which words they are: the
-    first, and the one behind the last.
+    The text of a row of words has one space between them; `tokens` then holds the first word of the entity, and the
+    word after its last.
     """
     words, (text, starts) = row["tokens"], text_and_starts(row)
     alone = row.get("text") is None
@@ -60,14 +60,14 @@ def entity_records(tags: list[str], row: Mapping[str, Any]) -> list[dict[str, An
 
 
 def tag_records(tags: list[str], row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The words of a row, each with its `tag`, and where it stands in the text, `start` and `end` (characters)."""
+    """The words of a row, each with its `tag`, and its `start` and `end` in the text (characters, end excluded)."""
     words, (_, starts) = row["tokens"], text_and_starts(row)
     pairs = zip(words, tags, starts, strict=False)
     return [{"word": word, "tag": tag, "start": start, "end": start + len(word)} for word, tag, start in pairs]
 
 
 def text_and_starts(row: Mapping[str, Any]) -> tuple[str, list[int]]:
-    """A row's text and the character that each word begins at; of words alone, one space apart."""
+    """A row's text, and the character at which each word begins; words without a text are joined by spaces."""
     if row.get("text") is not None:
         return row["text"], row["starts"]
     words = row["tokens"]

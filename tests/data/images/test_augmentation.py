@@ -63,7 +63,7 @@ def test_a_row_is_drawn_alike_in_any_batch():
 def test_without_augmentation_training_sees_what_judging_sees(tmp_path):
     codec = ImageClassification(augmentation="none").codec(tiny.resnet(tmp_path), LABELS)
     assert codec.varies is None and training_collator(codec, 0) is codec.collate
-    judged, varied = codec.collate(some()), codec.varied(0)(some())
+    judged, varied = codec.collate(some()), codec.vary(0)(some())
     assert torch.equal(judged["pixel_values"], varied["pixel_values"])
     assert torch.equal(judged["labels"], varied["labels"])
 

@@ -121,7 +121,7 @@ def batches(collator, rows: Dataset, epoch: int = 0, workers: int = 0) -> torch.
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_batches_are_bit_by_bit_those_without_a_cache(kind, processor, images, tmp_path):
     codec, plain, rows = ready(images, kind, PROCESSORS[processor](tmp_path / "checkpoint"))
-    cached = codec.stored(plain, rows, tmp_path / "cache", PLENTY)
+    cached = codec.store(plain, rows, tmp_path / "cache", PLENTY)
     for epoch in range(3):
         assert torch.equal(batches(cached, rows, epoch), batches(plain, rows, epoch))
 
@@ -131,7 +131,7 @@ def test_batches_are_bit_by_bit_those_without_a_cache(kind, processor, images, t
 def test_an_image_is_decoded_once(kind, workers, images, tmp_path):
     """The files are gone after the epochs that show every row, mirrored or not, for the first time."""
     codec, plain, rows = ready(images, kind)
-    cached = codec.stored(plain, rows, tmp_path / "cache", PLENTY)
+    cached = codec.store(plain, rows, tmp_path / "cache", PLENTY)
     first = 8 if kind == "only the mirror" else 1
     for epoch in range(first):
         batches(cached, rows, epoch, workers)
@@ -148,7 +148,7 @@ def test_all_views_of_judging_are_kept_apart(images, tmp_path):
     loaded = task.load()
     codec = codec_of(task, images, loaded.target, tiny.processor())
     rows, plain = codec.encode(loaded["validation"], split="validation", answers=True), codec.collate
-    cached = codec.stored(plain, rows, tmp_path, PLENTY)
+    cached = codec.store(plain, rows, tmp_path, PLENTY)
     expected = batches(plain, rows)
     batches(cached, rows)
     shutil.rmtree(images)
@@ -158,9 +158,9 @@ def test_all_views_of_judging_are_kept_apart(images, tmp_path):
 
 def test_a_later_run_decodes_nothing(images, tmp_path):
     codec, plain, rows = ready(images, "strong")
-    before = batches(codec.stored(plain, rows, tmp_path / "cache", PLENTY), rows)
+    before = batches(codec.store(plain, rows, tmp_path / "cache", PLENTY), rows)
     shutil.rmtree(images)
-    assert torch.equal(batches(codec.stored(plain, rows, tmp_path / "cache", PLENTY), rows), before)
+    assert torch.equal(batches(codec.store(plain, rows, tmp_path / "cache", PLENTY), rows), before)
 
 
 # What is kept is what the crops need
@@ -181,7 +181,7 @@ def test_a_crop_of_a_kept_picture_is_that_of_the_file(scale, images):
 
 def test_pictures_are_shrunk_and_never_enlarged(images, tmp_path):
     codec, plain, rows = ready(images, "light")
-    cached = codec.stored(plain, rows, tmp_path / "cache", PLENTY)
+    cached = codec.store(plain, rows, tmp_path / "cache", PLENTY)
     batches(cached, rows)
     sizes = {}
     for row in rows:
@@ -198,7 +198,7 @@ def test_pictures_are_shrunk_and_never_enlarged(images, tmp_path):
 
 def test_without_the_flag_nothing_is_shrunk_or_kept(images, tmp_path):
     codec, plain, rows = ready(images, "standard and mixed", image_cache=False)
-    assert codec.stored(plain, rows, tmp_path / "cache", PLENTY) is plain
+    assert codec.store(plain, rows, tmp_path / "cache", PLENTY) is plain
     assert not (tmp_path / "cache").exists() and not plain.shrunk
 
 
@@ -213,7 +213,7 @@ class Blurred(ViTImageProcessor):
 
 def test_what_bytes_cannot_hold_is_not_kept(images, tmp_path, capsys):
     codec, plain, rows = ready(images, "judging", Blurred(size={"height": SIDE, "width": SIDE}))
-    cached = codec.stored(plain, rows, tmp_path / "cache", PLENTY)
+    cached = codec.store(plain, rows, tmp_path / "cache", PLENTY)
     expected = batches(plain, rows)
     assert "Blurred makes more of pictures than bytes can hold" in capsys.readouterr().out
     assert cached.kept is None and torch.equal(batches(cached, rows), expected)
@@ -250,18 +250,18 @@ DAMAGES = {
 def test_a_damaged_cache_is_mended(damage, kind, images, tmp_path):
     codec, plain, rows = ready(images, kind)
     expected = batches(plain, rows)
-    batches(codec.stored(plain, rows, tmp_path / "cache", PLENTY), rows)
+    batches(codec.store(plain, rows, tmp_path / "cache", PLENTY), rows)
     [file] = (tmp_path / "cache").iterdir()
     whole = file.read_bytes()
     DAMAGES[damage](file)
     assert file.read_bytes() != whole
-    assert torch.equal(batches(codec.stored(plain, rows, tmp_path / "cache", PLENTY), rows), expected)
+    assert torch.equal(batches(codec.store(plain, rows, tmp_path / "cache", PLENTY), rows), expected)
     assert file.read_bytes() == whole
 
 
 def test_a_cache_that_is_damaged_or_deleted_while_it_is_used(images, tmp_path):
     codec, plain, rows = ready(images, "strong")
-    cached, expected = codec.stored(plain, rows, tmp_path / "cache", PLENTY), batches(plain, rows)
+    cached, expected = codec.store(plain, rows, tmp_path / "cache", PLENTY), batches(plain, rows)
     batches(cached, rows)
     DAMAGES["something else"](cached.kept.path)
     assert torch.equal(batches(cached, rows), expected)
@@ -279,7 +279,7 @@ def test_what_is_made_otherwise_lies_in_another_file(images, tmp_path):
         for processor in others:
             codec, plain, rows = ready(images, kind, processor)
             for some in (rows, rows.select(range(6))):
-                batches(codec.stored(plain, some, tmp_path / "cache", PLENTY), some)
+                batches(codec.store(plain, some, tmp_path / "cache", PLENTY), some)
                 made += 1
     assert len(list((tmp_path / "cache").iterdir())) == made
 
@@ -298,10 +298,10 @@ def test_a_picture_of_another_size_than_it_was_is_not_kept(tmp_path):
 def test_what_does_not_fit_is_decoded_every_time(images, tmp_path, capsys):
     codec, plain, rows = ready(images, "strong")
     expected = batches(plain, rows)
-    whole = codec.stored(plain, rows, tmp_path / "whole", PLENTY).kept.path.stat().st_size
+    whole = codec.store(plain, rows, tmp_path / "whole", PLENTY).kept.path.stat().st_size
     assert "Image cache" not in capsys.readouterr().out
     for budget in (whole // 2, 100, 0):
-        cached = codec.stored(plain, rows, tmp_path / "cache", budget)
+        cached = codec.store(plain, rows, tmp_path / "cache", budget)
         for _ in range(2):
             assert torch.equal(batches(cached, rows), expected)
         told = capsys.readouterr().out
@@ -312,17 +312,17 @@ def test_what_does_not_fit_is_decoded_every_time(images, tmp_path, capsys):
 
 def test_files_of_a_folder_share_its_budget(images, tmp_path, capsys):
     codec, training, rows = ready(images, "light")
-    first = codec.stored(training, rows, tmp_path, PLENTY).kept.path.stat().st_size
+    first = codec.store(training, rows, tmp_path, PLENTY).kept.path.stat().st_size
     judging = codec.collate
-    assert codec.stored(judging, rows, tmp_path, first + 1000).kept is None
+    assert codec.store(judging, rows, tmp_path, first + 1000).kept is None
     assert "Image cache: 0 of" in capsys.readouterr().out
-    assert codec.stored(judging, rows, tmp_path, PLENTY).kept is not None
+    assert codec.store(judging, rows, tmp_path, PLENTY).kept is not None
     assert len(list(tmp_path.glob(f"*{SUFFIX}"))) == 2
 
 
 def test_images_that_come_twice_are_kept_once(images, tmp_path):
     codec, plain, rows = ready(images, "light")
-    assert len(codec.stored(plain, rows, tmp_path / "cache", PLENTY).kept.keys) == len(rows) - 1
+    assert len(codec.store(plain, rows, tmp_path / "cache", PLENTY).kept.keys) == len(rows) - 1
 
 
 # In training
