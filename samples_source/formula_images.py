@@ -1,4 +1,4 @@
-"""Images made by formula: fractals, strokes, contours, gratings, noise and cells, and no photograph among them.
+"""Images made by formulas: fractals, strokes, contours, gratings, noise and cells. None of them is a photograph.
 
 A class is a set of parameters of one formula; its images vary by jitter of the parameters, by place, turn and zoom, and
 by colour. Training a network to name the formula gives it filters that transfer (Kataoka et al. 2020, "Pre-training
@@ -37,8 +37,8 @@ def plane(varied: Generator, number: int, *, turn: float, zoom: float, shift: fl
     return points[..., 0], points[..., 1]
 
 
-def stretched(values: np.ndarray) -> np.ndarray:
-    """Every image scaled to cover 0 to 1."""
+def stretch(values: np.ndarray) -> np.ndarray:
+    """Scale every image to cover 0 to 1."""
     low, high = values.min((1, 2), keepdims=True), values.max((1, 2), keepdims=True)
     return (values - low) / np.maximum(high - low, 1e-6)
 
@@ -95,7 +95,7 @@ def to_lines(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(square.min(1), 0))
 
 
-def nearest(points: np.ndarray) -> np.ndarray:
+def nearest_two(points: np.ndarray) -> np.ndarray:
     """Distance of every pixel to the nearest and the second nearest point: (2, images, SIZE * SIZE)."""
     square = (points**2).sum(-1)[:, :, None] + (PIXELS**2).sum(-1) - 2 * points @ PIXELS.T
     return np.sqrt(np.maximum(np.partition(square, 1, axis=1)[:, :2], 0)).transpose(1, 0, 2)
@@ -109,7 +109,7 @@ def fractals(fixed: Generator, varied: Generator, number: int) -> np.ndarray:
         if 0.1 < covered / SIZE**2 < 0.7:
             break
     systems = system * (1 + varied.uniform(-0.1, 0.1, (number, *system.shape)))
-    return stretched(np.log1p(chaos_game(systems, varied)))
+    return stretch(np.log1p(chaos_game(systems, varied)))
 
 
 def similar_maps(fixed: Generator, maps: int) -> np.ndarray:
@@ -186,11 +186,11 @@ def gratings(fixed: Generator, varied: Generator, number: int) -> np.ndarray:
         total = np.tanh(total * 4)
     if window is not None:
         total = total * np.exp(-(x**2 + y**2) / (2 * window**2))
-    return stretched(total)
+    return stretch(total)
 
 
 def noise(fixed: Generator, varied: Generator, number: int) -> np.ndarray:
-    """Gaussian noise with a spectrum of its own, plain or bent into blots, ridges or bands."""
+    """Gaussian noise with a random spectrum, plain or bent into blots, ridges or bands."""
     slope, centre = fixed.uniform(0.6, 2.2), 1.5 * 8 ** fixed.uniform(0, 1)  # cycles per image
     direction, aspect = fixed.uniform(0, np.pi), 4 ** (fixed.uniform(0, 1) * (fixed.random() < 0.6))
     mode, cut = fixed.choice(["plain", "blots", "ridges", "bands"]), fixed.uniform(-0.8, 0.8)
@@ -209,11 +209,11 @@ def noise(fixed: Generator, varied: Generator, number: int) -> np.ndarray:
         return 1 / (1 + np.exp((cut - field) * 6))
     if mode == "ridges":
         return np.exp(-np.abs(field) * 2.5)
-    return stretched(np.clip(field, -2.5, 2.5) if mode == "plain" else np.sin(np.pi * bands * field))
+    return stretch(np.clip(field, -2.5, 2.5) if mode == "plain" else np.sin(np.pi * bands * field))
 
 
 def cells(fixed: Generator, varied: Generator, number: int) -> np.ndarray:
-    """Cells around points that lie more or less on a lattice: their depth, their walls or dots in their middle."""
+    """Cells around the points of a distorted lattice: their depth, their walls, or dots in their centres."""
     rows, columns = fixed.integers(2, 7, 2)
     disorder, slant = fixed.choice([0.05, 0.25, 0.6]), fixed.choice([0.0, 0.5])
     mode, width = fixed.choice(["depth", "walls", "dots"]), fixed.uniform(0.15, 0.4)
@@ -225,21 +225,21 @@ def cells(fixed: Generator, varied: Generator, number: int) -> np.ndarray:
     points = lattice + varied.uniform(-1, 1, (number, *lattice.shape)) * disorder * pitch
     points = points + varied.uniform(-0.5, 0.5, (number, 1, 2)) * pitch
     points = (points @ affine(varied, number, turn=0.25, zoom=1.15, shear=0.2).transpose(0, 2, 1)).astype(np.float32)
-    near, second = np.concatenate([nearest(points[i : i + CHUNK]) for i in range(0, number, CHUNK)], axis=1)
+    near, second = np.concatenate([nearest_two(points[i : i + CHUNK]) for i in range(0, number, CHUNK)], axis=1)
     if mode == "depth":
         values = near
     elif mode == "walls":
         values = np.exp(-(((second - near) / (width * 0.3)) ** 2))
     else:
         values = 1 / (1 + np.exp(np.clip((near - width * pitch.min()) * 40, -30, 30)))
-    return stretched(values.reshape(number, SIZE, SIZE))
+    return stretch(values.reshape(number, SIZE, SIZE))
 
 
 # Strokes come up more often: they are what handwriting, signs and drawings are made of.
 FORMULAS = (strokes, fractals, contours, strokes, gratings, noise, strokes, cells)
 
 
-def coloured(values: np.ndarray, fixed: Generator, varied: Generator, *, own_colours: bool) -> np.ndarray:
+def colour(values: np.ndarray, fixed: Generator, varied: Generator, *, own_colours: bool) -> np.ndarray:
     """`values` between two colours: (number, SIZE, SIZE, 3) as uint8.
 
     Two classes in five of those with `own_colours` keep near a pair of colours of their own; the rest take any pair,
@@ -276,4 +276,4 @@ def formula_images(label: int, number: int, *, seed: int, part: int = 0) -> np.n
     formula = FORMULAS[label % len(FORMULAS)]
     fixed, varied = default_rng([seed, label]), default_rng([seed, label, 1 + part])
     values = formula(fixed, varied, number)
-    return coloured(values, fixed, varied, own_colours=formula is not strokes)
+    return colour(values, fixed, varied, own_colours=formula is not strokes)

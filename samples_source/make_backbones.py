@@ -39,7 +39,7 @@ HEAD = "classifier"
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the weights; the command line sets each of them."""
+    """The settings that decide the weights; each is a flag."""
 
     architecture: str  # "resnet" or "vit"
     epochs: int
@@ -56,7 +56,7 @@ class Settings:
 
 
 def new_model(architecture: str, classes: int) -> torch.nn.Module:
-    """An untrained network of the shape that is shipped."""
+    """An untrained network with the architecture of the bundled checkpoint."""
     if architecture == "resnet":
         config = ResNetConfig(
             embedding_size=24,
@@ -79,7 +79,7 @@ def new_model(architecture: str, classes: int) -> torch.nn.Module:
     return ViTForImageClassification._from_config(config, attn_implementation="eager")
 
 
-def rendered(classes: int, number: int, *, seed: int, part: int) -> tuple[Tensor, Tensor]:
+def render(classes: int, number: int, *, seed: int, part: int) -> tuple[Tensor, Tensor]:
     """Images (classes * number, SIZE, SIZE, 3) as uint8 and their labels."""
     drawn = [formula_images(label, number, seed=seed, part=part) for label in track(range(classes), f"Images: {part}")]
     return torch.from_numpy(np.concatenate(drawn)), torch.arange(classes).repeat_interleave(number)
@@ -90,8 +90,8 @@ def pixels(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def augmented(batch: Tensor, random: torch.Generator) -> Tensor:
-    """`batch` (images, 3, SIZE, SIZE) moved, recoloured, coarsened, made noisy and partly covered, each image its way.
+def augment(batch: Tensor, random: torch.Generator) -> Tensor:
+    """`batch` (images, 3, SIZE, SIZE) moved, recoloured, coarsened, made noisy and partly covered, each image in its own way.
 
     Nothing is mirrored: a mirrored character is another character.
     """
@@ -134,7 +134,7 @@ def logits_of(model: torch.nn.Module, batch: Tensor) -> Tensor:
 
 
 def train(model: torch.nn.Module, images: Tensor, labels: Tensor, settings: Settings) -> None:
-    """Classification of the formula's class: AdamW, a cosine schedule, smoothed labels; one printed line an epoch."""
+    """Train to classify formulas: AdamW, a cosine schedule, smoothed labels; prints one line per epoch."""
     random = torch.Generator().manual_seed(settings.seed)
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
@@ -150,7 +150,7 @@ def train(model: torch.nn.Module, images: Tensor, labels: Tensor, settings: Sett
         for rows in track(
             torch.randperm(len(images), generator=random).split(settings.batch_size), f"Epoch {epoch + 1}"
         ):
-            logits = logits_of(model, augmented(pixels(images[rows]), random))
+            logits = logits_of(model, augment(pixels(images[rows]), random))
             loss = F.cross_entropy(logits, labels[rows], label_smoothing=0.1)
             optimizer.zero_grad()
             loss.backward()
@@ -167,13 +167,13 @@ def train(model: torch.nn.Module, images: Tensor, labels: Tensor, settings: Sett
 
 @torch.inference_mode()
 def accuracy(model: torch.nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Share of `images` whose class the model names, in float32."""
+    """The share of `images` that the model classifies correctly, in float32."""
     answers = [model(pixel_values=pixels(part)).logits.argmax(1) for part in images.split(256)]
     return float((torch.cat(answers) == labels).float().mean())
 
 
 def save(model: torch.nn.Module, folder: Path) -> None:
-    """The backbone as a plain checkpoint of transformers: float16 on disk, no head, loaded as float32.
+    """Save the backbone as a plain checkpoint of transformers: float16 on disk, no head, loaded as float32.
 
     Raises:
         ValueError: a weight too large for float16.
@@ -201,8 +201,8 @@ def save(model: torch.nn.Module, folder: Path) -> None:
     ).save_pretrained(folder)
 
 
-def reloaded(model: torch.nn.Module, folder: Path) -> torch.nn.Module:
-    """What `folder` holds, under the head of `model`: float16 is measured, not hoped for."""
+def reload(model: torch.nn.Module, folder: Path) -> torch.nn.Module:
+    """The saved backbone under the head of `model`, so that the effect of float16 is measured."""
     saved = type(model).from_pretrained(folder, dtype=torch.float32, num_labels=model.config.num_labels)
     saved.classifier.load_state_dict(model.classifier.state_dict())
     return saved.eval()
@@ -253,7 +253,7 @@ about formulas alone. Weights are float16 on disk and load as float32.
 
 
 def card(record: dict, folder: str) -> str:
-    """The text of README.md, from what training.json holds."""
+    """The text of README.md, from the content of training.json."""
     name = {"resnet": "ResNet", "vit": "vision transformer"}[record["architecture"]]
     return CARD.format(
         **record,
@@ -266,12 +266,12 @@ def card(record: dict, folder: str) -> str:
 
 
 def make(settings: Settings, folder: Path) -> dict:
-    """Draws the images, trains, writes the checkpoint to `folder` and returns what training.json holds."""
+    """Draw the images, train, write the checkpoint to `folder`, and return the content of training.json."""
     started = time.monotonic()
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    images, labels = rendered(settings.classes, settings.images, seed=settings.seed, part=0)
-    unseen = rendered(settings.classes, HELD_OUT, seed=settings.seed, part=1)
+    images, labels = render(settings.classes, settings.images, seed=settings.seed, part=0)
+    unseen = render(settings.classes, HELD_OUT, seed=settings.seed, part=1)
     model = new_model(settings.architecture, settings.classes)
     train(model, images, labels, settings)
     save(model, folder)
@@ -279,7 +279,7 @@ def make(settings: Settings, folder: Path) -> dict:
         **asdict(settings),
         "command": settings.command,
         "held_out": HELD_OUT,
-        "accuracy": accuracy(reloaded(model, folder), *unseen),
+        "accuracy": accuracy(reload(model, folder), *unseen),
         "parameters": sum(p.numel() for name, p in model.named_parameters() if not name.startswith(HEAD)),
         "bytes": (folder / "model.safetensors").stat().st_size,
         "seconds": round(time.monotonic() - started),

@@ -45,7 +45,7 @@ WEIGHT_DECAY = 0.1
 
 @dataclass(frozen=True)
 class Source:
-    """Where a folder of text comes from, and how one row of its parquet file becomes one text."""
+    """The origin of a folder of text, and the way from one row of its parquet file to one text."""
 
     text: Callable[[dict[str, Any]], str]
     licence: str
@@ -152,8 +152,8 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[in
     return tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
 
 
-def endless(rows: list[list[int]], end: int, generator: torch.Generator) -> Iterator[int]:
-    """The tokens of all rows in a new order each time round, `end` before every row, for ever."""
+def repeat_forever(rows: list[list[int]], end: int, generator: torch.Generator) -> Iterator[int]:
+    """The tokens of all rows, endlessly and in a new order each time, with `end` before every row."""
     while True:
         for row in torch.randperm(len(rows), generator=generator).tolist():
             yield end
@@ -178,7 +178,7 @@ def train(rows: list[list[int]], end: int, config: GPT2Config, settings: Setting
         [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}],
         betas=(0.9, 0.95),
     )
-    stream = endless(rows, end, torch.Generator().manual_seed(settings.seed))
+    stream = repeat_forever(rows, end, torch.Generator().manual_seed(settings.seed))
     with progress("Training", settings.steps) as advance:
         for step in range(settings.steps):
             ids = torch.tensor(list(islice(stream, settings.batch * BLOCK))).view(settings.batch, BLOCK)
@@ -236,7 +236,7 @@ def measure(
     splits: dict[Path, tuple[list[str], list[str]]],
     rows: list[list[int]],
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Every source with the quality on its held-out texts, and the quality on all; `rows` is what was trained on."""
+    """Every source with the quality on its held-out texts, and the quality on all; `rows` are the training rows."""
     end = tokenizer.eos_token_id
     sources, all_losses, all_unigram, all_texts = [], [], [], []
     for path, (training, held_out) in splits.items():
@@ -258,12 +258,12 @@ def measure(
 
 
 def place_of(path: Path) -> str:
-    """A file without the machine's folders: 'tiny_shakespeare/train.parquet'."""
+    """A file without the folders of this machine: 'tiny_shakespeare/train.parquet'."""
     return f"{path.parent.name}/{path.name}"
 
 
 def command_of(paths: list[Path], output: Path, settings: Settings) -> str:
-    """The command that trains the same model, without the machine's folders."""
+    """The command that trains the same model, without the folders of this machine."""
     changed = [
         f"--{field.name} {getattr(settings, field.name)}"
         for field in fields(Settings)

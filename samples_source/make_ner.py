@@ -33,21 +33,21 @@ def templates(registers: dict[str, str]) -> tuple[list[tuple[str, str]], list[tu
 
 
 class Draw:
-    """Reproducible draws for one split: every name and every filler comes up once before any comes up twice."""
+    """Reproducible draws for one split: every name and every filler is drawn once before any is drawn twice."""
 
     def __init__(self, split: str, seed: int) -> None:
         self.lists = {kind: names.split(";") for kind, names in {**WORDS, **PATTERNS, **NAMES[split]}.items()}
         self.left: dict[str, list[str]] = {kind: [] for kind in self.lists}
         self.random = Random(f"{split} {seed}").random
 
-    def shuffled(self, items: list) -> list:
-        """`items` in a new order. Python promises never to change `random()`, but not `shuffle()`."""
+    def shuffle(self, items: list) -> list:
+        """`items` in random order. Python promises never to change `random()`, but not `shuffle()`."""
         return [item for _, item in sorted(((self.random(), item) for item in items), key=lambda pair: pair[0])]
 
     def name(self, kind: str) -> str:
         """A phrase of `kind`, with the slots inside it filled."""
         if not self.left[kind]:
-            self.left[kind] = self.shuffled(self.lists[kind])
+            self.left[kind] = self.shuffle(self.lists[kind])
         return SLOT.sub(lambda slot: self.name(slot[1]), self.left[kind].pop())
 
 
@@ -83,10 +83,10 @@ def fill(draw: Draw, register: str, line: str) -> Sentence:
 
 
 def sentences(draw: Draw, pool: list[tuple[str, str]], count: int, seen: set[str]) -> list[Sentence]:
-    """`count` new sentences, every template of `pool` in turn; `seen` holds what is already written, in any case."""
+    """`count` new sentences, every template of `pool` in turn; `seen` holds those already written, in lower case."""
     made: list[Sentence] = []
     while len(made) < count:
-        for register, line in draw.shuffled(pool)[: count - len(made)]:
+        for register, line in draw.shuffle(pool)[: count - len(made)]:
             words, tags = fill(draw, register, line)
             key = " ".join(words).casefold()
             if key not in seen and len(words) in LENGTHS:
@@ -112,12 +112,12 @@ def corpus() -> dict[str, list[Sentence]]:
         ):
             rows += sentences(draw, pool, round(share * size), seen)
         rows += sentences(draw, named, size - len(rows), seen)
-        splits[split] = draw.shuffled(rows)
+        splits[split] = draw.shuffle(rows)
     return splits
 
 
 def write(folder: Path) -> None:
-    """The corpus as `folder`/{train,validation,test}.jsonl, one sentence a line."""
+    """Write the corpus as `folder`/{train,validation,test}.jsonl, one sentence per line."""
     folder.mkdir(parents=True, exist_ok=True)
     for split, rows in corpus().items():
         lines = [json.dumps({"tokens": words, "tags": tags}, ensure_ascii=False) for words, tags in rows]

@@ -25,14 +25,14 @@ def templates(registers: dict[str, str]) -> list[tuple[str, str]]:
     return [(register, line) for register, text in registers.items() for line in text.strip().splitlines()]
 
 
-def tagged(word: str) -> tuple[str, str]:
-    """A word of a template, and the tag behind it or its usual one."""
+def split_tag(word: str) -> tuple[str, str]:
+    """A word of a template, and the tag after it or its usual one."""
     plain, _, tag = word.rpartition("/")
     return (plain, tag) if plain else (word, TAG_OF_WORD[word.lower()])
 
 
 class Draw:
-    """Reproducible draws for one split: every word of a list comes up once before any comes up twice."""
+    """Reproducible draws for one split: every word of a list is drawn once before any is drawn twice."""
 
     def __init__(self, split: str, seed: int) -> None:
         self.lists: dict[str, list[str]] = {}
@@ -42,13 +42,13 @@ class Draw:
         self.left: dict[str, list[str]] = {kind: [] for kind in self.lists}
         self.random = Random(f"{split} {seed}").random
 
-    def shuffled(self, items: list) -> list:
-        """`items` in a new order. Python promises never to change `random()`, but not `shuffle()`."""
+    def shuffle(self, items: list) -> list:
+        """`items` in random order. Python promises never to change `random()`, but not `shuffle()`."""
         return [item for _, item in sorted(((self.random(), item) for item in items), key=lambda pair: pair[0])]
 
     def word(self, kind: str) -> str:
         if not self.left[kind]:
-            self.left[kind] = self.shuffled(self.lists[kind])
+            self.left[kind] = self.shuffle(self.lists[kind])
         return self.left[kind].pop()
 
 
@@ -60,7 +60,7 @@ def fill(draw: Draw, register: str, line: str) -> Sentence:
     for piece in line.split():
         slot = SLOT.fullmatch(piece)
         if slot is None:
-            word, tag = tagged(piece)
+            word, tag = split_tag(piece)
         else:
             while (word := draw.word(slot["kind"])) in used:
                 pass
@@ -78,10 +78,10 @@ def fill(draw: Draw, register: str, line: str) -> Sentence:
 
 
 def sentences(draw: Draw, pool: list[tuple[str, str]], count: int, seen: set[str]) -> list[Sentence]:
-    """`count` new sentences, every template of `pool` in turn; `seen` holds what is already written, in any case."""
+    """`count` new sentences, every template of `pool` in turn; `seen` holds those already written, in lower case."""
     made: list[Sentence] = []
     while len(made) < count:
-        for register, line in draw.shuffled(pool)[: count - len(made)]:
+        for register, line in draw.shuffle(pool)[: count - len(made)]:
             words, tags = fill(draw, register, line)
             key = " ".join(words).casefold()
             if key not in seen:
@@ -99,12 +99,12 @@ def corpus() -> dict[str, list[Sentence]]:
         held = round(HELD_OUT_SHARE * size) if split in HELD_OUT else 0
         rows = sentences(draw, templates(HELD_OUT.get(split, {})), held, seen)
         rows += sentences(draw, templates(SHARED), size - held, seen)
-        splits[split] = draw.shuffled(rows)
+        splits[split] = draw.shuffle(rows)
     return splits
 
 
 def write(folder: Path) -> None:
-    """The corpus as `folder`/{train,validation,test}.jsonl, one sentence a line."""
+    """Write the corpus as `folder`/{train,validation,test}.jsonl, one sentence per line."""
     folder.mkdir(parents=True, exist_ok=True)
     for split, rows in corpus().items():
         lines = [json.dumps({"tokens": words, "upos": tags}, ensure_ascii=False) for words, tags in rows]

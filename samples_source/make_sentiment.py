@@ -33,56 +33,56 @@ class Row(NamedTuple):
 
 
 class Draw:
-    """Reproducible draws for one split: every phrase of a list comes up once before any comes up twice."""
+    """Reproducible draws for one split: every phrase of a list is drawn once before any is drawn twice."""
 
     def __init__(self, split: str, seed: int) -> None:
         self.split = split
         self.left: dict[tuple, list] = {}
         self.random = Random(f"{split} {seed}").random
 
-    def shuffled(self, items: list) -> list:
-        """`items` in a new order. Python promises never to change `random()`, but not `shuffle()`."""
+    def shuffle(self, items: list) -> list:
+        """`items` in random order. Python promises never to change `random()`, but not `shuffle()`."""
         return [item for _, item in sorted(((self.random(), item) for item in items), key=lambda pair: pair[0])]
 
-    def one(self, key: tuple, items: list, besides: set) -> object:
-        """One of `items` that `besides` does not hold; `key` names the list."""
+    def draw_one(self, key: tuple, items: list, besides: set) -> object:
+        """One of `items` that is not in `besides`; `key` identifies the list."""
         while True:
             if not self.left.get(key):
-                self.left[key] = self.shuffled(items)
+                self.left[key] = self.shuffle(items)
             if (drawn := self.left[key].pop()) not in besides:
                 return drawn
 
 
-def past(verb: str) -> str:
+def past_tense(verb: str) -> str:
     """The past tense of a regular verb that doubles no letter."""
     return verb + ("d" if verb.endswith("e") else "ed")
 
 
 class Sentence:
-    """One sentence in the making: a thing of one domain, up to two of its aspects, and a label."""
+    """A sentence to be written: a thing of one domain, up to two of its aspects, and a label."""
 
     def __init__(self, draw: Draw, label: str) -> None:
         self.draw, self.label, self.used = draw, label, set()
-        self.domain = draw.one(("domain",), list(DOMAINS[draw.split]), set())
+        self.domain = draw.draw_one(("domain",), list(DOMAINS[draw.split]), set())
         self.material = DOMAINS[draw.split][self.domain]
         self.nouns: dict[str, str] = {}
         self.aspects: dict[str, tuple[str, str, str]] = {}
 
     def pick(self, key: tuple, phrases: str) -> str:
-        drawn = self.draw.one(key, phrases.split(";"), self.used)
+        drawn = self.draw.draw_one(key, phrases.split(";"), self.used)
         self.used.add(drawn)
         return drawn
 
     def fill(self, template: str) -> str:
-        """The template with every slot filled, those inside a phrase too, and "a" or "an" as the next word asks."""
+        """The template with every slot filled, also inside phrases, and with "a" or "an" to suit the next word."""
         text = SLOT.sub(lambda slot: self.fill(self.phrase(*slot.groups())), template)
         return re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
 
     def phrase(self, sign: str, kind: str, aspect: str) -> str:
-        """What stands for one slot (see `sentiment_material`); it may hold slots of its own."""
+        """A phrase for one slot (see `sentiment_material`); it may have slots of its own."""
         side = {"": 0, "+": 0, "-": 1, "=": self.label == "negative", "!": self.label == "positive"}[sign]
         if aspect and aspect not in self.aspects:
-            self.aspects[aspect] = self.draw.one(
+            self.aspects[aspect] = self.draw.draw_one(
                 (self.domain, "aspect"), self.material["aspects"], {*self.aspects.values()}
             )
             self.nouns[aspect] = self.pick((self.domain, "noun", self.aspects[aspect]), self.aspects[aspect][0])
@@ -104,16 +104,16 @@ class Sentence:
         if kind in FILLERS[self.draw.split]:
             return self.pick((kind,), FILLERS[self.draw.split][kind])
         drawn = self.pick((kind, side), OPINIONS[self.draw.split]["love" if kind == "loved" else kind][side])
-        return past(drawn) if kind == "loved" else drawn
+        return past_tense(drawn) if kind == "loved" else drawn
 
 
-def capitalised(text: str) -> str:
+def capitalise(text: str) -> str:
     """`text` with a capital letter at the start of each of its sentences."""
     return re.sub(r"(^|[.!?] )([a-z])", lambda match: match[1] + match[2].upper(), text)
 
 
 def write_sentence(draw: Draw, template: str, label: str) -> str:
-    """One template filled for one label, with a neutral fact beside it now and then."""
+    """One template filled for one label, sometimes with a neutral fact beside it."""
     sentence = Sentence(draw, label)
     parts = [sentence.fill(template)]
     if draw.random() < FACT_SHARE:
@@ -122,18 +122,18 @@ def write_sentence(draw: Draw, template: str, label: str) -> str:
             parts.append(fact)
         else:  # "It" would have nothing to stand for yet.
             parts.insert(0, re.sub("^It ", sentence.fill("the {thing} "), fact))
-    return capitalised(" ".join(parts))
+    return capitalise(" ".join(parts))
 
 
 def rows_of(draw: Draw, kind: str, text: str, label: str, count: int, seen: set[str]) -> list[Row]:
-    """`count` new rows of one kind and label, every template in turn; `seen` holds what is already written."""
+    """`count` new rows of one kind and label, every template in turn; `seen` holds those already written."""
     signed = {"positive": "+ ", "negative": "- "}
     lines = [
         line for line in text.strip().splitlines() if not line.startswith(tuple("+-")) or line.startswith(signed[label])
     ]
     made: list[Row] = []
     while len(made) < count:
-        for line in draw.shuffled(lines)[: count - len(made)]:
+        for line in draw.shuffle(lines)[: count - len(made)]:
             template = line.removeprefix(signed[label])
             written = write_sentence(draw, template, label)
             if written.casefold() not in seen and len(written.split()) in LENGTHS:
@@ -156,12 +156,12 @@ def corpus() -> dict[str, list[Row]]:
                 held = round(count * HELD_OUT_SHARE) if held_out else 0
                 rows += rows_of(draw, kind, SHARED[kind], label, count - held, seen)
                 rows += rows_of(draw, kind, held_out.get(kind, ""), label, held, seen) if held else []
-        splits[split] = draw.shuffled(rows)
+        splits[split] = draw.shuffle(rows)
     return splits
 
 
 def write(folder: Path) -> None:
-    """The corpus as `folder`/{train,validation,test}.jsonl, one row a line."""
+    """Write the corpus as `folder`/{train,validation,test}.jsonl, one row per line."""
     folder.mkdir(parents=True, exist_ok=True)
     for split, rows in corpus().items():
         lines = [json.dumps({"text": row.text, "label": row.label}, ensure_ascii=False) for row in rows]

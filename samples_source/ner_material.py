@@ -1,4 +1,4 @@
-"""What the sample NER corpus is written from: names, disjoint by split, and sentence templates. Pure data.
+"""The material of the sample NER corpus: names, disjoint by split, and sentence templates. Pure data.
 
 Names are separated by semicolons. A name may hold slots of its own, which are filled but not labelled again, so that
 "University of {city}" is one ORG; a lower-case "the" before a name is written and stays outside the entity. Templates

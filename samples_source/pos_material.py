@@ -1,4 +1,4 @@
-"""What the sample corpus for part-of-speech tagging is written from: words by split, and templates. Pure data.
+"""The material of the sample corpus for part-of-speech tagging: words by split, and templates. Pure data.
 
 Templates stand one to a line, already split into words. A word has the tag written behind it (`to/PART`), otherwise its
 usual one (`USUAL`). A slot is filled with a word of its kind and has the tag of `TAGS`, or the one behind it:

@@ -1,4 +1,4 @@
-"""What the sample sentiment corpus is written from: words, disjoint by split, and sentence templates. Pure data.
+"""The material of the sample sentiment corpus: words, disjoint by split, and sentence templates. Pure data.
 
 Phrases are separated by semicolons; of a pair, the first is the positive side. A noun with a plus sign is a plural.
 

@@ -1,4 +1,4 @@
-"""`hfkit evaluate`: a saved model on other rows with answers, and the report of it."""
+"""`hfkit evaluate`: the report of a saved model on other rows with answers."""
 
 import json
 from pathlib import Path

@@ -11,7 +11,7 @@ from hfkit.errors import ANEW, run
 
 
 class Quantize(StrEnum):
-    """What the weights are kept in."""
+    """The precision of the weights."""
 
     none = "none"
     int8 = "int8"
@@ -37,7 +37,7 @@ def export(
     """Write a fine-tuned model as an ONNX graph that runs without torch and without hfkit.
 
     The graph takes any number of rows, and texts of any length. Before it is kept, model and graph are asked about the
-    same rows: those of the run's test split if its data are on this machine, else the examples of its report, and
+    same rows: those of the run's test split if its data are on this machine, otherwise the examples of its report, and
     made-up inputs of extreme lengths. Where their logits differ by more than rounding, nothing is written. In 8 bits
     answers do change: how many, and by how much the score on labelled rows, is printed and kept in export.json. An
     earlier export in the same place is replaced.

@@ -40,7 +40,7 @@ class Format(StrEnum):
 
 
 class OnBadRow(StrEnum):
-    """What to do with a row that the model cannot be asked about."""
+    """How to treat a row that the model cannot be asked about."""
 
     error = "error"
     skip = "skip"

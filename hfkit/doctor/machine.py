@@ -15,12 +15,12 @@ from hfkit.runtime.processes import LAUNCHERS, count_cores
 from hfkit.training.memory import GIB
 
 DRIVER = Path("/proc/driver/nvidia/version")
-# What a container may have: the limit of version 2 and of version 1 of control groups.
+# The memory limit of a container, in control groups of version 2 and of version 1.
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def examine_machine(*, use_cpu: bool) -> tuple[list[Finding], dict[str, Any]]:
-    """What a run would have, and would not use well."""
+    """The resources of a run, and those it would waste."""
     total, free = memory_of(LIMITS)
     gpus = [
         {"name": gpu.name, "memory_gib": gpu.total_memory / GIB, "capability": f"{gpu.major}.{gpu.minor}"}
@@ -86,17 +86,17 @@ def gpu_findings(facts: Mapping[str, Any], *, use_cpu: bool, processes: int) -> 
 
 
 def driver_version(file: Path) -> str | None:
-    """The version of NVIDIA's driver, as Linux tells it."""
+    """The version of NVIDIA's driver, as Linux reports it."""
     words = file.read_text(errors="replace").split() if file.is_file() else []
     return next((word for word in words if word[0].isdigit() and "." in word), None)
 
 
 def memory_of(limits: tuple[Path, ...]) -> tuple[int, int]:
-    """Bytes of memory in all and free, within the limit of a container where there is one."""
+    """Bytes of memory in all and free, within the limit of a container if there is one."""
     memory = psutil.virtual_memory()
     limited = [int(text) for file in limits if file.is_file() and (text := file.read_text().strip()).isdigit()]
     total = min([memory.total, *limited])
-    # What the files of a container take counts as used there, so only the machine can tell what is free.
+    # In a container cached files count as used, so only the machine can tell what is free.
     return total, min(memory.available, total)
 
 
@@ -115,7 +115,7 @@ def processes_of(environment: Mapping[str, str]) -> int:
 
 
 def launcher_finding(environment: Mapping[str, str]) -> Finding:
-    """The processes of a launcher; asked before `launched` takes its variables away."""
+    """The processes of a launcher; read before `take_rank` removes its variables."""
     size = processes_of(environment)
     try:
         refuse_lost_processes(None, size)

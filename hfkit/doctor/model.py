@@ -1,4 +1,4 @@
-"""The checkpoint: whether it can be read, cut into depths and trained in the memory there is."""
+"""The checkpoint: whether it can be read, cut into depths, and trained in the memory of this machine."""
 
 import shutil
 from pathlib import Path
@@ -14,13 +14,13 @@ from hfkit.contract.target import Target
 from hfkit.contract.task import Task
 from hfkit.doctor.findings import Finding, quote, report_refusal
 from hfkit.doctor.machine import LIMITS, memory_of
-from hfkit.doctor.places import existing
+from hfkit.doctor.places import find_existing
 from hfkit.errors import UserError
 from hfkit.model.depth import Depths
 from hfkit.model.weights import read_config
 from hfkit.training.memory import GIB, WEIGHT, learning_share, needed_bytes
 
-ADAM = 2  # more numbers beside each weight in a checkpoint of a training
+ADAM = 2  # further numbers for each weight in a checkpoint of a training
 TIGHT = 0.8  # share of the memory
 
 
@@ -30,7 +30,7 @@ def examine_model(
     """Everything a checkpoint tells without its weights: findings, facts, and the codec if it has a processor."""
     findings, facts = [], {}
     try:
-        model = skeleton(task, recipe.checkpoint, target)
+        model = build_skeleton(task, recipe.checkpoint, target)
         findings, facts = architecture_findings(model, recipe.checkpoint, args)
         findings += weights_findings(Path(task.path(recipe.checkpoint)))
     except UserError as error:
@@ -46,7 +46,7 @@ def examine_model(
     return findings, facts, codec
 
 
-def skeleton(task: Task, checkpoint: str, target: Target) -> PreTrainedModel:
+def build_skeleton(task: Task, checkpoint: str, target: Target) -> PreTrainedModel:
     """The model without memory for its weights; of the checkpoint only its configuration is read.
 
     Raises:
@@ -56,11 +56,11 @@ def skeleton(task: Task, checkpoint: str, target: Target) -> PreTrainedModel:
     try:
         with torch.device("meta"):
             return task.auto_model.from_config(config, trust_remote_code=False)
-    except Exception as error:  # settings that do not fit together raise whatever their architecture likes
-        said = next(iter(str(error).splitlines()), "")
+    except Exception as error:  # architectures raise errors of any kind for settings that do not fit together
+        reason = next(iter(str(error).splitlines()), "")
         raise UserError(
             f"checkpoint '{checkpoint}'",
-            f"{task.auto_model.__name__} cannot be made of it ({said[:200]})",
+            f"{task.auto_model.__name__} cannot be made of it ({reason[:200]})",
             "Use a checkpoint of another architecture",
         ) from error
 
@@ -68,7 +68,7 @@ def skeleton(task: Task, checkpoint: str, target: Target) -> PreTrainedModel:
 def architecture_findings(
     model: PreTrainedModel, checkpoint: str, args: TransferArguments
 ) -> tuple[list[Finding], dict[str, Any]]:
-    """Depths, size, and what training takes."""
+    """Depths, size, and the memory and disk space of a training."""
     size = model.num_parameters()
     facts: dict[str, Any] = {"model_type": model.config.model_type, "parameters": size}
     what = f"{checkpoint}: {model.config.model_type} of {size / 1e6:,.1f} M parameters"
@@ -90,7 +90,7 @@ def architecture_findings(
 
 
 def memory_there(args: TransferArguments) -> tuple[int, int, str]:
-    """Bytes in all and free where training would be, and where that is."""
+    """Bytes in all and free on the device of a training, and which device that is."""
     if torch.cuda.is_available() and not args.use_cpu:
         free, total = torch.cuda.mem_get_info()
         return total, free, "on the GPU"
@@ -114,7 +114,7 @@ def memory_finding(needed: int, total: int, free: int, where: str, strategy: str
 
 def disk_findings(parameters: int, args: TransferArguments) -> list[Finding]:
     """Whether the checkpoints of a training fit on the disk."""
-    place = existing(Path(args.output_dir))
+    place = find_existing(Path(args.output_dir))
     kept = 1 if str(args.save_strategy.value) == "no" else 1 + (args.save_total_limit or 3)
     moments = 0 if args.save_only_model else ADAM * learning_share(args)
     needed = round(kept * parameters * WEIGHT * (1 + moments))

@@ -14,8 +14,8 @@ Versions = Callable[[str], str | None]
 IMPORTANT = ("torch", "transformers", "datasets", "accelerate", "peft")
 
 
-def installed(package: str) -> str | None:
-    """The version of a package; None where it is not installed."""
+def installed_version(package: str) -> str | None:
+    """The version of a package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -28,7 +28,7 @@ def examine_packages(extras: set[str], python: str) -> tuple[list[Finding], dict
     Args:
         extras: those of hfkit that the run needs.
     """
-    facts = {"python": python, "versions": {name: installed(name) or "not installed" for name in IMPORTANT}}
+    facts = {"python": python, "versions": {name: installed_version(name) or "not installed" for name in IMPORTANT}}
     try:
         own = distribution("hfkit")
     except PackageNotFoundError:
@@ -36,10 +36,10 @@ def examine_packages(extras: set[str], python: str) -> tuple[list[Finding], dict
         what = "hfkit is imported from a folder and not installed, so that the floors of its packages are not known"
         return [Finding("environment", "packages", "note", what, fix=fix)], facts
     found = python_finding(python, own.metadata["Requires-Python"])
-    found += package_findings(own.requires or [], extras, installed)
-    vision = installed("torchvision")
+    found += package_findings(own.requires or [], extras, installed_version)
+    vision = installed_version("torchvision")
     if vision:
-        found += vision_findings(distribution("torchvision").requires or [], vision, installed("torch"))
+        found += vision_findings(distribution("torchvision").requires or [], vision, installed_version("torch"))
     return found, facts
 
 
@@ -52,7 +52,7 @@ def python_finding(python: str, floor: str | None) -> list[Finding]:
 
 
 def package_findings(requires: Iterable[str], extras: set[str], versions: Versions) -> list[Finding]:
-    """A finding for each requirement that is missing or too old, else one that all are there."""
+    """A finding for each requirement that is missing or too old; otherwise one that all are there."""
     found, seen = [], set()
     for requirement in map(Requirement, requires):
         of_extra = {extra for extra in extras if requirement.marker and requirement.marker.evaluate({"extra": extra})}
@@ -63,7 +63,7 @@ def package_findings(requires: Iterable[str], extras: set[str], versions: Versio
         there = versions(requirement.name)
         command = f'pip install "hfkit[{min(of_extra)}]"' if of_extra and not needed else "pip install --upgrade hfkit"
         if there is None:
-            # Not all of an extra is used by every run; what this one cannot do without ends it by itself.
+            # No run uses all of an extra, and a run without a package that it needs ends by itself.
             what = f"{requirement.name} is not installed" + (f" (extra {min(of_extra)})" if of_extra else "")
             found.append(
                 Finding("environment", "packages", "error" if needed else "warning", what, fix=f"Run: {command}")

@@ -1,4 +1,4 @@
-"""Where a run writes and what it may reach: folders, the Hub, trackers."""
+"""The places that a run writes to or reaches: folders, the Hub, trackers."""
 
 import os
 import shutil
@@ -30,36 +30,36 @@ def examine_places(output_dir: Path, cache_dir: Path, *, pushes: bool) -> tuple[
     found, free = [], {}
     for name, place in places.items():
         found += place_findings(name, place)
-        if (there := existing(place)) is not None:
+        if (there := find_existing(place)) is not None:
             free[name] = shutil.disk_usage(there).free / GIB
     if not found:
         least = min(free, key=free.__getitem__)
         what = f"every folder can be written; least is free at {least}: {free[least]:.1f} GiB"
         found.append(Finding("environment", "folders", "ok", what))
     hub = {
-        "endpoint": without_password(constants.ENDPOINT),
+        "endpoint": drop_password(constants.ENDPOINT),
         "offline": bool(constants.HF_HUB_OFFLINE),
         "token": get_token() is not None,
     }
     return [*found, hub_finding(**hub, pushes=pushes)], {"free_disk_gib": free, "hub": hub}
 
 
-def without_password(address: str) -> str:
-    """An address without what somebody may have put before the host."""
+def drop_password(address: str) -> str:
+    """An address without the name and password that may stand before the host."""
     parts = urlsplit(address)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def existing(place: Path) -> Path | None:
-    """The folder itself, or the one that it would be made in; None where a file is in the way."""
+def find_existing(place: Path) -> Path | None:
+    """The folder itself, or the one that it would be made in; None if a file is in the way."""
     place = place.expanduser().absolute()
     first = next(path for path in (place, *place.parents) if path.exists() or path.is_symlink())
     return first if first.is_dir() else None
 
 
 def place_findings(name: str, place: Path) -> list[Finding]:
-    """What stands against writing to a folder, which need not be there yet."""
-    there = existing(place)
+    """Reasons why a folder, which need not exist yet, cannot be written."""
+    there = find_existing(place)
     fix = f"Choose another --{name}" if "_" in name else "Set HF_HOME to another folder"
     if there is None:
         what = f"{name} {place} cannot be a folder: there is a file in the way"
@@ -79,7 +79,7 @@ def disk_findings(name: str, place: Path, free: int) -> list[Finding]:
 
 
 def hub_finding(*, endpoint: str, offline: bool, token: bool, pushes: bool) -> Finding:
-    """Whether the Hub can be asked, and pushed to where that is wanted; it is not contacted."""
+    """Whether the Hub can be read, and pushed to if that is wanted; it is not contacted."""
     evidence = [f"endpoint {endpoint}; a token is {'there' if token else 'not there'}; offline: {offline}"]
     if pushes and offline:
         what, fix = "--push_to_hub with HF_HUB_OFFLINE: nothing can be pushed", "Unset HF_HUB_OFFLINE"

@@ -50,7 +50,7 @@ def find_repeats_within(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]
         what = f"{split}: {share(len(again), len(of_split))} rows repeat an earlier one"
         what += describe_repeats(alike, len(again) - long)
         numbers = rows.numbers[split]
-        samples = [f"{rows.at(split, a)} = row {numbers[b]:,}: {rows.quote_input(split, a)}" for a, b in again]
+        samples = [f"{rows.place(split, a)} = row {numbers[b]:,}: {rows.quote_input(split, a)}" for a, b in again]
         fix = "Keep one of each: repeats count several times, and make the interval too narrow" if judged else ""
         fix = fix or "Keep one of each, unless rows are meant to weigh more"
         findings.append(Finding("data", "repeats-within", severity, what, samples[:EXAMPLES], fix))
@@ -73,7 +73,7 @@ def find_repeats_across(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]
         severity = weigh(long, len(keys[split]), LEAKY)
         what = f"{share(len(twins), len(keys[split]))} rows of {split} are in {other} too"
         what += describe_repeats(alike, len(twins) - long)
-        samples = [f"{rows.at(split, a)} = {rows.at(other, b)}: {rows.quote_input(split, a)}" for a, b in twins]
+        samples = [f"{rows.place(split, a)} = {rows.place(other, b)}: {rows.quote_input(split, a)}" for a, b in twins]
         fix = f"Remove them from {other}: what was seen before is not judged fairly"
         findings.append(Finding("data", "repeats-across", severity, what, samples[:EXAMPLES], fix))
     return findings
@@ -85,7 +85,7 @@ def weigh(count: int, total: int, limit: float) -> Severity:
 
 
 def is_short(rows: Rows, key: str) -> bool:
-    """Whether it is a text of a few words: 'Thank you!' is in two splits because people say it often."""
+    """Whether it is a text of a few words: 'Thank you!' is in two splits because people write it often."""
     return not rows.are_pictures and len(key.split()) <= SHORT
 
 
@@ -115,11 +115,11 @@ def find_conflicts(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
     for group in torn[:EXAMPLES]:
         by_answer = {repr(rows.answers[split][row]): (split, row) for split, row in reversed(group)}
         of_group = [
-            f"{rows.at(*place)} says {rows.quote_answer(*place)}" for place in list(by_answer.values())[::-1][:2]
+            f"{rows.place(*place)} says {rows.quote_answer(*place)}" for place in list(by_answer.values())[::-1][:2]
         ]
         quoted.append(f"{rows.quote_input(*group[0])}: {', '.join(of_group)}")
     what = f"more than one answer to one input, in {share(count, total)} rows with {len(torn):,} different inputs"
-    fix = "Settle on one answer each, or remove them: nobody can be right on all of them"
+    fix = "Settle on one answer each, or remove them: no model can be right on all of them"
     return [Finding("data", "conflicts", severity, what, quoted, fix)]
 
 

@@ -37,17 +37,17 @@ class Rows:
 
     @property
     def are_pictures(self) -> bool:
-        """Whether the rows hold what one look at each picture has found."""
+        """Whether the rows are pictures with their size, mode and fingerprint."""
         return "fingerprint" in self.splits["train"].column_names
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What the report would say of the data."""
+        """The facts about the data for a report."""
         return self.task.rows.facts(self.splits)
 
     @cached_property
     def contents(self) -> dict[str, list[str]]:
-        """What makes two rows the same input, by split."""
+        """The contents of the inputs, by split: equal ones are the same input."""
         return {split: self.task.rows.content(rows) for split, rows in self.splits.items()}
 
     @cached_property
@@ -55,7 +55,7 @@ class Rows:
         """The gold answers, by split."""
         return {split: self.task.rows.references(rows) for split, rows in self.splits.items()}
 
-    def at(self, split: str, row: int) -> str:
+    def place(self, split: str, row: int) -> str:
         """A checked row by its place in the dataset."""
         return f"{split} row {self.numbers[split][row]:,}"
 
@@ -73,7 +73,7 @@ class Rows:
 
     def quote_rows(self, places: Sequence[tuple[str, int]]) -> list[str]:
         """The first of some rows, each with its place."""
-        return [f"{self.at(*place)}: {self.quote_input(*place)}" for place in places[:EXAMPLES]]
+        return [f"{self.place(*place)}: {self.quote_input(*place)}" for place in places[:EXAMPLES]]
 
 
 def read_rows(task: Task, most_rows: int | None) -> tuple[list[Finding], Rows | None]:

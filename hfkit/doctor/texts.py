@@ -18,7 +18,7 @@ UNKNOWN = 0.01  # share of tokens
 TOKENISED = 5_000  # rows of a split, evenly spaced
 RUN = re.compile(r"[^\x00-\x7f]{2,}")  # where two characters could have been the bytes of one
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-UPPER = re.compile(r"[\x80-\x9f]")  # control characters of Latin-1, which nobody writes
+UPPER = re.compile(r"[\x80-\x9f]")  # control characters of Latin-1, which texts do not have
 MARKUP = re.compile(
     r"&(?:amp|lt|gt|quot|nbsp|apos|#\d+);|<br ?/?>|</?(?:p|div|span|a|b|i|li|ul)\b[^<]{0,200}>", re.IGNORECASE
 )
@@ -72,7 +72,7 @@ def examine_encoding(rows: Rows) -> list[Finding]:
         ]
         if hits:
             severity = "warning" if serious and len(hits) > MANY * total else "note"
-            quoted = [f"{rows.at(split, row)}: {sample}" for split, row, sample in hits[:EXAMPLES]]
+            quoted = [f"{rows.place(split, row)}: {sample}" for split, row, sample in hits[:EXAMPLES]]
             found.append(Finding("data", check, severity, f"{share(len(hits), total)} rows {what}", quoted, fix))
     return found or [Finding("data", "encoding", "ok", "no sign of a wrong encoding")]
 

@@ -33,7 +33,7 @@ class Asking:
         predicted = self.saved.in_folder(chunk.folder).predict_table(chunk.rows, batch_size=self.batch_size)
         faults = [one.fault for one in predicted if one.fault]
         if faults and not self.skip:
-            raise refusal(chunk, faults[0])
+            raise bad_row_error(chunk, faults[0])
         columns = chunk.rows.column_names
         rows = zip(chunk.records, predicted, strict=True)
         return [{**own_columns(record, columns), **self.new_columns(one)} for record, one in rows], faults
@@ -70,7 +70,7 @@ def to_words(fault: Fault) -> str:
     return f"{place}{fault.value}: {fault.rule}"
 
 
-def refusal(chunk: Chunk, fault: Fault) -> UserError:
+def bad_row_error(chunk: Chunk, fault: Fault) -> UserError:
     column = f", column '{fault.column}'" if fault.column else ""
     return UserError(
         f"{chunk.source}, row {chunk.first + fault.row}{column}: {fault.value}",

@@ -116,7 +116,7 @@ class SavedModel:
         return Predictions(self.codec.decode(outputs, encoded), likelihoods)
 
     def outputs(self, encoded: Dataset, batch_size: int) -> dict[str, np.ndarray]:
-        """What `Codec.outputs` gives for every encoded row, padded with -100: the only loop that asks a model."""
+        """The outputs for every encoded row (see `Codec.outputs`), padded with -100: the only loop that asks a model."""
         # Order, batches and precision are those of the trainer's evaluation, so that rounding is the same too.
         batches = DataLoader(
             rows_to_fetch(encoded),
@@ -211,7 +211,7 @@ class SavedFiles:
         try:
             parse((self.kind,), argv=[], **self.settings)
         except UserError as error:
-            raise refusal(self.place, error) from error
+            raise broken_files_error(self.place, error) from error
 
     def load(self, task: Task) -> SavedModel:
         """The model itself: safetensors only, no remote code.
@@ -238,10 +238,10 @@ def load_saved(place: str, *, task: str | None = None, revision: str | None = No
 
 
 def find_saved(place: str, *, task: str | None = None, revision: str | None = None) -> SavedFiles:
-    """Where a model is, and what it does.
+    """A model's folder, its task, and the flags it was trained with.
 
-    Its configuration names its task, or the report.json beside it, or `task`, or its architecture. The flags that it
-    was trained with come from the report, except those about rows.
+    The task is that of its configuration, otherwise of the report.json beside it, otherwise `task`, otherwise the first
+    that fits its architecture. The flags come from the report, except those about rows.
 
     Args:
         place: the output_dir of a run, any folder with a model, or a Hub id.
@@ -258,12 +258,13 @@ def find_saved(place: str, *, task: str | None = None, revision: str | None = No
     try:
         of_config = kind.flags_of(config)
     except UserError as error:
-        raise refusal(place, error) from error
+        raise broken_files_error(place, error) from error
     settings = {name: value for name, value in run.items() if name in known} if report else of_config
     return SavedFiles(place, folder, kind, config, settings, run)
 
 
-def refusal(place: str, error: UserError) -> UserError:
+def broken_files_error(place: str, error: UserError) -> UserError:
+    """The error for a model whose files hold a wrong setting."""
     return UserError(f"model '{place}'", f"it cannot be asked ({error})", "Mend its files")
 
 
@@ -300,7 +301,7 @@ def find_folder(place: str, revision: str | None) -> Path:
 
 
 def suggest_folder(folder: Path) -> str:
-    """What to do about a folder without a model."""
+    """The fix for a folder without a model."""
     if (folder / "adapter_config.json").is_file():
         return "This is an adapter alone: give the output_dir of its run, where it is merged into the model"
     if any(folder.glob("checkpoint-*")):
@@ -390,7 +391,7 @@ def first_that_accepts(config: PreTrainedConfig, tasks: Sequence[type[Task]]) ->
 
 
 def head_name(task: type[Task]) -> str:
-    """What the architectures of a task have in their names: 'ForTokenClassification'."""
+    """The part of an architecture's name that a task's head gives it: 'ForTokenClassification'."""
     return task.auto_model.__name__.removeprefix("AutoModel")
 
 

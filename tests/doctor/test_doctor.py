@@ -626,7 +626,7 @@ def test_no_secret_is_printed(monkeypatch):
         ended = hfkit("doctor", *argv)
         assert "ssss" not in ended.output
     assert json.loads(ended.stdout)["facts"]["environment"]["hub"]["token"] is True
-    assert places.without_password("https://me:secret@hub.example/api") == "https://hub.example/api"
+    assert places.drop_password("https://me:secret@hub.example/api") == "https://hub.example/api"
 
 
 # The model

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 from hfkit.samples.sentiment import sample_sentiment
 from samples_source import make_sentiment
-from samples_source.make_sentiment import LABELS, past
+from samples_source.make_sentiment import LABELS, past_tense
 from samples_source.sentiment_material import DOMAINS, FILLERS, HELD_OUT, OPINIONS, SHARED
 
 SPLITS = ("train", "validation", "test")
@@ -40,7 +40,7 @@ def words_of_templates(texts):
 def opinions(split, side):
     """Every opinion phrase of a split, positive (side 0) or negative (side 1), in the forms that occur."""
     phrases = {phrase for pair in OPINIONS[split].values() for phrase in pair[side].split(";")}
-    phrases |= {past(verb) for verb in OPINIONS[split]["love"][side].split(";")}
+    phrases |= {past_tense(verb) for verb in OPINIONS[split]["love"][side].split(";")}
     phrases |= {f"{noun}s" for noun in OPINIONS[split]["point"][side].split(";")}
     aspects = [aspect for domain in DOMAINS[split].values() for aspect in domain["aspects"]]
     return phrases | {phrase for aspect in aspects for phrase in aspect[1 + side].split(";")}

@@ -1,4 +1,4 @@
-"""What the page knows of a model, and its answer to one input."""
+"""A saved model for the page: its description, rows to try, and its answer to one input."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ SENTENCES = ("Ada Lovelace wrote to Charles Babbage from London.", "The parcel c
 
 
 class Unanswered(Exception):
-    """Why an input gets no answer, for whoever gave it."""
+    """An input gets no answer; the message tells the user why."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class DemoModel:
         return Reply(answer, predicted.record, predicted.likelihoods, self.note_on_length(rows))
 
     def note_on_length(self, rows: Dataset) -> str:
-        """That the end of a text was not read."""
+        """A note if the end of a text was not read."""
         checked, _ = self.saved.task.rows.to_predict(rows)
         facts = self.saved.codec.facts(self.saved.encode(checked))
         if not facts.get("truncated"):

@@ -32,7 +32,7 @@ def read_input(given: Any) -> Any:
 
 
 def build_page(model: DemoModel, folder: Path) -> gr.Blocks:
-    """Inputs, a button, the answer, and rows to try; pictures among those are written into `folder`."""
+    """Inputs, a button, the answer, and rows to try; their pictures are written into `folder`."""
     with gr.Blocks(title=model.name, analytics_enabled=False) as app:
         gr.Markdown(model.about())
         with gr.Row():
@@ -56,7 +56,7 @@ def build_page(model: DemoModel, folder: Path) -> gr.Blocks:
 
 
 def make_inputs(model: DemoModel) -> list[Any]:
-    """What a user fills the columns of a row in with."""
+    """The fields for the columns of a row."""
     if model.media is Media.IMAGE:
         return [gr.Image(label="Picture", sources=["upload", "clipboard"], height=300)]
     if len(model.columns) == 1:
@@ -66,7 +66,7 @@ def make_inputs(model: DemoModel) -> list[Any]:
 
 
 def make_output(model: DemoModel) -> Any:
-    """What the answer is shown in, by the kind of value that it is."""
+    """The part that shows an answer, by its kind of value."""
     kind, choices = model.saved.task.view.answers, model.saved.choices
     if kind is Spans:
         return gr.HighlightedText(label="Answer", show_legend=True)
@@ -78,7 +78,7 @@ def make_output(model: DemoModel) -> Any:
 
 
 def render(reply: Reply) -> tuple[Any, str]:
-    """A reply as the part of `make_output` takes it, and what to know about it."""
+    """The value for `make_output`, and the note below it."""
     match reply.shown:
         case Spans():
             note = reply.note or ("" if reply.shown.spans else "Nothing was found.")
@@ -86,9 +86,9 @@ def render(reply: Reply) -> tuple[Any, str]:
         case Number(value, whole):
             return int(value) if whole else value, reply.note
         case Choice(labels, several):
-            said = f"Labels: {escape_markdown(', '.join(labels)) or 'none'}" if several else ""
+            named = f"Labels: {escape_markdown(', '.join(labels)) or 'none'}" if several else ""
             ranking = dict.fromkeys(labels, 1.0) if reply.likelihoods is None else reply.likelihoods
-            return ranking, "\n\n".join(filter(None, (said, reply.note)))
+            return ranking, "\n\n".join(filter(None, (named, reply.note)))
         case _:
             return escape_markdown(to_text(reply.shown)), reply.note
 
@@ -109,7 +109,7 @@ def word_starts(words: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def example_inputs(model: DemoModel, folder: Path) -> list[list[Any]]:
-    """Rows to try, one value for each input; pictures as files of their own, for the report holds them inline."""
+    """Rows to try, one value per input; pictures become files, because the report holds them inline."""
     rows = report_rows(model.report, model.columns)[:MOST_EXAMPLES]
     if model.media is Media.IMAGE:
         for number, row in enumerate(rows):
@@ -124,7 +124,7 @@ def examples_label(model: DemoModel) -> str:
 
 
 def launch(model: DemoModel, folder: Path, host: str, port: int, *, share: bool) -> tuple[gr.Blocks, str]:
-    """The page at an address, served by threads of its own.
+    """Serve the page at an address, in threads of its own.
 
     Raises:
         OSError: the address cannot be used.

@@ -1,4 +1,4 @@
-"""The ONNX graph of a model: traced with inputs of any size, kept in 8 bits, and opened to be asked."""
+"""The ONNX graph of a model: traced with inputs of any size, reduced to 8 bits, and run."""
 
 import logging
 import warnings

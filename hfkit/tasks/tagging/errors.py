@@ -44,7 +44,7 @@ def spans(tags: Sequence[str]) -> list[Span]:
 
 
 def pair_spans(gold: list[Span], predicted: list[Span]) -> Iterator[tuple[Span | None, Span | None]]:
-    """Pairs of gold and predicted spans that share words, the largest overlap first, then unpaired ones; each span once."""
+    """Pairs of gold and predicted spans that share words, the largest overlap first; then unpaired spans."""
     overlaps = sorted(
         (max(g.start, p.start) - min(g.end, p.end), g != p, g.label != p.label, g, p)
         for g in gold
