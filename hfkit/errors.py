@@ -1,4 +1,4 @@
-"""What a user sees when something they gave cannot work: value, rule, fix, and exit code 2."""
+"""Errors that a user can mend: value, rule, fix, and exit code 2."""
 
 import gc
 import signal
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class UserError(ValueError):
-    """Something the user gave breaks a rule: `value` names it, `rule` says what must hold, `fix` what to do."""
+    """Something the user gave breaks a rule: `value` names it, `rule` says what must hold, and `fix` what to do."""
 
     def __init__(self, value: str, rule: str, fix: str) -> None:
         super().__init__(f"{value}: {rule.rstrip('.')}. {fix.rstrip('.')}{'' if fix.endswith('?') else '.'}")
@@ -16,7 +16,7 @@ class UserError(ValueError):
 
 
 class DataError(UserError):
-    """Rows at fault: the place is named as split, row (0-based) and column, as far as they are known."""
+    """Rows at fault, with their split, row (from 0) and column as far as they are known."""
 
     def __init__(
         self, value: str, rule: str, fix: str, *, split: str, row: int | None = None, column: str | None = None
@@ -31,25 +31,25 @@ class DataError(UserError):
 
 
 class Failure(RuntimeError):
-    """Something failed that the user did not give: what happened, and what to run once it is mended."""
+    """A failure that is not the user's doing: what happened, and what to run once the cause is gone."""
 
     def __init__(self, happened: str, fix: str) -> None:
         super().__init__(f"{happened.rstrip('.')}. {fix.rstrip('.')}.")
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says first; its name where it says nothing."""
+    """The first line of an error's message, or its class where it has none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def one_line(error: BaseException) -> str:
-    """All that an error says, on one line."""
+    """An error's whole message on one line."""
     return " ".join(str(error).split())
 
 
-# What the command line ends with; 75 is what sysexits.h calls a temporary failure, so a queue may start it again.
+# Exit codes. 75 is a temporary failure in sysexits.h, so a queue may start the command again.
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
-# What the same command does after an interruption.
+# What running the same command again does after an interruption.
 GOES_ON, ANEW = "the same command goes on", "the same command begins anew"
 TRAINING = f"{ANEW}; with --resume_from_checkpoint auto it goes on from its last checkpoint"
 
@@ -60,9 +60,9 @@ def run(main: Callable[[], None], again: str = TRAINING) -> None:
     A `UserError` ends with 2 and a `Failure` with 1, like any other exception; Ctrl+C or a scheduler's SIGTERM with 75.
 
     Args:
-        again: what who interrupted it is told of the same command.
+        again: what to tell the user about rerunning the command after an interrupt.
     """
-    gc.freeze()  # what is imported stays to the end: the collector need not walk it
+    gc.freeze()  # imported modules stay to the end: the collector need not walk them
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -76,12 +76,12 @@ def run(main: Callable[[], None], again: str = TRAINING) -> None:
         print(f"interrupted: {again}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     finally:
-        gc.unfreeze()  # at its end the interpreter tells of whatever it could not take down
+        gc.unfreeze()  # otherwise the interpreter warns at its end of everything it could not take down
         _leave_process_group()
 
 
 def _leave_process_group() -> None:
-    """A process that ends while its group still runs threads may be aborted instead of ending with its own code."""
+    """Leave before exiting: a process whose group still runs threads may be aborted, and lose its exit code."""
     if "torch" in sys.modules:
         import torch
 

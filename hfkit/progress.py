@@ -1,8 +1,8 @@
-"""Bars on a terminal; in a log nothing, but for a line every ten minutes of one and the same work.
+"""Progress bars on a terminal, and in a log a line every ten minutes for work that takes that long.
 
-They are drawn on stderr by the first process of a launcher. There are none where stderr is no terminal (a notebook has
-none either), with `--disable_tqdm true`, and with TQDM_DISABLE=1 in the environment, which silences every bar of the
-libraries too. A bar within a bar stands below it, and goes when it ends.
+The first process of a launcher draws them on stderr. There are none where stderr is no terminal, in a notebook, with
+`--disable_tqdm true`, and with TQDM_DISABLE=1 in the environment, which also silences the bars of libraries. A nested
+bar appears below the outer one and disappears when it ends.
 """
 
 import logging
@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 
 
 class _Screen:
-    """What this process draws at the moment."""
+    """The bars that this process draws at the moment."""
 
     wanted = True
     live: Any = None  # the `rich.progress.Progress` that all bars share
@@ -31,12 +31,12 @@ class _Screen:
 
 
 def switch(on: bool) -> None:
-    """Want bars or not, as `--disable_tqdm` says; those that are drawn already go on."""
+    """Turn bars on or off, as `--disable_tqdm` says; bars that are drawn already go on."""
     _Screen.wanted = on
 
 
 def track(items: Iterable[Item], description: str | None, total: int | None = None) -> Iterator[Item]:
-    """`items`, one by one, with a bar of how many have been taken; without a description they have none.
+    """Yield `items` one by one and show how many have been taken; without a description there is no bar.
 
     Args:
         total: needed where the items have no length.
@@ -56,18 +56,18 @@ def track(items: Iterable[Item], description: str | None, total: int | None = No
 def progress(
     description: str, total: int | None = None, *, done: int = 0, leave: bool = True
 ) -> Iterator["Callable[..., None]"]:
-    """A bar for a count that is no loop.
+    """A bar for work that is not a loop.
 
     Yields:
-        `advance(count=1, note=None, total=None)`: the note stands beside the bar; the total is another one from now on.
+        `advance(count=1, note=None, total=None)`: the note appears beside the bar, and the total replaces the old one.
 
     Args:
         total: None where it is not known.
-        done: what an earlier run has done of it.
-        leave: whether a bar that is within no other one stays on the screen when it ends.
+        done: how much of it an earlier run has done.
+        leave: keep an outermost bar on the screen when it ends.
     """
-    with alone():
-        if not _shown():
+    with silence_other_bars():
+        if not _is_visible():
             yield _Silent(description, total, done)
             return
         bar = _Bar(description, total, done)
@@ -80,16 +80,16 @@ def progress(
 
 
 @contextmanager
-def alone(*, downloads: bool = False) -> Iterator[None]:
-    """Within it datasets and transformers draw no bars: theirs would stand in logs too, and across ours.
+def silence_other_bars(*, downloads: bool = False) -> Iterator[None]:
+    """Keep datasets and transformers from drawing bars, which would end up in logs and be drawn across ours.
 
-    What huggingface_hub draws of its downloads and uploads stays: it keeps out of logs by itself.
+    Downloads and uploads of huggingface_hub keep their bars: that library stays out of logs by itself.
 
     Args:
-        downloads: a terminal is left to datasets, which tells how many bytes have come.
+        downloads: leave a terminal to datasets, which shows how many bytes have arrived.
     """
     with ExitStack() as undo:
-        if downloads and _shown():
+        if downloads and _is_visible():
             yield
             return
         if "datasets" in sys.modules:
@@ -101,31 +101,32 @@ def alone(*, downloads: bool = False) -> Iterator[None]:
         if "transformers" in sys.modules:
             from transformers.utils.logging import set_tqdm_hook
 
-            undo.callback(set_tqdm_hook, set_tqdm_hook(_undrawn))
+            undo.callback(set_tqdm_hook, set_tqdm_hook(_disable_bar))
         yield
 
 
 @contextmanager
-def alone_on_stdout() -> Iterator[TextIO]:
-    """Yields the standard output for what was asked for; whatever else prints meanwhile goes to the standard error.
+def reserve_stdout() -> Iterator[TextIO]:
+    """Yield the standard output for the result; everything else that prints in the meantime goes to standard error.
 
-    No other library draws bars either: datasets and transformers are imported here, for `alone` to find them.
+    Other libraries draw no bars either: datasets and transformers are imported here so that `silence_other_bars` finds
+    them.
     """
     import datasets  # noqa: F401
     import transformers.utils.logging  # noqa: F401
 
     stdout = sys.stdout
-    with alone(), redirect_stdout(sys.stderr):
+    with silence_other_bars(), redirect_stdout(sys.stderr):
         yield stdout
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """The same while weights are loaded, and without transformers' table of those that a checkpoint lacks.
+    """Keep other libraries quiet while weights are loaded, transformers' table of missing weights included.
 
-    Whoever loads within it looks at what is missing, and says so in one line where it matters.
+    The caller checks for missing weights itself, and reports them on one line where they matter.
     """
-    with alone():
+    with silence_other_bars():
         log = logging.getLogger("transformers.modeling_utils")
         log.addFilter(_no_load_report)
         try:
@@ -138,12 +139,12 @@ def _no_load_report(record: logging.LogRecord) -> bool:
     return "LOAD REPORT" not in record.getMessage()
 
 
-def _undrawn(factory: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
+def _disable_bar(factory: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
     return factory(*args, **{**kwargs, "disable": True})
 
 
-def _shown() -> bool:
-    """Whether a bar that begins now is drawn."""
+def _is_visible() -> bool:
+    """Whether a bar that begins now would be drawn."""
     if _Screen.live is not None:
         return True
     if not (_Screen.wanted and FIRST and sys.stderr.isatty()) or os.environ.get("TQDM_DISABLE"):
@@ -154,17 +155,17 @@ def _shown() -> bool:
 
 
 class _Silent:
-    """The bar of a log: a line now and then, so that nobody takes a long run for a dead one."""
+    """The bar of a log: a line now and then, so that a long run is not taken for a dead one."""
 
     def __init__(self, description: str, total: int | None, done: int) -> None:
         self.description, self.total, self.done = description, total, done
-        self.began = self.told = time.monotonic()
+        self.began = self.printed = time.monotonic()
 
     def __call__(self, count: int = 1, note: str | None = None, total: int | None = None) -> None:
         self.done, self.total = self.done + count, self.total if total is None else total
         now = time.monotonic()
-        if now - self.told >= HEARTBEAT and FIRST and _Screen.wanted and not os.environ.get("TQDM_DISABLE"):
-            self.told = now
+        if now - self.printed >= HEARTBEAT and FIRST and _Screen.wanted and not os.environ.get("TQDM_DISABLE"):
+            self.printed = now
             of = "" if self.total is None else f" of {self.total:,}"
             print(
                 f"{self.description}: {self.done:,}{of} after {(now - self.began) / 60:.0f} min",
@@ -211,13 +212,13 @@ def _begin() -> None:
     from rich.text import Text
 
     class Time(TimeRemainingColumn):
-        """What is left; once it has ended, or where the total is not known, what it has taken."""
+        """The time that is left; once it has ended, or without a known total, the time that it took."""
 
         def render(self, task: Task) -> Text:
             over = task.total is None or task.stop_time is not None
             return TimeElapsedColumn().render(task) if over else super().render(task)
 
-    # Where the terminal is narrow the bar gives way, not the numbers.
+    # On a narrow terminal the bar shrinks, not the numbers.
     def text(field: str, **kwargs: Any) -> TextColumn:
         return TextColumn(f"{{task.{field}}}", markup=False, table_column=Column(no_wrap=True, **kwargs))
 
@@ -229,21 +230,21 @@ def _begin() -> None:
         text("fields[note]", overflow="ellipsis"),
         console=Console(stderr=True),
         refresh_per_second=OFTEN,
-        # What is printed appears above the bars; into a file it goes as it is.
+        # Printed lines appear above the bars; in a file they stay as they are.
         redirect_stdout=sys.stdout.isatty(),
     )
     _Screen.leaving = ExitStack()
     streams = {sys.stderr: "stderr"} | ({sys.stdout: "stdout"} if sys.stdout.isatty() else {})
     _Screen.live.start()
     for handler in _handlers():
-        # It holds the stream that it was made with, and would write across the bars.
+        # A handler keeps the stream it was made with, and would write across the bars.
         if (name := streams.get(handler.stream)) is not None:
             _Screen.leaving.callback(handler.setStream, handler.stream)
             handler.setStream(getattr(sys, name))
 
 
 def _handlers() -> list[logging.StreamHandler]:
-    """Those that write to a stream that is open already, files left aside."""
+    """The log handlers that write to a stream and not to a file."""
     loggers = [logging.root, *logging.root.manager.loggerDict.values()]
     found = [handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers]
     return [h for h in found if isinstance(h, logging.StreamHandler) and not isinstance(h, logging.FileHandler)]
@@ -256,7 +257,7 @@ def _end() -> None:
 
 
 def _forget() -> None:
-    """In a forked process, such as a loader's worker: the bars are its parent's, and so is the lock to draw them."""
+    """Drop the bars in a forked process, such as a loader's worker: bars and their lock belong to the parent."""
     if _Screen.live is not None:
         _Screen.live, _Screen.wanted = None, False
         _Screen.leaving.close()

@@ -91,7 +91,7 @@ def pixels(images: Tensor) -> Tensor:
 
 
 def augment(batch: Tensor, random: torch.Generator) -> Tensor:
-    """`batch` (images, 3, SIZE, SIZE) moved, recoloured, coarsened, made noisy and partly covered, each image in its own way.
+    """`batch` (images, 3, SIZE, SIZE), each image moved, recoloured, coarsened, made noisy and partly covered anew.
 
     Nothing is mirrored: a mirrored character is another character.
     """

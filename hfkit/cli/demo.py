@@ -37,10 +37,10 @@ def demo(
 
 def _demo(place: str, host: str, port: int, revision: str | None, *, share: bool, check: bool) -> None:
     from hfkit.inference import demo
-    from hfkit.progress import alone_on_stdout
+    from hfkit.progress import reserve_stdout
 
     demo.require_gradio()
-    with alone_on_stdout() as stdout:
+    with reserve_stdout() as stdout:
         model = demo.load_demo(place, revision)
         if check:
             print(json.dumps(demo.check(model), ensure_ascii=False), file=stdout)

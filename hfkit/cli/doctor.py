@@ -51,13 +51,13 @@ def _examine(
 
     from hfkit.doctor.checkup import examine
     from hfkit.doctor.machine import launcher_finding
-    from hfkit.progress import alone_on_stdout
+    from hfkit.progress import reserve_stdout
     from hfkit.runtime.processes import take_rank
 
     launcher, rank = launcher_finding(os.environ), take_rank()
     if rank is not None and rank.rank > 0:
         return
-    with alone_on_stdout():
+    with reserve_stdout():
         examined, given, args = _parse_arguments(flags, recipe, task)
         checkup = examine(examined, given, args, launcher=launcher, most_rows=most_rows)
     if as_json:

@@ -70,11 +70,11 @@ def _evaluate(
     from hfkit.cli.report import render_record, summarise
     from hfkit.contract.rows import Only
     from hfkit.inference.saved import find_saved
-    from hfkit.progress import alone_on_stdout
+    from hfkit.progress import reserve_stdout
     from hfkit.report.report import Report
     from hfkit.runtime.machine import measure
 
-    with alone_on_stdout() as stdout:
+    with reserve_stdout() as stdout:
         found = find_saved(place, task=name, revision=revision)
         started_from = found.run.get("checkpoint")
         of_run = {"checkpoint": started_from} if isinstance(started_from, str) else {}

@@ -62,9 +62,9 @@ def _export(
     as_json: bool,
 ) -> None:
     from hfkit.inference.export import export as write
-    from hfkit.progress import alone_on_stdout
+    from hfkit.progress import reserve_stdout
 
-    with alone_on_stdout() as stdout:
+    with reserve_stdout() as stdout:
         record = write(model, output_dir, revision=revision, dataset=dataset, quantize=quantize, opset=opset)
     print(json.dumps(record, indent=2) if as_json else _lines(record), file=stdout)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, get_origin
 import typer
 
 from hfkit.errors import ANEW, GOES_ON, UserError, run
-from hfkit.progress import alone_on_stdout, progress
+from hfkit.progress import reserve_stdout, progress
 from hfkit.runtime.part_file import PartFile
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None
     """
     if not request.words:
         request.refuse_unusable([])
-    with alone_on_stdout() as stdout:
+    with reserve_stdout() as stdout:
         from hfkit.inference.asking import Asking
         from hfkit.inference.saved import find_saved
 

@@ -11,7 +11,7 @@ from datasets.exceptions import DatasetsError
 from hfkit.data.conll_files import check_conll, conll_options
 from hfkit.data.csv_files import read_csv, refuse_other_encoding
 from hfkit.errors import DataError, UserError, first_line
-from hfkit.progress import alone, progress
+from hfkit.progress import silence_other_bars, progress
 
 # The names of each split in the wild, the exact one first.
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "dev", "val"), "test": ("test",)}
@@ -87,7 +87,7 @@ def refuse_no_folder(source: str) -> None:
         raise UserError(f"dataset '{source}'", "there is no such folder", "Check the path")
 
 
-@alone(downloads=True)
+@silence_other_bars(downloads=True)
 def read_hub(
     source: str, config: str | None, revision: str | None, kinds: Mapping[str, str], validation_share: float | None
 ) -> dict[str, Dataset]:

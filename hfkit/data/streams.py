@@ -100,7 +100,7 @@ class Reading:
             seen += f" and {len(pictures)} pictures"
         raise UserError(
             f"folder '{name}'",
-            f"it holds one file of rows{', or pictures alone' * bool(self.pictures)}, and here are {seen}",
+            f"it holds one file of rows{', or pictures alone' if self.pictures else ''}, and here are {seen}",
             "Name the files themselves",
         )
 

@@ -116,7 +116,7 @@ class SavedModel:
         return Predictions(self.codec.decode(outputs, encoded), likelihoods)
 
     def outputs(self, encoded: Dataset, batch_size: int) -> dict[str, np.ndarray]:
-        """The outputs for every encoded row (see `Codec.outputs`), padded with -100: the only loop that asks a model."""
+        """The outputs for every encoded row (see `Codec.outputs`), padded with -100: the only loop over a model."""
         # Order, batches and precision are those of the trainer's evaluation, so that rounding is the same too.
         batches = DataLoader(
             rows_to_fetch(encoded),

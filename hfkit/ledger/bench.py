@@ -25,7 +25,7 @@ from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
 from hfkit.ledger.arguments import load_recipe, scale_rates, split_flags
 from hfkit.ledger.cells import Cell, Contender
-from hfkit.progress import alone
+from hfkit.progress import silence_other_bars
 from hfkit.runtime.folders import require_writable
 from hfkit.training.checkpoints import deciding
 from hfkit.version import __version__
@@ -203,7 +203,7 @@ def settings_text(settings: Mapping[str, Any]) -> str:
     return json.dumps(kept, sort_keys=True, default=str)
 
 
-@alone()
+@silence_other_bars()
 def join_tests(task: Task, first: Loaded, others: Mapping[str, Dataset]) -> Dataset:
     """The test rows of all datasets as one.
 

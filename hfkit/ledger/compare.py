@@ -18,7 +18,7 @@ from hfkit.ledger.facts import ledger_of, table_of
 from hfkit.ledger.pages import render_ledger
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import Runner
-from hfkit.progress import alone_on_stdout, progress
+from hfkit.progress import reserve_stdout, progress
 from hfkit.runtime.folders import write_page
 from hfkit.runtime.processes import take_rank
 
@@ -42,7 +42,7 @@ def compare(argv: list[str]) -> list[Path]:
     """
     if not split_flags(argv)[0].json:
         return [Path(page) for page in _run(argv)]
-    with alone_on_stdout():
+    with reserve_stdout():
         ledgers = _run(argv)
     if ledgers:
         tests = [summary_of(page, ledger) for page, ledger in ledgers.items()]

@@ -221,7 +221,7 @@ def _p(
 ) -> float:
     if rows < 2:
         return 1.0
-    means = [first.averaged(others) for first, *others in (seeds_of_a, seeds_of_b)]
+    means = [first.average(others) for first, *others in (seeds_of_a, seeds_of_b)]
     p = randomisation(*means, resamples=resamples, seed=seed)
     error, freedom = _error((a, b), a.draws - b.draws, rows)
     if a.seeds == b.seeds == 1 or not error:

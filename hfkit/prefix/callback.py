@@ -1,4 +1,4 @@
-"""When a training starts above its frozen layers: the decision, the numbers of the rows, the proof of every cut."""
+"""The callback that starts training above the frozen layers: its decision, the row numbers, the proof of each cut."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ WORTH = 1.5  # times that each row must pass the frozen layers: once is what bui
 
 
 class Run(Protocol):
-    """What is asked of a trainer here."""
+    """The attributes of a trainer that are used here."""
 
     args: TransferArguments
     state: TrainerState
@@ -64,7 +64,7 @@ class Caching(TrainerCallback):
         self._proven: set[tuple[str, int]] = set()
         self._depth: int | None = None
 
-    # What the loop tells
+    # Called by the training loop
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         plan = self.trainer.unfreezing.plan
@@ -98,10 +98,10 @@ class Caching(TrainerCallback):
         if self.trainer.args.cache_dir is None and PartialState().is_main_process:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    # What a step asks
+    # Called in every step
 
     @contextmanager
-    def replayed(self, model: nn.Module, inputs: dict[str, Any], split: str) -> Iterator[None]:
+    def replay_prefix(self, model: nn.Module, inputs: dict[str, Any], split: str) -> Iterator[None]:
         """Within it a forward pass over `inputs` starts above the frozen layers, if their activations are there.
 
         Takes the row numbers out of `inputs`, and puts in what the loader left out.
@@ -136,7 +136,7 @@ class Caching(TrainerCallback):
         collator = trainer.training_collator if split == "train" and self.of_train else trainer.data_collator
         batch = NumberedBatches(collator, rows)(NumberedRows(rows_to_fetch(rows), self, split).__getitems__(numbers))
         batch = {name: value.to(trainer.args.device) for name, value in batch.items()}
-        with evaluating(model), self.replayed(model, batch, split):
+        with evaluating(model), self.replay_prefix(model, batch, split):
             return model(**trainer.codec.inputs(batch))["logits"], batch["labels"]
 
     # How it is decided

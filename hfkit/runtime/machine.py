@@ -22,7 +22,7 @@ MIB = 2**20
 
 
 def environment() -> dict[str, Any]:
-    """The machine and the versions, for whoever compares a time or repeats a run."""
+    """The machine and the versions, needed to compare a time or to repeat a run."""
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"

@@ -21,7 +21,7 @@ class Evidence(Protocol):
     def headline(self, weights: np.ndarray) -> np.ndarray:
         """The headline if row i counts `weights[:, i]` times: (draws, rows) -> (draws,)."""
 
-    def swapped(self, other: Self, rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def swap(self, other: Self, rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The headlines of both contenders, (draws,) each, after swapping their answers to some rows.
 
         Args:
@@ -33,7 +33,7 @@ class Evidence(Protocol):
     def differs(self, other: Self) -> np.ndarray:
         """Whether swapping the two answers to a row could change anything, (rows,)."""
 
-    def averaged(self, others: Sequence[Self]) -> Self:
+    def average(self, others: Sequence[Self]) -> Self:
         """The mean of this evidence and that of other seeds on the same rows."""
 
     def by_unit(self, units: Sequence | np.ndarray | None) -> Self:
@@ -65,7 +65,7 @@ class Sums:
             self._columns = columns_of(self.tallies)
         return self.formula((self._columns @ weights.T).T)
 
-    def swapped(self, other: "Sums", rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def swap(self, other: "Sums", rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # One contender gains by a swap exactly as much as the other loses, so only rows that can be swapped are summed.
         gain = columns_of(other.tallies[rows] - self.tallies[rows])
         moved = (gain @ swaps.T).T
@@ -75,7 +75,7 @@ class Sums:
     def differs(self, other: "Sums") -> np.ndarray:
         return (self.tallies != other.tallies).any(axis=1)
 
-    def averaged(self, others: "Sequence[Sums]") -> "Sums":
+    def average(self, others: "Sequence[Sums]") -> "Sums":
         if not others:
             return self
         return Sums(np.mean([self.tallies, *(other.tallies for other in others)], axis=0), self.formula)

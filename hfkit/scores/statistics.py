@@ -113,7 +113,7 @@ def randomisation(a: Evidence, b: Evidence, *, resamples: int = RESAMPLES, seed:
     exact = 2**count <= resamples
     as_far = 0
     for swap in _all_swaps(count) if exact else _draw_swaps(count, resamples, seed):
-        ours, theirs = a.swapped(b, differing, swap.T)
+        ours, theirs = a.swap(b, differing, swap.T)
         as_far += int((np.abs(ours - theirs) >= observed - 1e-12).sum())  # sums of other order differ in the last digit
     return as_far / 2**count if exact else (as_far + 1) / (resamples + 1)
 

@@ -82,7 +82,7 @@ def decide(gain: dict[str, float] | None, left: float, strikes: int, *, last: bo
 
 
 class Run(Protocol):
-    """What is asked of a trainer here."""
+    """The attributes of a trainer that are used here."""
 
     task: Task
     codec: Any
@@ -105,9 +105,9 @@ class Run(Protocol):
 class Auto(TrainerCallback, ExportableState):
     """Fits the head before the first step, judges every stage at its end, and stops where thawing no longer pays.
 
-    What may come is the plan, a pure function of the step; a decision only ends it. Decisions lie in the log, so that a
-    resumed run knows them. The best evaluation of the run is restored by the stock trainer: the fitted head is saved as
-    checkpoint-0, and what came later counts where its headline is higher.
+    The plan holds all stages that may come and stays a pure function of the step; a decision only ends it. Decisions
+    are kept in the log, so a resumed run knows them. The best evaluation of the run is restored by the stock trainer:
+    the fitted head is saved as checkpoint-0, and what came later counts where its headline is higher.
     """
 
     def __init__(self, trainer: Run) -> None:
@@ -119,7 +119,7 @@ class Auto(TrainerCallback, ExportableState):
         """Kept in a checkpoint: a resumed run compares with the same answers."""
         return {"args": {}, "attributes": {"before": self.before, "within": self.within}}
 
-    # What the loop tells
+    # Called by the training loop
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         decided = decisions(state.log_history)

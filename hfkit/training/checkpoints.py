@@ -1,4 +1,4 @@
-"""What identifies a run, and the refusal to mix two of them: on resume and in an output directory."""
+"""The identity of a run, and the refusal to mix two of them, on resume or in an output directory."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from hfkit.progress import loading
 
 RUN_FILE = "hfkit_run.json"
 
-# What decides the weights. All else (where to write, what to log, how to evaluate) is free to differ on resume.
+# Settings that decide the weights. The others (where to write, what to log, how to evaluate) may differ on resume.
 DECIDING = (
     *("learning_rate", "layer_decay", "head_learning_rate", "head_only", "unfreeze_stages", "unfreeze_until"),
     *("thaw_warmup", "lora_rank", "pretrained", "slanted_triangular", "blocks", "seed", "data_seed"),

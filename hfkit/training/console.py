@@ -25,7 +25,7 @@ PER_CLASS = ("precision", "recall", "f1", "support")  # the report has them
 
 
 class Run(Protocol):
-    """What is asked of a trainer here."""
+    """The attributes of a trainer that are used here."""
 
     args: Any
     state: TrainerState

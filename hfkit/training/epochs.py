@@ -11,7 +11,7 @@ from hfkit.data.batches import LengthBuckets, SortedSteps
 
 
 class Run(Protocol):
-    """What is asked of a trainer here."""
+    """The attributes of a trainer that are used here."""
 
     epoch_steps: int
     codec: Codec

@@ -1,4 +1,4 @@
-"""What the plan promises, checked while it runs: frozen stays bit-identical, thawed moves, replicas stay equal."""
+"""The promises of a plan, checked while it runs: frozen stays bit-identical, thawed moves, replicas stay equal."""
 
 from collections.abc import Iterable
 

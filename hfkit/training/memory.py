@@ -15,7 +15,7 @@ GIB = 2**30
 
 
 def needed_bytes(parameters: int, learning: float) -> int:
-    """What weights, gradients and moments take; activations come on top.
+    """The bytes that weights, gradients and moments take; activations come on top.
 
     Args:
         learning: share of the parameters that ever learn.
@@ -43,7 +43,7 @@ def refuse_too_large(checkpoint: str, parameters: int, args: TransferArguments, 
         jobs: runs that share the memory.
 
     Raises:
-        UserError: it needs more than there is.
+        UserError: it needs more memory than is available.
     """
     needed = needed_bytes(parameters, learning_share(args))
     if torch.cuda.is_available():

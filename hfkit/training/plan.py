@@ -179,7 +179,7 @@ def print_plan(rows: list[dict], title: str) -> None:
 
 
 class Planned(Protocol):
-    """What is asked of a trainer here."""
+    """The attributes of a trainer that are used here."""
 
     def plan_rows(self) -> list[dict]: ...
 

@@ -23,7 +23,7 @@ from hfkit.progress import track
 
 
 class Run(Protocol):
-    """What is asked of a trainer here."""
+    """The attributes of a trainer that are used here."""
 
     task: Task
     codec: Any
@@ -86,7 +86,7 @@ def fit_head(trainer: Run, linear: nn.Linear) -> bool:
 
 
 def head_inputs(trainer: Run, linear: nn.Linear, rows: Dataset, split: str) -> Features | None:
-    """What `linear` is given at every labelled position of `rows`; None where its outputs are not the logits.
+    """The inputs of `linear` at every labelled position of `rows`; None where its outputs are not the logits.
 
     One forward pass without dropout in batches of like length, above the frozen layers where these are stored, by all
     processes together.
@@ -99,7 +99,7 @@ def head_inputs(trainer: Run, linear: nn.Linear, rows: Dataset, split: str) -> F
     # A process without a batch would not take part in what all of them decide.
     mine = batches[state.process_index :: state.num_processes] or batches[:1]
     for numbers in track(mine, f"Head: {split}"):
-        with watched(linear) as seen:
+        with watch(linear) as seen:
             logits, targets = trainer.caching.logits(trainer.model, rows, numbers, split)
         inputs = positions_of(logits, *seen[-1]) if seen else None
         fits = inputs is not None
@@ -118,7 +118,7 @@ def head_inputs(trainer: Run, linear: nn.Linear, rows: Dataset, split: str) -> F
 
 
 @contextmanager
-def watched(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
+def watch(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
     """Within it every call of `module` leaves its input and output in the list."""
     seen: list[tuple[Tensor, Tensor]] = []
     handle = module.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))

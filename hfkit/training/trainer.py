@@ -28,7 +28,7 @@ from hfkit.model.groups import groupwise_schedule, slanted_triangular, triangle_
 from hfkit.model.parallel import rebuild_wrapper, shard_by_blocks
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.prefix.callback import ROWS, Caching, NumberedBatches, NumberedRows
-from hfkit.progress import alone
+from hfkit.progress import silence_other_bars
 from hfkit.runtime.folders import require_writable
 from hfkit.runtime.machine import measure
 from hfkit.scores.evidence import Evidence, total
@@ -147,7 +147,7 @@ class TransferTrainer(Trainer):
         self._identity: dict[str, Any] = {}
         self._train_cost: dict[str, float] = {}
 
-    # What is trained, and how fast
+    # What trains, and how fast
 
     def set_initial_training_values(self, args, dataloader):
         values = super().set_initial_training_values(args, dataloader)
@@ -214,7 +214,7 @@ class TransferTrainer(Trainer):
         return (loss, output) if return_outputs else loss
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
-        with self.caching.replayed(self.model, inputs, "train"):
+        with self.caching.replay_prefix(self.model, inputs, "train"):
             loss = super().training_step(model, inputs, num_items_in_batch)
         # Under fp16 the gradient scaler skips steps with infinite gradients itself, and lowers its scale.
         complete = self.accelerator.sync_gradients and not self.args.fp16
@@ -250,12 +250,12 @@ class TransferTrainer(Trainer):
         finally:
             self.data_collator = collator
 
-    # How it is judged
+    # Evaluation
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """The loss, what `decode` reads by name, and which rows they are of: rows come back in another order."""
         numbers = inputs[ROWS]
-        with torch.no_grad(), self.caching.replayed(self.model, inputs, "eval"):
+        with torch.no_grad(), self.caching.replay_prefix(self.model, inputs, "eval"):
             inputs = self._prepare_inputs(inputs)
             items = self._get_num_items_in_batch([inputs], self.args.device)
             with self.compute_loss_context_manager():
@@ -293,11 +293,11 @@ class TransferTrainer(Trainer):
 
     @property
     def evidence(self) -> Evidence:
-        """What the last evaluation says for the model."""
+        """The evidence of the last evaluation."""
         return self.task.judge.evidence(self.evaluated.predictions, self.evaluated.references)
 
     def outputs(self, split: str) -> dict[str, np.ndarray]:
-        """What the codec reads of the model's output, by name and encoded row, the same on every process."""
+        """The parts of the model's output that the codec reads, by name and encoded row, the same on every process."""
         return self.predict(self.encoded[split]).predictions
 
     def predictions(self, split: str) -> list:
@@ -354,7 +354,7 @@ class TransferTrainer(Trainer):
             if depths.parameters[name] == depths.head and name not in frozen
         ]
 
-    # What is written
+    # Files
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs):
         """Train as the plan says, from the start or from a checkpoint of this very run.
@@ -398,7 +398,7 @@ class TransferTrainer(Trainer):
             read_weights(self.model, self.state.best_model_checkpoint)
 
     def facts(self) -> dict[str, Any]:
-        """What happened in training, as plain values for the report: plan, log_history, cost, invariants."""
+        """The record of the training as plain values for the report: plan, log_history, cost, invariants."""
         return {
             "plan": self.plan_rows(),
             "log_history": self.state.log_history,
@@ -468,7 +468,7 @@ class TransferTrainer(Trainer):
         if self.args.should_save:
             remove_pickle(Path(output_dir or self.args.output_dir))
 
-    @alone()
+    @silence_other_bars()
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save a plain model that loads without hfkit or peft; adapters are merged in, and kept in `adapter/`."""
         folder = Path(output_dir or self.args.output_dir)

@@ -11,11 +11,13 @@ import torch
 from datasets import Dataset, DatasetDict
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, set_seed
 
+import hfkit.inference.saved
 from hfkit import Report, TransferArguments, TransferTrainer
+from hfkit.arguments.parse import parse
 from hfkit.contract.task import Loaded, Task
 from hfkit.errors import UserError
-from hfkit.inference.saved import SavedModel, load_saved
-from hfkit.tasks import NER, ImageClassification, TextClassification
+from hfkit.inference.saved import SavedModel, find_task, load_saved
+from hfkit.tasks import NER, ImageClassification, PartOfSpeech, TextClassification
 from hfkit.tasks.tagging.words import entity_records, split_words
 from tests.fixtures import runs
 from tests.tiny import images as tiny_images
@@ -153,6 +155,43 @@ def test_entities_stand_where_they_are_said_to_stand(finished_once):
         {"label": "PER", "start": 0, "end": 5, "text": "Élena", "tokens": [0, 1]},
         {"label": "LOC", "start": 10, "end": 19, "text": "New Delhi", "tokens": [2, 4]},
     ]
+
+
+@pytest.mark.parametrize("hint", ["config.json", "report.json", "--task"])
+def test_two_tasks_of_one_architecture_are_told_apart(hint, checkpoint, tmp_path):
+    splits = tiny.ner_splits(train=24, validation=8, test=24)
+    for split, rows in splits.items():
+        tags = [["NAME" if tag != "O" else "WORD" for tag in row] for row in rows["tags"]]
+        rows.remove_columns("tags").add_column("upos", tags).to_parquet(str(tmp_path / f"{split}.parquet"))
+    task = PartOfSpeech(dataset=str(tmp_path))
+    rows, predictions = finish(task, checkpoint, tmp_path / "run", report=hint == "report.json")
+    if hint != "config.json":
+        change_value(tmp_path / "run" / "config.json", ["hfkit_task"], None)
+    saved = load_saved(str(tmp_path / "run"), task="pos" if hint == "--task" else None)
+    assert saved.task.key == "pos" and saved.labels == ["NAME", "WORD"]
+    assert saved.predictions(rows["test"], batch_size=8) == predictions
+    words = rows["test"].select_columns("tokens").select(range(2))
+    for one, tags in zip(saved.predict_table(words), predictions[:2], strict=True):
+        assert [word["tag"] for word in one.record] == tags
+    with pytest.raises(UserError, match="was made for (ner or )?pos"):
+        load_saved(str(tmp_path / "run"), task="text-classification" if hint == "--task" else "ner")
+
+
+def test_a_task_goes_by_its_key_or_by_a_tag_of_its_own():
+    assert find_task("pos") is PartOfSpeech and find_task("text-classification") is TextClassification
+    with pytest.raises(UserError, match="the Hub's tag of ner and pos"):
+        find_task("token-classification")
+    with pytest.raises(UserError, match="Did you mean pos?"):
+        find_task("po")
+
+
+def test_flags_are_parsed_once(finished_once, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        hfkit.inference.saved, "parse", lambda *args, **kwargs: calls.append(1) or parse(*args, **kwargs)
+    )
+    load_saved(str(finished_once / "runs" / "bert-sentiment"), max_length=32)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("tta", ["none", "flip"])

@@ -15,7 +15,7 @@ from transformers import BertConfig, BertModel
 
 from hfkit import progress as bars
 from hfkit.data.mapping import map_rows
-from hfkit.progress import alone, progress, track
+from hfkit.progress import silence_other_bars, progress, track
 from tests.fixtures.runs import trainer
 from tests.fixtures.terminal import Terminal, stderr_on_terminal
 
@@ -204,7 +204,7 @@ def test_what_libraries_draw_stays_out_of_logs(capfd, tmp_path):
         return capfd.readouterr().err
 
     for _ in range(2):
-        with alone(), alone():
+        with silence_other_bars(), silence_other_bars():
             assert work() == ""
         assert {"Map", "Writing model shards"} <= set(re.findall(r"Map|Writing model shards", work()))
 
