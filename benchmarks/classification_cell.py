@@ -1,7 +1,7 @@
 r"""One cell of the classification benchmark: a strategy or a baseline on one dataset, judged on its test rows.
 
     python benchmarks/classification_cell.py text --dataset path/to/yelp --strategy gradual --result a.json
-    python benchmarks/classification_cell.py image --dataset path/to/cells --baseline classical --result b.json
+    python benchmarks/classification_cell.py image --dataset path/to/cells --rival classical --result b.json
 
 Takes the recipes' flags. With `--other_tests` the same model also answers the test rows of other datasets that have the
 same labels. Beside the result lie the answers to every test, which intervals and differences are made of.
@@ -32,7 +32,7 @@ class CellArguments:
     """Who competes, and where the result goes."""
 
     result: str = field(metadata={"help": "JSON file to write"})
-    baseline: Literal["none", "majority", "classical", "frozen"] = field(
+    rival: Literal["none", "majority", "classical", "frozen"] = field(
         default="none", metadata={"help": "a contender without fine-tuning, instead of --strategy"}
     )
     other_tests: list[str] = field(default_factory=list, metadata={"help": "more datasets, of which only test is used"})
@@ -67,10 +67,10 @@ def main() -> None:
     loaded = task.load()
     tests = {Path(task.dataset).name: loaded["test"]}
     tests |= {Path(other).name: replace(task, dataset=other).load()["test"] for other in cell.other_tests}
-    if cell.baseline == "none":
+    if cell.rival == "none":
         contender, validation, answers, cost = train(recipe, task, args, loaded, tests)
     else:
-        baseline = {"majority": Majority, "classical": CLASSICAL[kind]}.get(cell.baseline)
+        baseline = {"majority": Majority, "classical": CLASSICAL[kind]}.get(cell.rival)
         contender = baseline() if baseline else LinearProbe(recipe.checkpoint)
         with measure() as cost:
             answers = {
@@ -80,14 +80,14 @@ def main() -> None:
         contender, validation = contender.name, None
     facts = {
         "contender": contender,
-        "kind": cell.baseline if cell.baseline != "none" else args.strategy,
+        "kind": cell.rival if cell.rival != "none" else args.strategy,
         "task": kind,
         "checkpoint": Path(recipe.checkpoint).name,
         "dataset": Path(task.dataset).name,
         "headline": task.judge.headline.key,
         "rows": {split: len(rows) for split, rows in loaded.splits.items()},
         "labels": len(loaded.labels),
-        "settings": settings(args) if cell.baseline == "none" else {},
+        "settings": settings(args) if cell.rival == "none" else {},
         "task_settings": {key: value for key, value in vars(task).items() if key != "dataset"},
         "seed": args.seed,
         "validation": validation,

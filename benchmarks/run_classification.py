@@ -34,7 +34,7 @@ Cell = tuple[str, list[str]]
 
 def contenders(name: str, flags: list[str], rates: dict[str, str] | None = None, seed: int = 0) -> list[Cell]:
     """Every baseline and strategy on one dataset."""
-    cells = [(f"{name}-{baseline}", [*flags, "--baseline", baseline]) for baseline in BASELINES]
+    cells = [(f"{name}-{baseline}", [*flags, "--rival", baseline]) for baseline in BASELINES]
     for strategy in STRATEGIES:
         rate = ["--learning_rate", rates[strategy]] if rates else []
         cells.append((f"{name}-{strategy}", [*flags, "--strategy", strategy, "--seed", str(seed), *rate]))

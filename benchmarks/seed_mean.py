@@ -20,14 +20,14 @@ class SeedMean:
     def headline(self, weights: np.ndarray) -> np.ndarray:
         return np.mean([seed.headline(weights) for seed in self.seeds], axis=0)
 
-    def swapped(self, other: "SeedMean", rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        sides = [a.swapped(b, rows, swaps) for a, b in zip(self.seeds, other.seeds, strict=True)]
+    def swap(self, other: "SeedMean", rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sides = [a.swap(b, rows, swaps) for a, b in zip(self.seeds, other.seeds, strict=True)]
         return np.mean([ours for ours, _ in sides], axis=0), np.mean([theirs for _, theirs in sides], axis=0)
 
     def differs(self, other: "SeedMean") -> np.ndarray:
         return np.any([a.differs(b) for a, b in zip(self.seeds, other.seeds, strict=True)], axis=0)
 
-    def averaged(self, others: "Sequence[SeedMean]") -> "SeedMean":
+    def average(self, others: "Sequence[SeedMean]") -> "SeedMean":
         return SeedMean([seed for one in (self, *others) for seed in one.seeds])
 
     def by_unit(self, units: Sequence | np.ndarray | None) -> "SeedMean":

@@ -11,7 +11,7 @@ from datasets.exceptions import DatasetsError
 from hfkit.data.conll_files import check_conll, conll_options
 from hfkit.data.csv_files import read_csv, refuse_other_encoding
 from hfkit.errors import DataError, UserError, first_line
-from hfkit.progress import silence_other_bars, progress
+from hfkit.progress import progress, silence_other_bars
 
 # The names of each split in the wild, the exact one first.
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "dev", "val"), "test": ("test",)}

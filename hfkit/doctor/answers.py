@@ -84,15 +84,15 @@ def balance_findings(rows: Rows) -> list[Finding]:
     kind = "types of entities" if "entities" in facts else "classes"
     unit = "times" if "entities" in facts else "rows"
     ranked = sorted(learnt.items(), key=lambda item: -item[1])
-    spread = [f"train: {named(ranked, unit)}"]
+    spread = [f"train: {list_counts(ranked, unit)}"]
     if len(ranked) > LISTED:
-        spread = [f"train: most {named(ranked[:3], unit)}; least {named(ranked[-3:], unit)}"]
+        spread = [f"train: most {list_counts(ranked[:3], unit)}; least {list_counts(ranked[-3:], unit)}"]
     found = []
     rare = [item for item in ranked if item[1] < FEW]
     if rare:
         what = f"{len(rare):,} of {len(ranked):,} {kind} are in train fewer than {FEW} times"
         fix = "Collect more of them, merge them, or judge them apart: they will hardly be learnt"
-        found.append(Finding("data", "rare", "warning", what, [named(rare[::-1][:LISTED], unit)], fix))
+        found.append(Finding("data", "rare", "warning", what, [list_counts(rare[::-1][:LISTED], unit)], fix))
     largest = ranked[0][1] / max(len(rows.splits["train"]), 1)
     view = rows.task.view
     single = view.answers is Choice and not list_choices(view, rows.loaded.target).several
@@ -116,5 +116,5 @@ def counts_of(facts: Mapping[str, Any]) -> dict[str, int]:
     return facts.get("classes") or facts.get("entities") or {}
 
 
-def named(counts: list[tuple[str, int]], unit: str) -> str:
+def list_counts(counts: list[tuple[str, int]], unit: str) -> str:
     return ", ".join(f"{name} ({count:,} {unit})" for name, count in counts)

@@ -15,7 +15,7 @@ from transformers import BertConfig, BertModel
 
 from hfkit import progress as bars
 from hfkit.data.mapping import map_rows
-from hfkit.progress import silence_other_bars, progress, track
+from hfkit.progress import progress, silence_other_bars, track
 from tests.fixtures.runs import trainer
 from tests.fixtures.terminal import Terminal, stderr_on_terminal
 
@@ -218,7 +218,9 @@ def test_rows_are_mapped_with_a_bar_of_their_own(monkeypatch):
         return {"number": [number for number in numbers for _ in range(times)]}
 
     with stderr_on_terminal() as terminal:
-        made = map_rows(rows, doubled, "Doubling", features=Features({"number": Value("int32")}), numbered=True, times=2)
+        made = map_rows(
+            rows, doubled, "Doubling", features=Features({"number": Value("int32")}), numbered=True, times=2
+        )
     assert made["number"][:] == [number for number in range(3000) for _ in range(2)]
     assert len(terminal.screen) == 1 and re.match(r"Doubling ━+ 3,000/3,000 ", terminal.screen[0])
     assert datasets.is_progress_bar_enabled()

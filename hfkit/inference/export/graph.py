@@ -118,11 +118,11 @@ def return_only(model: Any, outputs: Sequence[str]) -> Iterator[None]:
     """Within it the model returns these parts of its output alone: some give the states of their decoder too."""
     forward = model.forward
 
-    def shortened(**inputs: Any) -> Any:
+    def shorten(**inputs: Any) -> Any:
         whole = forward(**inputs)
         return type(whole)(**{name: whole[name] for name in outputs})
 
-    model.forward = shortened
+    model.forward = shorten
     try:
         yield
     finally:

@@ -85,9 +85,7 @@ def test_a_head_tells_which_kind_it_was_made_for(problem):
 
 
 def test_a_plan_without_data_guesses_a_target_of_the_same_kind():
-    assert TextClassification(problem="multi-label").guess_target(2) == Labels(
-        ("0", "1"), "multi_label_classification"
-    )
+    assert TextClassification(problem="multi-label").guess_target(2) == Labels(("0", "1"), "multi_label_classification")
 
 
 def test_facts_count_the_labels_or_span_the_numbers():
