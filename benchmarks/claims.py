@@ -111,7 +111,9 @@ def of_auto(bench: Bench, ledger: str) -> dict[str, Any]:
     better = best_of({name: evidence[name] for name in ("linear-probe", "full")}, bench.task.judge.headline)
     difference = compare_pair(evidence["auto"], evidence[better])
     seconds = {
-        name: np.mean([standalone_cost(result)["cpu_seconds"] for result in runs.finished(by_name[name]).values()])
+        name: np.mean(
+            [standalone_cost(result)["cpu_seconds"] for result in runs.finished_cells(by_name[name]).values()]
+        )
         for name in evidence
     }
     share = float(seconds["auto"] / (seconds["linear-probe"] + seconds["full"]))
@@ -147,7 +149,7 @@ def spreads(bench: Bench) -> list[dict[str, Any]]:
     runs, found = runs_of(bench, next(iter(bench.spans))), []
     by_name = {contender.name: contender for contender in bench.contenders()}
     for rows in (None, *bench.own.label_budgets):
-        for cell, ended in runs.finished(by_name["few-shot-prompt"], rows).items():
+        for cell, ended in runs.finished_cells(by_name["few-shot-prompt"], rows).items():
             raw, calibrated = (ended.facts["orders"][way]["headlines"] for way in ("raw", "calibrated"))
             found.append(
                 {

@@ -127,7 +127,7 @@ def tested(name: str, task, test: str, cells: dict[str, dict]) -> dict:
 
 
 def read_evidence(task, name: str, test: str) -> Evidence:
-    """What the answers of a cell to one test say for it."""
+    """The evidence of a cell's answers to one test."""
     found = json.loads((CELLS / f"{name}.{test}.answers.json").read_text("utf-8"))
     return task.judge.evidence(found["answers"], found["references"])
 

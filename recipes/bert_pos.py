@@ -19,7 +19,7 @@ def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, PartOfSpe
     return parse(
         (RecipeArguments, PartOfSpeech, TransferArguments),
         argv=argv,
-        baseline=["lexicon", "linear-probe"],
+        baseline=["word-tags", "linear-probe"],
         output_dir="runs/bert-pos",
         strategy="gradual",
         num_train_epochs=3,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hfkit.baselines.pixel_probe import PixelProbe
     from hfkit.baselines.prompting.prompting import FewShotPrompt, ZeroShotPrompt
     from hfkit.baselines.tfidf import NGrams, TfIdf
+    from hfkit.baselines.word_tags import WordTags
     from hfkit.baselines.zero_shot_clip import ZeroShotCLIP
     from hfkit.baselines.zero_shot_nli import ZeroShotNLI
 
@@ -41,6 +42,7 @@ __all__ = [
     "SetFit",
     "SimilarityZeroShot",
     "TfIdf",
+    "WordTags",
     "ZeroShotCLIP",
     "ZeroShotNLI",
     "ZeroShotPrompt",
@@ -65,6 +67,7 @@ __getattr__ = import_on_first_use(
         "SetFit": ".frozen.setfit",
         "SimilarityZeroShot": ".frozen.similarity",
         "TfIdf": ".tfidf",
+        "WordTags": ".word_tags",
         "ZeroShotCLIP": ".zero_shot_clip",
         "ZeroShotNLI": ".zero_shot_nli",
         "ZeroShotPrompt": ".prompting.prompting",

@@ -15,6 +15,7 @@ from hfkit.model.weights import read_config
 BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
     "majority": lambda recipe: baselines.Majority(),
     "lexicon": lambda recipe: baselines.Lexicon(),
+    "word-tags": lambda recipe: baselines.WordTags(),
     "tf-idf": lambda recipe: baselines.TfIdf(),
     "n-grams": lambda recipe: baselines.NGrams(),
     "pixels": lambda recipe: baselines.PixelProbe(),

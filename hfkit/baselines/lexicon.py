@@ -1,4 +1,4 @@
-"""The tagged words of the training set, known by heart: what does not beat it has learnt no more than a list."""
+"""The entities of the training set, known by heart: a model that does not beat it has learnt no more than a list."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -7,54 +7,40 @@ from typing import ClassVar
 
 from hfkit.baselines.base import Answers, Baseline, column_of
 from hfkit.contract.task import Loaded, Task
+from hfkit.errors import UserError
 
 Words = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Lexicon(Baseline):
-    """Tags what was tagged in training with the type it had most often.
+    """Tags the longest strings that were entities in training with the type they had most often.
 
-    For tasks whose rows have `tokens`. Of IOB2 tags it knows the longest strings that were entities; of plain tags
-    every word, and gives unknown ones the tag that is most frequent. A string is first looked up as it is written, then
-    without regard to case.
+    For tasks whose rows have `tokens` and whose references are IOB2 tags. A string is first looked up as it is
+    written, then without regard to case.
     """
 
     name: ClassVar[str] = "lexicon"
-    description: ClassVar[str] = "the longest strings that were tagged in training, with their most frequent tag"
+    description: ClassVar[str] = "the longest strings that were entities in training, with their most frequent type"
 
     def answers(self, task: Task, rows: Loaded) -> Answers:
-        """A tag for every word of every test row."""
+        """IOB2 tags of every test row.
+
+        Raises:
+            UserError: the tags mark no entities.
+        """
         words = column_of(rows, "tokens", self.name)
-        train = list(zip(words["train"], task.rows.references(rows["train"]), strict=True))
-        if not all(are_entity_tags(tags) for _, tags in train):
-            return Answers(tag_words(train, words["test"]))
+        plain = [label for label in rows.labels if label != "O" and not label.startswith(("B-", "I-"))]
+        if plain:
+            raise UserError(
+                f"baseline '{self.name}' with the label '{plain[0]}'",
+                "it knows entities, which IOB2 tags mark",
+                "Use --baseline word-tags, which knows the tag of every word",
+            )
+        train = zip(words["train"], task.rows.references(rows["train"]), strict=True)
         exact, folded = types_of_entities(train)
         longest = max(map(len, exact), default=0)
         return Answers([tag(words, exact, folded, longest) for words in words["test"]])
-
-
-def are_entity_tags(tags: list[str]) -> bool:
-    """Whether tags mark entities in IOB2."""
-    return all(name == "O" or name.startswith(("B-", "I-")) for name in tags)
-
-
-def tag_words(train: list[tuple[list[str], list[str]]], sentences: list[list[str]]) -> list[list[str]]:
-    """For each word the tag that it has most often in training."""
-    exact: dict[str, Counter] = defaultdict(Counter)
-    folded: dict[str, Counter] = defaultdict(Counter)
-    every: Counter[str] = Counter()
-    for words, tags in train:
-        for word, name in zip(words, tags, strict=True):
-            exact[word][name] += 1
-            folded[word.casefold()][name] += 1
-            every[name] += 1
-
-    def look_up(word: str) -> str:
-        counts = exact.get(word) or folded.get(word.casefold()) or every
-        return counts.most_common(1)[0][0]
-
-    return [[look_up(word) for word in words] for words in sentences]
 
 
 def entities_of(words: list[str], tags: list[str]) -> Iterator[tuple[Words, str]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, get_origin
 import typer
 
 from hfkit.errors import ANEW, GOES_ON, UserError, run
-from hfkit.progress import reserve_stdout, progress
+from hfkit.progress import progress, reserve_stdout
 from hfkit.runtime.part_file import PartFile
 
 if TYPE_CHECKING:

@@ -55,13 +55,13 @@ def give_advice(ledger: Facts, best: Facts | None, near: Sequence[Facts]) -> lis
     shown = [c for c in shown if c["kind"] == "strategy"]
     texts = [
         *_keep_probe(best, near),
-        *_unstable(shown),
+        *_instability(shown),
         *_more_seeds(strategies),
         *_edges(shown),
-        *_rising(shown, score),
+        *_more_epochs(shown, score),
         *_more_labels(ledger["budgets"], best, score),
         *_more_rows(ledger, near),
-        *_not_known(ledger, strategies),
+        *_missing(ledger, strategies),
         *_temperatures(leaders),
     ]
     return texts[:MOST_ADVICE]
@@ -80,7 +80,7 @@ def _is_probe(contender: Facts) -> bool:
     return any(word in contender["name"] for word in PROBES)
 
 
-def _unstable(shown: Sequence[Facts]) -> list[str]:
+def _instability(shown: Sequence[Facts]) -> list[str]:
     shaky = [c for c in shown if failed_runs(c) or collapsed_runs(c)]
     if not shaky:
         return []
@@ -111,7 +111,7 @@ def _is_at_edge(contender: Facts, edge: Callable[[set[float]], float]) -> bool:
     return len(rates) > 1 and tuning["chosen"] == edge(rates)
 
 
-def _rising(shown: Sequence[Facts], score: Score) -> list[str]:
+def _more_epochs(shown: Sequence[Facts], score: Score) -> list[str]:
     gains = {
         c["name"]: [gain for run in finished_runs(c) for gain in _last_gains(run["curve"], score.sign)] for c in shown
     }
@@ -150,7 +150,7 @@ def _more_rows(ledger: Facts, near: Sequence[Facts]) -> list[str]:
     return [f"Add about {more:,} test rows before choosing between those that cannot be told apart."]
 
 
-def _not_known(ledger: Facts, strategies: Sequence[Facts]) -> list[str]:
+def _missing(ledger: Facts, strategies: Sequence[Facts]) -> list[str]:
     texts = []
     tried = [one["name"] for part in ("contenders", "failed", "skipped") for one in ledger[part]]
     if strategies and not any(map(is_scratch, tried)):

@@ -1,4 +1,4 @@
-"""What is compared: one task, one split of its rows, and everything that decides the result of a cell."""
+"""The subject of a comparison: one task, one split of its rows, and everything that decides the result of a cell."""
 
 import json
 import shlex

@@ -18,7 +18,7 @@ from hfkit.ledger.facts import ledger_of, table_of
 from hfkit.ledger.pages import render_ledger
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import Runner
-from hfkit.progress import reserve_stdout, progress
+from hfkit.progress import progress, reserve_stdout
 from hfkit.runtime.folders import write_page
 from hfkit.runtime.processes import take_rank
 

@@ -36,10 +36,10 @@ def ledger_of(bench: Bench, contenders: list[Contender], queue: Queue, plan: Pla
     skipped = {
         contender: next(iter(results.values())).reason
         for contender in contenders
-        if (results := runs.of(contender)) and all(result.status == "skipped" for result in results.values())
+        if (results := runs.cells_of(contender)) and all(result.status == "skipped" for result in results.values())
     }
     names = {contender: bench.describe(contender)[0] for contender in contenders}
-    standing = Standing(runs, names, [contender for contender in contenders if runs.finished(contender)])
+    standing = Standing(runs, names, [contender for contender in contenders if runs.finished_cells(contender)])
     task, judge, checkpoint = bench.task, bench.task.judge, bench.recipe.checkpoint
     checkpoint = checkpoint_name(task.sample.checkpoint if checkpoint == "sample" else checkpoint)
     entries = [entry_of(standing, contender) for contender in standing.competing]
@@ -95,7 +95,7 @@ def ledger_of(bench: Bench, contenders: list[Contender], queue: Queue, plan: Pla
 def entry_of(standing: Standing, contender: Contender) -> dict[str, Any]:
     """The part of the ledger about one contender."""
     runs, scores = standing.runs, standing.scores[standing.names[contender]]
-    every, finished = runs.of(contender), list(runs.finished(contender).values())
+    every, finished = runs.cells_of(contender), list(runs.finished_cells(contender).values())
     name, description = runs.bench.describe(contender)
     tried = {cell: runs.results[cell] for cell in runs.tuning_cells(contender) if cell in runs.results}
     cost = mean_cost([standalone_cost(result) for result in finished])
@@ -168,7 +168,7 @@ def difference_of(pair: Mapping[str, Any] | None, to: str | None = None) -> dict
 
 def calibration_of(runs: Runs, contender: Contender) -> dict[str, Any] | None:
     """The calibration of a contender's probabilities, by its first seed that ended well; None without any."""
-    arrays = runs.queue.arrays(next(iter(runs.finished(contender))))
+    arrays = runs.queue.arrays(next(iter(runs.finished_cells(contender))))
     if "probabilities_test" not in arrays or "probabilities_validation" not in arrays:
         return None
     rows = runs.bench.rows
@@ -302,9 +302,10 @@ def disagreements_of(standing: Standing) -> list[dict[str, Any]]:
 
 
 def rows_worth_all(perfect: Evidence, rows: np.ndarray) -> np.ndarray:
-    """Those of some rows whose perfect answers alone reach the perfect headline, (k,).
+    """The rows, among some, whose perfect answers alone reach the perfect headline, (k,).
 
-    To be right about others shows nothing: a sentence without entities, or a single number, which correlates with none.
+    Being right about any other shows nothing: a sentence without entities, or a single number, which correlates with
+    nothing.
 
     Args:
         perfect: evidence of perfect predictions.

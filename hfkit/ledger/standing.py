@@ -24,7 +24,7 @@ class Runs:
         self.span = bench.spans[test]
         self._evidence: dict[Cell, Evidence] = {}
 
-    def of(self, contender: Contender, rows: int | None = None) -> dict[Cell, Result]:
+    def cells_of(self, contender: Contender, rows: int | None = None) -> dict[Cell, Result]:
         """The cells of a contender at its chosen rate, by seed."""
         own = self.bench.own
         factor = choose_factor(self.tuning_cells(contender), self.results, sign=self.bench.sign)
@@ -39,13 +39,13 @@ class Runs:
         """The runs among which validation chooses the rate of a contender."""
         return tuning_cells(contender, self.bench.own.tune, self.bench.own.seeds[0])
 
-    def finished(self, contender: Contender, rows: int | None = None) -> dict[Cell, Result]:
+    def finished_cells(self, contender: Contender, rows: int | None = None) -> dict[Cell, Result]:
         """Those of its cells that ended well."""
-        return {cell: result for cell, result in self.of(contender, rows).items() if result.ok}
+        return {cell: result for cell, result in self.cells_of(contender, rows).items() if result.ok}
 
     def evidence(self, contender: Contender, rows: int | None = None) -> list[Evidence]:
-        """What its answers to this test say for it, one per seed that ended well."""
-        return [self._evidence_of(cell, result) for cell, result in self.finished(contender, rows).items()]
+        """The evidence of its answers to this test, one per seed that ended well."""
+        return [self._evidence_of(cell, result) for cell, result in self.finished_cells(contender, rows).items()]
 
     def _evidence_of(self, cell: Cell, result: Result) -> Evidence:
         if cell not in self._evidence:
@@ -68,7 +68,7 @@ class Runs:
 
     def answers(self, contender: Contender) -> list:
         """The answers to the rows of this test, by the first seed that ended well."""
-        return next(iter(self.finished(contender).values())).answers[self.span]
+        return next(iter(self.finished_cells(contender).values())).answers[self.span]
 
     def headline(self, result: Result) -> float:
         return self.scores(result)[self.bench.task.judge.headline.key]

@@ -84,11 +84,11 @@ def write_verdict(ledger: Facts) -> dict[str, list]:
     near = [c for c in standing if c["difference"] and not c["difference"]["different"]]
     sentences = [
         *_first(best, standing, near, ledger, score),
-        *_simplest(best, near, score),
+        *_simplest_choice(best, near, score),
         *_transfer(standing, ledger, score),
-        *_worth(standing, ledger, score),
+        *_worth_of_training(standing, ledger, score),
         *_failures(standing, ledger, score),
-        *_skipped(ledger["skipped"]),
+        *_skips(ledger["skipped"]),
     ]
     return {
         "sentences": [{"rule": rule, "text": text} for rule, text in sentences],
@@ -102,7 +102,7 @@ Sentences = list[tuple[str, str]]
 def _first(
     best: Facts | None, standing: Sequence[Facts], near: Sequence[Facts], ledger: Facts, score: Score
 ) -> Sentences:
-    """Who is best, and who cannot be told apart from it."""
+    """The best contender, and those that cannot be told apart from it."""
     if best is None:
         return [("nothing", "No contender finished, so nothing can be said.")]
     terms = Terms.of(score)
@@ -139,7 +139,7 @@ def _first(
     return sentences
 
 
-def _simplest(best: Facts | None, near: Sequence[Facts], score: Score) -> Sentences:
+def _simplest_choice(best: Facts | None, near: Sequence[Facts], score: Score) -> Sentences:
     if not near or best is None:
         return []
     # After correction for many comparisons a difference may count as noise although its own interval excludes zero:
@@ -190,7 +190,7 @@ def _transfer(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentenc
     return [("transfer not shown", text)]
 
 
-def _worth(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentences:
+def _worth_of_training(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentences:
     strategies, baselines = pretrained_strategies(standing), [c for c in standing if c["kind"] == "baseline"]
     if not standing:
         return []
@@ -234,7 +234,7 @@ def _failures(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentenc
     others = [c for c in standing if c is not best]
     sentences = []
     if best and (failed_runs(best) or collapsed_runs(best)):
-        sentences.append(("unstable", _unstable(best)))
+        sentences.append(("unstable", _instability(best)))
     if text := count_runs(others, failed_runs):
         sentences.append(("failed seeds", f"Seeds failed, and are left out of the scores: {text}."))
     if text := count_runs(others, collapsed_runs):
@@ -252,7 +252,7 @@ def _failures(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentenc
     return sentences
 
 
-def _unstable(best: Facts) -> str:
+def _instability(best: Facts) -> str:
     failed, alike, count = failed_runs(best), collapsed_runs(best), len(best["seeds"])
     reasons = join_reasons([run["reason"] for run in failed])
     counts = []
@@ -265,7 +265,7 @@ def _unstable(best: Facts) -> str:
     return f"{best['name']}, the best strategy, {state}: {' and '.join(counts)}{left}."
 
 
-def _skipped(skipped: Sequence[Facts]) -> Sentences:
+def _skips(skipped: Sequence[Facts]) -> Sentences:
     if not skipped:
         return []
     reasons = "; ".join(f"{row['name']} ({row['reason']})" for row in skipped)

@@ -16,16 +16,16 @@ RUNS = {"runs/bert-sentiment": "reviews", "runs/bert-ner": "entities", "runs/vit
 LEDGER = Path(__file__).parents[2] / "benchmarks" / "results" / "ledgers" / "bccd_cells.json"
 
 
-def told(ended) -> dict:
+def read_json(ended) -> dict:
     assert ended.exit_code == 0, ended.output
     return json.loads(ended.stdout)
 
 
-def record(place: str | Path) -> dict:
+def read_report(place: str | Path) -> dict:
     return json.loads((Path(place) / "report.json").read_text())
 
 
-def refused(ended) -> str:
+def read_refusal(ended) -> str:
     assert ended.exit_code == 2, ended.output
     return ended.stderr.splitlines()[-1]
 
@@ -35,7 +35,7 @@ def test_the_examples_of_the_help_do_what_they_say(argv, finished_runs):
     ended = hfkit(*argv)
     assert ended.exit_code == 0, ended.output
     if "--json" in argv:
-        assert all(Path(file).is_file() for file in told(ended)["files"])
+        assert all(Path(file).is_file() for file in read_json(ended)["files"])
     else:
         assert "report.html" in ended.stdout
 
@@ -43,13 +43,13 @@ def test_the_examples_of_the_help_do_what_they_say(argv, finished_runs):
 @pytest.mark.parametrize("run", RUNS)
 def test_on_its_own_test_rows_a_model_scores_as_in_the_report_of_its_run(run, finished_runs):
     before = (Path(run) / "report.json").read_bytes()
-    found = told(hfkit("evaluate", run, "--dataset", RUNS[run], "--json"))
-    of_run = record(run)
+    found = read_json(hfkit("evaluate", run, "--dataset", RUNS[run], "--json"))
+    of_run = read_report(run)
     assert found["contenders"] == [{"name": "saved model", "scores": of_run["contenders"][0]["scores"]}]
     assert found["interval"] == of_run["contenders"][0]["interval"]
     # The run's own report is where it was.
     assert (Path(run) / "report.json").read_bytes() == before
-    made = record(Path(run) / f"evaluation-{RUNS[run]}")
+    made = read_report(Path(run) / f"evaluation-{RUNS[run]}")
     validate(made)
     assert made["training"] is None and made["rows"] == of_run["rows"]
     assert made["settings"]["checkpoint"] == run and made["settings"]["dataset"] == RUNS[run]
@@ -64,60 +64,65 @@ def test_one_file_is_enough_and_the_model_labels_need_not_all_be_in_it(finished_
     rows = load_dataset("parquet", data_files="reviews/test.parquet", split="train", cache_dir="cache")
     positive = rows.filter(lambda row: row["label"] == "positive")
     positive.to_csv("positive.csv", index=False)
-    found = told(hfkit("evaluate", "runs/bert-sentiment", "--dataset", "positive.csv", "--json", "--output_dir", "out"))
+    found = read_json(
+        hfkit("evaluate", "runs/bert-sentiment", "--dataset", "positive.csv", "--json", "--output_dir", "out")
+    )
     assert found["rows"] == len(positive)
-    assert record("out")["data"]["labels"] == ["negative", "positive"]
+    assert read_report("out")["data"]["labels"] == ["negative", "positive"]
     Path("alone").mkdir()
     shutil.copy("positive.csv", "alone/anything.csv")
-    again = told(hfkit("evaluate", "runs/bert-sentiment", "--dataset", "alone", "--json"))
+    again = read_json(hfkit("evaluate", "runs/bert-sentiment", "--dataset", "alone", "--json"))
     assert again["contenders"] == found["contenders"]
     lines = [
         f"{word}\t{tag}" for row in tiny.ner_rows(3, 5) for word, tag in [*zip(*row.values(), strict=True), ("", "")]
     ]
     Path("some.conll").write_text("\n".join(line if line != "\t" else "" for line in lines))
-    assert told(hfkit("evaluate", "runs/bert-ner", "--dataset", "some.conll", "--json"))["rows"] == 3
+    assert read_json(hfkit("evaluate", "runs/bert-ner", "--dataset", "some.conll", "--json"))["rows"] == 3
 
 
 def test_pictures_in_class_folders_are_one_split_too(finished_runs):
     for i, label in enumerate("012345"):
         (Path("digits") / label).mkdir(parents=True)
         shutil.copy(f"pictures/{i}.png", f"digits/{label}/{i}.png")
-    assert told(hfkit("evaluate", "runs/vit-images", "--dataset", "digits", "--json"))["rows"] == 6
+    assert read_json(hfkit("evaluate", "runs/vit-images", "--dataset", "digits", "--json"))["rows"] == 6
     shutil.copytree("digits", "splits/test")
     shutil.copytree("digits", "splits/later")
     shutil.rmtree("splits/later/5")
-    assert told(hfkit("evaluate", "runs/vit-images", "--dataset", "splits", "--json"))["rows"] == 6
-    assert told(hfkit("evaluate", "runs/vit-images", "--dataset", "splits", "--split", "later", "--json"))["rows"] == 5
+    assert read_json(hfkit("evaluate", "runs/vit-images", "--dataset", "splits", "--json"))["rows"] == 6
+    assert (
+        read_json(hfkit("evaluate", "runs/vit-images", "--dataset", "splits", "--split", "later", "--json"))["rows"]
+        == 5
+    )
     Path("table.csv").write_text("image,label\n" + "".join(f"pictures/{i}.png,{i}\n" for i in range(6)))
-    assert told(hfkit("evaluate", "runs/vit-images", "--dataset", "table.csv", "--json"))["rows"] == 6
+    assert read_json(hfkit("evaluate", "runs/vit-images", "--dataset", "table.csv", "--json"))["rows"] == 6
 
 
 def test_baselines_learn_from_the_other_splits_of_the_data(finished_runs):
     argv = ["evaluate", "runs/bert-sentiment", "--baseline", "majority", "tf-idf", "--json"]
-    found = told(hfkit(*argv, "--dataset", "reviews"))
+    found = read_json(hfkit(*argv, "--dataset", "reviews"))
     names = [contender["name"] for contender in found["contenders"]]
     assert names == ["saved model", "majority", "TF-IDF"]
-    of_run = {one["name"]: one["scores"] for one in record("runs/bert-sentiment")["contenders"]}
+    of_run = {one["name"]: one["scores"] for one in read_report("runs/bert-sentiment")["contenders"]}
     assert found["contenders"][1]["scores"] == of_run["majority"]
     assert found["contenders"][2]["scores"] == of_run["TF-IDF"]
     shutil.copytree("reviews", "less")
     Path("less/train.parquet").unlink()
-    assert "the split 'train' is missing" in refused(hfkit(*argv, "--dataset", "less"))
-    assert "baselines are judged on" in refused(hfkit(*argv, "--dataset", "reviews", "--split", "validation"))
+    assert "the split 'train' is missing" in read_refusal(hfkit(*argv, "--dataset", "less"))
+    assert "baselines are judged on" in read_refusal(hfkit(*argv, "--dataset", "reviews", "--split", "validation"))
 
 
 def test_answers_that_the_model_does_not_know_are_named(finished_runs):
     rows = {"text": ["anna left.", "boris left."], "label": ["negative", "mixed"]}
     Dataset.from_dict(rows).to_csv("other.csv", index=False)
     argv = ["evaluate", "runs/bert-sentiment", "--dataset", "other.csv"]
-    line = refused(hfkit(*argv))
+    line = read_refusal(hfkit(*argv))
     assert "split 'test', row 1, column 'label': 'mixed'" in line
     assert "its label 'mixed' is none of the model's, which are negative, positive" in line
     ended = hfkit(*argv, "--on_bad_row", "skip", "--json")
-    assert told(ended)["rows"] == 1 and "1 of 2 rows skipped" in ended.stderr
+    assert read_json(ended)["rows"] == 1 and "1 of 2 rows skipped" in ended.stderr
     sentences = [{"tokens": ["anna", "met", "acme"], "tags": ["B-PER", "O", "B-ORG"]}]
     Dataset.from_list(sentences).to_parquet("other.parquet")
-    line = refused(hfkit("evaluate", "runs/bert-ner", "--dataset", "other.parquet"))
+    line = read_refusal(hfkit("evaluate", "runs/bert-ner", "--dataset", "other.parquet"))
     assert "row 0, column 'tags': tag 'B-ORG'" in line and "only LOC, PER" in line
 
 
@@ -125,20 +130,20 @@ def test_flags_of_the_task_are_those_of_the_new_rows(finished_runs):
     rows = {"said": ["anna left.", "boris likes rain."] * 3, "mood": ["negative", "positive"] * 3, "who": [*"aabbcc"]}
     Dataset.from_dict(rows).to_csv("other.csv", index=False)
     argv = ["evaluate", "runs/bert-sentiment", "--dataset", "other.csv", "--output_dir", "out"]
-    assert "--text_column" in refused(hfkit(*argv))
-    of_run = record("runs/bert-sentiment")
+    assert "--text_column" in read_refusal(hfkit(*argv))
+    of_run = read_report("runs/bert-sentiment")
     flags = ["--text_column", "said", "--label_column", "mood", "--unit_column", "who"]
     assert hfkit(*argv, *flags).exit_code == 0
-    made = record("out")
+    made = read_report("out")
     # Without the flag, rows are drawn, and whoever had units is told.
     (Path("runs/bert-sentiment") / "report.json").write_text(
         json.dumps(of_run | {"settings": of_run["settings"] | {"unit_column": "who"}})
     )
     ended = hfkit(*argv, *flags[:-2])
     assert ended.exit_code == 0 and "here rows are drawn: see --unit_column" in ended.stderr
-    assert record("out")["task"]["unit"] == "text"
+    assert read_report("out")["task"]["unit"] == "text"
     assert made["task"]["unit"] == "who" and made["settings"]["text_column"] == "said"
-    assert "Did you mean --label_column?" in refused(hfkit(*argv, "--label_colum", "mood"))
+    assert "Did you mean --label_column?" in read_refusal(hfkit(*argv, "--label_colum", "mood"))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +163,7 @@ def test_flags_of_the_task_are_those_of_the_new_rows(finished_runs):
     ],
 )
 def test_what_cannot_be_judged_is_refused(argv, message, finished_runs):
-    assert message in refused(hfkit("evaluate", *argv))
+    assert message in read_refusal(hfkit("evaluate", *argv))
 
 
 def test_pages_are_made_anew_from_the_record_alone(finished_runs):
@@ -169,9 +174,9 @@ def test_pages_are_made_anew_from_the_record_alone(finished_runs):
     ended = hfkit("report", str(place))
     assert ended.exit_code == 0, ended.output
     assert {file: (place / file).read_bytes() for file in before} == before
-    found = told(hfkit("report", str(place), "--json"))
-    assert found["headline"] == record(place)["contenders"][0]["headline"]
-    assert found["verdict"] == record(place)["verdict"]
+    found = read_json(hfkit("report", str(place), "--json"))
+    assert found["headline"] == read_report(place)["contenders"][0]["headline"]
+    assert found["verdict"] == read_report(place)["verdict"]
     assert found["files"] == [str(place / name) for name in before]
 
 
@@ -179,7 +184,7 @@ def test_a_ledger_and_those_of_its_other_tests_get_their_pages(finished_runs):
     Path("compared").mkdir()
     for name in ("ledger.json", "ledger-shifted.json"):
         shutil.copy(LEDGER, f"compared/{name}")
-    found = told(hfkit("report", "compared", "--json"))
+    found = read_json(hfkit("report", "compared", "--json"))
     files = [Path(file).name for one in found for file in one["files"]]
     assert sorted(files) == sorted(path.name for path in Path("compared").iterdir())
     assert len(files) == 6
@@ -190,24 +195,26 @@ def test_a_ledger_and_those_of_its_other_tests_get_their_pages(finished_runs):
 
 def test_a_record_of_another_version_is_named_by_its_version(tmp_path):
     (tmp_path / "report.json").write_text('{"schema": "hfkit.report/1"}')
-    said = refused(hfkit("report", str(tmp_path)))
+    said = read_refusal(hfkit("report", str(tmp_path)))
     assert "'hfkit.report/1' is not 'hfkit.report/" in said and "missing" not in said
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"schema": "hfkit.report/1"}', "other"])
 def test_a_record_of_another_kind_is_refused_and_nothing_written(content, finished_runs):
     if content == "other":
-        content = json.dumps(record("runs/bert-ner") | {"schema": "hfkit.report/9"})
+        content = json.dumps(read_report("runs/bert-ner") | {"schema": "hfkit.report/9"})
     Path("old").mkdir()
     Path("old/report.json").write_text(content)
-    assert "it is no record that this version of hfkit reads" in refused(hfkit("report", "old"))
+    assert "it is no record that this version of hfkit reads" in read_refusal(hfkit("report", "old"))
     assert [path.name for path in Path("old").iterdir()] == ["report.json"]
-    assert "there is no report.json" in refused(hfkit("report", "pictures"))
+    assert "there is no report.json" in read_refusal(hfkit("report", "pictures"))
 
 
 def test_a_flag_that_is_misspelt_is_named_before_one_that_is_missing(finished_runs):
-    said = refused(hfkit("evaluate", "runs/bert-sentiment", "--datset", "reviews"))
+    said = read_refusal(hfkit("evaluate", "runs/bert-sentiment", "--datset", "reviews"))
     assert said.startswith("error: --datset: no such flag") and said.endswith("Did you mean --dataset?")
-    said = refused(hfkit("evaluate", "runs/bert-sentiment", "--dataset", "reviews", "--splt", "test"))
+    said = read_refusal(hfkit("evaluate", "runs/bert-sentiment", "--dataset", "reviews", "--splt", "test"))
     assert said.endswith("Did you mean --split?")
-    assert refused(hfkit("evaluate", "runs/bert-sentiment")).startswith("error: --dataset: nothing says which rows")
+    assert read_refusal(hfkit("evaluate", "runs/bert-sentiment")).startswith(
+        "error: --dataset: nothing says which rows"
+    )

@@ -26,12 +26,12 @@ SENTIMENT, NER, IMAGES = "runs/bert-sentiment", "runs/bert-ner", "runs/vit-image
 TEXTS = ["anna likes rain.", "boris left the sea.", "Élena saw 雪 — “neige” 🙂", 'a "quoted", text', "x" * 3000]
 
 
-def said(ended) -> list[dict]:
+def read_rows(ended) -> list[dict]:
     assert ended.exit_code == 0, ended.output
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
-def refused(ended) -> str:
+def read_refusal(ended) -> str:
     """The one line on stderr, and nothing of a prediction."""
     assert ended.exit_code == 2, ended.output
     assert ended.stdout == ""
@@ -74,11 +74,11 @@ def write_texts(kind: str, path: Path) -> None:
 
 
 def test_the_same_texts_in_any_file_get_the_same_answers(finished_runs):
-    alone = [said(hfkit("predict", SENTIMENT, "--text", text))[0] for text in TEXTS[:2]]
+    alone = [read_rows(hfkit("predict", SENTIMENT, "--text", text))[0] for text in TEXTS[:2]]
     wanted = None
     for kind in ("csv", "tsv", "jsonl", "json", "parquet", "txt"):
         write_texts(kind, path := Path(f"some.{kind}"))
-        rows = said(hfkit("predict", SENTIMENT, str(path)))
+        rows = read_rows(hfkit("predict", SENTIMENT, str(path)))
         assert [row["text"] for row in rows] == TEXTS
         answers = [(row["prediction"], row["probability"]) for row in rows]
         wanted = wanted or answers
@@ -86,17 +86,17 @@ def test_the_same_texts_in_any_file_get_the_same_answers(finished_runs):
         if kind != "txt":
             assert [int(row["id"]) for row in rows] == list(range(len(TEXTS)))
     assert [(one["prediction"], pytest.approx(one["probability"])) for one in alone] == wanted[:2]
-    piped = said(hfkit("predict", SENTIMENT, "-", given="\n".join(TEXTS) + "\n"))
+    piped = read_rows(hfkit("predict", SENTIMENT, "-", given="\n".join(TEXTS) + "\n"))
     assert [(row["prediction"], row["probability"]) for row in piped] == wanted
     # Several inputs are one stream, in the order given; the size of a batch decides nothing that can be seen.
-    both = said(hfkit("predict", SENTIMENT, "some.csv", "some.txt", "--batch_size", "1"))
+    both = read_rows(hfkit("predict", SENTIMENT, "some.csv", "some.txt", "--batch_size", "1"))
     assert [row["text"] for row in both] == TEXTS * 2
     assert [row["prediction"] for row in both] == [one for one, _ in wanted] * 2
     assert [row["probability"] for row in both] == pytest.approx([one for _, one in wanted] * 2)
 
 
 def test_entities_of_words_and_of_texts(finished_runs):
-    words = said(hfkit("predict", NER, "sentences.jsonl"))
+    words = read_rows(hfkit("predict", NER, "sentences.jsonl"))
     lines = [json.loads(line) for line in Path("sentences.jsonl").read_text().splitlines()]
     assert [row["tokens"] for row in words] == [line["tokens"] for line in lines]
     assert any(row["prediction"] for row in words)
@@ -106,56 +106,56 @@ def test_entities_of_words_and_of_texts(finished_runs):
             first, behind = entity["tokens"]
             assert " ".join(row["tokens"][first:behind]) == entity["text"]
     text = "\n".join(" ".join(line["tokens"]) for line in lines)
-    texts = said(hfkit("predict", NER, "-", given=text))
+    texts = read_rows(hfkit("predict", NER, "-", given=text))
     assert [[(e["label"], e["text"], e["start"]) for e in row["prediction"]] for row in texts] == [
         [(e["label"], e["text"], e["start"]) for e in row["prediction"]] for row in words
     ]
-    assert "tells none" in refused(hfkit("predict", NER, "sentences.jsonl", "--probabilities"))
+    assert "tells none" in read_refusal(hfkit("predict", NER, "sentences.jsonl", "--probabilities"))
 
 
 def test_pictures_in_files_folders_tables_and_pipes(finished_runs):
-    folder = said(hfkit("predict", IMAGES, "pictures"))
+    folder = read_rows(hfkit("predict", IMAGES, "pictures"))
     names = [f"pictures/{i}.png" for i in range(6)]
     assert [row["image"] for row in folder] == names
     wanted = [(row["prediction"], row["probability"]) for row in folder]
     for inputs, given in ((names, None), (["-"], "\n".join(names))):
-        rows = said(hfkit("predict", IMAGES, *inputs, given=given))
+        rows = read_rows(hfkit("predict", IMAGES, *inputs, given=given))
         assert [(row["prediction"], row["probability"]) for row in rows] == wanted
     Path("table").mkdir()
     shutil.copytree("pictures", "table/pictures")
     Path("table/rows.csv").write_text("file_name,who\n" + "".join(f"{name},me\n" for name in names))
     # The paths of a table begin at its folder; a folder with one file of rows beside pictures says which is meant.
-    rows = said(hfkit("predict", IMAGES, "table/rows.csv"))
+    rows = read_rows(hfkit("predict", IMAGES, "table/rows.csv"))
     assert [(row["prediction"], row["probability"]) for row in rows] == wanted
     assert set(rows[0]) == {"file_name", "who", "prediction", "probability"}
-    assert "1 files of rows" in refused(hfkit("predict", IMAGES, "table"))
+    assert "1 files of rows" in read_refusal(hfkit("predict", IMAGES, "table"))
     pictures = [{"bytes": Path(name).read_bytes(), "path": None} for name in names]
     pq.write_table(pa.table({"image": pictures, "n": [0, 1, 2, 3, 4, 5]}), "embedded.parquet")
-    rows = said(hfkit("predict", IMAGES, "embedded.parquet", "--tta", "none"))
+    rows = read_rows(hfkit("predict", IMAGES, "embedded.parquet", "--tta", "none"))
     assert [(row["prediction"], row["probability"]) for row in rows] == wanted
     assert [row["image"] for row in rows] == [None] * 6 and [row["n"] for row in rows] == [0, 1, 2, 3, 4, 5]
     Path("broken.png").write_bytes(b"nothing")
-    assert "broken.png" in refused(hfkit("predict", IMAGES, "picture.png", "broken.png"))
-    rows = said(hfkit("predict", IMAGES, "picture.png", "broken.png", "--on_bad_row", "skip"))
+    assert "broken.png" in read_refusal(hfkit("predict", IMAGES, "picture.png", "broken.png"))
+    rows = read_rows(hfkit("predict", IMAGES, "picture.png", "broken.png", "--on_bad_row", "skip"))
     assert rows[0]["prediction"] and rows[0]["error"] is None
     assert rows[1]["prediction"] is None and "cannot be read as an image" in rows[1]["error"]
-    assert "reads pictures" in refused(hfkit("predict", IMAGES, "--text", "a cat"))
+    assert "reads pictures" in read_refusal(hfkit("predict", IMAGES, "--text", "a cat"))
 
 
 def test_paths_in_a_table_do_not_leave_its_folder(finished_runs):
     Path("table").mkdir()
     Path("table/rows.csv").write_text("image\n../picture.png\n")
-    assert "lie in its own folder" in refused(hfkit("predict", IMAGES, "table/rows.csv"))
-    assert len(said(hfkit("predict", IMAGES, "table/rows.csv", "--allow_outside_images"))) == 1
+    assert "lie in its own folder" in read_refusal(hfkit("predict", IMAGES, "table/rows.csv"))
+    assert len(read_rows(hfkit("predict", IMAGES, "table/rows.csv", "--allow_outside_images"))) == 1
 
 
 def test_a_row_at_fault_is_named_or_said_in_its_place(finished_runs):
     rows = [{"text": "anna left.", "n": 1}, {"n": 2}, {"text": 5, "more": [1]}, {"text": "oslo", "n": None}]
     Path("some.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    line = refused(hfkit("predict", SENTIMENT, "some.jsonl"))
+    line = read_refusal(hfkit("predict", SENTIMENT, "some.jsonl"))
     assert "some.jsonl, row 1, column 'text': null: every row has a text" in line and "--on_bad_row skip" in line
     ended = hfkit("predict", SENTIMENT, "some.jsonl", "--on_bad_row", "skip", "--batch_size", "1")
-    found = said(ended)
+    found = read_rows(ended)
     assert [row["error"] for row in found] == [
         None,
         "column 'text': null: every row has a text",
@@ -172,7 +172,7 @@ def test_a_row_at_fault_is_named_or_said_in_its_place(finished_runs):
     ]
     assert "4 rows, 2 of them without a prediction" in ended.stderr
     Path("blank.txt").write_text("\n\n")
-    assert [row["error"] for row in said(hfkit("predict", SENTIMENT, "blank.txt", "--on_bad_row", "skip"))] == [
+    assert [row["error"] for row in read_rows(hfkit("predict", SENTIMENT, "blank.txt", "--on_bad_row", "skip"))] == [
         "column 'text': '': every row has a text"
     ] * 2
 
@@ -186,7 +186,7 @@ def test_the_number_of_a_row_at_fault_is_that_in_its_file(finished_runs):
 
 def test_half_a_character_and_what_is_no_number_come_out_as_json(finished_runs):
     Path("some.jsonl").write_text('{"text": "anna \\ud83d", "n": NaN}\n{"text": "oslo", "n": 1e999}\n')
-    rows = said(hfkit("predict", SENTIMENT, "some.jsonl"))
+    rows = read_rows(hfkit("predict", SENTIMENT, "some.jsonl"))
     assert [row["text"] for row in rows] == ["anna ?", "oslo"]
     assert [row["n"] for row in rows] == ["nan", "inf"]
 
@@ -220,22 +220,22 @@ def test_a_file_that_cannot_be_read_is_refused_before_a_word_is_written(name, co
 
 def test_another_encoding_is_read_when_it_is_named(finished_runs):
     Path("some.txt").write_bytes("café\n".encode("latin-1"))
-    assert said(hfkit("predict", SENTIMENT, "some.txt", "--encoding", "latin-1"))[0]["text"] == "café"
+    assert read_rows(hfkit("predict", SENTIMENT, "some.txt", "--encoding", "latin-1"))[0]["text"] == "café"
     piped = hfkit("predict", SENTIMENT, "-", given="café\n".encode("latin-1"))
-    assert "the standard input: it is not utf-8" in refused(piped)
+    assert "the standard input: it is not utf-8" in read_refusal(piped)
 
 
 def test_flags_of_the_task_may_stand_anywhere_among_the_inputs(finished_runs):
     Path("said.csv").write_text("said,n\nanna left.,1\nboris likes rain.,2\n")
-    wanted = [row["prediction"] for row in said(hfkit("predict", SENTIMENT, "said.csv", "--text_column", "said"))]
+    wanted = [row["prediction"] for row in read_rows(hfkit("predict", SENTIMENT, "said.csv", "--text_column", "said"))]
     for argv in (["--text_column", "said", "said.csv"], ["--text_column=said", "said.csv", "--max_length", "32"]):
-        assert [row["prediction"] for row in said(hfkit("predict", SENTIMENT, *argv))] == wanted
+        assert [row["prediction"] for row in read_rows(hfkit("predict", SENTIMENT, *argv))] == wanted
     # A flag of a truth value takes no input for its value.
     Path("table").mkdir()
     Path("table/rows.csv").write_text("image\n../picture.png\n")
     for argv in (["--allow_outside_images", "table/rows.csv"], ["--allow_outside_images", "true", "table/rows.csv"]):
-        assert len(said(hfkit("predict", IMAGES, *argv))) == 1
-    assert "own folder" in refused(hfkit("predict", IMAGES, "--allow_outside_images=false", "table/rows.csv"))
+        assert len(read_rows(hfkit("predict", IMAGES, *argv))) == 1
+    assert "own folder" in read_refusal(hfkit("predict", IMAGES, "--allow_outside_images=false", "table/rows.csv"))
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_flags_of_the_task_may_stand_anywhere_among_the_inputs(finished_runs):
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_what_to_do(argv, message, finished_runs):
-    assert message in refused(hfkit("predict", SENTIMENT, *argv))
+    assert message in read_refusal(hfkit("predict", SENTIMENT, *argv))
 
 
 def test_an_empty_file_has_no_answers(finished_runs):
@@ -271,7 +271,7 @@ def test_an_empty_file_has_no_answers(finished_runs):
 def test_a_csv_of_lists_holds_json_and_of_other_columns_is_refused(finished_runs):
     assert hfkit("predict", NER, "sentences.jsonl", "--output", "out.csv").exit_code == 0
     rows = list(csv.DictReader(open("out.csv", encoding="utf-8")))
-    wanted = said(hfkit("predict", NER, "sentences.jsonl"))
+    wanted = read_rows(hfkit("predict", NER, "sentences.jsonl"))
     assert [{key: json.loads(value) for key, value in row.items()} for row in rows] == wanted
     Path("other.jsonl").write_text('{"text": "anna", "more": 1}\n')
     ended = hfkit("predict", SENTIMENT, "reviews.csv", "other.jsonl", "--format", "csv")
@@ -389,5 +389,5 @@ def test_the_program_itself_writes_rows_and_nothing_else(finished_runs):
 def test_a_table_that_datasets_wrote_keeps_its_columns(finished_runs):
     rows = Dataset.from_dict({"text": ["anna likes rain."], "label": [1]})
     DatasetDict(test=rows)["test"].to_parquet("some.parquet")
-    (row,) = said(hfkit("predict", SENTIMENT, "some.parquet"))
+    (row,) = read_rows(hfkit("predict", SENTIMENT, "some.parquet"))
     assert row["label"] == 1 and row["text"] == "anna likes rain."

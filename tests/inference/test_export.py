@@ -38,7 +38,7 @@ def hfkit(*argv: str):
     return CliRunner().invoke(app, [*argv])
 
 
-def refused(ended) -> str:
+def read_refusal(ended) -> str:
     """The one line on stderr."""
     assert ended.exit_code == 2, ended.output
     assert ended.stdout == ""
@@ -63,17 +63,17 @@ def work(finished_once, tmp_path_factory):
     return place, printed
 
 
-def record(folder: Path) -> dict:
+def read_record(folder: Path) -> dict:
     return json.loads((folder / "export.json").read_text())["hfkit"]
 
 
-def code(folder: Path) -> str:
+def read_program(folder: Path) -> str:
     """The program that the README of an export shows."""
     (found,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
     return found
 
 
-def ran(program: str) -> list:
+def run_program(program: str) -> list:
     """What the last line prints, and that neither hfkit nor torch is asked for."""
     modules = {
         name.split(".")[0]
@@ -92,7 +92,7 @@ def test_an_export_is_whole_and_answers_as_the_model_on_every_row_it_was_asked(w
     folder = place / "runs" / "bert-sentiment" / "onnx"
     names = {path.name for path in folder.iterdir()}
     assert {"model.onnx", "model.onnx.data", "config.json", "tokenizer.json", "export.json", "README.md"} <= names
-    found = record(folder)
+    found = read_record(folder)
     assert found["labels"] == ["negative", "positive"]
     assert found["inputs"]["input_ids"] == ["batch", "sequence"]
     assert found["parity"]["test rows of reviews"]["rows"] == 24
@@ -123,39 +123,41 @@ def test_the_graph_takes_any_number_of_rows_of_any_length(work):
 def test_the_readme_runs_without_hfkit_and_says_what_the_model_says(work, monkeypatch):
     place, _ = work
     monkeypatch.chdir(place / "runs" / "bert-sentiment" / "onnx")
-    program = code(Path())
+    program = read_program(Path())
     texts = ast.literal_eval(re.search(r"texts = (\[.*\])", program)[1])
     saved = load_saved(str(place / "runs" / "bert-sentiment"))
-    assert ran(program) == [one.record for one in saved.predict_table(Dataset.from_dict({"text": texts}))]
+    assert run_program(program) == [one.record for one in saved.predict_table(Dataset.from_dict({"text": texts}))]
 
 
 def test_the_readme_of_a_tagger_and_of_pictures_too(work, monkeypatch):
     place, _ = work
     folder = place / "runs" / "bert-ner" / "onnx-int8"
     monkeypatch.chdir(folder)
-    tagged = ran(code(folder))
+    tagged = run_program(read_program(folder))
     assert [word for word, _ in tagged] == "Ada Lovelace wrote to Charles Babbage from London .".split()
-    assert {tag for _, tag in tagged} <= {*record(folder)["labels"]}
+    assert {tag for _, tag in tagged} <= {*read_record(folder)["labels"]}
     folder = place / "exported" / "digits"
     monkeypatch.chdir(folder)
     shutil.copy(place / "pictures" / "0.png", "picture.png")
     saved = load_saved(str(place / "runs" / "vit-images"))
     row = {"bytes": Path("picture.png").read_bytes(), "path": None}
-    assert ran(code(folder)) == [one.record for one in saved.predict_table(Dataset.from_list([{"image": row}]))]
+    assert run_program(read_program(folder)) == [
+        one.record for one in saved.predict_table(Dataset.from_list([{"image": row}]))
+    ]
 
 
 def test_json_is_the_record_alone(work):
     place, printed = work
     found = json.loads(printed[PICTURES])
     assert found.pop("folder") == "exported/digits"
-    assert found == record(place / "exported" / "digits")
+    assert found == read_record(place / "exported" / "digits")
     assert found["inputs"]["pixel_values"][0] == "batch"
     assert found["parity"]["test rows of hfkit sample data"]["equal_predictions"] == 1
 
 
 def test_eight_bits_are_judged_by_what_they_do_to_the_score(work):
     place, printed = work
-    found = record(place / "runs" / "bert-ner" / "onnx-int8")
+    found = read_record(place / "runs" / "bert-ner" / "onnx-int8")
     eight, score = found["int8"], found["int8"]["score"]
     assert eight["weight_bytes"] < 0.5 * eight["weight_bytes_before"]
     assert eight["largest_difference"] > max(one["largest_difference"] for one in found["parity"].values())
@@ -182,7 +184,7 @@ def test_an_export_is_replaced_by_the_next_and_nothing_else_is(work, tmp_path):
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "thesis.tex").touch()
-    said = refused(hfkit("export", str(place / "runs" / "bert-sentiment"), "--output_dir", str(taken)))
+    said = read_refusal(hfkit("export", str(place / "runs" / "bert-sentiment"), "--output_dir", str(taken)))
     assert "holds something else" in said and "--output_dir" in said
     assert [path.name for path in taken.iterdir()] == ["thesis.tex"]
     assert not (place / "runs" / "bert-sentiment" / "onnx" / "stale.onnx").exists()
@@ -219,7 +221,7 @@ def test_a_model_that_onnx_has_no_operators_for_is_refused_by_name(work):
 def test_labels_that_the_model_does_not_know_are_refused(work, tmp_path):
     place, _ = work
     argv = ("--dataset", str(place / "entities"), "--output_dir", str(tmp_path / "out"))
-    refused(hfkit("export", str(place / "runs" / "bert-sentiment"), *argv))
+    read_refusal(hfkit("export", str(place / "runs" / "bert-sentiment"), *argv))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -233,7 +235,7 @@ def test_an_older_or_newer_opset_is_written_as_asked(opset, work, tmp_path):
 # Every family, and every kind of answer
 
 
-def finished(task, path: str, labels: list[str], folder: Path) -> str:
+def finish(task, path: str, labels: list[str], folder: Path) -> str:
     """A model with an untrained head, as a run leaves it, without a report."""
     torch.manual_seed(0)
     problem_type = None if isinstance(task, NER) else task.kind.problem_type
@@ -248,13 +250,13 @@ def family(name: str, folder: Path, task=None) -> str:
     folder.mkdir(exist_ok=True)
     task = task or (TextClassification() if one.modality == "text" else ImageClassification())
     labels = ["O", "B-X", "I-X"] if isinstance(task, NER) else ["a", "b", "c"]
-    return finished(task, one.save(one.pretrained(), folder), labels, folder / "run")
+    return finish(task, one.save(one.pretrained(), folder), labels, folder / "run")
 
 
 @pytest.mark.slow
 def test_eight_bits_are_refused_where_convolutions_work_channel_by_channel(tmp_path):
     model = family("MobileNetV2", tmp_path / "model")
-    said = refused(hfkit("export", model, "--quantize", "int8", "--output_dir", str(tmp_path / "out")))
+    said = read_refusal(hfkit("export", model, "--quantize", "int8", "--output_dir", str(tmp_path / "out")))
     assert "depthwise" in said and "Leave --quantize out" in said
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -287,14 +289,14 @@ def test_families_in_eight_bits(name, tmp_path):
 )
 def test_the_readme_knows_every_kind_of_answer(problem, labels, checkpoint, tmp_path, monkeypatch):
     task = TextClassification(problem=problem)
-    model = finished(task, checkpoint, labels, tmp_path / "run")
+    model = finish(task, checkpoint, labels, tmp_path / "run")
     found = export(model, tmp_path / "out")
     assert {one["equal_predictions"] for one in found["parity"].values()} == {None if problem == "regression" else 1}
     monkeypatch.chdir(tmp_path / "out")
-    program = code(Path())
+    program = read_program(Path())
     texts = ast.literal_eval(re.search(r"texts = (\[.*\])", program)[1])
     answers = [one.record for one in load_saved(model).predict_table(Dataset.from_dict({"text": texts}))]
-    assert ran(program) == (pytest.approx(answers, abs=1e-5) if problem == "regression" else answers)
+    assert run_program(program) == (pytest.approx(answers, abs=1e-5) if problem == "regression" else answers)
 
 
 @pytest.mark.slow
@@ -305,7 +307,9 @@ def test_pretrained_mobilenets_can_be_exported(name, tmp_path, monkeypatch):
     assert [one["equal_predictions"] for one in found["parity"].values()] == [1, 1]
     monkeypatch.chdir(tmp_path / "out")
     Image.new("RGB", (300, 200), "red").save("picture.png")
-    assert ran(code(Path())) == [found["labels"][int(np.argmax(logits_of(SHARED / name, Path("picture.png"))))]]
+    assert run_program(read_program(Path())) == [
+        found["labels"][int(np.argmax(logits_of(SHARED / name, Path("picture.png"))))]
+    ]
 
 
 def logits_of(model: Path, picture: Path) -> np.ndarray:

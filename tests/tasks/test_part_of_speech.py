@@ -10,7 +10,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 from transformers import AutoModelForTokenClassification
 
-from hfkit.baselines import Lexicon
+from hfkit.baselines import Lexicon, WordTags
 from hfkit.contract.rows import Media
 from hfkit.contract.target import Labels
 from hfkit.contract.task import Loaded
@@ -212,7 +212,7 @@ def test_the_sample_is_synthetic_and_has_the_universal_tags():
     assert task.sample.synthetic and task.sample.checkpoint == NER.sample.checkpoint
 
 
-def test_a_lexicon_knows_every_word_by_its_most_frequent_tag():
+def test_words_are_known_by_their_most_frequent_tag():
     splits = DatasetDict(
         train=Dataset.from_dict(
             {
@@ -223,5 +223,7 @@ def test_a_lexicon_knows_every_word_by_its_most_frequent_tag():
         test=Dataset.from_dict({"tokens": [["THE", "walk", "sky"]], "tags": [["DET", "NOUN", "NOUN"]]}),
     )
     task = PartOfSpeech()
-    [answer] = Lexicon().answers(task, Loaded(splits, task.rows.target(splits))).predictions
+    [answer] = WordTags().answers(task, Loaded(splits, task.rows.target(splits))).predictions
     assert answer[:2] == ["DET", "NOUN"] and answer[2] in ("DET", "NOUN")
+    with pytest.raises(UserError, match="word-tags"):
+        Lexicon().answers(task, Loaded(splits, task.rows.target(splits)))
