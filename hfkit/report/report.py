@@ -166,7 +166,7 @@ class Report:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": to_plain(command()),
             "seed": self.seed,
-            "settings": to_finite(to_plain(self._resolved())),
+            "settings": to_finite(to_plain(self._settings_to_show())),
             "task": {
                 "key": task.key,
                 "name": task.tag,
@@ -209,11 +209,11 @@ class Report:
     def _origin(self) -> dict[str, Any]:
         task = self.task
         return {
-            "base": base_origin(self._resolved()),
+            "base": base_origin(self._settings_to_show()),
             "dataset": dataset_origin(task.dataset, task.dataset_revision, task.sample.origin()),
         }
 
-    def _resolved(self) -> dict[str, Any]:
+    def _settings_to_show(self) -> dict[str, Any]:
         # 'sample' is another checkpoint for every task, and a page should not have to know which.
         sampled = self.settings.get("checkpoint") == "sample"
         return {**self.settings, "checkpoint": self.task.sample.checkpoint} if sampled else self.settings

@@ -1,4 +1,4 @@
-"""What report.json holds, key by key, and the check that it holds exactly that.
+"""The layout of report.json, key by key, and the check that a record has exactly that.
 
     schema       name and version of this layout; a change of keys changes the version
     created      when the record was made, UTC, ISO 8601

@@ -151,7 +151,8 @@ class WordTags:
         loaded: str | None = None,
     ) -> str:
         """Word by word: the stock pipeline would join neighbours with the same tag, or answer for parts of words."""
-        words = (plain_text(examples) or "Ada wrote to Charles from London .").split()
+        # As one text: a list of words has more than one way to be laid out, and a formatted card must stay the card.
+        words = literal(plain_text(examples) or "Ada wrote to Charles from London .")
         ways = [
             f"processor = AutoTokenizer.from_pretrained({literal(model)})",
             f"model = AutoModelForTokenClassification.from_pretrained({literal(model)})",
@@ -161,7 +162,7 @@ class WordTags:
                 "from transformers import AutoModelForTokenClassification, AutoTokenizer",
                 "",
                 *(ways if loaded is None else [loaded]),
-                f"words = [{', '.join(map(literal, words))}]",
+                f"words = {words}.split()",
                 f"inputs = processor(words, is_split_into_words=True, return_tensors={literal('pt')})",
                 "best = model(**inputs).logits[0].argmax(-1).tolist()",
                 "tags = {}",
