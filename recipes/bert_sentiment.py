@@ -39,7 +39,7 @@ def main() -> None:
     set_seed(args.seed)
 
     # Data: checked rows, and what turns them into batches for this checkpoint.
-    rows = task.load()
+    rows = task.load(recipe.checkpoint)  # a wrong checkpoint shows before a large dataset is read
     codec = task.codec(recipe.checkpoint, rows.target)
 
     # Model: the pretrained encoder under a new head with one logit per label.

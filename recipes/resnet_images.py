@@ -41,7 +41,7 @@ def main() -> None:
     set_seed(args.seed)
 
     # Data: every image looked at once, and what turns rows into batches for this checkpoint.
-    rows = task.load()
+    rows = task.load(recipe.checkpoint)  # a wrong checkpoint shows before a large dataset is read
     codec = task.codec(recipe.checkpoint, rows.target)
 
     # Model: the pretrained backbone under a new head with one logit per label.

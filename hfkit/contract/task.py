@@ -145,13 +145,18 @@ class Task(ABC):
         """
         return self.rows.read(self.source, only)
 
-    def load(self) -> Loaded:
+    def load(self, checkpoint: str | None = None) -> Loaded:
         """Checked rows of the splits train, validation and test, in the task's own columns.
+
+        Args:
+            checkpoint: one that will be trained on them; it is looked at first, because to read the rows may take long.
 
         Raises:
             DataError: rows at fault, by split, row and column.
-            UserError: the dataset as a whole cannot be used.
+            UserError: the dataset as a whole, or the checkpoint, cannot be used.
         """
+        if checkpoint is not None:
+            self.codec(checkpoint, self.guess_target(2))
         return self.check(self.read())
 
     def check(self, raw: Raw) -> Loaded:

@@ -23,7 +23,7 @@ def test_a_few_rows_of_the_sample_end_in_a_report_and_a_card(tmp_path):
     report = run(tmp_path / "bert-pos", "--max_train_rows", "64")
     assert (report["task"]["key"], report["task"]["headline"]) == ("pos", "accuracy")
     assert report["data"]["train"]["rows"] == 64 and report["rows"] == 160
-    assert list(headlines(report)) == ["fine-tuned (gradual)", "linear probe"]
+    assert list(headlines(report)) == ["fine-tuned (gradual)", "word tags", "linear probe"]
     assert json.loads((tmp_path / "bert-pos" / "config.json").read_text())["hfkit_task"] == "pos"
     assert all(error["tokens"] and error["gold"] and error["predicted"] for error in report["errors"])
     assert lint(tmp_path / "bert-pos") == []
