@@ -4,42 +4,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from transformers import AutoModelForTokenClassification, PreTrainedConfig
+from transformers import PreTrainedConfig
 
 from hfkit.contract.abilities import Parsed, Prompt
 from hfkit.contract.target import Labels
-from hfkit.contract.task import Sample, Task
+from hfkit.contract.task import Sample
 from hfkit.data.text.tags import split_tag
 from hfkit.errors import UserError
 from hfkit.samples import sample_ner
-from hfkit.tasks.tagging.codec import LONGEST_WINDOW, WordTagger
+from hfkit.tasks.tagging.codec import WordTagger
+from hfkit.tasks.tagging.flags import Tagging
 from hfkit.tasks.tagging.judges import EntityJudge
 from hfkit.tasks.tagging.prompts import NOTHING, read_entities, write_entities
-from hfkit.tasks.tagging.rows import TOKENS_COLUMNS, TaggedWords
+from hfkit.tasks.tagging.rows import TaggedWords
 from hfkit.tasks.tagging.view import TaggedText
 
 TAGS_COLUMNS = ("ner_tags", "tags", "labels", "ner_labels", "ner")
 
 
 @dataclass(frozen=True)
-class NER(Task):
+class NER(Tagging):
     """Entities in sentences that are split into words."""
 
-    tokens_column: str | None = field(
-        default=None,
-        metadata={"help": f"column of words; default: the one named {' or '.join(TOKENS_COLUMNS)}"},
-    )
     tags_column: str | None = field(
         default=None,
         metadata={"help": f"column of entity tags; default: the one named {' or '.join(TAGS_COLUMNS)}"},
-    )
-    max_length: int | None = field(
-        default=None,
-        metadata={"help": f"tokens in a window; default: what the tokenizer allows, at most {LONGEST_WINDOW}"},
-    )
-    stride: int | None = field(
-        default=None,
-        metadata={"help": "tokens shared by two windows of one document; default: a quarter of the window"},
     )
     word_dropout: float = field(
         default=0.0,
@@ -47,8 +36,6 @@ class NER(Task):
     )
 
     key: ClassVar[str] = "ner"
-    tag: ClassVar[str] = "token-classification"
-    auto_model: ClassVar[type] = AutoModelForTokenClassification
     sample: ClassVar[Sample] = Sample("sample-text", sample_ner, license="apache-2.0", language="en")
 
     @property

@@ -3,42 +3,27 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from transformers import AutoModelForTokenClassification
-
 from hfkit.contract.target import Labels
-from hfkit.contract.task import Sample, Task
+from hfkit.contract.task import Sample
 from hfkit.samples.pos import sample_pos
-from hfkit.tasks.tagging.codec import LONGEST_WINDOW, WordTagger
+from hfkit.tasks.tagging.codec import WordTagger
+from hfkit.tasks.tagging.flags import Tagging
 from hfkit.tasks.tagging.judges import TagJudge
-from hfkit.tasks.tagging.rows import TOKENS_COLUMNS, TaggedWords
+from hfkit.tasks.tagging.rows import TaggedWords
 from hfkit.tasks.tagging.view import WordTags
 
 TAGS_COLUMNS = ("upos", "pos_tags", "pos", "tags", "xpos")
 
 
 @dataclass(frozen=True)
-class PartOfSpeech(Task):
+class PartOfSpeech(Tagging):
     """A tag for every word of a sentence."""
 
-    tokens_column: str | None = field(
-        default=None,
-        metadata={"help": f"column of words; default: the one named {' or '.join(TOKENS_COLUMNS)}"},
-    )
     tags_column: str | None = field(
         default=None, metadata={"help": f"column of tags; default: the one named {' or '.join(TAGS_COLUMNS)}"}
     )
-    max_length: int | None = field(
-        default=None,
-        metadata={"help": f"tokens in a window; default: what the tokenizer allows, at most {LONGEST_WINDOW}"},
-    )
-    stride: int | None = field(
-        default=None,
-        metadata={"help": "tokens shared by two windows of one document; default: a quarter of the window"},
-    )
 
     key: ClassVar[str] = "pos"
-    tag: ClassVar[str] = "token-classification"
-    auto_model: ClassVar[type] = AutoModelForTokenClassification
     sample: ClassVar[Sample] = Sample("sample-text", sample_pos, license="apache-2.0", language="en")
 
     @property

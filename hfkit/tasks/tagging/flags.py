@@ -1,0 +1,31 @@
+"""The flags that all tasks have in common whose rows are words with tags."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from transformers import AutoModelForTokenClassification
+
+from hfkit.contract.task import Task
+from hfkit.tasks.tagging.codec import LONGEST_WINDOW
+from hfkit.tasks.tagging.rows import TOKENS_COLUMNS
+
+
+@dataclass(frozen=True)
+class Tagging(Task):
+    """A tag for every word of a sentence that is split into words already."""
+
+    tokens_column: str | None = field(
+        default=None,
+        metadata={"help": f"column of words; default: the one named {' or '.join(TOKENS_COLUMNS)}"},
+    )
+    max_length: int | None = field(
+        default=None,
+        metadata={"help": f"tokens in a window; default: what the tokenizer allows, at most {LONGEST_WINDOW}"},
+    )
+    stride: int | None = field(
+        default=None,
+        metadata={"help": "tokens shared by two windows of one document; default: a quarter of the window"},
+    )
+
+    tag: ClassVar[str] = "token-classification"
+    auto_model: ClassVar[type] = AutoModelForTokenClassification
