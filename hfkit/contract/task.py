@@ -17,7 +17,7 @@ from transformers import PreTrainedConfig
 from hfkit.contract.codec import Codec
 from hfkit.contract.judge import Judge
 from hfkit.contract.rows import Only, Raw, Rows, Source
-from hfkit.contract.target import Labels, Target, names_of
+from hfkit.contract.target import Labels, Nothing, Target, names_of
 from hfkit.contract.view import View
 from hfkit.data.bad_rows import keep_rows
 from hfkit.data.units import check_units
@@ -84,6 +84,7 @@ class Task(ABC):
     tag: ClassVar[str]  # the Hub's pipeline tag; several tasks may share one
     auto_model: ClassVar[type]  # the AutoModelFor… class that is trained and saved
     sample: ClassVar[Sample]
+    target_kind: ClassVar[type[Labels] | type[Nothing]] = Labels  # of its heads
     # Flags about the rows of one run: users of its model have rows of their own. Those that every task has are known
     # already; a flag that lifts a protection is named allow_….
     row_flags: ClassVar[tuple[str, ...]] = ()
@@ -118,7 +119,7 @@ class Task(ABC):
         Raises:
             UserError: it is no model of this task.
         """
-        return Labels.from_config(config)
+        return cls.target_kind.from_config(config)
 
     @classmethod
     def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:
@@ -130,8 +131,8 @@ class Task(ABC):
         return {}
 
     def guess_target(self, labels: int) -> Target:
-        """A target with this many labels, for a plan without data."""
-        return Labels(tuple(map(str, range(labels))))
+        """A target for a plan without data, with this many labels if it has any."""
+        return Labels(tuple(map(str, range(labels)))) if self.target_kind is Labels else Nothing()
 
     @property
     def source(self) -> Source:
@@ -164,7 +165,15 @@ class Task(ABC):
         splits = self._check_splits(raw, None)
         if self.max_train_rows is not None:
             splits["train"] = self.rows.thin(splits["train"], self.max_train_rows)
-        return Loaded(splits, self.rows.target(splits))
+        return Loaded(splits, self._target_for(splits))
+
+    def _target_for(self, splits: DatasetDict) -> Target:
+        """The target of a head for checked rows, which is of the kind that is guessed and read back without rows."""
+        target = self.rows.target(splits)
+        if not isinstance(target, self.target_kind):
+            kind = type(target).__name__
+            raise TypeError(f"the rows of {type(self).__name__} make {kind}: set its target_kind = {kind}")
+        return target
 
     def rows_to_evaluate(self, target: Target, only: Only | None = None) -> Loaded:
         """Checked rows with answers to evaluate a finished model on: `test`, and without `only` all splits.

@@ -83,7 +83,8 @@ class Mistake:
             shown = self.gold
             spans = {"gold": [span._asdict() for span in shown.spans]}
             spans["predicted"] = [span._asdict() for span in self.predicted.spans]
-            return {**which, "offset": shown.offset, "words": shown.total, "tokens": list(shown.tokens), **spans}
+            row = {"text": self.given.text} if isinstance(self.given, Text) else {}  # more than the words of the spans
+            return {**which, **row, "offset": shown.offset, "words": shown.total, "tokens": list(shown.tokens), **spans}
         return {**which, **to_columns(self.given), "gold": to_text(self.gold), "predicted": to_text(self.predicted)}
 
 
@@ -117,7 +118,9 @@ def to_text(shown: Shown) -> str:
         return ", ".join(shown.labels) or "none"
     if isinstance(shown, Number):
         return f"{shown.value:g}"
-    return "a picture"
+    if isinstance(shown, Picture):
+        return "a picture"
+    raise TypeError(f"a {type(shown).__name__} is none of the values that can be shown: {Shown}")
 
 
 class View(Protocol):

@@ -28,7 +28,7 @@ class Asking:
         """
         if taken := [name for name in ADDED if name in chunk.rows.column_names]:
             raise UserError(
-                f"column '{taken[0]}' of {chunk.source}", "what the model says is written there", "Rename the column"
+                f"column '{taken[0]}' of {chunk.source}", "the prediction goes into that column", "Rename the column"
             )
         predicted = self.saved.in_folder(chunk.folder).predict_table(chunk.rows, batch_size=self.batch_size)
         faults = [one.fault for one in predicted if one.fault]
@@ -41,7 +41,9 @@ class Asking:
     def new_columns(self, predicted: PredictedRow) -> Record:
         likelihoods, added = predicted.likelihoods, {"prediction": predicted.record}
         if self.every and likelihoods is None and predicted.fault is None:
-            raise UserError("--probabilities", f"a model for {self.saved.task.key} tells none here", "Leave it out")
+            raise UserError(
+                "--probabilities", f"a model for {self.saved.task.key} gives no probabilities", "Leave it out"
+            )
         if self.saved.ranks_labels:
             added["probability"] = likelihoods and likelihoods[self.best_label(predicted)]
         if self.every:
@@ -75,5 +77,5 @@ def bad_row_error(chunk: Chunk, fault: Fault) -> UserError:
     return UserError(
         f"{chunk.source}, row {chunk.first + fault.row}{column}: {fault.value}",
         fault.rule,
-        f"{fault.fix}, or have it said in its place with --on_bad_row skip",
+        f"{fault.fix}, or write the reason in its place with --on_bad_row skip",
     )

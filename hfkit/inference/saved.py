@@ -12,6 +12,7 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from huggingface_hub import snapshot_download
+from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -130,7 +131,7 @@ class SavedModel:
                 batch = {name: tensor.to(self.model.device) for name, tensor in batch.items()}
                 with self.autocast():
                     outputs = self.codec.outputs(self.model, batch)
-                pieces.append({name: tensor.cpu().numpy() for name, tensor in outputs.items()})
+                pieces.append({name: to_array(tensor) for name, tensor in outputs.items()})
         return {name: restore_row_order(values, encoded) for name, values in join_batches(pieces).items()}
 
     def autocast(self) -> AbstractContextManager:
@@ -363,7 +364,7 @@ def choose_task(place: str, report: dict[str, Any], config: PreTrainedConfig, as
     if key is not None:
         fitting = [task for task in TASKS if task.key == key]
     else:
-        fitting = [task for task in TASKS if any(head_name(task) in head for head in heads)]
+        fitting = [task for task in TASKS if fits_head(task, config)]
     if not fitting and (key is not None or given is None):
         raise UserError(
             f"model '{place}'",
@@ -390,9 +391,15 @@ def first_that_accepts(config: PreTrainedConfig, tasks: Sequence[type[Task]]) ->
     return tasks[0]
 
 
-def head_name(task: type[Task]) -> str:
-    """The part of an architecture's name that a task's head gives it: 'ForTokenClassification'."""
-    return task.auto_model.__name__.removeprefix("AutoModel")
+def fits_head(task: type[Task], config: PreTrainedConfig) -> bool:
+    """Whether a model's class, as its configuration names it, is one that the task trains."""
+    heads = config.architectures or []
+    head_name = task.auto_model.__name__.removeprefix("AutoModel")  # 'ForTokenClassification'
+    if any(head_name in head for head in heads):
+        return True
+    # Classes that write go by other names: AutoModelForSeq2SeqLM makes a T5ForConditionalGeneration.
+    made = task.auto_model._model_mapping.get(type(config), ())
+    return any(one.__name__ in heads for one in (made if isinstance(made, tuple) else (made,)))
 
 
 def find_precision(settings: dict[str, Any], model: PreTrainedModel) -> torch.dtype | None:
@@ -401,6 +408,12 @@ def find_precision(settings: dict[str, Any], model: PreTrainedModel) -> torch.dt
         return torch.bfloat16
     # On a CPU half floats are slow and cover little.
     return torch.float16 if settings.get("fp16") is True and model.device.type == "cuda" else None
+
+
+def to_array(tensor: Tensor) -> np.ndarray:
+    """The values of a tensor; numpy has no bfloat16."""
+    tensor = tensor.cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def join_batches(pieces: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

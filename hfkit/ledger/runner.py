@@ -172,8 +172,8 @@ def probabilities_of(
 
 
 def class_ids(references: list, labels: list[str]) -> np.ndarray | None:
-    """The ids of the right classes, (rows,); None unless every row has exactly one."""
+    """The ids of the right classes, (rows,); None unless every row has exactly one of the labels."""
     ids = {label: number for number, label in enumerate(labels)}
-    if not all(isinstance(answer, str) for answer in references):
+    if not all(isinstance(answer, str) and answer in ids for answer in references):
         return None
     return np.array([ids[answer] for answer in references])

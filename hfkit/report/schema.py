@@ -29,7 +29,8 @@
                  very many classes the counts hold only the most confused, and a last column "(others)" the rest
     errors       the first contender's most instructive errors: row of the test split, kind, why, and either tokens
                  (the words from `offset` on, of `words` in all) with gold and predicted spans (positions in tokens,
-                 end excluded), or the row's text or picture, one of them empty, with gold and predicted class in words
+                 end excluded), and the row's text if it has more than those words; or the row's text or picture, one of
+                 them empty, with gold and predicted class in words
     pictures     augmented training samples with their labels; [] if there are none
     environment  machine and versions
 
@@ -56,6 +57,7 @@ COST = {...: float}
 INTERVAL = {"low": float, "high": float, "level": float, "note": str}
 PICTURE = re.compile("data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")
 SPANS = [{"start": int, "end": int, "label": str}]
+SPANNED = {"offset": int, "words": int, "tokens": [str], "gold": SPANS, "predicted": SPANS}
 WHICH = {"row": int, "kind": str, "why": str}
 ORIGIN = {"name": str, "id": (str, None), "revision": (str, None), "license": (str, None), "language": [str]}
 REPORT = {
@@ -128,7 +130,8 @@ REPORT = {
     ),
     "errors": [
         (
-            {**WHICH, "offset": int, "words": int, "tokens": [str], "gold": SPANS, "predicted": SPANS},
+            {**WHICH, "text": str, **SPANNED},
+            {**WHICH, **SPANNED},
             {**WHICH, "text": str, "picture": ("", PICTURE), "gold": str, "predicted": str},
         )
     ],

@@ -2,10 +2,11 @@
 
 import pytest
 from datasets import Dataset, DatasetDict
+from transformers import BertConfig
 
 from hfkit.contract.rows import Only
-from hfkit.contract.target import Labels
-from hfkit.contract.task import Loaded
+from hfkit.contract.target import Labels, Nothing
+from hfkit.contract.task import Loaded, Task
 from hfkit.errors import DataError, UserError
 from hfkit.tasks import NER, TASKS, PartOfSpeech, TextClassification
 from tests.tiny import text as tiny
@@ -58,3 +59,14 @@ def test_all_splits_count_for_the_labels_and_fewer_training_rows_take_none_away(
 def test_a_head_says_by_which_task_it_was_made():
     config = PartOfSpeech().head_config(Labels(("NOUN", "VERB")))
     assert config["hfkit_task"] == "pos" and config["id2label"] == {0: "NOUN", 1: "VERB"}
+
+
+def test_a_head_without_labels_is_guessed_and_read_back_without_them(tmp_path):
+    class Writing(TextClassification):
+        guess_target, target_kind = Task.guess_target, Nothing
+
+    assert Writing().guess_target(9) == Writing.target_of(BertConfig(num_labels=9)) == Nothing()
+    assert "num_labels" not in Writing().head_config(Writing().guess_target(9))
+    # Rows that make another target tell who forgot to name its kind.
+    with pytest.raises(TypeError, match="the rows of Writing make Labels: set its target_kind = Labels"):
+        Writing(dataset=tiny.folder_of(tiny.review_splits(8, 4, 4), tmp_path)).load()

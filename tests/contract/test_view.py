@@ -4,6 +4,7 @@ import pytest
 
 from hfkit.contract.snippets import SHORT, literal, plain_text
 from hfkit.contract.view import Choice, Example, Mistake, Number, Picture, Span, Spans, Text, to_columns, to_text
+from hfkit.report.schema import REPORT, find_fault
 
 SPANS = Spans(("Ann", "saw", "New", "York"), (Span(0, 1, "PER"), Span(2, 4, "LOC")), offset=3, total=9)
 
@@ -41,6 +42,12 @@ def test_a_mistake_among_words_keeps_both_sides_spans():
     }
 
 
+def test_a_mistake_among_words_keeps_the_text_of_its_row():
+    found = Mistake(5, "missed", "PER missed", Text("Who? / Ann saw New York"), SPANS, SPANS).to_json()
+    assert found["text"] == "Who? / Ann saw New York" and found["tokens"] == list(SPANS.tokens)
+    assert find_fault([found], REPORT["errors"], "errors") is None
+
+
 def test_a_mistake_about_a_whole_row_has_both_answers_in_words():
     found = Mistake(1, "confusion", "a taken for b", Text("row"), Choice(("a",)), Choice(("b",))).to_json()
     assert (found["text"], found["gold"], found["predicted"]) == ("row", "a", "b")
@@ -60,3 +67,8 @@ def test_a_literal_is_the_text_again_and_plain_ascii(text):
     written = literal(text)
     assert eval(written) == text and written.isascii() and "\n" not in written
     assert written.startswith('"') or "'" in text or '"' in text
+
+
+def test_a_value_of_no_known_kind_is_refused_by_its_class():
+    with pytest.raises(TypeError, match="a bytes is none of the values that can be shown"):
+        to_text(b"RIFF")  # type: ignore[arg-type]

@@ -105,7 +105,12 @@ def test_a_baseline_of_your_own_is_judged(finished_runs):
     rows = task.load()
     report = Report(task, rows, settings={})
     report.judge(names["Longest"]())
-    assert [contender["name"] for contender in report.contenders] == ["longest"]
+    (judged,) = report.contenders
+    gold = task.rows.references(rows["test"])
+    pairs = zip(rows["test"]["text"], gold, strict=True)
+    right = [("positive" if len(text) > 20 else "negative") == label for text, label in pairs]
+    assert judged["name"] == "longest"
+    assert judged["scores"]["accuracy"] == pytest.approx(sum(right) / len(right)) and sum(right) > 0
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -22,10 +22,11 @@ from typer.testing import CliRunner
 import hfkit.inference.demo
 from hfkit.cli import app
 from hfkit.contract.target import Labels
+from hfkit.data.text.texts import JOINT
 from hfkit.errors import UserError
 from hfkit.inference.demo import is_loopback, load_demo, require_gradio, use_own_folder
 from hfkit.inference.demo.asking import MOST_CHARACTERS, DemoModel, Unanswered
-from hfkit.inference.demo.page import build_page, launch
+from hfkit.inference.demo.page import build_page, example_inputs, examples_label, launch
 from hfkit.inference.saved import load_saved
 from hfkit.tasks import TextClassification
 from tests.fixtures.examples import examples_of
@@ -114,9 +115,9 @@ def test_the_head_of_the_page_is_the_report(models):
     assert f"**{subject['headline']:.3f}**" in about and f"[{subject['interval']['low']:.3f}" in about
     assert "24 test rows of reviews" in about and "negative, positive" in about
     assert str(model.saved.folder.parent) not in about
-    assert "made-up" not in about
+    assert "synthetic" not in about
     made_up = replace(model, report=report | {"data": report["data"] | {"synthetic": True}})
-    assert "made-up data" in made_up.about()
+    assert "synthetic data" in made_up.about()
     assert "LOC, PER" in models["bert-ner"].about()
 
 
@@ -179,6 +180,21 @@ def test_the_button_gives_what_is_shown(models, untrained, tmp_path):
     assert likely == pytest.approx(pairs.answer({"text": text, "text_pair": "anna likes rain."}).likelihoods)
     assert likely != pytest.approx(pairs.answer({"text": text, "text_pair": text}).likelihoods, abs=1e-9)
     assert "report" in pairs.about()
+
+
+def test_only_whole_rows_are_offered(models, untrained, tmp_path):
+    tokens = {
+        "errors": [{"row": 0, "kind": "missed", "why": "", "tokens": ["anna", "left"], "gold": [], "predicted": []}]
+    }
+    words = replace(models["bert-ner"], report=tokens)
+    assert example_inputs(words, tmp_path) == [["anna left"]] and examples_label(words).startswith("Test rows")
+    # A report keeps the words around a span, which are not both texts of a row.
+    pairs = untrained("single-label", ("no", "yes"), columns=("text", "text_pair"), report=tokens)
+    assert examples_label(pairs) == "To try"
+    assert all(text for row in example_inputs(pairs, tmp_path) for text in row)
+    assert pairs.answer(pairs.examples()[0]).record in ("no", "yes")
+    tokens["errors"][0]["text"] = JOINT.join(["who left?", "anna left"])
+    assert example_inputs(pairs, tmp_path) == [["who left?", "anna left"]]
 
 
 def test_a_browser_gets_answers_and_asks_nobody_else(models, tmp_path):

@@ -9,15 +9,28 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
-from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, set_seed
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoModelForSpeechSeq2Seq,
+    AutoModelForTokenClassification,
+    BartConfig,
+    BertConfig,
+    GPT2Config,
+    T5Config,
+    WhisperConfig,
+    set_seed,
+)
 
 import hfkit.inference.saved
 from hfkit import Report, TransferArguments, TransferTrainer
 from hfkit.arguments.parse import parse
 from hfkit.contract.task import Loaded, Task
 from hfkit.errors import UserError
-from hfkit.inference.saved import SavedModel, find_task, load_saved
+from hfkit.inference.saved import SavedModel, find_task, fits_head, load_saved
 from hfkit.tasks import NER, ImageClassification, PartOfSpeech, TextClassification
+from hfkit.tasks.classification.texts import TextClassifier
 from hfkit.tasks.tagging.words import entity_records, split_words
 from tests.fixtures import runs
 from tests.tiny import images as tiny_images
@@ -390,3 +403,41 @@ def test_columns_of_another_name_are_asked_for(finished_once):
     renamed = replace(saved, task=replace(saved.task, text_column="words"))
     assert isinstance(renamed, SavedModel)
     assert renamed.predict_table(Dataset.from_dict({"id": [1], "words": ["anna"]}))[0].record in saved.labels
+
+
+class HalfLogits(TextClassifier):
+    """Its outputs are in bfloat16, as autocast leaves them."""
+
+    def outputs(self, model, batch, known=None):
+        return {name: values.bfloat16() for name, values in super().outputs(model, batch, known).items()}
+
+
+def test_outputs_in_bfloat16_are_read(checkpoint):
+    task = TextClassification()
+    target = task.guess_target(2)
+    codec = HalfLogits(checkpoint, checkpoint, target, task.head_config(target), task.kind)
+    saved = SavedModel(task, codec.model().eval(), codec, checkpoint, Path(checkpoint))
+    rows, _ = task.rows.to_predict(Dataset.from_dict({"text": ["anna likes rain.", "boris left."]}))
+    outputs = saved.outputs(saved.encode(rows), batch_size=1)
+    assert {values.dtype for values in outputs.values()} == {np.dtype("float32")}
+    assert len(saved.predictions(rows)) == 2
+
+
+@pytest.mark.parametrize(
+    ("auto_model", "config"),
+    [
+        (AutoModelForSeq2SeqLM, T5Config(architectures=["T5ForConditionalGeneration"])),
+        (AutoModelForSeq2SeqLM, BartConfig(architectures=["BartForConditionalGeneration"])),
+        (AutoModelForSpeechSeq2Seq, WhisperConfig(architectures=["WhisperForConditionalGeneration"])),
+        (AutoModelForCausalLM, GPT2Config(architectures=["GPT2LMHeadModel"])),
+        (AutoModelForSequenceClassification, BertConfig(architectures=["BertForSequenceClassification"])),
+    ],
+)
+def test_a_model_fits_the_task_that_trains_its_class(auto_model, config):
+    class Task(TextClassification):
+        pass
+
+    Task.auto_model = auto_model
+    assert fits_head(Task, config)
+    assert not fits_head(Task, BertConfig(architectures=["BertForMaskedLM"]))
+    assert not fits_head(NER, config) and not fits_head(ImageClassification, config)

@@ -59,7 +59,7 @@ class DemoModel:
         labels = list(self.saved.choices.labels)
         lines += [f"Labels: {escape_markdown(cell_text(labels))}"] if labels else []
         if self.report.get("data", {}).get("synthetic"):
-            lines.append("**It learnt from made-up data: what it says of real texts means nothing.**")
+            lines.append("**It was trained on synthetic data; its answers to real input mean nothing.**")
         return "\n\n".join(lines)
 
     def score_line(self) -> str:

@@ -116,7 +116,7 @@ def example_inputs(model: DemoModel, folder: Path) -> list[list[Any]]:
             (folder / f"{number}.png").write_bytes(row[model.columns[0]]["bytes"])
         return [[str(folder / f"{number}.png")] for number in range(len(rows))]
     rows = [{model.columns[0]: " ".join(row["tokens"])} if "tokens" in row else row for row in rows]
-    return [[row.get(name, "") for name in model.columns] for row in rows or model.made_up_rows()]
+    return [[row[name] for name in model.columns] for row in rows or model.made_up_rows()]
 
 
 def examples_label(model: DemoModel) -> str:

@@ -2,8 +2,9 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,17 @@ AXES = ("batch", "sequence")  # the names of those sides of an input that may ha
 
 
 class ReadOutput(Mapping[str, Tensor]):
-    """A model's output that remembers which of its parts were read."""
+    """A model's output that remembers which of its parts were read.
 
-    def __init__(self, output: Mapping[str, Tensor]) -> None:
-        self.output, self.names = output, dict[str, None]()
+    The model runs when the first of them is: one that writes its answers may need more inputs than those of a row.
+    """
+
+    def __init__(self, run: Callable[[], Mapping[str, Tensor]]) -> None:
+        self.run, self.names = run, dict[str, None]()
+
+    @cached_property
+    def output(self) -> Mapping[str, Tensor]:
+        return self.run()
 
     def __getitem__(self, name: str) -> Tensor:
         self.names[name] = None
@@ -52,7 +60,7 @@ def find_outputs(saved: SavedModel, batch: Mapping[str, Tensor]) -> list[str]:
         UserError: there is none: a model that writes its answers runs many times for each of them.
     """
     with torch.inference_mode():
-        output = ReadOutput(saved.model(**saved.codec.inputs(batch)))
+        output = ReadOutput(lambda: saved.model(**saved.codec.inputs(batch)))
         saved.codec.outputs(saved.model, batch, known=output)
     if not output.names:
         raise UserError(

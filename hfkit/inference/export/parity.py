@@ -19,7 +19,7 @@ from hfkit.contract.rows import Media, Only
 from hfkit.contract.task import Task
 from hfkit.errors import Failure, UserError
 from hfkit.inference.examples import read_report, report_rows
-from hfkit.inference.saved import SavedModel, join_batches, row_flags
+from hfkit.inference.saved import SavedModel, join_batches, row_flags, to_array
 from hfkit.report.names import dataset_name
 from hfkit.scores.evidence import total
 from hfkit.scores.statistics import paired_difference
@@ -59,9 +59,9 @@ def make_extremes(saved: SavedModel) -> Material:
 
 
 def text_row(saved: SavedModel, text: str, repeats: int) -> dict[str, Any]:
-    """A row whose first text is a long one."""
-    first, *others = usual_columns(saved)
-    return {first: text * repeats, **dict.fromkeys(others, text)}
+    """A row whose last text is a long one: the ones before it may be questions, which are refused if they are long."""
+    *others, last = usual_columns(saved)
+    return {**dict.fromkeys(others, text), last: text * repeats}
 
 
 def noise_row(saved: SavedModel, width: int, height: int) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def compare(rows: EncodedMaterial, session: onnxruntime.InferenceSession) -> Com
             largest = max(largest, float(theirs.abs().max()))
             for kept, output in zip(pieces, outputs, strict=True):
                 read = codec.outputs(model, batch, known=output)
-                kept.append({name: tensor.numpy() for name, tensor in read.items()})
+                kept.append({name: to_array(tensor) for name, tensor in read.items()})
     theirs, ours = (codec.decode(join_batches(kept), rows.encoded) for kept in pieces)
     return Comparison(rows.material, theirs, ours, difference, largest)
 

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from hfkit.errors import UserError
 from hfkit.scores.evidence import Sums
 from hfkit.scores.score import Score
 from hfkit.tasks.classification.errors import class_breakdown
@@ -14,6 +15,7 @@ MACRO_F1 = Score("macro_f1", "macro F1", hub="f1")
 PEARSON = Score("pearson", "Pearson r", hub="pearsonr")
 SPEARMAN = Score("spearman", "Spearman rho", hub="spearmanr")
 KAPPA = Score("quadratic_kappa", "quadratic kappa")
+RANKING, LABEL_SET = "a ranking of labels, best first", "a list of labels, which may be empty"
 ERRORS = (Score("rmse", "RMSE", better="lower"), Score("mae", "MAE", better="lower"))
 
 
@@ -38,6 +40,7 @@ class ClassJudge:
     def score(self, predictions: list[list[str]], references: list[str]) -> dict[str, float]:
         from hfkit.scores.metrics import class_scores, scope_scores
 
+        refuse_bare_labels(predictions, RANKING)
         scores = class_scores(predictions, references)
         if self.outside is not None:
             scores |= scope_scores([ranked[0] for ranked in predictions], references, self.outside)
@@ -45,6 +48,7 @@ class ClassJudge:
 
     def evidence(self, predictions: list[list[str]], references: list[str]) -> Sums:
         """Counts of each row, (rows, 2): right, and 1."""
+        refuse_bare_labels(predictions, RANKING)
         counts = [(ranked[0] == gold, 1) for ranked, gold in zip(predictions, references, strict=True)]
         return Sums(np.array(counts).reshape(-1, 2), lambda sums: quotient(sums, 0, 1))
 
@@ -65,10 +69,12 @@ class LabelSetJudge:
     def score(self, predictions: list[list[str]], references: list[list[str]]) -> dict[str, float]:
         from hfkit.scores.metrics import label_set_scores
 
+        refuse_bare_labels(predictions, LABEL_SET)
         return put_headline_first(self, label_set_scores(predictions, references), predictions, references)
 
     def evidence(self, predictions: list[list[str]], references: list[list[str]]) -> Sums:
         """Labels of each row, (rows, 3): right, predicted, gold."""
+        refuse_bare_labels(predictions, LABEL_SET)
         pairs = [(set(ours), set(gold)) for ours, gold in zip(predictions, references, strict=True)]
         counts = [(len(ours & gold), len(ours), len(gold)) for ours, gold in pairs]
         return Sums(np.array(counts).reshape(-1, 3), f1_of_counts)
@@ -116,6 +122,17 @@ class ScaleJudge(NumberJudge):
 
     def evidence(self, predictions: list[int], references: list[int]) -> Sums:
         return Sums(moments(predictions, references), kappa_of_moments)
+
+
+def refuse_bare_labels(predictions: list, expected: str) -> None:
+    """Refuse a label where a list of labels belongs: its letters would be taken for the labels.
+
+    Raises:
+        UserError: naming the first one.
+    """
+    for prediction in predictions:
+        if isinstance(prediction, str):
+            raise UserError(f"prediction {prediction!r}", f"it is {expected}", f"Write it as {[prediction]!r}")
 
 
 def put_headline_first(judge: Any, scores: dict[str, float], predictions: list, references: list) -> dict[str, float]:

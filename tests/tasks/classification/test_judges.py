@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hfkit.errors import UserError
 from hfkit.scores.evidence import total
 from hfkit.scores.statistics import bootstrap_interval
 from hfkit.tasks import TextClassification
@@ -58,6 +59,15 @@ def test_errors_of_numbers_are_better_where_they_are_lower():
 def test_the_right_class_may_stand_among_the_first_five():
     scores = ClassJudge().score([list("bcfed"), list("abfec")], ["e", "d"])
     assert (scores["accuracy"], scores["top5_accuracy"]) == (0.0, 0.5)
+
+
+@pytest.mark.parametrize(("judge", "expected"), [(ClassJudge(), "a ranking of labels"), (LabelSetJudge(), "a list of")])
+def test_a_bare_label_is_no_prediction(judge, expected):
+    """Its first letter was taken for the best label, and accuracy was 0 without a word."""
+    references = judge.perfect_predictions(["b"])
+    for ask in (judge.score, judge.evidence):
+        with pytest.raises(UserError, match=rf"prediction 'bad': it is {expected}.* Write it as \['bad'\]"):
+            ask([["a"], "bad"], [*references, *references])
 
 
 def test_headlines_agree_with_other_libraries():
