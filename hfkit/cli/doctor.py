@@ -86,7 +86,7 @@ def _parse_arguments(flags: list[str], recipe: str | None, name: str | None) -> 
     if recipe is None and name is None:
         if any(flag.startswith(("--dataset", "--checkpoint")) for flag in flags):
             fix = f"Add --recipe FILE, or --task with one of {', '.join(task.key for task in TASKS)}"
-            raise UserError("--dataset, --checkpoint", "how they are read is said by a task", fix)
+            raise UserError("--dataset, --checkpoint", "the task decides how they are read", fix)
         given, args = parse((RecipeArguments, TransferArguments), argv=flags, own_flags=OWN_FLAGS)
         return None, given, args
     if recipe is not None:

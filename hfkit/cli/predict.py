@@ -184,7 +184,8 @@ def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None
         request.refuse_unusable(inputs)
         saved = found.load(*found.parse(argv=flags))
         if request.texts and not reads_texts(saved):
-            raise UserError("--text", f"a model for {saved.task.key} reads pictures", "Name their files")
+            media = saved.task.rows.media
+            raise UserError("--text", f"a model for {saved.task.key} reads {media}s, not text", "Name their files")
         reading = make_reading(saved, request.encoding, batch_size)
         sources = reading.sources(inputs, request.texts)
         reading.refuse_broken(sources)

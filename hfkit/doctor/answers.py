@@ -91,13 +91,13 @@ def balance_findings(rows: Rows) -> list[Finding]:
     rare = [item for item in ranked if item[1] < FEW]
     if rare:
         what = f"{len(rare):,} of {len(ranked):,} {kind} are in train fewer than {FEW} times"
-        fix = "Collect more of them, merge them, or judge them apart: they will hardly be learnt"
+        fix = "Collect more of them, merge them, or score them separately; a model will hardly learn them"
         found.append(Finding("data", "rare", "warning", what, [list_counts(rare[::-1][:LISTED], unit)], fix))
     largest = ranked[0][1] / max(len(rows.splits["train"]), 1)
     view = rows.task.view
     single = view.answers is Choice and not list_choices(view, rows.loaded.target).several
     if single and largest > LOPSIDED:
-        what = f"{100 * largest:.0f} % of train are {quote(ranked[0][0])}: answering it always scores that well"
+        what = f"{100 * largest:.0f} % of train is {quote(ranked[0][0])}: always answering it scores that well"
         fix = "Read macro F1 beside the accuracy; try --class_weights balanced"
         found.append(Finding("data", "lopsided", "warning", what, spread, fix))
     for split in ("validation", "test"):
@@ -105,7 +105,7 @@ def balance_findings(rows: Rows) -> list[Finding]:
         if missing:
             what = f"{len(missing):,} of {len(learnt):,} {kind} are not in {split}"
             more = ", …" if len(missing) > LISTED else ""
-            fix = "Draw the splits by class, or no score will tell of them"
+            fix = "Draw the splits by class, or no score will cover them"
             listed = ", ".join(missing[:LISTED]) + more
             found.append(Finding("data", "unjudged", "note", what, [listed], fix))
     return found or [Finding("data", "balance", "ok", f"{len(learnt)} {kind}, none rare", spread)]

@@ -182,6 +182,7 @@ def unknown_findings(
     shares = [
         f"{split}: {share(sum(of_split), int(lengths[split].sum()))} tokens" for split, of_split in unknown.items()
     ]
-    what = f"{100 * count / total:.1f} % of the tokens are unknown to the tokenizer, and say nothing to the model"
+    percent = 100 * count / total
+    what = f"{percent:.1f} % of the tokens are unknown to the tokenizer, and carry no information for the model"
     fix = "Use a checkpoint of the language and the script of these texts"
     return [Finding("data", "unknown-tokens", "warning", what, shares, fix)]

@@ -63,7 +63,7 @@ def row_limits(data: dict[str, Any]) -> list[str]:
     """Test rows that were cut off, left out or seen in training."""
     test, limits = data.get("test", {}), []
     if test.get("rows_shared_with_train"):
-        shared = f"{test['rows_shared_with_train']:,} test rows occur in train as they are"
+        shared = f"{test['rows_shared_with_train']:,} test rows occur unchanged in train"
         limits.append(f"{shared}; they may flatter every contender.")
     if test.get("truncated"):
         limits.append(f"It read only the beginning of {test['truncated']:,} test rows, which were too long for it.")

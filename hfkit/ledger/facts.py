@@ -304,8 +304,8 @@ def disagreements_of(standing: Standing) -> list[dict[str, Any]]:
 def rows_worth_all(perfect: Evidence, rows: np.ndarray) -> np.ndarray:
     """The rows, among some, whose perfect answers alone reach the perfect headline, (k,).
 
-    Being right about any other shows nothing: a sentence without entities, or a single number, which correlates with
-    nothing.
+    Being right about any other shows nothing: a row in which there is nothing to find, or a single number, which
+    correlates with nothing.
 
     Args:
         perfect: evidence of perfect predictions.

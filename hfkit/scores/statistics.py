@@ -29,10 +29,10 @@ def bootstrap_interval(
 ) -> Interval:
     """The expanded percentile bootstrap interval of a headline score, resampling whole rows with replacement.
 
-    Rows (sentences) are resampled, not words or entities: those within a row are not independent; rows that belong
-    together are one row of `Evidence.by_unit`. The percentile interval (Efron and Tibshirani 1993, chapter 13; for test
-    sets in NLP: Koehn 2004) stays inside the range of the score, and with Hesterberg's expansion (see
-    `expanded_limits`) it is not too narrow on few rows. In simulations BCa was no closer to its level.
+    Whole rows are resampled, and not the answers within them, which are not independent; rows that belong together are
+    one row of `Evidence.by_unit`. The percentile interval (Efron and Tibshirani 1993, chapter 13; for test sets in NLP:
+    Koehn 2004) stays inside the range of the score, and with Hesterberg's expansion (see `expanded_limits`) it is not
+    too narrow on few rows. In simulations BCa was no closer to its level.
     """
     rows, value = evidence.rows, total(evidence)
     if rows < 2:

@@ -110,7 +110,7 @@ def test_entities_of_words_and_of_texts(finished_runs):
     assert [[(e["label"], e["text"], e["start"]) for e in row["prediction"]] for row in texts] == [
         [(e["label"], e["text"], e["start"]) for e in row["prediction"]] for row in words
     ]
-    assert "tells none" in read_refusal(hfkit("predict", NER, "sentences.jsonl", "--probabilities"))
+    assert "gives no probabilities" in read_refusal(hfkit("predict", NER, "sentences.jsonl", "--probabilities"))
 
 
 def test_pictures_in_files_folders_tables_and_pipes(finished_runs):
@@ -139,7 +139,7 @@ def test_pictures_in_files_folders_tables_and_pipes(finished_runs):
     rows = read_rows(hfkit("predict", IMAGES, "picture.png", "broken.png", "--on_bad_row", "skip"))
     assert rows[0]["prediction"] and rows[0]["error"] is None
     assert rows[1]["prediction"] is None and "cannot be read as an image" in rows[1]["error"]
-    assert "reads pictures" in read_refusal(hfkit("predict", IMAGES, "--text", "a cat"))
+    assert "reads images, not text" in read_refusal(hfkit("predict", IMAGES, "--text", "a cat"))
 
 
 def test_paths_in_a_table_do_not_leave_its_folder(finished_runs):
@@ -363,6 +363,7 @@ def test_a_column_that_only_some_rows_have_stays_one(tmp_path):
     assert [chunk.rows.column_names for chunk in reading.chunks(source)] == [["text"], ["text", "id"]]
 
 
+@pytest.mark.slow
 def test_the_program_itself_writes_rows_and_nothing_else(finished_runs):
     """From a cached Hub id, with a reader that leaves early: what no runner in this process can show."""
     cache = Path("cache")

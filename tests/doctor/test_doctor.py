@@ -758,7 +758,7 @@ def test_errors_end_with_1_and_strictly_warnings_too(checkpoint, tmp_path):
 @pytest.mark.parametrize(
     "argv, fragments",
     [
-        (["--dataset", "x"], ["how they are read is said by a task", "--recipe"]),
+        (["--dataset", "x"], ["the task decides how they are read", "--recipe"]),
         (["--task", "ner", "--recipe", "recipes/bert_ner.py"], ["a recipe has its task"]),
         (["--task", "ner", "--dataset", "./nowhere"], ["there is no such folder"]),
         (["--task", "ner", "--checkpoint", "./nowhere"], ["folder with config.json"]),

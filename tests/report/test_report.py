@@ -236,7 +236,7 @@ def test_sections_that_were_not_measured_are_not_there():
     full, bare = made(Tags()), made(Bare(), trained=False)
     headings = [set(re.findall(r"<h[23]>(.*?)</h", render(report.facts())["report.html"])) for report in (full, bare)]
     assert headings[0] - headings[1] == {
-        "Training", "Plan", "Checked while it ran", "By class", "What is taken for what", "Errors that teach"
+        "Training", "Plan", "Checked while it ran", "By class", "What is taken for what", "Instructive errors"
     }  # fmt: skip
     facts = bare.facts()
     assert facts["training"] is None and facts["breakdown"] is None and facts["errors"] == []
