@@ -172,6 +172,17 @@ class Stored(Protocol):
 
 
 @runtime_checkable
+class Counted(Protocol):
+    """A codec whose targets are not the labels of a batch, such as the ends of an answer or the boxes of a picture."""
+
+    def count_targets(self, batch: Batch) -> int:
+        """The number of targets in a batch, over which `Codec.loss` takes its mean.
+
+        Without this ability it is the number of labels that are not -100. The batch may hold its answers alone.
+        """
+
+
+@runtime_checkable
 class Pictured(Protocol):
     """A codec whose inputs can be shown as pictures."""
 
@@ -201,7 +212,7 @@ class Exported(Protocol):
 
 
 @runtime_checkable
-class Joined(Protocol):
+class MultiText(Protocol):
     """Rows that may hold several texts each."""
 
     def input_columns(self, facts: Mapping[str, Any]) -> tuple[str, ...]:
@@ -231,4 +242,4 @@ def list_choices(view: View, target: Target) -> Choice:
 
 def input_columns(rows: Rows, facts: Mapping[str, Any]) -> tuple[str, ...]:
     """The columns of a row without an answer, given what a report says of the data."""
-    return rows.input_columns(facts) if isinstance(rows, Joined) else (rows.main_column,)
+    return rows.input_columns(facts) if isinstance(rows, MultiText) else (rows.main_column,)

@@ -77,6 +77,7 @@ class Codec(Protocol):
 
         Args:
             items: targets of the whole optimizer step, over all micro-batches and processes; None takes this batch's.
+                They are labels that are not -100, or what `Counted` counts.
         """
 
     def inputs(self, batch: Batch) -> dict[str, Tensor]:

@@ -118,9 +118,7 @@ class PrefixCache:
         if not is_text(rows):
             # Pictures and sound: the raw input is large, and only the frozen layers read it. Of a text the ids and the
             # mask are small, and read again above.
-            sizes = [Size.of(batch) for batch in probes]
-            inputs = [name for name, value in probes[0].items() if value.is_floating_point()]
-            cache.unread = {name: Shape.of([batch[name] for batch in probes], sizes) for name in inputs}
+            cache.unread = find_unread(probes)
         cache._refuse_too_much()
         places = {depth: settings.folder / cache._key(depth, identity) for depth in cuts}
         for depth, place in places.items():
@@ -264,6 +262,15 @@ class PrefixCache:
                     writer.append(rows, [counts for _, counts in parts], [flat for flat, _ in parts])
         for writer in writers.values():
             writer.close()
+
+
+def find_unread(batches: Sequence[Mapping[str, Tensor]]) -> dict[str, Shape]:
+    """The inputs that only the frozen layers read, without answers; none beside a mask, which is read above as well."""
+    names = [name for name in batches[0] if name != "labels"]
+    if not all(batches[0][name].is_floating_point() for name in names):
+        return {}
+    sizes = [Size.of(batch) for batch in batches]
+    return {name: Shape.of([batch[name] for batch in batches], sizes) for name in names}
 
 
 def batch_by_length(lengths: np.ndarray) -> list[np.ndarray]:

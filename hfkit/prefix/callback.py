@@ -8,9 +8,11 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from accelerate import PartialState
-from accelerate.utils import gather_object
+from accelerate.utils import gather_object, send_to_device
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.utils.data import Dataset as MapDataset
@@ -19,7 +21,7 @@ from transformers import TrainerCallback, TrainerState
 from hfkit.arguments.training import TransferArguments
 from hfkit.contract.abilities import varies
 from hfkit.contract.codec import Codec, Collator
-from hfkit.data.batches import rows_to_fetch
+from hfkit.data.batches import columns_of, is_number, rows_to_fetch
 from hfkit.data.digests import rows_digest
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.prefix.cache import TOLERANCE, Frozen, PrefixCache, Settings
@@ -126,9 +128,7 @@ class Caching(TrainerCallback):
     def without_inputs(self, split: str) -> bool:
         """Whether a batch may do without what only the frozen layers read: pictures need not be decoded."""
         cache = self._cache(split)
-        if cache is None or "labels" not in cache.rows.column_names:  # answers of another form come with their inputs
-            return False
-        return bool(cache.unread) and self.trainer.unfreezing.lowest in cache.stores
+        return cache is not None and bool(cache.unread) and self.trainer.unfreezing.lowest in cache.stores
 
     def logits(self, model: nn.Module, rows: Dataset, numbers: list[int], split: str) -> tuple[Tensor, Tensor]:
         """Logits and labels of some rows of a split, without dropout and without gradients."""
@@ -210,7 +210,26 @@ class Caching(TrainerCallback):
                 )
         except CannotReplay as error:
             return str(error)
+        self._read_what_else_is_needed(model)
         return None
+
+    def _read_what_else_is_needed(self, model: nn.Module) -> None:
+        """Have inputs read all the same where answers come with them, or where answers are read from them."""
+        for cache in self._caches():
+            if not can_stack(cache.rows, "labels"):
+                cache.unread = {}
+        if self.of_eval and self.of_eval.unread and self._runs_model_for_answers(model):
+            self.of_eval.unread = {}
+
+    def _runs_model_for_answers(self, model: nn.Module) -> bool:
+        """Whether the codec runs the model once more for its outputs: it would generate from blank inputs."""
+        trainer = self.trainer
+        rows = rows_to_fetch(trainer.eval_dataset).__getitems__([0, 1])
+        batch = send_to_device(trainer.data_collator(rows), trainer.args.device)
+        _, known = trainer.codec.loss(model, batch)
+        with count_calls(model) as calls:
+            trainer.codec.outputs(model, batch, known)
+        return bool(calls)
 
     def _inputs_by(self, collator: Collator) -> Collator:
         """A collator that leaves answers out: frozen layers are run on a model's inputs alone."""
@@ -278,6 +297,22 @@ class Caching(TrainerCallback):
             print(f"Prefix cache off: {reason}.")
 
 
+def can_stack(rows: Dataset, column: str) -> bool:
+    """Whether `torch.tensor` takes the column as it is, for any rows: numbers, or equally long lists of them."""
+    if column not in rows.column_names:
+        return False
+    (values,) = columns_of(rows, [column])
+    if pa.types.is_list(values.type) or pa.types.is_fixed_size_list(values.type):
+        lengths, numbers = pc.list_value_length(values), values.flatten()
+        return len(lengths.unique()) == 1 and not lengths.null_count and is_plain(numbers)
+    return is_plain(values)
+
+
+def is_plain(values: pa.Array) -> bool:
+    """Whether these are numbers, none of them missing."""
+    return is_number(values.type) and not values.null_count
+
+
 def is_bare(inputs: Mapping[str, Any]) -> bool:
     """Whether a batch is one of `NumberedBatches` for rows that were not read: it has its answers alone."""
     return inputs.keys() == {"labels"}
@@ -315,6 +350,18 @@ class NumberedBatches:
         numbers, rows = fetched
         batch = {"labels": torch.tensor([self.labels[n] for n in numbers])} if rows is None else self.collator(rows)
         return {**batch, ROWS: torch.tensor(numbers)}
+
+
+@contextmanager
+def count_calls(model: nn.Module) -> Iterator[list[nn.Module]]:
+    """Within it every module of the model that is called is added to the list."""
+    calls: list[nn.Module] = []
+    hooks = [module.register_forward_pre_hook(lambda module, _: calls.append(module)) for module in model.modules()]
+    try:
+        yield calls
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager

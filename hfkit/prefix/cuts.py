@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
+from hfkit.errors import first_line
 from hfkit.model.depth import Depths
 from hfkit.prefix.replay import (
     CannotReplay,
@@ -51,9 +52,13 @@ def find_cuts(
             between them tells which axis is which. Every cut is proven on the first one.
 
     Raises:
-        CannotReplay: what is read above a cut cannot be stored by row, or replaying does not give the same logits.
+        CannotReplay: the model needs answers to run, what is read above a cut cannot be stored by row, or replaying
+            does not give the same logits.
     """
-    traces = [trace(model, batch) for batch in batches]
+    try:
+        traces = [trace(model, batch) for batch in batches]
+    except (ValueError, TypeError, AttributeError) as error:  # such as T5, which makes its decoder's inputs of answers
+        raise CannotReplay(f"the model does not run on inputs without answers ({first_line(error)})") from error
     sizes = [Size.of(batch) for batch in batches]
     if any(calls.keys() != traces[0].keys() for calls in traces):
         raise CannotReplay("the model calls other modules for other rows")

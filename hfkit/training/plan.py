@@ -9,6 +9,7 @@ from torch import nn
 from transformers import TrainerCallback
 
 from hfkit.arguments.training import TransferArguments
+from hfkit.errors import UserError
 from hfkit.model.adapters import add_lora
 from hfkit.model.groups import layerwise_parameter_groups
 from hfkit.model.surgery import parse_depth_range, reinitialise, require_blocks, train_only
@@ -56,6 +57,9 @@ def plan_stages(
     """The stages as the arguments want them (see `make_plan`); where validation decides, those that may come.
 
     Where each is decided on validation, it ends with an evaluation.
+
+    Raises:
+        UserError: a stage would train nothing, or the plan does not fit the model.
     """
     shares = {
         "head_only": args.head_only,
@@ -64,9 +68,10 @@ def plan_stages(
     }
     if not args.decided:
         plan = make_plan(unfreezing.depths.head, total_steps, **shares)
-        if not args.train_blocks:
-            return plan
-        return plan.restricted_to(*parse_depth_range(args.train_blocks), unfreezing.depths.head)
+        if args.train_blocks:
+            plan = plan.restricted_to(*parse_depth_range(args.train_blocks), unfreezing.depths.head)
+        refuse_idle(model, unfreezing, plan, args)
+        return plan
     every = evaluated_every(args, total_steps, epoch_steps)
     periods = total_steps // every
     if closing_layer(model, unfreezing) is None and not args.head_only and periods > 2:
@@ -75,7 +80,23 @@ def plan_stages(
     wanted = make_plan(unfreezing.depths.head, total_steps, **shares)
     starts = [min(round(start / every), max(0, periods - 1)) * every for start in wanted.starts]
     stages = dict(zip(starts, wanted.lowest, strict=True))
-    return FreezePlan(tuple(stages), tuple(stages.values()))
+    plan = FreezePlan(tuple(stages), tuple(stages.values()))
+    refuse_idle(model, unfreezing, plan, args)
+    return plan
+
+
+def refuse_idle(model: nn.Module, unfreezing: Unfreezing, plan: FreezePlan, args: TransferArguments) -> None:
+    """Refuse a plan with a stage in which only the head would learn, of a model whose head has no weights of its own.
+
+    Raises:
+        UserError: naming the strategy.
+    """
+    if max(plan.lowest) > max(unfreezing.depths.parameters.values()):
+        raise UserError(
+            f"strategy '{args.strategy}'",
+            f"the head of {type(model).__name__} shares its weights with the embeddings, so nothing would learn",
+            "Use --strategy full or lora",
+        )
 
 
 def evaluated_every(args: TransferArguments, total_steps: int, epoch_steps: int) -> int:

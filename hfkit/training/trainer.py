@@ -19,7 +19,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments, refuse_token
-from hfkit.contract.abilities import Decision, Pictured, Stored, Tuned, training_collator
+from hfkit.contract.abilities import Counted, Decision, Pictured, Stored, Tuned, training_collator
 from hfkit.contract.codec import Codec
 from hfkit.contract.task import Loaded, Task
 from hfkit.data.batches import evaluation_order, rows_to_fetch, training_order
@@ -210,8 +210,18 @@ class TransferTrainer(Trainer):
         loss, output = self.codec.loss(model, inputs, num_items_in_batch)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             # Gradients are averaged over processes, and the labels were counted over all of them.
-            loss = loss * (self.accelerator.num_processes if self.args.n_gpu <= 1 else self.args.n_gpu)
+            processes = self.accelerator.num_processes // self.get_tp_size()
+            loss = loss * (processes if self.args.n_gpu <= 1 else self.args.n_gpu)
         return (loss, output) if return_outputs else loss
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Tensor | int | None:
+        if isinstance(self.codec, Counted):
+            batch_samples = [with_so_many_labels(self.codec.count_targets(batch)) for batch in batch_samples]
+        items = super()._get_num_items_in_batch(batch_samples, device)
+        if items is None and batch_samples:
+            # Each micro-batch would take a mean of its own.
+            raise TypeError(f"{type(self.codec).__name__} needs `count_targets`: its batches have no tensor of labels")
+        return items
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
         with self.caching.replay_prefix(self.model, inputs, "train"):
@@ -260,11 +270,16 @@ class TransferTrainer(Trainer):
             items = self._get_num_items_in_batch([inputs], self.args.device)
             with self.compute_loss_context_manager():
                 loss, output = self.compute_loss(model, inputs, return_outputs=True, num_items_in_batch=items)
-                outputs = self._read(model, inputs, output)
+        # No longer above the frozen layers: a codec that generates runs the whole model.
+        with torch.no_grad(), self.compute_loss_context_manager():
+            outputs = self._read(model, inputs, output)
         return loss.detach().mean(), nested_detach(outputs), numbers.to(self.args.device)
 
     def evaluate(self, eval_dataset=None, *args, **kwargs) -> dict[str, float]:
-        self.judged = self.eval_dataset if eval_dataset is None else eval_dataset
+        rows = self.eval_dataset if eval_dataset is None else eval_dataset
+        if not isinstance(rows, dict):  # of several sets each is evaluated by itself
+            self._refuse_unknown(rows)
+        self.judged = rows
         return super().evaluate(eval_dataset, *args, **kwargs)
 
     def evaluation_loop(self, dataloader: Any, description: str, *args: Any, **kwargs: Any) -> Any:
@@ -276,10 +291,16 @@ class TransferTrainer(Trainer):
 
     def predict(self, test_dataset: Dataset, *args, **kwargs) -> PredictionOutput:
         """Outputs by name and in the order of the encoded rows, and the numbers of those rows as `label_ids`."""
+        self._refuse_unknown(test_dataset)
         self.judged = test_dataset
         found = super().predict(test_dataset, *args, **kwargs)
         outputs = in_row_order(found.predictions, found.label_ids)
         return PredictionOutput(outputs, np.sort(found.label_ids), found.metrics)
+
+    def _refuse_unknown(self, rows: Dataset) -> None:
+        """Refuse rows without gold answers, before a pass over them that ends in scores."""
+        if self.compute_metrics is not None:
+            self.encoded.split_of(rows)
 
     def _score(self, output: EvalPrediction) -> dict[str, float]:
         split = self.encoded.split_of(self.judged)
@@ -613,14 +634,31 @@ class Encoded(Mapping[str, Dataset]):
         )
 
 
+def with_so_many_labels(count: int) -> dict[str, Tensor]:
+    """A batch in which the stock trainer counts so many labels, whether or not the model shifts its own."""
+    labels = torch.zeros(()).expand(count)
+    return {"labels": labels, "shift_labels": labels}
+
+
 def choose_best_by(args: TransferArguments, task: Task) -> None:
-    """Let the arguments name the score that decides, and on which side it is better: a word error rate is lowest."""
+    """Let the arguments name the score that decides, and on which side it is better: a word error rate is lowest.
+
+    Raises:
+        UserError: they name something else; nobody knows on which side that is better, and the worst epoch may be kept.
+    """
     judge = task.judge
     if args.metric_for_best_model == "headline":
         args.metric_for_best_model = judge.headline.key
     for score in judge.scores:
         if args.metric_for_best_model in (score.key, f"eval_{score.key}"):
             args.greater_is_better = score.better == "higher"
+    known = ["loss", *(score.key for score in judge.scores)]
+    if (args.metric_for_best_model or "loss").removeprefix("eval_") not in known:
+        raise UserError(
+            f"metric_for_best_model='{args.metric_for_best_model}'",
+            f"it is a score of this task: {', '.join(known)}",
+            "Leave it out, or name one of them",
+        )
 
 
 def in_row_order(outputs: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:

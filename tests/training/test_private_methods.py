@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 OVERRIDDEN = {
     "_run_epoch": "the stock loop only asks after a step whether training has ended",
     "_clip_grad_norm": "only what learns, instead of a walk through all modules",
+    "_get_num_items_in_batch": "targets that are not labels count too",
     "_get_train_sampler": "batches of similar length",
     "_get_dataloader": "row numbers travel with every batch",
     "_get_eval_sampler": "longest rows first",
@@ -28,7 +29,6 @@ OVERRIDDEN = {
 # Methods that are called only, with the arguments that they are given.
 CALLED = {
     "_prepare_inputs": ("inputs",),
-    "_get_num_items_in_batch": ("batch_samples", "device"),
     "_determine_best_metric": ("metrics", "trial"),
     "_save_checkpoint": ("model", "trial"),
 }

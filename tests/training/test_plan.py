@@ -1,0 +1,22 @@
+"""A plan has something to train in each of its stages."""
+
+import pytest
+from transformers import BartConfig, BartForConditionalGeneration
+
+from hfkit import TransferArguments
+from hfkit.errors import UserError
+from hfkit.model.unfreezing import Unfreezing
+from hfkit.training.plan import plan_stages
+from tests.tiny.families import BART
+
+
+@pytest.mark.parametrize("strategy", ["feature-extraction", "gradual", "lp-ft", "full"])
+def test_a_head_without_weights_of_its_own_is_not_trained_alone(strategy, tmp_path):
+    model = BartForConditionalGeneration(BartConfig(**BART, vocab_size=20))
+    args = TransferArguments(output_dir=str(tmp_path), strategy=strategy, use_cpu=True)
+    if strategy == "full":
+        assert plan_stages(model, Unfreezing(model), args, 40, 10).lowest == (0,)
+        return
+    refused = f"strategy '{strategy}': the head of BartForConditionalGeneration shares its weights"
+    with pytest.raises(UserError, match=refused):
+        plan_stages(model, Unfreezing(model), args, 40, 10)
