@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hfkit.baselines.frozen.features import BATCH, mark_labelled
 from hfkit.baselines.frozen.linear import Features, fit_penalties, place_outputs, scale_of
-from hfkit.baselines.frozen.linear_probe import OF_ROWS, OF_TOKENS
+from hfkit.baselines.frozen.linear_probe import ROW_SEARCH, TOKEN_SEARCH
 from hfkit.contract.abilities import Probed
 from hfkit.contract.task import Task
 from hfkit.data.batches import is_text, text_lengths
@@ -64,7 +64,7 @@ def fit_head(trainer: Run, linear: nn.Linear) -> bool:
         train = train._replace(targets=(train.targets - offset) / unit)
     head = nn.Linear(train.inputs.shape[1], linear.out_features, bias=linear.bias is not None)
     gold = features["eval"]
-    search = OF_TOKENS if train.places.ndim == 2 else OF_ROWS
+    search = TOKEN_SEARCH if train.places.ndim == 2 else ROW_SEARCH
     best_score, best = -np.inf, None
     plain = copy.copy(codec)  # labels are not smoothed here, whatever training does
     plain.fit_loss(trainer.train_dataset)

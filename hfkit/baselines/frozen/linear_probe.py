@@ -11,8 +11,8 @@ from hfkit.baselines.frozen.linear import Fitted, Search, fit_best, standardise
 from hfkit.contract.target import names_of
 from hfkit.contract.task import Loaded, Task
 
-OF_TOKENS = Search(penalties=(3e-2, 1e-2, 3e-3, 1e-3, 3e-4))
-OF_ROWS = Search(penalties=(1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3))  # rows are fewer than the tokens in them
+TOKEN_SEARCH = Search(penalties=(3e-2, 1e-2, 3e-3, 1e-3, 3e-4))
+ROW_SEARCH = Search(penalties=(1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3))  # rows are fewer than the tokens in them
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class LinearProbe(OnFrozenFeatures):
         frozen = self.features(task, rows)
         codec, headline = frozen.codec, task.judge.headline
         own, *others = frozen.poolings
-        search = OF_TOKENS if frozen.poolings[own]["train"].places.ndim == 2 else OF_ROWS
+        search = TOKEN_SEARCH if frozen.poolings[own]["train"].places.ndim == 2 else ROW_SEARCH
 
         def fit_pooling(pooling: str, search: Search) -> Fitted:
             features = standardise(frozen.poolings[pooling])
