@@ -13,14 +13,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy's too: tests run side by side
 
 import pytest  # noqa: E402
-import torch  # noqa: E402
 
-from tests.fixtures import finished  # noqa: E402
-from tests.fixtures import pairs as two_processes  # noqa: E402
-from tests.loopback import hub as loopback_hub  # noqa: E402
-from tests.tiny import text as tiny  # noqa: E402
-
-torch.set_num_threads(1)
+# What is imported within functions costs seconds, and the process that only hands tests out to workers needs none.
 
 
 def freeze() -> None:
@@ -30,6 +24,9 @@ def freeze() -> None:
 
 
 def pytest_collection_finish() -> None:
+    import torch
+
+    torch.set_num_threads(1)
     freeze()
 
 
@@ -46,25 +43,41 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> str:
     """A random BERT encoder of four layers with its tokenizer."""
-    return tiny.bert(tmp_path_factory.mktemp("bert"))
+    from tests.tiny import text
+
+    return text.bert(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory) -> str:
     """The tiny NER corpus: 22 training rows, so that accumulation windows and last batches are partial."""
-    return tiny.ner_folder(tmp_path_factory.mktemp("ner"), train=22, validation=8, test=8)
+    from tests.tiny import text
+
+    return text.ner_folder(tmp_path_factory.mktemp("ner"), train=22, validation=8, test=8)
 
 
 @pytest.fixture(scope="session")
 def finished_once(checkpoint, tmp_path_factory) -> Path:
     """`tests.fixtures.finished`, made once for all workers of the session: to read, never to write."""
+    from tests.fixtures import finished
+
     return finished.finished(shared(tmp_path_factory) / "finished", checkpoint)
 
 
 @pytest.fixture(scope="session")
 def pairs(checkpoint, corpus, tmp_path_factory) -> Path:
     """`tests.fixtures.pairs`, likewise."""
-    return two_processes.pairs(shared(tmp_path_factory) / "pairs", checkpoint, corpus)
+    from tests.fixtures.pairs import make_once, make_pairs
+
+    return make_once(shared(tmp_path_factory) / "pairs", make_pairs, checkpoint, corpus)
+
+
+@pytest.fixture(scope="session")
+def more_pairs(pairs, checkpoint, corpus) -> Path:
+    """More runs of two processes at the same place, which take a minute: for slow tests."""
+    from tests.fixtures.pairs import make_more_pairs, make_once
+
+    return make_once(pairs, make_more_pairs, checkpoint, corpus)
 
 
 def shared(factory: pytest.TempPathFactory) -> Path:
@@ -84,5 +97,7 @@ def finished_runs(finished_once, tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def hub():
     """A Hub on this machine, for clients in other processes (see `tests.loopback.hub`)."""
-    with loopback_hub.running() as running:
-        yield running
+    from tests.loopback.hub import running
+
+    with running() as one:
+        yield one

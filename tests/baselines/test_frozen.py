@@ -146,6 +146,7 @@ print(baseline.answers(task, task.load()).probabilities.tolist())
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_share_one_file_and_are_both_right(checkpoint, tmp_path):
     data, folder = tiny.folder_of(tiny.review_splits(), tmp_path / "data"), tmp_path / "kept"
     other = subprocess.Popen(

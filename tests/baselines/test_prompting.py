@@ -396,6 +396,7 @@ def sentences(**sizes: int) -> Loaded:
     return with_target(NER(), tiny.ner_splits(**sizes))
 
 
+@pytest.mark.slow
 def test_a_model_that_follows_is_far_above_chance(follower):
     task, rows = TextClassification(), reviews(test=60)
     for baseline in (ZeroShotPrompt(follower), FewShotPrompt(follower, shots=1, orders=3)):
@@ -413,6 +414,7 @@ def test_a_model_that_follows_is_far_above_chance(follower):
     assert facts["demonstrations"] == 2 and len(facts["orders"]["raw"]["headlines"]) == 3
 
 
+@pytest.mark.slow
 def test_a_model_that_follows_lists_entities(follower):
     task, rows = NER(), sentences(test=30)
     own = json.dumps(KINDS)
@@ -432,6 +434,7 @@ def test_a_model_that_does_not_is_unparseable_and_all_wrong(tmp_path):
     assert {tag for tags in found.predictions for tag in tags} == {"O"}
 
 
+@pytest.mark.slow
 def test_the_answers_of_test_are_not_looked_at(follower):
     rows = reviews()
     labels = rows["test"]["label"][:]
@@ -442,6 +445,7 @@ def test_the_answers_of_test_are_not_looked_at(follower):
     assert baseline.predict(TextClassification(), rows.with_splits({**rows.splits, "test": other})) == expected
 
 
+@pytest.mark.slow
 def test_calibration_divides_by_what_says_nothing(follower, monkeypatch):
     scores = iter([0.0, 1.0, 0.5, 0.5])  # raw and calibrated on validation, then on test
     scored = []
@@ -490,6 +494,7 @@ def test_the_nearest_demonstration_stands_last_and_orders_keep_the_rows(checkpoi
         assert [sorted(pick) for pick in first] == [sorted(pick) for pick in other]
 
 
+@pytest.mark.slow
 def test_nearest_demonstrations_are_asked_with_every_query(follower, checkpoint):
     rows = reviews(train=24, validation=8, test=8)
     found = FewShotPrompt(follower, None, 2, "nearest", 2, checkpoint).answers(TextClassification(), rows)
@@ -531,6 +536,7 @@ def test_shots_beyond_a_class_are_refused_and_the_class_named():
         FewShotPrompt("nowhere", shots=0)
 
 
+@pytest.mark.slow
 def test_labels_of_the_same_tokens_are_refused_and_both_named(follower):
     rows = reviews()
     with pytest.raises(UserError, match="labels 'negative' and 'positive': the tokenizer makes the same tokens"):
@@ -539,6 +545,7 @@ def test_labels_of_the_same_tokens_are_refused_and_both_named(follower):
         refuse_alike(["a", "b", "c"], [(1, 2), (), (1,)])
 
 
+@pytest.mark.slow
 def test_checkpoints_that_are_no_language_model_are_refused(follower, checkpoint, tmp_path):
     rows = reviews()
     with pytest.raises(UserError, match="it has no weights for"):

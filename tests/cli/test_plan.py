@@ -39,7 +39,10 @@ def test_gradual_is_planned_stage_by_stage(checkpoint):
     assert starts[0] == 0 and starts == sorted(set(starts))
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "strategy",
+    [pytest.param(name, marks=() if name in ("gradual", "lora", "auto") else pytest.mark.slow) for name in STRATEGIES],
+)
 def test_the_plan_is_the_one_that_training_prints(strategy, checkpoint, corpus, tmp_path, capsys):
     judged = KEEP_BEST if strategy == "auto" else {}
     trainer = runs.trainer(checkpoint, corpus, tmp_path, strategy=strategy, num_train_epochs=1, **judged)

@@ -51,6 +51,7 @@ def test_the_card_of_a_finished_run_is_good(name, finished_once):
     assert lint(finished_once / "runs" / name) == []
 
 
+@pytest.mark.slow
 def test_hardly_a_digit_can_be_changed_unseen():
     """Every fourth number of a card, its last digit changed: the fault names the line, and what stands there now."""
     for found in list(NUMBER.finditer(TEXT))[::4]:

@@ -41,7 +41,7 @@ def environment(hub: Hub, place: Path, way: str) -> dict[str, str]:
     return {**kept, **own, **({"HF_HUB_DISABLE_XET": "1"} if way == "lfs" else {})}
 
 
-@pytest.fixture(scope="session", params=["xet", "lfs"])
+@pytest.fixture(scope="session", params=["xet", pytest.param("lfs", marks=pytest.mark.slow)])
 def round_trip(request, finished_once, checkpoint, tmp_path_factory) -> SimpleNamespace:
     """What a user saw, as `tests.loopback.client` wrote it, and what the Hub saw. Made once for all workers."""
     alone = "PYTEST_XDIST_WORKER" not in os.environ

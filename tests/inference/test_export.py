@@ -15,6 +15,7 @@ import pytest
 import torch
 from datasets import Dataset
 from PIL import Image
+from transformers import T5Config, T5ForConditionalGeneration
 from transformers.exporters import ExportedModel
 from typer.testing import CliRunner
 
@@ -22,9 +23,9 @@ from hfkit.cli import app
 from hfkit.contract.target import Labels
 from hfkit.errors import UserError
 from hfkit.inference.export import export, parity
-from hfkit.inference.export.graph import trace
-from hfkit.inference.export.parity import encode_material, make_extremes
-from hfkit.inference.saved import load_saved
+from hfkit.inference.export.graph import find_outputs, trace
+from hfkit.inference.export.parity import SENTENCE, encode_material, make_extremes
+from hfkit.inference.saved import SavedModel, load_saved
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests.fixtures.examples import examples_of
 from tests.tiny.families import FAMILIES
@@ -87,6 +88,7 @@ def run_program(program: str) -> list:
     return ast.literal_eval(printed.getvalue())
 
 
+@pytest.mark.slow
 def test_an_export_is_whole_and_answers_as_the_model_on_every_row_it_was_asked(work):
     place, printed = work
     folder = place / "runs" / "bert-sentiment" / "onnx"
@@ -103,6 +105,7 @@ def test_an_export_is_whole_and_answers_as_the_model_on_every_row_it_was_asked(w
     assert "24 rows" in printed[TEXT]
 
 
+@pytest.mark.slow
 def test_the_graph_takes_any_number_of_rows_of_any_length(work):
     place, _ = work
     saved = load_saved(str(place / "runs" / "bert-sentiment"))
@@ -120,6 +123,7 @@ def test_the_graph_takes_any_number_of_rows_of_any_length(work):
         np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_readme_runs_without_hfkit_and_says_what_the_model_says(work, monkeypatch):
     place, _ = work
     monkeypatch.chdir(place / "runs" / "bert-sentiment" / "onnx")
@@ -129,6 +133,7 @@ def test_the_readme_runs_without_hfkit_and_says_what_the_model_says(work, monkey
     assert run_program(program) == [one.record for one in saved.predict_table(Dataset.from_dict({"text": texts}))]
 
 
+@pytest.mark.slow
 def test_the_readme_of_a_tagger_and_of_pictures_too(work, monkeypatch):
     place, _ = work
     folder = place / "runs" / "bert-ner" / "onnx-int8"
@@ -146,6 +151,7 @@ def test_the_readme_of_a_tagger_and_of_pictures_too(work, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_json_is_the_record_alone(work):
     place, printed = work
     found = json.loads(printed[PICTURES])
@@ -155,6 +161,7 @@ def test_json_is_the_record_alone(work):
     assert found["parity"]["test rows of hfkit sample data"]["equal_predictions"] == 1
 
 
+@pytest.mark.slow
 def test_eight_bits_are_judged_by_what_they_do_to_the_score(work):
     place, printed = work
     found = read_record(place / "runs" / "bert-ner" / "onnx-int8")
@@ -169,6 +176,7 @@ def test_eight_bits_are_judged_by_what_they_do_to_the_score(work):
     assert "F1 goes from" in printed[WORDS]
 
 
+@pytest.mark.slow
 def test_transformers_loads_an_export_as_its_own(work):
     place, _ = work
     folder = place / "runs" / "bert-sentiment"
@@ -179,6 +187,7 @@ def test_transformers_loads_an_export_as_its_own(work):
     torch.testing.assert_close(ExportedModel.from_pretrained(folder / "onnx")(**inputs).logits, expected)
 
 
+@pytest.mark.slow
 def test_an_export_is_replaced_by_the_next_and_nothing_else_is(work, tmp_path):
     place, _ = work
     taken = tmp_path / "taken"
@@ -190,6 +199,7 @@ def test_an_export_is_replaced_by_the_next_and_nothing_else_is(work, tmp_path):
     assert not (place / "runs" / "bert-sentiment" / "onnx" / "stale.onnx").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opset, fragment", [("99", "the newest"), ("17", "18")])
 def test_an_opset_that_nobody_runs_is_refused_and_leaves_nothing(opset, fragment, work, tmp_path):
     model = str(work[0] / "runs" / "bert-sentiment")
@@ -199,6 +209,7 @@ def test_an_opset_that_nobody_runs_is_refused_and_leaves_nothing(opset, fragment
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_graph_that_answers_otherwise_is_a_failure_and_leaves_nothing(work, tmp_path, monkeypatch):
     monkeypatch.setattr(parity, "ABSOLUTE", 0.0)
     monkeypatch.setattr(parity, "RELATIVE", 0.0)
@@ -218,6 +229,34 @@ def test_a_model_that_onnx_has_no_operators_for_is_refused_by_name(work):
         trace(saved, saved.codec.inputs(batch), ["logits"], None)
 
 
+class Writer:
+    """The two methods of a codec that a model which writes its answers is exported by."""
+
+    def inputs(self, batch):
+        return dict(batch)
+
+    def outputs(self, model, batch, known=None):
+        return {"written": model.generate(**batch, max_new_tokens=2)}
+
+
+def test_a_model_that_writes_its_answers_is_refused():
+    torch.manual_seed(0)
+    config = T5Config(vocab_size=8, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, decoder_start_token_id=0)
+    model = T5ForConditionalGeneration(config).eval()
+    saved = SavedModel(TextClassification(), model, Writer(), "t5", Path())  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="not read from one pass of the model"):
+        find_outputs(saved, {"input_ids": torch.tensor([[1, 2, 3], [4, 5, 6]])})
+
+
+def test_of_several_texts_the_last_is_the_long_one(checkpoint, tmp_path):
+    saved = load_saved(finish(TextClassification(), checkpoint, ["no", "yes"], tmp_path / "run"))
+    (tmp_path / "run" / "report.json").write_text('{"data": {"pairs": true}}')
+    short, *_, longest = make_extremes(saved).rows
+    assert (short["text"], short["text_pair"]) == ("a", "a")
+    assert (longest["text"], longest["text_pair"]) == (SENTENCE, 200 * SENTENCE)
+
+
+@pytest.mark.slow
 def test_labels_that_the_model_does_not_know_are_refused(work, tmp_path):
     place, _ = work
     argv = ("--dataset", str(place / "entities"), "--output_dir", str(tmp_path / "out"))

@@ -134,6 +134,7 @@ def test_another_test_has_a_page_of_its_own(compared):
     assert scores_of(other) != scores_of(first)
 
 
+@pytest.mark.slow
 def test_what_has_ended_is_not_computed_again(flags, tmp_path, capsys):
     folder = tmp_path / "compare"
     scores, before = scores_of(worked(flags)), stamps(folder)
@@ -161,6 +162,7 @@ def other_process(folder: Path, *argv: str, **environment: str) -> subprocess.Po
     return running
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_goes_on_where_it_was(flags, tmp_path):
     folder = tmp_path / "compare"
     running = other_process(folder, "-m", "hfkit.ledger", "work", *flags)
@@ -173,6 +175,7 @@ def test_a_killed_comparison_goes_on_where_it_was(flags, tmp_path):
     assert not list((folder / "locks").glob("*.starts"))
 
 
+@pytest.mark.slow
 def test_two_ranks_of_a_launcher_share_the_cells_and_one_writes_the_page(flags, tmp_path, monkeypatch, capsys):
     alone = worked([*flags, "--compare_dir", str(tmp_path / "alone")])
     # As srun starts them; this process is the first rank.
@@ -199,6 +202,7 @@ def test_a_launcher_is_known_by_its_variables(names, monkeypatch):
     assert take_rank() is None
 
 
+@pytest.mark.slow
 def test_a_seed_that_breaks_leaves_the_others(flags):
     """A rate that no weights survive: the loss is not finite, and the run is stopped."""
     ledger = worked([*flags, "--strategies", "full", "full --learning_rate 1e30", "--max_grad_norm", "0"])

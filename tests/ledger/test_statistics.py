@@ -99,7 +99,12 @@ def test_an_interval_over_rows_holds_the_truth_95_times_in_100(make, truth):
 
 
 @pytest.mark.parametrize(
-    ("rows", "spread", "seeds"), [(200, 0.3, 3), (200, 0.1, 5), (400, 0.4, 3)], ids=["both", "rows", "seeds"]
+    ("rows", "spread", "seeds"),
+    [
+        pytest.param(200, 0.3, 3, id="both"),
+        pytest.param(200, 0.1, 5, id="rows", marks=pytest.mark.slow),
+        pytest.param(400, 0.4, 3, id="seeds", marks=pytest.mark.slow),
+    ],
 )
 def test_a_difference_of_several_seeds_holds_the_truth_95_times_in_100(rows, spread, seeds):
     draw = np.random.default_rng(1)

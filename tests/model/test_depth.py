@@ -515,6 +515,10 @@ def build(case: Case) -> nn.Module:
     return case.auto.from_config(case.config()).eval()
 
 
+# Networks of timm are large even when they are small; two of them stand for the others where gradients are computed.
+LARGE = {name for name in CASES if name.startswith("timm")} - {"timm mobilenetv3", "timm vit"}
+
+
 @pytest.fixture(scope="module", params=CASES.values(), ids=CASES)
 def built(request):
     return request.param, build(request.param)
@@ -580,6 +584,11 @@ def test_a_forward_pass_reads_parameters_in_order_of_depth(built):
         assert [depths[name] for name in read] == sorted(depths[name] for name in read), read
 
 
+@pytest.mark.parametrize(
+    "built",
+    [pytest.param(case, id=name, marks=pytest.mark.slow if name in LARGE else ()) for name, case in CASES.items()],
+    indirect=True,
+)
 def test_freezing_up_to_a_depth_leaves_gradients_above_it_only(built):
     case, model = built
     depths = Depths.of(model).parameters

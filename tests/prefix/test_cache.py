@@ -5,19 +5,26 @@ import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from datasets import Dataset, concatenate_datasets
 from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from hfkit import TransferTrainer
+from hfkit.contract.codec import Batch, Collator, Output
+from hfkit.contract.target import Labels
 from hfkit.data.batches import text_lengths
+from hfkit.data.images.batches import JudgedImages
 from hfkit.data.text.padding import PaddedTexts
-from hfkit.prefix.cache import CHECKED_ROWS, Frozen, PrefixCache, Settings
+from hfkit.prefix.cache import CHECKED_ROWS, Frozen, PrefixCache, Settings, find_unread
+from hfkit.prefix.callback import can_stack
 from hfkit.prefix.replay import Size
 from hfkit.tasks import ImageClassification
+from hfkit.tasks.classification.pictures import PictureClassifier
 from hfkit.training.invariants import digest
 from tests.fixtures.runs import at, trainer
 from tests.tasks.test_image_classification import trainer as image_trainer
@@ -80,14 +87,15 @@ def require_same_training(make: Callable[[bool], TransferTrainer], judged_by: st
 @pytest.mark.parametrize(
     ("flags", "task"),
     [
-        (FEATURE, {}),
-        (FEATURE, {"max_length": 8, "stride": 2}),
-        (FEATURE | {"gradient_accumulation_steps": 2}, {}),
-        (FEATURE | {"dataloader_num_workers": 2}, {}),
-        (GRADUAL, {}),
-        (GRADUAL | {"gradient_accumulation_steps": 2, "num_train_epochs": 8}, {}),
+        pytest.param(FEATURE, {"max_length": 8, "stride": 2}, id="windows"),
+        pytest.param(
+            GRADUAL | {"gradient_accumulation_steps": 2, "num_train_epochs": 8}, {}, id="gradual accumulation"
+        ),
+        pytest.param(FEATURE, {}, id="feature extraction", marks=pytest.mark.slow),
+        pytest.param(FEATURE | {"gradient_accumulation_steps": 2}, {}, id="accumulation", marks=pytest.mark.slow),
+        pytest.param(FEATURE | {"dataloader_num_workers": 2}, {}, id="workers", marks=pytest.mark.slow),
+        pytest.param(GRADUAL, {}, id="gradual", marks=pytest.mark.slow),
     ],
-    ids=["feature extraction", "windows", "accumulation", "workers", "gradual", "gradual accumulation"],
 )
 def test_texts_are_trained_as_without_a_cache(flags, task, checkpoint, corpus, tmp_path):
     require_same_training(
@@ -113,8 +121,12 @@ def test_a_decoder_is_trained_as_without_a_cache(corpus, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "flags"),
-    [("vit", FEATURE), ("vit", GRADUAL), ("vit", FEATURE | {"dataloader_num_workers": 2}), ("resnet", GRADUAL)],
-    ids=["feature extraction", "gradual", "workers", "convolutions"],
+    [
+        pytest.param("vit", GRADUAL, id="gradual"),
+        pytest.param("resnet", GRADUAL, id="convolutions"),
+        pytest.param("vit", FEATURE, id="feature extraction", marks=pytest.mark.slow),
+        pytest.param("vit", FEATURE | {"dataloader_num_workers": 2}, id="workers", marks=pytest.mark.slow),
+    ],
 )
 def test_images_are_trained_as_without_a_cache(name, flags, images, request, tmp_path):
     task = ImageClassification(dataset=images, augmentation="none", flip="none")
@@ -124,6 +136,80 @@ def test_images_are_trained_as_without_a_cache(name, flags, images, request, tmp
         lambda on: image_trainer(checkpoint, task, tmp_path / str(on), prefix_cache=on, **PLAIN, **SGD, **flags),
         "eval_accuracy",
     )
+
+
+class Generating(PictureClassifier):
+    """Runs the model once more for its answers, as a codec that generates does."""
+
+    def outputs(self, model: nn.Module, batch: Batch, known: Output | None = None) -> dict[str, Tensor]:
+        assert batch["pixel_values"].any(), "it would generate from blank pictures"
+        return super().outputs(model, batch)
+
+
+class Ragged(PictureClassifier):
+    """Has a list of labels for each image, of any length; all of them are the same."""
+
+    def encode(self, rows: Dataset, *, split: str, answers: bool) -> Dataset:
+        encoded = super().encode(rows, split=split, answers=answers)
+        lists = [[label] * (1 + row % 3) for row, label in enumerate(encoded["labels"])]
+        return encoded.remove_columns("labels").add_column("labels", lists)
+
+    def collate(self, rows: list[dict]) -> dict[str, Tensor]:
+        batch = JudgedImages(self.processor, self.folder)([{**row, "labels": 0} for row in rows])
+        lists = [torch.tensor(row["labels"]) for row in rows]
+        return {**batch, "labels": nn.utils.rnn.pad_sequence(lists, batch_first=True, padding_value=-100)}
+
+    def loss(self, model: nn.Module, batch: Batch, items: Tensor | int | None = None) -> tuple[Tensor, Output]:
+        return super().loss(model, {**batch, "labels": batch["labels"][:, 0]})
+
+    def store(self, collator: Collator, *_: object) -> Collator:
+        return collator
+
+
+class OddlyRead(ImageClassification):
+    """Images, read by another codec."""
+
+    reader: ClassVar[type[PictureClassifier]]
+
+    def codec(self, checkpoint: str, target: Labels) -> PictureClassifier:
+        codec = super().codec(checkpoint, target)
+        codec.__class__ = self.reader
+        return codec
+
+
+@pytest.mark.parametrize("reader", [Generating, Ragged])
+def test_inputs_are_read_where_more_than_the_frozen_layers_needs_them(reader, images, vit, tmp_path, monkeypatch):
+    monkeypatch.setattr(OddlyRead, "reader", reader, raising=False)
+    task = OddlyRead(dataset=images, augmentation="none", flip="none")
+    require_same_training(
+        lambda on: image_trainer(vit, task, tmp_path / str(on), prefix_cache=on, **PLAIN, **SGD, **FEATURE),
+        "eval_accuracy",
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "fit"),
+    [
+        ([1, 2, 3], True),
+        ([0.5, 1.0, 2.0], True),
+        ([[1, 2], [3, 4], [5, 6]], True),
+        ([[1, 2], [3], [5, 6]], False),
+        ([[[1, 2]], [[3, 4]], [[5, 6]]], False),
+        ([1, None, 3], False),
+        (["a", "b", "c"], False),
+        ([{"boxes": [1]}, {"boxes": [2]}, {"boxes": [3]}], False),
+    ],
+)
+def test_only_answers_that_make_one_tensor_come_without_their_inputs(labels, fit):
+    rows = Dataset.from_dict({"labels": labels})
+    assert can_stack(rows, "labels") == fit and not can_stack(rows, "others")
+
+
+def test_no_input_is_left_out_beside_a_mask():
+    waves = [{"input_values": torch.zeros(rows, 8), "labels": torch.ones(rows).long()} for rows in (3, 2, 3)]
+    assert find_unread(waves).keys() == {"input_values"}
+    masked = [{**batch, "attention_mask": torch.ones(len(batch["labels"]), 8).long()} for batch in waves]
+    assert find_unread(masked) == {}
 
 
 def test_fixed_draws_of_each_image_are_trained_on_in_turn(images, vit, tmp_path):
@@ -413,7 +499,9 @@ def test_files_go_when_training_fails(checkpoint, corpus, tmp_path):
     assert not (tmp_path / "hfkit_cache").exists()
 
 
-@pytest.mark.parametrize("kept", [False, True], ids=["rebuilt", "reopened"])
+@pytest.mark.parametrize(
+    "kept", [pytest.param(False, id="rebuilt", marks=pytest.mark.slow), pytest.param(True, id="reopened")]
+)
 def test_a_resumed_run_ends_with_the_same_bits(kept, checkpoint, corpus, tmp_path):
     flags = {**GRADUAL, "cache_dir": str(tmp_path / "kept") if kept else None}
     whole = trainer(checkpoint, corpus, tmp_path / "whole", save_strategy="steps", save_steps=4, **flags)

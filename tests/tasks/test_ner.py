@@ -88,12 +88,11 @@ def answer_perfectly(codec: WordTagger, encoded: Dataset, gold: Dataset | None =
 @pytest.mark.parametrize(
     ("rows", "longest", "task"),
     [
-        (2200, 12, NER()),
-        (900, 20, NER(max_length=16)),
-        (200, 60, NER(max_length=12, stride=0)),
-        (100, 60, NER(max_length=9, stride=6)),
+        pytest.param(2200, 12, NER(), id="whole", marks=pytest.mark.slow),
+        pytest.param(900, 20, NER(max_length=16), id="windows"),
+        pytest.param(200, 60, NER(max_length=12, stride=0), id="no overlap", marks=pytest.mark.slow),
+        pytest.param(100, 60, NER(max_length=9, stride=6), id="much overlap"),
     ],
-    ids=["whole", "windows", "no overlap", "much overlap"],
 )
 def test_words_in_equal_tags_out(tokenizer_only, rows, longest, task):
     """3,400 sentences of generated Unicode for each of three tokenizers."""
@@ -312,6 +311,7 @@ def test_the_saved_model_works_in_a_pipeline_without_hfkit(checkpoint, tmp_path)
     assert tagger.model.config.id2label == dict(enumerate(NAMES))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not WNUT.is_dir(), reason="WNUT-17 is not beside this checkout")
 def test_wnut17_keeps_every_word_and_entity(checkpoint):
     task = NER(dataset=str(WNUT))

@@ -89,7 +89,11 @@ def test_two_ruinous_stages_end_training_and_the_probe_is_restored(checkpoint, f
 
 
 @pytest.mark.parametrize(
-    ("model", "data", "rate"), [("blind", "larger", 1e-2), ("checkpoint", "faulty", 3.0)], ids=["to the top", "stopped"]
+    ("model", "data", "rate"),
+    [
+        pytest.param("blind", "larger", 1e-2, id="to the top", marks=pytest.mark.slow),
+        pytest.param("checkpoint", "faulty", 3.0, id="stopped"),
+    ],
 )
 def test_a_resumed_run_ends_with_the_same_bits(model, data, rate, tmp_path, request):
     """Cut at the probe, and before, at and after every decision."""
@@ -171,10 +175,11 @@ def test_images_too(make, tmp_path):
     assert run.state.best_metric == max(decision["validation"] for decision in found)
 
 
-def test_two_processes_decide_alike(pairs):
-    ranks = digests(pairs / "auto")
+@pytest.mark.slow
+def test_two_processes_decide_alike(more_pairs):
+    ranks = digests(more_pairs / "auto")
     assert len(ranks) == 2 and ranks[0] == ranks[1]
-    log = json.loads((pairs / "auto" / "log.json").read_text())
+    log = json.loads((more_pairs / "auto" / "log.json").read_text())
     assert log["auto"]["stage"] >= 2 and log["auto"]["decision"] == STOP
 
 

@@ -12,23 +12,35 @@ from tests.fixtures.pairs import PLAIN, digests, launch
 from tests.fixtures.runs import trainer
 
 
-@pytest.mark.parametrize("run", ["gradual", "checkpointing", "accumulating", "cached", "cached later"])
-def test_replicas_stay_equal_through_every_thaw(run, pairs):
-    ranks = digests(pairs / run)
+def test_replicas_stay_equal_through_every_thaw(pairs):
+    require_equal_replicas(pairs / "gradual")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", ["checkpointing", "accumulating", "cached", "cached later"])
+def test_replicas_stay_equal_in_every_way_to_train(run, more_pairs):
+    require_equal_replicas(more_pairs / run)
+
+
+def require_equal_replicas(run: Path) -> None:
+    ranks = digests(run)
     assert len(ranks) == 2 and ranks[0] == ranks[1]
     # At the start and before each of the three thaws, while they train on different rows.
-    assert json.loads((pairs / run / "checked.json").read_text())["replica_comparisons"] >= 4
+    assert json.loads((run / "checked.json").read_text())["replica_comparisons"] >= 4
 
 
-def test_a_pair_builds_a_cache_in_disjoint_parts_and_trains_as_without(pairs):
-    decided = [json.loads((pairs / run / "log.json").read_text()) for run in ("cached", "uncached", "cached later")]
+@pytest.mark.slow
+def test_a_pair_builds_a_cache_in_disjoint_parts_and_trains_as_without(more_pairs):
+    decided = [
+        json.loads((more_pairs / run / "log.json").read_text()) for run in ("cached", "uncached", "cached later")
+    ]
     assert [log.get("prefix_cache") for log in decided] == ["on", None, "on"]
-    stores = list((pairs / "cached" / "kept" / "activations").iterdir())
+    stores = list((more_pairs / "cached" / "kept" / "activations").iterdir())
     # Three cuts of validation and of training, and the later pair added none.
     for store, rows in zip(sorted(stores, key=lambda store: len(held(store))), [8] * 3 + [22] * 3, strict=True):
         assert {file.name for file in store.glob("rows*.npy")} == {"rows0.npy", "rows1.npy"}
         assert sorted(held(store)) == list(range(rows))
-    one, two = (load_file(pairs / run / "model.safetensors") for run in ("cached", "uncached"))
+    one, two = (load_file(more_pairs / run / "model.safetensors") for run in ("cached", "uncached"))
     assert max((one[name] - two[name]).abs().max().item() for name in one) < 1e-5
     losses = [log["losses"] for log in decided[:2]]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
@@ -38,23 +50,26 @@ def held(store: Path) -> list[int]:
     return [row for file in store.glob("rows*.npy") for row in np.load(file).tolist()]
 
 
-def test_a_resumed_pair_equals_the_uninterrupted_pair(pairs):
-    assert digests(pairs / "resumed") == digests(pairs / "gradual")
+@pytest.mark.slow
+def test_a_resumed_pair_equals_the_uninterrupted_pair(more_pairs):
+    assert digests(more_pairs / "resumed") == digests(more_pairs / "gradual")
 
 
-def test_a_model_in_parts_trains_as_whole_copies_do(pairs):
+@pytest.mark.slow
+def test_a_model_in_parts_trains_as_whole_copies_do(more_pairs):
     """FSDP2 through every thaw, with AdamW: the saved models have the same names, shapes and values."""
-    parts, copies = (load_file(pairs / run / "model.safetensors") for run in ("parts", "gradual"))
-    start = load_file(pairs / "gradual" / "checkpoint-1" / "model.safetensors")
+    parts, copies = (load_file(more_pairs / run / "model.safetensors") for run in ("parts", "gradual"))
+    start = load_file(more_pairs / "gradual" / "checkpoint-1" / "model.safetensors")
     assert {name: value.shape for name, value in parts.items()} == {name: value.shape for name, value in copies.items()}
     assert max((parts[name] - copies[name]).abs().max().item() for name in parts) < 1e-5
     assert min((copies[name] - start[name]).abs().max().item() for name in copies if "key.bias" not in name) > 1e-5
-    checked = json.loads((pairs / "parts" / "checked.json").read_text())
+    checked = json.loads((more_pairs / "parts" / "checked.json").read_text())
     assert checked == {"frozen_depths_unchanged": 6, "thawed_depths_moved": 6, "replica_comparisons": 0}
 
 
-def test_a_model_in_parts_resumes_with_the_same_bits(pairs):
-    assert digests(pairs / "parts again") == digests(pairs / "parts")
+@pytest.mark.slow
+def test_a_model_in_parts_resumes_with_the_same_bits(more_pairs):
+    assert digests(more_pairs / "parts again") == digests(more_pairs / "parts")
 
 
 def test_two_processes_equal_one_at_the_same_global_batch(pairs, checkpoint, tmp_path):

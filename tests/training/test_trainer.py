@@ -11,8 +11,10 @@ from transformers import AutoModelForTokenClassification, pipeline
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.contract.abilities import Decision
+from hfkit.contract.codec import Batch
 from hfkit.errors import UserError
 from hfkit.scores.evidence import total
+from hfkit.tasks.tagging.codec import WordTagger
 from hfkit.training.invariants import BrokenPromise, NonFinite, digest
 from tests.fixtures.runs import at, trainer
 
@@ -24,8 +26,14 @@ def weights(model) -> bytes:
     return digest(model.state_dict().values())
 
 
-@pytest.mark.parametrize("accumulation", [1, 4])
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES.keys() - {"auto"}))  # test_auto.py has its own
+@pytest.mark.parametrize(
+    ("strategy", "accumulation"),
+    [
+        pytest.param(strategy, windows, marks=pytest.mark.slow if windows == 1 and strategy != "gradual" else ())
+        for strategy in sorted(STRATEGIES.keys() - {"auto"})  # test_auto.py has its own
+        for windows in (1, 4)
+    ],
+)
 def test_a_resumed_run_ends_with_the_same_bits(strategy, accumulation, checkpoint, corpus, tmp_path):
     """Cut before, at and after every thaw; 6 batches an epoch leave a partial window of 2 at accumulation 4."""
     flags = dict(GRADUAL) if strategy == "gradual" else dict(strategy=strategy)
@@ -116,6 +124,55 @@ def test_accumulation_and_partial_windows_do_not_change_the_gradient(checkpoint,
         run.train()
         ends.append(torch.cat([p.detach().view(-1) for p in run.model.parameters()]))
     assert torch.allclose(ends[0], ends[1], atol=1e-6) and torch.allclose(ends[0], ends[2], atol=1e-6)
+
+
+class Renamed(WordTagger):
+    """Calls its targets `tags`, so that the stock trainer cannot count them."""
+
+    def count_targets(self, batch: Batch) -> int:
+        return int((batch["tags"] != -100).sum())
+
+    def inputs(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {name: value for name, value in batch.items() if name != "tags"}
+
+    def loss(self, model, batch: Batch, items=None):
+        output = model(**self.inputs(batch))
+        return self.loss_of_logits(output["logits"], batch["tags"], items), output
+
+
+def test_targets_of_another_name_are_counted_over_the_whole_step(checkpoint, corpus, tmp_path):
+    ends = []
+    for renamed, size in ((False, 8), (True, 2)):
+        run = trainer(
+            checkpoint,
+            corpus,
+            tmp_path / f"{renamed} {size}",
+            strategy="full",
+            per_device_train_batch_size=size,
+            gradient_accumulation_steps=8 // size,
+            max_steps=1,
+            optim="sgd",
+            learning_rate=0.1,
+        )
+        if renamed:
+            plain, run.codec.__class__ = run.codec.collate, Renamed
+            run.training_collator = lambda rows, plain=plain: rename(plain(rows))
+        for module in run.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        run.train()
+        ends.append(torch.cat([p.detach().view(-1) for p in run.model.parameters()]))
+    assert torch.allclose(ends[0], ends[1], atol=1e-6)
+
+
+def rename(batch: Batch) -> Batch:
+    return {"tags" if name == "labels" else name: value for name, value in batch.items()}
+
+
+def test_a_codec_whose_targets_nobody_counts_is_refused(checkpoint, corpus, tmp_path):
+    run = trainer(checkpoint, corpus, tmp_path)
+    with pytest.raises(TypeError, match="needs `count_targets`"):
+        run._get_num_items_in_batch([{"start_positions": torch.tensor([1, 2])}], run.args.device)
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
@@ -444,10 +501,21 @@ def test_a_resumed_run_draws_the_same_augmentation(checkpoint, corpus, tmp_path)
 
 
 def test_a_score_that_the_task_has_not_cannot_choose_the_best_epoch(checkpoint, corpus, tmp_path):
-    run = trainer(checkpoint, corpus, tmp_path, metric_for_best_model="macro_f1", eval_strategy="steps", eval_steps=1)
-    with pytest.raises(UserError, match="metric_for_best_model='macro_f1': it is a score of this task: loss, f1, prec"):
-        run.train()
-    assert run.state.global_step == 1
+    message = "metric_for_best_model='{}': it is a score of this task: loss, f1, prec"
+    for name in ("macro_f1", "eval_invalid_predictions"):  # the second one is a number, and no score
+        with pytest.raises(UserError, match=message.format(name)):
+            trainer(checkpoint, corpus, tmp_path, metric_for_best_model=name)
+    for name in ("eval_loss", "eval_precision"):
+        trainer(checkpoint, corpus, tmp_path, metric_for_best_model=name)
+
+
+def test_rows_without_known_answers_are_refused_before_any_pass(checkpoint, corpus, tmp_path):
+    run = trainer(checkpoint, corpus, tmp_path)
+    run.model.register_forward_pre_hook(lambda *_: pytest.fail("the model ran"))
+    rows = run.eval_dataset.select(range(3))
+    for ask in (run.evaluate, run.predict):
+        with pytest.raises(UserError, match="3 rows to evaluate: a trainer evaluates its own splits"):
+            ask(rows)
 
 
 def test_resuming_from_the_newest_checkpoint(checkpoint, corpus, tmp_path):

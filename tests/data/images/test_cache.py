@@ -126,7 +126,7 @@ def test_batches_are_bit_by_bit_those_without_a_cache(kind, processor, images, t
         assert torch.equal(batches(cached, rows, epoch), batches(plain, rows, epoch))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", COLLATORS)
 def test_an_image_is_decoded_once(kind, workers, images, tmp_path):
     """The files are gone after the epochs that show every row, mirrored or not, for the first time."""
