@@ -3,11 +3,12 @@
 import base64
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from hfkit.arguments.strategies import STRATEGIES
@@ -48,31 +49,13 @@ def render_card(
         pictures: whether the pictures of the labels (see `pictures_of`) lie beside the card.
         adapter: make the card of the adapters in the folder `ADAPTER`.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=markdown_text,
-    )
-    environment.filters |= {
-        "score": score_text,
-        "number": number_text,
-        "interval": interval_text,
-        "shown": cell_text,
-        "words": words,
-        "extremes": extremes,
-        "fenced": fence,
-        "seconds": seconds_text,
-    }
     settings, data, origin = report["settings"], report["data"], report["origin"]
     model = model or model_name(settings)
     metadata = front_matter(report, model, adapter=adapter)
     subject, *others = report["contenders"]
     baselines, score = [contender for contender in others if contender["baseline"]], headline_score(report["task"])
     snippet = report["snippets"]["adapter" if adapter else "model"]
-    card = environment.get_template("template.md").render(
+    card = card_template().render(
         report,
         # Markup: YAML has its own way of quoting, and `safe_dump` knows it.
         front_matter=Markup(yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True).rstrip()),
@@ -103,6 +86,30 @@ def render_card(
         citations=citations(report),
     )
     return re.sub(r"\n{3,}", "\n\n", card).strip() + "\n"
+
+
+@cache
+def card_template() -> Template:
+    """The template of every card, compiled once."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=markdown_text,
+    )
+    environment.filters |= {
+        "score": score_text,
+        "number": number_text,
+        "interval": interval_text,
+        "shown": cell_text,
+        "words": words,
+        "extremes": extremes,
+        "fenced": fence,
+        "seconds": seconds_text,
+    }
+    return environment.get_template("template.md")
 
 
 def write_card(folder: Path, *, model: str | None = None) -> Path:

@@ -13,6 +13,7 @@ from hfkit.scores.score import headline_score
 
 MOST_CLASSES = 20  # rows of the table of differences
 MOST_DISAGREEMENTS = 24
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_ledger(ledger: dict[str, Any]) -> dict[str, str]:
@@ -30,8 +31,7 @@ def render_ledger(ledger: dict[str, Any]) -> dict[str, str]:
 
 
 def _render(template: str, ledger: dict[str, Any]) -> str:
-    folder, scores = Path(__file__).parent / "templates", ledger["task"]["scores"]
-    environment = templates(folder, markdown=".md." in template, scores=scores)
+    environment = templates(TEMPLATES, markdown=".md." in template)
     environment.filters |= {
         "p": p_text,
         "large": large_text,

@@ -4,8 +4,8 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,16 @@ SMALL = 64  # pixels a side: a PNG of no more is shown as squares, not blurred
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def templates(*folders: Path, markdown: bool, scores: Iterable[dict[str, Any]] = ()) -> Any:
+@cache
+def templates(*folders: Path, markdown: bool) -> Any:
     """The templates' environment for pages of one format: every value is escaped for it, and an unknown one refused.
+
+    Made once, because a template takes longer to compile than to fill in.
 
     Args:
         folders: of further templates, beside those of the report.
-        scores: of the record, whose titles the filter `name` gives.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 
     environment = Environment(
         loader=FileSystemLoader([*folders, TEMPLATES]),
@@ -54,7 +56,7 @@ def templates(*folders: Path, markdown: bool, scores: Iterable[dict[str, Any]] =
         "small": is_small,
         "checkpoint_name": checkpoint_name,
         "dataset_name": dataset_name,
-        "name": partial(headline_text, scores=scores),
+        "name": pass_context(lambda page, key: headline_text(key, page["task"]["scores"])),
     }
     return environment
 
@@ -62,7 +64,7 @@ def templates(*folders: Path, markdown: bool, scores: Iterable[dict[str, Any]] =
 def render_page(template: str, report: dict[str, Any]) -> str:
     """The page that one of the templates makes of a report. It fetches nothing."""
     task = report["task"]
-    environment = templates(markdown=".md." in template, scores=task["scores"])
+    environment = templates(markdown=".md." in template)
     training, breakdown = report["training"], report["breakdown"]
     return environment.get_template(template).render(
         report,
