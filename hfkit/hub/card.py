@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from hfkit.arguments.strategies import STRATEGIES
@@ -16,7 +16,7 @@ from hfkit.errors import UserError, one_line
 from hfkit.hub.citations import citations
 from hfkit.hub.limits import find_limits
 from hfkit.hub.metadata import benchmark_result, front_matter, model_name, named_scores
-from hfkit.report.pages import cell_text, extremes, interval_text, markdown_text, number_text, score_text, words
+from hfkit.report.pages import templates
 from hfkit.report.schema import validate
 from hfkit.report.snippets import insert_model
 from hfkit.runtime.folders import write_page
@@ -91,24 +91,8 @@ def render_card(
 @cache
 def card_template() -> Template:
     """The template of every card, compiled once."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=markdown_text,
-    )
-    environment.filters |= {
-        "score": score_text,
-        "number": number_text,
-        "interval": interval_text,
-        "shown": cell_text,
-        "words": words,
-        "extremes": extremes,
-        "fenced": fence,
-        "seconds": seconds_text,
-    }
+    environment = templates(*TEMPLATES, markdown=True)
+    environment.filters |= {"fenced": fence, "seconds": seconds_text}
     return environment.get_template("template.md")
 
 
