@@ -74,7 +74,9 @@ class Task(ABC):
     )
     unit_column: str | None = field(
         default=None,
-        metadata={"help": "column of what rows belong to, such as a patient; intervals then draw those, not rows"},
+        metadata={
+            "help": "column of what rows belong to, such as a patient; intervals and validation rows are drawn by it"
+        },
     )
     on_bad_row: Literal["error", "skip"] = field(
         default="error", metadata={"help": "stop at the first bad row, or leave such rows out and count them"}

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from datasets import Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetsError
 
@@ -53,7 +52,8 @@ def read_splits(
     Args:
         kinds: suffix of a file -> what reads it: a builder of `datasets`, or 'csv', in which every cell is a string.
         encoding: of files of text.
-        validation_share: share of train to set aside if there is no validation split; None if a task cannot.
+        validation_share: share of train that the caller sets aside if there is no validation split: above 0, that one
+            may be missing. None if a task cannot.
 
     Raises:
         UserError: there is nothing, it cannot be read, or a split is missing.
@@ -65,9 +65,7 @@ def read_splits(
         splits = read_folder(folder, kinds, encoding, validation_share)
     else:
         splits = read_hub(source, config, revision, kinds, validation_share)
-    if "validation" not in splits:
-        splits |= set_aside(source, splits["train"], validation_share)
-    return DatasetDict({split: splits[split] for split in SPLITS})
+    return DatasetDict({split: splits[split] for split in SPLITS if split in splits})
 
 
 def refuse_no_folder(source: str) -> None:
@@ -139,23 +137,6 @@ def read_split_files(
         options = conll_options(next(iter(files.values()))[0])
     splits = {split: read_files(split, builder, paths, **options) for split, paths in files.items()}
     return check_conll(splits) if builder == "conll" else splits
-
-
-def set_aside(source: str, train: Dataset, share: float) -> dict[str, Dataset]:
-    """Train without a share of its rows, and that share as validation; the same at every call, in their order.
-
-    Raises:
-        UserError: one of them would hold no row.
-    """
-    wanted = round(share * len(train))
-    if not 0 < wanted < len(train):
-        raise UserError(
-            f"validation_share={share}",
-            f"train and validation each need a row, and train has {len(train)}",
-            f"Set another --validation_share, or add a validation split to '{source}'",
-        )
-    order = np.random.default_rng(0).permutation(len(train))
-    return {"train": train.select(np.sort(order[wanted:])), "validation": train.select(np.sort(order[:wanted]))}
 
 
 def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> Dataset:

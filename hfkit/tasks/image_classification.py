@@ -87,12 +87,12 @@ class ImageClassification(Classification):
             self.label_column,
             self.out_of_scope,
             self.unit_column,
+            self.validation_share,
             self.dataset,
             self.image_column,
             self.allow_outside_images,
             self.max_megapixels,
             self.on_bad_row,
-            self.validation_share,
             self.sample.rows,
         )
 

@@ -48,10 +48,10 @@ class TextClassification(Classification):
             self.label_column,
             self.out_of_scope,
             self.unit_column,
+            self.validation_share,
             self.text_column,
             self.text_pair_column,
             self.encoding,
-            self.validation_share,
             self.sample.rows,
         )
 

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -481,6 +482,13 @@ def test_a_unit_of_one_split_is_no_trouble(codecs, tmp_path):
     task = texts(with_patients(lambda split, i: f"{split} {i // 2}"), unit_column="patient")(tmp_path)
     (units,) = (one for one in findings(task, codecs) if one.check == "units")
     assert units.severity == "ok" and "train 20" in units.what
+
+
+def test_the_rows_that_are_set_aside_are_checked_like_any_others(codecs, tmp_path):
+    task = texts(with_patients(lambda split, i: f"{split} {i // 2}"), unit_column="patient")(tmp_path)
+    (tmp_path / "validation.csv").unlink()
+    (units,) = (one for one in findings(replace(task, validation_share=0.2), codecs) if one.check == "units")
+    assert units.severity == "ok" and "train 16, validation 4" in units.what
 
 
 # The environment

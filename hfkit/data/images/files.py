@@ -19,7 +19,7 @@ from datasets import Dataset, DatasetDict, Features, Image, Value, concatenate_d
 from PIL import Image as Pillow
 
 from hfkit.data.bad_rows import Fault
-from hfkit.data.files import SPLITS, refuse_missing, set_aside
+from hfkit.data.files import SPLITS, refuse_missing
 from hfkit.data.images.pictures import DEEP, FORMATS, read_orientation
 from hfkit.errors import DataError, first_line
 from hfkit.progress import progress
@@ -97,7 +97,7 @@ def read_class_folders(
     """Rows of `image` and `label`, the name of the folder that a file lies in, below the folder of its split.
 
     Args:
-        validation_share: None if only these splits are wanted.
+        validation_share: above 0, validation may be missing. None if only these splits are wanted.
 
     Raises:
         DataError: a class folder without an image, or an image outside of every class folder.
@@ -107,12 +107,7 @@ def read_class_folders(
     kinds = {"a folder with one folder per class": ""}
     if validation_share is not None:
         refuse_missing(str(folder), {split: splits.get(split) for split in SPLITS}, seen, kinds, validation_share)
-    rows = {split: read_split(split, place, on_bad_row) for split, place in splits.items()}
-    if validation_share is None:
-        return DatasetDict(rows)
-    if "validation" not in rows:
-        rows |= set_aside(str(folder), rows["train"], validation_share)
-    return DatasetDict({split: rows[split] for split in SPLITS})
+    return DatasetDict({split: read_split(split, place, on_bad_row) for split, place in splits.items()})
 
 
 def read_split(split: str, folder: Path, on_bad_row: str) -> Dataset:

@@ -8,9 +8,10 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedConfig
 
 from hfkit.contract.judge import Judge
-from hfkit.contract.rows import Raw
+from hfkit.contract.rows import Raw, Source
 from hfkit.contract.target import Labels, Target
 from hfkit.contract.task import Task
+from hfkit.data.validation import set_aside
 from hfkit.errors import UserError
 from hfkit.tasks.classification.answers import refuse_unlearnable, thin
 from hfkit.tasks.classification.codec import Classifier
@@ -39,7 +40,11 @@ class Classification(Task):
         default=None, metadata={"help": "the label of rows that belong to no class, scored apart from the others"}
     )
     validation_share: float = field(
-        default=0.0, metadata={"help": "share of train (0 to 1) set aside where the dataset has no validation split"}
+        default=0.0,
+        metadata={
+            "help": "share of train (0 to 1) set aside where the dataset has no validation split: of every class, and"
+            " whole units"
+        },
     )
 
     row_flags: ClassVar[tuple[str, ...]] = ("validation_share",)
@@ -95,8 +100,25 @@ class ClassifiedRows:
     label_column: str | None
     out_of_scope: str | None
     unit_column: str | None
+    validation_share: float
 
     unit: ClassVar[str] = "row"
+
+    def set_aside(self, source: Source, splits: DatasetDict, label: str, unit: str | None) -> DatasetDict:
+        """The splits with a validation: if there is none, whole units of train, or a share of every class.
+
+        Args:
+            label, unit: the columns to draw by.
+
+        Raises:
+            UserError: there is nothing to draw.
+        """
+        if "train" not in splits or "validation" in splits:
+            return splits
+        units, values = unit and splits["train"][unit][:], splits["train"][label][:]
+        return set_aside(
+            source.dataset, splits, self.validation_share, units=units, classes=self.kind.classes_of(values)
+        )
 
     def learnt(self, target: Target | None) -> set[str] | None:
         """The only labels that rows may have; None: any."""

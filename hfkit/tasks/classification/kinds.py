@@ -34,6 +34,7 @@ class Kind(ABC):
     stand_in: ClassVar[Any]  # replaces an answer at fault
     names_labels: ClassVar[bool] = False  # answers are labels, and train must have them
     one_class: ClassVar[bool] = False  # a row has exactly one of several classes
+    draws_classes: ClassVar[bool] = True  # many rows have equal answers, so validation gets a share of each
     shown: ClassVar[type[Shown]] = Number
 
     @abstractmethod
@@ -47,6 +48,13 @@ class Kind(ABC):
     def labels_of(self, answer: Any) -> list[str]:
         """The labels of a gold answer."""
         return []
+
+    def classes_of(self, values: list) -> list[tuple[str, ...]] | None:
+        """The classes of each value of the column, by which validation is drawn; None if there are none.
+
+        Values at fault are of a class too: they are checked after the draw.
+        """
+        return [(str(value),) for value in values] if self.draws_classes else None
 
     @abstractmethod
     def target(self, splits: DatasetDict) -> Labels:
@@ -195,6 +203,9 @@ class SeveralLabels(Named):
     def labels_of(self, answer: list[str]) -> list[str]:
         return answer
 
+    def classes_of(self, values: list) -> list[tuple[str, ...]]:
+        return [tuple(map(str, value or ())) for value in values]
+
     def judge(self, outside: str | None) -> LabelSetJudge:
         return LabelSetJudge()
 
@@ -239,6 +250,7 @@ class OneNumber(Kind):
     problem_type = "regression"
     feature = Value("float64")
     stand_in = 0.0
+    draws_classes = False
 
     def reader(self, names: list[str] | None) -> Callable[[Any], float]:
         return number_reader(names, whole=False)
@@ -265,6 +277,7 @@ class Grade(OneNumber):
 
     feature = Value("int64")
     stand_in = 0
+    draws_classes = True
 
     def reader(self, names: list[str] | None) -> Callable[[Any], int]:
         return number_reader(names, whole=True)

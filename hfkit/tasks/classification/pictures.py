@@ -57,7 +57,6 @@ class ClassifiedPictures(ClassifiedRows):
     allow_outside_images: bool
     max_megapixels: float
     on_bad_row: str
-    validation_share: float
     sample: Callable[[], DatasetDict]
 
     media: ClassVar[Media] = Media.IMAGE
@@ -73,7 +72,7 @@ class ClassifiedPictures(ClassifiedRows):
         refuse_other_problem(raw, label_column, self.problem)
         unit = find_unit_column(raw, self.unit_column)
         columns = {"image": image_column, "label": label_column} | ({"unit": unit} if unit else {})
-        return Raw(raw, columns, tuple(roots))
+        return Raw(self.set_aside(source, raw, label_column, unit), columns, tuple(roots))
 
     def _images(self, source: Source, only_one: Only | None) -> tuple[DatasetDict, list[Path], str, str]:
         """The rows as they came, the folders their files may lie in, and the columns of images and labels."""

@@ -53,7 +53,6 @@ class ClassifiedTexts(ClassifiedRows):
     text_column: str | None
     text_pair_column: str | None
     encoding: str
-    validation_share: float
     sample: Callable[[], DatasetDict]
 
     media: ClassVar[Media] = Media.TEXT
@@ -74,7 +73,7 @@ class ClassifiedTexts(ClassifiedRows):
         refuse_other_problem(raw, answers, self.problem)
         columns = dict(zip(("text", "text_pair"), texts, strict=False)) | {"label": answers}
         unit = find_unit_column(raw, self.unit_column)
-        return Raw(raw, columns | ({"unit": unit} if unit else {}))
+        return Raw(self.set_aside(source, raw, answers, unit), columns | ({"unit": unit} if unit else {}))
 
     def _splits(self, source: Source, only_one: Only | None) -> DatasetDict:
         if source.dataset == "sample":
