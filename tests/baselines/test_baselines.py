@@ -10,8 +10,9 @@ from torch.nn.functional import cross_entropy
 from transformers.modeling_outputs import BaseModelOutput
 
 from hfkit.baselines import Lexicon, LinearProbe
-from hfkit.baselines.frozen.features import OWN, compute_features
-from hfkit.baselines.frozen.linear import Features, fit, place_outputs, standardise
+from hfkit.baselines.frozen.features import OWN, compute_features, mark_labelled
+from hfkit.baselines.frozen.linear import Features, decode_splits, fit, place_outputs, standardise
+from hfkit.baselines.logits import encode_splits, headline_on
 from hfkit.contract.target import Labels
 from hfkit.contract.task import Loaded
 from hfkit.tasks import NER
@@ -154,3 +155,19 @@ def test_outputs_stand_where_the_labels_stood(checkpoint):
     places = np.array([[False, True, True], [False, True, False]])
     outputs = place_outputs(logits, Features(logits, torch.zeros(3), places), codec)
     assert outputs.tolist() == [[-100, 1, 0], [-100, 1, -100]]
+
+
+def test_the_decision_of_tokens_is_tuned_on_validation_as_a_fine_tuned_model_s_is(checkpoint, rows):
+    codec = NER().codec(checkpoint, rows.target)
+    encoded = encode_splits(codec, rows)
+    features, logits = {}, {}
+    for split in ("validation", "test"):
+        places = mark_labelled(encoded[split]["labels"])
+        gold = torch.tensor([label for row in encoded[split]["labels"] for label in row if label != -100])
+        features[split] = Features(torch.zeros(len(gold), 1), gold, places)
+        # Every entity is seen, and O is likelier by 0.6 all the same.
+        logits[split] = nn.functional.one_hot(gold, len(rows.labels)).float()
+        logits[split][:, codec.labels.index("O")] = 1.6
+    ours, predictions, reduced = decode_splits(codec, logits, features, encoded, headline_on(NER(), rows["validation"]))
+    assert ours == rows["validation"]["tags"][:] and predictions == rows["test"]["tags"][:]
+    assert predictions == codec.decode_reduced(reduced, encoded["test"])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hfkit.baselines.base import Answers
 from hfkit.baselines.logits import decide, headline_on, score_of
-from hfkit.contract.abilities import LabelHead
+from hfkit.contract.abilities import LabelHead, Tuned
 from hfkit.contract.task import Task
 from hfkit.progress import track
 
@@ -127,19 +127,42 @@ def decode_splits(
     encoded: DatasetDict,
     headline: Callable[[list], float],
 ) -> tuple[list, list, np.ndarray]:
-    """Predictions of validation and of test, and what test was decoded from.
+    """Predictions of validation and of test, the decision tuned on validation, and what test was decoded from.
 
     Args:
         logits: of both splits, (positions, labels).
         headline: of predictions for validation.
     """
+    of_tokens = features["test"].places.ndim == 2
+    if of_tokens:
+        # Before they are reduced: no threshold can be moved in the best label of each token.
+        logits = tune_tokens(head, logits, features["validation"].places, encoded["validation"], headline)
     reduced = {split: place_outputs(logits[split], features[split], head) for split in ("validation", "test")}
-    if features["test"].places.ndim == 2:
-        # Committed results of token tasks were measured without a tuned decision.
+    if of_tokens:
         ours, predictions = (head.decode_reduced(of_split, encoded[split]) for split, of_split in reduced.items())
     else:
         ours, predictions = decide(head, reduced, encoded, headline)
     return ours, predictions, reduced["test"]
+
+
+def tune_tokens(
+    head: LabelHead,
+    logits: Mapping[str, Tensor],
+    places: np.ndarray,
+    validation: Dataset,
+    headline: Callable[[list], float],
+) -> dict[str, Tensor]:
+    """Logits of both splits with the decision that is best on validation, as a fine-tuned model's is (see `decide`).
+
+    Args:
+        logits: of labelled tokens, (positions, labels).
+        places: of those of validation, (rows, tokens).
+    """
+    if not isinstance(head, Tuned):
+        return dict(logits)
+    outputs = {"logits": place(logits["validation"].numpy(), places), "positions": np.where(places, 0, -100)}
+    shift = torch.from_numpy(head.decision(outputs, validation, headline).shift)
+    return {split: of_split + shift.to(of_split.dtype) for split, of_split in logits.items()}
 
 
 def scale_of(numbers: Tensor) -> tuple[float, float]:
@@ -182,8 +205,13 @@ def place_outputs(logits: Tensor, features: Features, head: LabelHead) -> np.nda
         kept = head.reduce(logits[None], features.targets[None])[0].numpy()
     else:
         kept = head.reduce(logits, features.targets).numpy()
-    outputs = np.full((*features.places.shape, *kept.shape[1:]), -100, dtype=kept.dtype)
-    outputs[features.places] = kept
+    return place(kept, features.places)
+
+
+def place(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """One value for each place that is true, (positions, ...), in the places' shape, with -100 at the others."""
+    outputs = np.full((*places.shape, *values.shape[1:]), -100, dtype=values.dtype)
+    outputs[places] = values
     return outputs
 
 
