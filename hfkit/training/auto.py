@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from hfkit.contract.task import Task
+from hfkit.contract.task import Loaded, Task
 from hfkit.errors import UserError
 from hfkit.model.unfreezing import FreezePlan, Unfreezing
 from hfkit.scores.evidence import Evidence, total
@@ -49,7 +49,7 @@ def refuse_blind(args: Any, task: Task, rows: Any) -> None:
 
 
 def chance_of(now: Evidence, before: Evidence, headline: Score) -> dict[str, float]:
-    """By how much one scores above the other on the same rows, its interval, and the one-sided p of a gain."""
+    """By how much one scores above the other on the same rows or units, its interval, and the one-sided p of a gain."""
     pair = paired_difference(now, before)
     found = {name: float(pair[name]) for name in ("difference", "low", "high")}
     return found | {"p": pair["p"] / 2 if headline.sign * pair["difference"] > 0 else 1 - pair["p"] / 2}
@@ -86,6 +86,7 @@ class Run(Protocol):
 
     task: Task
     codec: Any
+    rows: Loaded
     model: nn.Module
     train_dataset: Dataset
     eval_dataset: Dataset
@@ -157,7 +158,10 @@ class Auto(TrainerCallback, ExportableState):
             self._decide(state, control, stage + 1, plan.lowest[stage])
 
     def _evidence(self, predictions: list) -> Evidence:
-        return self.trainer.task.judge.evidence(predictions, self.trainer.references("validation"))
+        """The evidence of answers to validation, by unit: ten rows of one patient are no ten chances to be better."""
+        trainer = self.trainer
+        evidence = trainer.task.judge.evidence(predictions, trainer.references("validation"))
+        return evidence.by_unit(trainer.task.units(trainer.rows["validation"]))
 
     def _goodness(self, predictions: list) -> float:
         return self.trainer.task.judge.headline.sign * total(self._evidence(predictions))

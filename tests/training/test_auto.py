@@ -34,11 +34,14 @@ def blind(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory) -> str:
-    """The larger corpus with a validation split where every third row lost its labels: nobody is faultless."""
+    """The larger corpus with a validation split where every third row lost its labels: nobody is faultless. All rows
+    are of two patients.
+    """
     splits = tiny.ner_splits(train=64, validation=48, test=8)
     splits["validation"] = splits["validation"].map(
         lambda row, i: {"tags": row["tags"] if i % 3 else ["O"] * len(row["tags"])}, with_indices=True
     )
+    splits = splits.map(lambda row, i: {"patient": f"p{i % 2}"}, with_indices=True)
     return tiny.folder_of(splits, tmp_path_factory.mktemp("faulty"))
 
 
@@ -74,6 +77,14 @@ def test_it_goes_to_the_top_where_only_everything_can_learn(blind, larger, tmp_p
     assert "better, beyond noise" in found[3]["why"] and found[3]["p"] < 0.01
     assert found[3]["low"] > 0 and found[3]["best_before"] == max(d["validation"] for d in found[:3])
     assert run.state.best_metric == max(judged(run)) and run.invariants.checked["frozen_depths_unchanged"] >= 3
+
+
+def test_rows_of_two_patients_are_no_evidence_for_another_stage(checkpoint, faulty, tmp_path):
+    run = trainer(checkpoint, faulty, tmp_path, task={"unit_column": "patient"}, **AUTO)
+    run.train()
+    [decision] = decisions(run.state.log_history)  # without the column there are three
+    assert decision["stage"] == 0 and ENOUGH in decision["why"]
+    assert decision["validation"] == pytest.approx(run.state.best_metric) and decision["validation"] < 0.95
 
 
 def test_two_ruinous_stages_end_training_and_the_probe_is_restored(checkpoint, faulty, tmp_path):
