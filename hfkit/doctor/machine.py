@@ -71,8 +71,8 @@ def gpu_findings(facts: Mapping[str, Any], *, use_cpu: bool, processes: int) -> 
         named = f"CUDA {facts['cuda']}, driver {facts['driver'] or 'unknown'}"
         found = [Finding("environment", "gpu", "ok", f"{len(gpus)} x {names[0]} ({named})", names[1:])]
         if processes == 1 and len(gpus) > 1:
-            what = f"one process sees {len(gpus)} GPUs, and would split every batch over them, which is slow"
-            fix = "Start the recipe with accelerate launch, or name one in CUDA_VISIBLE_DEVICES"
+            what = f"one process sees {len(gpus)} GPUs, and training refuses to split its batches over them"
+            fix = "Start the recipe with accelerate launch, or set CUDA_VISIBLE_DEVICES=0"
             found.append(Finding("environment", "gpu", "warning", what, fix=fix))
         return found
     if facts["mps"]:

@@ -65,6 +65,14 @@ def refuse_engines(trainer: Trainer) -> None:
             " reach them",
             "Launch with recipes/accelerate/ddp.yaml, or fsdp2.yaml where the model does not fit on one GPU",
         )
+    if trainer.args.n_gpu > 1:
+        raise UserError(
+            f"one process with {trainer.args.n_gpu} GPUs",
+            "the stock trainer would split every batch over them (nn.DataParallel), where gradients come out as many"
+            " times too large as there are GPUs",
+            "Start the recipe with: accelerate launch --config_file recipes/accelerate/ddp.yaml recipes/<recipe>.py, or"
+            " with CUDA_VISIBLE_DEVICES=0 to use one",
+        )
     asked = trainer.args.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
     if asked and not trainer.is_fsdp_enabled:
         raise UserError(

@@ -210,8 +210,7 @@ class TransferTrainer(Trainer):
         loss, output = self.codec.loss(model, inputs, num_items_in_batch)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             # Gradients are averaged over processes, and the labels were counted over all of them.
-            processes = self.accelerator.num_processes // self.get_tp_size()
-            loss = loss * (processes if self.args.n_gpu <= 1 else self.args.n_gpu)
+            loss = loss * (self.accelerator.num_processes // self.get_tp_size())
         return (loss, output) if return_outputs else loss
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Tensor | int | None:

@@ -11,7 +11,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
-from hfkit import UserError
+from hfkit import TransferTrainer, UserError
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.training.refusals import SHARDED, refuse_engines, refuse_shards
 from tests.fixtures.distributed_run import shipped
@@ -85,6 +85,15 @@ def test_deepspeed_is_refused(checkpoint, corpus, tmp_path):
     run.is_deepspeed_enabled = True
     with pytest.raises(UserError, match="steps within the backward pass"):
         refuse_engines(run)
+
+
+def test_one_process_on_two_gpus_is_refused(checkpoint, corpus, tmp_path):
+    """The stock trainer wraps in nn.DataParallel by itself: the gradients of two GPUs were 2.005 times too large."""
+    run = trainer(checkpoint, corpus, tmp_path)
+    run.args._n_gpu = 2
+    parts = {name: getattr(run, name) for name in ("model", "args", "task", "codec", "rows")}
+    with pytest.raises(UserError, match="one process with 2 GPUs.*accelerate launch.*CUDA_VISIBLE_DEVICES=0"):
+        TransferTrainer(**parts)
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
