@@ -4,9 +4,10 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ class PrefixCache:
     """The activations of one split, in one store per cut. Made by `PrefixCache.build`.
 
     They come from one forward pass with the weights as they are, over batches of similar length, shared by all
-    processes; or an earlier run left them, and then their bytes are checked and some rows are computed again.
+    processes; or an earlier run left them, and then their bytes are checked and some rows are computed again. Rows
+    whose bytes change later on are computed again too, when they are read.
     """
 
     def __init__(self, frozen: Frozen, rows: Dataset, collator: Any, settings: Settings) -> None:
@@ -84,6 +86,7 @@ class PrefixCache:
         self.stores: dict[int, Store] = {}  # by depth, as long as the stage of that depth is not over
         self.unread: dict[str, Shape] = {}  # inputs that a step may leave out once it starts above what reads them
         self._fetched = rows_to_fetch(rows)
+        self._unnamed: set[Path] = set()  # folders of stores whose name another run's damaged store has
 
     @classmethod
     def build(
@@ -127,6 +130,9 @@ class PrefixCache:
         # Every process must come to the same answer, or they would wait for each other: one of them may have found a
         # store that another one saw half written.
         missing = sorted(set().union(*gather_object([[depth for depth in cuts if depth not in cache.stores]])))
+        for depth in missing:
+            if depth in cache.stores:
+                cache.stores.pop(depth).close()
         if missing:
             cache._compute({depth: places[depth] for depth in missing}, desc)
         return cache
@@ -136,13 +142,47 @@ class PrefixCache:
 
         Args:
             rows: numbers of the batch's rows in the split, in the order of the batch.
+
+        Raises:
+            Damaged: so much of the store was changed since it was opened that these rows are not computed again.
         """
-        cut, store, size = self.cuts[depth], self.stores[depth], Size.of(batch)
+        cut, size = self.cuts[depth], Size.of(batch)
         values = [
-            unpack(tap, store.read(i, rows).to(self.device), batch, size).to(tap.shape.dtype)
+            unpack(tap, self._read(depth, i, rows).to(self.device), batch, size).to(tap.shape.dtype)
             for i, tap in enumerate(cut.taps)
         ]
         return replay(self.frozen.model, cut, values, size)
+
+    def _read(self, depth: int, tap: int, rows: np.ndarray) -> Tensor:
+        store = self.stores[depth]
+        try:
+            return store.read(tap, rows)
+        except Damaged as error:
+            if not store.restored:
+                print(f"Prefix cache: {error} while in use; what it held is computed again.")
+            self._restore(depth, error.rows)
+        return store.read(tap, rows)
+
+    def _restore(self, depth: int, rows: Sequence[int]) -> None:
+        """Compute rows of a store again, in the batches in which they were computed first: the same bits."""
+        cut, store = self.cuts[depth], self.stores[depth]
+        with evaluating(self.frozen.model), torch.inference_mode():
+            for number in sorted({self._batch_of_row[row] for row in rows}):
+                of_batch = self._batches[number]
+                batch = self._batch(of_batch)
+                values = read_taps(self.frozen.model, cut.taps, batch)
+                for i, (tap, value) in enumerate(zip(cut.taps, values, strict=True)):
+                    flat, counts = pack(tap, value, batch)
+                    store.restore(i, of_batch, counts, flat)
+
+    @cached_property
+    def _batches(self) -> list[np.ndarray]:
+        """The rows of each batch in which activations are computed."""
+        return batch_by_length(self.lengths)
+
+    @cached_property
+    def _batch_of_row(self) -> dict[int, int]:
+        return {int(row): number for number, rows in enumerate(self._batches) for row in rows}
 
     def blanks(self, rows: int) -> dict[str, Tensor]:
         """Blank tensors for the inputs that no layer reads any more, for a batch of so many rows."""
@@ -152,7 +192,18 @@ class PrefixCache:
         """Forget a cut whose stage is over, and delete its files unless later runs want them."""
         store = self.stores.pop(depth)
         PartialState().wait_for_everyone()  # a slower process may still read
-        if not self.settings.keep and PartialState().is_main_process:
+        self._leave(store)
+
+    def close(self) -> None:
+        """Forget all cuts, and delete the files that no later run will look for."""
+        for depth in list(self.stores):
+            self._leave(self.stores.pop(depth))
+
+    def _leave(self, store: Store) -> None:
+        kept = self.settings.keep and store.folder not in self._unnamed
+        if kept or not PartialState().is_main_process:
+            store.close()
+        else:
             store.delete()
 
     def _choose_probes(self) -> list[np.ndarray]:
@@ -210,12 +261,20 @@ class PrefixCache:
         with torch.inference_mode():
             real = read_taps(self.frozen.model, self.cuts[depth].taps, batch)
         for i, (tap, value) in enumerate(zip(self.cuts[depth].taps, real, strict=True)):
-            wanted, found = pack(tap, value, batch)[0].float(), store.read(i, chosen)
-            tolerated = TOLERANCE[self.settings.dtype] * wanted.abs().max().item()
-            # `not … <=`, and not `>`: a nan is no match either.
-            if found.shape != wanted.shape or not (found.to(wanted) - wanted).abs().max() <= tolerated:
+            if not self._equals(store, i, chosen, pack(tap, value, batch)[0].float()):
+                store.close()
                 return None
         return store
+
+    def _equals(self, store: Store, tap: int, rows: np.ndarray, wanted: Tensor) -> bool:
+        """Whether a store holds the wanted activations of some rows, up to its precision."""
+        try:
+            found = store.read(tap, rows)
+        except Damaged:
+            return False
+        tolerated = TOLERANCE[self.settings.dtype] * wanted.abs().max().item()
+        # `<=`, and not `not >`: a nan is no match either.
+        return found.shape == wanted.shape and bool((found.to(wanted) - wanted).abs().max() <= tolerated)
 
     def _compute(self, places: Mapping[int, Path], desc: str) -> None:
         """Fill the missing stores, all cuts in one pass over this process's share of the rows."""
@@ -224,9 +283,6 @@ class PrefixCache:
         # to finish gives its folder the final name.
         unique = gather_object([uuid.uuid4().hex])[0]
         building = {depth: place.with_name(f"{place.name}.{unique}") for depth, place in places.items()}
-        if state.is_main_process:
-            for place in places.values():
-                shutil.rmtree(place, ignore_errors=True)
         # A full disk on one process must not leave the others waiting: failures are collected, then all give up.
         failure = None
         try:
@@ -234,17 +290,38 @@ class PrefixCache:
         except (Overflow, OSError) as error:
             failure = f"{error} (see --cache_dtype, --cache_dir)"
         failures = [failure for failure in gather_object([failure]) if failure]
-        if state.is_main_process:
-            for depth, place in places.items():
-                put_in_place(building[depth], None if failures else place)
-        state.wait_for_everyone()
         if not failures:
-            # Opened like any other store, with its checks: what was just written has to prove itself as well.
-            self.stores |= {depth: store for depth, place in places.items() if (store := self._open(depth, place))}
-            complete = all(gather_object([places.keys() <= self.stores.keys()]))
+            # Opened like any other store, with its checks: what was just written has to prove itself as well. Before it
+            # gets its name, under which another run might delete it.
+            self.stores |= {depth: store for depth, place in building.items() if (store := self._open(depth, place))}
+            complete = all(gather_object([building.keys() <= self.stores.keys()]))
             failures = [] if complete else ["what was written is not what is computed"]
         if failures:
+            self.close()
+            if state.is_main_process:
+                for folder in building.values():
+                    shutil.rmtree(folder, ignore_errors=True)
             raise CannotReplay(failures[0])
+        for depth, place in places.items():
+            self._name(depth, building[depth], place)
+
+    def _name(self, depth: int, built: Path, place: Path) -> None:
+        """Give a new store the name that later runs look for. If another run was first, take its store."""
+        state = PartialState()
+        named = gather_object([state.is_main_process and put_in_place(built, place)])[0]
+        if named:
+            self.stores[depth].folder = place
+            return
+        theirs = self._open(depth, place)
+        if all(gather_object([theirs is not None])):
+            self.stores[depth].close()
+            self.stores[depth] = theirs
+            if state.is_main_process:
+                shutil.rmtree(built, ignore_errors=True)
+            return
+        if theirs is not None:
+            theirs.close()
+        self._unnamed.add(built)
 
     def _write(self, building: Mapping[int, Path], state: PartialState, desc: str) -> None:
         writers = {
@@ -252,7 +329,7 @@ class PrefixCache:
             for depth, folder in building.items()
         }
         taps = [tap for depth in writers for tap in self.cuts[depth].taps]
-        batches = batch_by_length(self.lengths)[state.process_index :: state.num_processes]
+        batches = self._batches[state.process_index :: state.num_processes]
         with torch.inference_mode():
             for rows in track(batches, desc):
                 batch = self._batch(rows)
@@ -345,3 +422,16 @@ def mark_stored_places(tap: Tap, shape: Sequence[int], batch: Mapping[str, Tenso
         return None
     real = mark_real_tokens(batch, shape[:2])
     return real if tap.reads == "all" else keep_one(tap.reads, real)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Keep every module in `eval()`, and record nothing for gradients, until the block ends."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

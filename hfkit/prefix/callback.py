@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -20,12 +20,13 @@ from transformers import TrainerCallback, TrainerState
 
 from hfkit.arguments.training import TransferArguments
 from hfkit.contract.abilities import varies
-from hfkit.contract.codec import Codec, Collator
+from hfkit.contract.codec import Batch, Codec, Collator
 from hfkit.data.batches import columns_of, is_number, rows_to_fetch
 from hfkit.data.digests import rows_digest
 from hfkit.model.unfreezing import Unfreezing
-from hfkit.prefix.cache import TOLERANCE, Frozen, PrefixCache, Settings
+from hfkit.prefix.cache import TOLERANCE, Frozen, PrefixCache, Settings, evaluating
 from hfkit.prefix.replay import CannotReplay
+from hfkit.prefix.store import Damaged
 
 ROWS = "row_numbers"  # the name they have in a batch
 DECISION, ON = "prefix_cache", "on"  # in the log; else the reason
@@ -96,6 +97,8 @@ class Caching(TrainerCallback):
 
     def close(self) -> None:
         """Forget everything, and delete what is not kept for later runs; calling it again does nothing."""
+        for cache in self._caches():
+            cache.close()
         self.of_train, self.of_eval = [], None
         if self.trainer.args.cache_dir is None and PartialState().is_main_process:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -117,12 +120,17 @@ class Caching(TrainerCallback):
         if ready and (split, depth) not in self._proven:
             self._complete(inputs, rows, split)
             ready = self._proves(model, cache, depth, rows, inputs, split)
-        if not ready:
+        replaying = None
+        if ready:
+            given = {**cache.blanks(len(rows)), **inputs}
+            with suppress(Damaged):  # so much that the layers are run as usual
+                replaying = cache.replay(depth, rows, given)
+        if replaying is None:
             self._complete(inputs, rows, split)
             yield
             return
-        inputs.update({name: value for name, value in cache.blanks(len(rows)).items() if name not in inputs})
-        with cache.replay(depth, rows, inputs):
+        inputs.update(given)
+        with replaying:
             yield
 
     def without_inputs(self, split: str) -> bool:
@@ -191,7 +199,7 @@ class Caching(TrainerCallback):
                     PrefixCache.build(
                         frozen,
                         trainer.train_dataset,
-                        self._inputs_by(collator),
+                        self._inputs_by(collator, view if drawn_anew else None),
                         cuts,
                         settings,
                         {**identity, **drawn, "rows": rows},
@@ -231,9 +239,23 @@ class Caching(TrainerCallback):
             trainer.codec.outputs(model, batch, known)
         return bool(calls)
 
-    def _inputs_by(self, collator: Collator) -> Collator:
-        """A collator that leaves answers out: frozen layers are run on a model's inputs alone."""
-        return lambda rows: self.trainer.codec.inputs(collator(rows))
+    def _inputs_by(self, collator: Collator, view: int | None = None) -> Collator:
+        """A collator that leaves answers out: frozen layers are run on a model's inputs alone.
+
+        Args:
+            view: the epoch whose draws it makes, whichever one runs; None if nothing is drawn.
+        """
+
+        def collate(rows: Any) -> Batch:
+            if view is None:
+                return self.trainer.codec.inputs(collator(rows))
+            epoch, collator.epoch = collator.epoch, view
+            try:
+                return self.trainer.codec.inputs(collator(rows))
+            finally:
+                collator.epoch = epoch
+
+        return collate
 
     def _passes(self) -> tuple[float, int]:
         """How often the whole plan takes each training row, and the validation split, through frozen layers."""
@@ -276,9 +298,12 @@ class Caching(TrainerCallback):
         given = codec.inputs(inputs)
         with evaluating(model):
             real = codec.logits(model(**given), inputs)
-            with cache.replay(depth, rows, given):
-                # As in the steps to come: without what only the frozen layers read.
-                replayed = codec.logits(model(**{**given, **cache.blanks(len(rows))}), inputs)
+            try:
+                with cache.replay(depth, rows, given):
+                    # As in the steps to come: without what only the frozen layers read.
+                    replayed = codec.logits(model(**{**given, **cache.blanks(len(rows))}), inputs)
+            except Damaged:
+                real = replayed = real[:0]
         # A batch may hold nothing to compare (sentences without words are legal): the largest of nothing does not
         # exist, and the next batch is the first then. Of all processes, or some would go on and others not.
         if not all(gather_object([real.numel() > 0])):
@@ -362,16 +387,3 @@ def count_calls(model: nn.Module) -> Iterator[list[nn.Module]]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Keep every module in `eval()`, and record nothing for gradients, until the block ends."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -1,24 +1,34 @@
-"""Activations on disk: rows of different length in flat files, without padding, read through a memory map."""
+"""Activations on disk: rows of different length in flat files, without padding, and a checksum of every row.
+
+Files are opened once and stay open, and every row is checked each time it is read. So a folder may be deleted or
+changed while a run uses it: what was deleted can still be read, and what was changed is noticed (`Damaged`).
+"""
 
 import json
 import shutil
-import zlib
+import sys
+import uuid
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
+from xxhash import xxh3_64_intdigest
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
-MAPPED_AT_MOST = 64 << 20  # bytes: pages that were read count as the process's memory until the map is opened again
-AROUND_A_ROW = 64 << 10  # bytes that the system reads ahead around each row
-CHECKED_AT_ONCE = 16 << 20  # bytes
+RESTORED_AT_MOST = 256 << 20  # bytes of rows in memory that were computed again, because their own were changed
 
 
 class Damaged(Exception):
     """Files are missing, cut short, or do not hold the bytes that were written."""
+
+    def __init__(self, fault: str, rows: Sequence[int] = ()) -> None:
+        super().__init__(fault)
+        self.rows = list(rows)  # that could not be read
 
 
 class Overflow(Exception):
@@ -33,9 +43,9 @@ class Writer:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.part, self.dtype, self.widths = folder, part, DTYPES[dtype], list(widths)
         self.files = [(folder / _data_file(tap, part)).open("wb") for tap in range(len(widths))]
-        self.sums, self.sizes = [0] * len(widths), [0] * len(widths)
         self.rows: list[np.ndarray] = []
         self.counts: list[np.ndarray] = []
+        self.sums: list[np.ndarray] = []
 
     def append(self, rows: Sequence[int], counts: Sequence[np.ndarray], values: Sequence[Tensor]) -> None:
         """Write some rows.
@@ -49,40 +59,59 @@ class Writer:
         """
         self.rows.append(np.asarray(rows))
         self.counts.append(np.stack(counts))
+        sums = []
         for tap, value in enumerate(values):
-            stored = value.to(self.dtype)
-            # float16 ends at 65,504, and some models go beyond it: a stored infinity would be a silent error.
-            if not torch.isfinite(stored).all():
-                raise Overflow(f"an activation of {value.abs().max().item():.3g} does not fit into {self.dtype}")
-            data = stored.contiguous().view(torch.uint8).cpu().numpy()
-            self.files[tap].write(data)
-            self.sums[tap] = zlib.crc32(data, self.sums[tap])
-            self.sizes[tap] += data.nbytes
+            pieces = split_rows(value, counts[tap], self.dtype)
+            self.files[tap].writelines(pieces)
+            sums.append(np.array([xxh3_64_intdigest(piece) for piece in pieces], dtype=np.uint64))
+        self.sums.append(np.stack(sums))
 
     def close(self) -> None:
         """Finish the part. The description is written last: without it the store cannot be opened."""
         for file in self.files:
             file.close()
-        rows = np.concatenate(self.rows) if self.rows else np.zeros(0, dtype=np.int64)
-        counts = np.concatenate(self.counts, 1) if self.counts else np.zeros((len(self.widths), 0), dtype=np.int64)
-        np.save(self.folder / f"rows{self.part}.npy", rows.astype(np.int64))
-        np.save(self.folder / f"counts{self.part}.npy", counts.astype(np.int64))
+        none = np.zeros((len(self.widths), 0), dtype=np.int64)
+        index = {
+            "rows": np.concatenate([np.zeros(0, dtype=np.int64), *self.rows]).astype(np.int64),
+            "counts": np.concatenate([none, *self.counts], 1).astype(np.int64),
+            "sums": np.concatenate([none.astype(np.uint64), *self.sums], 1),
+        }
+        for name, values in index.items():
+            np.save(self.folder / f"{name}{self.part}.npy", values)
         described = {
             "dtype": str(self.dtype).removeprefix("torch."),
             "widths": self.widths,
-            "bytes": self.sizes,
-            "crc32": self.sums,
-            "index": zlib.crc32(rows.astype(np.int64).tobytes() + counts.astype(np.int64).tobytes()),
+            "index": _sum_of_index(*index.values()),
         }
-        (self.folder / f"part{self.part}.json").write_text(json.dumps(described))
+        _description(self.folder, self.part).write_text(json.dumps(described))
+
+
+def split_rows(values: Tensor, counts: np.ndarray, dtype: torch.dtype) -> list[memoryview]:
+    """The bytes of every row, as they are stored.
+
+    Args:
+        values: activations one after the other, (tokens, width).
+        counts: the tokens of each row, (rows,).
+
+    Raises:
+        Overflow: an activation is too large for the precision.
+    """
+    stored = values.to(dtype)
+    # float16 ends at 65,504, and some models go beyond it: a stored infinity would be a silent error.
+    if not torch.isfinite(stored).all():
+        raise Overflow(f"an activation of {values.abs().max().item():.3g} does not fit into {dtype}")
+    data = memoryview(stored.contiguous().view(torch.uint8).cpu().numpy().reshape(-1))
+    ends = np.cumsum(counts) * (values.shape[1] * dtype.itemsize)
+    return [data[start:end] for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
 
 
 @dataclass
 class _Tap:
-    files: list[Path]
+    files: list[BinaryIO]  # one for each part
     width: int
     starts: np.ndarray  # first token of each row within its part, (rows,)
     counts: np.ndarray  # tokens of each row, (rows,)
+    sums: np.ndarray  # checksum of each row, (rows,)
 
 
 class Store:
@@ -93,21 +122,34 @@ class Store:
         Raises:
             Damaged: it is incomplete or was changed.
         """
+        self.folder = folder
+        self.restored: dict[tuple[int, int], memoryview] = {}  # tap and row -> bytes that replace those on disk
+        self._restored_bytes = 0
+        self._opened = ExitStack()
         try:
-            self._open(folder, rows)
-        except (OSError, ValueError, KeyError) as error:
+            self._hold()
+            self._open(rows)
+        except Damaged:
+            self.close()
+            raise
+        except (OSError, EOFError, ValueError, TypeError, LookupError) as error:  # of files with foreign content
+            self.close()
             raise Damaged(str(error)) from error
 
-    def _open(self, folder: Path, rows: int) -> None:
+    def _hold(self) -> None:
+        """Tell other runs that this folder is in use, until the store is closed (see `delete_unheld`)."""
+        lock(self._opened.enter_context(_description(self.folder, 0).open("rb")), shared=True)
+
+    def _open(self, rows: int) -> None:
+        folder = self.folder
         parts = sorted(folder.glob("part*.json"), key=lambda file: int(file.stem[4:]))
         described = [json.loads(file.read_text()) for file in parts]
-        if not described:
-            raise Damaged(f"{folder} holds no part")
-        self.folder, self.dtype = folder, DTYPES[described[0]["dtype"]]
-        found = [np.load(folder / f"rows{part}.npy") for part in range(len(parts))]
-        counts = [np.load(folder / f"counts{part}.npy") for part in range(len(parts))]
+        self.dtype = DTYPES[described[0]["dtype"]]
+        found, counts, sums = (
+            [np.load(folder / f"{name}{part}.npy") for part in range(len(parts))] for name in ("rows", "counts", "sums")
+        )
         for part, facts in enumerate(described):
-            if zlib.crc32(found[part].tobytes() + counts[part].tobytes()) != facts["index"]:
+            if _sum_of_index(found[part], counts[part], sums[part]) != facts["index"]:
                 raise Damaged(f"the index of part {part} of {folder} was changed")
         if not np.array_equal(np.sort(np.concatenate(found)), np.arange(rows)):
             raise Damaged(f"{folder} does not hold every row once")
@@ -116,54 +158,87 @@ class Store:
             self.part[of_part] = part
         self.taps = []
         for tap, width in enumerate(described[0]["widths"]):
-            files = [folder / _data_file(tap, part) for part in range(len(parts))]
-            for file, facts in zip(files, described, strict=True):
-                if _checksum(file) != (facts["bytes"][tap], facts["crc32"][tap]):
-                    raise Damaged(f"{file} was changed")
+            files = [
+                self._opened.enter_context((folder / _data_file(tap, part)).open("rb", buffering=0))
+                for part in range(len(parts))
+            ]
             starts, lengths = np.empty(rows, dtype=np.int64), np.empty(rows, dtype=np.int64)
-            for of_part, counted in zip(found, counts, strict=True):
-                lengths[of_part] = counted[tap]
+            summed = np.empty(rows, dtype=np.uint64)
+            for of_part, counted, of_rows in zip(found, counts, sums, strict=True):
+                lengths[of_part], summed[of_part] = counted[tap], of_rows[tap]
                 starts[of_part] = np.cumsum(counted[tap]) - counted[tap]
-            self.taps.append(_Tap(files, width, starts, lengths))
-        self._mapped: dict[tuple[int, int], np.ndarray] = {}
-        self._seen = 0
+            self.taps.append(_Tap(files, width, starts, lengths, summed))
+            for of_part in found:
+                self._check(tap, of_part)
+
+    def _check(self, tap: int, rows: np.ndarray) -> None:
+        """Read all rows of a part once, in the order of the file."""
+        of_tap = self.taps[tap]
+        sizes = (of_tap.counts[rows] * of_tap.width * self.dtype.itemsize).tolist()
+        place = memoryview(bytearray(max(sizes, default=0)))
+        for row, size in zip(rows.tolist(), sizes, strict=True):
+            if not self._fill(place[:size], tap, row):
+                raise self._damage_of(tap, [row])
+
+    def _damage_of(self, tap: int, rows: list[int]) -> Damaged:
+        return Damaged(f"{self.taps[tap].files[self.part[rows[0]]].name} was changed", rows)
 
     def read(self, tap: int, rows: np.ndarray) -> Tensor:
-        """The activations of the rows one after the other, (tokens, width), as float32."""
-        of_tap = self.taps[tap]
-        counts = of_tap.counts[rows]
-        parts = self.part[rows]
-        if len(of_tap.files) == 1:
-            found = self._map(tap, 0)[_places_in(of_tap.starts[rows], counts)]
-        else:
-            pieces = [
-                self._map(tap, part)[start : start + count]
-                for part, start, count in zip(parts, of_tap.starts[rows], counts, strict=True)
-            ]
-            found = np.concatenate(pieces)
-        self._seen += found.nbytes + len(rows) * AROUND_A_ROW
-        if self._seen > MAPPED_AT_MOST:
-            # Maps are dropped and opened again: otherwise the memory of a process would grow to the size of the store.
-            self._mapped, self._seen = {}, 0
-        return torch.from_numpy(found).view(self.dtype).float()
+        """The activations of the rows one after the other, (tokens, width), as float32.
 
-    def _map(self, tap: int, part: int) -> np.ndarray:
-        """One part of a tap as bytes, (tokens, bytes of a token)."""
-        if (tap, part) not in self._mapped:
-            of_tap = self.taps[tap]
-            size = of_tap.width * self.dtype.itemsize
-            file = of_tap.files[part]
-            shape = (file.stat().st_size // size, size)
-            # An empty file cannot be mapped: a process may have had no rows, or rows without any token that is read.
-            if shape[0]:
-                self._mapped[tap, part] = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
-            else:
-                self._mapped[tap, part] = np.zeros(shape, dtype=np.uint8)
-        return self._mapped[tap, part]
+        Raises:
+            Damaged: with the rows whose bytes are not those that were written.
+        """
+        of_tap = self.taps[tap]
+        size = of_tap.width * self.dtype.itemsize  # bytes of a token
+        counts = of_tap.counts[rows]
+        found, end, lost = np.empty(int(counts.sum()) * size, dtype=np.uint8), 0, []
+        whole = memoryview(found)
+        for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+            place = whole[end : end + count * size]
+            if not self._fill(place, tap, row):
+                lost.append(row)
+            end += count * size
+        if lost:
+            raise self._damage_of(tap, lost)
+        return torch.from_numpy(found).view(self.dtype).view(-1, of_tap.width).float()
+
+    def _fill(self, place: memoryview, tap: int, row: int) -> bool:
+        """Read one row into its place; false if its bytes are not those that were written."""
+        if (tap, row) in self.restored:
+            place[:] = self.restored[tap, row]
+            return True
+        of_tap = self.taps[tap]
+        file = of_tap.files[self.part[row]]
+        try:
+            # Not through a memory map: the system kills a process that reads behind the end of a file cut short.
+            file.seek(int(of_tap.starts[row]) * of_tap.width * self.dtype.itemsize)
+            length = file.readinto(place)
+        except OSError:
+            return False
+        return length == len(place) and xxh3_64_intdigest(place) == int(of_tap.sums[row])
+
+    def restore(self, tap: int, rows: Sequence[int], counts: np.ndarray, values: Tensor) -> None:
+        """Take these activations instead of those on disk from now on; arguments as for `Writer.append`, of one tap.
+
+        Raises:
+            Damaged: more rows were restored than memory is meant for.
+        """
+        for row, piece in zip(rows, split_rows(values, counts, self.dtype), strict=True):
+            if (tap, int(row)) not in self.restored:
+                self.restored[tap, int(row)] = piece
+                self._restored_bytes += len(piece)
+        if self._restored_bytes > RESTORED_AT_MOST:
+            raise Damaged(f"too much of {self.folder} was changed")
+
+    def close(self) -> None:
+        """Close the files; nothing can be read any more."""
+        self._opened.close()
+        self.restored = {}
 
     def delete(self) -> None:
-        """Delete the files."""
-        self._mapped = {}
+        """Close and delete the files."""
+        self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -171,33 +246,69 @@ def _data_file(tap: int, part: int) -> str:
     return f"tap{tap}.part{part}.bin"
 
 
-def _places_in(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """All places in the ranges that begin at `starts`: (3, 7) and (2, 1) give 3, 4, 7."""
-    ends = np.cumsum(counts)
-    return np.repeat(starts - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
+def _description(folder: Path, part: int) -> Path:
+    return folder / f"part{part}.json"
 
 
-def _checksum(file: Path) -> tuple[int, int]:
-    """Size and CRC-32 of a file."""
-    size = total = 0
-    with file.open("rb") as stream:
-        while block := stream.read(CHECKED_AT_ONCE):
-            size, total = size + len(block), zlib.crc32(block, total)
-    return size, total
+def _sum_of_index(rows: np.ndarray, counts: np.ndarray, sums: np.ndarray) -> int:
+    return xxh3_64_intdigest(rows.tobytes() + counts.tobytes() + sums.tobytes())
 
 
 def free_bytes(folder: Path) -> int:
     """Free space on the disk of `folder`, or of its nearest parent that exists."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    for place in (folder, *folder.parents):
+        try:
+            return shutil.disk_usage(place).free
+        except FileNotFoundError:
+            continue
+    return 0
 
 
-def put_in_place(built: Path, place: Path | None) -> None:
-    """Move a finished folder to its place, unless another run was first. With None, delete it."""
+# Folders that several runs share
+
+
+def lock(file: BinaryIO, *, shared: bool) -> bool:
+    """Lock an open file until it is closed; false if another one's lock is in the way, or the disk knows no locks."""
+    if sys.platform == "win32":
+        return shared  # Windows deletes no folder with open files anyway
+    import fcntl
+
     try:
-        if place is not None:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def delete_unheld(folder: Path) -> bool:
+    """Delete a store, unless a run has it open; false if it is still there."""
+    try:
+        with _description(folder, 0).open("rb") as file:
+            if not lock(file, shared=False):
+                return False
+            _delete_at_once(folder)
+    except FileNotFoundError:
+        _delete_at_once(folder)  # without a description nobody can open it
+    except OSError:
+        pass
+    return not folder.exists()
+
+
+def _delete_at_once(folder: Path) -> None:
+    """Delete a folder so that nobody finds half of it."""
+    gone = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
+    try:
+        folder.rename(gone)
+    except OSError:
+        return
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def put_in_place(built: Path, place: Path) -> bool:
+    """Move a finished folder to its place; false if there is one that another run holds."""
+    try:
+        if delete_unheld(place):
             built.rename(place)
     except OSError:
-        pass  # another run has put the same there: its folder is as good
-    shutil.rmtree(built, ignore_errors=True)
+        pass  # another run was first
+    return not built.exists()

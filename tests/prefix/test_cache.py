@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -13,6 +12,8 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from transformers import TrainerCallback
+from xxhash import xxh3_64_intdigest
 
 from hfkit import TransferTrainer
 from hfkit.contract.codec import Batch, Collator, Output
@@ -20,6 +21,7 @@ from hfkit.contract.target import Labels
 from hfkit.data.batches import text_lengths
 from hfkit.data.images.batches import JudgedImages
 from hfkit.data.text.padding import PaddedTexts
+from hfkit.prefix import store as prefix_store
 from hfkit.prefix.cache import CHECKED_ROWS, Frozen, PrefixCache, Settings, find_unread
 from hfkit.prefix.callback import can_stack
 from hfkit.prefix.replay import Size
@@ -311,7 +313,7 @@ def repeat_rows(store: Path) -> None:
 
 
 def rewrite(store: Path, change) -> None:
-    """Change the activations, (tokens, width), given the place of each row, and make the checksum true again."""
+    """Change the activations, (tokens, width), given the place of each row, and make the checksums true again."""
     rows, (counts,) = np.load(store / "rows0.npy"), np.load(store / "counts0.npy")
     ends = np.cumsum(counts)
     places = {int(row): slice(end - count, end) for row, end, count in zip(rows, ends, counts, strict=True)}
@@ -319,7 +321,9 @@ def rewrite(store: Path, change) -> None:
     values = np.fromfile(store / "tap0.part0.bin", dtype=np.float32).reshape(-1, *facts["widths"])
     change(values, places)
     (store / "tap0.part0.bin").write_bytes(values.tobytes())
-    facts["crc32"] = [zlib.crc32(values.tobytes())]
+    sums = np.array([[xxh3_64_intdigest(values[place].tobytes()) for place in places.values()]], dtype=np.uint64)
+    np.save(store / "sums0.npy", sums)
+    facts["index"] = xxh3_64_intdigest(rows.tobytes() + np.load(store / "counts0.npy").tobytes() + sums.tobytes())
     (store / "part0.json").write_text(json.dumps(facts))
 
 
@@ -356,6 +360,117 @@ def test_a_damaged_cache_is_rebuilt_and_never_used(damage, checkpoint, corpus, t
     again.train()
     assert decision(again) == "on" and bits(again) == bits(clean)
     assert contents(only_store(tmp_path)) == before
+
+
+def flip_all(store: Path) -> None:
+    for file in store.glob("*.bin"):
+        file.write_bytes(bytes(255 - byte for byte in file.read_bytes()))
+
+
+def during_training(act: Callable[[Path], None], folder: Path) -> TrainerCallback:
+    """Does it to every store in the folder after the fifth step."""
+
+    def on_step_end(args, state, *_, **__) -> None:
+        if state.global_step == 5:
+            for store in list((folder / "kept" / "activations").iterdir()):
+                act(store)
+
+    return at("on_step_end", on_step_end)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        flip_all,
+        shutil.rmtree,
+        pytest.param(flip, marks=pytest.mark.slow),
+        pytest.param(truncate, marks=pytest.mark.slow),
+    ],
+    ids=lambda act: act.__name__,
+)
+def test_a_cache_that_is_changed_while_it_is_used_changes_nothing(act, checkpoint, corpus, tmp_path, capsys):
+    runs = []
+    for name in ("clean", "changed"):
+        run = kept_run(checkpoint, corpus, tmp_path / name, eval_strategy="epoch", cache_dtype="float16")
+        if name == "changed":
+            run.add_callback(during_training(act, tmp_path / name))
+        run.train()
+        runs.append(run)
+    clean, changed = runs
+    assert bits(changed) == bits(clean) and logged(changed, "eval_loss") == logged(clean, "eval_loss")
+    assert decision(changed) == "on"
+    lines = [line for line in capsys.readouterr().out.splitlines() if "while in use" in line]
+    assert len(lines) == (0 if act is shutil.rmtree else 2)  # one for each split; a deleted file can still be read
+
+
+def test_where_too_much_is_changed_the_layers_run_as_usual(checkpoint, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(prefix_store, "RESTORED_AT_MOST", 100)
+    run = kept_run(checkpoint, corpus, tmp_path, num_train_epochs=3)
+    run.add_callback(during_training(flip_all, tmp_path))
+    rows = watched(run)
+    run.train()
+    plain = kept_run(checkpoint, corpus, tmp_path, "plain", num_train_epochs=3, prefix_cache=False)
+    plain.train()
+    assert sum(rows) > 3 * 22 and logged(run, "loss") == pytest.approx(logged(plain, "loss"), rel=1e-4)
+
+
+def test_fixed_draws_are_computed_again_as_they_were_drawn(images, vit, tmp_path):
+    task = ImageClassification(dataset=images, augmentation="strong", flip="horizontal")
+    runs = []
+    for name in ("clean", "changed"):
+        kept = {**FEATURE, "num_train_epochs": 4, "cache_views": 2, "cache_dir": str(tmp_path / name / "kept")}
+        run = image_trainer(vit, task, tmp_path / name / "run", **kept)
+        if name == "changed":
+            run.add_callback(during_training(flip_all, tmp_path / name))
+        run.train()
+        runs.append(run)
+    assert bits(runs[0]) == bits(runs[1])
+
+
+def test_a_run_deletes_nothing_that_another_one_uses(checkpoint, corpus, tmp_path):
+    """The store of one is changed while it trains, so the other one cannot use it, and may not replace it either."""
+    clean = kept_run(checkpoint, corpus, tmp_path / "clean")
+    clean.train()
+    first, others = kept_run(checkpoint, corpus, tmp_path, "first"), []
+
+    def train_another(*_, **__) -> None:
+        store = only_store(tmp_path)
+        if not others:
+            flip(store)
+            held = store.stat().st_ino
+            others.append(beside(lambda: kept_run(checkpoint, corpus, tmp_path, "second")))
+            # The folder is the same one, and that of the second run, which got no name, is gone.
+            assert only_store(tmp_path) == store and store.stat().st_ino == held
+
+    first.add_callback(at("on_step_end", train_another))
+    first.train()
+    assert bits(first) == bits(others[0]) == bits(clean) and decision(others[0]) == "on"
+    again = kept_run(checkpoint, corpus, tmp_path, "again")
+    again.train()
+    assert contents(only_store(tmp_path)) == contents(only_store(tmp_path / "clean")) and bits(again) == bits(clean)
+
+
+def test_of_two_runs_that_build_the_same_one_uses_the_others(checkpoint, corpus, tmp_path):
+    first, others = kept_run(checkpoint, corpus, tmp_path, "first"), []
+
+    def train_another(module, args, output) -> None:
+        # The first one looked for a store and found none: its probes have three rows.
+        if len(output) > 3 and not others:
+            others.append(None)
+            others[0] = beside(lambda: kept_run(checkpoint, corpus, tmp_path, "second"))
+
+    first.model.bert.encoder.layer[0].attention.self.query.register_forward_hook(train_another)
+    first.train()
+    assert bits(first) == bits(others[0]) and decision(first) == decision(others[0]) == "on"
+    assert only_store(tmp_path).suffix == ""
+
+
+def beside(make: Callable[[], TransferTrainer]) -> TransferTrainer:
+    """A run that was made and trained in the middle of another one, which draws on as if nothing had happened."""
+    with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
+        run = make()
+        run.train()
+    return run
 
 
 def test_the_cache_of_another_model_under_this_ones_name_is_not_used(checkpoint, corpus, tmp_path):
