@@ -17,8 +17,18 @@ class SeedMean:
     def rows(self) -> int:
         return self.seeds[0].rows
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        return self.seeds[0].ends
+
     def headline(self, weights: np.ndarray) -> np.ndarray:
         return np.mean([seed.headline(weights) for seed in self.seeds], axis=0)
+
+    def hits(self) -> np.ndarray | None:
+        return self.seeds[0].hits() if len(self.seeds) == 1 else None
+
+    def matters(self) -> np.ndarray:
+        return np.any([seed.matters() for seed in self.seeds], axis=0)
 
     def swap(self, other: "SeedMean", rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sides = [a.swap(b, rows, swaps) for a, b in zip(self.seeds, other.seeds, strict=True)]

@@ -1,15 +1,18 @@
 """How a contender's headline score depends on the rows: its value under any weighting of them.
 
 A bootstrap draws how often each row counts, and a paired test swaps the answers of two contenders row by row. Both only
-ask an `Evidence`. The same statistics therefore hold for scores that are formulas of sums (`Sums`) and for scores that
-are sums of nothing, such as rankings.
+ask an `Evidence`. The same statistics therefore hold for scores that are formulas of sums (`Sums`), for those of two
+columns of numbers (`Paired`), and for scores that are sums of nothing, such as rankings.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
+SHARE, CORRELATION, DISTANCE = (0.0, 1.0), (-1.0, 1.0), (0.0, np.inf)  # the ends of scales
+FAR = 1e-4  # of the squared distance from the centre: a variance below that has lost four digits
+CONSTANT = 1e-13  # of the largest number: a standard deviation below that is rounding
 SPARSE = 0.1  # share of counts other than zero below which a sparse product is faster
 
 
@@ -17,9 +20,16 @@ class Evidence(Protocol):
     """The part of one contender's answers that its headline score depends on."""
 
     rows: int
+    ends: tuple[float, float]  # the lowest and the highest value that the headline could ever have
 
     def headline(self, weights: np.ndarray) -> np.ndarray:
         """The headline if row i counts `weights[:, i]` times: (draws, rows) -> (draws,)."""
+
+    def hits(self) -> np.ndarray | None:
+        """1 or 0 for each row, if the headline is nothing but the share of ones, (rows,); None otherwise."""
+
+    def matters(self) -> np.ndarray:
+        """Whether each row can move the headline at all, (rows,): a sentence without any entity cannot."""
 
     def swap(self, other: Self, rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The headlines of both contenders, (draws,) each, after swapping their answers to some rows.
@@ -41,15 +51,21 @@ class Evidence(Protocol):
 
 
 class Sums:
-    """A score that is a formula of counts summed over rows: accuracy, F1, error rates, correlations.
+    """A score that is a formula of counts summed over rows: accuracy, F1, error rates, kappa.
 
     Args:
-        tallies: additive counts of each row, (rows, counts).
+        tallies: additive counts of each row, (rows, counts). A row of zeros is one that nothing was asked of.
         formula: summed counts -> the score, (..., counts) -> (...), defined for every sum.
+        ends: the lowest and the highest value of the formula.
     """
 
-    def __init__(self, tallies: np.ndarray, formula: Callable[[np.ndarray], np.ndarray]) -> None:
-        self.tallies, self.formula = tallies, formula
+    def __init__(
+        self,
+        tallies: np.ndarray,
+        formula: Callable[[np.ndarray], np.ndarray],
+        ends: tuple[float, float] = SHARE,
+    ) -> None:
+        self.tallies, self.formula, self.ends = tallies, formula, ends
         self._columns: Any = None
 
     @property
@@ -58,12 +74,25 @@ class Sums:
 
     def headline(self, weights: np.ndarray) -> np.ndarray:
         if len(weights) == 1 and (weights == 1).all():
-            # Judges sum their tallies like this. A matrix product rounds otherwise, which shows in the fifth digit of a
-            # correlation with predictions that are nearly constant.
+            # Judges sum their tallies like this, and a matrix product may round otherwise.
             return self.formula(self.tallies.sum(axis=0, keepdims=True))
         if self._columns is None:
             self._columns = columns_of(self.tallies)
         return self.formula((self._columns @ weights.T).T)
+
+    def hits(self) -> np.ndarray | None:
+        # Asked of the formula instead of declared, so that it holds for every task, and after rows were joined: alone,
+        # each row scores 0 or 1, and together they score the mean of that, however often each counts.
+        with np.errstate(all="ignore"):
+            alone = self.formula(self.tallies)
+            if self.ends != SHARE or not ((alone == 0) | (alone == 1)).all():
+                return None
+            weights = np.random.default_rng(0).integers(1, 100, (2, self.rows)).astype(float)
+            means = weights @ alone / weights.sum(axis=1)
+            return alone if np.allclose(self.headline(weights), means, rtol=0, atol=1e-12) else None
+
+    def matters(self) -> np.ndarray:
+        return (self.tallies != 0).any(axis=1)
 
     def swap(self, other: "Sums", rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # One contender gains by a swap exactly as much as the other loses, so only rows that can be swapped are summed.
@@ -78,31 +107,139 @@ class Sums:
     def average(self, others: "Sequence[Sums]") -> "Sums":
         if not others:
             return self
-        return Sums(np.mean([self.tallies, *(other.tallies for other in others)], axis=0), self.formula)
+        return Sums(np.mean([self.tallies, *(other.tallies for other in others)], axis=0), self.formula, self.ends)
 
     def by_unit(self, units: Sequence | np.ndarray | None) -> "Sums":
         if units is None:
             return self
-        if len(units) != self.rows:
-            raise ValueError(f"{len(units)} units of {self.rows} rows")
-        _, unit = np.unique(np.asarray(units), return_inverse=True)
+        unit = number_units(units, self.rows)
         kind = np.result_type(self.tallies.dtype, np.int64)
         summed = np.zeros((unit.max(initial=-1) + 1, self.tallies.shape[1]), dtype=kind)
         np.add.at(summed, unit, self.tallies)
-        return Sums(summed, self.formula)
+        return Sums(summed, self.formula, self.ends)
+
+
+class Paired:
+    """A score of two columns of numbers that depends on their means, variances and covariance: Pearson's r, RMSE.
+
+    Raw sums of squares lose all digits of numbers that are far from zero and close together, so every sum is taken
+    about a centre near its mean, and about the mean itself where a weighting moves that far from the centre.
+
+    Args:
+        ours: a prediction for each row; of several seeds that count together (seeds, rows), else (rows,).
+        gold: the right number for each row, (rows,).
+        formula: the five `Moments` -> the score.
+        ends: the lowest and the highest value of the formula.
+        unit: the number of the unit that each row belongs to, (rows,); default: each is one of its own.
+    """
+
+    def __init__(
+        self,
+        ours: Sequence | np.ndarray,
+        gold: Sequence | np.ndarray,
+        formula: "Callable[[Moments], np.ndarray]",
+        ends: tuple[float, float] = CORRELATION,
+        unit: np.ndarray | None = None,
+    ) -> None:
+        self.ours, self.gold = np.atleast_2d(np.asarray(ours, dtype=float)), np.asarray(gold, dtype=float)
+        self.formula, self.ends = formula, ends
+        self.unit = np.arange(len(self.gold)) if unit is None else unit
+
+    @property
+    def rows(self) -> int:
+        return int(self.unit.max(initial=-1)) + 1
+
+    def headline(self, weights: np.ndarray) -> np.ndarray:
+        return self.formula(self._moments(weights[:, self.unit]))
+
+    def hits(self) -> None:
+        return None
+
+    def matters(self) -> np.ndarray:
+        return np.ones(self.rows, dtype=bool)
+
+    def swap(self, other: "Paired", rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        swapped = np.zeros((len(swaps), self.rows))
+        swapped[:, rows] = swaps
+        swapped = swapped[:, self.unit]
+        # The answers of both sides stand side by side; a swap counts those of one half of the table or of the other.
+        seeds = np.lcm(len(self.ours), len(other.ours))
+        ours = np.hstack([np.repeat(side.ours, seeds // len(side.ours), axis=0) for side in (self, other)])
+        both = Paired(ours, np.tile(self.gold, 2), self.formula, self.ends)
+        halves = ((1 - swapped, swapped), (swapped, 1 - swapped))
+        first, second = (both.headline(np.hstack(half)) for half in halves)
+        return first, second
+
+    def differs(self, other: "Paired") -> np.ndarray:
+        pooled = [(side.ours.mean(axis=0), (side.ours**2).mean(axis=0)) for side in (self, other)]
+        unlike = np.any([mine != theirs for mine, theirs in zip(*pooled, strict=True)], axis=0)
+        return np.bincount(self.unit, weights=unlike, minlength=self.rows) > 0
+
+    def average(self, others: "Sequence[Paired]") -> "Paired":
+        """The score of the answers of all seeds together."""
+        if not others:
+            return self
+        ours = np.concatenate([self.ours, *(other.ours for other in others)])
+        return Paired(ours, self.gold, self.formula, self.ends, self.unit)
+
+    def by_unit(self, units: Sequence | np.ndarray | None) -> "Paired":
+        if units is None:
+            return self
+        return Paired(self.ours, self.gold, self.formula, self.ends, number_units(units, self.rows)[self.unit])
+
+    def _moments(self, weights: np.ndarray) -> "Moments":
+        """Of all seeds together, for weights (draws, rows)."""
+        weights = weights / weights.sum(axis=1, keepdims=True)
+        centre_of_ours, centre_of_gold = self.ours.mean(), self.gold.mean()
+        ours, gold = self.ours - centre_of_ours, self.gold - centre_of_gold
+        mean, mean_of_gold = weights @ ours.mean(axis=0), weights @ gold
+        spread = weights @ (ours**2).mean(axis=0) - mean**2
+        spread_of_gold = weights @ gold**2 - mean_of_gold**2
+        together = weights @ (ours.mean(axis=0) * gold) - mean * mean_of_gold
+        far = (spread < FAR * mean**2) | (spread_of_gold < FAR * mean_of_gold**2)
+        for draw in np.flatnonzero(far):  # those without an outlier that drew the centre away from all other rows
+            off = self.ours - weights[draw] @ self.ours.mean(axis=0)
+            off_of_gold = self.gold - weights[draw] @ self.gold
+            spread[draw] = weights[draw] @ (off**2).mean(axis=0)
+            spread_of_gold[draw] = weights[draw] @ off_of_gold**2
+            together[draw] = weights[draw] @ (off.mean(axis=0) * off_of_gold)
+        # What is left of a constant column is the rounding of its mean.
+        spread[spread < (CONSTANT * np.abs(self.ours).max()) ** 2] = 0
+        spread_of_gold[spread_of_gold < (CONSTANT * np.abs(self.gold).max()) ** 2] = 0
+        gap = mean - mean_of_gold + (centre_of_ours - centre_of_gold)
+        return Moments(gap, spread, spread_of_gold, together)
+
+
+class Moments(NamedTuple):
+    """Of predictions and gold numbers, each (draws,)."""
+
+    gap: np.ndarray  # the mean prediction minus the mean gold number
+    variance_of_ours: np.ndarray
+    variance_of_gold: np.ndarray
+    covariance: np.ndarray
+
+
+def number_units(units: Sequence | np.ndarray, rows: int) -> np.ndarray:
+    """The number of the unit that each row belongs to, (rows,), in the order of the units' names."""
+    if len(units) != rows:
+        raise ValueError(f"{len(units)} units of {rows} rows")
+    return np.unique(np.asarray(units), return_inverse=True)[1]
 
 
 def total(evidence: Evidence) -> float:
     """The headline on all rows, each counted once.
 
     Raises:
-        ValueError: there is no row, or the headline is not finite.
+        ValueError: there is no row, or the headline is not finite or lies off its scale.
     """
     if not evidence.rows:
         raise ValueError("no rows: a score needs at least one")
     value = float(evidence.headline(np.ones((1, evidence.rows)))[0])
     if not np.isfinite(value):
         raise ValueError(f"a headline score of {value} is not a number; it must be defined for every weighting")
+    low, high = evidence.ends
+    if not low - 1e-9 <= value <= high + 1e-9:
+        raise ValueError(f"a headline score of {value} lies outside {low:g} to {high:g}: give its evidence other ends")
     return value
 
 

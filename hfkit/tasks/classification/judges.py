@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hfkit.errors import UserError
-from hfkit.scores.evidence import Sums
+from hfkit.scores.evidence import Moments, Paired, Sums, total
 from hfkit.scores.score import Score
 from hfkit.tasks.classification.errors import class_breakdown
 
@@ -97,8 +97,8 @@ class NumberJudge:
 
         return put_headline_first(self, number_scores(predictions, references), predictions, references)
 
-    def evidence(self, predictions: list[float], references: list[float]) -> Sums:
-        return Sums(moments(predictions, references), pearson_of_moments)
+    def evidence(self, predictions: list[float], references: list[float]) -> Paired:
+        return Paired(predictions, references, pearson)
 
     def breakdown(self, predictions: list, references: list) -> dict[str, Any]:
         return {}
@@ -120,8 +120,8 @@ class ScaleJudge(NumberJudge):
         scores = {**number_scores(predictions, references), "accuracy": sum(hits) / len(hits)}
         return put_headline_first(self, scores, predictions, references)
 
-    def evidence(self, predictions: list[int], references: list[int]) -> Sums:
-        return Sums(moments(predictions, references), kappa_of_moments)
+    def evidence(self, predictions: list[int], references: list[int]) -> Paired:
+        return Paired(predictions, references, quadratic_kappa)
 
 
 def refuse_bare_labels(predictions: list, expected: str) -> None:
@@ -136,9 +136,8 @@ def refuse_bare_labels(predictions: list, expected: str) -> None:
 
 
 def put_headline_first(judge: Any, scores: dict[str, float], predictions: list, references: list) -> dict[str, float]:
-    """Scores with the headline first, computed from the same sums as its interval."""
-    evidence = judge.evidence(predictions, references)
-    key, headline = judge.headline.key, float(evidence.formula(evidence.tallies.sum(0)))
+    """Scores with the headline first, computed from the same evidence as its interval."""
+    key, headline = judge.headline.key, total(judge.evidence(predictions, references))
     return {key: headline} | scores | {key: headline}
 
 
@@ -154,39 +153,20 @@ def quotient(sums: np.ndarray, above: int, below: int) -> np.ndarray:
     return columns[above] / np.maximum(columns[below], 1)
 
 
-def moments(predictions: list, references: list) -> np.ndarray:
-    """(1, p, g, p², g², pg) of each row with prediction p and gold g, (rows, 6).
-
-    Values are shifted and scaled first, so that large numbers keep their digits when squared: no score of them depends
-    on a common shift and unit.
-    """
-    centre, unit = float(np.mean(references)), float(np.ptp(references)) or 1.0
-    p, g = ((np.array(side, dtype=float) - centre) / unit for side in (predictions, references))
-    return np.stack([np.ones_like(p), p, g, p * p, g * g, p * g], axis=-1)
+def pearson(found: Moments) -> np.ndarray:
+    """Pearson's correlation; 0 if a side is constant."""
+    return divide(found.covariance, np.sqrt(found.variance_of_ours * found.variance_of_gold))
 
 
-def means_of(sums: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Summed `moments` as means: p, g, p², g² and pg."""
-    count, *columns = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
-    return tuple(column / np.maximum(count, 1) for column in columns)
-
-
-def pearson_of_moments(sums: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of summed `moments`, (..., 6) -> (...); 0 if a side is constant."""
-    p, g, pp, gg, pg = means_of(sums)
-    return divide(pg - p * g, np.sqrt(np.maximum(pp - p * p, 0) * np.maximum(gg - g * g, 0)))
-
-
-def kappa_of_moments(sums: np.ndarray) -> np.ndarray:
-    """Quadratic weighted kappa of summed `moments`, (..., 6) -> (...); 0 if it is undefined.
+def quadratic_kappa(found: Moments) -> np.ndarray:
+    """Quadratic weighted kappa; 0 if it is undefined.
 
     Cohen 1968 with squared distances: one minus observed over expected disagreement.
     """
-    p, g, pp, gg, pg = means_of(sums)
-    return divide(2 * (pg - p * g), pp + gg - 2 * p * g)
+    return divide(2 * found.covariance, found.variance_of_ours + found.variance_of_gold + found.gap**2)
 
 
 def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """A quotient that is 0 if the denominator is (nearly) 0: constant answers correlate with nothing."""
-    defined = denominator > 1e-12
-    return np.where(defined, numerator / np.where(defined, denominator, 1), 0.0)
+    """A quotient from -1 to 1; 0 if the denominator is 0, since constant answers correlate with nothing."""
+    defined = denominator > 0
+    return np.clip(np.where(defined, numerator / np.where(defined, denominator, 1), 0.0), -1, 1)
