@@ -2,15 +2,30 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from hfkit.scores.evidence import Evidence, total
-from hfkit.scores.statistics import ONE_ROW, RESAMPLES, Interval, expanded_limits, holm, randomisation, resample
+from hfkit.scores.evidence import SHARE, Evidence, total
+from hfkit.scores.limits import difference_limits, number_limits, scale_length, share_limits
+from hfkit.scores.statistics import (
+    ALIKE,
+    RESAMPLES,
+    Drawn,
+    Interval,
+    correct_variance,
+    holm,
+    limits_of_difference,
+    limits_of_score,
+    note_of,
+    randomisation,
+    resample,
+)
 
 POWER = 0.8
+CONFIDENCE = 0.8  # how often the range of needed rows holds the number that the true difference needs
 MOST_ROWS = 1_000_000  # beyond this, more rows are no advice
 MOST_SEEDS = 100
 
@@ -25,12 +40,18 @@ class Side:
         seeds_share: the part of the mean's variance that is due to the seeds alone, whatever the rows.
         mixed_share: the part that is due to different seeds getting different rows right; the row bootstrap already
             contains it.
+        matters: whether each row can move one of the scores, (rows,).
+        hits: 1 or 0 for each row, if there is one seed and its score is their share, (rows,).
+        ends: of the scale of the scores.
     """
 
     headlines: np.ndarray
     draws: np.ndarray
     seeds_share: float
     mixed_share: float
+    matters: np.ndarray
+    hits: np.ndarray | None
+    ends: tuple[float, float]
 
     @property
     def seeds(self) -> int:
@@ -41,9 +62,9 @@ class Side:
         return float(self.headlines.mean())
 
     @property
-    def is_bounded(self) -> bool:
-        """Whether all of its scores lie within -1 to 1, as shares and correlations do, and error rates need not."""
-        return bool(max(np.abs(self.headlines).max(), np.abs(self.draws).max()) <= 1 + 1e-9)
+    def drawn(self) -> Drawn:
+        """The mean of its scores and how the rows move it, whatever the seeds."""
+        return Drawn(self.mean, self.draws, self.matters, self.hits, self.ends)
 
 
 def compare_with_best(
@@ -117,19 +138,23 @@ def compare_pair(
 
     Returns:
         `difference` (of the means over seeds), `low`, `high`, `level`, `p`, `different` (the interval excludes zero and
-        p agrees), `needed_rows` and `needed_seeds` (how many of one, with the other unchanged, would detect a
-        difference of this size with 80 % power; None if no sensible number would, or one seed cannot tell), and
-        `note`.
+        p agrees), `needed_rows` and `needed_seeds` (how many of one, with the other unchanged, would detect the
+        difference with 80 % power; None if no sensible number would, or one seed cannot tell), and `note`.
+
+        `needed_rows` is a range [low, high] of the rows that a test would need in all, those there are included: for a
+        difference at the upper and at the lower end of its own 80 % interval, and so 8 times in 10 it holds the number
+        for the true difference. `high` is None if that end is zero or so small that no sensible number would do. The
+        rows to add have two digits. `low` may be less than there are: then a lucky test of this size would have told.
 
     The variance has two sources, added up as in a crossed design of random rows and seeds (Searle, Casella and
     McCulloch 1992, chapter 5; Owen 2007, The pigeonhole bootstrap). That of the rows comes from resampling the same
     rows for all seeds of both sides. That of each side's seeds comes from the spread of their scores, less the spread
-    that the row bootstrap attributes to the rows alone. The limits are the bootstrap's, stretched to the whole variance
-    and to Student's t with Satterthwaite's degrees of freedom; in simulations of 2 to 5 seeds they held the truth 94 to
-    98 times in 100, most often if seeds hardly differ. `p` is the larger of that t test's and of approximate
-    randomisation of the rows. A side with one seed adds no seed variance: right for a baseline that always answers
-    alike, and noted. With one seed on both sides the result is the paired row bootstrap and randomisation of
-    `hfkit.scores.statistics`.
+    that the row bootstrap attributes to the rows alone. The limits are those of a difference of shares with the whole
+    variance (of scores with other ends: the bootstrap's, stretched to it) and with Student's t at Satterthwaite's
+    degrees of freedom; in simulations of 2 to 5 seeds they held the truth 94 to 98 times in 100, most often if seeds
+    hardly differ. `p` is the larger of that t test's and of approximate randomisation of the rows. A side with one
+    seed adds no seed variance: right for a baseline that always answers alike, and noted. With one seed on both sides
+    the result is that of `hfkit.scores.statistics`.
     """
     seeds = [[one.by_unit(units) for one in side] for side in (a, b)]
     ours, theirs = sides_of(seeds, resamples, seed)
@@ -151,7 +176,8 @@ def sides_of(contenders: Sequence[Sequence[Evidence]], resamples: int, seed: int
     rows = everyone[0].rows
     draws = resample(everyone, resamples=resamples, seed=seed)
     sides, begun = [], 0
-    for seeds in map(len, contenders):
+    for own in contenders:
+        seeds = len(own)
         these, headlines = draws[begun : begun + seeds], scores[begun : begun + seeds]
         begun += seeds
         seeds_share = mixed_share = 0.0
@@ -159,13 +185,11 @@ def sides_of(contenders: Sequence[Sequence[Evidence]], resamples: int, seed: int
             # The variance between equally good seeds that the rows alone cause.
             mixed_share = (these - headlines[:, None]).var(axis=0, ddof=1).mean() * rows / (rows - 1) / seeds
             seeds_share = max(0.0, headlines.var(ddof=1) / seeds - mixed_share)
-        sides.append(Side(headlines, these.mean(axis=0), float(seeds_share), float(mixed_share)))
+        matters = np.any([one.matters() for one in own], axis=0)
+        hits = own[0].hits() if seeds == 1 else None
+        shares = float(seeds_share), float(mixed_share)
+        sides.append(Side(headlines, these.mean(axis=0), *shares, matters, hits, own[0].ends))
     return sides
-
-
-def _rows_variance(draws: np.ndarray, rows: int) -> float:
-    """The variance of a score over new rows: the bootstrap's, corrected for its divisor n."""
-    return float(draws.var(ddof=1)) * rows / (rows - 1)
 
 
 def _error(
@@ -174,7 +198,7 @@ def _error(
     """The standard error of a mean or difference and its degrees of freedom, at multiples of the rows and seeds."""
     several = [side for side in sides if side.seeds > 1]
     mixed = sum(side.mixed_share for side in several)
-    of_rows = max(0.0, _rows_variance(draws, rows) - mixed * (1 - 1 / more_seeds)) / more_rows
+    of_rows = max(0.0, correct_variance(draws, rows) - mixed * (1 - 1 / more_seeds)) / more_rows
     variance = of_rows + sum(side.seeds_share for side in several) / more_seeds
     # Satterthwaite 1946. Each mean square counts in full, even if most of it is due to the rows: with less, intervals
     # of three seeds held the truth only 92 times in 100.
@@ -185,29 +209,47 @@ def _error(
     return float(np.sqrt(variance)), max(1.0, variance**2 / freed) if freed else rows - 1.0
 
 
-def _limits(value: float, sides: Sequence[Side], draws: np.ndarray, rows: int, level: float) -> tuple[float, float]:
-    low, high = expanded_limits(draws, rows, level)
-    if all(side.seeds < 2 for side in sides):
-        return low, high
+def _limits(sides: Sequence[Side], rows: int, level: float) -> tuple[float, float]:
+    """The limits of the mean of one side, or of the difference of two, over other rows and seeds."""
+    drawn = [side.drawn for side in sides]
+    if rows < 2 or all(side.seeds < 2 for side in sides):
+        return limits_of_score(*drawn, level) if len(sides) == 1 else limits_of_difference(*drawn, level)
+    matter = int(np.any([side.matters for side in sides], axis=0).sum())
+    if sides[0].ends != SHARE or matter < 2:
+        return _stretched_limits(sides, rows, matter, level)
+    error, freedom = _error(sides, _draws_of(sides), rows)
+    if len(sides) == 1:
+        return share_limits(sides[0].mean, error**2, matter, level, freedom)
+    a, b = sides
+    variances = tuple(_error([side], side.draws, rows)[0] ** 2 for side in sides)
+    return difference_limits((a.mean, b.mean), variances, error**2, matter, level, freedom)
+
+
+def _stretched_limits(sides: Sequence[Side], rows: int, matter: int, level: float) -> tuple[float, float]:
+    """Those of the rows alone, stretched to the variance of rows and seeds, within the ends of the scale."""
+    draws, value, (floor, ceiling) = _draws_of(sides), sides[0].mean, sides[0].ends
+    if len(sides) > 1:
+        value, floor, ceiling = value - sides[1].mean, floor - ceiling, ceiling - floor
+    length = scale_length(sides[0].ends, *(side.mean for side in sides))
+    low, high = number_limits(value, draws, matter, level, (floor, ceiling), length)
     error, freedom = _error(sides, draws, rows)
     half = float(stdtrit(freedom, 0.5 + level / 2)) * error
-    of_rows = float(stdtrit(rows - 1, 0.5 + level / 2)) * np.sqrt(_rows_variance(draws, rows))
-    below, above = max(0.0, value - low), max(0.0, high - value)
-    stretch = half / of_rows if of_rows else 0.0
-    low, high = (value - below * stretch, value + above * stretch) if of_rows else (value - half, value + half)
-    if not all(side.is_bounded for side in sides):
-        # An error rate has no upper end, but it has a lower one.
-        return float(max(low, 0.0) if len(sides) == 1 and draws.min() >= 0 else low), float(high)
-    # Stretched limits may leave the scale, which nearly always ends at 0 (of a difference -1) and 1.
-    floor = min(-1.0 if len(sides) > 1 else 0.0, float(draws.min()), value)
-    return float(max(low, floor)), float(min(high, max(1.0, float(draws.max()), value)))
+    of_rows = float(stdtrit(rows - 1, 0.5 + level / 2)) * np.sqrt(correct_variance(draws, rows))
+    if of_rows:
+        stretch = half / of_rows
+        low, high = value - max(0.0, value - low) * stretch, value + max(0.0, high - value) * stretch
+    else:
+        low, high = min(low, value - half), max(high, value + half)
+    return float(max(low, floor)), float(min(high, ceiling))
+
+
+def _draws_of(sides: Sequence[Side]) -> np.ndarray:
+    """The draws of one side, or those of the difference of two."""
+    return sides[0].draws - sides[1].draws if len(sides) > 1 else sides[0].draws
 
 
 def interval_of(side: Side, rows: int, level: float) -> Interval:
-    if rows < 2:
-        return Interval(side.mean, side.mean, level, ONE_ROW)
-    low, high = _limits(side.mean, [side], side.draws, rows, level)
-    return Interval(low, high, level, _note([side], low, high))
+    return Interval(*_limits([side], rows, level), level, _note([side], rows))
 
 
 def _p(
@@ -231,14 +273,19 @@ def _p(
 
 def _facts(a: Side, b: Side, rows: int, p: float, level: float, alpha: float, per_unit: float) -> dict[str, Any]:
     difference, draws = a.mean - b.mean, a.draws - b.draws
-    low = high = difference
-    if rows > 1:
-        low, high = _limits(difference, (a, b), draws, rows, level)
+    low, high = _limits((a, b), rows, level)
 
-    def detectable(more_rows: float, more_seeds: float) -> bool:
+    def detectable(size: float, more_rows: float, more_seeds: float) -> bool:
         error, freedom = _error((a, b), draws, rows, more_rows=more_rows, more_seeds=more_seeds)
-        return abs(difference) >= error * float(stdtrit(freedom, 1 - alpha / 2) + stdtrit(freedom, POWER))
+        return size >= error * float(stdtrit(freedom, 1 - alpha / 2) + stdtrit(freedom, POWER))
 
+    needed_rows = needed_seeds = None
+    if rows > 1 and difference:
+        error, freedom = _error((a, b), draws, rows)
+        reach = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error
+        sizes = abs(difference) + reach, abs(difference) - reach
+        needed_rows = _needed_rows(detectable, sizes, rows, per_unit)
+        needed_seeds = _needed_seeds(partial(detectable, abs(difference)), max(a.seeds, b.seeds))
     return {
         "difference": difference,
         "low": low,
@@ -246,15 +293,30 @@ def _facts(a: Side, b: Side, rows: int, p: float, level: float, alpha: float, pe
         "level": level,
         "p": p,
         "different": bool((low > 0 or high < 0) and p < 1 - level),
-        "needed_rows": _needed_rows(detectable, rows, per_unit) if rows > 1 and difference else None,
-        "needed_seeds": _needed_seeds(detectable, max(a.seeds, b.seeds)) if rows > 1 and difference else None,
-        "note": ONE_ROW if rows < 2 else _note((a, b), low, high),
+        "needed_rows": needed_rows,
+        "needed_seeds": needed_seeds,
+        "note": _note((a, b), rows),
     }
 
 
-def _needed_rows(detectable: Callable[[float, float], bool], rows: int, per_unit: float) -> int | None:
-    units = _fewest(lambda count: detectable(count / rows, 1), int(MOST_ROWS / per_unit))
-    return units and int(np.ceil(units * per_unit))
+def _needed_rows(
+    detectable: Callable[[float, float, float], bool], sizes: tuple[float, float], rows: int, per_unit: float
+) -> list[int | None] | None:
+    """The fewest rows that detect a difference of the first size, and of the second, which is smaller."""
+    low, high = (
+        _fewest(lambda count, size=size: detectable(size, count / rows, 1), int(MOST_ROWS / per_unit)) for size in sizes
+    )
+    if low is None:
+        return None
+    present = round(rows * per_unit)
+    return [units and _round_rows(int(np.ceil(units * per_unit)), present) for units in (low, high)]
+
+
+def _round_rows(needed: int, present: int) -> int:
+    """A number of rows of which those to add have two digits: more would claim a precision that it has not."""
+    more = needed - present if needed > present else needed
+    step = 10 ** max(0, len(str(more)) - 2)
+    return needed - more + step * round(more / step)
 
 
 def _needed_seeds(detectable: Callable[[float, float], bool], seeds: int) -> int | None:
@@ -272,10 +334,12 @@ def _fewest(enough: Callable[[int], bool], most: int) -> int | None:
     return most
 
 
-def _note(sides: Sequence[Side], low: float, high: float) -> str:
-    notes = []
-    if low == high:
-        notes.append("every resample of the rows gives the same, so the interval has no width")
+def _note(sides: Sequence[Side], rows: int) -> str:
+    of_rows = note_of([side.drawn for side in sides], _draws_of(sides))
+    if rows < 2 or of_rows not in ("", ALIKE):
+        return of_rows
+    # Where the seeds vary, the interval is theirs.
+    notes = [of_rows] if of_rows and not any(side.seeds_share for side in sides) else []
     if len(sides) > 1 and len({side.seeds > 1 for side in sides}) > 1:
         notes.append("one side has a single run, whose own spread over seeds is not in the interval")
     elif sides[0].seeds < 2:

@@ -6,17 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from hfkit.scores.evidence import Evidence, total
+from hfkit.scores.evidence import SHARE, Evidence, total
+from hfkit.scores.limits import difference_limits, number_limits, scale_length, share_limits
 
 RESAMPLES = 2000
 HELD = 2**22  # weights in memory at once while resampling, 32 MiB: bounds memory on large test splits
 
-ONE_ROW = "one row: there is nothing to resample, so the interval is unknown"
+ONE_ROW = "one row: there is nothing to resample, and the interval is what that leaves open"
+NO_ROW = "nothing was asked in any row: the score is unknown"
+ALIKE = "resampling the rows changes nothing: the interval is what so many rows leave open"
 
 
 @dataclass(frozen=True)
 class Interval:
-    """The range in which a score plausibly lies; a `note` says in plain words if the interval says nothing."""
+    """The range in which a score plausibly lies; a `note` says in plain words what it is if nothing varies."""
 
     low: float
     high: float
@@ -24,22 +27,38 @@ class Interval:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A score, and how it moves when the rows are drawn again."""
+
+    value: float
+    draws: np.ndarray  # the score in each resample, (resamples,)
+    matters: np.ndarray  # whether each row can move it, (rows,)
+    hits: np.ndarray | None  # 1 or 0 for each row, if the score is their share, (rows,)
+    ends: tuple[float, float]
+
+    @property
+    def variance(self) -> float:
+        """Over other rows."""
+        if self.hits is None:
+            return correct_variance(self.draws, len(self.matters))
+        return self.value * (1 - self.value) / len(self.hits)
+
+
 def bootstrap_interval(
     evidence: Evidence, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval:
-    """The expanded percentile bootstrap interval of a headline score, resampling whole rows with replacement.
+    """The interval of a headline score over other rows like these.
 
     Whole rows are resampled, and not the answers within them, which are not independent; rows that belong together are
-    one row of `Evidence.by_unit`. The percentile interval (Efron and Tibshirani 1993, chapter 13; for test sets in NLP:
-    Koehn 2004) stays inside the range of the score, and with Hesterberg's expansion (see `expanded_limits`) it is not
-    too narrow on few rows. In simulations BCa was no closer to its level.
+    one row of `Evidence.by_unit`. A score from 0 to 1 gets the limits of a share with the variance that the resamples
+    have (`share_limits`; if each row is right or wrong they are Wilson's, and no resample is needed). Any other score
+    gets the expanded percentile interval (`number_limits`). No interval is without width: where nothing varies, it is
+    what so many rows leave open (`open_width`).
     """
-    rows, value = evidence.rows, total(evidence)
-    if rows < 2:
-        return Interval(value, value, level, ONE_ROW)
-    low, high = expanded_limits(resample([evidence], resamples=resamples, seed=seed)[0], rows, level)
-    note = "every resample of the rows scores the same, so the interval has no width" if low == high else ""
-    return Interval(low, high, level, note)
+    (drawn,) = draw_scores([evidence], resamples=resamples, seed=seed)
+    low, high = limits_of_score(drawn, level)
+    return Interval(low, high, level, note_of([drawn], drawn.draws))
 
 
 def paired_difference(
@@ -47,21 +66,24 @@ def paired_difference(
 ) -> dict[str, Any]:
     """The score of `a` minus that of `b` on the same rows: `difference`, `low`, `high`, `level`, `p` and `note`.
 
-    The interval is the paired bootstrap's: each resample draws the same rows for both. `p` is two-sided, from
-    approximate randomisation (see `randomisation`).
+    Each resample draws the same rows for both. Of two scores from 0 to 1 the interval is that of the difference of two
+    shares (`difference_limits`; Tango's if each row is right or wrong), of others the expanded percentile interval.
+    `p` is two-sided, from approximate randomisation (see `randomisation`).
     """
     if a.rows != b.rows:
         raise ValueError(f"{a.rows} and {b.rows} rows are not the same rows")
-    rows = a.rows
-    difference = total(a) - total(b)
-    if rows < 2:
-        low, high, p, note = difference, difference, 1.0, ONE_ROW
-    else:
-        draws = resample([a, b], resamples=resamples, seed=seed)
-        low, high = expanded_limits(draws[0] - draws[1], rows, level)
-        p = randomisation(a, b, resamples=resamples, seed=seed)
-        note = "every resample of the rows gives the same difference" if low == high else ""
-    return {"difference": difference, "low": low, "high": high, "level": level, "p": p, "note": note}
+    drawn = draw_scores([a, b], resamples=resamples, seed=seed)
+    low, high = limits_of_difference(*drawn, level)
+    p = randomisation(a, b, resamples=resamples, seed=seed)
+    note = note_of(drawn, drawn[0].draws - drawn[1].draws)
+    return {
+        "difference": drawn[0].value - drawn[1].value,
+        "low": low,
+        "high": high,
+        "level": level,
+        "p": p,
+        "note": note,
+    }
 
 
 def clearly_different(pair: dict[str, Any]) -> bool:
@@ -88,17 +110,51 @@ def resample(evidences: Sequence[Evidence], *, resamples: int = RESAMPLES, seed:
     return _require_finite(np.concatenate(parts, axis=1))
 
 
-def expanded_limits(draws: np.ndarray, rows: int, level: float) -> tuple[float, float]:
-    """The percentile interval of bootstrap draws (resamples,), its levels moved outwards for few rows.
+def draw_scores(evidences: Sequence[Evidence], *, resamples: int = RESAMPLES, seed: int = 0) -> list[Drawn]:
+    """Each evidence's score and its draws, from the same resamples of the rows."""
+    values = [total(evidence) for evidence in evidences]
+    draws = resample(evidences, resamples=resamples, seed=seed)
+    return [
+        Drawn(value, row, evidence.matters(), evidence.hits(), evidence.ends)
+        for evidence, value, row in zip(evidences, values, draws, strict=True)
+    ]
 
-    The plain percentile interval is that of a normal distribution with the variance's divisor n: too narrow by about
-    sqrt((n - 1) / n) and by the ratio of normal to t quantiles (Hesterberg 2015, The American Statistician 69).
-    """
-    from scipy.stats import norm, t
 
-    tail = norm.sf(np.sqrt(rows / (rows - 1)) * t.ppf(0.5 + level / 2, rows - 1))
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return float(low), float(high)
+def limits_of_score(drawn: Drawn, level: float) -> tuple[float, float]:
+    """The limits of a score over other rows."""
+    rows = int(drawn.matters.sum())
+    if drawn.ends == SHARE and rows > 1:
+        return share_limits(drawn.value, drawn.variance, rows, level)
+    return number_limits(drawn.value, drawn.draws, rows, level, drawn.ends, scale_length(drawn.ends, drawn.value))
+
+
+def limits_of_difference(a: Drawn, b: Drawn, level: float) -> tuple[float, float]:
+    """The limits of the difference of two scores over other rows, the same for both."""
+    rows = int((a.matters | b.matters).sum())
+    if a.ends == SHARE and rows > 1:
+        return difference_limits((a.value, b.value), (a.variance, b.variance), variance_between(a, b), rows, level)
+    span, length = a.ends[1] - a.ends[0], scale_length(a.ends, a.value, b.value)
+    return number_limits(a.value - b.value, a.draws - b.draws, rows, level, (-span, span), length)
+
+
+def variance_between(a: Drawn, b: Drawn) -> float:
+    """The variance of the difference of two scores over other rows."""
+    if a.hits is None or b.hits is None:
+        return correct_variance(a.draws - b.draws, len(a.matters))
+    return float((a.hits - b.hits).var() / len(a.hits))
+
+
+def correct_variance(draws: np.ndarray, rows: int) -> float:
+    """The variance over other rows that resamples (resamples,) tell: theirs has the divisor n."""
+    return float(draws.var(ddof=1)) * rows / (rows - 1) if rows > 1 else 0.0
+
+
+def note_of(drawn: Sequence[Drawn], draws: np.ndarray) -> str:
+    """In words what an interval is, if resampling did not make it."""
+    rows = int(np.any([one.matters for one in drawn], axis=0).sum())
+    if rows < 2:
+        return ONE_ROW if rows else NO_ROW
+    return ALIKE if not np.ptp(draws) else ""
 
 
 def randomisation(a: Evidence, b: Evidence, *, resamples: int = RESAMPLES, seed: int = 0) -> float:
