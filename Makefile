@@ -24,9 +24,10 @@ bench-ner:  ## The NER benchmark beside the tuned stock Trainer: hours, resumabl
 		--title "WNUT-17, all-MiniLM-L6-v2" --result benchmarks/results/bert_ner_wnut17.json
 	python benchmarks/render.py
 
-ledgers:  ## The seven measured ledgers, and what the literature says against them: hours, resumable
+ledgers:  ## The seven measured ledgers, what the literature says against them, and how often a verdict errs: hours, resumable
 	python -m benchmarks.ledgers --data $(DATA) --weights $(WEIGHTS)
 	python -m benchmarks.claims --data $(DATA) --weights $(WEIGHTS)
+	python -m benchmarks.false_claims
 	python benchmarks/render.py
 
 samples:  ## Write the bundled samples anew: data in seconds, checkpoints in an hour. DATA=folder of the texts

@@ -3,32 +3,31 @@
 from pathlib import Path
 from typing import Any
 
-from hfkit.ledger.entries import is_scratch, pretrained_strategies
 from hfkit.report.pages import interval_text, markdown_text, score_text, signed_text
-from hfkit.scores.score import Score, headline_score
+from hfkit.scores.score import headline_score
 
 NOTHING = "–"
 
 
 def ledgers_table(ledgers: dict[Path, dict[str, Any]]) -> str:
-    """One row for each ledger: the best strategy, the best baseline, training from scratch, and what the verdict says.
+    """One row for each ledger: the chosen strategy, the rivals that decide about it, and what the verdict says.
 
     Args:
         ledgers: by the file that each was read from.
     """
     lines = [
-        "| ledger | rows: train / test | score | best strategy | best baseline | from scratch | worth fine-tuning? |",
+        "| ledger | rows: train / test | score | strategy | baseline | from scratch | worth fine-tuning? |",
         "|---|---|---|---|---|---|---|",
     ]
     for path, ledger in ledgers.items():
         rows, contenders, score = ledger["rows"], ledger["contenders"], headline_score(ledger["task"])
-        baselines = [c for c in contenders if c["kind"] == "baseline"]
-        scratch = [c for c in contenders if is_scratch(c["name"])]
+        of = {kind: pair["to"] for kind, pair in ledger["pairs"].items() if pair}
+        strategy = next((pair["of"] for pair in ledger["pairs"].values() if pair), None)
         cells = [
             f"[{markdown_text(path.stem)}](benchmarks/results/ledgers/{path.stem}.md)",  # the site has it there too
             f"{rows['train']:,} / {rows['test']:,}",
             score.title,
-            *(best_text(group, score) for group in (pretrained_strategies(contenders), baselines, scratch)),
+            *(score_of(contenders, name) for name in (strategy, of.get("baseline"), of.get("scratch"))),
             worth(ledger),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -38,26 +37,31 @@ def ledgers_table(ledgers: dict[Path, dict[str, Any]]) -> str:
         "",
         f"Every page says its command, seeds, notes and machine ({machine['cpu']}, torch"
         f" {machine['versions']['torch']}, transformers {machine['versions']['transformers']}); `make ledgers` runs"
-        " them. Strategies are means over seeds, with 95 % intervals.",
+        " them. The strategy is the one that validation chose, the mean over its seeds with its 95 % interval. The"
+        " baseline is the best of those that beat it; without one, of those that it cannot be told apart from; without"
+        " one, of all.",
     ]
     return "\n".join(lines)
 
 
 def worth(ledger: dict[str, Any]) -> str:
-    """Whether the verdict finds the best strategy worth its cost beside the best baseline."""
-    rules = {sentence["rule"] for sentence in ledger["verdict"]["sentences"]}
-    if "worth its cost" in rules:
+    """Whether the verdict finds the chosen strategy worth its cost beside every baseline, or why it cannot tell."""
+    texts = {sentence["rule"]: sentence["text"] for sentence in ledger["verdict"]["sentences"]}
+    if "worth its cost" in texts:
         return "yes"
-    return "not shown" if "not worth its cost" in rules else NOTHING
+    if "not worth its cost" in texts:
+        return "no" if ledger["pairs"]["baseline"]["different"] else "not shown"
+    doubts = [rule for rule in ("collapsed", "undertrained") if "worth its cost" in texts.get(rule, "")]
+    return f"cannot tell: {doubts[0]}" if doubts else NOTHING
 
 
-def best_text(contenders: list[dict[str, Any]], score: Score) -> str:
-    """The best of some contenders, with its score and its cost."""
-    if not contenders:
+def score_of(contenders: list[dict[str, Any]], name: str | None) -> str:
+    """A contender by its name, with its score and its cost."""
+    if name is None:
         return NOTHING
-    best = score.best(contenders, lambda contender: contender["headline"])
-    reached = f"{score_text(best['headline'])} {interval_text(best['interval'])}"
-    return f"{markdown_text(best['name'])} {reached}, {best['cost']['cpu_seconds']:,.0f} CPU s"
+    one = next(contender for contender in contenders if contender["name"] == name)
+    reached = f"{score_text(one['headline'])} {interval_text(one['interval'])}"
+    return f"{markdown_text(one['name'])} {reached}, {one['cost']['cpu_seconds']:,.0f} CPU s"
 
 
 def claims_table(found: dict[str, Any]) -> str:
@@ -71,3 +75,18 @@ def claims_table(found: dict[str, Any]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     measured = f"Measured by `{found['command']}`; means over seeds {found['seeds']}."
     return "\n".join([*lines, "", f"{measured} Correction for there being several claims: {found['correction']}."])
+
+
+def false_claims_table(found: dict[str, Any]) -> str:
+    """How often a page claimed a difference between contenders that are equal, by the number of test rows."""
+    claims = [key for key in found["found"][0] if key != "rows"]
+    lines = [f"| test rows | {' | '.join(claims)} |", f"|---:|{'---:|' * len(claims)}"]
+    for row in found["found"]:
+        lines.append(f"| {row['rows']:,} | {' | '.join(f'{100 * row[claim]:.1f} %' for claim in claims)} |")
+    error = 100 * (0.05 * 0.95 / found["pages"]) ** 0.5
+    lines += [
+        "",
+        f"Shares of {found['pages']:,} pages of {found['contenders']} contenders, by `{found['command']}`; at 5 % their"
+        f" standard error is {error:.1f} points. *table*: a row of the table was called different.",
+    ]
+    return "\n".join(lines)

@@ -1,7 +1,6 @@
 """Advice on what to try next, by rules from the facts of a ledger: the most useful first, one line for each.
 
-a probe is enough   a probe of frozen features is cheaper than the best, and the interval of their difference includes
-                    zero: keep it
+a probe is enough   a probe of frozen features is cheaper than the chosen contender and not different from it: keep it
 unstable            seeds failed or collapsed: a lower rate or a longer warm-up
 one seed            run more
 edge of the grid    the rate that validation chose is the lowest or highest tried: widen the grid
@@ -10,27 +9,30 @@ more labels         the last budget gained beyond noise over the one before: lab
 more test rows      the estimated number that would separate contenders that are within noise
 not known           no scratch, no baseline
 miscalibrated       an expected calibration error above 0.05 that the fitted temperature lowers by 0.01 or more: use it
+
+Every contender is looked at, and not the leaders alone: one that was trained badly may be behind for that.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from hfkit.ledger.entries import (
     collapsed_runs,
     failed_runs,
     finished_runs,
     headline_of,
+    is_rising,
     is_scratch,
     join_names,
+    last_gain,
+    more_rows_text,
     total_cost,
+    twice_the_epochs,
 )
 from hfkit.report.pages import score_text
 from hfkit.scores.score import Score, headline_score
 
 MOST_ADVICE = 5  # nobody reads more lines
-RISING = 0.005  # gain in the last epoch that is worth another
 MISCALIBRATED = 0.05
 SCALING_GAIN = 0.01  # of the expected calibration error; less is noise of its bins
 PROBES = ("feature-extraction", "probe")
@@ -38,50 +40,48 @@ PROBES = ("feature-extraction", "probe")
 Facts = Mapping[str, Any]
 
 
-def give_advice(ledger: Facts, best: Facts | None, near: Sequence[Facts]) -> list[str]:
-    """At most five texts about the best contender, the best strategy, and those not different from the best.
+def give_advice(ledger: Facts, chosen: Facts | None, near: Sequence[Facts]) -> list[str]:
+    """At most five texts.
 
     Args:
-        best: the contender with the best score; None if none finished.
-        near: those not different from the best.
+        chosen: the contender that validation chose; None if none finished.
+        near: those not different from it.
     """
-    if best is None:
+    if chosen is None:
         return ["Read the reasons why every contender failed or was skipped, and mend the first."]
     score = headline_score(ledger["task"])
-    strategies = [c for c in ledger["contenders"] if c["kind"] == "strategy"]
-    leaders = [best, *near]
-    first = score.best(strategies, headline_of) if strategies else None
-    shown = leaders if first is None or first in leaders else [*leaders, first]
-    shown = [c for c in shown if c["kind"] == "strategy"]
+    contenders = sorted(ledger["contenders"], key=lambda c: -score.sign * headline_of(c))
+    strategies = [c for c in contenders if c["kind"] == "strategy"]
     texts = [
-        *_keep_probe(best, near),
-        *_instability(shown),
+        *_keep_probe(chosen, near),
+        *_instability(strategies),
         *_more_seeds(strategies),
-        *_edges(shown),
-        *_more_epochs(shown, score),
-        *_more_labels(ledger["budgets"], best, score),
+        *_edges(strategies),
+        *_more_epochs(strategies, score),
+        *_more_labels(ledger["budgets"], chosen, score),
         *_more_rows(ledger, near),
         *_missing(ledger, strategies),
-        *_temperatures(leaders),
+        *_temperatures(contenders),
     ]
     return texts[:MOST_ADVICE]
 
 
-def _keep_probe(best: Facts, near: Sequence[Facts]) -> list[str]:
-    # After correction for many comparisons a difference may count as noise although its own interval excludes zero.
-    even = [c for c in near if _is_probe(c) and c["difference"]["low"] <= 0 <= c["difference"]["high"]]
-    probe = next((c for c in even if total_cost(c) < total_cost(best)), None)
-    if probe is None or _is_probe(best):
+def _keep_probe(chosen: Facts, near: Sequence[Facts]) -> list[str]:
+    probe = next((c for c in near if _is_probe(c) and total_cost(c) < total_cost(chosen)), None)
+    if probe is None or _is_probe(chosen):
         return []
-    return [f"Keep {probe['name']}: it reads frozen features, is cheap to fit again, and is within noise of the best."]
+    return [
+        f"Keep {probe['name']}: it reads frozen features, is cheap to fit again, and is within noise of"
+        f" {chosen['name']}."
+    ]
 
 
 def _is_probe(contender: Facts) -> bool:
     return any(word in contender["name"] for word in PROBES)
 
 
-def _instability(shown: Sequence[Facts]) -> list[str]:
-    shaky = [c for c in shown if failed_runs(c) or collapsed_runs(c)]
+def _instability(strategies: Sequence[Facts]) -> list[str]:
+    shaky = [c for c in strategies if failed_runs(c) or collapsed_runs(c)]
     if not shaky:
         return []
     counts = [f"{c['name']} ({len(failed_runs(c)) + len(collapsed_runs(c))} of {len(c['seeds'])} seeds)" for c in shaky]
@@ -94,10 +94,10 @@ def _more_seeds(strategies: Sequence[Facts]) -> list[str]:
     return ["Run three or more seeds: a single run cannot say how much of a difference is luck."]
 
 
-def _edges(shown: Sequence[Facts]) -> list[str]:
+def _edges(strategies: Sequence[Facts]) -> list[str]:
     texts = []
     for end, further, edge in (("lowest", "lower", min), ("highest", "higher", max)):
-        rates = {c["name"]: c["tuning"]["chosen"] for c in shown if _is_at_edge(c, edge)}
+        rates = {c["name"]: c["tuning"]["chosen"] for c in strategies if _is_at_edge(c, edge)}
         if rates:
             names = join_names([f"{name} ({rate:g})" for name, rate in rates.items()])
             texts.append(f"Try {further} learning rates for {names}: validation chose the {end} tried.")
@@ -111,43 +111,34 @@ def _is_at_edge(contender: Facts, edge: Callable[[set[float]], float]) -> bool:
     return len(rates) > 1 and tuning["chosen"] == edge(rates)
 
 
-def _more_epochs(shown: Sequence[Facts], score: Score) -> list[str]:
-    gains = {
-        c["name"]: [gain for run in finished_runs(c) for gain in _last_gains(run["curve"], score.sign)] for c in shown
-    }
-    means = {name: float(np.mean(of_one)) for name, of_one in gains.items() if of_one}
-    rising = {name: gain for name, gain in means.items() if gain >= RISING}
+def _more_epochs(strategies: Sequence[Facts], score: Score) -> list[str]:
+    rising = [c for c in strategies if is_rising(c, score.sign)]
     if not rising:
         return []
     more = " or more" if len(rising) > 1 else ""
-    gained = f"{score_text(min(rising.values()))}{more}"
-    return [f"Train {join_names(list(rising))} for more epochs: validation still gained {gained} in the last."]
+    gained = f"{score_text(min(last_gain(c, score.sign) for c in rising))}{more}"
+    return [
+        f"Train {join_names([c['name'] for c in rising])} longer, such as with --num_train_epochs"
+        f" {twice_the_epochs(rising)}: validation still gained {gained} in the last epoch."
+    ]
 
 
-def _last_gains(curve: Sequence[Facts], sign: int) -> list[float]:
-    """The gain of the last epoch over the best before it; [] if it is the only one."""
-    scores = [sign * point["validation"] for point in sorted(curve, key=lambda point: point["epoch"])]
-    return [scores[-1] - max(scores[:-1])] if len(scores) > 1 else []
-
-
-def _more_labels(budgets: Facts | None, best: Facts, score: Score) -> list[str]:
-    curve = next((c for c in budgets["curves"] if c["name"] == best["name"]), None) if budgets else None
+def _more_labels(budgets: Facts | None, chosen: Facts, score: Score) -> list[str]:
+    curve = next((c for c in budgets["curves"] if c["name"] == chosen["name"]), None) if budgets else None
     if curve is None or len(curve["points"]) < 2:
         return []
     before, last = sorted(curve["points"], key=lambda point: point["rows"])[-2:]
-    if (last["low"] <= before["headline"]) if score.sign > 0 else (last["high"] >= before["headline"]):
+    if (last["low"] <= before["high"]) if score.sign > 0 else (last["high"] >= before["low"]):
         return []
     gain = score_text(score.sign * (last["headline"] - before["headline"]))
     span = f"from {before['rows']:,} to {last['rows']:,}"
-    return [f"Label more rows: {best['name']} still gained {gain} {span} training rows."]
+    return [f"Label more rows: {chosen['name']} still gained {gain} {span} training rows."]
 
 
 def _more_rows(ledger: Facts, near: Sequence[Facts]) -> list[str]:
-    rows = [c["difference"]["needed_rows"] for c in near if c["difference"]["needed_rows"]]
-    if not rows or min(rows) <= ledger["rows"]["test"]:
-        return []
-    more = min(rows) - ledger["rows"]["test"]
-    return [f"Add about {more:,} test rows before choosing between those that cannot be told apart."]
+    needed = [c["difference"]["needed_rows"] for c in near if c["difference"]["needed_rows"]]
+    more = more_rows_text(min(needed, key=lambda ends: ends[0]), ledger["rows"]["test"]) if needed else None
+    return [f"Add {more} test rows before choosing between those that cannot be told apart."] if more else []
 
 
 def _missing(ledger: Facts, strategies: Sequence[Facts]) -> list[str]:
@@ -160,9 +151,9 @@ def _missing(ledger: Facts, strategies: Sequence[Facts]) -> list[str]:
     return texts
 
 
-def _temperatures(leaders: Sequence[Facts]) -> list[str]:
+def _temperatures(contenders: Sequence[Facts]) -> list[str]:
     divisors = []
-    for contender in leaders:
+    for contender in contenders:
         facts = contender["calibration"]
         if facts and facts["ece"] > MISCALIBRATED and facts["ece"] - facts["ece_scaled"] >= SCALING_GAIN:
             errors = f"{score_text(facts['ece'])} to {score_text(facts['ece_scaled'])}"

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 MOST_NAMES = 4
+RISING = 0.005  # mean gain on validation in the last epoch that says training ended too early
 
 Facts = Mapping[str, Any]
 
@@ -31,6 +34,32 @@ def collapsed_runs(contender: Facts) -> list[Facts]:
     return [] if contender["name"] == "majority" else [run for run in finished_runs(contender) if run["reason"]]
 
 
+def last_gain(contender: Facts, sign: int) -> float | None:
+    """By how much the last evaluation was better than the best before it, on average over seeds; None if never two.
+
+    Args:
+        sign: 1, or -1 if a lower score is better.
+    """
+    gains = []
+    for run in finished_runs(contender):
+        scores = [sign * point["validation"] for point in sorted(run["curve"], key=lambda point: point["epoch"])]
+        if len(scores) > 1:
+            gains.append(scores[-1] - max(scores[:-1]))
+    return float(np.mean(gains)) if gains else None
+
+
+def is_rising(contender: Facts, sign: int) -> bool:
+    """Whether validation was still rising when training ended, so that its score is not what it can reach."""
+    gain = last_gain(contender, sign)
+    return gain is not None and gain >= RISING
+
+
+def twice_the_epochs(contenders: Sequence[Facts]) -> int | None:
+    """Twice the most epochs that any of them trained for; None without a curve."""
+    epochs = [point["epoch"] for c in contenders for run in finished_runs(c) for point in run["curve"]]
+    return 2 * int(np.ceil(max(epochs))) if epochs else None
+
+
 def lost_contenders(ledger: Facts) -> dict[str, list[str]]:
     """The contenders without a finished run, and the reasons of their failures."""
     standing = {contender["name"] for contender in ledger["contenders"]}
@@ -56,6 +85,27 @@ def turn(difference: Facts, sign: int) -> dict[str, float]:
     """`difference`, `low` and `high` times 1 or -1: the same difference seen from the other side."""
     low, high = sorted((sign * difference["low"], sign * difference["high"]))
     return {"difference": sign * difference["difference"], "low": low, "high": high}
+
+
+def more_rows_text(needed: Sequence[int | None] | None, present: int) -> str | None:
+    """How many more rows are needed, as "about 200 to 1,500"; None if no sensible number would do.
+
+    Args:
+        needed: all rows that would do, from and to; no end if it is beyond all sense.
+        present: the rows there are.
+    """
+    if needed is None:
+        return None
+    low, high = (None if count is None else max(count - present, 1) for count in needed)
+    if high is None:
+        return f"about {two_digits(low)} or more"
+    ends = dict.fromkeys(two_digits(count) for count in (low, high))
+    return f"about {' to '.join(ends)}"
+
+
+def two_digits(count: int) -> str:
+    """A count with the digits beyond the second dropped, which an estimate does not have."""
+    return f"{int(float(f'{count:.1e}')):,}"
 
 
 def join_names(names: Sequence[str]) -> str:

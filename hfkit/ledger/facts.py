@@ -11,12 +11,12 @@ from hfkit.contract.view import to_columns, to_text
 from hfkit.ledger.bench import SAMPLE_ROWS, Bench
 from hfkit.ledger.budgets import find_crossovers
 from hfkit.ledger.cells import Cell, Contender, Plan, Result
-from hfkit.ledger.entries import headline_of, is_scratch
+from hfkit.ledger.comparison import Comparison
+from hfkit.ledger.entries import headline_of
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import class_ids
 from hfkit.ledger.schema import DIFFERENCE, SCHEMA
 from hfkit.ledger.standing import Runs, Standing
-from hfkit.ledger.statistics import compare_pair, compare_with_best
 from hfkit.ledger.verdict import write_verdict
 from hfkit.report.names import checkpoint_name, dataset_name
 from hfkit.report.schema import to_finite, to_plain
@@ -40,6 +40,7 @@ def ledger_of(bench: Bench, contenders: list[Contender], queue: Queue, plan: Pla
     }
     names = {contender: bench.describe(contender)[0] for contender in contenders}
     standing = Standing(runs, names, [contender for contender in contenders if runs.finished_cells(contender)])
+    contest = standing.contest
     task, judge, checkpoint = bench.task, bench.task.judge, bench.recipe.checkpoint
     checkpoint = checkpoint_name(task.sample.checkpoint if checkpoint == "sample" else checkpoint)
     entries = [entry_of(standing, contender) for contender in standing.competing]
@@ -82,7 +83,8 @@ def ledger_of(bench: Bench, contenders: list[Contender], queue: Queue, plan: Pla
             if not result.ok and cell.contender not in skipped
         ],
         "skipped": [{"name": names[contender], "reason": reason} for contender, reason in skipped.items()],
-        "pairs": pairs_of(standing),
+        "chosen": contest.chosen,
+        "pairs": {rival: difference_of(contest.decide(contest.names_of(rival))) for rival in ("scratch", "baseline")},
         "budgets": budgets_of(standing),
         "classes": classes_of(standing),
         "disagreements": disagreements_of(standing),
@@ -94,7 +96,7 @@ def ledger_of(bench: Bench, contenders: list[Contender], queue: Queue, plan: Pla
 
 def entry_of(standing: Standing, contender: Contender) -> dict[str, Any]:
     """The part of the ledger about one contender."""
-    runs, scores = standing.runs, standing.scores[standing.names[contender]]
+    runs, contest = standing.runs, standing.contest
     every, finished = runs.cells_of(contender), list(runs.finished_cells(contender).values())
     name, description = runs.bench.describe(contender)
     tried = {cell: runs.results[cell] for cell in runs.tuning_cells(contender) if cell in runs.results}
@@ -121,8 +123,9 @@ def entry_of(standing: Standing, contender: Contender) -> dict[str, Any]:
         "trained_parameters": finished[0].trained_parameters,
         "latency_ms": float(np.median(latencies)) if latencies else None,
         "facts": finished[0].facts,
-        **scores,
-        "difference": difference_of(scores["difference"]),
+        "validation": contest.validation[name],
+        **contest.scores[name],
+        "difference": None if name == contest.chosen else difference_of(contest.difference(name, contest.chosen)),
         "calibration": calibration_of(runs, contender),
     }
 
@@ -161,9 +164,9 @@ def seed_of(runs: Runs, cell: Cell, result: Result) -> dict[str, Any]:
     }
 
 
-def difference_of(pair: Mapping[str, Any] | None, to: str | None = None) -> dict[str, Any] | None:
-    """A paired difference with the keys that the pages know."""
-    return pair and {key: {"to": to, "p_holm": None, **pair}[key] for key in DIFFERENCE}
+def difference_of(facts: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A difference with the keys that the pages know."""
+    return facts and {key: facts[key] for key in (*DIFFERENCE, "of") if key in facts}
 
 
 def calibration_of(runs: Runs, contender: Contender) -> dict[str, Any] | None:
@@ -187,31 +190,10 @@ def calibration_of(runs: Runs, contender: Contender) -> dict[str, Any] | None:
     }
 
 
-def pairs_of(standing: Standing) -> dict[str, Any]:
-    """The best strategy against the best one from scratch, and against the best baseline."""
-    runs, names, evidence = standing.runs, standing.names, standing.evidence
-    score = runs.bench.task.judge.headline
-
-    def best(some: list[Contender]) -> str | None:
-        return score.best((names[c] for c in some), lambda name: headline_of(standing.scores[name])) if some else None
-
-    rivals = {
-        "scratch": best([c for c in standing.competing if is_scratch(c.name)]),
-        "baseline": best([c for c in standing.competing if c.kind == "baseline"]),
-    }
-    ours = best([c for c in standing.competing if c.kind == "strategy" and not is_scratch(c.name)])
-    return {
-        key: difference_of(compare_pair(evidence[ours], evidence[rival], units=runs.units), rival)
-        if ours and rival
-        else None
-        for key, rival in rivals.items()
-    }
-
-
 def budgets_of(standing: Standing) -> dict[str, Any] | None:
     """Score against labels for every contender, and where two curves cross; None without label budgets."""
     runs, names, competing = standing.runs, standing.names, standing.competing
-    every, sign = len(runs.bench.rows["train"]), runs.bench.sign
+    every = len(runs.bench.rows["train"])
     sizes = [size for size in sorted(runs.bench.own.label_budgets) if size < every]
     if not sizes or not competing:
         return None
@@ -219,9 +201,7 @@ def budgets_of(standing: Standing) -> dict[str, Any] | None:
     for size in (*sizes, None):
         of_size = {names[c]: seeds for c in competing if (seeds := runs.evidence(c, size))}
         evidence[every if size is None else size] = of_size
-    scores = {
-        rows: compare_with_best(of_size, sign=sign, units=runs.units) for rows, of_size in evidence.items() if of_size
-    }
+    scores = {rows: Comparison(of_size, units=runs.units).scores() for rows, of_size in evidence.items() if of_size}
     curves = [
         {
             "name": names[contender],
@@ -243,7 +223,7 @@ def budgets_of(standing: Standing) -> dict[str, Any] | None:
         names[c]: {rows: of_size[names[c]] for rows, of_size in evidence.items() if names[c] in of_size}
         for c in competing
     }
-    crossovers = find_crossovers(by_name, sign=sign, units=runs.units)["crossovers"]
+    crossovers = find_crossovers(by_name, sign=runs.bench.sign, units=runs.units)["crossovers"]
     return {"curves": curves, "crossovers": [crossover_of(one) for one in crossovers if one["rows"] is not None]}
 
 

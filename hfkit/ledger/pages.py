@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hfkit.ledger import plots as ledger_plots
+from hfkit.ledger.entries import more_rows_text
 from hfkit.ledger.schema import COSTS, validate_ledger
 from hfkit.report import plots
 from hfkit.report.pages import cell_text, templates
@@ -41,10 +42,11 @@ def _render(template: str, ledger: dict[str, Any]) -> str:
     }
     sign = headline_score(ledger["task"]).sign
     contenders = rank(ledger["contenders"], sign)
+    chosen = next((contender for contender in contenders if contender["name"] == ledger["chosen"]), None)
     return environment.get_template(template).render(
         ledger,
         contenders=contenders,  # here in the order of their rank, the best first
-        best=contenders[0] if contenders else None,
+        chosen=chosen,
         numbers={contender["name"]: i + 1 for i, contender in enumerate(contenders)},
         level=f"{100 * contenders[0]['interval']['level']:g}" if contenders else "95",
         measured=extra_costs(contenders),
@@ -55,29 +57,39 @@ def _render(template: str, ledger: dict[str, Any]) -> str:
         curves=ledger_plots.budgets(ledger["budgets"], contenders) if ledger["budgets"] else None,
         reliability=ledger_plots.reliability(contenders),
         orders=ledger_plots.orders(contenders),
-        by_class=ledger_plots.differences(ledger["classes"], [c["name"] for c in contenders], MOST_CLASSES)
+        by_class=ledger_plots.differences(
+            ledger["classes"],
+            sorted((c["name"] for c in contenders), key=lambda name: name != chosen["name"]),
+            MOST_CLASSES,
+        )
         if ledger["classes"]
         else None,
         answers=other_answers,
         interval_notes=interval_notes(contenders),
         facts=other_facts,
         most_disagreements=MOST_DISAGREEMENTS,
-        pairs_shown=[
-            (title, ledger["pairs"][key])
-            for key, title in (("scratch", "against training from scratch"), ("baseline", "against the best baseline"))
-            if ledger["pairs"][key]
-        ],
+        pairs_shown=[pair for pair in ledger["pairs"].values() if pair],
+        needed=lambda pair: needed_text(pair, ledger["rows"]["test"]),
     )
 
 
 def rank(contenders: Sequence[Mapping[str, Any]], sign: int = 1) -> list[Mapping[str, Any]]:
-    """The contenders from best to worst; the one that the others are compared with comes first.
+    """The contenders from best to worst on the test rows; of equals, the chosen one comes first.
 
     Args:
         sign: 1, or -1 if a lower score is better.
     """
-    best = {contender["difference"]["to"] for contender in contenders if contender["difference"]}
-    return sorted(contenders, key=lambda contender: (contender["name"] not in best, -sign * contender["headline"]))
+    return sorted(
+        contenders, key=lambda contender: (-sign * contender["headline"], contender["difference"] is not None)
+    )
+
+
+def needed_text(pair: Mapping[str, Any], rows: int) -> str:
+    """How many more rows or seeds would tell a difference that is within noise; empty if none would."""
+    seeds = f"{pair['needed_seeds']:,} seeds" if pair["needed_seeds"] else ""
+    more = more_rows_text(pair["needed_rows"], rows)
+    ways = [way for way in (more and f"{more} more test rows", seeds) if way]
+    return f"it would take {' or '.join(ways)} to tell" if ways and not pair["different"] else ""
 
 
 def extra_costs(contenders: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

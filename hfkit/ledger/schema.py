@@ -14,11 +14,15 @@
     notes          sentences that a reader must know
     contenders     those with at least one run that did not fail: what each is, the rates tried for it on validation,
                    every seed's result and learning curve, the mean over seeds (`headline`) with its standard deviation
-                   (`spread`) and interval over test rows, its difference from the best (null for the best itself),
+                   (`spread`) and interval over test rows, the mean on validation rows (null if it has none), its
+                   difference from the chosen contender (null for that one itself) with the limits at the `level` at
+                   which its p is tested, needed_rows from and to (null where no sensible number would do),
                    cost of one run, size, latency of one row, calibration before and after a temperature, other facts
     failed         every run that failed, with its reason
     skipped        contenders that could not be run here, with the reason
-    pairs          the two comparisons that decide: with training from scratch, and with the best baseline
+    chosen         the contender that did best on validation, with which the others are compared; null if none finished
+    pairs          the two differences that decide: of the strategy that validation chose from training from scratch,
+                   and from the baselines
     verdict        sentences, each with its rule, and what to try next
     budgets        null without them; else the score by number of training rows, and where curves cross
     classes        null if the task has none; else one score by class and contender
@@ -33,7 +37,7 @@ from typing import Any
 
 from hfkit.report.schema import ANY, INTERVAL, PICTURE, REPORT, find_fault, raise_if
 
-SCHEMA = "hfkit.ledger/2"
+SCHEMA = "hfkit.ledger/3"
 COSTS = ("cpu_seconds", "wall_seconds", "peak_memory_mib", "tuning_cpu_seconds")  # others where they were measured
 
 BINS = [{"confidence": float, "accuracy": float, "rows": int}]
@@ -43,11 +47,13 @@ DIFFERENCE = {
     "low": float,
     "high": float,
     "p": float,
-    "p_holm": (None, float),
+    "p_holm": float,
+    "level": float,
     "different": bool,
-    "needed_rows": (None, int),
+    "needed_rows": (None, [(None, int)]),
     "needed_seeds": (None, int),
 }
+DECIDING = {"of": str, **DIFFERENCE}
 CONTENDER = {
     "name": str,
     "kind": ("strategy", "baseline"),
@@ -65,6 +71,7 @@ CONTENDER = {
         }
     ],
     "failed": int,
+    "validation": (None, float),
     "headline": float,
     "spread": (None, float),
     "interval": INTERVAL,
@@ -90,7 +97,8 @@ LEDGER = {
     "contenders": [CONTENDER],
     "failed": [{"name": str, "seed": (None, int), "reason": str}],
     "skipped": [{"name": str, "reason": str}],
-    "pairs": {"scratch": (None, DIFFERENCE), "baseline": (None, DIFFERENCE)},
+    "chosen": (None, str),
+    "pairs": {"scratch": (None, DECIDING), "baseline": (None, DECIDING)},
     "verdict": {"sentences": [{"rule": str, "text": str}], "next": [str]},
     "budgets": (
         None,
@@ -143,8 +151,10 @@ def _contradictions(ledger: dict[str, Any]) -> Iterator[str]:
         yield from (f"{place}.cost.{key}: {cost} is below zero" for key, cost in contender["cost"].items() if cost < 0)
         if contender["failed"] != sum(seed["status"] == "failed" for seed in contender["seeds"]):
             yield f"{place}.failed: it is not the number of seeds that failed"
-        if contender["difference"] and contender["difference"]["to"] not in names:
-            yield f"{place}.difference.to: {contender['difference']['to']!r} is not a contender"
+        if (contender["difference"] is None) != (contender["name"] == ledger["chosen"]):
+            yield f"{place}.difference: the chosen contender has none, and every other has one"
+        if contender["difference"] and contender["difference"]["to"] != ledger["chosen"]:
+            yield f"{place}.difference.to: {contender['difference']['to']!r} is not the chosen contender"
         for j, seed in enumerate(contender["seeds"]):
             if (seed["status"] == "ok") != (seed["headline"] is not None):
                 yield f"{place}.seeds[{j}].headline: a run has a score exactly if it did not fail"

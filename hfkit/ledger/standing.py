@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Cell, Contender, Result, Results, choose_factor, seeds_of, tuning_cells
+from hfkit.ledger.comparison import Comparison
+from hfkit.ledger.contest import Contest, Origin
+from hfkit.ledger.entries import is_scratch
 from hfkit.ledger.queue import Queue
-from hfkit.ledger.statistics import compare_with_best
 from hfkit.scores.evidence import Evidence
 
 
@@ -92,6 +93,30 @@ class Standing:
         return {self.names[contender]: self.runs.evidence(contender) for contender in self.competing}
 
     @cached_property
-    def scores(self) -> dict[str, dict[str, Any]]:
-        """Of each contender its score, and its difference from the best (see `compare_with_best`)."""
-        return compare_with_best(self.evidence, sign=self.runs.bench.sign, units=self.runs.units)
+    def contest(self) -> Contest:
+        """Who is compared with whom, and the outcome."""
+        finished = {self.names[one]: list(self.runs.finished_cells(one).values()) for one in self.competing}
+        return Contest(
+            Comparison(self.evidence, units=self.runs.units),
+            validation={name: mean_validation(results) for name, results in finished.items()},
+            seconds={
+                name: float(np.mean([result.cost["cpu_seconds"] for result in results]))
+                for name, results in finished.items()
+            },
+            origins={self.names[one]: origin_of(one) for one in self.competing},
+            sign=self.runs.bench.sign,
+        )
+
+
+def origin_of(contender: Contender) -> Origin:
+    """Whether it starts from the checkpoint, from scratch, or is a baseline."""
+    if contender.kind == "baseline":
+        return "baseline"
+    return "scratch" if is_scratch(contender.name) else "pretrained"
+
+
+def mean_validation(results: list[Result]) -> float | None:
+    """The mean validation score of some runs; a baseline notes it among its facts if it chose by one."""
+    scores = [r.facts.get("validation") if r.validation is None else r.validation for r in results]
+    known = [score for score in scores if score is not None]
+    return float(np.mean(known)) if known else None

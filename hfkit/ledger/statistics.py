@@ -1,7 +1,7 @@
 """Contenders with several seeds on the same test rows: intervals of their scores, and of their differences."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,6 @@ from hfkit.scores.statistics import (
     Drawn,
     Interval,
     correct_variance,
-    holm,
     limits_of_difference,
     limits_of_score,
     note_of,
@@ -67,60 +66,6 @@ class Side:
         return Drawn(self.mean, self.draws, self.matters, self.hits, self.ends)
 
 
-def compare_with_best(
-    evidence: Mapping[str, Sequence[Evidence]],
-    *,
-    sign: int = 1,
-    units: Sequence | np.ndarray | None = None,
-    seed: int = 0,
-    level: float = 0.95,
-    resamples: int = RESAMPLES,
-) -> dict[str, dict[str, Any]]:
-    """Every contender's `headline` (mean over seeds), `spread`, `interval`, and `difference` from the best.
-
-    The spread is the standard deviation over seeds, None for one seed. The difference is None for the best itself.
-    Otherwise it is that of `compare_pair`, the contender minus the best, with the best's name (`to`) and `p_holm`:
-    `different` goes by the corrected p, and the needed numbers are for the corrected level. The best is chosen on the
-    same rows, which flatters it: of ten equals one was called different 11 times in 100. Correcting for all pairs would
-    prevent that, but with fifteen contenders it would hide differences that a comparison of two shows plainly.
-
-    Args:
-        evidence: of each contender one per seed, all on the same test rows; a baseline has one.
-        sign: 1, or -1 if a lower headline is better.
-        units: the unit (patient, document) of each row; rows of one unit are drawn together.
-
-    Raises:
-        ValueError: a contender without seeds, or evidence on different rows.
-    """
-    if not evidence:
-        return {}
-    evidence = {name: [one.by_unit(units) for one in seeds] for name, seeds in evidence.items()}
-    sides = dict(zip(evidence, sides_of(list(evidence.values()), resamples, seed), strict=True))
-    best = max(sides, key=lambda name: sign * sides[name].mean)
-    rows = evidence[best][0].rows
-    rest = [name for name in sides if name != best]
-    per_unit = 1.0 if units is None else len(units) / rows
-    pairs = len(rest)
-    swaps = max(resamples, int(2 * pairs / (1 - level)))  # fewer could not give a p that stays small when corrected
-    tests = [_p(sides[name], sides[best], evidence[name], evidence[best], rows, swaps, seed) for name in rest]
-    corrected = dict(zip(rest, zip(tests, holm(tests), strict=True), strict=True))
-    found = {}
-    for name, side in sides.items():
-        difference = None
-        if name != best:
-            p, p_holm = corrected[name]
-            pair = _facts(side, sides[best], rows, p, level, (1 - level) / pairs, per_unit)
-            different = pair["different"] and p_holm < 1 - level
-            difference = {"to": best, **pair, "p_holm": p_holm, "different": different}
-        found[name] = {
-            "headline": side.mean,
-            "spread": float(side.headlines.std(ddof=1)) if side.seeds > 1 else None,
-            "interval": asdict(interval_of(side, rows, level)),
-            "difference": difference,
-        }
-    return found
-
-
 def compare_pair(
     a: Sequence[Evidence],
     b: Sequence[Evidence],
@@ -159,8 +104,8 @@ def compare_pair(
     seeds = [[one.by_unit(units) for one in side] for side in (a, b)]
     ours, theirs = sides_of(seeds, resamples, seed)
     rows = seeds[0][0].rows
-    p = _p(ours, theirs, *seeds, rows, resamples, seed)
-    return _facts(ours, theirs, rows, p, level, 1 - level, 1.0 if units is None else len(units) / rows)
+    p = find_p(ours, theirs, *seeds, rows, resamples, seed)
+    return describe_difference(ours, theirs, rows, p, level, 1 - level, 1.0 if units is None else len(units) / rows)
 
 
 def sides_of(contenders: Sequence[Sequence[Evidence]], resamples: int, seed: int) -> list[Side]:
@@ -252,7 +197,7 @@ def interval_of(side: Side, rows: int, level: float) -> Interval:
     return Interval(*_limits([side], rows, level), level, _note([side], rows))
 
 
-def _p(
+def find_p(
     a: Side,
     b: Side,
     seeds_of_a: Sequence[Evidence],
@@ -271,7 +216,9 @@ def _p(
     return max(p, float(2 * stdtr(freedom, -abs(a.mean - b.mean) / error)))
 
 
-def _facts(a: Side, b: Side, rows: int, p: float, level: float, alpha: float, per_unit: float) -> dict[str, Any]:
+def describe_difference(
+    a: Side, b: Side, rows: int, p: float, level: float, alpha: float, per_unit: float
+) -> dict[str, Any]:
     difference, draws = a.mean - b.mean, a.draws - b.draws
     low, high = _limits((a, b), rows, level)
 

@@ -1,30 +1,34 @@
 """The verdict on a comparison, in words that its numbers support: a pure function of the facts in the ledger.
 
-Rules, in the order of their sentences. "Different" means that the statistics say so: the interval of the paired
-difference excludes zero and p is below 0.05, corrected for multiple comparisons with the best. The best is chosen on
-the same rows, so that errors are more frequent than 5 in 100: of ten equal contenders one was called different 11 times
-in 100. If a lower score is better, the sentences say "below" for "above" and "lowest" for "highest".
+Validation chooses a contender, and the test rows judge the choice. All differences that a sentence may claim are tested
+together: those of the chosen contender from every other, and those of the chosen strategy (which is the same one,
+unless validation chose a baseline) from training from scratch and from every baseline. "Different" means that p,
+corrected for their number (Holm), is below 0.05, and that the interval, at the level at which p is tested, excludes
+zero. Where contenders are in fact equal, a page claims any difference at most 5 times in 100. If a lower score is
+better, the sentences say "below" for "above" and "lowest" for "highest".
 
     nothing            no contender finished
     alone              one contender finished: there is nothing to compare
-    clear win          the best is different from every other contender that finished
-    tie                those not different from the best whose interval lies within one point (0.01) on both sides: they
-                       are equal for all that matters
+    clear win          the chosen contender is different from every other that finished, and better
+    beaten             others are different from the chosen one, and better: validation chose wrongly
+    tie                those not different from it whose interval lies within one point (0.01) on both sides: they are
+                       equal for all that matters
     cannot tell        the rest of those not different: how many more test rows or seeds would separate them, if any
-    simplest           the cheapest of those not different from the best, if that is not the best itself
-    positive transfer  the best pretrained strategy is different from the best one from scratch, and better
-    negative transfer  the best one from scratch is different from the best pretrained strategy, and better: so better
-                       than every one of them
+    simplest           the cheapest of those not different, if that is not the chosen one itself
+    positive transfer  the chosen strategy is different from every one from scratch, and better
+    negative transfer  one from scratch is different from the chosen strategy, and better
     transfer not shown neither: the rows cannot tell that scratch is worse
     no scratch         no strategy from scratch finished
-    worth its cost     the best pretrained strategy is different from the best baseline, and better; how many times the
-                       cost
-    not worth its cost the best baseline is within noise, or better; how many times the cost it saves
+    worth its cost     the chosen strategy is different from every baseline, and better; how many times the cost
+    not worth its cost a baseline is within noise, or better; how many times the cost it saves
     no baseline        no baseline finished
     no strategy        no strategy that starts from the checkpoint finished
-    unstable           seeds of the best strategy failed or collapsed: they give every row the same answer
+    undertrained       in place of the sentence on transfer or on worth: validation of either side still gained half a
+                       point (0.005) or more in the last epoch, so that its score is not what it can reach
+    collapsed          in place of the same sentences: seeds of either side gave every row the same answer
+    unstable           seeds of the chosen strategy failed or collapsed
     failed seeds       seeds of other contenders failed
-    collapsed          seeds of other contenders collapsed; they are in the scores
+    collapsed seeds    seeds of other contenders collapsed; they are in the scores
     failed             contenders of which every run failed, so that nothing was compared with them
     one seed           a strategy ran once, so that its spread over seeds is not known
     skipped            contenders that could not run
@@ -43,12 +47,16 @@ from hfkit.ledger.entries import (
     failed_runs,
     finished_runs,
     headline_of,
+    is_rising,
     is_scratch,
     join_names,
+    last_gain,
     lost_contenders,
+    more_rows_text,
     pretrained_strategies,
     total_cost,
     turn,
+    twice_the_epochs,
 )
 from hfkit.report.pages import interval_text, score_text, signed_text
 from hfkit.scores.score import Score, headline_score
@@ -71,92 +79,153 @@ class Terms:
         return cls("above", "highest", "lower") if score.sign > 0 else cls("below", "lowest", "higher")
 
 
+Sentences = list[tuple[str, str]]
+
+
 def write_verdict(ledger: Facts) -> dict[str, list]:
     """`sentences`, each with its `rule` and `text`, and `next`, texts on what to try.
 
     Args:
-        ledger: `contenders`, `failed`, `pairs`, `skipped`, `rows`, `task` and `budgets`, as in ledger.json; the best
-            contender is the one without a difference.
+        ledger: `contenders`, `chosen`, `failed`, `pairs`, `skipped`, `rows`, `task` and `budgets`, as in ledger.json.
     """
     score = headline_score(ledger["task"])
     standing = ledger["contenders"]
-    best = next((contender for contender in standing if contender["difference"] is None), None)
+    chosen = contender_named(standing, ledger["chosen"]) if standing else None
     near = [c for c in standing if c["difference"] and not c["difference"]["different"]]
     sentences = [
-        *_first(best, standing, near, ledger, score),
-        *_simplest_choice(best, near, score),
-        *_transfer(standing, ledger, score),
-        *_worth_of_training(standing, ledger, score),
+        *_first(chosen, standing, near, ledger, score),
+        *_simplest_choice(chosen, near, score),
+        *_answer(standing, ledger, score),
         *_failures(standing, ledger, score),
         *_skips(ledger["skipped"]),
     ]
     return {
         "sentences": [{"rule": rule, "text": text} for rule, text in sentences],
-        "next": give_advice(ledger, best, near),
+        "next": give_advice(ledger, chosen, near),
     }
 
 
-Sentences = list[tuple[str, str]]
-
-
 def _first(
-    best: Facts | None, standing: Sequence[Facts], near: Sequence[Facts], ledger: Facts, score: Score
+    chosen: Facts | None, standing: Sequence[Facts], near: Sequence[Facts], ledger: Facts, score: Score
 ) -> Sentences:
-    """The best contender, and those that cannot be told apart from it."""
-    if best is None:
+    """The chosen contender, those that beat it, and those that cannot be told apart from it."""
+    if chosen is None:
         return [("nothing", "No contender finished, so nothing can be said.")]
     terms = Terms.of(score)
-    reached = f"{best['name']} reaches {score.title} {score_text(best['headline'])} {interval_text(best['interval'])}"
+    how = ", chosen on validation," if chosen["validation"] is not None else ""
     rows = f"{ledger['rows']['test']:,} test {plural('row', ledger['rows']['test'])}"
-    finished = " that finished" if lost_contenders(ledger) or ledger["skipped"] else ""
-    rank = f"the {terms.highest} of {len(standing)}{finished}"
+    reached = f"reaches {score.title} {score_text(chosen['headline'])} {interval_text(chosen['interval'])} on {rows}"
     if len(standing) == 1:
-        return [("alone", f"{reached} on {rows}. It is the only contender that finished: nothing to compare it with.")]
-    if not near:
-        second = score.best((c for c in standing if c is not best), headline_of)
+        only = "It is the only contender that finished: nothing to compare it with."
+        return [("alone", f"{chosen['name']} {reached}. {only}")]
+    reached = f"{chosen['name']}{how} {reached}"
+    finished = " that finished" if lost_contenders(ledger) or ledger["skipped"] else ""
+    others = [c for c in standing if c is not chosen]
+    better = [c for c in others if c not in near and turn(c["difference"], score.sign)["difference"] > 0]
+    if not near and not better:
+        second = score.best(others, headline_of)
         lead = difference_text(turn(second["difference"], -score.sign))
-        return [
-            (
-                "clear win",
-                f"{reached}, beyond noise {terms.above} every other contender{finished}: {lead} {terms.above}"
-                f" {second['name']}, the next best, on {rows}.",
-            )
-        ]
+        text = (
+            f"{reached}, beyond noise {terms.above} every other contender{finished}: {lead} {terms.above}"
+            f" {second['name']}, the next best."
+        )
+        return [("clear win", text)]
     equal = [c for c in near if max(abs(c["difference"]["low"]), abs(c["difference"]["high"])) <= POINT]
     unclear = [c for c in near if c not in equal]
-    sentences, start = [], f"{reached} on {rows}, {rank}, but it"
+    found: Sentences = []
+    if better:
+        first = score.best(better, headline_of)
+        lead = f"{difference_text(turn(first['difference'], score.sign))} {terms.above} it"
+        text = f"but {rank_names(better, score)} {is_or_are(better)} better beyond noise: {first['name']} is {lead}."
+        found.append(("beaten", text))
     if equal:
-        verb = "is" if len(equal) == 1 else "are"
-        text = f"{rank_names(equal, score)} {verb} equal to it for all that matters: any difference is below {POINT}."
-        sentences.append(("tie", f"{reached} on {rows}, {rank}, and {text}"))
-        start = best["name"]
+        text = f"{rank_names(equal, score)} {is_or_are(equal)} equal to it for all that matters"
+        found.append(("tie", f"and {text}: any difference is below {POINT}."))
     if unclear:
         nearest = score.best(unclear, headline_of)
-        lead = difference_text(turn(nearest["difference"], -score.sign))
-        text = f"cannot be told apart from {rank_names(unclear, score)}: it leads {nearest['name']} by {lead}."
-        needed = needed_text(nearest["difference"], nearest, best, ledger)
-        sentences.append(("cannot tell", f"{start} {text} {needed}"))
-    return sentences
+        gap = f"{signed_text(nearest['difference']['difference'])} {interval_text(nearest['difference'])}"
+        text = f"but it cannot be told apart from {rank_names(unclear, score)}: {nearest['name']} differs by {gap}."
+        found.append(("cannot tell", f"{text} {needed_text(nearest['difference'], nearest, chosen, ledger)}"))
+    rank = f", the {terms.highest} of {len(standing)}{finished}" if score.best(standing, headline_of) is chosen else ""
+    (rule, text), *rest = found
+    return [(rule, f"{reached}{rank}, {text}"), *((rule, f"{chosen['name']}: {text}") for rule, text in rest)]
 
 
-def _simplest_choice(best: Facts | None, near: Sequence[Facts], score: Score) -> Sentences:
-    if not near or best is None:
+def _simplest_choice(chosen: Facts | None, near: Sequence[Facts], score: Score) -> Sentences:
+    if not near or chosen is None:
         return []
-    # After correction for many comparisons a difference may count as noise although its own interval excludes zero:
-    # such a contender is no equal choice.
-    equal = [c for c in near if turn(c["difference"], score.sign)["high"] >= 0]
-    cheapest = min([best, *equal], key=total_cost)
-    if cheapest is best:
+    cheapest = min([chosen, *near], key=total_cost)
+    if cheapest is chosen:
         return []
     loss = max(0.0, -turn(cheapest["difference"], score.sign)["low"])
     return [
         (
             "simplest",
             f"The simplest choice within noise is {cheapest['name']}: {seconds_text(total_cost(cheapest))} CPU seconds,"
-            f" where {best['name']} took {seconds_text(total_cost(best))}. It may score up to {score_text(loss)}"
+            f" where {chosen['name']} took {seconds_text(total_cost(chosen))}. It may score up to {score_text(loss)}"
             f" {Terms.of(score).lower}.",
         )
     ]
+
+
+def _answer(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentences:
+    """Whether transfer helped and whether fine-tuning is worth its cost, or why that cannot be told yet."""
+    answers, doubts = [], {"collapsed": [], "undertrained": []}
+    for kind, question, answer in (
+        ("scratch", "the checkpoint helped", _transfer),
+        ("baseline", "fine-tuning is worth its cost", _worth_of_training),
+    ):
+        pair = ledger["pairs"][kind]
+        sides = [contender_named(standing, pair[end]) for end in ("of", "to")] if pair else []
+        collapsed = [c for c in sides if collapsed_runs(c)]
+        rising = [c for c in sides if is_rising(c, score.sign)]
+        if collapsed or rising:
+            doubts["collapsed" if collapsed else "undertrained"].append((question, collapsed or rising, pair))
+        else:
+            answers += answer(standing, ledger, score)
+    texts = {"collapsed": _collapse_text, "undertrained": _rise_text}
+    return [*answers, *((rule, texts[rule](found, score)) for rule, found in doubts.items() if found)]
+
+
+Doubt = tuple[str, list[Facts], Facts]  # a question, the contenders that leave it open, and the difference so far
+
+
+def _rise_text(doubts: Sequence[Doubt], score: Score) -> str:
+    rising = unique(doubts)
+    gains = join_names([f"{score_text(last_gain(c, score.sign))} of {c['name']}" for c in rising])
+    return (
+        f"{_open_questions(doubts)}: validation still gained {gains} in the last epoch. Train longer: run this"
+        f" comparison again with --num_train_epochs {twice_the_epochs(rising)}. {_so_far(doubts, score)}"
+    )
+
+
+def _collapse_text(doubts: Sequence[Doubt], score: Score) -> str:
+    collapsed = unique(doubts)
+    epochs = twice_the_epochs(collapsed)
+    more = f" --num_train_epochs {epochs}" if epochs else ""
+    seeds = [f"{len(collapsed_runs(c))} of {len(c['seeds'])} {plural('seed', len(c['seeds']))}" for c in collapsed]
+    names = join_names([f"{name} ({count})" for name, count in zip([c["name"] for c in collapsed], seeds, strict=True)])
+    return (
+        f"{_open_questions(doubts)}: {names} gave every row the same answer, which says nothing about what training"
+        f" can reach. Run this comparison again with --tune 0.1 0.3 1{more}. {_so_far(doubts, score)}"
+    )
+
+
+def _open_questions(doubts: Sequence[Doubt]) -> str:
+    return f"Whether {' and whether '.join(question for question, *_ in doubts)} cannot be told yet"
+
+
+def _so_far(doubts: Sequence[Doubt], score: Score) -> str:
+    found = []
+    for *_, pair in doubts:
+        noise = "" if pair["different"] else ", within noise"
+        found.append(f"{pair['of']} differs from {pair['to']} by {signed_text(pair['difference'])}{noise}")
+    return f"So far, in {score.title}, {' and '.join(found)}."
+
+
+def unique(doubts: Sequence[Doubt]) -> list[Facts]:
+    """The contenders behind some doubts, each once."""
+    return list({c["name"]: c for _, contenders, _ in doubts for c in contenders}.values())
 
 
 def _transfer(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentences:
@@ -166,26 +235,26 @@ def _transfer(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentenc
         tried = any(is_scratch(name) for name in lost_contenders(ledger))
         what = "Training from scratch failed" if tried else "No strategy was trained from scratch"
         return [("no scratch", f"{what}, so whether the checkpoint helped is not known.")] if ours else []
-    if not ours or pair is None:
+    if pair is None:
         return []
-    best, rival = score.best(ours, headline_of), contender_named(standing, pair["to"])
+    chosen, rival = pair["of"], contender_named(standing, pair["to"])
     others = f", the best of {len(scratch)}" if len(scratch) > 1 else ""
     flagged = f" ({rival['name']}{others})" if others or rival["name"] != "scratch" else ""
     same = f"the same model trained from scratch{flagged}"
     above, gain = Terms.of(score).above, turn(pair, score.sign)
     if pair["different"] and gain["difference"] > 0:
-        text = f"Transfer is positive: {best['name']} is {difference_text(gain)} {score.title} {above} {same}."
+        text = f"Transfer is positive: {chosen} is {difference_text(gain)} {score.title} {above} {same}."
         return [("positive transfer", text)]
     if pair["different"]:
         text = (
-            f"Transfer is negative: {same} is {difference_text(turn(gain, -1))} {score.title} {above} {best['name']},"
-            " the best pretrained strategy. This checkpoint harms here."
+            f"Transfer is negative: {same} is {difference_text(turn(gain, -1))} {score.title} {above} {chosen}, the"
+            " strategy that validation chose. This checkpoint harms here."
         )
         return [("negative transfer", text)]
     text = (
-        f"No benefit of the checkpoint is shown: {best['name']}, the best pretrained strategy, differs from {same} by"
+        f"No benefit of the checkpoint is shown: {chosen}, the strategy that validation chose, differs from {same} by"
         f" {signed_text(pair['difference'])} {interval_text(pair)} {score.title}, which is within noise."
-        f" {needed_text(pair, best, rival, ledger)}"
+        f" {needed_text(pair, contender_named(standing, chosen), rival, ledger)}"
     )
     return [("transfer not shown", text)]
 
@@ -200,9 +269,7 @@ def _worth_of_training(standing: Sequence[Facts], ledger: Facts, score: Score) -
     if not baselines:
         return [("no baseline", "Whether fine-tuning is worth its cost is not known: no baseline finished.")]
     pair = ledger["pairs"]["baseline"]
-    if pair is None:
-        return []
-    ours, theirs = score.best(strategies, headline_of), contender_named(standing, pair["to"])
+    ours, theirs = (contender_named(standing, pair[end]) for end in ("of", "to"))
     paid = (
         f"{seconds_text(total_cost(ours))} CPU seconds against {seconds_text(total_cost(theirs))}"
         f"{ratio_text(total_cost(ours), total_cost(theirs))}"
@@ -216,13 +283,13 @@ def _worth_of_training(standing: Sequence[Facts], ledger: Facts, score: Score) -
         return [("worth its cost", f"Fine-tuning {gained}. {ours['name']} took {paid}.")]
     if pair["different"]:
         text = (
-            f"Fine-tuning is not worth its cost: the best baseline, {theirs['name']}, is"
-            f" {difference_text(turn(gain, -1))} {score.title} {above} {ours['name']}, which took {paid}."
+            f"Fine-tuning is not worth its cost: the baseline {theirs['name']} is {difference_text(turn(gain, -1))}"
+            f" {score.title} {above} {ours['name']}, which took {paid}."
         )
     else:
         text = (
-            f"Fine-tuning is not shown to be worth its cost: {ours['name']} took {paid}, and its lead over the best"
-            f" baseline, {theirs['name']}, is within noise: {signed_text(gain['difference'])} {interval_text(gain)}."
+            f"Fine-tuning is not shown to be worth its cost: {ours['name']} took {paid}, and its lead over the baseline"
+            f" {theirs['name']} is within noise: {signed_text(gain['difference'])} {interval_text(gain)}."
             f" {needed_text(pair, ours, theirs, ledger)}"
         )
     return [("not worth its cost", text)]
@@ -230,15 +297,15 @@ def _worth_of_training(standing: Sequence[Facts], ledger: Facts, score: Score) -
 
 def _failures(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentences:
     strategies = [c for c in standing if c["kind"] == "strategy"]
-    best = score.best(strategies, headline_of) if strategies else None
-    others = [c for c in standing if c is not best]
+    chosen = choose_strategy(strategies, ledger, score)
+    others = [c for c in standing if c is not chosen]
     sentences = []
-    if best and (failed_runs(best) or collapsed_runs(best)):
-        sentences.append(("unstable", _instability(best)))
+    if chosen and (failed_runs(chosen) or collapsed_runs(chosen)):
+        sentences.append(("unstable", _instability(chosen)))
     if text := count_runs(others, failed_runs):
         sentences.append(("failed seeds", f"Seeds failed, and are left out of the scores: {text}."))
     if text := count_runs(others, collapsed_runs):
-        sentences.append(("collapsed", f"Seeds gave every row the same answer, and are in the scores: {text}."))
+        sentences.append(("collapsed seeds", f"Seeds gave every row the same answer, and are in the scores: {text}."))
     everywhere = "every run on all training rows" if ledger["budgets"] else "every run"
     lost = lost_contenders(ledger)
     dead = [f"{name} failed in {everywhere}: {join_reasons(reasons)}." for name, reasons in lost.items()]
@@ -252,17 +319,27 @@ def _failures(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentenc
     return sentences
 
 
-def _instability(best: Facts) -> str:
-    failed, alike, count = failed_runs(best), collapsed_runs(best), len(best["seeds"])
+def choose_strategy(strategies: Sequence[Facts], ledger: Facts, score: Score) -> Facts | None:
+    """The strategy that validation chose; without one that starts from the checkpoint, the best of the others."""
+    pair = next((pair for pair in ledger["pairs"].values() if pair), None)
+    if pair:
+        return contender_named(strategies, pair["of"])
+    return next((c for c in strategies if c["name"] == ledger["chosen"]), None) or (
+        score.best(strategies, headline_of) if strategies else None
+    )
+
+
+def _instability(chosen: Facts) -> str:
+    failed, alike, count = failed_runs(chosen), collapsed_runs(chosen), len(chosen["seeds"])
     reasons = join_reasons([run["reason"] for run in failed])
     counts = []
     if failed:
         counts.append(f"{len(failed)} of {count} seeds failed{f' ({reasons})' if reasons else ''}")
     if alike:
         counts.append(f"{len(alike)} of {count} {plural('seed', count)} gave every row the same answer")
-    state = "has collapsed" if len(alike) == len(finished_runs(best)) else "is unstable"
+    state = "has collapsed" if len(alike) == len(finished_runs(chosen)) else "is unstable"
     left = "; its score is that of the seeds that did not fail" if failed else ""
-    return f"{best['name']}, the best strategy, {state}: {' and '.join(counts)}{left}."
+    return f"{chosen['name']}, the chosen strategy, {state}: {' and '.join(counts)}{left}."
 
 
 def _skips(skipped: Sequence[Facts]) -> Sentences:
@@ -274,18 +351,17 @@ def _skips(skipped: Sequence[Facts]) -> Sentences:
 
 def needed_text(pair: Facts, a: Facts, b: Facts, ledger: Facts) -> str:
     """The test rows or seeds, beyond those there are, that would detect a difference of this size."""
-    rows, seeds = pair["needed_rows"], pair["needed_seeds"]
-    runs = max(len(finished_runs(c)) for c in (a, b))
+    seeds = pair["needed_seeds"]
     wanted = []
-    # A number that is already reached comes from rounding: at that size, chance decides.
-    if rows:
-        wanted.append(f"about {max(rows - ledger['rows']['test'], 1):,} more test rows")
+    if rows := more_rows_text(pair["needed_rows"], ledger["rows"]["test"]):
+        wanted.append(f"{rows} more test rows")
     if seeds:
-        more = max(seeds - runs, 1)
+        # A number that is already reached comes from rounding: at that size, chance decides.
+        more = max(seeds - max(len(finished_runs(c)) for c in (a, b)), 1)
         wanted.append(f"{more:,} more {plural('seed', more)}")
     if not wanted:
         return "No sensible number of test rows or seeds would tell a difference of this size."
-    return f"To tell a difference of this size needs {' or '.join(wanted)}."
+    return f"To tell a difference of this size takes {' or '.join(wanted)}."
 
 
 def difference_text(pair: Facts) -> str:
@@ -320,6 +396,10 @@ def count_runs(contenders: Sequence[Facts], runs_of: Callable[[Facts], list[Fact
 
 def join_reasons(reasons: Sequence[str]) -> str:
     return "; ".join(dict.fromkeys(reason.rstrip(".") for reason in reasons if reason))
+
+
+def is_or_are(contenders: Sequence[Facts]) -> str:
+    return "is" if len(contenders) == 1 else "are"
 
 
 def plural(noun: str, count: int) -> str:

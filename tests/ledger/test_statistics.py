@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from hfkit.ledger.statistics import compare_pair, compare_with_best
-from hfkit.scores.evidence import DISTANCE, Sums
+from hfkit.ledger.comparison import Comparison
+from hfkit.ledger.statistics import compare_pair
+from hfkit.scores.evidence import Sums
 from hfkit.scores.statistics import (
     bootstrap_interval,
     clearly_different,
@@ -133,7 +134,7 @@ def test_the_interval_of_a_mean_over_seeds_holds_the_truth():
     truth, held = expected(1.2, 0.3), 0
     for i in range(DRAWS):
         (seeds,) = contenders(draw, 200, skills=(1.2,), seeds=3)
-        interval = compare_with_best({"a": seeds}, seed=i, resamples=500)["a"]["interval"]
+        interval = Comparison({"a": seeds}, seed=i, resamples=500).scores()["a"]["interval"]
         held += interval["low"] <= truth <= interval["high"]
     assert held / DRAWS == pytest.approx(0.95, abs=0.02)
 
@@ -161,16 +162,6 @@ def test_equals_are_called_different_at_most_as_often_as_the_level_says():
     assert np.mean([one["different"] for one in found]) < 0.075
 
 
-def test_of_equals_one_is_called_different_as_rarely_as_is_said():
-    """More often than 5 times in 100: the best is chosen on the same rows."""
-    draw, claimed = np.random.default_rng(5), 0
-    for i in range(200):
-        several = contenders(draw, 150, skills=(1.0,) * 8, seeds=1, spread=0)
-        found = compare_with_best(dict(enumerate(several)), seed=i, resamples=200)
-        claimed += any(one["difference"] and one["difference"]["different"] for one in found.values())
-    assert claimed / 200 < 0.15
-
-
 def test_holm_on_the_textbook_case_and_on_ties():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == [] and holm([0.2]) == [0.2]
@@ -184,7 +175,7 @@ def test_with_one_seed_on_both_sides_it_is_the_paired_bootstrap_of_the_report():
         key: theirs[key] for key in ("difference", "low", "high", "level", "p")
     }
     assert ours["different"] == clearly_different(theirs)
-    interval = compare_with_best({"a": [a]}, seed=3)["a"]["interval"]
+    interval = Comparison({"a": [a]}, seed=3).scores()["a"]["interval"]
     assert (interval["low"], interval["high"]) == (
         bootstrap_interval(a, seed=3).low,
         bootstrap_interval(a, seed=3).high,
@@ -276,59 +267,25 @@ def test_a_handful_of_rows_is_never_enough_whatever_the_seeds():
 
 def test_seeds_that_all_answer_alike_are_not_proven_equal():
     alike = [of_shares(np.stack([np.arange(20) % 5 > 0, np.ones(20)], axis=1))] * 2
-    pair, interval = compare_pair(alike, alike), compare_with_best({"a": alike})["a"]["interval"]
+    pair, interval = compare_pair(alike, alike), Comparison({"a": alike}).scores()["a"]["interval"]
     assert pair["high"] == pytest.approx(-pair["low"]) and pair["high"] > 1 - 0.05 ** (1 / 20)
     assert "changes nothing" in pair["note"]
     assert interval["low"] < 0.6 and interval["high"] > 0.9
-    perfect = compare_with_best({"a": [of_shares(np.ones((20, 2)))] * 2})["a"]["interval"]
+    perfect = Comparison({"a": [of_shares(np.ones((20, 2)))] * 2}).scores()["a"]["interval"]
     assert perfect["low"] < 0.85 and perfect["high"] == 1
 
 
 def test_one_row_says_so():
-    found = compare_with_best({"a": [of_shares([[1, 1]])], "b": [of_shares([[0, 1]])]})
-    assert "one row" in found["a"]["interval"]["note"] and "one row" in found["b"]["difference"]["note"]
-    assert found["a"]["interval"]["low"] < 0.03 and found["a"]["interval"]["high"] == 1
-    assert found["b"]["difference"]["low"] == -1 and found["b"]["difference"]["high"] < 0
-    assert not found["b"]["difference"]["different"]
-
-
-def test_every_contender_is_compared_with_the_best():
-    several = contenders(np.random.default_rng(10), 300, skills=(0.0, 2.5, 1.0))
-    found = compare_with_best(dict(zip("abc", several, strict=True)))
-    assert found["b"]["difference"] is None
-    for name, seeds in zip("ac", (several[0], several[2]), strict=True):
-        one, alone = found[name]["difference"], compare_pair(seeds, several[1])
-        assert one["to"] == "b" and one["difference"] < 0 and one["p_holm"] >= one["p"]
-        assert (one["low"], one["high"], one["p"]) == (alone["low"], alone["high"], alone["p"])
-    scores = [share(one.tallies.sum(0)) for one in several[0]]
-    assert found["a"]["headline"] == pytest.approx(np.mean(scores))
-    assert found["a"]["spread"] == pytest.approx(np.std(scores, ddof=1))
-    assert found["a"]["interval"]["low"] < found["a"]["headline"] < found["a"]["interval"]["high"]
+    comparison = Comparison({"a": [of_shares([[1, 1]])], "b": [of_shares([[0, 1]])]})
+    interval, pair = comparison.scores()["a"]["interval"], comparison.differences([("b", "a")])["b", "a"]
+    assert "one row" in interval["note"] and interval["low"] < 0.03 and interval["high"] == 1
+    assert "one row" in pair["note"] and pair["low"] == -1 and pair["high"] == 0 and not pair["different"]
 
 
 def test_limits_stay_on_the_scale_of_the_score():
     nearly = [right(np.random.default_rng(i), 40, 0.97) for i in range(2)]
-    interval = compare_with_best({"a": nearly})["a"]["interval"]
+    interval = Comparison({"a": nearly}).scores()["a"]["interval"]
     assert 0 <= interval["low"] < interval["high"] <= 1
-
-
-def test_rows_of_one_unit_count_once():
-    draw = np.random.default_rng(11)
-    several = contenders(draw, 80, skills=(1.5, 0.5), seeds=1)
-    once = compare_with_best({"a": several[0], "b": several[1]})
-    units = [f"patient {row:03}" for row in range(80) for _ in range(10)]
-    often = {
-        name: [of_shares(np.repeat(one.tallies, 10, axis=0)) for one in seeds]
-        for name, seeds in zip("ab", several, strict=True)
-    }
-    together, apart = compare_with_best(often, units=units), compare_with_best(often)
-    for one, other in ((once[name], together[name]) for name in "ab"):
-        assert one["interval"] == other["interval"]
-    assert together["b"]["difference"]["low"] == once["b"]["difference"]["low"]
-    rows, alike = once["b"]["difference"]["needed_rows"], together["b"]["difference"]["needed_rows"]
-    assert alike == pytest.approx([10 * count for count in rows], rel=0.05)  # rounded to two digits
-    width = [found["a"]["interval"]["high"] - found["a"]["interval"]["low"] for found in (apart, once)]
-    assert width[0] < width[1]
 
 
 def test_tallies_are_summed_by_unit():
@@ -360,32 +317,9 @@ def test_randomisation_of_few_differing_rows_counts_every_way():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: compare_with_best({"a": []}), "at least one seed"),
         (lambda: compare_pair([of_shares(np.ones((3, 2)))], [of_shares(np.ones((4, 2)))]), "same rows"),
-        (lambda: compare_with_best({"a": [of_shares(np.ones((rows, 2))) for rows in (3, 4)]}), "same rows"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_nothing_is_compared_to_nothing():
-    assert compare_with_best({}) == {}
-
-
-def test_where_lower_is_better_the_lowest_is_the_best():
-    low, high, middle = contenders(np.random.default_rng(10), 300, skills=(0.0, 2.5, 1.0))
-    found = compare_with_best({"low": low, "high": high, "middle": middle}, sign=-1)
-    assert found["low"]["difference"] is None
-    assert found["high"]["difference"]["to"] == "low" and found["high"]["difference"]["difference"] > 0
-    assert found["high"]["difference"]["different"]
-
-
-def test_an_unbounded_score_is_not_cut_off_at_one():
-    """Errors per word, which may be more than the words: the limits of several seeds reach beyond what was drawn."""
-    draw = np.random.default_rng(14)
-    counts = [np.stack([draw.poisson(rate, 60), np.ones(60)], axis=1) for rate in (1.0, 2.0, 3.0)]
-    rates = [Sums(tallies, share, DISTANCE) for tallies in counts]
-    found = compare_with_best({"a": rates}, sign=-1)["a"]
-    assert found["interval"]["high"] > 3.5 > 2.3 > found["headline"] > 1.7 and found["interval"]["low"] >= 0
