@@ -24,7 +24,7 @@ from hfkit.runtime.machine import command, environment, measure
 from hfkit.runtime.redaction import withhold_secrets
 from hfkit.scores.evidence import Evidence, total
 from hfkit.scores.score import Score
-from hfkit.scores.statistics import bootstrap_interval, clearly_different, paired_difference
+from hfkit.scores.statistics import bootstrap_interval, clearly_different, holm, paired_difference
 
 if TYPE_CHECKING:
     from hfkit.baselines.base import Baseline
@@ -262,9 +262,11 @@ class Report:
 
 
 def state_verdict(contenders: Sequence[Mapping[str, Any]], score: Score, unit: str, rows: int) -> str:
-    """How the first contender compares with the best baseline, in words that the interval supports, and at what cost.
+    """How the first contender compares with the baselines, in words that the intervals support, and at what cost.
 
-    Without a baseline it is compared with the best of the others.
+    Every baseline is tested, p corrected for their number (Holm 1979): where one does better, the best of these is
+    named; where none does, the best of those that cannot be told apart; where it beats all, the best of all. Without a
+    baseline, the others are taken.
 
     Args:
         score: the headline.
@@ -275,18 +277,32 @@ def state_verdict(contenders: Sequence[Mapping[str, Any]], score: Score, unit: s
     if not others:
         interval = interval_text(first["interval"])
         return f"{first['name']} reaches {score.title} {score_text(first['headline'])} {interval}."
-    best = score.best(others, lambda contender: contender["headline"])
-    rival = f"the best {'baseline' if best['baseline'] else 'other contender'} ({best['name']})"
-    pair = best["difference"]
+    corrected = dict(zip((id(one) for one in others), holm([one["difference"]["p"] for one in others]), strict=True))
+
+    def is_different(one: Mapping[str, Any]) -> bool:
+        return clearly_different(one["difference"] | {"p": corrected[id(one)]})
+
+    def rank(one: Mapping[str, Any]) -> tuple[bool, bool, float]:
+        # One that does better decides; then one that cannot be told apart. The highest score is not always either.
+        ahead = score.sign * one["difference"]["difference"] > 0
+        return is_different(one) and ahead, not is_different(one), score.sign * one["headline"]
+
+    best = max(others, key=rank)
+    which = "best " if score.best(others, lambda one: one["headline"]) is best else ""
+    rival = f"the {which}{'baseline' if best['baseline'] else 'other contender'} ({best['name']})"
+    pair, p = best["difference"], corrected[id(best)]
     # The pair is the rival's lead over the first; turned round, it is the first's over the rival.
     lead, ahead = -pair["difference"], {"low": -pair["high"], "high": -pair["low"]}
     cost = f"It cost {first['cost']['cpu_seconds']:,.1f} CPU seconds against {best['cost']['cpu_seconds']:,.1f}."
-    if not clearly_different(pair):
+    if not is_different(best):
         outside = pair["low"] > 0 or pair["high"] < 0
-        alone = " The interval alone would tell them apart, the randomisation test does not." if outside else ""
+        test = (
+            f"randomisation test, corrected for {len(others)} comparisons," if len(others) > 1 else "randomisation test"
+        )
+        alone = f" The interval alone would tell them apart, the {test} does not." if outside else ""
         return (
             f"{first['name']} and {rival} cannot be told apart on {rows:,} test {unit}{'s' if rows > 1 else ''}:"
-            f" the difference in {score.title} is {signed_text(lead)} {interval_text(ahead)}, p = {pair['p']:.2f}."
+            f" the difference in {score.title} is {signed_text(lead)} {interval_text(ahead)}, p = {p:.2f}."
             f"{alone} {cost}"
         )
     distance = f"{score_text(abs(lead))} {interval_text(ahead if lead > 0 else pair)} {score.title}"

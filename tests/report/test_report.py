@@ -232,6 +232,26 @@ def test_of_a_score_that_is_better_lower_the_lowest_rival_is_the_best(distance, 
     assert re.search(expected, report.facts()["verdict"])
 
 
+def test_the_baseline_that_decides_is_the_best_of_those_that_do_better_by_a_corrected_p():
+    def rival(name: str, headline: float, half: float, p: float) -> dict:
+        lead = headline - 0.8
+        pair = {"difference": lead, "low": lead - half, "high": lead + half, "level": 0.95, "p": p}
+        return {"name": name, "baseline": True, "headline": headline, "cost": COST, "difference": pair}
+
+    first = {"name": "fine-tuned", "baseline": False, "headline": 0.8, "cost": COST, "difference": None}
+    score, weak = Distance().judge.headline, [rival("weak", 0.3, 0.1, 0.001)]
+    ahead = [rival("ahead", 0.70, 0.05, 0.04), rival("sure", 0.72, 0.02, 0.001)]
+    # Lower is better here: `weak` is far better, `ahead` and `sure` a little.
+    assert "above the best baseline (weak), which does better" in state_verdict([first, *weak, *ahead], score, "row", 9)
+    # By itself p = 0.04 would do; of two comparisons it would be 0.08 without the other.
+    assert "above the baseline (sure), which does better" in state_verdict(
+        [first, rival("ahead", 0.70, 0.05, 0.06), ahead[1]], score, "row", 9
+    )
+    unsure = state_verdict([first, rival("ahead", 0.70, 0.05, 0.04), rival("far", 0.9, 0.5, 0.9)], score, "row", 9)
+    assert "the best baseline (ahead) cannot be told apart" in unsure and "p = 0.08" in unsure
+    assert "corrected for 2 comparisons, does not" in unsure
+
+
 def test_sections_that_were_not_measured_are_not_there():
     full, bare = made(Tags()), made(Bare(), trained=False)
     headings = [set(re.findall(r"<h[23]>(.*?)</h", render(report.facts())["report.html"])) for report in (full, bare)]
