@@ -25,11 +25,9 @@ from hfkit.ledger.compare import make_plan
 from hfkit.ledger.entries import is_scratch
 from hfkit.ledger.facts import standalone_cost
 from hfkit.ledger.queue import Queue
-from hfkit.ledger.standing import Runs
+from hfkit.ledger.standing import Runs, mean_validation
 from hfkit.ledger.statistics import compare_pair
 from hfkit.runtime.machine import environment
-from hfkit.scores.evidence import Evidence, total
-from hfkit.scores.score import Score
 
 RESULT = Path(__file__).parent / "results" / "ledgers_claims.json"
 SHIFT = "LP-FT is no worse by 2 points than full fine-tuning under shift (Kumar et al. 2022)"
@@ -39,12 +37,13 @@ GRADUAL = (
 PROBE = "a linear probe is best on the fewest labels"
 SPREAD = "contextual calibration lowers the spread over orders of a prompt (Zhao et al. 2021)"
 AUTO = (
-    "strategy auto is not below the better of linear probe and full fine-tuning by more than the interval, and costs"
+    "strategy auto is not below what validation prefers of linear probe and full fine-tuning by more than the interval,"
+    " and costs"
     " less than the two together"
 )
 MARGINS = {SHIFT: 0.02, GRADUAL: 0.02, PROBE: 0.0}
 LEVEL = 0.05  # of the test of two variances
-BEST = None  # the best strategy by mean, scratch left out
+BEST = None  # the strategy that validation chooses, scratch left out
 
 # Claim, ledger, test, the contender that is said to be ahead, the other one, training rows (None: all).
 PAIRS = (
@@ -89,11 +88,12 @@ def runs_of(bench: Bench, test: str) -> Runs:
 def of_pair(bench: Bench, claim: str, ledger: str, test: str, ahead: str, behind: str | None, rows: int | None) -> dict:
     runs, by_name = runs_of(bench, test), {contender.name: contender for contender in bench.contenders()}
     rivals = [behind] if behind else strategies_of(list(by_name.values()))
-    evidence = {name: runs.evidence(by_name[name], rows) for name in (ahead, *rivals)}
-    other = best_of({name: evidence[name] for name in rivals}, bench.task.judge.headline)
-    difference = compare_pair(evidence[ahead], evidence[other], units=runs.units)
+    other = best_of(runs, [by_name[name] for name in rivals], rows)
+    difference = compare_pair(
+        runs.evidence(by_name[ahead], rows), runs.evidence(by_name[other], rows), units=runs.units
+    )
     trained = f"{rows if rows is not None else len(bench.rows['train']):,} rows"
-    against = other if behind else f"{other}, the best of {len(rivals)} strategies by mean"
+    against = other if behind else f"{other}, which validation chose among {len(rivals)} strategies"
     return {
         "claim": claim,
         "where": f"{ledger}: {ahead} against {against}, {trained}, test rows of {test}",
@@ -107,14 +107,13 @@ def of_auto(bench: Bench, ledger: str) -> dict[str, Any]:
     """The strategy that picks itself beside what it picks from, with all rows, on the ledger's own test."""
     test = next(iter(bench.spans))
     runs, by_name = runs_of(bench, test), {contender.name: contender for contender in bench.contenders()}
-    evidence = {name: runs.evidence(by_name[name]) for name in ("auto", "linear-probe", "full")}
-    better = best_of({name: evidence[name] for name in ("linear-probe", "full")}, bench.task.judge.headline)
-    difference = compare_pair(evidence["auto"], evidence[better])
+    better = best_of(runs, [by_name[name] for name in ("linear-probe", "full")])
+    difference = compare_pair(runs.evidence(by_name["auto"]), runs.evidence(by_name[better]), units=runs.units)
     seconds = {
         name: np.mean(
             [standalone_cost(result)["cpu_seconds"] for result in runs.finished_cells(by_name[name]).values()]
         )
-        for name in evidence
+        for name in ("auto", "linear-probe", "full")
     }
     share = float(seconds["auto"] / (seconds["linear-probe"] + seconds["full"]))
     score = "does not hold: below" if difference["high"] < 0 else "holds"
@@ -138,10 +137,11 @@ def strategies_of(contenders: Sequence[Contender]) -> list[str]:
     return [c.name for c in contenders if c.kind == "strategy" and not is_scratch(c.name)]
 
 
-def best_of(evidence: dict[str, list[Evidence]], score: Score) -> str:
-    """The contender with the best mean over its seeds; one without seeds has none."""
-    means = {name: np.mean([total(one) for one in seeds]) for name, seeds in evidence.items() if seeds}
-    return score.best(means, means.__getitem__)
+def best_of(runs: Runs, contenders: Sequence[Contender], rows: int | None = None) -> str:
+    """The name of the contender that validation chooses; those whose every run failed are left out."""
+    finished = {c.name: list(runs.finished_cells(c, rows).values()) for c in contenders}
+    validation = {name: mean_validation(results) for name, results in finished.items() if results}
+    return runs.bench.task.judge.headline.best(validation, validation.__getitem__)
 
 
 def spreads(bench: Bench) -> list[dict[str, Any]]:
