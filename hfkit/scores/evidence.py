@@ -6,12 +6,13 @@ columns of numbers (`Paired`), and for scores that are sums of nothing, such as 
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
 SHARE, CORRELATION, DISTANCE = (0.0, 1.0), (-1.0, 1.0), (0.0, np.inf)  # the ends of scales
-FAR = 1e-4  # of the squared distance from the centre: a variance below that has lost four digits
+FAR = 1e-2  # of the squared distance from the centre: a variance below that has lost two digits
 CONSTANT = 1e-13  # of the largest number: a standard deviation below that is rounding
 SPARSE = 0.1  # share of counts other than zero below which a sparse product is faster
 
@@ -150,7 +151,8 @@ class Paired:
         return int(self.unit.max(initial=-1)) + 1
 
     def headline(self, weights: np.ndarray) -> np.ndarray:
-        return self.formula(self._moments(weights[:, self.unit]))
+        centre = self.ours.mean(), self.gold.mean()
+        return self.formula(self._moments(weights @ self._sums(*centre), centre, lambda draw: weights[draw]))
 
     def hits(self) -> None:
         return None
@@ -159,16 +161,20 @@ class Paired:
         return np.ones(self.rows, dtype=bool)
 
     def swap(self, other: "Paired", rows: np.ndarray, swaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        swapped = np.zeros((len(swaps), self.rows))
-        swapped[:, rows] = swaps
-        swapped = swapped[:, self.unit]
-        # The answers of both sides stand side by side; a swap counts those of one half of the table or of the other.
-        seeds = np.lcm(len(self.ours), len(other.ours))
-        ours = np.hstack([np.repeat(side.ours, seeds // len(side.ours), axis=0) for side in (self, other)])
-        both = Paired(ours, np.tile(self.gold, 2), self.formula, self.ends)
-        halves = ((1 - swapped, swapped), (swapped, 1 - swapped))
-        first, second = (both.headline(np.hstack(half)) for half in halves)
-        return first, second
+        centre = (self.ours.mean() + other.ours.mean()) / 2, self.gold.mean()
+        ours, theirs = self._sums(*centre), other._sums(*centre)
+        # One contender gains by a swap exactly as much as the other loses.
+        moved = swaps @ (theirs - ours)[rows]
+        both = self._beside(other)
+
+        def weights_of(draw: int, side: int) -> np.ndarray:
+            kept = np.ones(self.rows)
+            kept[rows] -= swaps[draw]
+            return np.concatenate([kept, 1 - kept] if side == 0 else [1 - kept, kept])
+
+        sums = ours.sum(axis=0) + moved, theirs.sum(axis=0) - moved
+        first, second = (both._moments(sums[side], centre, partial(weights_of, side=side)) for side in (0, 1))
+        return self.formula(first), self.formula(second)
 
     def differs(self, other: "Paired") -> np.ndarray:
         pooled = [(side.ours.mean(axis=0), (side.ours**2).mean(axis=0)) for side in (self, other)]
@@ -187,27 +193,44 @@ class Paired:
             return self
         return Paired(self.ours, self.gold, self.formula, self.ends, number_units(units, self.rows)[self.unit])
 
-    def _moments(self, weights: np.ndarray) -> "Moments":
-        """Of all seeds together, for weights (draws, rows)."""
-        weights = weights / weights.sum(axis=1, keepdims=True)
-        centre_of_ours, centre_of_gold = self.ours.mean(), self.gold.mean()
+    def _beside(self, other: "Paired") -> "Paired":
+        """The answers of both sides side by side: twice the rows."""
+        seeds = np.lcm(len(self.ours), len(other.ours))
+        ours = np.hstack([np.repeat(side.ours, seeds // len(side.ours), axis=0) for side in (self, other)])
+        unit = np.concatenate([self.unit, self.unit + self.rows])
+        return Paired(ours, np.tile(self.gold, 2), self.formula, self.ends, unit)
+
+    def _sums(self, centre_of_ours: float, centre_of_gold: float) -> np.ndarray:
+        """(1, p, g, p², g², pg) about a centre, summed over the rows of each unit, the mean over seeds, (rows, 6)."""
         ours, gold = self.ours - centre_of_ours, self.gold - centre_of_gold
-        mean, mean_of_gold = weights @ ours.mean(axis=0), weights @ gold
-        spread = weights @ (ours**2).mean(axis=0) - mean**2
-        spread_of_gold = weights @ gold**2 - mean_of_gold**2
-        together = weights @ (ours.mean(axis=0) * gold) - mean * mean_of_gold
-        far = (spread < FAR * mean**2) | (spread_of_gold < FAR * mean_of_gold**2)
-        for draw in np.flatnonzero(far):  # those without an outlier that drew the centre away from all other rows
-            off = self.ours - weights[draw] @ self.ours.mean(axis=0)
-            off_of_gold = self.gold - weights[draw] @ self.gold
-            spread[draw] = weights[draw] @ (off**2).mean(axis=0)
-            spread_of_gold[draw] = weights[draw] @ off_of_gold**2
-            together[draw] = weights[draw] @ (off.mean(axis=0) * off_of_gold)
-        # What is left of a constant column is the rounding of its mean.
-        spread[spread < (CONSTANT * np.abs(self.ours).max()) ** 2] = 0
-        spread_of_gold[spread_of_gold < (CONSTANT * np.abs(self.gold).max()) ** 2] = 0
-        gap = mean - mean_of_gold + (centre_of_ours - centre_of_gold)
-        return Moments(gap, spread, spread_of_gold, together)
+        mean = ours.mean(axis=0)
+        columns = np.ones_like(gold), mean, gold, (ours**2).mean(axis=0), gold**2, mean * gold
+        return np.stack([np.bincount(self.unit, weights=one, minlength=self.rows) for one in columns], axis=1)
+
+    def _moments(
+        self, sums: np.ndarray, centre: tuple[float, float], weights_of: Callable[[int], np.ndarray]
+    ) -> "Moments":
+        """The moments of sums (draws, 6) about a centre, of which any draw's weights (rows,) can be asked for."""
+        means = (sums[:, 1:] / sums[:, :1]).T
+        mean, mean_of_gold = means[:2]
+        spread, spread_of_gold = means[2] - mean**2, means[3] - mean_of_gold**2
+        found = np.stack([mean - mean_of_gold + centre[0] - centre[1], spread, spread_of_gold, means[4]])
+        found[3] -= mean * mean_of_gold
+        # Without the outlier that drew the centre away from all other rows, a draw's sums have lost their digits.
+        for draw in np.flatnonzero((spread < FAR * mean**2) | (spread_of_gold < FAR * mean_of_gold**2)):
+            found[:, draw] = self._exact_moments(weights_of(draw)[self.unit])
+        for variance, column in ((found[1], self.ours), (found[2], self.gold)):
+            # What is left of a constant column is the rounding of its mean.
+            variance[variance < (CONSTANT * np.abs(column).max()) ** 2] = 0
+        return Moments(*found)
+
+    def _exact_moments(self, weights: np.ndarray) -> tuple[float, ...]:
+        """About the means themselves, for one weighting of the single rows."""
+        weights = weights / weights.sum()
+        mean, mean_of_gold = weights @ self.ours.mean(axis=0), weights @ self.gold
+        ours, gold = self.ours - mean, self.gold - mean_of_gold
+        spread, together = weights @ (ours**2).mean(axis=0), weights @ (ours.mean(axis=0) * gold)
+        return mean - mean_of_gold, spread, weights @ gold**2, together
 
 
 class Moments(NamedTuple):

@@ -82,6 +82,18 @@ def test_resamples_without_the_outlier_keep_the_digits_of_the_other_rows():
     assert found == pytest.approx(expected, rel=1e-12)
 
 
+def test_swapped_answers_that_lie_far_apart_keep_their_digits():
+    draw = np.random.default_rng(4)
+    gold = draw.normal(size=30)
+    near, far = gold + draw.normal(size=30), 1e9 + gold + draw.normal(size=30)
+    a, b = Paired(near, gold, pearson), Paired(far, gold, pearson)
+    swaps = np.vstack([np.zeros(30), np.ones(30), np.arange(30) < 15])
+    ours, theirs = a.swap(b, np.arange(30), swaps)
+    assert ours[:2] == pytest.approx([total(a), total(b)], abs=1e-12) and theirs[:2] == pytest.approx(ours[1::-1])
+    mixed = np.where(np.arange(30) < 15, far, near)
+    assert ours[2] == pytest.approx(pearsonr(mixed, gold).statistic, rel=1e-9)
+
+
 def test_constant_numbers_correlate_with_nothing():
     gold = np.random.default_rng(1).normal(size=7)
     assert total(Paired(np.full(7, 0.1), gold, pearson)) == 0
