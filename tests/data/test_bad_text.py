@@ -1,6 +1,7 @@
 """Bad texts and labels: each kind ends in one error with value, rule, fix and place, or is skipped and counted."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Va
 
 from hfkit.errors import DataError, UserError
 from hfkit.tasks import TextClassification
+from hfkit.tasks.classification.answers import NoAnswer
+from hfkit.tasks.classification.kinds import KINDS
 from tests.fixtures.encoding import make_loaded, prepare
 from tests.tiny import text as tiny
 
@@ -113,6 +116,7 @@ ROWS = {  # rows at fault, all of them the third of validation
         "column 'label': -100.0",
         "-100 stands for no answer",
     ),
+    "a grade that stands for none": (label(-100, NUMBERS, problem="ordinal"), "-100 stands for no answer"),
     "half a grade": (label(1.5, NUMBERS, problem="ordinal"), "column 'label': 1.5", "whole number", "regression"),
 }
 
@@ -129,6 +133,25 @@ def test_a_bad_row_is_named_by_split_row_and_column_or_left_out_and_counted(kind
     assert [len(rows) for rows in loaded.splits.values()] == [2, 2, 2]
     facts = task.rows.facts(loaded.splits)
     assert list(facts["validation"]["skipped"].values()) == [1] and facts["test"]["skipped"] == {}
+
+
+@pytest.mark.parametrize("problem", ["regression", "ordinal"])
+@pytest.mark.parametrize("value", ["two", "", " ", "nan", "inf", "-inf", "-100", "1e39", "true", None])
+def test_numbers_and_grades_refuse_the_same_values(value, problem):
+    with pytest.raises(NoAnswer):
+        KINDS[problem].reader(None)(value)
+
+
+@pytest.mark.parametrize("problem", ["regression", "ordinal"])
+@pytest.mark.parametrize("value", [True, math.nan, math.inf, -100, -100.0, [1], {"a": 1}])
+def test_so_they_do_where_values_have_types(value, problem):
+    with pytest.raises(NoAnswer):
+        KINDS[problem].reader(None)(value)
+
+
+@pytest.mark.parametrize("value", [3, 3.0, "3", " 3 ", "3.0"])
+def test_a_whole_number_may_be_written_in_any_way(value):
+    assert [KINDS[problem].reader(None)(value) for problem in ("regression", "ordinal")] == [3, 3]
 
 
 DATASETS = {

@@ -15,6 +15,9 @@ from hfkit.errors import UserError
 ANSWER_COLUMNS = (("label", "labels"), ("class", "category", "target", "sentiment", "intent", "emotion", "score"))
 
 
+LARGEST = float(np.finfo(np.float32).max)  # targets of the loss are single precision, where more would be infinite
+
+
 class NoAnswer(Exception):
     """The rule that a value breaks as an answer, and a fix."""
 
@@ -159,7 +162,7 @@ def label_of(value: Any, names: list[str] | None) -> str:
 
 
 def number_of(value: Any, *, whole: bool) -> float | int:
-    """A finite number; with `whole` a whole one."""
+    """A finite number; with `whole` a whole one. What is no number at all is refused alike with and without `whole`."""
     if value is None or isinstance(value, str) and not value.strip():
         raise NoAnswer("every row has a number")
     try:
@@ -168,12 +171,16 @@ def number_of(value: Any, *, whole: bool) -> float | int:
         number = math.nan
     if not math.isfinite(number):
         raise NoAnswer("an answer is a finite number", f"{MEND}, or set --problem single-label if these are names")
+    if number == -100:
+        raise NoAnswer("-100 stands for no answer in transformers", "Add a constant to all, or scale them")
+    if abs(number) > LARGEST:
+        raise NoAnswer(f"an answer is a number up to {LARGEST:.2g}, the largest of single precision", "Scale them down")
     if not whole:
-        if number == -100:
-            raise NoAnswer("-100 stands for no answer in transformers", "Add a constant to all, or scale them")
         return number
     if not number.is_integer():
         raise NoAnswer("a place on a scale is a whole number", f"{MEND}, or set --problem regression")
+    if abs(number) > 2**24:
+        raise NoAnswer("a place on a scale lies within 2**24 of 0, up to where single precision tells all apart", MEND)
     return int(number)
 
 

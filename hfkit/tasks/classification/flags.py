@@ -30,7 +30,7 @@ class Classification(Task):
 
     problem: Literal[tuple(KINDS)] = field(  # type: ignore[valid-type]
         default="single-label",
-        metadata={"help": "one label a row, several, a number, or whole numbers on a scale (ordinal)"},
+        metadata={"help": "one label a row, several, a finite number, or such whole numbers on a scale (ordinal)"},
     )
     label_column: str | None = field(default=None, metadata={"help": "column of labels; default: the one named so"})
     class_weights: Literal["none", "balanced"] = field(
