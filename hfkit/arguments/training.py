@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
+from transformers.utils import is_torch_xla_available
 
 from hfkit import progress
 from hfkit.arguments.parse import require_choice
@@ -158,6 +159,9 @@ class TransferArguments(TrainingArguments):
             rule = "a run is pushed when it has ended, with report and card"
             raise UserError(f"hub_strategy={self.hub_strategy}", rule, "Leave it out")
         self._resolve_resume()
+        if (self.bf16 or self.bf16_full_eval) and not (torch.accelerator.is_available() or is_torch_xla_available()):
+            # A CPU computes in bfloat16 too, and the stock arguments refuse it unless the CPU was asked for by name.
+            self.use_cpu = True
         super().__post_init__()
         require_trackers(self.report_to)
         progress.switch(not self.disable_tqdm)

@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import pytest
+import torch
 
 from hfkit.arguments.parse import nearest_word, parse
 from hfkit.arguments.recipe import RecipeArguments
@@ -121,6 +122,13 @@ def test_mistakes_are_refused_with_the_nearest_right_thing(tmp_path, argv, yaml,
 def test_yaml_values_arrive_as_from_the_command_line(tmp_path, yaml, name, value):
     read_value = getattr(read(tmp_path, yaml=yaml, save_total_limit=1)[1], name)
     assert read_value == value and isinstance(read_value, type(value))
+
+
+@pytest.mark.parametrize("flag", ["bf16", "bf16_full_eval"])
+def test_bfloat16_needs_no_other_flag_on_a_cpu(flag, tmp_path):
+    _, args = read(tmp_path, f"--{flag}", "true")
+    assert getattr(args, flag) and args.use_cpu == (not torch.accelerator.is_available())
+    assert not read(tmp_path)[1].use_cpu
 
 
 def test_a_strategy_is_refused_in_python_too(tmp_path):
