@@ -41,8 +41,8 @@ from hfkit.progress import track
 # On a CPU a pass is fastest in small batches of similar length: their activations stay in its cache.
 TOKENS_AT_ONCE, ROWS_AT_ONCE = 1024, 32
 CHECKED_ROWS = 8
-# How far a stored activation may lie from a computed one, as a share of the largest. Two things differ: the precision
-# of what is stored, and the padding of the batch it was computed in.
+# How far an activation may lie from another one of the same row, as a share of the largest, by the precision in which
+# it is stored or computed. Two things differ: the rounding, and the padding of the batch it was computed in.
 TOLERANCE = {"float32": 1e-4, "float16": 2e-3, "bfloat16": 2e-2}
 
 
@@ -52,8 +52,14 @@ class Settings:
 
     folder: Path
     dtype: str = "float16"
+    computed: str = "float32"  # the precision of the forward pass
     budget: float = 20.0  # GB, for one split
     keep: bool = False  # the files, for later runs
+
+    @property
+    def tolerance(self) -> float:
+        """How far a stored activation may lie from one that is computed again."""
+        return max(TOLERANCE[self.dtype], TOLERANCE[self.computed])
 
 
 @dataclass(frozen=True)
@@ -151,6 +157,15 @@ class PrefixCache:
             unpack(tap, self._read(depth, i, rows).to(self.device), batch, size).to(tap.shape.dtype)
             for i, tap in enumerate(cut.taps)
         ]
+        return replay(self.frozen.model, cut, values, size)
+
+    def replay_computed(self, depth: int, batch: Mapping[str, Tensor]) -> AbstractContextManager[None]:
+        """The same with activations that are computed for this very batch, and rounded as stored ones are."""
+        cut, size = self.cuts[depth], Size.of(batch)
+        values = []
+        for tap, value in zip(cut.taps, read_taps(self.frozen.model, cut.taps, batch), strict=True):
+            stored = pack(tap, value, batch)[0].to(DTYPES[self.settings.dtype]).float()
+            values.append(unpack(tap, stored, batch, size).to(tap.shape.dtype))
         return replay(self.frozen.model, cut, values, size)
 
     def _read(self, depth: int, tap: int, rows: np.ndarray) -> Tensor:
@@ -272,7 +287,7 @@ class PrefixCache:
             found = store.read(tap, rows)
         except Damaged:
             return False
-        tolerated = TOLERANCE[self.settings.dtype] * wanted.abs().max().item()
+        tolerated = self.settings.tolerance * wanted.abs().max().item()
         # `<=`, and not `not >`: a nan is no match either.
         return found.shape == wanted.shape and bool((found.to(wanted) - wanted).abs().max() <= tolerated)
 

@@ -30,6 +30,7 @@ from hfkit.prefix.store import Damaged
 
 ROWS = "row_numbers"  # the name they have in a batch
 DECISION, ON = "prefix_cache", "on"  # in the log; else the reason
+LOOSER = 2  # times as far as activations logits may lie apart: the layers above add to it
 WORTH = 1.5  # times that each row must pass the frozen layers: once is what building costs
 
 
@@ -178,7 +179,11 @@ class Caching(TrainerCallback):
         frozen = Frozen(model, trainer.unfreezing.depths)
         if any(p.requires_grad and frozen.depths.parameters[n] < min(cuts) for n, p in model.named_parameters()):
             return "something below the frozen blocks learns"
-        settings = Settings(self.folder, args.cache_dtype, args.cache_budget, keep=args.cache_dir is not None)
+        # Accelerators may compute single precision with as few bits as float16 has (TF32).
+        coarse = args.fp16 or args.device.type != "cpu"
+        computed = "bfloat16" if args.bf16 else "float16" if coarse else "float32"
+        keep = args.cache_dir is not None
+        settings = Settings(self.folder, args.cache_dtype, computed, args.cache_budget, keep=keep)
         drawn_anew = varies(trainer.codec) is not None
         views = args.cache_views if drawn_anew else 1
         passes, evaluations = self._passes()
@@ -293,25 +298,38 @@ class Caching(TrainerCallback):
     def _proves(
         self, model: nn.Module, cache: PrefixCache, depth: int, rows: np.ndarray, inputs: dict[str, Tensor], split: str
     ) -> bool:
-        """Run the first batch at a cut both ways; a difference switches the cache off."""
-        codec = self.trainer.codec
+        """Run the first batch at a cut in three ways; a difference switches the cache off.
+
+        The untouched model, and the model from the cut on, with this batch's own activations rounded as they are
+        stored, may differ by that rounding. From the same model with the store's activations, only what padding does to
+        a computation may tell them apart: a store that is wrong by a thousandth is no longer hidden by the rounding.
+        """
+        codec, settings = self.trainer.codec, cache.settings
         given = codec.inputs(inputs)
+        # As in the steps to come: without what only the frozen layers read.
+        bare = {**given, **cache.blanks(len(rows))}
         with evaluating(model):
             real = codec.logits(model(**given), inputs)
+            with cache.replay_computed(depth, given):
+                rounded = codec.logits(model(**bare), inputs)
             try:
                 with cache.replay(depth, rows, given):
-                    # As in the steps to come: without what only the frozen layers read.
-                    replayed = codec.logits(model(**{**given, **cache.blanks(len(rows))}), inputs)
+                    replayed = codec.logits(model(**bare), inputs)
             except Damaged:
-                real = replayed = real[:0]
+                real = rounded = replayed = real[:0]
         # A batch may hold nothing to compare (sentences without words are legal): the largest of nothing does not
         # exist, and the next batch is the first then. Of all processes, or some would go on and others not.
         if not all(gather_object([real.numel() > 0])):
             return False
         self._proven.add((split, depth))
-        apart = (real - replayed).abs().max().item() / (1e-12 + real.abs().max().item())
-        fine = all(gather_object([apart <= 10 * TOLERANCE[cache.settings.dtype]]))
+        largest = 1e-12 + real.abs().max().item()
+        pairs = ((real, rounded, settings.tolerance), (rounded, replayed, TOLERANCE[settings.computed]))
+        found = [((one - other).abs().max().item() / largest, LOOSER * limit) for one, other, limit in pairs]
+        # `not … <=`, and not `>`: a nan is no match either.
+        wrong = [apart for apart, limit in found if not apart <= limit]
+        fine = not any(gather_object([bool(wrong)]))
         if not fine:
+            apart = wrong[0] if wrong else max(apart for apart, _ in found)
             self._give_up(f"at depth {depth} logits differ by {apart:.2g} of the largest")
         return fine
 

@@ -264,8 +264,8 @@ def test_a_later_run_needs_no_pass_through_the_frozen_layers(checkpoint, corpus,
     second = trainer(checkpoint, corpus, tmp_path / "second", cache_dir=kept, **FEATURE, **{**PLAIN, **others})
     rows = watched(second)
     second.train()
-    # Probes of at most 3 rows; of each split 8 that are computed again, and the first batch.
-    assert [n for n in rows if n > 3] == [8, 8, 4, 8]
+    # Probes of at most 3 rows; of each split 8 that are computed again, and the first batch twice.
+    assert [n for n in rows if n > 3] == [8, 8, 4, 4, 8, 8]
     gradual = trainer(checkpoint, corpus, tmp_path / "third", cache_dir=kept, **GRADUAL, **PLAIN)
     before = set(Path(kept, "activations").iterdir())
     gradual.train()
@@ -312,13 +312,13 @@ def repeat_rows(store: Path) -> None:
     np.save(store / "rows0.npy", rows)
 
 
-def rewrite(store: Path, change) -> None:
+def rewrite(store: Path, change, dtype: type = np.float32) -> None:
     """Change the activations, (tokens, width), given the place of each row, and make the checksums true again."""
     rows, (counts,) = np.load(store / "rows0.npy"), np.load(store / "counts0.npy")
     ends = np.cumsum(counts)
     places = {int(row): slice(end - count, end) for row, end, count in zip(rows, ends, counts, strict=True)}
     facts = json.loads((store / "part0.json").read_text())
-    values = np.fromfile(store / "tap0.part0.bin", dtype=np.float32).reshape(-1, *facts["widths"])
+    values = np.fromfile(store / "tap0.part0.bin", dtype=dtype).reshape(-1, *facts["widths"])
     change(values, places)
     (store / "tap0.part0.bin").write_bytes(values.tobytes())
     sums = np.array([[xxh3_64_intdigest(values[place].tobytes()) for place in places.values()]], dtype=np.uint64)
@@ -502,6 +502,28 @@ def test_what_only_the_first_batch_can_see_is_seen_there(checkpoint, corpus, tmp
     plain.train()
     assert "Prefix cache off: at depth 5 logits differ by" in capsys.readouterr().out
     assert bits(again) == bits(plain)
+
+
+def test_a_hundredth_does_not_hide_in_the_precision_of_what_is_stored(checkpoint, corpus, tmp_path, capsys):
+    kept_run(checkpoint, corpus, tmp_path, cache_dtype="float16").train()
+
+    def change(values, places):
+        for row in places.keys() - checked(22):
+            values[places[row]] *= 1.01
+
+    rewrite(only_store(tmp_path), change, np.float16)
+    kept_run(checkpoint, corpus, tmp_path, "again", seed=1, cache_dtype="float16").train()
+    assert "Prefix cache off: at depth 5 logits differ by" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["float16", pytest.param("float32", marks=pytest.mark.slow), pytest.param("bfloat16", marks=pytest.mark.slow)],
+)
+def test_computing_in_bfloat16_is_no_reason_against_it(dtype, checkpoint, corpus, tmp_path):
+    run = kept_run(checkpoint, corpus, tmp_path, cache_dtype=dtype, bf16=True, num_train_epochs=2)
+    run.train()
+    assert decision(run) == "on"
 
 
 def test_whatever_decides_the_activations_has_a_cache_of_its_own(checkpoint, corpus, tmp_path):
