@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.trainer import TRAINER_STATE_NAME
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
 from hfkit.model.digests import digest
 from hfkit.progress import loading
+from hfkit.training.sealed import SEAL, find_fault, has_seal
 
 RUN_FILE = "hfkit_run.json"
 
@@ -119,23 +122,86 @@ def read_identity(folder: Path) -> dict:
 
 
 def numbered_checkpoints(folder: Path) -> list[Path]:
-    """The whole checkpoints of a run in its output directory, earliest step first."""
-    found = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
-    whole = [path for path in found if (path / "trainer_state.json").is_file()]
-    return sorted(whole, key=lambda path: int(path.name.partition("-")[2]))
+    """The checkpoints of a run that can be resumed, as far as their names tell, earliest step first."""
+    return [path for path in step_folders(folder) if (path / TRAINER_STATE_NAME).is_file()]
 
 
-def newest_checkpoint(folder: Path, *, needed: bool) -> str | None:
-    """The checkpoint of the latest step in an output directory; None where there is none and none is needed.
+def newest_checkpoint(folder: Path, *, needed: bool, with_best: bool) -> str | None:
+    """The latest whole checkpoint in an output directory; None where there is none at all and none is needed.
+
+    Damaged ones are passed over, each with a line.
+
+    Args:
+        with_best: the best checkpoint until then has to be whole too, because it will be loaded in the end.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or all of them are damaged.
     """
-    found = numbered_checkpoints(folder)
-    if needed and not found:
+    faults = []
+    for path in reversed(step_folders(folder)):
+        fault = find_fault_on_resume(path, with_best=with_best)
+        if fault is None:
+            return str(path)
+        faults.append(f"{path.name}: {fault}")
+        announce(f"Checkpoint passed over: {faults[-1]}")
+    if faults:
+        raise UserError(
+            f"checkpoints in {folder}",
+            f"one of them has to be whole ({'; '.join(faults[:3])})",
+            "Check the disk, and start anew in another --output_dir",
+        )
+    if needed:
         fix = "Start without it, or set it to auto"
         raise UserError("resume_from_checkpoint=True", f"{folder} holds no checkpoint", fix)
-    return str(found[-1]) if found else None
+    return None
+
+
+def step_folders(folder: Path) -> list[Path]:
+    """The checkpoints of a run in its output directory, whole or not, earliest step first."""
+    found = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+    return sorted(found, key=lambda path: int(path.name.partition("-")[2]))
+
+
+def find_fault_on_resume(checkpoint: Path, *, with_best: bool) -> str | None:
+    """Why a run that is resumed from this checkpoint would not end as if it had not been interrupted, in words."""
+    if not (checkpoint / TRAINER_STATE_NAME).is_file():
+        return f"{TRAINER_STATE_NAME} is missing"
+    if not has_seal(checkpoint):
+        announce(f"{checkpoint.name} was written without {SEAL}, by an earlier version: it is used without a check.")
+        return None
+    if fault := find_fault(checkpoint):
+        return fault
+    best = json.loads((checkpoint / TRAINER_STATE_NAME).read_text()).get("best_model_checkpoint")
+    if with_best and best and Path(best).name != checkpoint.name and (fault := find_fault_of_best(Path(best))):
+        return f"its best one is {Path(best).name}, and there {fault}"
+    return None
+
+
+def find_fault_of_best(checkpoint: Path) -> str | None:
+    """The fault of a checkpoint whose weights alone are read; None if it is whole, or without a manifest."""
+    if not checkpoint.is_dir():
+        return "nothing is left"
+    return find_fault(checkpoint) if has_seal(checkpoint) else None
+
+
+def require_whole(checkpoint: Path, fault: str | None) -> None:
+    """Refuse a checkpoint with a fault.
+
+    Raises:
+        UserError: naming it.
+    """
+    if fault is not None:
+        raise UserError(
+            f"checkpoint '{checkpoint}'",
+            f"a checkpoint is used as it was written, and {fault}",
+            "Check the disk, and resume from another one, with --resume_from_checkpoint auto from the newest whole one",
+        )
+
+
+def announce(line: str) -> None:
+    """Print a line, once for all processes."""
+    if PartialState().is_main_process:
+        print(line)
 
 
 @loading()

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
 from transformers import EvalPrediction, Trainer
 from transformers.trainer_pt_utils import nested_detach
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput, rotate_checkpoints
 
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments, refuse_token
@@ -36,9 +36,12 @@ from hfkit.training.auto import Auto, refuse_blind
 from hfkit.training.checkpoints import (
     LOOKED_AT,
     claim_output_directory,
+    find_fault_of_best,
+    find_fault_on_resume,
     newest_checkpoint,
     read_weights,
     require_same_run,
+    require_whole,
     run_identity,
     write_identity,
 )
@@ -48,6 +51,7 @@ from hfkit.training.invariants import Invariants, refuse_non_finite
 from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stages, reshape_model
 from hfkit.training.publishing import check_hub_name, print_report, remove_pickle, retry_later, save_merged
 from hfkit.training.refusals import refuse_engines, refuse_flags, refuse_surgery
+from hfkit.training.sealed import mark_unfinished, seal
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -380,11 +384,16 @@ class TransferTrainer(Trainer):
         """Train as the plan says, from the start or from a checkpoint of this very run.
 
         Raises:
-            UserError: the checkpoint or the output directory belongs to another run; nothing was changed.
+            UserError: the checkpoint is damaged, or it or the output directory belongs to another run; nothing was
+                changed.
         """
         if resume_from_checkpoint in (True, "auto"):
-            needed = resume_from_checkpoint is True
-            resume_from_checkpoint = newest_checkpoint(Path(self.args.output_dir), needed=needed)
+            needed, with_best = resume_from_checkpoint is True, self.args.load_best_model_at_end
+            folder = Path(self.args.output_dir)
+            resume_from_checkpoint = newest_checkpoint(folder, needed=needed, with_best=with_best)
+        elif resume_from_checkpoint:
+            given = Path(resume_from_checkpoint)
+            require_whole(given, find_fault_on_resume(given, with_best=self.args.load_best_model_at_end))
         self._claim(resume_from_checkpoint or None)
         try:
             # The console's bars last: a run that breaks off leaves the terminal as it was.
@@ -412,6 +421,8 @@ class TransferTrainer(Trainer):
             read_weights(self.model, resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
+        best = Path(self.state.best_model_checkpoint)
+        require_whole(best, find_fault_of_best(best))
         if self.args.lora_rank or self.is_fsdp_enabled:
             super()._load_best_model()
         else:
@@ -477,6 +488,23 @@ class TransferTrainer(Trainer):
             and self.unfreezing.depths.parameters[name] < drawn
             and (not adapted or name in self.unfreezing.always_frozen)
         ]
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Save a checkpoint and seal it, and only then let the stock rotation delete earlier ones."""
+        folder = Path(self._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+        if self.args.should_save:
+            mark_unfinished(folder)
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.save_total_limit = limit
+        self.accelerator.wait_for_everyone()  # every process writes a file of its own
+        if self.args.should_save:
+            seal(folder)
+            best = self.state.best_model_checkpoint
+            rotate_checkpoints(str(folder.parent), limit, best_model_checkpoint=best, use_mtime=True)
+        self.accelerator.wait_for_everyone()  # or another one might read the manifest before it is complete
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)

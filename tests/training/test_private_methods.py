@@ -23,6 +23,7 @@ OVERRIDDEN = {
     "_load_from_checkpoint": "the stock method loses the backbone of some models",
     "_load_best_model": "the same",
     "_get_learning_rate": "the rate of the top block, not that of the first group",
+    "_save_checkpoint": "a checkpoint is sealed before earlier ones are deleted",
     "_save_optimizer_and_scheduler": "what identifies the run is written beside them",
     "_save": "training_args.bin, a pickle, is removed",
 }
@@ -30,7 +31,7 @@ OVERRIDDEN = {
 CALLED = {
     "_prepare_inputs": ("inputs",),
     "_determine_best_metric": ("metrics", "trial"),
-    "_save_checkpoint": ("model", "trial"),
+    "_get_output_dir": ("trial",),
 }
 
 
