@@ -29,7 +29,7 @@ def compare(context: typer.Context) -> None:
     launch` or srun, on one machine or on several that share --compare_dir, every process works.
 
     With --json the last thing printed, and the only one on stdout, is a document: of every test its page, its ledger,
-    the verdict and the contenders.
+    the chosen contender, the verdict and all contenders.
 
         hfkit compare --recipe recipes/bert_sentiment.py --dataset reviews --strategies feature-extraction full
         hfkit compare --recipe recipes/bert_ner.py --dataset entities --strategies gradual --seeds 0 --tune 0.3 1 3

@@ -22,7 +22,7 @@ from hfkit.progress import progress, reserve_stdout
 from hfkit.runtime.folders import write_page
 from hfkit.runtime.processes import take_rank
 
-SCHEMA = "hfkit.compare/1"
+SCHEMA = "hfkit.compare/2"
 EVERY = 0.5  # seconds between two looks for ended cells
 
 
@@ -52,12 +52,13 @@ def compare(argv: list[str]) -> list[Path]:
 
 def summary_of(page: str, ledger: Mapping[str, Any]) -> dict[str, Any]:
     """The part of `--json` about one test; everything is in the file `ledger` (see `ledger.schema`)."""
-    keys = ("name", "kind", "headline", "spread", "interval", "difference", "cost", "trained_parameters")
+    keys = ("name", "kind", "validation", "headline", "spread", "interval", "difference", "cost", "trained_parameters")
     return {
         "dataset": ledger["task"]["dataset"],
         "headline": ledger["task"]["headline"],
         "page": page,
         "ledger": str(Path(page).with_suffix(".json")),
+        "chosen": ledger["chosen"],
         "verdict": ledger["verdict"],
         "contenders": [{key: contender[key] for key in keys} for contender in ledger["contenders"]],
         "failed": ledger["failed"],

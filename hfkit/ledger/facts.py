@@ -339,5 +339,5 @@ def table_of(ledger: Mapping[str, Any]) -> Any:
         spread = "" if entry["spread"] is None else f"{entry['spread']:.3f}"
         interval = f"[{entry['interval']['low']:.3f}, {entry['interval']['high']:.3f}]"
         cells = (f"{entry['headline']:.3f}", interval, spread, f"{entry['cost']['cpu_seconds']:,.1f}")
-        table.add_row(Text(entry["name"]), *cells)
+        table.add_row(Text(entry["name"] + (" (chosen)" if entry["name"] == ledger["chosen"] else "")), *cells)
     return table
