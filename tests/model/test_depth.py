@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hfkit.errors import UserError
-from hfkit.model.depth import LAYOUTS, Depths
+from hfkit.model.depth import Depths
+from hfkit.model.layouts import LAYOUTS
 from hfkit.model.unfreezing import Unfreezing
 
 SIZES = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 32}

@@ -1,0 +1,49 @@
+"""Parts of a model by name: the transformers model inside wrappers, its base model, patterns of module paths."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from torch import nn
+
+
+def find_core(model: nn.Module) -> nn.Module:
+    """The transformers model inside wrappers that add no parameters of their own; otherwise `model` itself."""
+    from transformers import PreTrainedModel
+
+    core = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), model)
+    held = {id(parameter) for parameter in core.parameters()}
+    return core if all(id(parameter) in held for parameter in model.parameters()) else model
+
+
+def model_type_of(core: nn.Module) -> str | None:
+    from transformers import PreTrainedModel
+
+    return core.config.model_type if isinstance(core, PreTrainedModel) else None
+
+
+def base_of(core: nn.Module, names: Iterable[str]) -> str:
+    """The path of the base model with its dot, or "" where the model has none below it."""
+    from transformers import PreTrainedModel
+
+    base = f"{core.base_model_prefix}." if isinstance(core, PreTrainedModel) else ""
+    return base if any(name.startswith(base) for name in names) else ""
+
+
+def match_path(pattern: str, name: str) -> re.Match[str] | None:
+    """The module that `pattern` finds at the start of the parameter's name, whole path segments only."""
+    return re.match(re.escape(pattern).replace(r"\*", r"([^.]+)") + r"(?=\.|$)", name)
+
+
+def first_match(patterns: Iterable[str], name: str) -> re.Match[str] | None:
+    return next((found for pattern in patterns if (found := match_path(pattern, name))), None)
+
+
+def find_modules(patterns: Sequence[str], names: Iterable[str]) -> list[list[str]]:
+    """For each pattern the modules it finds, in order of registration."""
+    names = list(names)
+    return [list(dict.fromkeys(m[0] for name in names if (m := match_path(pattern, name)))) for pattern in patterns]
+
+
+def summarize(paths: Iterable[str]) -> str:
+    """Module paths with a star for every number: 'encoder.stages.*.layers.*'."""
+    return ", ".join(dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)|(?<=[a-z])\d+(?=\.|$)", "*", path) for path in paths))
