@@ -145,18 +145,22 @@ class _Search:
             return chain
         found: list[Block] = []
         for stage in chain.blocks:
-            found += [block for tower in self._chains_inside(stage) for block in tower.blocks] or [stage]
+            inside = [block for tower in self._chains_inside(stage, alike=False) for block in tower.blocks]
+            # Between stages there may be a layer that makes pictures smaller (SwiftFormer), which is no block.
+            found += inside or ([stage] if self._is_rich(Tower((stage,))) else [])
         return Tower(tuple(found))
 
     def _is_staged(self, chain: Tower) -> bool:
         inside = union(tower.parameters for block in chain.blocks for tower in self._chains_inside(block))
         return self._weigh(inside) >= STAGE * max(1, self._weigh(chain.parameters))
 
-    def _chains_inside(self, block: Block) -> list[Tower]:
+    def _chains_inside(self, block: Block, *, alike: bool = True) -> list[Tower]:
         """Chains inside a block that could be the blocks of a stage, in the order in which they are read."""
         if len(block.paths) > 1:
             return []
-        chains = [c for c in self._find_chains(block.paths[0]) if self._is_alike(c) and self._is_rich(c)]
+        chains = [chain for chain in self._find_chains(block.paths[0]) if self._is_rich(chain)]
+        if alike:
+            chains = [chain for chain in chains if self._is_alike(chain)]
         return sorted(chains, key=lambda chain: self._first_place(chain.parameters))
 
     def _is_alike(self, chain: Tower) -> bool:

@@ -46,4 +46,4 @@ def find_modules(patterns: Sequence[str], names: Iterable[str]) -> list[list[str
 
 def summarize(paths: Iterable[str]) -> str:
     """Module paths with a star for every number: 'encoder.stages.*.layers.*'."""
-    return ", ".join(dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)|(?<=[a-z])\d+(?=\.|$)", "*", path) for path in paths))
+    return ", ".join(dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", path) for path in paths))

@@ -15,6 +15,7 @@ LENGTHS = (8, 32, 130)  # tokens; some models cut a text into pieces of a fixed 
 SIDES = (64, 224)  # pixels, where neither configuration nor weights say how many
 SAMPLES = (2_000, 16_000)  # of a recording
 FRAMES = (64, 256)  # of a spectrogram
+BESIDE = ("input_ids", "pixel_values", "input_values", "input_features", "bbox", "decoder_input_ids")
 NO_PARTS = ("id2label", "label2id")
 SIDE_KEYS = ("image_size", "img_size", "input_size")
 BINS_KEYS = ("num_mel_bins", "input_feat_per_channel", "feature_projection_input_dim", "input_dim", "feature_size")
@@ -34,10 +35,15 @@ def probe_rows(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     for rows, wish in product((ROWS, 1), range(3)):
         given = {main: _make_input(main, model, sizes, rows, wish)}
         beside = {
-            name: _make_input(name, model, sizes, rows, wish)
-            for name in ("input_ids", "pixel_values", "bbox", "decoder_input_ids")
-            if name in accepted and name != main
+            name: _make_input(name, model, sizes, rows, wish) for name in BESIDE if name in accepted and name != main
         }
+        if "spatial_shapes" in accepted and "patch_size" in sizes:
+            # SigLIP 2 takes patches, and how many of them are in each direction.
+            given = {main: torch.zeros(rows, 16, sizes.get("num_channels", 3) * sizes["patch_size"] ** 2)}
+            given |= {
+                "pixel_attention_mask": torch.ones(rows, 16, dtype=torch.long),
+                "spatial_shapes": torch.full((rows, 2), 4),
+            }
         if sizes.get("is_encoder_decoder") is False:
             beside.pop("decoder_input_ids", None)
         for inputs in (given | beside, given) if beside else (given,):
@@ -51,8 +57,10 @@ def _make_input(name: str, model: nn.Module, sizes: Mapping[str, Any], rows: int
         return _make_pixels(model, sizes, rows, wish)
     if name == "bbox":
         return torch.zeros(rows, LENGTHS[wish], 4, dtype=torch.long)
-    if name == "input_values" and "conv_kernel" in sizes:
-        return torch.linspace(-1, 1, rows * SAMPLES[min(wish, 1)]).view(rows, -1)
+    is_wave = any(isinstance(module, nn.Conv1d) and module.in_channels == 1 for module in model.modules())
+    if name == "input_values" and is_wave:
+        waves = torch.linspace(-1, 1, rows * SAMPLES[min(wish, 1)]).view(rows, -1)
+        return waves[:, None] if wish == 2 else waves
     if name in ("input_values", "input_features", "audio_values"):
         return _make_spectrogram(sizes, rows, wish)
     return _make_ids(model, sizes, rows, LENGTHS[wish])
@@ -84,7 +92,8 @@ def _make_pixels(model: nn.Module, sizes: Mapping[str, Any], rows: int, wish: in
 
 
 def _make_spectrogram(sizes: Mapping[str, Any], rows: int, wish: int) -> Tensor:
-    bins = next((sizes[key] for key in BINS_KEYS if isinstance(sizes.get(key), int)), 80)
+    stated = [sizes[key] for key in BINS_KEYS if isinstance(sizes.get(key), int)] or [80]
+    bins = stated[wish % len(stated)]
     frames = sizes.get("max_length") if "patch_size" in sizes else None
     shape = (frames or FRAMES[min(wish, 1)], bins)
     if wish == 0 and "max_source_positions" in sizes:

@@ -8,11 +8,12 @@ Where the parameters outside the blocks belong follows from what they are given 
 * no block before them: depth 0, if they are read before all blocks, or below the module that holds only the tower they
   feed (a decoder's embeddings, a position bias that all blocks share); otherwise they are queries, and belong to the
   first block they enter;
-* between two blocks: to the one they are registered closer to, or else to the later one, which they feed;
-* no block after them: N+1, with the head; in the base model, a convolution and its BatchNorm belong to the last block
-  before them;
+* between two blocks: to the one whose path they share most of, or else to the later one, which they feed;
+* no block after them: N+1, with the head; in the base model, what else the last stage holds belongs to its last block,
+  and so do a convolution behind it and its BatchNorm;
 * never read in the pass (a mask token, an expert that no token was sent to): where all else around them is; otherwise
-  0 if they are registered before all blocks, N+1 if after all. A numbered module is never placed so.
+  0 if they are a table of embeddings or are registered before all blocks, N+1 if after all. So is a tower that these
+  rows do not run, such as the one for pictures of a model that is given texts. A member of a list of blocks is not.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -81,14 +82,14 @@ def place_parameters(model: nn.Module, plan: Plan, reads: Reads) -> dict[str, in
     seen = {block: reads.given_to(block.parameters) for blocks in plan.levels for block in blocks}
     begin = next(place for place, i in enumerate(reads.order) if within >> i & 1)
     for place, i in enumerate(reads.order):
-        if i in depths:
-            continue
-        before = _first_level(plan, lambda block, given=reads.given[i]: given & block.parameters, last=True)
-        after = _first_level(plan, lambda block, i=i: seen[block] >> i & 1)
-        depths[i] = _place_beside(model, plan, reads.names[i], before, after, early=place < begin)
+        if i not in depths:
+            readers = _first_level(plan, lambda block, i=i: seen[block] >> i & 1)
+            sources = _first_level(plan, lambda block, given=reads.given[i]: given & block.parameters, last=True)
+            floor = max((depths[other] for other in members(reads.given[i])), default=0)
+            depths[i] = _place_beside(model, plan, reads.names[i], sources, readers, floor, early=place < begin)
     for i, name in enumerate(reads.names):
         if i not in depths:
-            depths[i] = _place_unread(name, plan, reads, depths)
+            depths[i] = _place_unread(model, name, plan, reads, depths)
     return {name: depths[i] for i, name in enumerate(reads.names)}
 
 
@@ -104,23 +105,31 @@ def _first_level(plan: Plan, found: Callable[[Block], int], *, last: bool = Fals
     return 0, []
 
 
-def _place_beside(model: nn.Module, plan: Plan, name: str, before: Level, after: Level, *, early: bool) -> int:
-    """The depth of a parameter outside the blocks, from the last blocks before it and the first ones after it."""
-    (last, sources), (first, readers) = before, after
-    if not readers:
-        return last if sources and _is_late_convolution(model, plan, name) else plan.head
-    if not sources:
-        return 0 if early or any(holds(plan.homes[block], name) for block in readers) else first
-    # What several blocks share enters at the first of them.
-    if first <= last:
-        return first
-    below, above = (max(_shared(name, block.paths[0]) for block in blocks) for blocks in (sources, readers))
-    return last if below > above else first
+def _place_beside(
+    model: nn.Module, plan: Plan, name: str, sources: Level, readers: Level, floor: int, *, early: bool
+) -> int:
+    """The depth of a parameter outside the blocks, from the last blocks before it and the first ones after it.
+
+    Args:
+        floor: the deepest of all that it is given.
+    """
+    (last, before), (first, after) = sources, readers
+    if not after:
+        return last if any(_closes_stage(model, plan, name, block) for block in before) else plan.head
+    if not before:
+        return 0 if not floor and (early or any(holds(plan.homes[block], name) for block in after)) else first
+    # What several blocks share enters at the first of them. Where branches meet, there are depths in between.
+    between = range(min(max(last, floor), first), first + 1)
+    return max(between, key=lambda depth: (max(_shared(name, b.paths[0]) for b in plan.levels[depth - 1]), depth))
 
 
-def _is_late_convolution(model: nn.Module, plan: Plan, name: str) -> bool:
+def _closes_stage(model: nn.Module, plan: Plan, name: str, block: Block) -> bool:
+    """Whether a parameter behind the last block is a pretrained feature like it, and no part of a head."""
+    if not plan.base or not name.startswith(plan.base):
+        return False
+    stage = block.paths[0].split(".")[: _shared(name, block.paths[0])]
     module = model.get_submodule(name.rpartition(".")[0])
-    return bool(plan.base) and name.startswith(plan.base) and isinstance(module, nn.Conv2d | nn.BatchNorm2d)
+    return stage[-1].isdecimal() or isinstance(module, nn.Conv2d | nn.BatchNorm2d)
 
 
 def _shared(name: str, path: str) -> int:
@@ -129,7 +138,7 @@ def _shared(name: str, path: str) -> int:
     return next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
 
 
-def _place_unread(name: str, plan: Plan, reads: Reads, depths: Mapping[int, int]) -> int:
+def _place_unread(model: nn.Module, name: str, plan: Plan, reads: Reads, depths: Mapping[int, int]) -> int:
     if not name.startswith(plan.base):
         return plan.head
     around = name.rpartition(".")[0]
@@ -140,10 +149,11 @@ def _place_unread(name: str, plan: Plan, reads: Reads, depths: Mapping[int, int]
         if known:
             break
         around = around.rpartition(".")[0]
-    within = [i for i, depth in depths.items() if 0 < depth < plan.head]
+    within = [i for i, depth in depths.items() if 0 < depth < plan.head and reads.read >> i & 1]
     number = reads.names.index(name)
-    if not any(part.isdecimal() for part in name.split(".")):
-        if number < min(within):
+    lists = {path.rpartition(".")[0] for blocks in plan.levels for block in blocks for path in block.paths}
+    if not any(holds(path, name) for path in lists):
+        if number < min(within) or isinstance(model.get_submodule(name.rpartition(".")[0]), nn.Embedding):
             return 0
         if number > max(within):
             return plan.head
@@ -159,7 +169,9 @@ def verify_depths(depths: Mapping[str, int], names: Sequence[str], reads: Reads)
     Raises:
         Unproven: naming the first parameter in the forward pass for which that is not so.
     """
-    deeper = [union(1 << i for i, name in enumerate(reads.names) if depths[name] > depth) for depth in range(len(names))]
+    deeper = [
+        union(1 << i for i, name in enumerate(reads.names) if depths[name] > depth) for depth in range(len(names))
+    ]
     for i in reads.order:
         name = reads.names[i]
         if wrong := reads.given[i] & deeper[depths[name]]:
