@@ -53,6 +53,8 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "conditional_detr": BACKBONE,
     "dab-detr": BACKBONE,
     "detr": BACKBONE,
+    "deepseek_v2": {"num_experts_per_tok": 2, "n_shared_experts": 1},
+    "xmod": {"default_language": "en_XX"},
     "table-transformer": BACKBONE,
     "deformable_detr": {
         "use_timm_backbone": False,

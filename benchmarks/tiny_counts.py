@@ -23,6 +23,11 @@ KNOWN: dict[str, int] = {
     # Backbone, encoder, two pyramids of two levels with three layers or branches each, decoder.
     **dict.fromkeys(("rt_detr", "rt_detr_v2"), 5 + 1 + 2 * 2 * 3 + 3),
     "perceiver": 3,  # num_self_attends_per_block
+    **dict.fromkeys(("pp_doclayout_v3", "pp_doclayout_v4"), 6 + 1 + 2 * 2 * 3 + 3),
+    **dict.fromkeys(("d_fine", "deimv2"), 6 + 1 + 2 * 2 * 2 + 3),
+    "pp_ocrv5_mobile_det": 1 + 2 + 2 + 7 + 2,  # block_configs of its backbone
+    "efficientnet": 8,  # 1, 2, 2, 3, 3, 4, 1, each scaled by 0.3 and rounded up
+    **dict.fromkeys(("encoder-decoder", "speech-encoder-decoder"), 3 + 3),
     "pp_lcnet": 1 + 2 + 2 + 6 + 2,  # block_configs
 }
 

@@ -68,7 +68,10 @@ class TransferArguments(TrainingArguments):
     )
     blocks: list[str] = field(
         default_factory=list,
-        metadata={"help": "module paths of the blocks in forward order, for an architecture hfkit does not know"},
+        metadata={
+            "help": "module paths of the blocks in forward order, where hfkit finds none or others; a wrong order is"
+            " refused"
+        },
     )
     resume_from_checkpoint: str | None = field(
         default=None,

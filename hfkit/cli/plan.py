@@ -23,8 +23,9 @@ def plan(
     is --config FILE.yaml; `python recipes/bert_ner.py --help` lists them. What a recipe sets in its own code is not
     known here: give its epochs and batch size, and the rows of its data.
 
-    With --json: the strategy in words as `plan`; `assumed` with rows, labels, epochs, rows of a step and steps; and
-    `stages`, the rows of the table, with the keys that training.plan has in report.json.
+    With --json: the strategy in words as `plan`; `assumed` with rows, labels, epochs, rows of a step and steps;
+    `stages`, the rows of the table, with the keys that training.plan has in report.json; and `blocks`, how the blocks
+    of the model were found, empty for an architecture that is listed.
 
         hfkit plan --checkpoint sample --strategy gradual --unfreeze_stages 4 --rows 3394
         hfkit plan --checkpoint runs/bert-ner --strategy lora --lora_rank 4 --labels 5
@@ -75,6 +76,7 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
         return
     if as_json:
         known = {"rows": rows, "labels": labels, "epochs": epochs, "step_rows": step_rows, "steps": steps}
-        print(json.dumps({"plan": plan_title(args), "assumed": known, "stages": described}, indent=1, allow_nan=False))
+        document = {"plan": plan_title(args), "assumed": known, "stages": described, "blocks": unfreezing.depths.origin}
+        print(json.dumps(document, indent=1, allow_nan=False))
         return
-    print_plan(described, f"{plan_title(args)}, if training has {assumed}")
+    print_plan(described, f"{plan_title(args)}, if training has {assumed}", unfreezing.depths.origin)

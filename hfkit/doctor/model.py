@@ -74,13 +74,14 @@ def architecture_findings(
     what = f"{checkpoint}: {model.config.model_type} of {size / 1e6:,.1f} M parameters"
     findings = [Finding("model", "checkpoint", "ok", what)]
     try:
-        names = Depths.of(model, tuple(args.blocks)).names
+        found = Depths.of(model, tuple(args.blocks))
     except UserError as error:
         findings.append(report_refusal("model", "depths", error))
     else:
+        names = found.names
         facts["depths"] = len(names)
         what = f"depths 0 to {len(names) - 1}: {names[0]}, {len(names) - 2} blocks, {names[-1]}"
-        findings.append(Finding("model", "depths", "ok", what))
+        findings.append(Finding("model", "depths", "ok", what, [found.origin] if found.origin else []))
     needed = needed_bytes(size, learning_share(args))
     facts["needed_gib"] = needed / GIB
     total, free, where = memory_there(args)

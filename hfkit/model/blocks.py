@@ -106,12 +106,13 @@ class _Search:
             else:
                 yield chain
 
-    def _make_chain(self, paths: Iterable[str]) -> Tower | None:
+    def _make_chain(self, paths: Sequence[str]) -> Tower | None:
         """Those of the modules that are read, if each feeds the next one."""
         blocks = [Block((path,), self.sets[path]) for path in paths if self.sets[path] & self.reads.read]
         blocks.sort(key=lambda block: self._first_place(block.parameters))
         in_line = all(self.reads.feeds(a.parameters, b.parameters) for a, b in zip(blocks, blocks[1:], strict=False))
-        return Tower(tuple(blocks)) if blocks and in_line else None
+        is_one_of_many = len(blocks) == 1 and sum(bool(self.sets[path]) for path in paths) > 1
+        return Tower(tuple(blocks)) if blocks and in_line and not is_one_of_many else None
 
     def _merge_turns(self, chains: Iterable[Tower]) -> list[Tower]:
         """Lists of one module that take turns become one list."""

@@ -1,6 +1,7 @@
 """Finds the depths of one model: listed, stated by timm, found in its structure, or declared; and proves them."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,7 +14,7 @@ from hfkit.model.layouts import LAYOUTS, place_by_layout
 from hfkit.model.paths import base_of, find_modules, match_path, model_type_of, summarize
 from hfkit.model.probe import probe_rows
 from hfkit.model.proof import Plan, Unproven, find_homes, place_parameters, verify_depths
-from hfkit.model.reads import Reads, record_reads, union
+from hfkit.model.reads import Reads, members, record_reads, union
 from hfkit.model.timm_layers import place_by_timm
 
 PROOF = "proven by the order in which a forward pass reads them"
@@ -69,7 +70,7 @@ def _make_map(core: nn.Module, names: list[str], blocks: Sequence[str]) -> Map:
             return Map(depths, tuple(found), "")
         return _prove_map(core, names)
     except Unproven as error:
-        raise _refusal(core, str(error), declared=bool(blocks)) from error
+        raise _refusal(core, names, str(error), declared=bool(blocks)) from error
 
 
 def _prove_map(core: nn.Module, names: list[str]) -> Map:
@@ -85,7 +86,7 @@ def _prove_map(core: nn.Module, names: list[str]) -> Map:
         if model_type_of(core) == "timm_wrapper":
             try:
                 depths, found = place_by_timm(core)
-                _verify(core, depths, found, reads)
+                verify_depths(depths, _name_depths(found), reads)
                 return Map(depths, tuple(found), f"{len(found)} blocks, in the order that timm states, {PROOF}")
             except Unproven as error:
                 reason = error
@@ -110,13 +111,13 @@ def _map_towers(core: nn.Module, names: list[str], towers: list[Tower], reads: R
     for blocks in levels:
         paths = sorted((path for block in blocks for path in block.paths), key=order.__getitem__)
         found.append(" + ".join(path.removeprefix(base) for path in paths))
-    _verify(core, depths, found, reads)
+    verify_depths(depths, _name_depths(found), reads)
     where = summarize(path for tower in towers for block in tower.blocks for path in block.paths)
     return Map(_add_tied_names(core, depths), tuple(found), f"{len(found)} blocks found in {where} and {PROOF}")
 
 
-def _verify(core: nn.Module, depths: Mapping[str, int], found: Sequence[str], reads: Reads) -> None:
-    verify_depths(depths, ("below all blocks", *found, "head"), reads)
+def _name_depths(blocks: Sequence[str]) -> tuple[str, ...]:
+    return ("below all blocks", *blocks, "head")
 
 
 def _declare_map(core: nn.Module, names: list[str], patterns: Sequence[str]) -> Map:
@@ -149,13 +150,17 @@ def _prove_declaration(core: nn.Module, names: list[str], paths: list[str], read
         Block((path,), union(bits[name] for name in reads.names if name == path or name.startswith(f"{path}.")))
         for path in paths
     ]
+    placed = {reads.names[i]: depth for depth, block in enumerate(blocks, 1) for i in members(block.parameters)}
+    verify_depths(
+        placed, _name_depths(paths), reads
+    )  # first, so that an error names two blocks and no part between them
     base, levels = base_of(core, names), [[block] for block in blocks]
     homes: dict[str, list[Block]] = {}
     for block in blocks:
         homes.setdefault(summarize(block.paths), []).append(block)
     towers = [Tower(tuple(tower)) for tower in homes.values()]
     depths = place_parameters(core, Plan(base, levels, find_homes(towers, base)), reads)
-    _verify(core, depths, paths, reads)
+    verify_depths(depths, _name_depths(paths), reads)
     return Map(_add_tied_names(core, depths), tuple(paths), f"{len(paths)} declared blocks, {PROOF}")
 
 
@@ -206,20 +211,19 @@ def _record_probe(core: nn.Module) -> Iterator[Reads]:
 
 def _containers(core: nn.Module) -> str:
     """Where the base model keeps numbered modules, as patterns: '"encoder.layer.*" "decoder.layer.*"'."""
-    import re
-
     names = [name for name, _ in core.named_parameters()]
     inside = [name for name in names if name.startswith(base_of(core, names))]
     found = dict.fromkeys(f'"{m[1]}.*"' for name in inside if (m := re.match(r"(.+?)\.\d+\.", name)))
     return " ".join(list(found)[:4]) or '"backbone.layers.*"'
 
 
-def _refusal(core: nn.Module, rule: str, *, declared: bool = False) -> UserError:
+def _refusal(core: nn.Module, names: list[str], rule: str, *, declared: bool) -> UserError:
+    named = f"model {type(core).__name__} (model_type {model_type_of(core)!r})"
     fix = "Declare its blocks in forward order, every module that matches a pattern being one block"
     if declared:
         fix = "Give the patterns in the order in which a forward pass runs the blocks"
-    return UserError(
-        f"model {type(core).__name__} (model_type {model_type_of(core)!r})",
-        rule,
-        f"{fix}: --blocks {_containers(core)}, or blocks=(…) in Python",
-    )
+        try:
+            return UserError(named, rule, f"Leave out --blocks: {_prove_map(core, names).origin}")
+        except Unproven:
+            pass
+    return UserError(named, rule, f"{fix}: --blocks {_containers(core)}, or blocks=(…) in Python")

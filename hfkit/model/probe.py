@@ -16,6 +16,7 @@ SIDES = (64, 224)  # pixels, where neither configuration nor weights say how man
 SAMPLES = (2_000, 16_000)  # of a recording
 FRAMES = (64, 256)  # of a spectrogram
 BESIDE = ("input_ids", "pixel_values", "input_values", "input_features", "bbox", "decoder_input_ids")
+TEXTS = ("input_ids", "bbox", "decoder_input_ids")
 NO_PARTS = ("id2label", "label2id")
 SIDE_KEYS = ("image_size", "img_size", "input_size")
 BINS_KEYS = ("num_mel_bins", "input_feat_per_channel", "feature_projection_input_dim", "input_dim", "feature_size")
@@ -46,7 +47,8 @@ def probe_rows(model: nn.Module) -> Iterator[dict[str, Tensor]]:
             }
         if sizes.get("is_encoder_decoder") is False:
             beside.pop("decoder_input_ids", None)
-        for inputs in (given | beside, given) if beside else (given,):
+        texts = {name: value for name, value in beside.items() if name in TEXTS}
+        for inputs in (given | beside, given | texts, given):
             yield {
                 name: value.to(device, dtype if value.is_floating_point() else None) for name, value in inputs.items()
             }
@@ -58,7 +60,7 @@ def _make_input(name: str, model: nn.Module, sizes: Mapping[str, Any], rows: int
     if name == "bbox":
         return torch.zeros(rows, LENGTHS[wish], 4, dtype=torch.long)
     is_wave = any(isinstance(module, nn.Conv1d) and module.in_channels == 1 for module in model.modules())
-    if name == "input_values" and is_wave:
+    if name in ("input_values", "inputs") and is_wave:
         waves = torch.linspace(-1, 1, rows * SAMPLES[min(wish, 1)]).view(rows, -1)
         return waves[:, None] if wish == 2 else waves
     if name in ("input_values", "input_features", "audio_values"):

@@ -164,17 +164,19 @@ def verify_depths(depths: Mapping[str, int], names: Sequence[str], reads: Reads)
     """Check that nothing a parameter is given was computed by a deeper one.
 
     Args:
+        depths: of all parameters, or of some, such as those in blocks.
         names: of each depth, for the message.
 
     Raises:
         Unproven: naming the first parameter in the forward pass for which that is not so.
     """
     deeper = [
-        union(1 << i for i, name in enumerate(reads.names) if depths[name] > depth) for depth in range(len(names))
+        union(1 << i for i, name in enumerate(reads.names) if depths.get(name, 0) > depth)
+        for depth in range(len(names))
     ]
     for i in reads.order:
         name = reads.names[i]
-        if wrong := reads.given[i] & deeper[depths[name]]:
+        if name in depths and (wrong := reads.given[i] & deeper[depths[name]]):
             other = reads.names[next(members(wrong))]
             raise Unproven(
                 f"'{other}' (depth {depths[other]}, {names[depths[other]]}) is read before '{name}' (depth"

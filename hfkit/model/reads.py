@@ -17,6 +17,9 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 # What gives a parameter another shape, type or place is not yet a use of it.
 COPIES = {torch.ops.aten.clone.default, torch.ops.aten._to_copy.default}
+# Replaced while it is trained (see unfreezing.py); and transformers' note that it has set hooks of its own, without
+# which it sets them again, on the copy.
+OF_THIS_INSTANCE = ("train", "zero_grad", "_output_capturing_hooks_installed")
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called")
 
 
@@ -92,8 +95,8 @@ def _share_weights(
     own.update(module.__dict__)
     for hooks in HOOKS:
         own[hooks] = type(module.__dict__[hooks])()
-    for replaced in ("train", "zero_grad"):  # on this one instance, while it is trained (see unfreezing.py)
-        own.pop(replaced, None)
+    for name in OF_THIS_INSTANCE:
+        own.pop(name, None)
     own["_parameters"] = {}
     for name, weight in module._parameters.items():
         if weight is not None and without_values:

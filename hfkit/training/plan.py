@@ -194,13 +194,18 @@ def plan_table(rows: list[dict], title: str) -> Table:
     return table
 
 
-def print_plan(rows: list[dict], title: str) -> None:
+def print_plan(rows: list[dict], title: str, origin: str) -> None:
+    """Print the plan, and how the blocks of the model were found."""
     # A pipe has no width, and a narrow console would cut the numbers: the table is as wide as its cells.
     Console(width=WIDEST).print(plan_table(rows, f"Plan: {title}"))
+    if origin:
+        print(f"{origin}.")
 
 
 class Planned(Protocol):
     """The attributes of a trainer that are used here."""
+
+    unfreezing: Unfreezing
 
     def plan_rows(self) -> list[dict]: ...
 
@@ -213,4 +218,4 @@ class AnnouncePlan(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
-            print_plan(self.trainer.plan_rows(), plan_title(args))
+            print_plan(self.trainer.plan_rows(), plan_title(args), self.trainer.unfreezing.depths.origin)

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hfkit.errors import UserError
+from hfkit.model import maps
 from hfkit.model.depth import Depths
 from hfkit.model.layouts import LAYOUTS
 from hfkit.model.unfreezing import Unfreezing
@@ -553,9 +554,14 @@ def backward(model: nn.Module, inputs: dict[str, torch.Tensor]) -> set[str]:
     return {name for name, parameter in model.named_parameters() if parameter.grad is not None}
 
 
-def test_every_known_model_type_has_a_case():
-    tried = {case.config().model_type for case in CASES.values()}
-    assert tried == {*LAYOUTS, "timm_wrapper"}
+def test_every_listed_model_type_has_a_case():
+    assert {*LAYOUTS} <= {case.config().model_type for case in CASES.values()}
+
+
+def test_what_is_not_listed_is_found_and_proven(built):
+    case, model = built
+    proven = "proven by the order in which a forward pass reads them" in Depths.of(model).origin
+    assert proven == (model.config.model_type not in LAYOUTS)
 
 
 def test_every_parameter_and_every_block_has_one_depth(built):
@@ -816,6 +822,152 @@ def test_wrappers_change_names_and_nothing_else(one_process):
         assert Depths.of(wrapped).names == Depths.of(model).names
 
 
+# Kinds of structure that no case above has, and the names of their blocks.
+STAGES = {"image_size": 32, "hidden_sizes": [8] * 4, "num_attention_heads": [1] * 4}
+FOUND = {
+    "experts": (
+        Case(TOKEN, lambda: hf.MixtralConfig(**LLAMA, num_local_experts=3, num_experts_per_tok=1), IDS_IN, 2, "score"),
+        ("layers.0", "layers.1"),
+    ),
+    "lists that take turns": (
+        Case(
+            SEQUENCE,
+            lambda: hf.XLMConfig(emb_dim=16, n_heads=2, n_layers=2, vocab_size=50, pad_token_id=0),
+            IDS_IN,
+            2,
+            "sequence_summary",
+        ),
+        tuple(f"attentions.{i} + layer_norm1.{i} + ffns.{i} + layer_norm2.{i}" for i in range(2)),
+    ),
+    "stages and the layers between them in other lists": (
+        Case(
+            PICTURE,
+            lambda: hf.PvtConfig(**STAGES, depths=[1, 2, 1, 1], sequence_reduction_ratios=[1] * 4),
+            pixels(32),
+            5,
+            "pvt.encoder.layer_norm classifier",
+            stem="stem",
+        ),
+        ("encoder.block.0.0", "encoder.block.1.0", "encoder.block.1.1", "encoder.block.2.0", "encoder.block.3.0"),
+    ),
+    "three towers": (
+        Case(TOKEN, lambda: hf.CanineConfig(**TEXT, num_hash_buckets=16), IDS_IN, 4, "classifier"),
+        ("initial_char_encoder.layer.0", "encoder.layer.0", "encoder.layer.1", "final_char_encoder.layer.0"),
+    ),
+    "no attention": (
+        Case(
+            CAUSAL,
+            lambda: hf.MambaConfig(hidden_size=16, num_hidden_layers=2, state_size=4, vocab_size=50),
+            IDS_IN,
+            2,
+            "backbone.norm_f",
+        ),
+        ("layers.0", "layers.1"),
+    ),
+    "queries": (
+        Case(
+            OBJECTS,
+            lambda: hf.ConditionalDetrConfig(
+                **DETR, use_timm_backbone=False, backbone_config=hf.ResNetConfig(**RESNET, out_features=["stage2"])
+            ),
+            pixels(32),
+            8,
+            "model.decoder.layernorm class_labels_classifier bbox_predictor",
+            stem="stem",
+        ),
+        (
+            *(f"backbone.model.encoder.stages.{i}.layers.{j}" for i, j in ((0, 0), (0, 1), (1, 0))),
+            *(f"encoder.layers.{i}" for i in range(2)),
+            *(f"decoder.layers.{i}" for i in range(3)),
+        ),
+    ),
+    # timm gives its class-attention blocks the depths of blocks that feed them, and this one no order at all.
+    "timm cait": (
+        Case(PICTURE, timm("cait_xxs24_224", img_size=32), pixels(32), 26, "", stem="stem"),
+        (*(f"blocks.{i}" for i in range(24)), "blocks_token_only.0", "blocks_token_only.1"),
+    ),
+    "timm poolformer": (
+        Case(PICTURE, timm("poolformer_s12"), pixels(32), 12, "", stem="stem"),
+        tuple(f"stages.{i}.blocks.{j}" for i, n in enumerate((2, 2, 6, 2)) for j in range(n)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_other_structures_are_found_and_read_in_order(name):
+    case, blocks = FOUND[name]
+    model = build(case)
+    depths, names = Depths.of(model).parameters, Depths.of(model).names
+    assert names == (case.stem, *blocks, "head")
+    with torch.no_grad(), ReadOrder(model) as order:
+        model(**case.inputs)
+    modules = dict(model.named_modules())
+    inside = {path: model.base_model_prefix + "." + path for block in blocks for path in block.split(" + ")}
+    within = {name for path in inside.values() for name in depths if below(path, name)}
+    assert all(path in modules for path in inside.values()) and within
+    read = [depths[name] for name in order.read if name in within]
+    assert read == sorted(read) and set(read) == set(range(1, len(blocks) + 1))
+    for frozen in (len(blocks) // 2, len(blocks) - 1):
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(depths[name] > frozen)
+        assert set(range(frozen + 1, len(blocks) + 1)) <= {depths[name] for name in backward(model, case.inputs)}
+
+
+@pytest.mark.parametrize(
+    ("name", "patterns", "step"),
+    [
+        (
+            "lists that take turns",
+            ["transformer.attentions.*", "transformer.ffns.*"],
+            "'transformer.ffns.0.lin1.weight' (depth 3, transformer.ffns.0) is read before"
+            " 'transformer.attentions.1.q_lin.weight' (depth 2, transformer.attentions.1), which is given its result",
+        ),
+        (
+            "stages and the layers between them in other lists",
+            ["pvt.encoder.patch_embeddings.*", "pvt.encoder.block.*"],
+            "(depth 5, pvt.encoder.block.0) is read before 'pvt.encoder.patch_embeddings.1.",
+        ),
+        (
+            "three towers",
+            ["canine.encoder.layer.*", "canine.final_char_encoder.layer.*", "canine.initial_char_encoder.layer.*"],
+            "(depth 4, canine.initial_char_encoder.layer.0) is read before 'canine.encoder.layer.0.",
+        ),
+    ],
+)
+def test_declared_blocks_in_a_wrong_order_are_refused_with_the_step_that_went_back(name, patterns, step):
+    with pytest.raises(UserError) as refusal:
+        Depths.of(build(FOUND[name][0]), patterns)
+    assert step in refusal.value.rule
+    assert refusal.value.fix.startswith(f"Leave out --blocks: {len(FOUND[name][1])} blocks found in ")
+
+
+def test_a_proof_leaves_no_trace():
+    """BigBird's attention would stay dense after one short text, and BatchNorm could move."""
+    sizes = SIZES | {"vocab_size": 50, "block_size": 4, "num_random_blocks": 1}
+    model = hf.BigBirdForTokenClassification(hf.BigBirdConfig(**sizes)).train()
+    model.bert.encoder.layer[0].eval()
+    modes = [module.training for module in model.modules()]
+    attention = [type(module).__name__ for module in model.modules()]
+    drawn = torch.get_rng_state()
+    called = []
+    model.register_forward_hook(lambda *_: called.append(1))
+    assert "proven" in Depths.of(model).origin
+    assert torch.equal(torch.get_rng_state(), drawn) and not called
+    assert [module.training for module in model.modules()] == modes
+    assert [type(module).__name__ for module in model.modules()] == attention
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["llama", "experts", "bart sequence", "swin", "queries"])
+def test_a_model_without_values_is_mapped_like_itself(name):
+    case = CASES[name] if name in CASES else FOUND[name][0]
+    real = Depths.of(build(case))
+    maps._KNOWN.clear()
+    with torch.device("meta"):
+        empty = build(case)
+    assert Depths.of(empty) == real
+
+
 FNET = Case(SEQUENCE, lambda: hf.FNetConfig(**SIZES, vocab_size=50), IDS_IN, 2, "fnet.pooler classifier")
 
 
@@ -832,30 +984,51 @@ class Plain(nn.Module):
         self.upper = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
         self.norm = nn.LayerNorm(4)
 
-
-@pytest.mark.parametrize(
-    ("model", "says"),
-    [
-        (lambda: build(FNET), ["FNetForSequenceClassification (model_type 'fnet')", '--blocks "fnet.encoder.layer.*"']),
-        (Plain, ["model Plain", '--blocks "lower.*" "upper.*"']),
-    ],
-)
-def test_an_unknown_architecture_is_refused_and_shown_how_to_declare_its_blocks(model, says):
-    with pytest.raises(UserError, match="forward order of its blocks is not known") as refusal:
-        Depths.of(model())
-    assert all(text in str(refusal.value) for text in says)
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        states = self.table(input_ids)
+        for layer in self.lower:
+            states = layer(states)
+        return self.head(self.norm(self.upper(self.bridge(states))))
 
 
-def test_a_timm_model_that_states_no_order_is_refused():
-    model = hf.AutoModelForImageClassification.from_config(timm("poolformer_s12")())
-    with pytest.raises(UserError, match="timm states no order of its layers"):
+class Silent(Plain):
+    """It runs on nothing that could be made up for it."""
+
+    def forward(self, one: torch.Tensor, another: torch.Tensor) -> torch.Tensor:
+        return super().forward(one + another)
+
+
+def test_an_architecture_that_cannot_be_run_is_refused_and_shown_how_to_declare_its_blocks():
+    with pytest.raises(UserError, match="model Silent .*it does not run on rows made up for it") as refusal:
+        Depths.of(Silent())
+    assert '--blocks "lower.*" "upper.*"' in str(refusal.value)
+
+
+def test_blocks_that_cannot_be_proven_are_taken_as_declared_and_said_to_be():
+    declared = Depths.of(Silent(), ["lower.*", "upper.*"])
+    assert declared.parameters == Depths.of(Plain(), ["lower.*", "upper.*"]).parameters
+    assert declared.origin.startswith("4 blocks as declared, and not proven: it does not run")
+
+
+def test_experts_and_single_layers_in_a_row_are_no_blocks():
+    """Of a block only the modules in a line count: the experts in it run side by side."""
+    model = build(FOUND["experts"][0])
+    assert all("experts" not in name for name in Depths.of(model).names)
+    assert not any("feature_extractor" in name for name in Depths.of(build(CASES["wav2vec2"])).names)
+
+
+def test_a_layer_that_nothing_reads_is_refused():
+    model = build(CASES["bert tokens"])
+    model.bert.encoder.layer.append(nn.Linear(16, 16))
+    model.bert.encoder.layer[2].forward = lambda states, *args, **kwargs: states
+    with pytest.raises(UserError, match=r"does not read its parameter 'bert\.encoder\.layer\.2\.weight'"):
         Depths.of(model)
 
 
 def test_a_part_that_the_layout_does_not_name_is_refused():
-    model = build(CASES["bert tokens"])
-    model.bert.encoder.gate = nn.Linear(16, 16)
-    with pytest.raises(UserError, match=r"no certain place is known for its parameter 'bert\.encoder\.gate\.weight'"):
+    model = build(CASES["albert"])
+    model.albert.encoder.gate = nn.Linear(16, 16)
+    with pytest.raises(UserError, match=r"no certain place is known for its parameter 'albert\.encoder\.gate\.weight'"):
         Depths.of(model)
 
 
