@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 DATA ?= ../shared/data
 WEIGHTS ?= ../shared/weights
-.PHONY: help check test test-slow bench bench-ner ledgers samples format readme picture docs notebooks
+.PHONY: help check test test-slow bench bench-ner ledgers coverage samples format readme picture docs notebooks
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ ledgers:  ## The seven measured ledgers, what the literature says against them, 
 	python -m benchmarks.ledgers --data $(DATA) --weights $(WEIGHTS)
 	python -m benchmarks.claims --data $(DATA) --weights $(WEIGHTS)
 	python -m benchmarks.false_claims
+	python benchmarks/render.py
+
+coverage:  ## How often intervals hold the truth, in simulations: 20 minutes of one core, resumable
+	nice python -m benchmarks.coverage
 	python benchmarks/render.py
 
 samples:  ## Write the bundled samples anew: data in seconds, checkpoints in an hour. DATA=folder of the texts

@@ -117,6 +117,7 @@ def cases() -> list[Case]:
         found += [of_two_taggers(rate, "few", *few), of_two_taggers(rate, "many", *many)]
     for rhos in ((0.5, 0.5, 0.5), (0.8, 0.6, 0.5), (0.95, 0.9, 0.5), (0.8, 0.8, 0.9)):
         found.append(of_two_correlations(*rhos))
+    found += [of_two_classifiers((0.5, 0.3, 0.15, 0.05), 0.8, alike) for alike in (0.3, 0.8)]
     return found
 
 
@@ -205,17 +206,33 @@ def of_units(sizes: tuple[int, int]) -> Case:
 
 def of_classes(shares: Sequence[float], accuracy: float) -> Case:
     """A classifier that says the next class where it is wrong; macro F1 is over the classes of either side."""
-    of_each = np.array(shares)
-    hits, kinds = accuracy * of_each, len(shares)
 
     def make(draw: Draw, rows: int) -> Sequence[Evidence]:
-        gold = draw.choice(kinds, rows, p=of_each)
-        said = np.where(draw.random(rows) < accuracy, gold, (gold + 1) % kinds)
-        of_gold, of_said = np.eye(kinds)[gold], np.eye(kinds)[said]
-        return [Sums(np.stack([of_gold * of_said, of_said, of_gold], axis=2).reshape(rows, -1), macro_f1)]
+        gold = draw.choice(len(shares), rows, p=shares)
+        return [of_answers(gold, draw.random(rows) < accuracy, len(shares))]
 
-    truth = float((2 * hits / (of_each + hits + (1 - accuracy) * np.roll(of_each, 1))).mean())
-    return Case("macro F1", f"{kinds} classes, the rarest {100 * min(shares):g} %", truth, make)
+    of_each = np.array(shares)
+    truth = 2 * accuracy * of_each / (of_each + accuracy * of_each + (1 - accuracy) * np.roll(of_each, 1))
+    return Case("macro F1", f"{len(shares)} classes, the rarest {100 * min(shares):g} %", float(truth.mean()), make)
+
+
+def of_two_classifiers(shares: Sequence[float], accuracy: float, alike: float) -> Case:
+    """Two such classifiers, equally good, that are right on the same rows in this share of cases, else apart."""
+
+    def make(draw: Draw, rows: int) -> Sequence[Evidence]:
+        gold = draw.choice(len(shares), rows, p=shares)
+        first, other = draw.random((2, rows))
+        second = np.where(draw.random(rows) < alike, first, other)
+        return [of_answers(gold, side < accuracy, len(shares)) for side in (first, second)]
+
+    name = f"{len(shares)} classes, the rarest {100 * min(shares):g} %, {100 * alike:g} % alike"
+    return Case("difference of macro F1", name, 0.0, make)
+
+
+def of_answers(gold: np.ndarray, right: np.ndarray, kinds: int) -> Sums:
+    said = np.where(right, gold, (gold + 1) % kinds)
+    of_gold, of_said = np.eye(kinds)[gold], np.eye(kinds)[said]
+    return Sums(np.stack([of_gold * of_said, of_said, of_gold], axis=2).reshape(len(gold), -1), macro_f1)
 
 
 def macro_f1(sums: np.ndarray) -> np.ndarray:

@@ -20,8 +20,8 @@ bert_ner_*.json; nothing between the two lines is typed. A result file is:
 
 Files of the classification benchmark (see collect_classification.py) become the tables of classification_tables.py, and
 speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py and
-startup.py write those of input_tables.py. Ledgers (ledgers.py, claims.py,
-false_claims.py) become those of ledger_tables.py.
+startup.py write those of input_tables.py. What coverage.py writes becomes that of coverage_tables.py. Ledgers
+(ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py.
 """
 
 import argparse
@@ -91,6 +91,7 @@ def section(name: str, results: Path) -> str:
         return f"No result file yet (`benchmarks/results/{recipe}_*.json`)."
     # Not above: started as a program, this file's own folder is all that can be imported from.
     from benchmarks.classification_tables import classification_table, gain_table, image_input_table
+    from benchmarks.coverage_tables import coverage_table
     from benchmarks.input_tables import bucketing_table, input_side_table, startup_table
     from benchmarks.speed_tables import scaling_table, speed_table
 
@@ -102,6 +103,7 @@ def section(name: str, results: Path) -> str:
     from benchmarks.prompting_tables import prompting_table
 
     of_one_file = {
+        "coverage": coverage_table,
         "ledgers_claims": claims_table,
         "false_claims": false_claims_table,
         "prompting": prompting_table,

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from hfkit.scores.evidence import SHARE, Evidence, total
-from hfkit.scores.limits import difference_limits, number_limits, scale_length, share_limits
+from hfkit.scores.limits import difference_limits, join_limits, number_limits, scale_length, share_limits
 from hfkit.scores.statistics import (
     ALIKE,
     RESAMPLES,
@@ -160,11 +160,13 @@ def _limits(sides: Sequence[Side], rows: int, level: float) -> tuple[float, floa
     if rows < 2 or all(side.seeds < 2 for side in sides):
         return limits_of_score(*drawn, level) if len(sides) == 1 else limits_of_difference(*drawn, level)
     matter = int(np.any([side.matters for side in sides], axis=0).sum())
+    stretched = _stretched_limits(sides, rows, matter, level)
     if sides[0].ends != SHARE or matter < 2:
-        return _stretched_limits(sides, rows, matter, level)
+        return stretched
     error, freedom = _error(sides, _draws_of(sides), rows)
     if len(sides) == 1:
-        return share_limits(sides[0].mean, error**2, matter, level, freedom)
+        limits, variance = share_limits(sides[0].mean, error**2, matter, level, freedom), sides[0].drawn.variance
+        return join_limits(limits, stretched, sides[0].mean, variance, matter)
     a, b = sides
     variances = tuple(_error([side], side.draws, rows)[0] ** 2 for side in sides)
     return difference_limits((a.mean, b.mean), variances, error**2, matter, level, freedom)

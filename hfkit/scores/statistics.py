@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hfkit.scores.evidence import SHARE, Evidence, total
-from hfkit.scores.limits import difference_limits, number_limits, scale_length, share_limits
+from hfkit.scores.limits import difference_limits, join_limits, number_limits, scale_length, share_limits
 
 RESAMPLES = 2000
 HELD = 2**22  # weights in memory at once while resampling, 32 MiB: bounds memory on large test splits
@@ -123,9 +123,11 @@ def draw_scores(evidences: Sequence[Evidence], *, resamples: int = RESAMPLES, se
 def limits_of_score(drawn: Drawn, level: float) -> tuple[float, float]:
     """The limits of a score over other rows."""
     rows = int(drawn.matters.sum())
-    if drawn.ends == SHARE and rows > 1:
-        return share_limits(drawn.value, drawn.variance, rows, level)
-    return number_limits(drawn.value, drawn.draws, rows, level, drawn.ends, scale_length(drawn.ends, drawn.value))
+    numbers = number_limits(drawn.value, drawn.draws, rows, level, drawn.ends, scale_length(drawn.ends, drawn.value))
+    if drawn.ends != SHARE or rows < 2:
+        return numbers
+    limits = share_limits(drawn.value, drawn.variance, rows, level)
+    return limits if drawn.hits is not None else join_limits(limits, numbers, drawn.value, drawn.variance, rows)
 
 
 def limits_of_difference(a: Drawn, b: Drawn, level: float) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from scipy.stats import binom
 
 from hfkit.scores.evidence import Sums
 from hfkit.scores.limits import open_width
-from hfkit.scores.statistics import bootstrap_interval, clearly_different, paired_difference
+from hfkit.scores.statistics import bootstrap_interval, clearly_different, paired_difference, resample
 
 
 def f1(sums: np.ndarray) -> np.ndarray:
@@ -84,6 +84,24 @@ def test_f1_of_few_and_nearly_perfect_entities_has_an_interval_that_holds_the_tr
         interval = bootstrap_interval(Sums(tallies, f1), resamples=200, seed=i)
         held.append(interval.low <= truth <= interval.high)
     assert np.mean(held) == pytest.approx(0.96, abs=0.03)
+
+
+def macro_f1(sums: np.ndarray) -> np.ndarray:
+    """Of the classes that occur, (..., classes x [right, predicted, gold]) -> (...)."""
+    right, predicted, gold = np.moveaxis(sums.reshape(*sums.shape[:-1], -1, 3), -1, 0)
+    there = predicted + gold > 0
+    return (2 * right / np.where(there, predicted + gold, 1)).sum(axis=-1) / there.sum(axis=-1)
+
+
+def test_a_score_that_a_few_rows_carry_has_the_wider_of_two_intervals():
+    """Macro F1 with a class of one row, which is right: resamples without it score the other class alone."""
+    gold, said = np.repeat([0, 1], [19, 1]), np.repeat([0, 1, 0, 1], [15, 2, 2, 1])
+    of_gold, of_said = np.eye(2)[gold], np.eye(2)[said]
+    evidence = Sums(np.stack([of_gold * of_said, of_said, of_gold], axis=2).reshape(20, -1), macro_f1)
+    draws = resample([evidence])[0]
+    interval, of_draws = bootstrap_interval(evidence), np.quantile(draws, [0.025, 0.975])
+    # The limits of a share of so many trials end below 1.
+    assert interval.low < of_draws[0] and interval.high == of_draws[1] == 1
 
 
 def test_whole_rows_are_resampled():
