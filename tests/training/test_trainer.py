@@ -16,6 +16,7 @@ from hfkit.errors import UserError
 from hfkit.scores.evidence import total
 from hfkit.tasks.tagging.codec import WordTagger
 from hfkit.training.invariants import BrokenPromise, NonFinite, digest
+from hfkit.training.sealed import seal
 from tests.fixtures.runs import at, trainer
 
 # Stages at steps 0, 3, 5 and 7 of the 12 that 22 rows make in two epochs of 6 batches; 0, 1, 2 with 3 per window.
@@ -305,6 +306,7 @@ def test_group_names_are_compared_on_resume(checkpoint, corpus, tmp_path):
     trainer(checkpoint, corpus, tmp_path, **flags).train()
     file = tmp_path / "checkpoint-2" / "hfkit_run.json"
     file.write_text(file.read_text().replace("depth001.decay", "layer1.decay"))
+    seal(file.parent)
     with pytest.raises(UserError, match=r"groups\.depth001\.decay: None then"):
         trainer(checkpoint, corpus, tmp_path, **flags).train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
 
