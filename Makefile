@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 DATA ?= ../shared/data
 WEIGHTS ?= ../shared/weights
-.PHONY: help check test test-slow bench bench-ner ledgers coverage samples format readme picture docs notebooks
+.PHONY: help check test test-slow bench bench-ner architectures ledgers coverage samples format readme picture docs notebooks
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ bench-ner:  ## The NER benchmark beside the tuned stock Trainer: hours, resumabl
 	python benchmarks/run_ner.py wnut17 --dataset $(DATA)/wnut17 --jobs 2
 	python benchmarks/collect.py --cells runs/bench/wnut17 --dataset $(DATA)/wnut17 \
 		--title "WNUT-17, all-MiniLM-L6-v2" --result benchmarks/results/bert_ner_wnut17.json
+	python benchmarks/render.py
+
+architectures:  ## Map every architecture of transformers and family of timm, small: 15 minutes of CPU, resumable
+	python -m benchmarks.architectures
 	python benchmarks/render.py
 
 ledgers:  ## The seven measured ledgers, what the literature says against them, and how often a verdict errs: hours, resumable

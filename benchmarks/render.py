@@ -21,7 +21,8 @@ bert_ner_*.json; nothing between the two lines is typed. A result file is:
 Files of the classification benchmark (see collect_classification.py) become the tables of classification_tables.py, and
 speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py and
 startup.py write those of input_tables.py. What coverage.py writes becomes that of coverage_tables.py. Ledgers
-(ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py.
+(ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py, and what architectures.py writes the one of
+architecture_tables.py.
 """
 
 import argparse
@@ -99,10 +100,12 @@ def section(name: str, results: Path) -> str:
         return classification_table(found, part)
     if recipe == "gain":
         return gain_table(found)
+    from benchmarks.architecture_tables import architectures_table
     from benchmarks.ledger_tables import claims_table, false_claims_table
     from benchmarks.prompting_tables import prompting_table
 
     of_one_file = {
+        "architectures": architectures_table,
         "coverage": coverage_table,
         "ledgers_claims": claims_table,
         "false_claims": false_claims_table,

@@ -51,6 +51,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "codegen": {"rotary_dim": 4},
     "cohere_compass_text": {"layer_types": None},
     "conditional_detr": BACKBONE,
+    "cvt": {"depth": [1, 2, 3], "embed_dim": [16, 32, 48], "num_heads": [1, 2, 3]},
     "dab-detr": BACKBONE,
     "detr": BACKBONE,
     "deepseek_v2": {"num_experts_per_tok": 2, "n_shared_experts": 1},

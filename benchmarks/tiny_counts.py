@@ -14,6 +14,7 @@ KNOWN: dict[str, int] = {
     "albert": 1,  # one group of shared layers
     "canine": 1 + 3 + 1,  # a transformer of one layer before and after, on characters
     "cohere_asr": 3 + 3,  # encoder_config and the decoder's own
+    "cvt": 1 + 2 + 3,
     "git": 3 + 3,  # the image's tower and the text's
     "hrm_text": 3 + 3,  # two stacks that take turns
     "levit": 2 * 4 + 2 * 2,  # attention and MLP are residual layers each, also where a stage ends
@@ -25,10 +26,8 @@ KNOWN: dict[str, int] = {
     "perceiver": 3,  # num_self_attends_per_block
     **dict.fromkeys(("pp_doclayout_v3", "pp_doclayout_v4"), 6 + 1 + 2 * 2 * 3 + 3),
     **dict.fromkeys(("d_fine", "deimv2"), 6 + 1 + 2 * 2 * 2 + 3),
-    "pp_ocrv5_mobile_det": 1 + 2 + 2 + 7 + 2,  # block_configs of its backbone
     "efficientnet": 8,  # 1, 2, 2, 3, 3, 4, 1, each scaled by 0.3 and rounded up
     **dict.fromkeys(("encoder-decoder", "speech-encoder-decoder"), 3 + 3),
-    "pp_lcnet": 1 + 2 + 2 + 6 + 2,  # block_configs
 }
 
 
@@ -46,6 +45,8 @@ def expected_blocks(name: str, model: Any) -> int | None:
 def count_layers(config: Mapping[str, Any]) -> int | None:
     if sizes := config.get("conv_layer_kernel_sizes"):  # TextNet: one block for each kernel
         return sum(map(len, sizes))
+    if stages := config.get("block_configs"):  # PP-LCNet: one block for each entry of a stage
+        return sum(map(len, stages))
     encoder, decoder, every = (first_of(config, keys) for keys in (ENCODER, DECODER, ALL))
     if config.get("is_encoder_decoder") and decoder:
         return (encoder or every) + decoder + (count_layers(config.get("backbone_config") or {}) or 0)

@@ -2,11 +2,14 @@
 
 A depth is assigned only where it is certain:
 
-* `LAYOUTS` names the architecture, and names every part of its base model; the tests prove each row by the order in
-  which a forward pass first reads the parameters. A part that a row does not name is refused, not guessed.
+* The structure of a model proposes its blocks (`blocks.py`), and a recorded forward pass proves them (`reads.py`,
+  `proof.py`): nothing that a parameter is given was computed by a deeper one.
 * Whatever lies outside the base model (`classifier`, `qa_outputs`, `lm_head`, `cls`, …) is the task's head.
-* timm models state the order themselves (`group_matcher`), and which module is the classifier.
-* Any other architecture is refused until its blocks are declared.
+* timm models state an order themselves (`group_matcher`), and which module is the classifier. It is taken if it can be
+  proven; otherwise their structure proposes.
+* `LAYOUTS` (`layouts.py`) names the few architectures that a forward pass does not decide, with every part of their
+  base model.
+* Declared blocks are proven like found ones. Whatever cannot be proven is refused.
 
 Where the parts without a number of their own belong:
 
@@ -54,14 +57,15 @@ class Depths:
 
         Args:
             model: may be wrapped, by peft or for several processes.
-            blocks: declares the blocks of an architecture that hfkit does not know: patterns of module paths in forward
-                order, such as "backbone.layers.*", where `*` is one path segment. Every module that matches is one
-                block. Of the other parameters, those outside the base model are the head. Inside it, those registered
-                before the first block are 0, those after the last are N+1, and those in between belong to the block
-                that comes next.
+            blocks: declares other blocks than those that would be found: patterns of module paths in forward order,
+                such as "backbone.layers.*", where `*` is one path segment. Every module that matches is one block. The
+                other parameters have their places by the same rules (see proof.py). If the model runs on no rows made
+                up for it, nothing is proven, `origin` says so, and the order of registration decides: 0 before the
+                first block, N+1 after the last and outside the base model, in between the block that comes next.
 
         Raises:
-            UserError: the architecture or one of its parts has no certain place, or a pattern matches nothing.
+            UserError: the blocks or one of the other parts cannot be proven to be in order, or a pattern matches
+                nothing.
         """
         core = find_core(model)
         found = find_map(core, blocks)

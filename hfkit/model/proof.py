@@ -120,19 +120,19 @@ def _place_beside(
         return 0 if not floor and (early or any(holds(plan.homes[block], name) for block in after)) else first
     # What several blocks share enters at the first of them. Where branches meet, there are depths in between.
     between = range(min(max(last, floor), first), first + 1)
-    return max(between, key=lambda depth: (max(_shared(name, b.paths[0]) for b in plan.levels[depth - 1]), depth))
+    return max(between, key=lambda depth: (max(_count_shared(name, b.paths[0]) for b in plan.levels[depth - 1]), depth))
 
 
 def _closes_stage(model: nn.Module, plan: Plan, name: str, block: Block) -> bool:
     """Whether a parameter behind the last block is a pretrained feature like it, and no part of a head."""
     if not plan.base or not name.startswith(plan.base):
         return False
-    stage = block.paths[0].split(".")[: _shared(name, block.paths[0])]
+    stage = block.paths[0].split(".")[: _count_shared(name, block.paths[0])]
     module = model.get_submodule(name.rpartition(".")[0])
     return stage[-1].isdecimal() or isinstance(module, nn.Conv2d | nn.BatchNorm2d)
 
 
-def _shared(name: str, path: str) -> int:
+def _count_shared(name: str, path: str) -> int:
     """How many segments two paths have in common at their start."""
     pairs = list(zip(name.split("."), path.split("."), strict=False))
     return next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))

@@ -194,7 +194,7 @@ def plan_table(rows: list[dict], title: str) -> Table:
     return table
 
 
-def print_plan(rows: list[dict], title: str, origin: str) -> None:
+def print_plan(rows: list[dict], title: str, origin: str = "") -> None:
     """Print the plan, and how the blocks of the model were found."""
     # A pipe has no width, and a narrow console would cut the numbers: the table is as wide as its cells.
     Console(width=WIDEST).print(plan_table(rows, f"Plan: {title}"))
