@@ -19,7 +19,7 @@ from hfkit import TransferArguments, TransferTrainer
 from hfkit.tasks import ImageClassification, TextClassification
 from tests.fixtures.runs import at
 from tests.tiny import text as tiny
-from tests.tiny.families import FAMILIES, Family
+from tests.tiny.families import FAMILIES, OTHERS, Family
 
 TASKS = {"text": TextClassification, "image": ImageClassification}
 ROWS = {"train": 12, "validation": 4, "test": 6}
@@ -133,7 +133,7 @@ def seen(row: dict) -> str | Pillow.Image:
 ONE_OF_A_KIND = ("BERT", "ALBERT", "XLNet", "GPT-2", "T5", "ResNet", "ViT", "Swin", "MobileNetV3")
 WHOLE_PATHS = [
     pytest.param(family, id=family.name, marks=() if family.name in ONE_OF_A_KIND else pytest.mark.slow)
-    for family in FAMILIES
+    for family in (*FAMILIES, *OTHERS)
 ]
 
 

@@ -295,3 +295,77 @@ TINY = {
 }
 
 FAMILIES = [Family(**vars(facts), **TINY[facts.name]._asdict()) for facts in families.FAMILIES]
+
+LAST, NO_PADDING, NORM = families.LAST, families.NO_PADDING, families.NORM
+# Architectures that nobody listed, and that go the same way: no row of the table, and no test but the whole path.
+OTHERS = [
+    Family(name, modality, model_class, model_type, "", note, **Tiny(*tiny_checkpoint)._asdict())
+    for name, modality, model_class, model_type, note, *tiny_checkpoint in (
+        (
+            *("Phi", "text", "PhiForSequenceClassification", "phi", LAST),
+            *(3, lambda: hf.PhiConfig(**SIZES, max_position_embeddings=64), bytes_padded),
+        ),
+        (
+            *("Mixtral", "text", "MixtralForSequenceClassification", "mixtral", LAST),
+            *(3, lambda: hf.MixtralConfig(**DECODER, num_local_experts=3, num_experts_per_tok=1), pieces_begun),
+        ),
+        (
+            *("Gemma 3", "text", "Gemma3TextForSequenceClassification", "gemma3_text", LAST),
+            *(3, lambda: hf.Gemma3TextConfig(**DECODER), pieces_begun),
+        ),
+        (
+            *("Falcon", "text", "FalconForSequenceClassification", "falcon", LAST),
+            *(3, lambda: hf.FalconConfig(hidden_size=16, num_attention_heads=2, num_hidden_layers=3), bytes_padded),
+        ),
+        (
+            *("OPT", "text", "OPTForSequenceClassification", "opt", LAST),
+            3,
+            lambda: hf.OPTConfig(
+                hidden_size=16,
+                word_embed_proj_dim=16,
+                ffn_dim=32,
+                num_attention_heads=2,
+                num_hidden_layers=3,
+                max_position_embeddings=64,
+            ),
+            bytes_padded,
+        ),
+        (
+            *("OLMo", "text", "OlmoForSequenceClassification", "olmo", LAST),
+            *(3, lambda: hf.OlmoConfig(**SIZES, max_position_embeddings=64), bytes_padded),
+        ),
+        (
+            *("ConvBERT", "text", "ConvBertForSequenceClassification", "convbert", ""),
+            3,
+            lambda: hf.ConvBertConfig(
+                **SIZES, embedding_size=8, head_ratio=1, conv_kernel_size=3, max_position_embeddings=64
+            ),
+            wordpiece,
+        ),
+        (
+            *("LayoutLM", "text", "LayoutLMForSequenceClassification", "layoutlm", ""),
+            *(3, lambda: hf.LayoutLMConfig(**SIZES, max_position_embeddings=64), wordpiece),
+        ),
+        (
+            *("SegFormer", "image", "SegformerForImageClassification", "segformer", ""),
+            3,
+            lambda: hf.SegformerConfig(
+                num_encoder_blocks=2,
+                depths=[1, 2],
+                sr_ratios=[1, 1],
+                hidden_sizes=[8, 16],
+                patch_sizes=[3, 3],
+                strides=[2, 2],
+                num_attention_heads=[1, 2],
+                mlp_ratios=[2, 2],
+            ),
+            squares(hf.ViTImageProcessor, 32),
+        ),
+        (
+            *("SigLIP", "image", "SiglipForImageClassification", "siglip", ""),
+            3,
+            lambda: hf.SiglipConfig(vision_config=SIZES | {"image_size": 16, "patch_size": 8}),
+            squares(hf.SiglipImageProcessor, 16),
+        ),
+    )
+]
