@@ -29,6 +29,7 @@ from hfkit.tasks.classification.judges import f1_of_counts, pearson, quotient
 CELLS, RESULT = Path("runs/bench/coverage"), Path(__file__).parent / "results" / "coverage.json"
 ROWS = (10, 20, 50, 100, 300)
 REPLICATES, DRAWS = 2000, 500  # cells have fewer resamples than reports, 2,000: the limits are noisier, not wider
+SETS = 50  # of resamples, which the replicates of a cell take in turn
 LEVEL = 0.95
 Draw = np.random.Generator
 
@@ -126,7 +127,7 @@ def measure(case: Case, rows: int, seed: int) -> dict[str, float | int]:
     draw = np.random.default_rng([seed, rows])
     limits, percentiles = np.empty((2, REPLICATES, 2))
     for i in range(REPLICATES):
-        drawn = draw_scores(case.make(draw, rows), resamples=DRAWS, seed=i)
+        drawn = draw_scores(case.make(draw, rows), resamples=DRAWS, seed=i % SETS)
         single = len(drawn) == 1
         limits[i] = limits_of_score(*drawn, LEVEL) if single else limits_of_difference(*drawn, LEVEL)
         percentiles[i] = expanded_limits(drawn[0].draws if single else drawn[0].draws - drawn[1].draws, rows, LEVEL)

@@ -196,8 +196,8 @@ def expanded_limits(draws: np.ndarray, rows: int, level: float) -> tuple[float, 
     The plain percentile interval is that of a normal distribution with the variance's divisor n: too narrow by about
     sqrt((n - 1) / n) and by the ratio of normal to t quantiles (Hesterberg 2015, The American Statistician 69).
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtr
 
-    tail = norm.sf(np.sqrt(rows / (rows - 1)) * t.ppf(0.5 + level / 2, rows - 1))
+    tail = ndtr(-np.sqrt(rows / (rows - 1)) * quantile_of(level, rows - 1))
     low, high = np.quantile(draws, [tail, 1 - tail])
     return float(low), float(high)
