@@ -172,9 +172,15 @@ def find_fault_on_resume(checkpoint: Path, *, with_best: bool) -> str | None:
     if fault := find_fault(checkpoint):
         return fault
     best = json.loads((checkpoint / TRAINER_STATE_NAME).read_text()).get("best_model_checkpoint")
-    if with_best and best and Path(best).name != checkpoint.name and (fault := find_fault_of_best(Path(best))):
-        return f"its best one is {Path(best).name}, and there {fault}"
+    if with_best and best and Path(best).name != checkpoint.name:
+        fault = find_fault_of_best(locate_best(best, checkpoint.parent))
+        return fault and f"its best one is {Path(best).name}, and there {fault}"
     return None
+
+
+def locate_best(best: str, folder: Path) -> Path:
+    """The best checkpoint where the state of a run has it, or in `folder`, to which its output directory was moved."""
+    return Path(best) if Path(best).is_dir() else folder / Path(best).name
 
 
 def find_fault_of_best(checkpoint: Path) -> str | None:

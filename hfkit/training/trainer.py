@@ -38,6 +38,7 @@ from hfkit.training.checkpoints import (
     claim_output_directory,
     find_fault_of_best,
     find_fault_on_resume,
+    locate_best,
     newest_checkpoint,
     read_weights,
     require_same_run,
@@ -421,8 +422,9 @@ class TransferTrainer(Trainer):
             read_weights(self.model, resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
-        best = Path(self.state.best_model_checkpoint)
+        best = locate_best(self.state.best_model_checkpoint, Path(self.args.output_dir))
         require_whole(best, find_fault_of_best(best))
+        self.state.best_model_checkpoint = str(best)
         if self.args.lora_rank or self.is_fsdp_enabled:
             super()._load_best_model()
         else:

@@ -107,12 +107,18 @@ def test_every_file_is_in_the_manifest_and_what_is_added_later_does_not_matter(c
 
 
 def test_the_best_one_is_whole_or_not_loaded_and_earlier_ones_are_deleted(checkpoint, corpus, tmp_path):
-    run = trainer(checkpoint, corpus, tmp_path, **BEST, save_total_limit=1)
+    folder = tmp_path / "out"
+    run = trainer(checkpoint, corpus, folder, **BEST, save_total_limit=2)
     run.train()
-    best = Path(run.state.best_model_checkpoint)
-    assert list(tmp_path.glob("checkpoint-*")) == [best] and find_fault(best) is None
+    best, last = Path(run.state.best_model_checkpoint), folder / "checkpoint-18"
+    assert best != last and set(folder.glob("checkpoint-*")) == {best, last}
+    assert find_fault(best) is None and find_fault(last) is None
     flip(best / "model.safetensors")
     with pytest.raises(UserError, match=f"{best.name}.*model.safetensors was changed"):
         run._load_best_model()
-    with pytest.raises(UserError, match="one of them has to be whole"):
-        newest_checkpoint(tmp_path, needed=False, with_best=True)
+    assert newest_checkpoint(folder, needed=False, with_best=False) == str(last)
+    with pytest.raises(UserError, match=f"checkpoint-18: its best one is {best.name}, and there model.safetensors was"):
+        newest_checkpoint(folder, needed=False, with_best=True)
+    flip(best / "model.safetensors")
+    moved = folder.rename(tmp_path / "moved")
+    assert newest_checkpoint(moved, needed=False, with_best=True) == str(moved / "checkpoint-18")
