@@ -346,7 +346,10 @@ def length(place: slice) -> int:
     return place.stop - place.start
 
 
-DAMAGE = [flip, truncate, lose, garble, repeat_rows, swap_a_checked_row]
+DAMAGE = [
+    *(flip, lose, swap_a_checked_row),
+    *(pytest.param(damage, marks=pytest.mark.slow) for damage in (truncate, garble, repeat_rows)),
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
@@ -414,6 +417,7 @@ def test_where_too_much_is_changed_the_layers_run_as_usual(checkpoint, corpus, t
     assert sum(rows) > 3 * 22 and logged(run, "loss") == pytest.approx(logged(plain, "loss"), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_fixed_draws_are_computed_again_as_they_were_drawn(images, vit, tmp_path):
     task = ImageClassification(dataset=images, augmentation="strong", flip="horizontal")
     runs = []
@@ -450,6 +454,7 @@ def test_a_run_deletes_nothing_that_another_one_uses(checkpoint, corpus, tmp_pat
     assert contents(only_store(tmp_path)) == contents(only_store(tmp_path / "clean")) and bits(again) == bits(clean)
 
 
+@pytest.mark.slow
 def test_of_two_runs_that_build_the_same_one_uses_the_others(checkpoint, corpus, tmp_path):
     first, others = kept_run(checkpoint, corpus, tmp_path, "first"), []
 

@@ -78,7 +78,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_file_and_fault(kind, copy, cap
             newest_checkpoint(copy, needed=needed, with_best=False)
 
 
-@pytest.mark.parametrize("kind", ["a bit of the optimizer", "no random state"])
+@pytest.mark.parametrize("kind", ["a bit of the optimizer", pytest.param("no random state", marks=pytest.mark.slow)])
 def test_a_run_that_passes_one_over_ends_as_the_one_that_was_not_interrupted(kind, whole, copy, checkpoint, corpus):
     name, damage, fault = DAMAGE[kind]
     damage(copy / "checkpoint-6" / name)
