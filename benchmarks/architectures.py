@@ -244,6 +244,8 @@ def find_faults(name: str, model: Any, inputs: dict[str, Any], depths: Any) -> s
 
     base = base_of(model, depths.parameters)
     modules = {base + path: depth for depth, paths in enumerate(depths.names[1:-1], 1) for path in paths.split(" + ")}
+    known = {path for path, _ in model.named_modules()}
+    modules = {path: depth for path, depth in modules.items() if path in known}  # timm may name a bare parameter
     side_by_side = any(" + " in paths for paths in depths.names)
     calls = call_blocks(model, inputs, modules)
     order = [depth for depth, _ in calls.values()]

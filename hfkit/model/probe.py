@@ -48,7 +48,8 @@ def probe_rows(model: nn.Module) -> Iterator[dict[str, Tensor]]:
         if sizes.get("is_encoder_decoder") is False:
             beside.pop("decoder_input_ids", None)
         texts = {name: value for name, value in beside.items() if name in TEXTS}
-        for inputs in (given | beside, given | texts, given):
+        sets = {tuple(inputs): inputs for inputs in (given | beside, given | texts, given)}  # each once
+        for inputs in sets.values():
             yield {
                 name: value.to(device, dtype if value.is_floating_point() else None) for name, value in inputs.items()
             }

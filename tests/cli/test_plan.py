@@ -132,6 +132,8 @@ def test_the_document_holds_the_rows_of_the_table(checkpoint):
     ]
     assert [f"{stage['depths']}: {stage['names']}" for stage in document["stages"]] == [row[3] for row in rows]
     assert document["stages"][-1]["until_step"] == 39
+    assert document["blocks"].startswith("4 blocks found in bert.encoder.layer.* and proven")
+    assert f"{document['blocks']}.\n" in hfkit(*argv).stdout
 
 
 def test_help_says_that_the_flags_of_a_recipe_are_taken():
