@@ -132,7 +132,7 @@ def run_apart(name: str, task: str, chosen: str) -> dict[str, Any]:
 
 
 def examine(name: str, task: str, chosen: str, loud: bool = False) -> dict[str, Any]:
-    """What becomes of one architecture: proven, refused, wrong, or not built."""
+    """What becomes of one architecture: proven, listed, in part (a tower was not run), refused, wrong, or not built."""
     from hfkit.errors import UserError
     from hfkit.model.depth import Depths
 
@@ -169,6 +169,8 @@ def examine(name: str, task: str, chosen: str, loud: bool = False) -> dict[str, 
             traceback.print_exc()
         wrong = "check failed: " + shorten(error)
     outcome = "wrong" if wrong else "proven" if depths.origin else "listed"
+    if outcome == "proven" and "do not run" in depths.origin:
+        outcome = "in part"
     return row | {"outcome": outcome} | ({"reason": wrong} if wrong else {})
 
 
@@ -299,13 +301,18 @@ def call_blocks(model: Any, inputs: dict[str, Any], modules: dict[str, int]) -> 
 
 
 def write(rows: list[dict[str, Any]]) -> None:
+    import timm
+
     from hfkit.runtime.machine import environment
 
+    facts = environment()
+    facts["versions"]["timm"] = timm.__version__
     result = {
         "schema": "hfkit.architectures/1",
         "command": "python -m benchmarks.architectures",
-        "environment": environment(),
-        "rows": rows,
+        "environment": facts,
+        # The names of all blocks, and what lies before and after them, are in the cells.
+        "rows": [{key: value for key, value in row.items() if key not in ("names", "ends")} for row in rows],
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     counts: dict[str, int] = {}

@@ -14,7 +14,7 @@ from hfkit.model.proof import Unproven
 class Layout:
     """The parts of one architecture: module paths below its base model, separated by spaces; `*` is one path segment.
 
-    Heads are listed in `tail` only for classes that have no base model under them (T5, CLIP, Whisper's encoder).
+    Heads are listed in `tail` only for classes that have no base model under them (T5, Whisper's encoder).
     """
 
     stem: str  # depth 0

@@ -113,7 +113,20 @@ def _map_towers(core: nn.Module, names: list[str], towers: list[Tower], reads: R
         found.append(" + ".join(path.removeprefix(base) for path in paths))
     verify_depths(depths, _name_depths(found), reads)
     where = summarize(path for tower in towers for block in tower.blocks for path in block.paths)
-    return Map(_add_tied_names(core, depths), tuple(found), f"{len(found)} blocks found in {where} and {PROOF}")
+    origin = f"{len(found)} blocks found in {where} and {PROOF}"
+    if idle := _find_idle_lists(reads, union(block.parameters for blocks in levels for block in blocks), base):
+        origin += f"; rows of this kind do not run {', '.join(idle)}, whose layers are not told apart"
+    return Map(_add_tied_names(core, depths), tuple(found), origin)
+
+
+def _find_idle_lists(reads: Reads, blocks: int, base: str) -> list[str]:
+    """Lists of modules in the base model that hold no block and that the forward pass did not touch at all."""
+    lists: dict[str, bool] = {}  # path -> whether a member was read
+    for i, name in enumerate(reads.names):
+        if (numbered := re.match(r"(.+?)\.\d+\.", name)) and name.startswith(base):
+            touched = bool((reads.read | blocks) >> i & 1)
+            lists[numbered[1]] = lists.get(numbered[1], False) or touched
+    return [f"{path}.*" for path, touched in lists.items() if not touched]
 
 
 def _name_depths(blocks: Sequence[str]) -> tuple[str, ...]:

@@ -1010,6 +1010,14 @@ def test_an_architecture_that_cannot_be_run_is_refused_and_shown_how_to_declare_
     assert '--blocks "lower.*" "upper.*"' in str(refusal.value)
 
 
+def test_a_tower_that_is_not_run_is_said_to_be_mapped_as_a_whole():
+    model = Plain()
+    model.pictures = nn.ModuleList(nn.Linear(4, 4) for _ in range(2))
+    depths = Depths.of(model)
+    assert depths.origin.endswith("; rows of this kind do not run pictures.*, whose layers are not told apart")
+    assert {depth for name, depth in depths.parameters.items() if below("pictures", name)} == {depths.head}
+
+
 def test_blocks_that_cannot_be_proven_are_taken_as_declared_and_said_to_be():
     declared = Depths.of(Silent(), ["lower.*", "upper.*"])
     assert declared.parameters == Depths.of(Plain(), ["lower.*", "upper.*"]).parameters
