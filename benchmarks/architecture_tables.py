@@ -5,6 +5,7 @@ from typing import Any
 from hfkit.report.pages import markdown_text
 
 PROVEN = ("proven", "listed")
+OURS = ("sequence classification", "token classification", "image classification")  # tasks that hfkit has
 COUNTED = (*PROVEN, "in part", "refused", "wrong")
 
 
@@ -20,6 +21,7 @@ def architectures_table(result: dict[str, Any]) -> str:
         "| | built small | mapped and proven | in part | refused | wrong |",
         "|---|---:|---:|---:|---:|---:|",
         count_row(f"architectures of transformers {versions['transformers']}", own),
+        count_row("those built for a task that hfkit has", [row for row in own if row["task"] in OURS]),
         count_row(f"families of timm {versions['timm']}, one model each", timm),
         "",
         "| task | architectures |",

@@ -76,15 +76,15 @@ def render_record(path: Path) -> dict[str, str]:
 def summarise(path: Path, files: dict[str, str]) -> dict[str, Any]:
     """The results in a record for a program, and where its files are."""
     record = json.loads(files[path.name])
-    best = record["contenders"][0] if record["contenders"] else None
+    first = next((one for one in record["contenders"] if one["difference"] is None), None)  # that all are compared with
     verdict = record["verdict"]
     return {
         "schema": record["schema"],
         "task": record["task"],
         "rows": record["rows"],
-        "contender": best and best["name"],
-        "headline": best and best["headline"],
-        "interval": best and best["interval"],
+        "contender": first and first["name"],
+        "headline": first and first["headline"],
+        "interval": first and first["interval"],
         "verdict": verdict if isinstance(verdict, str) else " ".join(one["text"] for one in verdict["sentences"]),
         "contenders": [{"name": one["name"], "scores": scores_of(one)} for one in record["contenders"]],
         "files": [str(path.with_name(name)) for name in files],

@@ -165,7 +165,7 @@ class Paired:
         ours, theirs = self._sums(*centre), other._sums(*centre)
         # One contender gains by a swap exactly as much as the other loses.
         moved = swaps @ (theirs - ours)[rows]
-        both = self._beside(other)
+        both = self._join_side_by_side(other)
 
         def weights_of(draw: int, side: int) -> np.ndarray:
             kept = np.ones(self.rows)
@@ -193,7 +193,7 @@ class Paired:
             return self
         return Paired(self.ours, self.gold, self.formula, self.ends, number_units(units, self.rows)[self.unit])
 
-    def _beside(self, other: "Paired") -> "Paired":
+    def _join_side_by_side(self, other: "Paired") -> "Paired":
         """The answers of both sides side by side: twice the rows."""
         seeds = np.lcm(len(self.ours), len(other.ours))
         ours = np.hstack([np.repeat(side.ours, seeds // len(side.ours), axis=0) for side in (self, other)])
