@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 MOST_NAMES = 4
+NEARLY_NONE = 0.02  # of the most rows that may be needed
 RISING = 0.005  # mean gain on validation in the last epoch that says training ended too early
 
 Facts = Mapping[str, Any]
@@ -98,14 +99,11 @@ def more_rows_text(needed: Sequence[int | None] | None, present: int) -> str | N
         return None
     low, high = (None if count is None else max(count - present, 1) for count in needed)
     if high is None:
-        return f"about {two_digits(low)} or more"
-    ends = dict.fromkeys(two_digits(count) for count in (low, high))
-    return f"about {' to '.join(ends)}"
-
-
-def two_digits(count: int) -> str:
-    """A count with the digits beyond the second dropped, which an estimate does not have."""
-    return f"{int(float(f'{count:.1e}')):,}"
+        return f"at least {low:,}"
+    if low == high:
+        return f"about {low:,}"
+    # Chance decides already at the rows there are, if a few more could do.
+    return f"up to {high:,}" if low < NEARLY_NONE * high else f"about {low:,} to {high:,}"
 
 
 def join_names(names: Sequence[str]) -> str:

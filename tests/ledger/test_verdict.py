@@ -117,13 +117,13 @@ def test_a_tie_is_called_one_only_where_the_interval_is_narrow():
 
 
 def test_underpowered_says_how_many_rows_or_seeds_are_missing():
-    facts = ledger(contender("full", 0.9), contender("lp-ft", 0.87, pair(-0.03, 0.04, rows=(612, 1_938), seeds=8)))
+    facts = ledger(contender("full", 0.9), contender("lp-ft", 0.87, pair(-0.03, 0.04, rows=(610, 1_900), seeds=8)))
     text = said(facts)["cannot tell"]
     assert text.startswith("full, chosen on validation, reaches accuracy 0.900 [0.870, 0.930] on 400 test rows")
     assert "the highest of 2" in text and "lp-ft differs by −0.030 [−0.070, 0.010]" in text  # noqa: RUF001
     assert "about 210 to 1,500 more test rows or 5 more seeds" in text
     assert any("about 210 to 1,500 test rows" in text for text in write_verdict(facts)["next"])
-    for needed, words in (((612, None), "about 210 or more more"), ((380, 404), "about 1 to 4 more")):
+    for needed, words in (((610, None), "at least 210 more"), ((380, 2_800), "up to 2,400 more"), ((900, 900), "about 500")):
         facts["contenders"][1]["difference"]["needed_rows"] = needed
         assert words in said(facts)["cannot tell"]
 
