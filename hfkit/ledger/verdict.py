@@ -192,10 +192,10 @@ Doubt = tuple[str, list[Facts], Facts]  # a question, the contenders that leave 
 
 def _rise_text(doubts: Sequence[Doubt], score: Score) -> str:
     rising = unique(doubts)
-    gains = join_names([f"{score_text(last_gain(c, score.sign))} of {c['name']}" for c in rising])
+    gains = join_names([f"by {score_text(last_gain(c, score.sign))} for {c['name']}" for c in rising])
     return (
-        f"{_open_questions(doubts)}: validation still gained {gains} in the last epoch. Train longer: run this"
-        f" comparison again with --num_train_epochs {twice_the_epochs(rising)}. {_so_far(doubts, score)}"
+        f"{_open_questions(doubts)}: in the last epoch validation still improved {gains}. Train longer: run this comparison"
+        f" again with --num_train_epochs {twice_the_epochs(rising)}. {_so_far(doubts, score)}"
     )
 
 
@@ -218,9 +218,10 @@ def _open_questions(doubts: Sequence[Doubt]) -> str:
 def _so_far(doubts: Sequence[Doubt], score: Score) -> str:
     found = []
     for *_, pair in doubts:
-        noise = "" if pair["different"] else ", within noise"
-        found.append(f"{pair['of']} differs from {pair['to']} by {signed_text(pair['difference'])}{noise}")
-    return f"So far, in {score.title}, {' and '.join(found)}."
+        noise = "" if pair["different"] else ", which is within noise"
+        found.append(f"from {pair['to']} by {signed_text(pair['difference'])}{noise}")
+    (*_, pair), *_ = doubts
+    return f"So far, in {score.title}, {pair['of']} differs {', and '.join(found)}."
 
 
 def unique(doubts: Sequence[Doubt]) -> list[Facts]:

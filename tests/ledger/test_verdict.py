@@ -123,7 +123,11 @@ def test_underpowered_says_how_many_rows_or_seeds_are_missing():
     assert "the highest of 2" in text and "lp-ft differs by −0.030 [−0.070, 0.010]" in text  # noqa: RUF001
     assert "about 210 to 1,500 more test rows or 5 more seeds" in text
     assert any("about 210 to 1,500 test rows" in text for text in write_verdict(facts)["next"])
-    for needed, words in (((610, None), "at least 210 more"), ((380, 2_800), "up to 2,400 more"), ((900, 900), "about 500")):
+    for needed, words in (
+        ((610, None), "at least 210 more"),
+        ((380, 2_800), "up to 2,400 more"),
+        ((900, 900), "about 500"),
+    ):
         facts["contenders"][1]["difference"]["needed_rows"] = needed
         assert words in said(facts)["cannot tell"]
 
@@ -285,7 +289,7 @@ def test_a_contender_that_was_still_rising_is_no_result(rising, replaced, kept):
     rules = said(facts)
     assert not replaced & set(rules) and kept <= set(rules)
     name = facts["contenders"][rising]["name"]
-    assert f"validation still gained 0.050 of {name} in the last epoch" in rules["undertrained"]
+    assert f"in the last epoch validation still improved by 0.050 for {name}." in rules["undertrained"]
     assert "run this comparison again with --num_train_epochs 6." in rules["undertrained"]
     assert rules["undertrained"].count("whether") == len(replaced) - 1
     assert "undertrained" in worth({"verdict": write_verdict(facts)}) or kept
