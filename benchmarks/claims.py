@@ -23,9 +23,8 @@ from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Contender
 from hfkit.ledger.compare import make_plan
 from hfkit.ledger.entries import is_scratch
-from hfkit.ledger.facts import standalone_cost
 from hfkit.ledger.queue import Queue
-from hfkit.ledger.standing import Runs, mean_validation
+from hfkit.ledger.standing import Runs, mean_validation, standalone_cost
 from hfkit.ledger.statistics import compare_pair
 from hfkit.runtime.machine import environment
 
@@ -38,8 +37,7 @@ PROBE = "a linear probe is best on the fewest labels"
 SPREAD = "contextual calibration lowers the spread over orders of a prompt (Zhao et al. 2021)"
 AUTO = (
     "strategy auto is not below what validation prefers of linear probe and full fine-tuning by more than the interval,"
-    " and costs"
-    " less than the two together"
+    " and costs less than the two together"
 )
 MARGINS = {SHIFT: 0.02, GRADUAL: 0.02, PROBE: 0.0}
 LEVEL = 0.05  # of the test of two variances

@@ -50,7 +50,9 @@ def worth(ledger: dict[str, Any]) -> str:
     if "worth its cost" in texts:
         return "yes"
     if "not worth its cost" in texts:
-        return "no" if ledger["pairs"]["baseline"]["different"] else "not shown"
+        return "no"
+    if "worth not shown" in texts:
+        return "not shown"
     doubts = [rule for rule in ("collapsed", "undertrained") if "worth its cost" in texts.get(rule, "")]
     return f"cannot tell: {doubts[0]}" if doubts else NOTHING
 
@@ -79,10 +81,14 @@ def claims_table(found: dict[str, Any]) -> str:
 
 def false_claims_table(found: dict[str, Any]) -> str:
     """How often a page claimed a difference between contenders that are equal, by the number of test rows."""
-    claims = [key for key in found["found"][0] if key != "rows"]
-    lines = [f"| test rows | {' | '.join(claims)} |", f"|---:|{'---:|' * len(claims)}"]
+    claims = [key for key in found["found"][0] if key not in ("rows", "validation", "sd")]
+    lines = [
+        f"| test rows | validation rows | sd of seeds | {' | '.join(claims)} |",
+        f"|---:|---:|---:|{'---:|' * len(claims)}",
+    ]
     for row in found["found"]:
-        lines.append(f"| {row['rows']:,} | {' | '.join(f'{100 * row[claim]:.1f} %' for claim in claims)} |")
+        shares = " | ".join(f"{100 * row[claim]:.1f} %" for claim in claims)
+        lines.append(f"| {row['rows']:,} | {row['validation']:,} | {row['sd']:.3f} | {shares} |")
     error = 100 * (0.05 * 0.95 / found["pages"]) ** 0.5
     lines += [
         "",

@@ -1,7 +1,7 @@
 """Advice on what to try next, by rules from the facts of a ledger: the most useful first, one line for each.
 
 a probe is enough   a probe of frozen features is cheaper than the chosen contender and not different from it: keep it
-unstable            seeds failed or collapsed: a lower rate or a longer warm-up
+unstable            seeds collapsed: a lower rate or a longer warm-up; seeds failed: why
 one seed            run more
 edge of the grid    the rate that validation chose is the lowest or highest tried: widen the grid
 still rising        validation gained half a point or more in the last epoch: train longer
@@ -23,6 +23,7 @@ from hfkit.ledger.entries import (
     headline_of,
     is_rising,
     is_scratch,
+    is_unfinished,
     join_names,
     last_gain,
     more_rows_text,
@@ -53,7 +54,7 @@ def give_advice(ledger: Facts, chosen: Facts | None, near: Sequence[Facts]) -> l
     contenders = sorted(ledger["contenders"], key=lambda c: -score.sign * headline_of(c))
     strategies = [c for c in contenders if c["kind"] == "strategy"]
     texts = [
-        *_keep_probe(chosen, near),
+        *_keep_probe(chosen, near, score),
         *_instability(strategies),
         *_more_seeds(strategies),
         *_edges(strategies),
@@ -66,9 +67,9 @@ def give_advice(ledger: Facts, chosen: Facts | None, near: Sequence[Facts]) -> l
     return texts[:MOST_ADVICE]
 
 
-def _keep_probe(chosen: Facts, near: Sequence[Facts]) -> list[str]:
+def _keep_probe(chosen: Facts, near: Sequence[Facts], score: Score) -> list[str]:
     probe = next((c for c in near if _is_probe(c) and total_cost(c) < total_cost(chosen)), None)
-    if probe is None or _is_probe(chosen):
+    if probe is None or _is_probe(chosen) or any(is_unfinished(c, score.sign) for c in (probe, chosen)):
         return []
     return [
         f"Keep {probe['name']}: it reads frozen features, is cheap to fit again, and is within noise of"
@@ -81,11 +82,19 @@ def _is_probe(contender: Facts) -> bool:
 
 
 def _instability(strategies: Sequence[Facts]) -> list[str]:
-    shaky = [c for c in strategies if failed_runs(c) or collapsed_runs(c)]
-    if not shaky:
-        return []
-    counts = [f"{c['name']} ({len(failed_runs(c)) + len(collapsed_runs(c))} of {len(c['seeds'])} seeds)" for c in shaky]
-    return [f"Try a lower learning rate or a longer warm-up where seeds failed or collapsed: {join_names(counts)}."]
+    texts = []
+    if alike := [c for c in strategies if collapsed_runs(c)]:
+        counts = join_names([f"{c['name']} ({seeds_text(len(collapsed_runs(c)), c)})" for c in alike])
+        texts.append(f"Try a lower learning rate or a longer warm-up where seeds collapsed: {counts}.")
+    if failed := [c for c in strategies if failed_runs(c)]:
+        counts = join_names([f"{c['name']} ({seeds_text(len(failed_runs(c)), c)})" for c in failed])
+        texts.append(f"Find out why seeds failed, and run them again with --retry_failed true: {counts}.")
+    return texts
+
+
+def seeds_text(count: int, contender: Facts) -> str:
+    runs = len(contender["seeds"])
+    return f"{count} of {runs} seed{'' if runs == 1 else 's'}"
 
 
 def _more_seeds(strategies: Sequence[Facts]) -> list[str]:
@@ -97,7 +106,7 @@ def _more_seeds(strategies: Sequence[Facts]) -> list[str]:
 def _edges(strategies: Sequence[Facts]) -> list[str]:
     texts = []
     for end, further, edge in (("lowest", "lower", min), ("highest", "higher", max)):
-        rates = {c["name"]: c["tuning"]["chosen"] for c in strategies if _is_at_edge(c, edge)}
+        rates = {c["name"]: c["tuning"]["chosen"] for c in strategies if _is_at_edge(c, edge) and not collapsed_runs(c)}
         if rates:
             names = join_names([f"{name} ({rate:g})" for name, rate in rates.items()])
             texts.append(f"Try {further} learning rates for {names}: validation chose the {end} tried.")

@@ -1,12 +1,12 @@
 """The contenders of one test beside each other: their scores, and the differences that may be claimed together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from hfkit.ledger.statistics import describe_difference, find_p, interval_of, sides_of
+from hfkit.ledger.statistics import allow_for_luck, describe_difference, find_p, interval_of, pool_seeds, sides_of
 from hfkit.scores.evidence import Evidence
 from hfkit.scores.statistics import RESAMPLES, holm
 
@@ -54,26 +54,34 @@ class Comparison:
             for name, side in self.sides.items()
         }
 
-    def differences(self, pairs: Sequence[Pair]) -> dict[Pair, dict[str, Any]]:
+    def differences(self, pairs: Sequence[Pair], picked: Collection[str] = ()) -> dict[Pair, dict[str, Any]]:
         """The difference of each pair as `compare_pair` has it, with `p_holm`, all of them to be claimed together.
 
         Where no two contenders differ, any of the pairs is called different at most 1 - `level` of the time (Holm
         1979). The pairs must not be chosen by the scores that are compared here: the best of ten equals, picked by
-        these rows, would be called different from one of the others 11 times in 100.
+        these rows, would be called different from one of the others 11 times in 100. Holm asks for p values that hold
+        far out in the tails, where the variance of three seeds is too uncertain, so contenders share what they know of
+        it (`pool_seeds`).
+
+        Args:
+            picked: contenders that were chosen for their scores elsewhere, by the same seeds (`allow_for_luck`).
 
         `different` goes by the corrected p, and so do the limits: each pair has those of the level at which Holm tests
         it (`level`), and where the test cannot tell, they reach to zero. A reader who looks at the limits and one who
         looks at p must not come to different conclusions.
         """
         alpha, count = 1 - self.level, len(pairs)
+        sides = dict(zip(self.sides, pool_seeds(list(self.sides.values())), strict=True))
+        several = sum(side.seeds > 1 for side in sides.values())
+        sides |= {name: allow_for_luck(sides[name], several) for name in picked if sides[name].seeds > 1}
         swaps = max(self.resamples, int(2 * count / alpha))  # fewer could not give a p that stays small when corrected
         tests = [
-            find_p(self.sides[a], self.sides[b], self.evidence[a], self.evidence[b], self.rows, swaps, self.seed)
+            find_p(sides[a], sides[b], self.evidence[a], self.evidence[b], self.rows, swaps, self.seed)
             for a, b in pairs
         ]
         found = {}
         for (a, b), p, p_holm, share in zip(pairs, tests, holm(tests), holm_shares(tests, alpha), strict=True):
-            facts = describe_difference(self.sides[a], self.sides[b], self.rows, p, 1 - share, share, self.per_unit)
+            facts = describe_difference(sides[a], sides[b], self.rows, p, 1 - share, share, self.per_unit)
             different = facts["different"] and p_holm < alpha
             if not different:
                 facts |= {"low": min(facts["low"], 0.0), "high": max(facts["high"], 0.0)}

@@ -36,16 +36,23 @@ def collapsed_runs(contender: Facts) -> list[Facts]:
 
 
 def last_gain(contender: Facts, sign: int) -> float | None:
-    """By how much the last evaluation was better than the best before it, on average over seeds; None if never two.
+    """By how much validation improved in the last epoch on the best before it, on average over seeds.
+
+    Of a training shorter than two epochs it is the last half. None if no run was evaluated on both sides.
 
     Args:
         sign: 1, or -1 if a lower score is better.
     """
     gains = []
     for run in finished_runs(contender):
-        scores = [sign * point["validation"] for point in sorted(run["curve"], key=lambda point: point["epoch"])]
-        if len(scores) > 1:
-            gains.append(scores[-1] - max(scores[:-1]))
+        last = max((point["epoch"] for point in run["curve"]), default=0.0)
+        start = last - min(1.0, last / 2) + 1e-6  # epochs are rounded
+        before, after = (
+            [sign * point["validation"] for point in run["curve"] if (point["epoch"] <= start) is early]
+            for early in (True, False)
+        )
+        if before and after:
+            gains.append(max(after) - max(before))
     return float(np.mean(gains)) if gains else None
 
 
@@ -53,6 +60,11 @@ def is_rising(contender: Facts, sign: int) -> bool:
     """Whether validation was still rising when training ended, so that its score is not what it can reach."""
     gain = last_gain(contender, sign)
     return gain is not None and gain >= RISING
+
+
+def is_unfinished(contender: Facts, sign: int) -> bool:
+    """Whether its score is not what it can reach: validation was still rising, or seeds collapsed."""
+    return is_rising(contender, sign) or (contender["kind"] == "strategy" and bool(collapsed_runs(contender)))
 
 
 def twice_the_epochs(contenders: Sequence[Facts]) -> int | None:

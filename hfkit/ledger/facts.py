@@ -16,7 +16,7 @@ from hfkit.ledger.entries import headline_of
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import class_ids
 from hfkit.ledger.schema import DIFFERENCE, SCHEMA
-from hfkit.ledger.standing import Runs, Standing
+from hfkit.ledger.standing import Runs, Standing, standalone_cost
 from hfkit.ledger.verdict import write_verdict
 from hfkit.report.names import checkpoint_name, dataset_name
 from hfkit.report.schema import to_finite, to_plain
@@ -130,13 +130,6 @@ def entry_of(standing: Standing, contender: Contender) -> dict[str, Any]:
     }
 
 
-def standalone_cost(result: Result) -> dict[str, float]:
-    """The cost of a run by itself: features that another run had computed are paid for too."""
-    shared = result.facts.get("features", "computed") != "computed"
-    seconds = result.facts.get("backbone_cpu_seconds", 0.0) if shared else 0.0
-    return {**result.cost, "cpu_seconds": result.cost["cpu_seconds"] + seconds}
-
-
 def mean_cost(costs: list[Mapping[str, float]]) -> dict[str, float]:
     """The mean of every cost that was measured in all runs: machines differ in what they can measure."""
     return {key: float(np.mean([cost[key] for cost in costs])) for key in costs[0] if all(key in one for one in costs)}
@@ -224,7 +217,9 @@ def budgets_of(standing: Standing) -> dict[str, Any] | None:
         for c in competing
     }
     crossovers = find_crossovers(by_name, sign=runs.bench.sign, units=runs.units)["crossovers"]
-    return {"curves": curves, "crossovers": [crossover_of(one) for one in crossovers if one["rows"] is not None]}
+    # With an open upper end the order at the largest budget is within noise: there is no lead to speak of.
+    sure = [one for one in crossovers if one["rows"] is not None and one["high"] is not None]
+    return {"curves": curves, "crossovers": [crossover_of(one) for one in sure]}
 
 
 def crossover_of(crossover: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,7 +227,7 @@ def crossover_of(crossover: Mapping[str, Any]) -> dict[str, Any]:
     ahead, behind, rows = crossover["ahead"], crossover["behind"], crossover["rows"]
     ends = {"low": crossover["low"], "high": crossover["high"]}
     low = "fewer" if ends["low"] is None else round(ends["low"])
-    high = "more" if ends["high"] is None else round(ends["high"])
+    high = round(ends["high"])
     text = f"{ahead} is ahead of {behind} from about {rows:,.0f} rows on ({low} to {high})"
     return {"a": ahead, "b": behind, "rows": rows, **ends, "text": text}
 

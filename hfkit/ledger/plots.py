@@ -259,7 +259,7 @@ def orders(contenders: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def differences(classes: Mapping[str, Any], names: Sequence[str], most: int) -> dict[str, Any] | None:
-    """Scores by class as (label, the best contender's score, the others' differences from it).
+    """Scores by class as (label, the first contender's score, the others' differences from it).
 
     Of many classes those with the widest spread are shown, the widest first; `strongest` is the darkest cell's value.
     """
@@ -275,7 +275,7 @@ def differences(classes: Mapping[str, Any], names: Sequence[str], most: int) -> 
         rows.append(
             {
                 "label": label,
-                "best": scores[0],
+                "first": scores[0],
                 "cells": list(zip(others, scores[1:], gaps, strict=True)),
                 "spread": max(found) - min(found) if found else 0.0,
             }

@@ -111,13 +111,13 @@ class Runner:
         return {"tests": tests, "answers": answers, "collapsed": self._has_collapsed(answers)}
 
     def _has_collapsed(self, answers: list) -> bool:
-        """Whether every row got one and the same answer."""
+        """Whether every row of several got one and the same answer."""
         view = self.bench.task.view
         shown = (
             to_text(view.answer(answer, row)) for answer, row in zip(answers, self.bench.rows["test"], strict=True)
         )
         first = next(shown)
-        return all(other == first for other in shown)
+        return len(answers) > 1 and all(other == first for other in shown)
 
     def _new_codec(self) -> Codec:
         return self.bench.task.codec(self.bench.recipe.checkpoint, self.bench.rows.target)

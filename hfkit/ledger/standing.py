@@ -100,7 +100,7 @@ class Standing:
             Comparison(self.evidence, units=self.runs.units),
             validation={name: mean_validation(results) for name, results in finished.items()},
             seconds={
-                name: float(np.mean([result.cost["cpu_seconds"] for result in results]))
+                name: float(np.mean([standalone_cost(result)["cpu_seconds"] for result in results]))
                 for name, results in finished.items()
             },
             origins={self.names[one]: origin_of(one) for one in self.competing},
@@ -120,3 +120,10 @@ def mean_validation(results: list[Result]) -> float | None:
     scores = [r.facts.get("validation") if r.validation is None else r.validation for r in results]
     known = [score for score in scores if score is not None]
     return float(np.mean(known)) if known else None
+
+
+def standalone_cost(result: Result) -> dict[str, float]:
+    """The cost of a run by itself: features that another run had computed are paid for too."""
+    shared = result.facts.get("features", "computed") != "computed"
+    seconds = result.facts.get("backbone_cpu_seconds", 0.0) if shared else 0.0
+    return {**result.cost, "cpu_seconds": result.cost["cpu_seconds"] + seconds}

@@ -1,12 +1,12 @@
 """Contenders with several seeds on the same test rows: intervals of their scores, and of their differences."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import digamma, ndtr, polygamma, stdtr, stdtrit
 
 from hfkit.scores.evidence import SHARE, Evidence, total
 from hfkit.scores.limits import difference_limits, join_limits, number_limits, scale_length, share_limits
@@ -42,6 +42,7 @@ class Side:
         matters: whether each row can move one of the scores, (rows,).
         hits: 1 or 0 for each row, if there is one seed and its score is their share, (rows,).
         ends: of the scale of the scores.
+        freedom: degrees of freedom of the variance between its seeds.
     """
 
     headlines: np.ndarray
@@ -51,6 +52,7 @@ class Side:
     matters: np.ndarray
     hits: np.ndarray | None
     ends: tuple[float, float]
+    freedom: float
 
     @property
     def seeds(self) -> int:
@@ -133,8 +135,56 @@ def sides_of(contenders: Sequence[Sequence[Evidence]], resamples: int, seed: int
         matters = np.any([one.matters() for one in own], axis=0)
         hits = own[0].hits() if seeds == 1 else None
         shares = float(seeds_share), float(mixed_share)
-        sides.append(Side(headlines, these.mean(axis=0), *shares, matters, hits, own[0].ends))
+        sides.append(Side(headlines, these.mean(axis=0), *shares, matters, hits, own[0].ends, seeds - 1))
     return sides
+
+
+def pool_seeds(sides: Sequence[Side]) -> list[Side]:
+    """The sides, each with a variance between its seeds to which all contenders have contributed.
+
+    Three seeds that happen to agree are no proof that others would: of equals, the pair with the smallest variance by
+    chance is the first to be called different. The variances are shrunk to their common value (Smyth 2004, Statistical
+    Applications in Genetics and Molecular Biology 3): the more, the less they differ beyond chance. A contender that
+    varies wildly makes them differ, and keeps its own.
+    """
+    several = [side for side in sides if side.seeds > 1 and np.ptp(side.headlines) > 1e-9]
+    if len(several) < 2:
+        return list(sides)
+    freedoms = np.array([side.freedom for side in several], dtype=float)
+    logs = np.log([side.headlines.var(ddof=1) for side in several]) - digamma(freedoms / 2) + np.log(freedoms / 2)
+    beyond_chance = float(logs.var(ddof=1) - polygamma(1, freedoms / 2).mean())
+    prior = _invert_trigamma(beyond_chance) if beyond_chance > 0 else np.inf  # degrees of freedom of the common value
+    common = np.exp(logs.mean() + (digamma(prior / 2) - np.log(prior / 2) if np.isfinite(prior) else 0.0))
+    known, pooled = freedoms.sum(), []
+    for side in sides:
+        if side.seeds > 1:
+            weight = min(prior, known)
+            variance = (weight * common + side.freedom * side.headlines.var(ddof=1)) / (weight + side.freedom)
+            share = max(0.0, float(variance) / side.seeds - side.mixed_share)
+            side = replace(side, seeds_share=share, freedom=float(min(weight + side.freedom, known)))
+        pooled.append(side)
+    return pooled
+
+
+def _invert_trigamma(value: float) -> float:
+    """The degrees of freedom d for which the trigamma function of d / 2 has this value, by bisection."""
+    low, high = 1e-3, 1e6
+    while high / low > 1 + 1e-9:
+        middle = np.sqrt(low * high)
+        low, high = (middle, high) if polygamma(1, middle / 2) > value else (low, middle)
+    return float(np.sqrt(low * high))
+
+
+def allow_for_luck(side: Side, contenders: int) -> Side:
+    """A contender that validation picked among several: its seeds are not typical ones, but the luckiest.
+
+    The variance between seeds grows to the mean square of the largest of so many normal numbers, as if validation knew
+    the luck of the seeds exactly.
+    """
+    at = np.linspace(-8, 8, 4001)
+    density = contenders * np.exp(-(at**2) / 2) / np.sqrt(2 * np.pi) * ndtr(at) ** (contenders - 1)
+    square = float((at**2 * density).sum() * (at[1] - at[0]))
+    return replace(side, seeds_share=side.seeds_share * max(1.0, square))
 
 
 def _error(
@@ -150,7 +200,7 @@ def _error(
     freed = of_rows**2 / (rows * more_rows - 1)
     for side in several:
         square = side.seeds_share / more_seeds + side.mixed_share / more_rows / more_seeds
-        freed += square**2 / (side.seeds * more_seeds - 1)
+        freed += square**2 / (side.freedom + side.seeds * (more_seeds - 1))
     return float(np.sqrt(variance)), max(1.0, variance**2 / freed) if freed else rows - 1.0
 
 
@@ -196,6 +246,7 @@ def _draws_of(sides: Sequence[Side]) -> np.ndarray:
 
 
 def interval_of(side: Side, rows: int, level: float) -> Interval:
+    """The interval of the mean over the seeds of one side."""
     return Interval(*_limits([side], rows, level), level, _note([side], rows))
 
 
@@ -208,6 +259,7 @@ def find_p(
     resamples: int,
     seed: int,
 ) -> float:
+    """The two-sided p of the difference of two sides: that of randomised rows, or of rows and seeds if it is larger."""
     if rows < 2:
         return 1.0
     means = [first.average(others) for first, *others in (seeds_of_a, seeds_of_b)]
@@ -221,6 +273,13 @@ def find_p(
 def describe_difference(
     a: Side, b: Side, rows: int, p: float, level: float, alpha: float, per_unit: float
 ) -> dict[str, Any]:
+    """The difference of two sides as `compare_pair` returns it.
+
+    Args:
+        p: of the difference.
+        alpha: the error rate at which rows and seeds that are needed would be tested.
+        per_unit: rows of each unit.
+    """
     difference, draws = a.mean - b.mean, a.draws - b.draws
     low, high = _limits((a, b), rows, level)
 

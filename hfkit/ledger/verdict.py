@@ -10,7 +10,7 @@ better, the sentences say "below" for "above" and "lowest" for "highest".
     nothing            no contender finished
     alone              one contender finished: there is nothing to compare
     clear win          the chosen contender is different from every other that finished, and better
-    beaten             others are different from the chosen one, and better: validation chose wrongly
+    beaten             others are different from the chosen one, and better, which validation did not show
     tie                those not different from it whose interval lies within one point (0.01) on both sides: they are
                        equal for all that matters
     cannot tell        the rest of those not different: how many more test rows or seeds would separate them, if any
@@ -20,12 +20,13 @@ better, the sentences say "below" for "above" and "lowest" for "highest".
     transfer not shown neither: the rows cannot tell that scratch is worse
     no scratch         no strategy from scratch finished
     worth its cost     the chosen strategy is different from every baseline, and better; how many times the cost
-    not worth its cost a baseline is within noise, or better; how many times the cost it saves
+    not worth its cost a baseline is different from the chosen strategy, and better; how many times the cost it saves
+    worth not shown    neither: the rows cannot tell that the baselines are worse
     no baseline        no baseline finished
     no strategy        no strategy that starts from the checkpoint finished
-    undertrained       in place of the sentence on transfer or on worth: validation of either side still gained half a
-                       point (0.005) or more in the last epoch, so that its score is not what it can reach
-    collapsed          in place of the same sentences: seeds of either side gave every row the same answer
+    undertrained       in place of the sentence on transfer or on worth: validation of either side still improved by
+                       half a point (0.005) or more in the last epoch: its score is not what it can reach
+    collapsed          in place of the same sentences: seeds of a strategy on either side gave every row the same answer
     unstable           seeds of the chosen strategy failed or collapsed
     failed seeds       seeds of other contenders failed
     collapsed seeds    seeds of other contenders collapsed; they are in the scores
@@ -49,6 +50,7 @@ from hfkit.ledger.entries import (
     headline_of,
     is_rising,
     is_scratch,
+    is_unfinished,
     join_names,
     last_gain,
     lost_contenders,
@@ -139,33 +141,34 @@ def _first(
         text = f"but {rank_names(better, score)} {is_or_are(better)} better beyond noise: {first['name']} is {lead}."
         found.append(("beaten", text))
     if equal:
-        text = f"{rank_names(equal, score)} {is_or_are(equal)} equal to it for all that matters"
-        found.append(("tie", f"and {text}: any difference is below {POINT}."))
+        it = "it" if not found else chosen["name"]
+        text = f"{rank_names(equal, score)} {is_or_are(equal)} equal to {it} for all that matters"
+        found.append(("tie", f"{'' if found else 'and '}{text}: any difference is below {POINT}."))
     if unclear:
         nearest = score.best(unclear, headline_of)
         gap = f"{signed_text(nearest['difference']['difference'])} {interval_text(nearest['difference'])}"
-        text = f"but it cannot be told apart from {rank_names(unclear, score)}: {nearest['name']} differs by {gap}."
+        who = chosen["name"] if found else "but it"
+        text = f"{who} cannot be told apart from {rank_names(unclear, score)}: {nearest['name']} differs by {gap}."
         found.append(("cannot tell", f"{text} {needed_text(nearest['difference'], nearest, chosen, ledger)}"))
     rank = f", the {terms.highest} of {len(standing)}{finished}" if score.best(standing, headline_of) is chosen else ""
     (rule, text), *rest = found
-    return [(rule, f"{reached}{rank}, {text}"), *((rule, f"{chosen['name']}: {text}") for rule, text in rest)]
+    return [(rule, f"{reached}{rank}, {text}"), *rest]
 
 
 def _simplest_choice(chosen: Facts | None, near: Sequence[Facts], score: Score) -> Sentences:
     if not near or chosen is None:
         return []
     cheapest = min([chosen, *near], key=total_cost)
-    if cheapest is chosen:
+    if cheapest is chosen or any(is_unfinished(c, score.sign) for c in (cheapest, chosen)):
         return []
     loss = max(0.0, -turn(cheapest["difference"], score.sign)["low"])
-    return [
-        (
-            "simplest",
-            f"The simplest choice within noise is {cheapest['name']}: {seconds_text(total_cost(cheapest))} CPU seconds,"
-            f" where {chosen['name']} took {seconds_text(total_cost(chosen))}. It may score up to {score_text(loss)}"
-            f" {Terms.of(score).lower}.",
-        )
-    ]
+    text = (
+        f"The simplest choice within noise is {cheapest['name']}: {seconds_text(total_cost(cheapest))} CPU seconds,"
+        f" where {chosen['name']} took {seconds_text(total_cost(chosen))}."
+    )
+    if loss >= 0.0005:  # less is printed as none
+        text += f" It may score up to {score_text(loss)} {Terms.of(score).lower}."
+    return [("simplest", text)]
 
 
 def _answer(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentences:
@@ -176,7 +179,8 @@ def _answer(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentences
         ("baseline", "fine-tuning is worth its cost", _worth_of_training),
     ):
         pair = ledger["pairs"][kind]
-        sides = [contender_named(standing, pair[end]) for end in ("of", "to")] if pair else []
+        rivals = [c for c in standing if is_scratch(c["name"])] if kind == "scratch" else []
+        sides = [contender_named(standing, pair["of"]), *rivals] if pair else []
         collapsed = [c for c in sides if collapsed_runs(c)]
         rising = [c for c in sides if is_rising(c, score.sign)]
         if collapsed or rising:
@@ -191,16 +195,16 @@ Doubt = tuple[str, list[Facts], Facts]  # a question, the contenders that leave 
 
 
 def _rise_text(doubts: Sequence[Doubt], score: Score) -> str:
-    rising = unique(doubts)
+    rising = list_contenders(doubts)
     gains = join_names([f"by {score_text(last_gain(c, score.sign))} for {c['name']}" for c in rising])
     return (
-        f"{_open_questions(doubts)}: in the last epoch validation still improved {gains}. Train longer: run this comparison"
-        f" again with --num_train_epochs {twice_the_epochs(rising)}. {_so_far(doubts, score)}"
+        f"{_open_questions(doubts)}: in the last epoch validation still improved {gains}. Train longer: run this"
+        f" comparison again with --num_train_epochs {twice_the_epochs(rising)}. {_so_far(doubts, score)}"
     )
 
 
 def _collapse_text(doubts: Sequence[Doubt], score: Score) -> str:
-    collapsed = unique(doubts)
+    collapsed = list_contenders(doubts)
     epochs = twice_the_epochs(collapsed)
     more = f" --num_train_epochs {epochs}" if epochs else ""
     seeds = [f"{len(collapsed_runs(c))} of {len(c['seeds'])} {plural('seed', len(c['seeds']))}" for c in collapsed]
@@ -224,7 +228,7 @@ def _so_far(doubts: Sequence[Doubt], score: Score) -> str:
     return f"So far, in {score.title}, {pair['of']} differs {', and '.join(found)}."
 
 
-def unique(doubts: Sequence[Doubt]) -> list[Facts]:
+def list_contenders(doubts: Sequence[Doubt]) -> list[Facts]:
     """The contenders behind some doubts, each once."""
     return list({c["name"]: c for _, contenders, _ in doubts for c in contenders}.values())
 
@@ -239,7 +243,8 @@ def _transfer(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentenc
     if pair is None:
         return []
     chosen, rival = pair["of"], contender_named(standing, pair["to"])
-    others = f", the best of {len(scratch)}" if len(scratch) > 1 else ""
+    which = "the best" if score.best(scratch, headline_of) is rival else "one"
+    others = f", {which} of {len(scratch)}" if len(scratch) > 1 else ""
     flagged = f" ({rival['name']}{others})" if others or rival["name"] != "scratch" else ""
     same = f"the same model trained from scratch{flagged}"
     above, gain = Terms.of(score).above, turn(pair, score.sign)
@@ -249,12 +254,12 @@ def _transfer(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentenc
     if pair["different"]:
         text = (
             f"Transfer is negative: {same} is {difference_text(turn(gain, -1))} {score.title} {above} {chosen}, the"
-            " strategy that validation chose. This checkpoint harms here."
+            " pretrained strategy that validation chose. This checkpoint harms here."
         )
         return [("negative transfer", text)]
     text = (
-        f"No benefit of the checkpoint is shown: {chosen}, the strategy that validation chose, differs from {same} by"
-        f" {signed_text(pair['difference'])} {interval_text(pair)} {score.title}, which is within noise."
+        f"No benefit of the checkpoint is shown: {chosen}, the pretrained strategy that validation chose, differs from"
+        f" {same} by {signed_text(pair['difference'])} {interval_text(pair)} {score.title}, which is within noise."
         f" {needed_text(pair, contender_named(standing, chosen), rival, ledger)}"
     )
     return [("transfer not shown", text)]
@@ -287,22 +292,23 @@ def _worth_of_training(standing: Sequence[Facts], ledger: Facts, score: Score) -
             f"Fine-tuning is not worth its cost: the baseline {theirs['name']} is {difference_text(turn(gain, -1))}"
             f" {score.title} {above} {ours['name']}, which took {paid}."
         )
-    else:
-        text = (
-            f"Fine-tuning is not shown to be worth its cost: {ours['name']} took {paid}, and its lead over the baseline"
-            f" {theirs['name']} is within noise: {signed_text(gain['difference'])} {interval_text(gain)}."
-            f" {needed_text(pair, ours, theirs, ledger)}"
-        )
-    return [("not worth its cost", text)]
+        return [("not worth its cost", text)]
+    text = (
+        f"Fine-tuning is not shown to be worth its cost: {ours['name']} took {paid}, and its difference from the"
+        f" baseline {theirs['name']} is within noise: {signed_text(pair['difference'])} {interval_text(pair)}."
+        f" {needed_text(pair, ours, theirs, ledger)}"
+    )
+    return [("worth not shown", text)]
 
 
 def _failures(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentences:
     strategies = [c for c in standing if c["kind"] == "strategy"]
-    chosen = choose_strategy(strategies, ledger, score)
+    chosen = choose_strategy(strategies, ledger)
     others = [c for c in standing if c is not chosen]
     sentences = []
     if chosen and (failed_runs(chosen) or collapsed_runs(chosen)):
-        sentences.append(("unstable", _instability(chosen)))
+        how = "chosen on validation" if chosen["name"] == ledger["chosen"] else "the pretrained strategy of validation"
+        sentences.append(("unstable", _instability(chosen, how)))
     if text := count_runs(others, failed_runs):
         sentences.append(("failed seeds", f"Seeds failed, and are left out of the scores: {text}."))
     if text := count_runs(others, collapsed_runs):
@@ -314,23 +320,20 @@ def _failures(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentenc
         sentences.append(("failed", " ".join(dead)))
     single = [c for c in strategies if len(finished_runs(c)) == 1]
     if single:
-        runs = "ran" if len(single) == 1 else "each ran"
-        text = f"{rank_names(single, score)} {runs} with one seed: how much another seed would change is not known."
+        have = "has" if len(single) == 1 else "each have"
+        text = f"{rank_names(single, score)} {have} one seed that finished: how much another would change is not known."
         sentences.append(("one seed", text))
     return sentences
 
 
-def choose_strategy(strategies: Sequence[Facts], ledger: Facts, score: Score) -> Facts | None:
-    """The strategy that validation chose; without one that starts from the checkpoint, the best of the others."""
+def choose_strategy(strategies: Sequence[Facts], ledger: Facts) -> Facts | None:
+    """The strategy that validation chose: the pretrained one, or the chosen contender if it is a strategy."""
     pair = next((pair for pair in ledger["pairs"].values() if pair), None)
-    if pair:
-        return contender_named(strategies, pair["of"])
-    return next((c for c in strategies if c["name"] == ledger["chosen"]), None) or (
-        score.best(strategies, headline_of) if strategies else None
-    )
+    name = pair["of"] if pair else ledger["chosen"]
+    return next((c for c in strategies if c["name"] == name), None)
 
 
-def _instability(chosen: Facts) -> str:
+def _instability(chosen: Facts, how: str) -> str:
     failed, alike, count = failed_runs(chosen), collapsed_runs(chosen), len(chosen["seeds"])
     reasons = join_reasons([run["reason"] for run in failed])
     counts = []
@@ -340,7 +343,7 @@ def _instability(chosen: Facts) -> str:
         counts.append(f"{len(alike)} of {count} {plural('seed', count)} gave every row the same answer")
     state = "has collapsed" if len(alike) == len(finished_runs(chosen)) else "is unstable"
     left = "; its score is that of the seeds that did not fail" if failed else ""
-    return f"{chosen['name']}, the chosen strategy, {state}: {' and '.join(counts)}{left}."
+    return f"{chosen['name']}, {how}, {state}: {' and '.join(counts)}{left}."
 
 
 def _skips(skipped: Sequence[Facts]) -> Sentences:

@@ -104,9 +104,9 @@ def escape_markdown(text: str) -> str:
     return escape(markdown_text(text), quote=False)
 
 
-def score_text(value: float) -> str:
+def score_text(value: float, digits: int = 3) -> str:
     # What rounds to zero has no sign.
-    return f"{value:.3f}".replace("-", plots.MINUS) if round(value, 3) else "0.000"
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", plots.MINUS)
 
 
 def signed_text(value: float) -> str:
@@ -114,7 +114,10 @@ def signed_text(value: float) -> str:
 
 
 def interval_text(interval: Mapping[str, Any]) -> str:
-    return f"[{score_text(interval['low'])}, {score_text(interval['high'])}]"
+    """The limits of an interval, with as many digits as show its width: one without width is no interval."""
+    low, high = interval["low"], interval["high"]
+    digits = next((some for some in (3, 4, 5) if round(low, some) != round(high, some)), 3)
+    return f"[{score_text(low, digits)}, {score_text(high, digits)}]"
 
 
 def number_text(value: float) -> str:

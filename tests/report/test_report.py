@@ -21,7 +21,7 @@ from hfkit.baselines.base import Answers, Baseline
 from hfkit.contract.view import Text
 from hfkit.errors import UserError
 from hfkit.report import plots
-from hfkit.report.pages import extremes
+from hfkit.report.pages import extremes, interval_text
 from hfkit.report.report import Report, prompt_warnings, render, state_verdict
 from hfkit.report.schema import to_plain, validate
 from hfkit.runtime import machine
@@ -468,3 +468,9 @@ def test_a_prompts_score_is_shown_with_its_spread_over_orders():
     warnings = prompt_warnings({"orders": spread, "unparseable": 0.25, "seconds": 1.0})
     assert warnings == ["raw, 2 orders of the examples score 0.400 to 0.600", "25.0% of its answers could not be read"]
     assert prompt_warnings({"orders": {"raw": {"headlines": [0.4]}}, "unparseable": 0.0}) == []
+
+
+def test_an_interval_is_printed_with_as_many_digits_as_show_its_width():
+    shown = [interval_text({"low": -half, "high": half}) for half in (0.02, 0.00038, 0.000021, 0.0)]
+    assert shown == ["[−0.020, 0.020]", "[−0.0004, 0.0004]", "[−0.00002, 0.00002]", "[0.000, 0.000]"]  # noqa: RUF001
+    assert interval_text({"low": 0.99982, "high": 1.0}) == "[0.9998, 1.0000]"
