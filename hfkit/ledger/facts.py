@@ -217,13 +217,16 @@ def budgets_of(standing: Standing) -> dict[str, Any] | None:
         for c in competing
     }
     crossovers = find_crossovers(by_name, sign=runs.bench.sign, units=runs.units)["crossovers"]
-    # With an open upper end the order at the largest budget is within noise: there is no lead to speak of.
-    sure = [one for one in crossovers if one["rows"] is not None and one["high"] is not None]
-    return {"curves": curves, "crossovers": [crossover_of(one) for one in sure]}
+    return {"curves": curves, "crossovers": [crossover_of(one) for one in crossovers if is_certain(one)]}
+
+
+def is_certain(crossover: Mapping[str, Any]) -> bool:
+    """Whether two curves cross, and the order at the largest budget, where the upper end is open, is beyond noise."""
+    return crossover["rows"] is not None and crossover["high"] is not None
 
 
 def crossover_of(crossover: Mapping[str, Any]) -> dict[str, Any]:
-    """A crossing of two curves, with the keys that the pages know."""
+    """A certain crossing of two curves, with the keys that the pages know."""
     ahead, behind, rows = crossover["ahead"], crossover["behind"], crossover["rows"]
     ends = {"low": crossover["low"], "high": crossover["high"]}
     low = "fewer" if ends["low"] is None else round(ends["low"])

@@ -18,7 +18,7 @@ from hfkit.errors import UserError
 from hfkit.ledger.bench import Bench, draw_rows, join_tests
 from hfkit.ledger.cells import Cell, Contender, Result, choose_factor, plan_cells
 from hfkit.ledger.compare import compare, make_plan
-from hfkit.ledger.facts import crossover_of, ledger_of, mean_cost, rows_worth_all
+from hfkit.ledger.facts import crossover_of, is_certain, ledger_of, mean_cost, rows_worth_all
 from hfkit.ledger.queue import MOST_STARTS, Queue
 from hfkit.ledger.runner import Runner
 from hfkit.ledger.schema import validate_ledger
@@ -384,7 +384,9 @@ def test_only_rows_that_show_something_can_be_got_right():
     assert rows_worth_all(numbers.evidence([1.0, 2.0, 5.0], [1.0, 2.0, 5.0]), np.arange(3)).tolist() == []
 
 
-def test_a_crossover_says_both_open_ends_and_a_bound_of_nothing():
-    crossing = {"ahead": "full", "behind": "probe", "rows": 12.4, "low": 0.2, "high": None}
-    assert crossover_of(crossing)["text"] == "full is ahead of probe from about 12 rows on (0 to more)"
-    assert crossover_of(crossing | {"low": None, "high": 30.0})["text"].endswith("(fewer to 30)")
+def test_a_crossover_is_told_only_where_the_order_at_the_end_is_certain():
+    crossing = {"ahead": "full", "behind": "probe", "rows": 12.4, "low": 0.2, "high": 30.0}
+    assert crossover_of(crossing)["text"] == "full is ahead of probe from about 12 rows on (0 to 30)"
+    assert crossover_of(crossing | {"low": None})["text"].endswith("(fewer to 30)")
+    # An open end: in too many resamples the other one is ahead with all rows.
+    assert [is_certain(crossing | change) for change in ({}, {"high": None}, {"rows": None})] == [True, False, False]
