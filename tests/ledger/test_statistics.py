@@ -129,6 +129,7 @@ def test_rows_alone_would_not_hold_it():
     assert held / 200 < 0.6
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_mean_over_seeds_holds_the_truth():
     draw = np.random.default_rng(2)
     truth, held = expected(1.2, 0.3), 0
@@ -139,6 +140,7 @@ def test_the_interval_of_a_mean_over_seeds_holds_the_truth():
     assert held / DRAWS == pytest.approx(0.95, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_difference_from_a_baseline_of_one_run_holds_the_truth():
     draw = np.random.default_rng(3)
     truth, held = expected(1.4, 0.3) - expected(1.0, 0.0), 0

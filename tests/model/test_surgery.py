@@ -212,7 +212,7 @@ def test_adapters_stand_in_the_chosen_depths_alone(checkpoint, corpus, tmp_path)
     assert changed == {2, 3, HEAD}
 
 
-@pytest.mark.parametrize("strategy", ["full", "gradual"])
+@pytest.mark.parametrize("strategy", [pytest.param("full", marks=pytest.mark.slow), "gradual"])
 def test_a_resumed_run_ends_with_the_same_bits(strategy, checkpoint, corpus, tmp_path):
     flags = dict(strategy=strategy, reinit_blocks=2, train_blocks="2-4", num_train_epochs=2)
     whole = trainer(checkpoint, corpus, tmp_path / "whole", save_strategy="steps", save_steps=3, **flags)

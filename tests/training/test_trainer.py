@@ -30,7 +30,7 @@ def weights(model) -> bytes:
 @pytest.mark.parametrize(
     ("strategy", "accumulation"),
     [
-        pytest.param(strategy, windows, marks=pytest.mark.slow if windows == 1 and strategy != "gradual" else ())
+        pytest.param(strategy, windows, marks=pytest.mark.slow if windows == 1 or strategy == "scratch" else ())
         for strategy in sorted(STRATEGIES.keys() - {"auto"})  # test_auto.py has its own
         for windows in (1, 4)
     ],
