@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 MOST_NAMES = 4
-NEARLY_NONE = 0.02  # of the most rows that may be needed
+NEARLY_NONE = 0.02  # of the rows there are
 RISING = 0.005  # mean gain on validation in the last epoch that says training ended too early
 
 Facts = Mapping[str, Any]
@@ -115,7 +115,7 @@ def more_rows_text(needed: Sequence[int | None] | None, present: int) -> str | N
     if low == high:
         return f"about {low:,}"
     # Chance decides already at the rows there are, if a few more could do.
-    return f"up to {high:,}" if low < NEARLY_NONE * high else f"about {low:,} to {high:,}"
+    return f"up to {high:,}" if low <= NEARLY_NONE * present else f"about {low:,} to {high:,}"
 
 
 def join_names(names: Sequence[str]) -> str:
