@@ -24,6 +24,7 @@ from hfkit.ledger.entries import (
     is_rising,
     is_scratch,
     is_unfinished,
+    join_counts,
     join_names,
     last_gain,
     more_rows_text,
@@ -84,17 +85,12 @@ def _is_probe(contender: Facts) -> bool:
 def _instability(strategies: Sequence[Facts]) -> list[str]:
     texts = []
     if alike := [c for c in strategies if collapsed_runs(c)]:
-        counts = join_names([f"{c['name']} ({seeds_text(len(collapsed_runs(c)), c)})" for c in alike])
+        counts = join_counts(alike, collapsed_runs)
         texts.append(f"Try a lower learning rate or a longer warm-up where seeds collapsed: {counts}.")
     if failed := [c for c in strategies if failed_runs(c)]:
-        counts = join_names([f"{c['name']} ({seeds_text(len(failed_runs(c)), c)})" for c in failed])
+        counts = join_counts(failed, failed_runs)
         texts.append(f"Find out why seeds failed, and run them again with --retry_failed true: {counts}.")
     return texts
-
-
-def seeds_text(count: int, contender: Facts) -> str:
-    runs = len(contender["seeds"])
-    return f"{count} of {runs} seed{'' if runs == 1 else 's'}"
 
 
 def _more_seeds(strategies: Sequence[Facts]) -> list[str]:

@@ -1,6 +1,6 @@
 """Facts about single contenders of ledger.json, shared by the verdict, the advice and the tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,16 @@ def more_rows_text(needed: Sequence[int | None] | None, present: int) -> str | N
         return f"about {low:,}"
     # Chance decides already at the rows there are, if a few more could do.
     return f"up to {high:,}" if low <= NEARLY_NONE * present else f"about {low:,} to {high:,}"
+
+
+def join_counts(contenders: Sequence[Facts], runs_of: Callable[[Facts], list[Facts]]) -> str:
+    """Contenders in a sentence, each with how many of its seeds are such runs: "full (2 of 3 seeds)"."""
+    counts = [(c["name"], len(runs_of(c)), len(c["seeds"])) for c in contenders]
+    return join_names([f"{name} ({some} of {every} {plural('seed', every)})" for name, some, every in counts])
+
+
+def plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
 
 
 def join_names(names: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ class Side:
         return float(self.headlines.mean())
 
     @property
-    def drawn(self) -> Drawn:
+    def row_variation(self) -> Drawn:
         """The mean of its scores and how the rows move it, whatever the seeds."""
         return Drawn(self.mean, self.draws, self.matters, self.hits, self.ends)
 
@@ -206,7 +206,7 @@ def _error(
 
 def _limits(sides: Sequence[Side], rows: int, level: float) -> tuple[float, float]:
     """The limits of the mean of one side, or of the difference of two, over other rows and seeds."""
-    drawn = [side.drawn for side in sides]
+    drawn = [side.row_variation for side in sides]
     if rows < 2 or all(side.seeds < 2 for side in sides):
         return limits_of_score(*drawn, level) if len(sides) == 1 else limits_of_difference(*drawn, level)
     matter = int(np.any([side.matters for side in sides], axis=0).sum())
@@ -215,7 +215,10 @@ def _limits(sides: Sequence[Side], rows: int, level: float) -> tuple[float, floa
         return stretched
     error, freedom = _error(sides, _draws_of(sides), rows)
     if len(sides) == 1:
-        limits, variance = share_limits(sides[0].mean, error**2, matter, level, freedom), sides[0].drawn.variance
+        limits, variance = (
+            share_limits(sides[0].mean, error**2, matter, level, freedom),
+            sides[0].row_variation.variance,
+        )
         return join_limits(limits, stretched, sides[0].mean, variance, matter)
     a, b = sides
     variances = tuple(_error([side], side.draws, rows)[0] ** 2 for side in sides)
@@ -343,7 +346,7 @@ def _fewest(enough: Callable[[int], bool], most: int) -> int | None:
 
 
 def _note(sides: Sequence[Side], rows: int) -> str:
-    of_rows = note_of([side.drawn for side in sides], _draws_of(sides))
+    of_rows = note_of([side.row_variation for side in sides], _draws_of(sides))
     if rows < 2 or of_rows not in ("", ALIKE):
         return of_rows
     # Where the seeds vary, the interval is theirs.

@@ -51,10 +51,12 @@ from hfkit.ledger.entries import (
     is_rising,
     is_scratch,
     is_unfinished,
+    join_counts,
     join_names,
     last_gain,
     lost_contenders,
     more_rows_text,
+    plural,
     pretrained_strategies,
     total_cost,
     turn,
@@ -207,11 +209,10 @@ def _collapse_text(doubts: Sequence[Doubt], score: Score) -> str:
     collapsed = list_contenders(doubts)
     epochs = twice_the_epochs(collapsed)
     more = f" --num_train_epochs {epochs}" if epochs else ""
-    seeds = [f"{len(collapsed_runs(c))} of {len(c['seeds'])} {plural('seed', len(c['seeds']))}" for c in collapsed]
-    names = join_names([f"{name} ({count})" for name, count in zip([c["name"] for c in collapsed], seeds, strict=True)])
     return (
-        f"{_open_questions(doubts)}: {names} gave every row the same answer, which says nothing about what training"
-        f" can reach. Run this comparison again with --tune 0.1 0.3 1{more}. {_so_far(doubts, score)}"
+        f"{_open_questions(doubts)}: {join_counts(collapsed, collapsed_runs)} gave every row the same answer, which"
+        f" says nothing about what training can reach. Run this comparison again with --tune 0.1 0.3 1{more}."
+        f" {_so_far(doubts, score)}"
     )
 
 
@@ -224,8 +225,8 @@ def _so_far(doubts: Sequence[Doubt], score: Score) -> str:
     for *_, pair in doubts:
         noise = "" if pair["different"] else ", which is within noise"
         found.append(f"from {pair['to']} by {signed_text(pair['difference'])}{noise}")
-    (*_, pair), *_ = doubts
-    return f"So far, in {score.title}, {pair['of']} differs {', and '.join(found)}."
+    ours = doubts[0][-1]["of"]  # the same in both
+    return f"So far, in {score.title}, {ours} differs {', and '.join(found)}."
 
 
 def list_contenders(doubts: Sequence[Doubt]) -> list[Facts]:
@@ -404,7 +405,3 @@ def join_reasons(reasons: Sequence[str]) -> str:
 
 def is_or_are(contenders: Sequence[Facts]) -> str:
     return "is" if len(contenders) == 1 else "are"
-
-
-def plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun}s"
