@@ -96,7 +96,7 @@ def _parse_arguments(flags: list[str], recipe: str | None, name: str | None) -> 
         given, task, args = parse(kinds, argv=flags, own_flags=OWN_FLAGS)
     task.path(given.checkpoint)  # refuses what is not there
     if task.dataset != "sample":
-        from hfkit.data.files import refuse_no_folder
+        from hfkit.data.places import find_place
 
-        refuse_no_folder(task.dataset)
+        find_place(task.source)
     return task, given, args

@@ -69,6 +69,8 @@ def _evaluate(
     from hfkit.baselines import choose_baselines
     from hfkit.cli.report import render_record, summarise
     from hfkit.contract.rows import Only
+    from hfkit.data.split_record import FILE as SPLIT_FILE
+    from hfkit.data.split_record import load_record
     from hfkit.inference.saved import find_saved
     from hfkit.progress import reserve_stdout
     from hfkit.report.report import Report
@@ -93,7 +95,8 @@ def _evaluate(
         if (unit := found.run.get("unit_column")) and task.unit_column is None:
             print(f"The run drew units of '{unit}' for its intervals; here rows are drawn: see --unit_column")
         saved = found.load(task)
-        rows = task.rows_to_evaluate(saved.codec.target, None if rivals else Only(split))
+        record = load_record(found.folder) if (found.folder / SPLIT_FILE).is_file() else None
+        rows = task.rows_to_evaluate(saved.codec.target, None if rivals else Only(split), record)
         with measure() as cost:
             encoded = saved.encode(rows["test"])
             predictions = saved.predict_encoded(encoded, batch_size=batch_size).answers

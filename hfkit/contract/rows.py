@@ -1,6 +1,5 @@
 """The rows of a task: where they come from, what they hold, and which of them are wrong."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -9,6 +8,7 @@ from datasets import Dataset, DatasetDict
 
 from hfkit.contract.target import Target
 from hfkit.data.bad_rows import Fault
+from hfkit.data.source import Source
 
 
 class Media(StrEnum):
@@ -32,19 +32,6 @@ class Only(NamedTuple):
     name: str | None = None  # None: the one called test, or the only one
 
 
-@dataclass(frozen=True)
-class Source:
-    """The place of a dataset."""
-
-    dataset: str  # 'sample', a folder, or an id of the Hub
-    config: str | None = None
-    revision: str | None = None
-
-    @property
-    def place(self) -> tuple[str, str | None, str | None]:
-        return self.dataset, self.config, self.revision
-
-
 class Rows(Protocol):
     """Reads, checks and describes a task's rows. It knows no model."""
 
@@ -53,7 +40,7 @@ class Rows(Protocol):
     main_column: str  # the column of a bare text or picture
 
     def read(self, source: Source, only: Only | None) -> Raw:
-        """The splits train, validation and test as they came; or `only` one of them, as test.
+        """Train, and what there is of validation and test, as they came; or `only` one split, as test.
 
         Raises:
             UserError: they cannot be read, or have no columns for this task.
@@ -80,6 +67,9 @@ class Rows(Protocol):
         Raises:
             UserError: they do not fit together.
         """
+
+    def classes(self, rows: Dataset) -> list[tuple[str, ...]] | None:
+        """The classes of every checked row, of which drawn splits get an equal share; None: there are none."""
 
     def thin(self, train: Dataset, most: int) -> Dataset:
         """At most this many training rows, evenly spaced over the split."""

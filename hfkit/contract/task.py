@@ -8,6 +8,7 @@ commands know a task by these parts and by nothing else.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -15,12 +16,17 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedConfig
 
 from hfkit.contract.codec import Codec
+from hfkit.contract.drawing import Draw, Origin, draw_missing, take_untrained
 from hfkit.contract.judge import Judge
-from hfkit.contract.rows import Only, Raw, Rows, Source
+from hfkit.contract.rows import Only, Raw, Rows
 from hfkit.contract.target import Labels, Nothing, Target, names_of
 from hfkit.contract.view import View
 from hfkit.data.bad_rows import keep_rows
+from hfkit.data.notes import collect_notes
+from hfkit.data.source import Source
+from hfkit.data.split_record import SplitRecord, load_record
 from hfkit.data.units import check_units
+from hfkit.errors import UserError
 from hfkit.samples import resolve_checkpoint
 
 
@@ -44,6 +50,8 @@ class Loaded:
 
     splits: DatasetDict
     target: Target
+    draw: Draw | None = None  # where the rows of the splits came from
+    notes: tuple[str, ...] = ()  # what was understood of the data
 
     def __getitem__(self, split: str) -> Dataset:
         return self.splits[split]
@@ -62,21 +70,42 @@ class Loaded:
 class Task(ABC):
     """Flags in, four parts out. A task is a value: it holds no rows, no processor and no model."""
 
-    dataset: str = field(default="sample", metadata={"help": "'sample', a dataset id on the Hub, or a local folder"})
+    dataset: str = field(
+        default="sample",
+        metadata={"help": "a file or folder of rows, a dataset id on the Hub, an address, or 'sample'"},
+    )
     dataset_config: str | None = field(
         default=None, metadata={"help": "configuration of a Hub dataset that has several"}
     )
     dataset_revision: str | None = field(
         default=None, metadata={"help": "branch, tag or commit of a Hub dataset, such as refs/convert/parquet"}
     )
+    encoding: str | None = field(
+        default=None, metadata={"help": "of local files of text, such as cp1252; default: found in the file"}
+    )
+    sheet: str | None = field(default=None, metadata={"help": "sheet of a workbook that has several"})
+    query: str | None = field(
+        default=None, metadata={"help": "SQL that gives the rows, if the dataset is the address of a database"}
+    )
+    allow_remote: bool = field(
+        default=False,
+        metadata={"help": "fetch a dataset from an address (https://, s3://, gs://, hf://) with your credentials"},
+    )
+    test_share: float = field(
+        default=0.2, metadata={"help": "share of train drawn as test rows where the dataset has no test split"}
+    )
+    validation_share: float = field(
+        default=0.1, metadata={"help": "share of train drawn as validation rows where it has no validation split"}
+    )
+    split_file: str | None = field(
+        default=None, metadata={"help": "draw the rows that an earlier run drew: its output_dir or hfkit_split.json"}
+    )
     max_train_rows: int | None = field(
         default=None, metadata={"help": "train on this many rows, evenly spaced over the split; default: all"}
     )
     unit_column: str | None = field(
         default=None,
-        metadata={
-            "help": "column of what rows belong to, such as a patient; intervals and validation rows are drawn by it"
-        },
+        metadata={"help": "column of what rows belong to, such as a patient; intervals and splits are drawn by it"},
     )
     on_bad_row: Literal["error", "skip"] = field(
         default="error", metadata={"help": "stop at the first bad row, or leave such rows out and count them"}
@@ -90,6 +119,11 @@ class Task(ABC):
     # Flags about the rows of one run: users of its model have rows of their own. Those that every task has are known
     # already; a flag that lifts a protection is named allow_….
     row_flags: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for split, share in self._shares.items():
+            if not 0 <= share < 1:
+                raise UserError(f"{split}_share={share}", "a share from 0 to below 1", "Try 0.1")
 
     @property
     @abstractmethod
@@ -138,7 +172,15 @@ class Task(ABC):
 
     @property
     def source(self) -> Source:
-        return Source(self.dataset, self.dataset_config, self.dataset_revision)
+        return Source(
+            self.dataset,
+            self.dataset_config,
+            self.dataset_revision,
+            self.encoding,
+            self.sheet,
+            self.query,
+            self.allow_remote,
+        )
 
     def read(self, only: Only | None = None) -> Raw:
         """The rows as they came, and the columns to read; with `only`, a single split as test.
@@ -160,14 +202,18 @@ class Task(ABC):
         """
         if checkpoint is not None:
             self.codec(checkpoint, self.guess_target(2))
-        return self.check(self.read())
+        with collect_notes() as notes:
+            loaded = self.check(self.read())
+        return replace(loaded, notes=tuple(notes))
 
     def check(self, raw: Raw) -> Loaded:
         """The result of `load` for rows that were read already."""
-        splits = self._check_splits(raw, None)
+        given = load_record(Path(self.split_file).expanduser()) if self.split_file else None
+        draw = draw_missing(self.rows, *self._check_splits(raw, None), self._shares, given)
+        splits = self.rows.settle(draw.splits, raw, finished=False)
         if self.max_train_rows is not None:
             splits["train"] = self.rows.thin(splits["train"], self.max_train_rows)
-        return Loaded(splits, self._target_for(splits))
+        return Loaded(splits, self._target_for(splits), draw)
 
     def _target_for(self, splits: DatasetDict) -> Target:
         """The target of a head for checked rows, which is of the kind that is guessed and read back without rows."""
@@ -177,21 +223,31 @@ class Task(ABC):
             raise TypeError(f"the rows of {type(self).__name__} make {kind}: set its target_kind = {kind}")
         return target
 
-    def rows_to_evaluate(self, target: Target, only: Only | None = None) -> Loaded:
+    def rows_to_evaluate(self, target: Target, only: Only | None = None, record: SplitRecord | None = None) -> Loaded:
         """Checked rows with answers to evaluate a finished model on: `test`, and without `only` all splits.
 
         Args:
             target: that of the model; other answers are faults.
+            record: of the rows that the model was trained on; if these are the same ones, its test rows are taken.
 
         Raises:
             DataError: rows at fault, or with answers that the model does not know, by split, row and column.
             UserError: the dataset as a whole cannot be used.
         """
-        return Loaded(self._check_splits(self.read(only), target), target)
+        with collect_notes() as notes:
+            raw = self.read(only)
+            splits, origins = self._check_splits(raw, target)
+            draw = Draw(splits, origins)
+            if only is None:
+                draw = draw_missing(self.rows, splits, origins, self._shares, record)
+            elif record is not None:
+                splits["test"] = take_untrained(self.rows, splits["test"], record)
+            splits = self.rows.settle(draw.splits, raw, finished=True)
+        return Loaded(splits, target, draw, tuple(notes))
 
-    def _check_splits(self, raw: Raw, finished: Target | None) -> DatasetDict:
+    def _check_splits(self, raw: Raw, finished: Target | None) -> tuple[DatasetDict, dict[str, Origin]]:
         """Every split without its bad rows. The finished model, or train, must know the answers of test."""
-        rows, checked, known = self.rows, {}, None
+        rows, checked, origins, known = self.rows, {}, {}, None
         for split in raw.splits:
             target = known if finished is None else finished if split == "test" else None
             found, faults = rows.check(split, raw, target, finished=finished is not None)
@@ -200,10 +256,15 @@ class Task(ABC):
                 found, faults = found.add_column("unit", units), faults + wrong
             faults = sorted(faults, key=lambda fault: fault.row)
             checked[split] = keep_rows(split, found, faults, self.on_bad_row)
+            origins[split] = Origin(split, np.delete(np.arange(len(found)), [fault.row for fault in faults]))
             if finished is None and split == "train":
                 rows.refuse_unlearnable(checked[split], raw)
                 known = rows.target(DatasetDict(train=checked[split]))
-        return rows.settle(DatasetDict(checked), raw, finished=finished is not None)
+        return DatasetDict(checked), origins
+
+    @property
+    def _shares(self) -> dict[str, float]:
+        return {"test": self.test_share, "validation": self.validation_share}
 
     def units(self, rows: Dataset) -> np.ndarray | None:
         """The unit of each loaded row, (rows,): rows of one unit are not independent evidence.

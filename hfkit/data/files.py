@@ -1,6 +1,11 @@
-"""Rows from the places where users keep them: a folder with one file per split, a saved DatasetDict, or the Hub."""
+"""Rows from the places where users keep them: a file, a folder, an archive, a database, an address, or the Hub.
 
-from collections.abc import Mapping
+A dataset that is divided has files or subfolders named after its splits. One that is not is read as `train`, and the
+other splits are drawn from it once its rows are checked (see `splitting`).
+"""
+
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +14,32 @@ from datasets.exceptions import DatasetsError
 
 from hfkit.data.conll_files import check_conll, conll_options
 from hfkit.data.csv_files import read_csv, refuse_other_encoding
+from hfkit.data.hub import read_hub
+from hfkit.data.leftovers import list_folder
+from hfkit.data.notes import tell
+from hfkit.data.places import find_place, is_address
+from hfkit.data.source import Source
+from hfkit.data.split_names import SPLITS, split_of
+from hfkit.data.sql import read_sql
 from hfkit.errors import DataError, UserError, first_line
-from hfkit.progress import progress, silence_other_bars
+from hfkit.progress import progress
 
-# The names of each split in the wild, the exact one first.
-SPLITS = {"train": ("train",), "validation": ("validation", "valid", "dev", "val"), "test": ("test",)}
-
+# Suffix of a file -> what reads it.
+TABLES = {
+    ".parquet": "parquet",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".arrow": "arrow",
+    ".csv": "csv",
+    ".tsv": "csv",
+}
+# For tasks of words and tags, lines of text are words.
 BUILDERS = {
     ".parquet": "parquet",
     ".json": "json",
     ".jsonl": "json",
+    ".ndjson": "json",
     ".arrow": "arrow",
     ".conll": "conll",
     ".bio": "conll",
@@ -28,118 +49,201 @@ BUILDERS = {
 }
 
 
-TABLES = {
-    ".parquet": "parquet",
-    ".json": "json",
-    ".jsonl": "json",
-    ".arrow": "arrow",
-    ".csv": "csv",
-    ".tsv": "csv",
-}
-
-
-def read_splits(
-    source: str,
-    config: str | None = None,
-    revision: str | None = None,
-    *,
-    kinds: Mapping[str, str] = BUILDERS,
-    encoding: str = "utf-8",
-    validation_share: float | None = None,
-) -> DatasetDict:
-    """The splits train, validation and test of a local folder or a Hub dataset, in the columns they came with.
+def read_splits(source: Source, *, kinds: Mapping[str, str] = BUILDERS) -> DatasetDict:
+    """The splits of a dataset, in the columns they came with: train, and what there is of validation and test.
 
     Args:
-        kinds: suffix of a file -> what reads it: a builder of `datasets`, or 'csv', in which every cell is a string.
-        encoding: of files of text.
-        validation_share: share of train that the caller sets aside if there is no validation split: above 0, that one
-            may be missing. None if a task cannot.
+        kinds: suffix of a file -> what reads it.
 
     Raises:
-        UserError: there is nothing, it cannot be read, or a split is missing.
+        UserError: there is nothing, it cannot be read, or it has no train.
         DataError: the files of a split cannot be read or hold no rows.
     """
-    refuse_no_folder(source)
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        splits = read_folder(folder, kinds, encoding, validation_share)
+    if is_address(source.dataset) and source.query is not None:
+        splits = {"train": read_sql(source)}
+    elif (place := find_place(source)) is None:
+        splits = read_hub(source)
     else:
-        splits = read_hub(source, config, revision, kinds, validation_share)
+        files = {"train": [place]} if place.is_file() else find_files(place, kinds)
+        if place.is_file():
+            refuse_other_kind(place, kinds)
+        splits = read_split_files(source, files, kinds)
+    if "train" not in splits:
+        raise no_train(source, sorted(splits), kinds)
     return DatasetDict({split: splits[split] for split in SPLITS if split in splits})
 
 
-def refuse_no_folder(source: str) -> None:
-    """Refuse a source that is neither a folder nor the id of a dataset on the Hub.
+def read_one_split(source: Source, split: str | None, *, kinds: Mapping[str, str] = BUILDERS) -> DatasetDict:
+    """A file, or one split of a dataset, in the columns it came with, as `test`.
+
+    Args:
+        split: its name; None takes test, or all rows of a dataset that is not divided.
+        kinds: see `read_splits`.
 
     Raises:
-        UserError: it is a file, or a path that does not exist.
+        UserError: there is none of this name.
+        DataError: its files cannot be read or hold no rows.
     """
-    folder = Path(source).expanduser()
-    if folder.is_file():
-        raise UserError(
-            f"dataset '{source}'",
-            "a local dataset is a folder with one file per split, and this is a file",
-            "Put train, validation and test files into one folder and give that",
-        )
-    if not folder.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") > 1):
-        raise UserError(f"dataset '{source}'", "there is no such folder", "Check the path")
+    if is_address(source.dataset) and source.query is not None:
+        return DatasetDict(test=read_sql(source))
+    place = find_place(source)
+    if place is None:
+        return take_split(read_hub(source, every=True), split)
+    if place.is_file():
+        refuse_other_kind(place, kinds)
+        return DatasetDict(read_split_files(source, {"test": [place]}, kinds))
+    return DatasetDict(read_split_files(source, {"test": find_one_split(place, split, kinds)}, kinds))
 
 
-@silence_other_bars(downloads=True)
-def read_hub(
-    source: str, config: str | None, revision: str | None, kinds: Mapping[str, str], validation_share: float | None
-) -> dict[str, Dataset]:
-    """The splits of a Hub dataset; `datasets` refuses loading scripts, so no foreign code runs."""
-    try:
-        splits = load_dataset(source, config, revision=revision)
-    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
-        raise UserError(
-            f"dataset '{source}'",
-            f"it is no local folder, and the Hub did not give it ({first_line(error)})",
-            "Check the id, --dataset_config and the network, or give a folder with train, validation and test files",
-        ) from error
-    chosen = {split: next((n for n in names if n in splits), None) for split, names in SPLITS.items()}
-    refuse_missing(source, chosen, sorted(splits), kinds, validation_share)
-    return {split: splits[name] for split, name in chosen.items() if name}
+def find_files(folder: Path, kinds: Mapping[str, str]) -> dict[str, list[Path]]:
+    """The files of every split in a folder, or in its subfolder `data`; those of one that is not divided are train's.
+
+    Raises:
+        UserError: two names mean the same split.
+    """
+    for place in (folder, folder / "data"):
+        if not place.is_dir():
+            continue
+        named = named_files(place, kinds)
+        if any(split_of(name) for name in named):
+            return choose_names(str(folder), named)
+        if loose := [path for path in list_rows(place, kinds) if path.is_file()]:
+            if len(loose) > 1:
+                tell(f"{folder.name}: {len(loose)} files are read as one dataset ({', '.join(p.name for p in loose)})")
+            return {"train": loose}
+    seen = ", ".join(path.name for path in list_folder(folder)) or "nothing"
+    raise UserError(
+        f"dataset '{folder}'",
+        f"no file of rows lies in it; found: {seen}",
+        f"Give it a file of rows ({', '.join(kinds)}), or one for each of train, validation and test",
+    )
 
 
-def read_folder(
-    folder: Path, kinds: Mapping[str, str], encoding: str, validation_share: float | None
-) -> dict[str, Dataset]:
-    """One file, a set of shards or a subfolder per split; `valid`, `dev` and `val` are taken for validation."""
-    files = {
-        split: next(filter(None, (split_files(folder, n, kinds) for n in names)), None)
-        for split, names in SPLITS.items()
-    }
-    refuse_missing(str(folder), files, sorted(path.name for path in folder.iterdir()), kinds, validation_share)
-    return read_split_files(folder, {split: paths for split, paths in files.items() if paths}, kinds, encoding)
+def named_files(place: Path, kinds: Mapping[str, str]) -> dict[str, list[Path]]:
+    """The files of a folder by the name of their split as it is written, and other files by their own names."""
+    named: dict[str, list[Path]] = {}
+    for path in list_folder(place):
+        if path.is_dir() and split_of(path.name):
+            if files := [file for file in list_rows(path, kinds) if file.is_file()]:
+                named.setdefault(path.name, []).extend(files)
+        elif path.is_file() and is_rows(path, kinds):
+            named.setdefault(shared_name(path.stem), []).append(path)
+    return named
 
 
-def read_split_files(
-    folder: Path, files: dict[str, list[Path]], kinds: Mapping[str, str], encoding: str
-) -> dict[str, Dataset]:
-    """The rows of every split, whose files are all of one kind."""
-    suffixes = {path.suffix for paths in files.values() for path in paths}
-    if len(suffixes) > 1:
-        raise UserError(
-            f"dataset '{folder}'",
-            f"its splits are files of one kind, and here are {', '.join(sorted(suffixes))}",
-            "Keep one kind of file per dataset",
-        )
-    builder = kinds[suffixes.pop()]
-    if builder in ("csv", "json"):
-        for path in (path for paths in files.values() for path in paths):
-            refuse_other_encoding(path, encoding)
-    if builder == "csv":
-        return {split: read_csv(split, paths, encoding) for split, paths in files.items()}
-    options = {"encoding": encoding} if builder == "json" else {}
-    if builder == "conll":
-        options = conll_options(next(iter(files.values()))[0])
-    splits = {split: read_files(split, builder, paths, **options) for split, paths in files.items()}
-    return check_conll(splits) if builder == "conll" else splits
+def shared_name(stem: str) -> str:
+    """The name of a file without the number of a shard: 'train-00000-of-00002' is a piece of 'train'."""
+    return re.sub(r"[-_.](\d+-of-\d+|\d+)$", "", stem)
+
+
+def choose_names(folder: str, named: Mapping[str, list[Path]]) -> dict[str, list[Path]]:
+    """One name for each split: the split's own name wins over others that mean it.
+
+    Raises:
+        UserError: two names mean the same split, and none is its own.
+    """
+    chosen: dict[str, list[Path]] = {}
+    for split, usual in SPLITS.items():
+        names = [name for name in named if split_of(name) == split]
+        exact = next((name for usual_name in usual for name in names if name.lower() == usual_name), None)
+        if len(names) > 1 and exact is None:
+            raise UserError(
+                f"dataset '{folder}'",
+                f"{' and '.join(sorted(names))} may each be the split '{split}'",
+                f"Name the right one {split}, or keep the other in another folder",
+            )
+        if names:
+            chosen[split] = named[exact or names[0]]
+    read = {path for paths in chosen.values() for path in paths}
+    if others := sorted({path.name for paths in named.values() for path in paths} - {path.name for path in read}):
+        tell(f"{Path(folder).name}: not read, beside the files of the splits: {', '.join(others)}")
+    return chosen
+
+
+def list_rows(place: Path, kinds: Mapping[str, str]) -> list[Path]:
+    return [path for path in list_folder(place) if is_rows(path, kinds)]
+
+
+def is_rows(path: Path, kinds: Mapping[str, str]) -> bool:
+    """True for a file of rows. `save_to_disk` writes two JSON files beside them, and earlier `map` calls leave caches
+    there.
+    """
+    own = path.name in ("state.json", "dataset_info.json", "dataset_dict.json") or path.name.startswith("cache-")
+    return path.suffix.lower() in kinds and not own
+
+
+def find_one_split(folder: Path, split: str | None, kinds: Mapping[str, str]) -> list[Path]:
+    """The files of the split in a folder, or all files of a folder that is not divided.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    named = {name: paths for place in (folder, folder / "data") if place.is_dir()
+             for name, paths in named_files(place, kinds).items()}  # fmt: skip
+    if split is not None and split in named:
+        return named[split]
+    files = find_files(folder, kinds)
+    known = split_of(split) if split else "test"
+    if known in files:
+        return files[known]
+    if split is None and (set(files) == {"train"} and not any(map(split_of, named))):
+        return files["train"]
+    raise unclear_split(split, sorted({path.name for paths in files.values() for path in paths}))
+
+
+def read_split_files(source: Source, files: Mapping[str, list[Path]], kinds: Mapping[str, str]) -> dict[str, Dataset]:
+    """The rows of every split, each from files of one kind.
+
+    Raises:
+        DataError: the files of a split are of several kinds, cannot be read, or hold no rows.
+    """
+    of_split: dict[str, str] = {}
+    for split, paths in files.items():
+        suffixes = {path.suffix.lower() for path in paths}
+        if len({kinds[suffix] for suffix in suffixes}) > 1:
+            raise DataError(
+                f"files of {', '.join(sorted(suffixes))}",
+                "the files of a split are of one kind",
+                "Keep one kind of file for each split",
+                split=split,
+            )
+        of_split[split] = kinds[suffixes.pop()]
+    if "conll" in of_split.values():
+        return read_conll(files)
+    return {split: READERS[kind](split, files[split], source) for split, kind in of_split.items()}
+
+
+def read_conll(files: Mapping[str, list[Path]]) -> dict[str, Dataset]:
+    options = conll_options(next(iter(files.values()))[0])
+    return check_conll({split: read_files(split, "conll", paths, **options) for split, paths in files.items()})
+
+
+def read_csv_files(split: str, paths: list[Path], source: Source) -> Dataset:
+    for path in paths:
+        refuse_other_encoding(path, source.encoding or "utf-8")
+    return read_csv(split, paths, source.encoding or "utf-8")
+
+
+def read_json_files(split: str, paths: list[Path], source: Source) -> Dataset:
+    for path in paths:
+        refuse_other_encoding(path, source.encoding or "utf-8")
+    return read_files(split, "json", paths, encoding=source.encoding or "utf-8")
+
+
+READERS: dict[str, Callable[[str, list[Path], Source], Dataset]] = {
+    "csv": read_csv_files,
+    "json": read_json_files,
+    "parquet": lambda split, paths, source: read_files(split, "parquet", paths),
+    "arrow": lambda split, paths, source: read_files(split, "arrow", paths),
+}
 
 
 def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> Dataset:
+    """The rows of files that a builder of `datasets` reads.
+
+    Raises:
+        DataError: they cannot be read or hold no rows.
+    """
     try:
         with progress(f"Reading {split}"):
             return load_dataset(builder, data_files={split: list(map(str, paths))}, split=split, **options)
@@ -153,74 +257,18 @@ def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> D
         ) from error
 
 
-def split_files(folder: Path, name: str, kinds: Mapping[str, str]) -> list[Path]:
-    """The files of one split: `name.ext`, `name-00000-of-00002.ext` or `name/*.ext`, also one level down in `data`."""
-    patterns = (f"{name}.*", f"{name}-[0-9]*", f"{name}/*")
-    paths = (path for place in (folder, folder / "data") for pattern in patterns for path in place.glob(pattern))
-    # `save_to_disk` writes two JSON files beside the rows, and earlier `map` calls leave caches there.
-    return sorted(
-        path
-        for path in paths
-        if path.suffix in kinds
-        and path.name not in ("state.json", "dataset_info.json")
-        and not path.name.startswith("cache-")
+def refuse_other_kind(file: Path, kinds: Mapping[str, str]) -> None:
+    if file.suffix.lower() not in kinds:
+        raise UserError(f"dataset '{file}'", f"a file of rows is one of {', '.join(kinds)}", "Save it as one")
+
+
+def no_train(source: Source, seen: list[str], kinds: Mapping[str, str]) -> UserError:
+    lines = "; token first and tag last in CoNLL lines" if "conll" in kinds.values() else ""
+    return UserError(
+        f"dataset '{source.dataset}'",
+        f"the split 'train' is missing; found: {', '.join(seen) or 'nothing'}",
+        f"Add a split or file named {' or '.join(SPLITS['train'])} ({', '.join(kinds)}{lines})",
     )
-
-
-def refuse_missing(
-    source: str, found: dict, seen: list[str], kinds: Mapping[str, str], validation_share: float | None
-) -> None:
-    for split, value in found.items():
-        if value or (split == "validation" and validation_share):
-            continue
-        lines = "; token first and tag last in CoNLL lines" if "conll" in kinds.values() else ""
-        aside = split == "validation" and validation_share is not None
-        raise UserError(
-            f"dataset '{source}'",
-            f"the split '{split}' is missing; found: {', '.join(seen) or 'nothing'}",
-            f"Add a split or file named {' or '.join(SPLITS[split])} ({', '.join(kinds)}{lines})"
-            + (", or set a share of train aside with --validation_share 0.1" if aside else ""),
-        )
-
-
-def read_one_split(
-    source: str,
-    config: str | None,
-    revision: str | None,
-    split: str | None,
-    *,
-    kinds: Mapping[str, str] = BUILDERS,
-    encoding: str = "utf-8",
-) -> DatasetDict:
-    """A file, or one split of a local folder or a Hub dataset, in the columns it came with, as `test`.
-
-    Args:
-        split: its name; None takes test, or the only one.
-        kinds, encoding: see `read_splits`.
-
-    Raises:
-        UserError: there is none of this name, or the only one is to be taken and there are several.
-        DataError: its files cannot be read or hold no rows.
-    """
-    place = Path(source).expanduser()
-    if place.is_file():
-        if place.suffix not in kinds:
-            raise UserError(f"dataset '{source}'", f"a file of rows is one of {', '.join(kinds)}", "Save it as one")
-        return DatasetDict(read_split_files(place.parent, {"test": [place]}, kinds, encoding))
-    if place.is_dir():
-        return DatasetDict(read_split_files(place, {"test": find_split_files(place, split, kinds)}, kinds, encoding))
-    if source.startswith((".", "/", "~")) or source.count("/") > 1:
-        raise UserError(f"dataset '{source}'", "there is no such file or folder", "Check the path")
-    try:
-        return take_split(load_dataset(source, config, revision=revision), split)
-    except UserError:
-        raise
-    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
-        raise UserError(
-            f"dataset '{source}'",
-            f"it is no local file or folder, and the Hub did not give it ({first_line(error)})",
-            "Check the path or the id, --dataset_config and the network",
-        ) from error
 
 
 def take_split(splits: Mapping[str, Dataset], split: str | None) -> DatasetDict:
@@ -231,21 +279,11 @@ def take_split(splits: Mapping[str, Dataset], split: str | None) -> DatasetDict:
     """
     names = [split] if split else [*SPLITS["test"], *(splits if len(splits) == 1 else [])]
     found = next((name for name in names if name in splits), None)
+    if found is None and split is not None:
+        found = next((name for name in splits if split_of(name) == split_of(split) is not None), None)
     if found is None:
         raise unclear_split(split, list(splits))
     return DatasetDict(test=splits[found])
-
-
-def find_split_files(folder: Path, split: str | None, kinds: Mapping[str, str]) -> list[Path]:
-    """The files of the split in a folder, or its only file."""
-    names = [split] if split else SPLITS["test"]
-    found = next(filter(None, (split_files(folder, name, kinds) for name in names)), None)
-    files = sorted(path for path in folder.iterdir() if path.suffix in kinds)
-    if found is None and split is None and len(files) == 1:
-        found = files
-    if found is None:
-        raise unclear_split(split, [path.name for path in files])
-    return found
 
 
 def unclear_split(split: str | None, seen: list[str]) -> UserError:

@@ -49,8 +49,7 @@ def find_repeats_within(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]
         severity = weigh(long, len(of_split), LEAKY if judged else REPEATED)
         what = f"{split}: {share(len(again), len(of_split))} rows repeat an earlier one"
         what += describe_repeats(alike, len(again) - long)
-        numbers = rows.numbers[split]
-        samples = [f"{rows.place(split, a)} = row {numbers[b]:,}: {rows.quote_input(split, a)}" for a, b in again]
+        samples = [f"{rows.place(split, a)} = {rows.place(split, b)}: {rows.quote_input(split, a)}" for a, b in again]
         fix = "Keep one of each: repeats count several times, and make the interval too narrow" if judged else ""
         fix = fix or "Keep one of each, unless rows are meant to weigh more"
         findings.append(Finding("data", "repeats-within", severity, what, samples[:EXAMPLES], fix))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Dataset, DatasetDict, Image, LargeList, List
 
+from hfkit.contract.drawing import Origin
 from hfkit.contract.rows import Media, Raw
 from hfkit.contract.task import Loaded, Task
 from hfkit.contract.view import to_text
@@ -28,7 +29,7 @@ class Rows:
     task: Task
     raw: Raw
     loaded: Loaded
-    numbers: Mapping[str, Sequence[int]]  # of each split, the row of the dataset that a checked row came from
+    origins: Mapping[str, Origin]  # of each split, the rows of the dataset that its checked rows came from
     sampled: Mapping[str, int] = field(default_factory=dict)  # rows of the splits of which some were left out
 
     @property
@@ -57,7 +58,8 @@ class Rows:
 
     def place(self, split: str, row: int) -> str:
         """A checked row by its place in the dataset."""
-        return f"{split} row {self.numbers[split][row]:,}"
+        came = self.origins[split]
+        return f"{came.split} row {came.rows[row]:,}"
 
     def quote_input(self, split: str, row: int) -> str:
         """The input of a checked row, short."""
@@ -110,8 +112,10 @@ def read_rows(task: Task, most_rows: int | None) -> tuple[list[Finding], Rows | 
         findings.append(report_refusal("data", "rows", stopped))
     if loaded is None:
         return findings, None
-    numbers = {split: drop_bad(picks[split], faults.get(split, [])) for split in loaded.splits}
-    return findings, Rows(task, raw, loaded, numbers, some)
+    origins = {
+        split: Origin(came.split, np.array(picks[came.split])[came.rows]) for split, came in loaded.draw.origins.items()
+    }
+    return findings, Rows(task, raw, loaded, origins, some)
 
 
 def pick_rows(rows: Dataset, columns: Mapping[str, str], most: int) -> list[int]:
@@ -125,12 +129,6 @@ def pick_rows(rows: Dataset, columns: Mapping[str, str], most: int) -> list[int]
     spaced = np.linspace(0, len(rows) - 1, most).round().astype(int).tolist()
     # Where nearly every row has an answer of its own these are numbers, and none has to be there.
     return sorted({*spaced, *(firsts.values() if len(firsts) <= most else [])})
-
-
-def drop_bad(rows: Sequence[int], faults: Sequence[Fault]) -> list[int]:
-    """Numbers of the rows that are not at fault."""
-    bad = {fault.row for fault in faults}
-    return [row for place, row in enumerate(rows) if place not in bad]
 
 
 def schema_findings(raw: Raw) -> list[Finding]:

@@ -203,6 +203,8 @@ class Report:
             "synthetic": self.task.dataset == "sample" and self.task.sample.synthetic,
             **facts,
             "labels": self.rows.labels,
+            **({"split": dict(self.rows.draw.facts)} if self.rows.draw and self.rows.draw.facts else {}),
+            **({"notes": list(self.rows.notes)} if self.rows.notes else {}),
             **by_split,
         }
 

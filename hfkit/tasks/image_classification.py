@@ -63,7 +63,7 @@ class ImageClassification(Classification):
     key: ClassVar[str] = "image-classification"
     tag: ClassVar[str] = "image-classification"
     auto_model: ClassVar[type] = AutoModelForImageClassification
-    row_flags: ClassVar[tuple[str, ...]] = (*Classification.row_flags, "allow_outside_images", "max_megapixels")
+    row_flags: ClassVar[tuple[str, ...]] = ("allow_outside_images", "max_megapixels")
     sample: ClassVar[Sample] = Sample("sample-resnet", sample_digits, license="cc-by-4.0", synthetic=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +87,6 @@ class ImageClassification(Classification):
             self.label_column,
             self.out_of_scope,
             self.unit_column,
-            self.validation_share,
             self.dataset,
             self.image_column,
             self.allow_outside_images,

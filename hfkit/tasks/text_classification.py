@@ -32,12 +32,10 @@ class TextClassification(Classification):
         default=None,
         metadata={"help": f"tokens of a text, the rest is cut off; default: {LONGEST_TEXT}, or what the model reads"},
     )
-    encoding: str = field(default="utf-8", metadata={"help": "of local .csv, .tsv and .json files, such as latin-1"})
 
     key: ClassVar[str] = "text-classification"
     tag: ClassVar[str] = "text-classification"
     auto_model: ClassVar[type] = AutoModelForSequenceClassification
-    row_flags: ClassVar[tuple[str, ...]] = (*Classification.row_flags, "encoding")
     sample: ClassVar[Sample] = Sample("sample-text", sample_sentiment, license="apache-2.0", language="en")
 
     @property
@@ -48,10 +46,8 @@ class TextClassification(Classification):
             self.label_column,
             self.out_of_scope,
             self.unit_column,
-            self.validation_share,
             self.text_column,
             self.text_pair_column,
-            self.encoding,
             self.sample.rows,
         )
 

@@ -569,6 +569,8 @@ class TransferTrainer(Trainer):
         if not self.is_world_process_zero():
             return
         page = report.save(self.args.output_dir)
+        if self.rows.draw and self.rows.draw.record:
+            self.rows.draw.record.save(Path(self.args.output_dir))
         self.create_model_card()
         log_contenders(self, self.trackers, report.contenders, self.task.judge.headline.key)
         print_report(report, page)

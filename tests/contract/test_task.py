@@ -36,8 +36,8 @@ def test_a_finished_model_is_evaluated_on_answers_that_it_knows(tmp_path):
     assert list(task.rows_to_evaluate(loaded.target).splits) == ["train", "validation", "test"]
     with pytest.raises(DataError, match="none of the model's, which are good"):
         task.rows_to_evaluate(Labels(("good",)), Only("test"))
-    with pytest.raises(UserError, match="split 'dev'"):
-        task.rows_to_evaluate(loaded.target, Only("dev"))
+    with pytest.raises(UserError, match="split 'holdout'"):
+        task.rows_to_evaluate(loaded.target, Only("holdout"))
 
 
 def test_one_file_is_enough_to_evaluate_on(tmp_path):

@@ -71,7 +71,7 @@ def empty_parquet(folder: Path) -> NER:
 def without_validation(folder: Path) -> NER:
     rows()(folder)
     (folder / "validation.jsonl").unlink()
-    return NER(dataset=str(folder))
+    return NER(dataset=str(folder), validation_share=0)
 
 
 def mixed_files(folder: Path) -> NER:
@@ -99,20 +99,20 @@ WORDS = ["a row is a list of words, and a word is a string", "as a list of strin
 CASES: dict[str, tuple[Callable[[Path], NER], list[str]]] = {
     "a path that does not exist": (
         lambda folder: NER(dataset=str(folder / "nowhere")),
-        ["nowhere'", "there is no such folder", "Check the path"],
+        ["nowhere'", "there is no such file or folder", "Check the path"],
     ),
     "a Hub id without network": (
         lambda folder: NER(dataset="nobody/no-such-corpus"),
-        ["dataset 'nobody/no-such-corpus'", "the Hub did not give it", "the network, or give a folder"],
+        ["dataset 'nobody/no-such-corpus'", "the Hub did not give it", "the network, or give a file or folder"],
     ),
-    "a single file": (single_file, ["train.jsonl'", "is a folder with one file per split", "into one folder"]),
+    "a single file of too few rows": (single_file, ["test_share=0.2", "there are 2", "give a test split"]),
     "an empty folder": (
         lambda folder: NER(dataset=str(folder)),
-        ["'train' is missing", "found: nothing", "Add a split"],
+        ["no file of rows lies in it", "found: nothing", "one for each of train, validation and test"],
     ),
     "a split missing": (
         without_validation,
-        ["'validation' is missing", "found: test.jsonl, train.jsonl", "named validation or valid or dev"],
+        ["splits train, test", "'validation' is missing", "named validation or valid or dev"],
     ),
     "an empty split": (empty_parquet, ["split 'validation'", "validation.parquet", "or holds no rows", "not empty"]),
     "an empty file": (files(test=""), ["split 'test'", "test.conll", "cannot be read as conll, or holds no rows"]),
@@ -270,7 +270,7 @@ def test_bad_sentences_are_left_out_and_counted_where_that_is_asked(tmp_path, ca
 
 
 def test_no_split_loses_all_of_its_rows(tmp_path):
-    task = replace(rows(test=[{"tokens": ["anna"], "tags": []}])(tmp_path), on_bad_row="skip")
+    task = replace(rows(test=[{"tokens": ["anna"], "tags": ["O", "O"]}])(tmp_path), on_bad_row="skip")
     with pytest.raises(DataError, match="split 'test', row 0") as refused:
         task.load()
     assert "--on_bad_row" not in str(refused.value)

@@ -226,12 +226,12 @@ DATASETS = {
     "a share that leaves nothing": (
         lambda folder: sharing(folder, 0.1),
         UserError,
-        ["validation_share=0.1", "train has 2", "--validation_share"],
+        ["validation_share=0.1", "there are 2, where every class keeps a row", "--validation_share"],
     ),
     "no validation split": (
         lambda folder: sharing(folder, 0.0),
         UserError,
-        ["the split 'validation' is missing", ".csv, .tsv", "--validation_share 0.1"],
+        ["the split 'validation' is missing", "valid or dev", "--validation_share 0.1"],
     ),
 }
 

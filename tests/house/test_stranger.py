@@ -19,11 +19,12 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 import hfkit.tasks
 from hfkit import KEEP_BEST, RecipeArguments, TransferArguments, TransferTrainer, parse
 from hfkit.contract.codec import Tokens
-from hfkit.contract.rows import Media, Only, Raw, Source
+from hfkit.contract.rows import Media, Only, Raw
 from hfkit.contract.target import Labels
 from hfkit.contract.task import Sample, Task
 from hfkit.contract.view import Choice, Example, Mistake, Text
 from hfkit.data.bad_rows import Fault
+from hfkit.data.source import Source
 from hfkit.errors import UserError
 from hfkit.model.weights import load_model
 from hfkit.scores.evidence import Sums
@@ -63,6 +64,9 @@ class Messages:
 
     def settle(self, splits: DatasetDict, raw: Raw, *, finished: bool) -> DatasetDict:
         return splits
+
+    def classes(self, rows: Dataset) -> list[tuple[str, ...]]:
+        return [(stance,) for stance in rows["stance"]]
 
     def thin(self, train: Dataset, most: int) -> Dataset:
         return train.select(range(min(most, len(train))))

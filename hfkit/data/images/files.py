@@ -19,8 +19,8 @@ from datasets import Dataset, DatasetDict, Features, Image, Value, concatenate_d
 from PIL import Image as Pillow
 
 from hfkit.data.bad_rows import Fault
-from hfkit.data.files import SPLITS, refuse_missing
 from hfkit.data.images.pictures import DEEP, FORMATS, read_orientation
+from hfkit.data.split_names import SPLITS
 from hfkit.errors import DataError, first_line
 from hfkit.progress import progress
 
@@ -91,22 +91,12 @@ def one_class_folder(folder: Path, split: str | None) -> dict[str, Path]:
     return {"test": place} if pictures else {}
 
 
-def read_class_folders(
-    folder: Path, splits: dict[str, Path], on_bad_row: str, validation_share: float | None
-) -> DatasetDict:
+def read_class_folders(splits: dict[str, Path], on_bad_row: str) -> DatasetDict:
     """Rows of `image` and `label`, the name of the folder that a file lies in, below the folder of its split.
-
-    Args:
-        validation_share: above 0, validation may be missing. None if only these splits are wanted.
 
     Raises:
         DataError: a class folder without an image, or an image outside of every class folder.
-        UserError: a split is missing.
     """
-    seen = sorted(path.name for path in folder.iterdir())
-    kinds = {"a folder with one folder per class": ""}
-    if validation_share is not None:
-        refuse_missing(str(folder), {split: splits.get(split) for split in SPLITS}, seen, kinds, validation_share)
     return DatasetDict({split: read_split(split, place, on_bad_row) for split, place in splits.items()})
 
 

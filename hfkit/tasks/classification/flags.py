@@ -8,10 +8,9 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedConfig
 
 from hfkit.contract.judge import Judge
-from hfkit.contract.rows import Raw, Source
+from hfkit.contract.rows import Raw
 from hfkit.contract.target import Labels, Target
 from hfkit.contract.task import Task
-from hfkit.data.validation import set_aside
 from hfkit.errors import UserError
 from hfkit.tasks.classification.answers import refuse_unlearnable, thin
 from hfkit.tasks.classification.codec import Classifier
@@ -39,17 +38,9 @@ class Classification(Task):
     out_of_scope: str | None = field(
         default=None, metadata={"help": "the label of rows that belong to no class, scored apart from the others"}
     )
-    validation_share: float = field(
-        default=0.0,
-        metadata={
-            "help": "share of train (0 to 1) set aside where the dataset has no validation split: of every class, and"
-            " whole units"
-        },
-    )
-
-    row_flags: ClassVar[tuple[str, ...]] = ("validation_share",)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, value, fitting in (
             ("class_weights", self.class_weights != "none", ("single-label", "multi-label")),
             ("out_of_scope", self.out_of_scope is not None, ("single-label",)),
@@ -62,8 +53,6 @@ class Classification(Task):
             raise UserError(
                 f"max_train_rows={self.max_train_rows}", "a model learns from at least one row", "Leave it out"
             )
-        if not 0 <= self.validation_share < 1:
-            raise UserError(f"validation_share={self.validation_share}", "a share from 0 to below 1", "Try 0.1")
 
     @property
     def kind(self) -> Kind:
@@ -100,25 +89,11 @@ class ClassifiedRows:
     label_column: str | None
     out_of_scope: str | None
     unit_column: str | None
-    validation_share: float
 
     unit: ClassVar[str] = "row"
 
-    def set_aside(self, source: Source, splits: DatasetDict, label: str, unit: str | None) -> DatasetDict:
-        """The splits with a validation: if there is none, whole units of train, or a share of every class.
-
-        Args:
-            label, unit: the columns to draw by.
-
-        Raises:
-            UserError: there is nothing to draw.
-        """
-        if "train" not in splits or "validation" in splits:
-            return splits
-        units, values = unit and splits["train"][unit][:], splits["train"][label][:]
-        return set_aside(
-            source.dataset, splits, self.validation_share, units=units, classes=self.kind.classes_of(values)
-        )
+    def classes(self, rows: Dataset) -> list[tuple[str, ...]] | None:
+        return self.kind.classes_of(rows["label"][:])
 
     def learnt(self, target: Target | None) -> set[str] | None:
         """The only labels that rows may have; None: any."""

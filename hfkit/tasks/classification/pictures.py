@@ -23,6 +23,7 @@ from hfkit.data.columns import find_column, find_usual_column, space_evenly
 from hfkit.data.files import TABLES, read_one_split, read_splits, take_split
 from hfkit.data.images.vision import require_vision
 from hfkit.data.units import find_unit_column
+from hfkit.data.unlabelled import leave_unlabelled_test
 from hfkit.errors import UserError, first_line
 from hfkit.model.weights import read_config
 from hfkit.tasks.classification.answers import ANSWER_COLUMNS, check_answers, label_sort_key, refuse_other_problem
@@ -72,7 +73,7 @@ class ClassifiedPictures(ClassifiedRows):
         refuse_other_problem(raw, label_column, self.problem)
         unit = find_unit_column(raw, self.unit_column)
         columns = {"image": image_column, "label": label_column} | ({"unit": unit} if unit else {})
-        return Raw(self.set_aside(source, raw, label_column, unit), columns, tuple(roots))
+        return Raw(raw, columns, tuple(roots))
 
     def _images(self, source: Source, only_one: Only | None) -> tuple[DatasetDict, list[Path], str, str]:
         """The rows as they came, the folders their files may lie in, and the columns of images and labels."""
@@ -83,9 +84,10 @@ class ClassifiedPictures(ClassifiedRows):
             return found, [Path(source.dataset).expanduser()], "image", "label"
         kinds = TABLES | {"or images as train/CLASS/*.jpg": ""}  # class folders are read above; this is for messages
         if only_one is not None:
-            raw = read_one_split(*source.place, only_one.name, kinds=kinds)
+            raw = read_one_split(source, only_one.name, kinds=kinds)
         else:
-            raw = read_splits(*source.place, kinds=kinds, validation_share=self.validation_share)
+            raw = read_splits(source, kinds=kinds)
+        raw = leave_unlabelled_test(raw, self.label_column, ANSWER_COLUMNS)
         image_column = self._image_column(raw)
         label_column = find_usual_column(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
         # The files of a Hub dataset lie in the cache of `datasets`.
@@ -110,8 +112,7 @@ class ClassifiedPictures(ClassifiedRows):
         for flag, given in (("image_column", self.image_column), ("label_column", self.label_column)):
             if given not in (None, flag.removesuffix("_column")):
                 raise UserError(f"{flag}='{given}'", "class folders have no columns", "Leave it out")
-        share = self.validation_share if only_one is None else None
-        return read_class_folders(folder, splits, self.on_bad_row, share)
+        return read_class_folders(splits, self.on_bad_row)
 
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
         """Rows with an image and a label; every image is read to its end once."""

@@ -32,6 +32,7 @@ from hfkit.data.text.texts import JOINT, check_texts, row_keys, text_columns, te
 from hfkit.data.text.token_columns import encode_texts, lists
 from hfkit.data.text.tokenizers import find_readable_marks, load_tokenizer, positions_of, separate_pairs, spell_out
 from hfkit.data.units import find_unit_column
+from hfkit.data.unlabelled import leave_unlabelled_test
 from hfkit.errors import DataError, UserError
 from hfkit.model.weights import read_config
 from hfkit.tasks.classification.answers import ANSWER_COLUMNS, check_answers, refuse_other_problem
@@ -52,7 +53,6 @@ class ClassifiedTexts(ClassifiedRows):
 
     text_column: str | None
     text_pair_column: str | None
-    encoding: str
     sample: Callable[[], DatasetDict]
 
     media: ClassVar[Media] = Media.TEXT
@@ -63,7 +63,7 @@ class ClassifiedTexts(ClassifiedRows):
         return self.text_column or "text"
 
     def read(self, source: Source, only_one: Only | None) -> Raw:
-        raw = self._splits(source, only_one)
+        raw = leave_unlabelled_test(self._splits(source, only_one), self.label_column, ANSWER_COLUMNS)
         texts = text_columns(raw, self.text_column, self.text_pair_column)
         answers = find_usual_column(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
         if answers in texts:
@@ -73,14 +73,14 @@ class ClassifiedTexts(ClassifiedRows):
         refuse_other_problem(raw, answers, self.problem)
         columns = dict(zip(("text", "text_pair"), texts, strict=False)) | {"label": answers}
         unit = find_unit_column(raw, self.unit_column)
-        return Raw(self.set_aside(source, raw, answers, unit), columns | ({"unit": unit} if unit else {}))
+        return Raw(raw, columns | ({"unit": unit} if unit else {}))
 
     def _splits(self, source: Source, only_one: Only | None) -> DatasetDict:
         if source.dataset == "sample":
             return self.sample() if only_one is None else take_split(self.sample(), only_one.name)
         if only_one is not None:
-            return read_one_split(*source.place, only_one.name, kinds=TABLES, encoding=self.encoding)
-        return read_splits(*source.place, kinds=TABLES, encoding=self.encoding, validation_share=self.validation_share)
+            return read_one_split(source, only_one.name, kinds=TABLES)
+        return read_splits(source, kinds=TABLES)
 
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
         rows, columns = raw.splits[split], raw.columns

@@ -15,6 +15,7 @@ from hfkit.data.files import read_one_split, read_splits, take_split
 from hfkit.data.text.tags import scheme_of
 from hfkit.data.text.texts import TEXT_COLUMNS
 from hfkit.data.units import find_unit_column
+from hfkit.data.unlabelled import leave_unlabelled_test
 from hfkit.errors import UserError
 from hfkit.tasks.tagging.sentences import (
     PLAIN,
@@ -58,7 +59,8 @@ class TaggedWords:
         if source.dataset == "sample":
             raw = self.sample() if only_one is None else take_split(self.sample(), only_one.name)
         else:
-            raw = read_splits(*source.place) if only_one is None else read_one_split(*source.place, only_one.name)
+            raw = read_splits(source) if only_one is None else read_one_split(source, only_one.name)
+            raw = leave_unlabelled_test(raw, self.tags_column, (self.usual_tags,))
         columns = {
             "tokens": find_column(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column"),
             "tags": find_column(raw, self.tags_column, self.usual_tags, "--tags_column"),
@@ -101,6 +103,12 @@ class TaggedWords:
             )
         scheme = scheme_of(chain.from_iterable(rows["tags"] for rows in splits.values()))
         return DatasetDict({split: iob2_rows(rows, scheme) for split, rows in splits.items()})
+
+    def classes(self, rows: Dataset) -> list[tuple[str, ...]] | None:
+        """The types of the entities in each row; plain tags are none."""
+        if not self.entities:
+            return None
+        return [tuple(sorted(types_of([tags]))) for tags in rows["tags"]]
 
     def thin(self, train: Dataset, most: int) -> Dataset:
         return train.select(space_evenly(len(train), most))

@@ -1,59 +1,92 @@
-"""Rows of train that are set aside for validation: whole units, or the same share of every class."""
+"""Rows that are set apart from train where a dataset has no test or validation split.
+
+Whole units and equal inputs stay together, and every class is shared out alike. Which rows are drawn depends on the
+data alone, and is written down: see `split_record`.
+"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from datasets import DatasetDict
 
-from hfkit.data.files import SPLITS
 from hfkit.errors import UserError
 
 SEED = 0  # fixed: the split belongs to the data, and no seed of a run moves a row
+DRAWN = ("test", "validation")  # in this order
 
 
-def set_aside(
-    source: str,
-    splits: DatasetDict,
-    share: float,
+def draw_splits(
+    rows: int,
+    shares: Mapping[str, float],
     *,
-    units: Sequence | None = None,
+    groups: Sequence | None = None,
     classes: Sequence[Sequence[str]] | None = None,
-) -> DatasetDict:
-    """The splits train, validation and test, where validation is a share of the rows of train, in their order.
+) -> dict[str, np.ndarray]:
+    """The numbers of the rows of train and of every drawn split, in their order.
 
     Args:
-        source: the name of the dataset, for messages.
-        units, classes: of every row of train; see `draw_validation`.
+        rows: that there are to draw from.
+        shares: of these rows, for each split to be drawn.
+        groups, classes: of every row; see `draw_rows`.
 
     Raises:
-        UserError: train or validation would hold no row.
+        UserError: a split would hold no row.
     """
-    train = splits["train"]
-    drawn = draw_validation(len(train), share, units=units, classes=classes)
-    if not 0 < len(drawn) < len(train):
-        others = "" if units is None else f" in {len(set(units)):,} units, which stay whole"
-        others += "" if classes is None else f"{', and' if others else ''}, where every class keeps a row"
-        raise UserError(
-            f"validation_share={share}",
-            f"train and validation each need a row, and train has {len(train)}{others}",
-            f"Set another --validation_share, or add a validation split to '{source}'",
+    left, splits = np.arange(rows), {}
+    for split in (split for split in DRAWN if split in shares):
+        remaining = 1 - sum(shares[other] for other in splits)
+        drawn = draw_rows(
+            len(left),
+            shares[split] / remaining,
+            units=None if groups is None else [groups[row] for row in left],
+            classes=None if classes is None else [classes[row] for row in left],
         )
-    left = np.setdiff1d(np.arange(len(train)), drawn)
-    both = {**splits, "train": train.select(left), "validation": train.select(drawn)}
-    return DatasetDict({split: both[split] for split in SPLITS if split in both})
+        if not 0 < len(drawn) < len(left):
+            raise no_rows(split, shares[split], len(left), groups, classes)
+        splits[split] = left[drawn]
+        left = np.delete(left, drawn)
+    return {"train": left, **splits}
 
 
-def draw_validation(
+def no_rows(split: str, share: float, rows: int, groups: Sequence | None, classes: Sequence | None) -> UserError:
+    others = "" if groups is None else f" in {len(set(groups)):,} units or groups of equal inputs, which stay whole"
+    others += "" if classes is None else f"{', and' if others else ''}, where every class keeps a row in train"
+    return UserError(
+        f"{split}_share={share:g}",
+        f"train and {split} each need a row, and there are {rows}{others}",
+        f"Set another --{split}_share, or give a {split} split",
+    )
+
+
+def group_alike(contents: Sequence[str], units: Sequence | None = None) -> list[int] | None:
+    """A number for each row, equal for rows that must stay together: of one unit, or with equal inputs.
+
+    None if every row stands for itself.
+    """
+    parent = list(range(len(contents)))
+
+    def root_of(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = row = parent[parent[row]]
+        return row
+
+    for keys in (contents, units):
+        first: dict = {}
+        for row, key in enumerate(keys or ()):
+            parent[root_of(row)] = root_of(first.setdefault(key, row))
+    groups = [root_of(row) for row in range(len(contents))]
+    return groups if len(set(groups)) < len(groups) else None
+
+
+def draw_rows(
     rows: int, share: float, *, units: Sequence | None = None, classes: Sequence[Sequence[str]] | None = None
 ) -> np.ndarray:
     """Sorted numbers of the rows to set aside, which depend on the arguments alone.
 
-    A unit is drawn whole or not at all. With classes, validation gets about the same share of each, and every class
-    keeps a row in train: a class of one row stays there.
+    A unit is drawn whole or not at all. With classes, the rows hold about the same share of each, and every class keeps
+    a row on the other side: a class of one row stays there.
 
     Args:
-        rows: of train.
         units: the unit of every row; None: each row is one by itself.
         classes: the classes of every row, none or several too; None: there are none.
 
@@ -80,7 +113,7 @@ def group_rows(units: Sequence) -> list[list[int]]:
 
 
 def choose_units(order: Sequence[int], counts: Sequence[Counter], share: float) -> list[int]:
-    """Units in an order, each if it brings validation's rows of every class nearer to their quotas.
+    """Units in an order, each if it brings the drawn rows of every class nearer to their quotas.
 
     The last unit of a class that is left in train is not taken.
 

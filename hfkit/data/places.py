@@ -1,0 +1,136 @@
+"""Where a dataset lies on this machine: a file, a folder, what an archive holds, or what an address gave."""
+
+import hashlib
+import re
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import fsspec
+from datasets import config
+
+from hfkit.data.leftovers import is_leftover, list_folder
+from hfkit.data.notes import tell
+from hfkit.data.source import Source
+from hfkit.errors import UserError, first_line
+from hfkit.progress import progress
+
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+LARGEST = 100 * 2**30  # bytes that an archive may hold, unpacked
+
+
+def is_address(dataset: str) -> bool:
+    """True for an address such as s3://… or sqlite:///…; false for a path and an id of the Hub."""
+    return ADDRESS.match(dataset) is not None
+
+
+def find_place(source: Source) -> Path | None:
+    """The file or folder of a dataset; None for the id of a dataset on the Hub.
+
+    Raises:
+        UserError: a path that does not exist, or an address that may not or cannot be fetched.
+    """
+    dataset = source.dataset
+    if is_address(dataset):
+        return open_archive(fetch(source))
+    place = Path(dataset).expanduser()
+    if place.exists():
+        return open_archive(place)
+    if dataset.startswith((".", "/", "~")) or dataset.count("/") > 1 or place.suffix.lower() in SUFFIXES:
+        raise UserError(f"dataset '{dataset}'", "there is no such file or folder", "Check the path")
+    return None
+
+
+# Names that are files and never ids of the Hub.
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx", ".xls", ".ods", ".txt", ".conll", ".zip", ".db")
+
+
+def fetch(source: Source) -> Path:
+    """A copy of the file at an address, with the credentials that the user's own programs have.
+
+    Raises:
+        UserError: it may not be fetched, or cannot be.
+    """
+    shown = re.sub(r"//[^/@]*@", "//", source.dataset).partition("?")[0]  # without a password or a signature
+    if source.dataset.lower().startswith(("sqlite:", "postgresql:", "mysql:", "mssql:", "oracle:")):
+        raise UserError(f"dataset '{shown}'", "a database needs a query", 'Add --query "select …"')
+    if not source.allow_remote:
+        raise UserError(
+            f"dataset '{shown}'",
+            "nothing is fetched from an address unless you say so",
+            "Add --allow_remote, or download the file and give its path",
+        )
+    name = PurePosixPath(shown).name or "data"
+    folder = cache_folder("fetched", source.dataset)
+    try:
+        with fsspec.open(source.dataset, "rb") as remote, tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            with progress(f"Fetching {name}"):
+                shutil.copyfileobj(remote, file)
+        place = Path(file.name).rename(folder / name)
+    # Every kind of address has errors of its own.
+    except Exception as error:
+        raise UserError(
+            f"dataset '{shown}'", f"it cannot be fetched ({first_line(error)})", "Check the address and the credentials"
+        ) from error
+    tell(f"{shown}: {place.stat().st_size:,} bytes fetched")
+    return place
+
+
+def open_archive(place: Path) -> Path:
+    """The folder of what a .zip holds; any other place as it is."""
+    if not (place.is_file() and place.suffix.lower() == ".zip"):
+        return place
+    stat = place.stat()
+    folder = cache_folder("unpacked", f"{place.resolve()} {stat.st_size} {stat.st_mtime_ns}") / place.stem
+    if not folder.is_dir():
+        unpack(place, folder)
+    inside = list_folder(folder)
+    tell(f"{place.name}: unpacked, {sum(path.is_file() for path in folder.rglob('*')):,} files")
+    # Most archives hold one folder, or one file, of the same name.
+    return inside[0] if len(inside) == 1 else folder
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a .zip beside `folder`, which appears whole.
+
+    Raises:
+        UserError: it is damaged, too large, or names places outside of itself.
+    """
+
+    def refuse(rule: str) -> UserError:
+        return UserError(f"archive '{archive}'", rule, "Unpack it yourself, and give the folder")
+
+    part = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            members = [one for one in zipped.infolist() if not one.is_dir()]
+            if sum(one.file_size for one in members) > LARGEST:
+                raise refuse(f"it holds more than {LARGEST / 2**30:g} GiB")
+            for one in members:
+                name = PurePosixPath(one.filename.replace("\\", "/"))
+                if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+                    raise refuse(f"it names a place outside of itself, {one.filename!r}")
+                if one.flag_bits & 1:
+                    raise refuse("it is locked with a password")
+            with progress(f"Unpacking {archive.name}", len(members)) as advance:
+                for one in members:
+                    one.filename = one.filename.replace("\\", "/")  # as old Windows programs write it
+                    if not any(map(is_leftover, PurePosixPath(one.filename).parts)):
+                        zipped.extract(one, part)
+                    advance()
+        part.rename(folder)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise refuse(f"it cannot be unpacked ({first_line(error)})") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def cache_folder(kind: str, key: str) -> Path:
+    """A folder for copies, in the cache of `datasets`."""
+    digest = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+    folder = Path(config.HF_DATASETS_CACHE) / f"hfkit_{kind}" / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

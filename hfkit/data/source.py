@@ -1,0 +1,16 @@
+"""The place of a dataset, and how it is to be read."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Source:
+    """The place of a dataset, and what the user says about reading it."""
+
+    dataset: str  # 'sample', a file, a folder, an address, or an id of the Hub
+    config: str | None = None
+    revision: str | None = None
+    encoding: str | None = None  # of files of text; None: found
+    sheet: str | None = None  # of a workbook
+    query: str | None = None  # SQL, where the dataset is the address of a database
+    allow_remote: bool = False

@@ -1,0 +1,37 @@
+"""A test split without labels, such as those of competitions: it can be predicted, and not scored."""
+
+from collections.abc import Iterable
+
+from datasets import Dataset, DatasetDict
+
+from hfkit.data.columns import find_usual_column
+from hfkit.data.notes import tell
+from hfkit.errors import UserError
+
+
+def leave_unlabelled_test(splits: DatasetDict, given: str | None, tiers: Iterable[tuple[str, ...]]) -> DatasetDict:
+    """The splits without a test that has no labels, which is told; it will be drawn from train.
+
+    Args:
+        given, tiers: see `find_usual_column`.
+    """
+    if not {"train", "test"} <= set(splits):
+        return splits
+    try:
+        column = find_usual_column(DatasetDict(train=splits["train"]), given, tiers, "")
+    except UserError:
+        return splits  # whoever needs the column says what is wrong
+    if has_labels(splits["test"], column, splits["train"]):
+        return splits
+    count = len(splits["test"])
+    tell(f"test: its {count:,} rows have no labels, and are left for `hfkit predict`; test rows are drawn from train")
+    return DatasetDict({split: rows for split, rows in splits.items() if split != "test"})
+
+
+def has_labels(rows: Dataset, column: str, train: Dataset) -> bool:
+    """False if there is no such column, or nothing in it: null, "", [], or -1 that train does not know."""
+    if column not in rows.column_names:
+        return False
+    if any(str(value) not in ("None", "", "[]", "-1") for value in rows[column]):
+        return True
+    return "-1" in {str(value) for value in rows[column]} & {str(value) for value in train[column]}
