@@ -63,7 +63,7 @@ def draw_missing(
             "together they leave rows for train",
             "Lower one of them",
         )
-    train, contents = splits["train"], rows.content(splits["train"])
+    train, contents, groups = splits["train"], rows.content(splits["train"]), None
     if record is None:
         groups = group_alike(contents, train["unit"][:] if "unit" in train.column_names else None)
         numbers = draw_splits(len(train), wanted, groups=groups, classes=rows.classes(train))
@@ -76,8 +76,8 @@ def draw_missing(
     counts = {split: len(of_split) for split, of_split in whole.items()}
     shown = ", ".join(f"{split} {count:,}{' (given)' if split not in drawn else ''}" for split, count in counts.items())
     by = "hfkit" if record is None else "the split file"
-    kept = ", equal inputs kept together" if record is None else ""
-    tell(f"split by {by}: {shown}{' rows' + kept}")
+    kept = "" if groups is None else f"; {'units' if 'unit' in train.column_names else 'equal inputs'} stay together"
+    tell(f"split by {by}: {shown} rows{kept}")
     from_rows = origins["train"]
     taken = {split: Origin(from_rows.split, from_rows.rows[numbers[split]]) for split in drawn}
     digests = {split: digest_rows([contents[row] for row in numbers[split]]) for split in drawn}
