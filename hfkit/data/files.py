@@ -33,6 +33,7 @@ TABLES = {
     ".arrow": "arrow",
     ".csv": "csv",
     ".tsv": "csv",
+    ".tar": "webdataset",
 }
 # For tasks of words and tags, lines of text are words.
 BUILDERS = {
@@ -235,6 +236,7 @@ READERS: dict[str, Callable[[str, list[Path], Source], Dataset]] = {
     "json": read_json_files,
     "parquet": lambda split, paths, source: read_files(split, "parquet", paths),
     "arrow": lambda split, paths, source: read_files(split, "arrow", paths),
+    "webdataset": lambda split, paths, source: read_files(split, "webdataset", paths),
 }
 
 

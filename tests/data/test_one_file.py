@@ -14,7 +14,7 @@ from hfkit.data.split_record import FILE, SplitRecord, digest_rows, load_record
 from hfkit.errors import DataError, UserError
 from hfkit.tasks import NER, TextClassification
 
-NAMED = {split: Labels(("bad", "good")) for split in ("target",)}["target"]
+NAMED = Labels(("bad", "good"))
 
 
 def rows(count: int, first: int = 0) -> list[dict]:

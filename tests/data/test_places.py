@@ -1,7 +1,9 @@
 """Places of a dataset: archives, addresses and databases, each opened without harm."""
 
+import io
 import json
 import sqlite3
+import tarfile
 import threading
 import zipfile
 from functools import partial
@@ -9,11 +11,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from hfkit.data import places
-from hfkit.data.hub import choose_splits
+from hfkit.data.hub import choose_splits, read_hub
+from hfkit.data.source import Source
 from hfkit.errors import UserError
-from hfkit.tasks import TextClassification
+from hfkit.tasks import ImageClassification, TextClassification
 
 ROWS = [{"text": f"visit {n}", "label": "ab"[n % 2]} for n in range(40)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -96,6 +100,22 @@ def test_a_query_gives_the_rows_of_a_database(tmp_path):
         load(address, query="select text, label from reviews where year = 1999")
 
 
+def test_of_several_configurations_one_is_asked_for_and_a_single_one_taken(tmp_path, capsys):
+    """A folder stands for a repository of the Hub: `datasets` reads both in the same way."""
+    configs = ["english", "german"]
+    card = "".join(f"- config_name: {name}\n  data_files: {name}/*.jsonl\n" for name in configs)
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{card}---\n")
+    for name in configs:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows.jsonl").write_text(LINES)
+    for config in (None, "french"):
+        with pytest.raises(UserError, match="it has the configurations english, german, and .* --dataset_config engl"):
+            read_hub(Source(str(tmp_path), config))
+    assert {split: len(rows) for split, rows in read_hub(Source(str(tmp_path), "german")).items()} == {"train": 40}
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{card.partition('- config_name: german')[0]}---\n")
+    assert len(read_hub(Source(str(tmp_path)))["train"]) == 40
+
+
 def test_splits_of_the_hub_are_known_by_their_usual_names():
     assert choose_splits(["train", "dev", "test"]) == {"train": "train", "validation": "dev", "test": "test"}
     assert choose_splits(["train", "validation_matched", "validation_mismatched"]) == {
@@ -103,3 +123,16 @@ def test_splits_of_the_hub_are_known_by_their_usual_names():
         "validation": "validation_matched",
     }
     assert choose_splits(["corpus"]) == {}
+
+
+def test_shards_of_a_webdataset_are_read(tmp_path):
+    with tarfile.open(tmp_path / "shapes-train-000000.tar", "w") as shard:
+        for number in range(40):
+            picture = io.BytesIO()
+            Image.new("RGB", (8, 8), (255 * (number % 2), 6 * number, 0)).save(picture, "PNG")
+            for suffix, data in (("png", picture.getvalue()), ("cls", str(number % 2).encode())):
+                member = tarfile.TarInfo(f"{number:04d}.{suffix}")
+                member.size = len(data)
+                shard.addfile(member, io.BytesIO(data))
+    loaded = ImageClassification(dataset=str(tmp_path), label_column="cls").load()
+    assert {split: len(rows) for split, rows in loaded.splits.items()} == {"train": 28, "validation": 4, "test": 8}
