@@ -14,6 +14,7 @@ from hfkit.contract.rows import Media, Raw
 from hfkit.contract.task import Loaded, Task
 from hfkit.contract.view import to_text
 from hfkit.data.bad_rows import Fault, collect_faults
+from hfkit.data.notes import collect_notes
 from hfkit.doctor.findings import EXAMPLES, Finding, quote, report_refusal, share
 from hfkit.errors import DataError, UserError
 
@@ -84,6 +85,14 @@ def read_rows(task: Task, most_rows: int | None) -> tuple[list[Finding], Rows | 
     Args:
         most_rows: of each split; None: as many as a short while allows.
     """
+    with collect_notes(aloud=False) as notes:
+        findings, rows = look_at_rows(task, most_rows)
+    if notes:
+        findings.insert(0, Finding("data", "reading", "ok", "how the data was understood", notes))
+    return findings, rows
+
+
+def look_at_rows(task: Task, most_rows: int | None) -> tuple[list[Finding], Rows | None]:
     try:
         raw = task.read()
     except UserError as error:

@@ -253,7 +253,12 @@ CLEAN = {"texts": texts(), "sentences": sentences(), "pictures": pictures()}
 
 # check -> (how it comes about, its severity, what it says in sentence, evidence or fix)
 TROUBLE: dict[str, tuple[str, Callable[[Path], Task], str, list[str]]] = {
-    "dataset": ("dataset", lambda folder: TextClassification(dataset=str(folder)), "error", ["'train' is missing"]),
+    "dataset": (
+        "dataset",
+        lambda folder: TextClassification(dataset=str(folder)),
+        "error",
+        ["no file of rows lies in it"],
+    ),
     "types": ("types", parquet_of_two_types, "note", ["column 'label'", "test: string", "train: int64"]),
     "bad rows": (
         "bad-rows",
@@ -295,7 +300,7 @@ TROUBLE: dict[str, tuple[str, Callable[[Path], Task], str, list[str]]] = {
         "repeats-within",
         texts(repeated("train", "train", FEWEST)),
         "warning",
-        [f"train: {FEWEST} of 40 (25.0 %)", "train row 30 = row 9:"],
+        [f"train: {FEWEST} of 40 (25.0 %)", "train row 30 = train row 9:"],
     ),
     "one repeat in test": ("repeats-within", texts(repeated("test", "test", 1)), "note", ["test: 1 of 200 (0.5 %)"]),
     "a repeat but for its writing": (
@@ -769,7 +774,7 @@ def test_errors_end_with_1_and_strictly_warnings_too(checkpoint, tmp_path):
     [
         (["--dataset", "x"], ["the task decides how they are read", "--recipe"]),
         (["--task", "ner", "--recipe", "recipes/bert_ner.py"], ["a recipe has its task"]),
-        (["--task", "ner", "--dataset", "./nowhere"], ["there is no such folder"]),
+        (["--task", "ner", "--dataset", "./nowhere"], ["there is no such file or folder"]),
         (["--task", "ner", "--checkpoint", "./nowhere"], ["folder with config.json"]),
         (["--recipe", "nowhere.py"], ["there is no such file"]),
         (["--task", "ner", "--strateg", "full"], ["Did you mean --strategy?"]),
