@@ -1,0 +1,123 @@
+"""Records of JSON files as plain values, and the columns of a dataset made from records."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import Dataset, Features, Json, List, Value
+
+from hfkit.errors import DataError
+
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson", ".jsonlines")
+
+SPANS = List({"start": Value("int64"), "end": Value("int64"), "label": Value("string"), "text": Value("string")})
+
+
+def first_records(path: Path, head: bytes) -> list[Any]:
+    """The values of a JSON list, or of JSON lines, that stand whole in the head of a file; [] if it is neither."""
+    if path.suffix.lower() not in JSON_SUFFIXES:
+        return []
+    text, found, decoder = decode_head(head).lstrip(), [], json.JSONDecoder()
+    place = 1 if text.startswith("[") else 0
+    while True:
+        while place < len(text) and text[place] in " \t\r\n,":
+            place += 1
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except ValueError:  # the head ends within a value, or it is no JSON
+            break
+        found.append(value)
+    # JSON lines may be lists too: ["text", {"entities": []}] on each line is no list of records.
+    if text.startswith("[") and found and isinstance(found[0], str):
+        return [value for value in map(read_whole, text.splitlines()) if value is not None]
+    return found
+
+
+def decode_head(head: bytes) -> str:
+    """The text of the first bytes of a file; a character that they cut is left out."""
+    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    return head.decode(encoding, errors="ignore")
+
+
+def read_whole(line: str) -> Any:
+    """The value of one line of JSON; None if it is broken, as the last line of a head is."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def read_records(split: str, paths: Iterable[Path]) -> Iterator[Any]:
+    """Every record of some JSON files: the items of a list, the lines of JSON lines, or the only object.
+
+    Raises:
+        DataError: a file is no JSON, by its line.
+    """
+    for path in paths:
+        text = read_text(split, path)
+        try:
+            whole = json.loads(text)
+        except ValueError:
+            yield from read_lines(split, path, text)
+        else:
+            yield from whole if isinstance(whole, list) and not is_pair(whole) else [whole]
+
+
+def is_pair(value: Any) -> bool:
+    """Whether a list is one text with its annotations, as in spaCy's training data, and no list of records."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
+
+
+def read_lines(split: str, path: Path, text: str) -> Iterator[Any]:
+    # splitlines() would also split at the line separators that JSON allows within a string.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise DataError(
+                    f"{path.name}, line {number}",
+                    f"it is no JSON ({error})",
+                    "Mend the line, or export the file again",
+                    split=split,
+                ) from error
+
+
+def read_text(split: str, path: Path) -> str:
+    """The text of a file in UTF-8, or UTF-16 with a byte-order mark.
+
+    Raises:
+        DataError: it is in another encoding.
+    """
+    data = path.read_bytes()
+    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path.name}, byte {error.start}", f"it is not {encoding}", "Save the file as UTF-8", split=split
+        ) from error
+
+
+def dataset_of(rows: list[Mapping[str, Any]], features: Mapping[str, Any] | None = None) -> Dataset:
+    """A dataset of rows whose keys may differ: what a row lacks is null, and columns of mixed types are JSON.
+
+    Args:
+        features: of some of the columns.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    known = {name: feature for name, feature in (features or {}).items() if name in columns}
+    kinds = {name: known.get(name) or feature_of(values) for name, values in columns.items()}
+    return Dataset.from_dict(columns, features=Features(kinds))
+
+
+def feature_of(values: list[Any]) -> Any:
+    """The feature of a column: that of its values, or JSON if they are of several types."""
+    try:
+        kind = pa.array(values).type
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return Json()
+    return Value("string") if pa.types.is_null(kind) else Features.from_arrow_schema(pa.schema({"_": kind}))["_"]
