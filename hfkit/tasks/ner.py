@@ -40,7 +40,14 @@ class NER(Tagging):
 
     @property
     def rows(self) -> TaggedWords:
-        return TaggedWords(self.tokens_column, self.tags_column, self.unit_column, TAGS_COLUMNS, self.sample.rows)
+        return TaggedWords(
+            self.tokens_column,
+            self.tags_column,
+            self.unit_column,
+            TAGS_COLUMNS,
+            self.sample.rows,
+            level=self.split_words,
+        )
 
     @property
     def judge(self) -> EntityJudge:

@@ -29,7 +29,13 @@ class PartOfSpeech(Tagging):
     @property
     def rows(self) -> TaggedWords:
         return TaggedWords(
-            self.tokens_column, self.tags_column, self.unit_column, TAGS_COLUMNS, self.sample.rows, entities=False
+            self.tokens_column,
+            self.tags_column,
+            self.unit_column,
+            TAGS_COLUMNS,
+            self.sample.rows,
+            entities=False,
+            level=self.split_words,
         )
 
     @property

@@ -27,11 +27,12 @@ import hfkit.inference.saved
 from hfkit import Report, TransferArguments, TransferTrainer
 from hfkit.arguments.parse import parse
 from hfkit.contract.task import Loaded, Task
+from hfkit.data.text.words import split_words
 from hfkit.errors import UserError
 from hfkit.inference.saved import SavedModel, find_task, fits_head, load_saved
 from hfkit.tasks import NER, ImageClassification, PartOfSpeech, TextClassification
 from hfkit.tasks.classification.texts import TextClassifier
-from hfkit.tasks.tagging.words import entity_records, split_words
+from hfkit.tasks.tagging.words import entity_records
 from tests.fixtures import runs
 from tests.tiny import images as tiny_images
 from tests.tiny import text as tiny

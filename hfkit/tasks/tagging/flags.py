@@ -1,7 +1,7 @@
 """The flags that all tasks have in common whose rows are words with tags."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from transformers import AutoModelForTokenClassification
 
@@ -17,6 +17,13 @@ class Tagging(Task):
     tokens_column: str | None = field(
         default=None,
         metadata={"help": f"column of words; default: the one named {' or '.join(TOKENS_COLUMNS)}"},
+    )
+    split_words: Literal["words", "marks", "characters"] | None = field(
+        default=None,
+        metadata={
+            "help": "how running text is split: 'words' keep marks inside them, 'marks' parts them at every mark and"
+            " between letters and digits, 'characters' at every character; default: words, if they fit the spans"
+        },
     )
     max_length: int | None = field(
         default=None,

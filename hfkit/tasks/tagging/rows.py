@@ -14,6 +14,7 @@ from hfkit.data.columns import find_column, space_evenly
 from hfkit.data.files import read_one_split, read_splits, take_split
 from hfkit.data.text.tags import scheme_of
 from hfkit.data.text.texts import TEXT_COLUMNS
+from hfkit.data.text.words import Level
 from hfkit.data.units import find_unit_column
 from hfkit.data.unlabelled import leave_unlabelled_test
 from hfkit.errors import UserError
@@ -28,6 +29,7 @@ from hfkit.tasks.tagging.sentences import (
     unknown_tags,
     unknown_types,
 )
+from hfkit.tasks.tagging.span_rows import check_spans, find_span_columns
 from hfkit.tasks.tagging.words import read_rows_to_predict
 
 TOKENS_COLUMNS = ("tokens", "words")
@@ -35,10 +37,12 @@ TOKENS_COLUMNS = ("tokens", "words")
 
 @dataclass(frozen=True)
 class TaggedWords:
-    """Rows of `tokens` and `tags`.
+    """Rows of `tokens` and `tags`, or of a text with spans of characters, which become words and tags.
 
-    Tags of entities become IOB2, with more columns about the original: `scheme` (of the corpus), `converted` (whether
-    the tags of this row changed) and `invalid_transitions` (how many the scheme does not allow). Plain tags stay.
+    Rows that were a text keep it as `text`, with the `starts` of its words, and `mended` has the kind of every span
+    that was mended. Tags of entities become IOB2, with more columns about the original: `scheme` (of the corpus),
+    `converted` (whether the tags of this row changed) and `invalid_transitions` (how many the scheme does not allow).
+    Plain tags stay.
     """
 
     tokens_column: str | None
@@ -47,6 +51,7 @@ class TaggedWords:
     usual_tags: tuple[str, ...]  # usual names of the column of tags
     sample: Callable[[], DatasetDict]
     entities: bool = True  # the tags mark entities in one of four schemes; False: each word has a tag of its own
+    level: Level | None = None  # how running text is split into words
 
     media: ClassVar[Media] = Media.TEXT
     unit: ClassVar[str] = "sentence"
@@ -61,26 +66,38 @@ class TaggedWords:
         else:
             raw = read_splits(source) if only_one is None else read_one_split(source, only_one.name)
             raw = leave_unlabelled_test(raw, self.tags_column, (self.usual_tags,))
-        columns = {
+        columns = self.find_spans(raw) or {
             "tokens": find_column(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column"),
             "tags": find_column(raw, self.tags_column, self.usual_tags, "--tags_column"),
         }
         unit = find_unit_column(raw, self.unit_column)
         return Raw(raw, columns | ({"unit": unit} if unit else {}))
 
+    def find_spans(self, raw: DatasetDict) -> dict[str, str] | None:
+        if not self.entities:
+            return None
+        return find_span_columns(raw, self.tokens_column, self.tags_column, TOKENS_COLUMNS, self.usual_tags)
+
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
         rows, columns = raw.splits[split], raw.columns
+        if "spans" in columns:
+            found, faults = check_spans(split, rows, columns, self.level, ask=split == "train" and not finished)
+            return found, faults + self.unknown(found["tags"][:], columns["spans"], target, finished=finished)
         words, faults = check_words(rows, columns["tokens"])
         bad = {fault.row for fault in faults}
         tags, wrong = check_tags(rows, columns["tags"], words, bad, entities=self.entities)
         faults += wrong
-        if target is not None:
-            if self.entities:
-                faults += unknown_types(tags, columns["tags"], types_of([names_of(target)]), by_model=finished)
-            else:
-                faults += unknown_tags(tags, columns["tags"], set(names_of(target)), by_model=finished)
+        faults += self.unknown(tags, columns["tags"], target, finished=finished)
         features = Features({"tokens": List(Value("string")), "tags": List(Value("string"))})
         return Dataset.from_dict({"tokens": words, "tags": tags}, features=features), faults
+
+    def unknown(self, tags: list[list[str]], column: str, target: Target | None, *, finished: bool) -> list[Fault]:
+        """A fault for each row with a tag that the target does not have."""
+        if target is None:
+            return []
+        if self.entities:
+            return unknown_types(tags, column, types_of([names_of(target)]), by_model=finished)
+        return unknown_tags(tags, column, set(names_of(target)), by_model=finished)
 
     def refuse_unlearnable(self, train: Dataset, raw: Raw) -> None:
         known = set(chain.from_iterable(train["tags"]))
@@ -97,9 +114,9 @@ class TaggedWords:
             return splits
         if not finished and not types_of(splits["train"]["tags"]):
             raise UserError(
-                f"column '{raw.columns['tags']}'",
-                "every tag is O, so there is nothing to find",
-                "Check that this is the tag column",
+                f"column '{raw.columns.get('tags') or raw.columns['spans']}'",
+                "every tag is O, so there is nothing to find" if "tags" in raw.columns else "there is no span at all",
+                "Check that this is the right column",
             )
         scheme = scheme_of(chain.from_iterable(rows["tags"] for rows in splits.values()))
         return DatasetDict({split: iob2_rows(rows, scheme) for split, rows in splits.items()})
@@ -121,7 +138,7 @@ class TaggedWords:
         """
         usual = TOKENS_COLUMNS if set(TOKENS_COLUMNS) & set(raw.column_names) else chain(*TEXT_COLUMNS)
         column = find_column(DatasetDict(input=raw), self.tokens_column, tuple(usual), "--tokens_column")
-        return read_rows_to_predict(raw[column][:], column)
+        return read_rows_to_predict(raw[column][:], column, self.level or "words")
 
     def target(self, splits: DatasetDict) -> Labels:
         """O, then B- and I- of every type in any split, by type; or all plain tags."""
@@ -132,6 +149,10 @@ class TaggedWords:
 
     def references(self, rows: Dataset) -> list[list[str]]:
         return list(rows["tags"])
+
+    def classes(self, rows: Dataset) -> list[tuple[str, ...]] | None:
+        """The types of entities in each row; None if every word has a tag of its own."""
+        return [tuple(sorted(types_of([tags]))) for tags in rows["tags"]] if self.entities else None
 
     def facts(self, splits: DatasetDict) -> dict[str, Any]:
         """For each split its rows, words, tags and repeats, and all changes to them."""

@@ -187,8 +187,14 @@ def iob2_rows(rows: Dataset, scheme: str) -> Dataset:
 
 
 def entity_facts(rows: Dataset) -> dict[str, Any]:
-    """Counts of one loaded split of entities. Repeated rows have the same words, whatever their tags."""
+    """Counts of one loaded split of entities, and of spans that were mended where it came with spans.
+
+    Repeated rows have the same words, whatever their tags.
+    """
     words, found = list(rows["tokens"]), [entities(tags) for tags in rows["tags"]]
+    mended = {}
+    if "mended" in rows.column_names:
+        mended["mended_spans"] = dict(sorted(Counter(chain.from_iterable(rows["mended"])).items()))
     return {
         "rows": len(words),
         "words": sum(map(len, words)),
@@ -198,6 +204,7 @@ def entity_facts(rows: Dataset) -> dict[str, Any]:
         "repeated_rows": len(words) - len(set(map(tuple, words))),
         "converted_rows": sum(rows["converted"]),
         "invalid_transitions": sum(rows["invalid_transitions"]),
+        **mended,
     }
 
 

@@ -1,6 +1,5 @@
 """Running text to words with their positions, and tagged words to records for programs."""
 
-import re
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any
@@ -10,23 +9,16 @@ from datasets import Dataset, Features, List, Value
 from hfkit.data.bad_rows import Fault
 from hfkit.data.text.tags import entities
 from hfkit.data.text.texts import text_fault
+from hfkit.data.text.words import Level, split_words
 from hfkit.tasks.tagging.sentences import word_fault
 
-# As in most corpora of entities, a mark at the edge of a word is a word, and one inside it (U.S, don't, 3.5) is not.
-WORD = re.compile(r"\w+(?:[^\w\s]+\w+)*|[^\w\s]")
 
-
-def split_words(text: str) -> tuple[list[str], list[int]]:
-    """The words and marks of a text, and the character at which each begins."""
-    matches = list(WORD.finditer(text))
-    return [word.group() for word in matches], [word.start() for word in matches]
-
-
-def read_rows_to_predict(values: Iterable[Any], column: str) -> tuple[Dataset, list[Fault]]:
+def read_rows_to_predict(values: Iterable[Any], column: str, level: Level = "words") -> tuple[Dataset, list[Fault]]:
     """Rows of `tokens`, with `text` and the `starts` of its words for a text; and a fault for each row that is neither.
 
     Args:
         values: a text or a list of words for each row, as they came.
+        level: how texts are split into words.
     """
     words, texts, starts, faults = [], [], [], []
     for row, value in enumerate(values):
@@ -34,7 +26,7 @@ def read_rows_to_predict(values: Iterable[Any], column: str) -> tuple[Dataset, l
         if fault := (text_fault if written else word_fault)(row, column, value):
             faults.append(fault)
             value, written = [], False
-        tokens, begins = split_words(value) if written else (value, None)
+        tokens, begins = split_words(value, level) if written else (value, None)
         words.append(tokens)
         texts.append(value if written else None)
         starts.append(begins)
