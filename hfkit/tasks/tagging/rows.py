@@ -116,7 +116,7 @@ class TaggedWords:
             raise UserError(
                 f"column '{raw.columns.get('tags') or raw.columns['spans']}'",
                 "every tag is O, so there is nothing to find" if "tags" in raw.columns else "there is no span at all",
-                "Check that this is the right column",
+                f"Check that this is the {'tag column' if 'tags' in raw.columns else 'column of spans'}",
             )
         scheme = scheme_of(chain.from_iterable(rows["tags"] for rows in splits.values()))
         return DatasetDict({split: iob2_rows(rows, scheme) for split, rows in splits.items()})
