@@ -29,7 +29,7 @@ from hfkit.tasks.tagging.sentences import (
     unknown_tags,
     unknown_types,
 )
-from hfkit.tasks.tagging.span_rows import check_spans, find_span_columns
+from hfkit.tasks.tagging.span_rows import check_spans, find_spans_column, span_columns
 from hfkit.tasks.tagging.words import read_rows_to_predict
 
 TOKENS_COLUMNS = ("tokens", "words")
@@ -65,18 +65,21 @@ class TaggedWords:
             raw = self.sample() if only_one is None else take_split(self.sample(), only_one.name)
         else:
             raw = read_splits(source) if only_one is None else read_one_split(source, only_one.name)
-            raw = leave_unlabelled_test(raw, self.tags_column, (self.usual_tags,))
-        columns = self.find_spans(raw) or {
-            "tokens": find_column(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column"),
-            "tags": find_column(raw, self.tags_column, self.usual_tags, "--tags_column"),
-        }
+            raw = leave_unlabelled_test(raw, self.find_spans(raw) or self.tags_column, (self.usual_tags,))
+        columns = self.find_columns(raw)
         unit = find_unit_column(raw, self.unit_column)
         return Raw(raw, columns | ({"unit": unit} if unit else {}))
 
-    def find_spans(self, raw: DatasetDict) -> dict[str, str] | None:
-        if not self.entities:
-            return None
-        return find_span_columns(raw, self.tokens_column, self.tags_column, TOKENS_COLUMNS, self.usual_tags)
+    def find_spans(self, raw: DatasetDict) -> str | None:
+        return find_spans_column(raw, self.tags_column, TOKENS_COLUMNS, self.usual_tags) if self.entities else None
+
+    def find_columns(self, raw: DatasetDict) -> dict[str, str]:
+        if spans := self.find_spans(raw):
+            return span_columns(raw, self.tokens_column, spans)
+        return {
+            "tokens": find_column(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column"),
+            "tags": find_column(raw, self.tags_column, self.usual_tags, "--tags_column"),
+        }
 
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
         rows, columns = raw.splits[split], raw.columns
@@ -149,10 +152,6 @@ class TaggedWords:
 
     def references(self, rows: Dataset) -> list[list[str]]:
         return list(rows["tags"])
-
-    def classes(self, rows: Dataset) -> list[tuple[str, ...]] | None:
-        """The types of entities in each row; None if every word has a tag of its own."""
-        return [tuple(sorted(types_of([tags]))) for tags in rows["tags"]] if self.entities else None
 
     def facts(self, splits: DatasetDict) -> dict[str, Any]:
         """For each split its rows, words, tags and repeats, and all changes to them."""

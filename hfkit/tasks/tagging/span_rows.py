@@ -40,25 +40,20 @@ FEATURES = Features(
 )
 
 
-def find_span_columns(
-    raw: DatasetDict, text: str | None, spans: str | None, tokens: Sequence[str], tags: Sequence[str]
-) -> dict[str, str] | None:
-    """The columns of texts and of spans; None if the dataset has words and tags, or no spans.
+def find_spans_column(raw: DatasetDict, given: str | None, tokens: Sequence[str], tags: Sequence[str]) -> str | None:
+    """The column of spans; None if the dataset has words and tags, or no spans.
 
     Args:
-        text, spans: those the user named.
+        given: the column that the user named.
         tokens, tags: usual names of columns of words and of their tags, which are taken first.
 
     Raises:
-        UserError: several columns of texts or of spans.
-        DataError: one split lacks them.
+        UserError: there are several.
     """
     names = next(iter(raw.values())).column_names
-    holding = [name for name in ([spans] if spans else SPANS_COLUMNS) if name in names and holds_spans(raw, name)]
-    if not holding:
-        return None
-    words = [name for name in tokens if name in names and is_list_of_texts(raw, name)]
-    if spans is None and words and any(name in names and name not in holding for name in tags):
+    holding = [name for name in ([given] if given else SPANS_COLUMNS) if name in names and holds_spans(raw, name)]
+    words = any(name in names and is_list_of_texts(raw, name) for name in tokens)
+    if not holding or (given is None and words and any(name in names and name not in holding for name in tags)):
         return None
     if len(holding) > 1:
         raise UserError(
@@ -66,11 +61,21 @@ def find_span_columns(
             f"spans of characters stand in one, and here in {' and '.join(holding)}",
             "Name the right one with --tags_column",
         )
+    return holding[0]
+
+
+def span_columns(raw: DatasetDict, text: str | None, spans: str) -> dict[str, str]:
+    """The column of texts, and that of their spans, in every split.
+
+    Raises:
+        UserError: no column of texts or several.
+        DataError: one split lacks them.
+    """
     if text is None:
         column = find_usual_column(raw, None, TEXT_COLUMNS, "--tokens_column")
     else:
         column = find_column(raw, text, (), "--tokens_column")
-    return {"text": column, "spans": find_column(raw, holding[0], (), "--tags_column", media=True)}
+    return {"text": column, "spans": find_column(raw, spans, (), "--tags_column", media=True)}
 
 
 def holds_spans(raw: DatasetDict, column: str) -> bool:
