@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+from hfkit.data.exports.brat import Brat
 from hfkit.data.exports.doccano import Doccano
 from hfkit.data.exports.export import Export, Glimpse, look
+from hfkit.data.exports.prodigy import Prodigy
+from hfkit.data.exports.spacy import SpacyDocBin, SpacyJson, SpacyPairs
 
-EXPORTS: tuple[Export, ...] = (Doccano(),)
+# No file fits two of them.
+EXPORTS: tuple[Export, ...] = (Doccano(), Prodigy(), SpacyPairs(), SpacyJson(), SpacyDocBin(), Brat())
 
 __all__ = ["EXPORTS", "Export", "Glimpse", "find_export", "look"]
 

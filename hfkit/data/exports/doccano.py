@@ -7,7 +7,7 @@ from typing import Any
 from datasets import Dataset
 
 from hfkit.data.exports.export import Glimpse
-from hfkit.data.exports.records import dataset_of, read_records
+from hfkit.data.exports.records import dataset_of, read_records, simplify_labels
 
 TEXTS = ("text", "data")  # version 1.3 called the text data
 
@@ -24,7 +24,10 @@ class Doccano:
 
     def read(self, split: str, paths: list[Path]) -> Dataset:
         rows = [read_document(record) for record in read_records(split, paths)]
-        return dataset_of(simplify_labels(rows))
+        answers = [row["annotations"] for row in rows if "annotations" in row]
+        if any(len(people) > 1 for people in answers):
+            return dataset_of(rows)
+        return dataset_of(simplify_labels([take_only_answer(row) for row in rows]))
 
 
 def is_document(record: Any) -> bool:
@@ -49,8 +52,10 @@ def is_annotation(item: Mapping[str, Any]) -> bool:
     return "start_offset" in item or ("label" in item and "user" in item)
 
 
-def read_document(record: Mapping[str, Any]) -> dict[str, Any]:
+def read_document(record: Any) -> dict[str, Any]:
     """One record in general columns, and all other keys as they are."""
+    if not is_document(record):
+        return {"text": record if isinstance(record, str) else None}
     key = text_key(record)
     row = {"text": record[key]}
     rest = {name: value for name, value in record.items() if name != key}
@@ -76,32 +81,23 @@ def read_span(item: Any) -> Any:
 
 
 def read_annotations(items: list[Any]) -> dict[str, Any]:
-    """Spans or labels of one user, or the answers of several."""
+    """The answers of each user."""
     of_user: dict[Any, list[Any]] = {}
     for item in items:
         of_user.setdefault(item.get("user") if isinstance(item, dict) else None, []).append(item)
-    answers = [{"annotator": str(user)} | read_answer(given) for user, given in of_user.items()]
-    if len(answers) > 1:
-        return {"annotations": answers}
-    return read_answer(items)
+    return {"annotations": [{"annotator": str(user)} | read_answer(given) for user, given in of_user.items()]}
+
+
+def take_only_answer(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the answer of the only user in its place."""
+    if "annotations" not in row:
+        return row
+    rest = {name: value for name, value in row.items() if name != "annotations"}
+    answer = next(iter(row["annotations"]), {"label": []})
+    return rest | {name: value for name, value in answer.items() if name != "annotator"}
 
 
 def read_answer(items: list[Any]) -> dict[str, Any]:
     if any(isinstance(item, dict) and "start_offset" in item for item in items):
         return {"spans": [read_span(item) for item in items]}
     return {"label": [item.get("label") if isinstance(item, dict) else item for item in items]}
-
-
-def simplify_labels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with a plain label where no text of the file has several, and with spans only where some text has any.
-
-    An empty list says "no spans" in a file of spans, and "no label" in a file of labels.
-    """
-    spans = any("spans" in row for row in rows)
-    single = all(len(row["label"]) < 2 for row in rows if isinstance(row.get("label"), list))
-    for row in rows:
-        if spans and row.get("label") == []:
-            row["spans"] = row.pop("label")
-        elif single and isinstance(row.get("label"), list):
-            row["label"] = row["label"][0] if row["label"] else None
-    return rows

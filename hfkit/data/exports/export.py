@@ -6,9 +6,10 @@ from typing import Any, Protocol
 
 from datasets import Dataset
 
-from hfkit.data.exports.records import first_records
+from hfkit.data.exports.records import first_records, is_json
 
 GLIMPSE = 2**20  # bytes of the first file that are looked at to know a tool
+MOST = 2**26  # bytes, where the first record is longer than a glimpse
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Glimpse:
     """The files of one split, and the beginning of the first."""
 
     paths: tuple[Path, ...]
-    head: bytes  # at most GLIMPSE
+    head: bytes  # at most GLIMPSE, or as much as holds the first record
     records: tuple[Any, ...]  # the values of a JSON list or of JSON lines that stand whole in the head; () for others
 
     @property
@@ -28,7 +29,11 @@ def look(paths: list[Path]) -> Glimpse:
     """The beginning of the first file, and its records if it is JSON."""
     with paths[0].open("rb") as file:
         head = file.read(GLIMPSE)
-    return Glimpse(tuple(paths), head, tuple(first_records(paths[0], head)))
+        records = first_records(paths[0], head)
+        while not records and len(head) < MOST and (more := file.read(len(head))) and is_json(paths[0]):
+            head += more
+            records = first_records(paths[0], head)
+    return Glimpse(tuple(paths), head, tuple(records))
 
 
 class Export(Protocol):

@@ -17,7 +17,7 @@ SPANS = List({"start": Value("int64"), "end": Value("int64"), "label": Value("st
 
 def first_records(path: Path, head: bytes) -> list[Any]:
     """The values of a JSON list, or of JSON lines, that stand whole in the head of a file; [] if it is neither."""
-    if path.suffix.lower() not in JSON_SUFFIXES:
+    if not is_json(path):
         return []
     text, found, decoder = decode_head(head).lstrip(), [], json.JSONDecoder()
     place = 1 if text.startswith("[") else 0
@@ -33,6 +33,10 @@ def first_records(path: Path, head: bytes) -> list[Any]:
     if text.startswith("[") and found and isinstance(found[0], str):
         return [value for value in map(read_whole, text.splitlines()) if value is not None]
     return found
+
+
+def is_json(path: Path) -> bool:
+    return path.suffix.lower() in JSON_SUFFIXES
 
 
 def decode_head(head: bytes) -> str:
@@ -121,3 +125,44 @@ def feature_of(values: list[Any]) -> Any:
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         return Json()
     return Value("string") if pa.types.is_null(kind) else Features.from_arrow_schema(pa.schema({"_": kind}))["_"]
+
+
+def gather_answers(rows: list[dict[str, Any]], annotator: str, task: str) -> list[dict[str, Any]]:
+    """One row for each task; where several people answered one, every row has `annotations` instead of its answer.
+
+    Labels that are lists become plain where no row has several.
+
+    Args:
+        annotator, task: the columns that tell people and tasks apart.
+    """
+    of_task: dict[Any, list[dict[str, Any]]] = {}
+    for number, row in enumerate(rows):
+        of_task.setdefault(number if row.get(task) is None else (row[task],), []).append(row)
+    if all(len({row.get(annotator) for row in same}) == 1 for same in of_task.values()):
+        return simplify_labels(rows)
+    found = []
+    for same in of_task.values():
+        # A person who answers twice has had second thoughts.
+        answers = {row.get(annotator): row for row in same}
+        shared = {name: value for name, value in same[0].items() if name not in (annotator, "spans", "label")}
+        found.append(shared | {"annotations": [take_answer(row, person) for person, row in answers.items()]})
+    return found
+
+
+def take_answer(row: Mapping[str, Any], annotator: Any) -> dict[str, Any]:
+    return {"annotator": str(annotator)} | {name: row[name] for name in ("spans", "label") if name in row}
+
+
+def simplify_labels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with a plain label where no text of the file has several, and with spans only where some text has any.
+
+    An empty list says "no spans" in a file of spans, and "no label" in a file of labels.
+    """
+    spans = any("spans" in row for row in rows)
+    single = all(len(row["label"]) < 2 for row in rows if isinstance(row.get("label"), list))
+    for row in rows:
+        if spans and row.get("label") == []:
+            row["spans"] = row.pop("label")
+        elif single and isinstance(row.get("label"), list):
+            row["label"] = row["label"][0] if row["label"] else None
+    return rows
