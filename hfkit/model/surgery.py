@@ -1,7 +1,7 @@
 """Surgery on a checkpoint: top blocks initialised again, and blocks frozen for good."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -64,25 +64,36 @@ def reinitialise(model: PreTrainedModel, blocks: int, block_paths: Sequence[str]
         for name, module in modules.items()
         if (own := {id(p) for p in module.parameters()}) and own <= fresh
     }
-    for module in redrawn_modules.values():
+    if left := redraw(model, redrawn_modules):
+        raise UserError(
+            f"reinit_blocks={blocks}",
+            f"{type(model).__name__} does not say how {left[0]} is drawn",
+            "Leave it out",
+        )
+
+
+@torch.no_grad()
+def redraw(model: PreTrainedModel, redrawn: Mapping[str, nn.Module]) -> list[str]:
+    """Draw new weights for some of a model's modules, as its architecture does; the parameters that it has no rule for.
+
+    Args:
+        redrawn: the modules by their names in the model, outer ones first.
+    """
+    modules = dict(model.named_modules())
+    for module in redrawn.values():
         for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
             # Otherwise transformers skips it: it leaves alone what it loaded from a checkpoint.
             tensor._is_hf_initialized = False
         for parameter in module.parameters(recurse=False):
             parameter.fill_(torch.nan)  # a weight that no module draws then shows
     # Inner modules first: GPT-2 draws a projection a second time, narrower, when it comes to the attention around it.
-    for name in reversed(redrawn_modules):
-        find_owner(modules, name)._init_weights(redrawn_modules[name])
-    left = [name for name, p in model.named_parameters() if id(p) in fresh and p.isnan().any()]
-    if left:
-        raise UserError(
-            f"reinit_blocks={blocks}",
-            f"{type(model).__name__} does not say how {left[0]} is drawn",
-            "Leave it out",
-        )
-    for module in redrawn_modules.values():
+    for name in reversed(list(redrawn)):
+        find_owner(modules, name)._init_weights(redrawn[name])
+    for module in redrawn.values():
         for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
             tensor._is_hf_initialized = True
+    mine = {id(p) for module in redrawn.values() for p in module.parameters()}
+    return [name for name, p in model.named_parameters() if id(p) in mine and p.isnan().any()]
 
 
 def find_owner(modules: dict[str, nn.Module], name: str) -> PreTrainedModel:

@@ -12,6 +12,7 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hfkit.errors import UserError, first_line
 from hfkit.model.depth import Depths
+from hfkit.model.heads import describe_fresh_head, fit_head, labels_of, wanted_labels
 from hfkit.progress import loading
 from hfkit.samples import resolve_checkpoint
 
@@ -184,4 +185,9 @@ def load_model(
             f"it has no weights for {len(lost)} parameters below the head ({', '.join(lost[:3])}, …)",
             f"Use a checkpoint of the architecture '{config.model_type}'",
         )
+    if (wanted := wanted_labels(head_config)) is not None:
+        known = labels_of(read_config(path))
+        line = describe_fresh_head(known) if info["mismatched_keys"] else fit_head(model, known, wanted, fresh)
+        if line is not None:
+            print(f"{named[0].upper()}{named[1:]}: {line}.")
     return model

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForTokenClassification, PreTrainedModel
+from transformers import (
+    AutoModel,
+    AutoModelForImageClassification,
+    AutoModelForTokenClassification,
+    LevitConfig,
+    LevitForImageClassificationWithTeacher,
+    PreTrainedModel,
+    TimmWrapperConfig,
+    TimmWrapperForImageClassification,
+)
 
 from hfkit.contract.target import Labels
 from hfkit.errors import UserError
@@ -18,6 +27,27 @@ LABELS = ("O", "B-PER", "I-PER")
 def load(folder: Path, labels: tuple[str, ...] = LABELS) -> PreTrainedModel:
     config = Labels(labels).to_config()
     return load_model(AutoModelForTokenClassification, str(folder), f"checkpoint '{folder}'", config)
+
+
+def tiny_levit(folder: Path) -> PreTrainedModel:
+    config = LevitConfig(
+        image_size=32,
+        hidden_sizes=[16, 16, 16],
+        num_attention_heads=[1, 1, 1],
+        depths=[1, 1, 1],
+        key_dim=[8, 8, 8],
+        **Labels(("a", "b", "c")).to_config(),
+    )
+    model = LevitForImageClassificationWithTeacher(config)
+    model.save_pretrained(folder)
+    return model.eval()
+
+
+def tiny_timm(folder: Path) -> PreTrainedModel:
+    config = TimmWrapperConfig(architecture="test_resnet", **Labels(("a", "b", "c")).to_config())
+    model = TimmWrapperForImageClassification(config)
+    model.save_pretrained(folder)
+    return model.eval()
 
 
 def same_bits(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -34,15 +64,57 @@ def test_a_bf16_checkpoint_loads_as_fp32_master_weights(checkpoint, tmp_path):
     assert torch.equal(model.bert.get_parameter(name), half.get_parameter(name).float())
 
 
-def test_a_head_is_kept_for_the_same_number_of_labels_and_fresh_for_another(checkpoint, tmp_path):
-    tagger = AutoModelForTokenClassification.from_pretrained(checkpoint, num_labels=3)
-    tagger.save_pretrained(tmp_path)
-    kept, fresh = (load(tmp_path, labels) for labels in (LABELS, (*LABELS, "B-LOC", "I-LOC")))
+@pytest.fixture
+def tagger(checkpoint, tmp_path) -> PreTrainedModel:
+    """A finished tagger of three labels, saved in the test's folder."""
+    model = AutoModelForTokenClassification.from_pretrained(checkpoint, **Labels(LABELS).to_config())
+    model.save_pretrained(tmp_path)
+    return model
+
+
+def test_a_head_is_taken_over_as_it_is_for_the_same_labels(tagger, tmp_path, capsys):
+    kept = load(tmp_path)
     assert same_bits(kept.state_dict(), tagger.state_dict())
     assert kept.config.id2label == dict(enumerate(LABELS))
-    assert fresh.classifier.weight.shape[0] == fresh.config.num_labels == 5
-    assert torch.count_nonzero(fresh.classifier.weight) == fresh.classifier.weight.numel()
+    assert not capsys.readouterr().out
+
+
+def test_a_head_follows_its_labels_into_another_order(tagger, tmp_path, capsys):
+    moved = load(tmp_path, ("B-PER", "I-PER", "O"))
+    ids = torch.arange(5, 12)[None]
+    assert torch.equal(moved.eval()(ids).logits, tagger.eval()(ids).logits[..., [1, 2, 0]])
+    assert capsys.readouterr().out.count("knows the same 3 labels in another order") == 1
+
+
+@pytest.mark.parametrize("labels", [("O", "B-LOC", "I-LOC"), (*LABELS, "B-LOC"), ("LABEL_0", "LABEL_1", "LABEL_2")])
+def test_a_head_for_other_labels_is_drawn_anew(labels, tagger, tmp_path, capsys):
+    fresh = load(tmp_path, labels)
     assert same_bits(fresh.bert.state_dict(), tagger.bert.state_dict())
+    assert fresh.config.id2label == dict(enumerate(labels))
+    assert fresh.classifier.weight.shape[0] == len(labels)
+    assert torch.isin(fresh.classifier.weight, tagger.classifier.weight).sum() == 0
+    assert 0.01 < fresh.classifier.weight.std() < 0.03 and torch.count_nonzero(fresh.classifier.bias) == 0
+    assert (
+        "its head is for other labels (O, B-PER, I-PER), so this run begins with a fresh head"
+        in capsys.readouterr().out
+    )
+
+
+def test_nothing_is_said_where_a_checkpoint_has_no_head(checkpoint, capsys):
+    load(Path(checkpoint))
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("build", [tiny_levit, tiny_timm])
+def test_every_part_of_a_head_follows(build, tmp_path):
+    """LeViT has two heads, each with a norm before it; timm has heads of its own."""
+    finished, pixels = build(tmp_path), torch.rand(2, 3, 32, 32)
+    kind, names = AutoModelForImageClassification, ("a", "b", "c")
+    moved = load_model(kind, str(tmp_path), "checkpoint", Labels(("c", "a", "b")).to_config()).eval()
+    assert torch.equal(moved(pixels).logits, finished(pixels).logits[:, [2, 0, 1]])
+    fresh = load_model(kind, str(tmp_path), "checkpoint", Labels(("x", *names[1:])).to_config()).eval()
+    assert torch.isfinite(fresh(pixels).logits).all()
+    assert not torch.isin(fresh(pixels).logits, finished(pixels).logits).any()
 
 
 def test_pickled_weights_are_refused(checkpoint, tmp_path):
