@@ -11,7 +11,13 @@ import torch
 from datasets import Dataset, Features, List, Value
 from tokenizers import pre_tokenizers
 from torch.utils.data import DataLoader
-from transformers import BertConfig, PreTrainedTokenizerFast, RobertaTokenizer, pipeline
+from transformers import (
+    AutoModelForTokenClassification,
+    BertConfig,
+    PreTrainedTokenizerFast,
+    RobertaTokenizer,
+    pipeline,
+)
 
 from hfkit.contract.target import Labels
 from hfkit.data.text.tags import entities
@@ -19,7 +25,7 @@ from hfkit.errors import UserError
 from hfkit.tasks import NER
 from hfkit.tasks.tagging.codec import WordTagger
 from hfkit.tasks.tagging.windows import first_tokens
-from tests.fixtures.encoding import encode, facts_of, make_loaded, prepare
+from tests.fixtures.encoding import encode, facts_of, make_loaded, prepare, run_model
 from tests.tiny import text as tiny
 
 NAMES = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
@@ -267,6 +273,28 @@ def test_words_read_as_running_text_also_after_saving(build, tmp_path):
     for ready in (processor, NER().codec(str(tmp_path / "b"), target).processor):
         assert ready(words, is_split_into_words=True)["input_ids"] == ready(" ".join(words))["input_ids"]
         assert ready.pad_token is not None
+
+
+@pytest.mark.parametrize("limit", [int(1e30), 512])
+def test_windows_fit_the_positions_of_the_model_whatever_its_tokenizer_says(limit, checkpoint, tmp_path):
+    model = AutoModelForTokenClassification.from_pretrained(checkpoint)
+    model.save_pretrained(tmp_path / "base")
+    tokenizer = tiny.wordpiece()
+    tokenizer.model_max_length = limit
+    tokenizer.save_pretrained(tmp_path / "base")
+    long = Dataset.from_dict({"tokens": [["anna", "saw", "paris"] * 40], "tags": [["B-PER", "O", "B-LOC"] * 40]})
+    loaded = make_loaded({"train": long}, NAMES)
+    _, codec, encoded = prepare(NER(), str(tmp_path / "base"), loaded)
+    assert len(encoded["train"]) > 1 and max(map(len, encoded["train"]["input_ids"])) == 64
+    ready = codec.model()
+    assert len(codec.decode(run_model(codec, ready, encoded["train"]), encoded["train"])[0]) == 120
+    with pytest.raises(UserError, match="max_length 65: .*at most the 64 that the model reads"):
+        prepare(NER(max_length=65), str(tmp_path / "base"), loaded)
+    ready.save_pretrained(tmp_path / "saved")
+    codec.processor.save_pretrained(tmp_path / "saved")
+    tagger = pipeline("token-classification", model=str(tmp_path / "saved"), device="cpu")
+    assert tagger.tokenizer.model_max_length == 64
+    tagger("anna saw paris " * 40)  # failed on an index beyond the table
 
 
 def test_encoding_leaves_no_truncation_in_the_tokenizer(checkpoint):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value, concatenate_datasets
 from tokenizers import normalizers
-from transformers import AutoTokenizer, BertConfig, RobertaConfig, T5Config, pipeline, set_seed
+from transformers import AutoTokenizer, BertConfig, EsmConfig, LukeConfig, RobertaConfig, T5Config, pipeline, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
 from hfkit.contract.abilities import Tuned
@@ -353,6 +353,9 @@ def test_shards_of_one_split_become_one_table(tmp_path):
     [
         (BertConfig(max_position_embeddings=64), 64),
         (RobertaConfig(max_position_embeddings=66, pad_token_id=1), 64),
+        (LukeConfig(max_position_embeddings=66, pad_token_id=1), 64),
+        (EsmConfig(max_position_embeddings=66, pad_token_id=1), 64),
+        (EsmConfig(max_position_embeddings=66, pad_token_id=1, position_embedding_type="rotary"), 66),
         (T5Config(), -1),
     ],
 )

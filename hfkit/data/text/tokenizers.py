@@ -8,7 +8,22 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.errors import UserError, first_line
 
-COUNTED_BEHIND_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer")
+COUNTED_BEHIND_PADDING = (
+    "camembert",
+    "data2vec-text",
+    "ibert",
+    "layoutlmv3",
+    "lilt",
+    "longformer",
+    "luke",
+    "markuplm",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+)
 
 
 def load_tokenizer(path: str, checkpoint: str, **options: Any) -> Tokenizer:
@@ -51,7 +66,20 @@ def positions_of(config: PreTrainedConfig) -> int:
     config = config.get_text_config()
     positions = getattr(config, "max_position_embeddings", None) or -1
     # RoBERTa and its relatives start counting positions after the padding id, within a table of that size.
-    return positions - config.pad_token_id - 1 if config.model_type in COUNTED_BEHIND_PADDING else positions
+    behind = config.model_type in COUNTED_BEHIND_PADDING
+    # ESM does so in its table, but not where positions are rotated into the attention.
+    behind |= config.model_type == "esm" and config.position_embedding_type == "absolute"
+    return positions - config.pad_token_id - 1 if behind else positions
+
+
+def limit_to_positions(tokenizer: Tokenizer, config: PreTrainedConfig) -> None:
+    """Let the tokenizer know how many tokens the model reads: many name no limit (10^30), others a larger one.
+
+    This is saved with the tokenizer: a pipeline cuts texts off by it, and fails on longer ones without it.
+    """
+    positions = positions_of(config)
+    if 0 < positions < tokenizer.model_max_length:
+        tokenizer.model_max_length = positions
 
 
 def separate_pairs(tokenizer: Tokenizer) -> None:

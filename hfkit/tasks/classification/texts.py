@@ -30,7 +30,13 @@ from hfkit.data.mapping import map_rows
 from hfkit.data.text.padding import PaddedTexts
 from hfkit.data.text.texts import JOINT, check_texts, row_keys, text_columns, text_facts
 from hfkit.data.text.token_columns import encode_texts, lists
-from hfkit.data.text.tokenizers import find_readable_marks, load_tokenizer, positions_of, separate_pairs, spell_out
+from hfkit.data.text.tokenizers import (
+    find_readable_marks,
+    limit_to_positions,
+    load_tokenizer,
+    separate_pairs,
+    spell_out,
+)
 from hfkit.data.units import find_unit_column
 from hfkit.data.unlabelled import leave_unlabelled_test
 from hfkit.errors import DataError, UserError
@@ -163,10 +169,7 @@ class TextClassifier(Classifier):
         names = inputs_taken(config, tokenizer.model_input_names)
         if names != tokenizer.model_input_names:
             tokenizer = load_tokenizer(self.path, self.checkpoint, **options, model_input_names=names)
-        # Some tokenizers have no limit, and others a larger one than the model's table of positions.
-        positions = positions_of(config)
-        if 0 < positions < tokenizer.model_max_length:
-            tokenizer.model_max_length = positions
+        limit_to_positions(tokenizer, config)
         separate_pairs(tokenizer)
         return tokenizer
 

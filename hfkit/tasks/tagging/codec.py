@@ -16,8 +16,9 @@ from hfkit.contract.codec import Batch, Output, Tokens
 from hfkit.contract.target import Labels
 from hfkit.data.mapping import map_rows
 from hfkit.data.text.padding import PaddedTexts
-from hfkit.data.text.tokenizers import load_tokenizer
+from hfkit.data.text.tokenizers import limit_to_positions, load_tokenizer
 from hfkit.errors import UserError
+from hfkit.model.weights import read_config
 from hfkit.tasks.label_codec import LabelCodec
 from hfkit.tasks.tagging.windows import glues_words, window_facts, windows
 from hfkit.tasks.tagging.word_dropout import WordDropout
@@ -31,7 +32,7 @@ class WordTagger(LabelCodec):
     """A tokenizer and tags: every word has its label at its first token, in exactly one window.
 
     Args:
-        max_length: tokens in a window; None: the tokenizer's limit, at most `LONGEST_WINDOW`.
+        max_length: tokens in a window; None: what the model can read, at most `LONGEST_WINDOW`.
         stride: tokens that two windows share; None: a quarter of the window.
         word_dropout: share of words hidden behind the mask token in training.
 
@@ -82,6 +83,7 @@ class WordTagger(LabelCodec):
                 f"it is a share from 0 to below 1, and needs a mask token (here: {tokenizer.mask_token})",
                 "Use --word_dropout 0.1 with a checkpoint that has one, else 0",
             )
+        limit_to_positions(tokenizer, read_config(self.path))
         # Windows begin at the start of the document.
         tokenizer.truncation_side = "right"
         return tokenizer
