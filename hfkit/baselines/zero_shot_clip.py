@@ -32,9 +32,9 @@ from hfkit.contract.target import names_of
 from hfkit.contract.task import Loaded, Task
 from hfkit.data.batches import rows_to_fetch
 from hfkit.errors import UserError, first_line
+from hfkit.model.sources import open_checkpoint
 from hfkit.model.weights import load_whole_model
 from hfkit.progress import track
-from hfkit.samples import resolve_checkpoint
 
 KINDS = ("clip", "siglip")  # dual encoders with one vector for each side
 # Prompts for photographs of any kind, of those that CLIP's authors ensembled.
@@ -114,7 +114,7 @@ def load_text_tokenizer(checkpoint: str) -> Tokenizer:
         UserError: there is none.
     """
     try:
-        return AutoTokenizer.from_pretrained(resolve_checkpoint(checkpoint), trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(open_checkpoint(checkpoint), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(
             f"clip_checkpoint '{checkpoint}'",

@@ -27,7 +27,8 @@ from hfkit.data.source import Source
 from hfkit.data.split_record import SplitRecord, load_record
 from hfkit.data.units import check_units
 from hfkit.errors import UserError
-from hfkit.samples import resolve_checkpoint
+from hfkit.model.sources import open_checkpoint
+from hfkit.model.weights import refuse_own_code
 
 
 class Sample(NamedTuple):
@@ -109,6 +110,11 @@ class Task(ABC):
     )
     on_bad_row: Literal["error", "skip"] = field(
         default="error", metadata={"help": "stop at the first bad row, or leave such rows out and count them"}
+    )
+
+    accept_stock_class: bool = field(
+        default=False,
+        metadata={"help": "a checkpoint that brings code of its own: take the class that transformers has instead"},
     )
 
     key: ClassVar[str]  # unique: reports, --task and saved models go by it
@@ -274,8 +280,14 @@ class Task(ABC):
         return None if self.unit_column is None else np.array(rows["unit"])
 
     def path(self, checkpoint: str) -> str:
-        """The folder or Hub id that `checkpoint` stands for (see `resolve_checkpoint`)."""
-        return resolve_checkpoint(self.sample.checkpoint if checkpoint == "sample" else checkpoint)
+        """The folder or Hub id that `checkpoint` stands for (see `open_checkpoint`).
+
+        Raises:
+            UserError: there is none, or it brings code of its own and that is not accepted.
+        """
+        place = open_checkpoint(self.sample.checkpoint if checkpoint == "sample" else checkpoint)
+        refuse_own_code(place, f"checkpoint '{checkpoint}'", accepted=self.accept_stock_class)
+        return place
 
     def head_config(self, target: Target) -> dict[str, Any]:
         """The entries for the head in a model's configuration, and the key of the task."""

@@ -17,6 +17,7 @@ from hfkit.doctor.machine import LIMITS, memory_of
 from hfkit.doctor.places import find_existing
 from hfkit.errors import UserError
 from hfkit.model.depth import Depths
+from hfkit.model.pickles import find_pickles, read_tensors
 from hfkit.model.weights import read_config
 from hfkit.training.memory import GIB, WEIGHT, learning_share, needed_bytes
 
@@ -130,11 +131,16 @@ def weights_findings(folder: Path) -> list[Finding]:
     """Whether a local checkpoint has its weights in a format that is read."""
     if not folder.is_dir() or any(folder.glob("*.safetensors")):
         return []
-    pickled = sorted(path.name for path in folder.glob("*.bin"))
-    if pickled:
-        what = f"its weights are in {', '.join(pickled[:3])}, which is a pickle and can run any code"
-        fix = "Load it where you trust it, and save it again: save_pretrained writes safetensors"
-        return [Finding("model", "weights", "error", what, fix=fix)]
+    try:
+        pickles = find_pickles(str(folder))
+        for file in pickles:
+            read_tensors(file)
+    except UserError as error:
+        return [report_refusal("model", "weights", error)]
+    if pickles:
+        names = ", ".join(file.name for file in pickles[:3])
+        what = f"its weights are in {names}: their tensors are read without running code, and converted once"
+        return [Finding("model", "weights", "ok", what)]
     what = f"there are no weights in {folder} (model.safetensors)"
     return [Finding("model", "weights", "error", what, fix="Give a folder that save_pretrained wrote")]
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,9 @@ from hfkit.errors import DataError, UserError, first_line
 from hfkit.model.weights import read_config
 from hfkit.progress import track
 
-# The files of a Hub repository that are downloaded: no pickles, no code, and nothing from subfolders.
+# The files of a Hub repository that are downloaded: no code, and nothing from subfolders. Pickles only where there is
+# nothing else: their tensors are read, and they are never run.
+PICKLES = ["pytorch_model*.bin"]
 FETCHED, LEFT = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"], ["*/*"]
 
 
@@ -215,7 +218,7 @@ class SavedFiles:
             raise broken_files_error(self.place, error) from error
 
     def load(self, task: Task) -> SavedModel:
-        """The model itself: safetensors only, no remote code.
+        """The model itself; none of its code is run.
 
         Raises:
             UserError: it is incomplete, or cannot be read.
@@ -292,7 +295,9 @@ def find_folder(place: str, revision: str | None) -> Path:
             f"model '{place}'", "it is no folder, and a Hub id is written OWNER/NAME", "Check the path or the Hub id"
         )
     try:
-        return Path(snapshot_download(place, revision=revision, allow_patterns=FETCHED, ignore_patterns=LEFT))
+        fetch = partial(snapshot_download, place, revision=revision, ignore_patterns=LEFT)
+        folder = Path(fetch(allow_patterns=FETCHED))
+        return folder if any(folder.glob("*.safetensors")) else Path(fetch(allow_patterns=[*FETCHED, *PICKLES]))
     except (OSError, ValueError) as error:
         raise UserError(
             f"model '{place}'",

@@ -1,6 +1,5 @@
-"""A checkpoint's weights and configuration, loaded so that an untrusted one can do no harm: no code, no pickles."""
+"""A checkpoint's weights and configuration, loaded so that an untrusted one can do no harm: no code is run."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,23 +7,25 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hfkit.errors import UserError, first_line
+from hfkit.model.conversions import say_once
 from hfkit.model.depth import Depths
 from hfkit.model.heads import describe_fresh_head, fit_head, labels_of, wanted_labels
+from hfkit.model.pickles import convert_pickles, read_shards
+from hfkit.model.sources import open_checkpoint
 from hfkit.progress import loading
-from hfkit.samples import resolve_checkpoint
 
 
 def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
     """The checkpoint's configuration with `settings` applied. Of a Hub checkpoint nothing else is downloaded.
 
     Raises:
-        UserError: it is missing or unreadable, or its architecture is unknown.
+        UserError: it is missing or unreadable, its architecture is unknown, or its weights are quantised.
     """
     try:
-        config = AutoConfig.from_pretrained(resolve_checkpoint(checkpoint), trust_remote_code=False, **settings)
+        config = AutoConfig.from_pretrained(open_checkpoint(checkpoint), trust_remote_code=False, **settings)
     except UserError:
         raise
     except (OSError, ValueError) as error:
@@ -33,9 +34,70 @@ def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
             f"its config.json could not be read ({first_line(error)})",
             "Check the path or the Hub id, and the network",
         ) from error
+    refuse_quantised(checkpoint, config)
     # transformers drops settings that no architecture has, silently: a saved model then did not say what it was for.
     config.update({name: value for name, value in settings.items() if name.startswith("hfkit_")})
     return config
+
+
+def refuse_quantised(checkpoint: str, config: PreTrainedConfig) -> None:
+    """Refuse a checkpoint whose weights are not floats.
+
+    Raises:
+        UserError: naming how they were quantised.
+    """
+    for part in (config, config.get_text_config()):
+        how = vars(part).get("quantization_config")
+        if not how:
+            continue
+        method = how.get("quant_method") or ("bitsandbytes" if "load_in_4bit" in how or "load_in_8bit" in how else "")
+        raise UserError(
+            f"checkpoint '{checkpoint}'",
+            f"its weights are quantised{f' ({method})' if method else ''}, and here they are floats",
+            "Give the checkpoint that it was made from, or one in floats made of it where its package is installed:"
+            f" AutoModel.from_pretrained('{checkpoint}').dequantize().save_pretrained('FOLDER')",
+        )
+
+
+def refuse_own_code(place: str, named: str, *, accepted: bool) -> None:
+    """Refuse a checkpoint that brings code of its own, or if that is accepted, say what is used instead.
+
+    Its weights fit the class that transformers has for its model_type, or some of them do; whether that class computes
+    the same with them, nobody knows but its author.
+
+    Args:
+        place: from `open_checkpoint`.
+        accepted: the stock class will do.
+
+    Raises:
+        UserError: naming its code.
+    """
+    try:
+        written, _ = PreTrainedConfig.get_config_dict(place)
+    except (OSError, ValueError):
+        return  # `read_config` says so
+    mapped = written.get("auto_map") or {}
+    own = {str(code) for kind, code in mapped.items() if kind == "AutoConfig" or kind.startswith("AutoModel")}
+    if not own or "hfkit_task" in written:  # a run saved it: as the stock class
+        return
+    files = ", ".join(sorted({f"{code.rpartition('--')[2].partition('.')[0]}.py" for code in own}))
+    kind = written.get("model_type")
+    if kind not in CONFIG_MAPPING:
+        raise UserError(
+            named,
+            f"its architecture '{kind}' is code of its own ({files}), which is never run, and transformers has none of"
+            " that name",
+            "Use a checkpoint of an architecture that transformers has",
+        )
+    stock = f"the class that transformers has for '{kind}'"
+    if not accepted:
+        raise UserError(
+            named,
+            f"it brings code of its own ({files}), which is never run, and {stock} may compute something else with its"
+            " weights",
+            "Set --accept_stock_class to take that class, or use another checkpoint",
+        )
+    say_once(f"{named[0].upper()}{named[1:]}: its own code ({files}) is not run; {stock} takes its weights.")
 
 
 def load_weights(
@@ -43,7 +105,7 @@ def load_weights(
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     """The model in `path` as `auto_model` loads it, and transformers' account of the loading (`missing_keys`, …).
 
-    In fp32, from safetensors in the checkpoint's own folder, without remote code.
+    In fp32, from the checkpoint's own folder, without remote code. Pickles become safetensors in the cache first.
 
     Args:
         config: from `read_config`.
@@ -55,11 +117,12 @@ def load_weights(
     """
     # The configuration may name an index of its own.
     for index in ("model.safetensors.index.json", getattr(config, "transformers_weights", None)):
-        if index and index.endswith(".index.json"):
-            refuse_shards_elsewhere(Path(path, index))
+        if index and index.endswith(".index.json") and Path(path, index).is_file():
+            read_shards(Path(path, index))
+    place = convert_pickles(path, named)
     with refuse_unreadable(auto_model, named), loading():
-        return auto_model.from_pretrained(
-            path,
+        model, info = auto_model.from_pretrained(
+            place,
             config=config,
             # A bf16 checkpoint would load as bf16, and small learning rates would then round to no change.
             dtype=torch.float32,
@@ -68,6 +131,8 @@ def load_weights(
             output_loading_info=True,
             **options,
         )
+    model.config.name_or_path = model.name_or_path = path  # not the folder of the cache
+    return model, info
 
 
 @contextmanager
@@ -80,7 +145,7 @@ def refuse_unreadable(auto_model: Any, named: str) -> Iterator[None]:
         raise UserError(
             named,
             f"{auto_model.__name__} cannot load it ({first_line(error)})",
-            "Give a folder or a Hub id with a whole model.safetensors, of an architecture that this class knows",
+            "Give a folder or a Hub id with whole weights, of an architecture that this class knows",
         ) from error
 
 
@@ -93,8 +158,9 @@ def load_whole_model(auto_model: Any, checkpoint: str, flag: str) -> PreTrainedM
     Raises:
         UserError: it cannot be loaded, or lacks weights, so that random ones would answer.
     """
-    named = f"{flag} '{checkpoint}'"
-    model, info = load_weights(auto_model, resolve_checkpoint(checkpoint), read_config(checkpoint), named)
+    named, place = f"{flag} '{checkpoint}'", open_checkpoint(checkpoint)
+    refuse_own_code(place, named, accepted=True)
+    model, info = load_weights(auto_model, place, read_config(place), named)
     if info["missing_keys"]:
         lost = sorted(info["missing_keys"])
         raise UserError(
@@ -103,33 +169,6 @@ def load_whole_model(auto_model: Any, checkpoint: str, flag: str) -> PreTrainedM
             "Give a checkpoint that was trained for this",
         )
     return model.eval()
-
-
-def refuse_shards_elsewhere(index: Path) -> None:
-    """Refuse the index of a local checkpoint if it names weights outside its folder: loading would follow it there.
-
-    Raises:
-        UserError: it does (the error names the shard), or the index cannot be read.
-    """
-    if not index.is_file():
-        return
-    try:
-        content = json.loads(index.read_text(encoding="utf-8"))
-        weights, _ = content["weight_map"], content["metadata"]  # transformers reads both
-        shards = sorted({str(name) for name in weights.values()})
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"file '{index}'",
-            f"it is not an index with metadata and a map from weights to files ({first_line(error)})",
-            "Save the checkpoint again",
-        ) from error
-    for shard in shards:
-        if "/" in shard or "\\" in shard or shard == "..":
-            raise UserError(
-                f"file '{index}'",
-                f"the weights of a checkpoint lie in its own folder, and here they are in '{shard}'",
-                "Use a checkpoint from a source you trust, or save this one again",
-            )
 
 
 def refuse_unfinished(named: str, fresh: set[str]) -> None:
@@ -157,7 +196,7 @@ def load_model(
     finished: bool = False,
     blocks: Sequence[str] = (),
 ) -> PreTrainedModel:
-    """A plain `AutoModelFor…`: fp32 weights, safetensors only, no remote code (see `Codec.model`).
+    """A plain `AutoModelFor…`: fp32 weights, no remote code, no pickle that is run (see `Codec.model`).
 
     Args:
         path: a folder or a Hub id.
@@ -169,6 +208,8 @@ def load_model(
             should have.
     """
     config = read_config(path, **head_config)
+    # Saved with the model, it would name files that are not there.
+    vars(config).pop("auto_map", None)
     if not pretrained:
         with refuse_unreadable(auto_model, named):
             return auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # Trained by make_backbones and make_gpt2.
 OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2"}
 
+# A folder is a checkpoint by one of these files: of transformers, of peft, of sentence-transformers.
+MARKS = ("config.json", "adapter_config.json", "modules.json")
+
 
 def resolve_checkpoint(checkpoint: str) -> str:
     """A name for `from_pretrained`: names of samples become the folders of bundled checkpoints, all others stay.
@@ -38,7 +41,8 @@ def resolve_checkpoint(checkpoint: str) -> str:
         return str(get_model_path())
     if checkpoint.startswith((".", "/", "~")) or checkpoint.count("/") > 1:
         folder = Path(checkpoint).expanduser()
-        if not (folder / "config.json").is_file():
+        known = any((folder / name).is_file() for name in MARKS) or next(folder.glob("*.gguf"), None)
+        if not known and not (folder.suffix == ".gguf" and folder.is_file()):
             raise UserError(
                 f"checkpoint '{checkpoint}'", "a local checkpoint is a folder with config.json in it", "Check the path"
             )

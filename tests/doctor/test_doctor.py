@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from PIL import Image
+from transformers import AutoModel
 
 from hfkit import TransferArguments
 from hfkit.contract.codec import Codec
@@ -677,7 +679,11 @@ def test_checkpoints_that_cannot_be_trained(checkpoint, tmp_path):
     assert "beyond the 50 embeddings" in checked_model(NER(), str(small), tmp_path)["vocabulary"].what
     bare = copied(checkpoint, tmp_path / "bare")
     (bare / "model.safetensors").rename(bare / "pytorch_model.bin")
-    assert "pickle" in checked_model(NER(), str(bare), tmp_path)["weights"].what
+    found = checked_model(NER(), str(bare), tmp_path)["weights"]
+    assert found.severity == "error" and "pytorch_model.bin': no tensors could be read" in found.what
+    torch.save(AutoModel.from_pretrained(checkpoint).state_dict(), bare / "pytorch_model.bin")
+    found = checked_model(NER(), str(bare), tmp_path)["weights"]
+    assert found.severity == "ok" and "read without running code" in found.what
     (bare / "pytorch_model.bin").unlink()
     (bare / "tokenizer.json").unlink()
     found = checked_model(NER(), str(bare), tmp_path)

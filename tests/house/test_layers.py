@@ -191,9 +191,10 @@ def test_a_room_opens_with_what_lives_in_it(path):
 
 
 def unsafe_calls(source: str) -> list[str]:
-    """Where `source` would run foreign code: pickles, `torch.load`, code from a model's repository."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
+    """Where `source` would run foreign code: pickles, `torch.load` of more than weights, a model repository's code."""
+    found, tree = [], ast.parse(source)
+    tensors_only = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and loads_tensors_only(node)}
+    for node in ast.walk(tree):
         match node:
             case ast.Import(names=names) if any(a.name.split(".")[0] in PICKLES for a in names):
                 found.append(f"line {node.lineno}: pickle")
@@ -201,12 +202,18 @@ def unsafe_calls(source: str) -> list[str]:
                 found.append(f"line {node.lineno}: pickle")
             case ast.ImportFrom(module="torch", names=names) if any(a.name == "load" for a in names):
                 found.append(f"line {node.lineno}: torch.load")
-            case ast.Attribute(value=ast.Name(id="torch"), attr="load"):
+            case ast.Attribute(value=ast.Name(id="torch"), attr="load") if id(node) not in tensors_only:
                 found.append(f"line {node.lineno}: torch.load")
             case ast.keyword(arg="trust_remote_code", value=value):
                 if not (isinstance(value, ast.Constant) and value.value is False):
                     found.append(f"line {value.lineno}: trust_remote_code that is not plainly False")
     return found
+
+
+def loads_tensors_only(call: ast.Call) -> bool:
+    """Whether a call says plainly weights_only=True, with which torch refuses anything but tensors."""
+    said = [word.value for word in call.keywords if word.arg == "weights_only"]
+    return [isinstance(value, ast.Constant) and value.value is True for value in said] == [True]
 
 
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve"}
@@ -223,6 +230,9 @@ def test_nothing_foreign_is_executed(path):
         "import pickle",
         "from joblib import load",
         "import torch\ntorch.load('x')",
+        "import torch\ntorch.load('x', weights_only=False)",
+        "import torch\ntorch.load('x', weights_only=flag)",
+        "import torch\ntorch.load('x', weights_only=True)\nread = torch.load",
         "from torch import load",
         "AutoConfig.from_pretrained('x', trust_remote_code=True)",
         "AutoConfig.from_pretrained('x', trust_remote_code=flag)",
@@ -230,3 +240,4 @@ def test_nothing_foreign_is_executed(path):
 )
 def test_the_check_sees_what_is_unsafe(source):
     assert unsafe_calls(source)
+    assert not unsafe_calls("import torch\ntorch.load('x', weights_only=True)")

@@ -117,14 +117,6 @@ def test_every_part_of_a_head_follows(build, tmp_path):
     assert not torch.isin(fresh(pixels).logits, finished(pixels).logits).any()
 
 
-def test_pickled_weights_are_refused(checkpoint, tmp_path):
-    model = AutoModel.from_pretrained(checkpoint)
-    model.config.save_pretrained(tmp_path)
-    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(UserError, match=r"cannot load it.*Give a folder or a Hub id with a whole model\.safetensors"):
-        load(tmp_path)
-
-
 @pytest.fixture
 def sharded(checkpoint, tmp_path) -> Path:
     """The tiny checkpoint in two shards, and a copy of each in a folder beside it."""

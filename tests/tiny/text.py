@@ -6,7 +6,15 @@ from pathlib import Path
 import torch
 from datasets import Dataset, DatasetDict
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import BertConfig, BertModel, GPT2Config, GPT2Model, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertModel,
+    GPT2Config,
+    GPT2Model,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 PEOPLE, PLACES = ["anna", "boris", "carla", "dmitri", "elena"], ["paris", "lima", "oslo", "delhi", "cairo"]
 VERBS, NOUNS = ["saw", "met", "left", "likes", "painted"], ["rain", "bread", "music", "snow", "the sea"]
@@ -174,3 +182,69 @@ def gpt2(folder: Path, *, layers: int = 3, hidden: int = 32) -> str:
     GPT2Model(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+def llama_gguf(file: Path) -> LlamaForCausalLM:
+    """A random Llama, written as a GGUF file in floats with the pieces of a Unigram tokenizer."""
+    from gguf import GGUFWriter, TokenType
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=64,
+        rms_norm_eps=1e-6,
+        tie_word_embeddings=False,
+    )
+    model = LlamaForCausalLM(config).eval()
+    file.parent.mkdir(exist_ok=True)
+    writer = GGUFWriter(file, "llama")
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_tokenizer_model("llama")
+    letters = [chr(c) for c in range(97, 97 + 26)]
+    pieces = ["<unk>", "<s>", "</s>", *letters, *(f"\u2581{letter}" for letter in letters)]
+    pieces += [f"<0x{number:02X}>" for number in range(config.vocab_size - len(pieces))]
+    writer.add_token_list(pieces)
+    writer.add_token_scores([-float(number) for number in range(len(pieces))])
+    kinds = [TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL]
+    writer.add_token_types(kinds + [TokenType.NORMAL] * (len(pieces) - len(kinds)))
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    names = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+    for layer in range(config.num_hidden_layers):
+        of_layer = {
+            "self_attn.q_proj": "attn_q",
+            "self_attn.k_proj": "attn_k",
+            "self_attn.v_proj": "attn_v",
+            "self_attn.o_proj": "attn_output",
+            "mlp.gate_proj": "ffn_gate",
+            "mlp.up_proj": "ffn_up",
+            "mlp.down_proj": "ffn_down",
+            "input_layernorm": "attn_norm",
+            "post_attention_layernorm": "ffn_norm",
+        }
+        names |= {f"model.layers.{layer}.{ours}": f"blk.{layer}.{theirs}" for ours, theirs in of_layer.items()}
+    heads = config.num_attention_heads
+    for name, weight in model.state_dict().items():
+        values = weight.numpy()
+        if ".q_proj" in name or ".k_proj" in name:  # llama.cpp pairs the rotated halves side by side
+            values = values.reshape(heads, 2, -1, values.shape[1]).swapaxes(1, 2).reshape(values.shape)
+        writer.add_tensor(f"{names[name.removesuffix('.weight')]}.weight", values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return model

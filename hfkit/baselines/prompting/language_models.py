@@ -5,9 +5,9 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.data.text.tokenizers import load_tokenizer, positions_of
 from hfkit.errors import UserError
+from hfkit.model.sources import open_checkpoint
 from hfkit.model.weights import load_whole_model
 from hfkit.progress import loading
-from hfkit.samples import resolve_checkpoint
 
 
 @loading()
@@ -19,7 +19,7 @@ def load_language_model(checkpoint: str) -> tuple[PreTrainedModel, Tokenizer]:
             token stands.
     """
     model = load_whole_model(AutoModelForCausalLM, checkpoint, "prompt_checkpoint")
-    tokenizer = load_tokenizer(resolve_checkpoint(checkpoint), checkpoint)
+    tokenizer = load_tokenizer(open_checkpoint(checkpoint), checkpoint)
     if not tokenizer.is_fast:
         raise UserError(
             f"prompt_checkpoint '{checkpoint}'",

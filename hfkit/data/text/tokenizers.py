@@ -43,6 +43,8 @@ def load_tokenizer(path: str, checkpoint: str, **options: Any) -> Tokenizer:
             f"its tokenizer could not be read ({first_line(error)})",
             "Give a folder or a Hub id that holds tokenizer.json",
         ) from error
+    # Saved with the tokenizer, it would name files that are not there.
+    tokenizer.init_kwargs.pop("auto_map", None)
     if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) < 2:
         # Without any vocabulary file, transformers builds an empty tokenizer that reads every word as unknown.
         raise UserError(

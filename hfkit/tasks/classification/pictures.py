@@ -227,6 +227,7 @@ class PictureClassifier(Classifier):
                 "Give image_mean and image_std one value per channel in preprocessor_config.json",
             )
         scale_of(processor)
+        vars(processor).pop("auto_map", None)  # saved with it, it would name files that are not there
         return processor
 
     def model(self, **options: Any) -> PreTrainedModel:

@@ -1,0 +1,72 @@
+"""Checkpoints that are converted once, into the cache of Hugging Face, and read from there ever after."""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from accelerate import PartialState
+from filelock import FileLock
+from huggingface_hub import constants
+
+from hfkit.errors import UserError
+
+CHUNK = 2**24  # bytes
+
+
+def convert_once(sources: Sequence[Path], write: Callable[[Path], None], *facts: str) -> tuple[Path, bool]:
+    """The folder with what `write` makes of some files, and whether it was made just now.
+
+    It goes by the content of the files, so that a checkpoint that is saved again is converted again. It appears whole
+    or not at all, and other processes wait for the one that makes it.
+
+    Args:
+        facts: what else determines the result.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    hasher = hashlib.blake2b("\0".join(facts).encode(), digest_size=16)
+    for file in sources:
+        hasher.update(file.name.encode() + digest_file(file, file.stat().st_size, file.stat().st_mtime_ns))
+    folder = Path(constants.HF_HOME, "hfkit", "checkpoints", hasher.hexdigest())
+    if folder.is_dir():
+        return folder, False
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if folder.is_dir():
+                return folder, False
+            part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+            try:
+                write(part)
+                part.chmod(0o755)  # a temporary folder is closed to others, and the cache may be shared
+                part.rename(folder)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise UserError(
+            f"folder '{folder.parent}'",
+            f"a checkpoint of another format is converted there, and it cannot be written ({error.strerror or error})",
+            "Make room, or set HF_HOME to another folder",
+        ) from error
+    return folder, True
+
+
+@lru_cache(maxsize=64)
+def digest_file(file: Path, size: int, changed: int) -> bytes:
+    """16 bytes that change with the content of a file; `size` and `changed` tell when to read it again."""
+    hasher = hashlib.blake2b(digest_size=16)
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            hasher.update(chunk)
+    return hasher.digest()
+
+
+@lru_cache(maxsize=256)
+def say_once(line: str) -> None:
+    """Print a fact about a checkpoint: once, however often it is loaded, and for all processes."""
+    if PartialState().is_main_process:
+        print(line)

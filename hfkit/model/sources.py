@@ -1,0 +1,285 @@
+"""Whatever people call a checkpoint becomes a folder or a Hub id with a config.json and whole weights."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from safetensors import safe_open
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForImageClassification,
+    AutoModelForQuestionAnswering,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    PreTrainedConfig,
+)
+
+from hfkit.errors import UserError, first_line
+from hfkit.model.conversions import convert_once, say_once
+from hfkit.model.heads import find_label_tensors
+from hfkit.model.pickles import find_file, read_tensors
+from hfkit.progress import loading
+from hfkit.samples import resolve_checkpoint
+
+ADAPTER, MODULES = "adapter_config.json", "modules.json"
+ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+WHOLE = ("model*.safetensors", "pytorch_model*.bin")
+# What a folder has beside its weights: a tokenizer, or the settings of an image processor.
+READERS = ("*token*", "vocab*", "merges.txt", "*.model", "*.codes", "*processor*.json", "chat_template*", "*.tiktoken")
+# By the kind of task that peft knows an adapter for.
+MODELS = {
+    "SEQ_CLS": AutoModelForSequenceClassification,
+    "TOKEN_CLS": AutoModelForTokenClassification,
+    "CAUSAL_LM": AutoModelForCausalLM,
+    "SEQ_2_SEQ_LM": AutoModelForSeq2SeqLM,
+    "QUESTION_ANS": AutoModelForQuestionAnswering,
+}
+
+
+def open_checkpoint(checkpoint: str) -> str:
+    """The folder or the Hub id that a name stands for, with a config.json and whole weights.
+
+    An adapter is merged into its base, and a GGUF file converted, into the cache. A checkpoint that is one already
+    stays as it is: this may be called of what it returned.
+
+    Raises:
+        UserError: nothing of it can be read.
+    """
+    place, named = resolve_checkpoint(checkpoint), f"checkpoint '{checkpoint}'"
+    folder = Path(place)
+    if folder.suffix == ".gguf":
+        return convert_gguf(folder, named)
+    if adapter := find_adapter(place):
+        return merge_adapter(adapter, named)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        if (folder / MODULES).is_file():
+            return open_modules(folder, named)
+        if files := sorted(folder.glob("*.gguf")):
+            return convert_gguf(only_one(files, named), named)
+    return place
+
+
+# Folders of sentence-transformers
+
+
+def open_modules(folder: Path, named: str) -> str:
+    """The folder of the encoder within one that sentence-transformers saved.
+
+    Raises:
+        UserError: it has none.
+    """
+    try:
+        modules = json.loads((folder / MODULES).read_text(encoding="utf-8"))
+        places = [folder / str(module["path"]) for module in modules]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(named, f"its {MODULES} cannot be read ({first_line(error)})", "Save it again") from error
+    inside = [place for place in places if place.parent == folder and (place / "config.json").is_file()]
+    encoders = [place for place in inside if PreTrainedConfig.get_config_dict(place)[0].get("model_type")]
+    if not encoders:
+        raise UserError(named, "none of its modules is a model of transformers", "Give the folder of its encoder")
+    return str(encoders[0])
+
+
+# GGUF
+
+
+def only_one(files: list[Path], named: str) -> Path:
+    """The file, if there is just one.
+
+    Raises:
+        UserError: there are several.
+    """
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files[:5])
+        raise UserError(named, f"it holds {len(files)} GGUF files ({names})", f"Name one, such as {files[0]}")
+    return files[0]
+
+
+def convert_gguf(file: Path, named: str) -> str:
+    """A folder with the language model of a GGUF file, in fp32.
+
+    Raises:
+        UserError: there is no such file, the package gguf is missing, or transformers does not know what is in it.
+    """
+    if not file.is_file():
+        raise UserError(named, "there is no such file", "Check the path")
+    if find_spec("gguf") is None:
+        raise UserError(
+            named,
+            "it is a GGUF file, and the package that reads those is not installed",
+            'Run: pip install "hfkit[gguf]" (or: pip install gguf)',
+        )
+    # In its function: it imports this module, to open what it loads.
+    from hfkit.model.weights import refuse_unreadable
+
+    def write(folder: Path) -> None:
+        options = {"gguf_file": file.name, "trust_remote_code": False}
+        with refuse_unreadable(AutoModelForCausalLM, named), loading():
+            model = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **options)
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, **options)
+        # It is in floats now. Otherwise save_pretrained refuses a model of this format.
+        del model.config.quantization_config
+        model.hf_quantizer = None
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    folder, made = convert_once([file], write, "gguf")
+    if made:
+        say_once(f"{named[0].upper()}{named[1:]}: {file.name} was converted to floats, which are kept in {folder}.")
+    return str(folder)
+
+
+# Adapters
+
+
+@lru_cache(maxsize=64)
+def find_adapter_online(name: str) -> Path | None:
+    """The folder with the adapter that a Hub id stands for; None if it stands for anything else."""
+    found = find_file(name, ADAPTER)
+    if found is None or find_file(name, "model.safetensors.index.json") is not None:
+        return None
+    weights = [file for file in (find_file(name, kind) for kind in ADAPTER_WEIGHTS) if file is not None]
+    if not weights:
+        return None
+    return Path(snapshot_download(name, allow_patterns=[*READERS, ADAPTER], ignore_patterns=["*/*"]))
+
+
+def find_adapter(place: str) -> Path | None:
+    """The folder with the adapter that a place holds; None if it holds a whole model or none.
+
+    Raises:
+        UserError: it holds both.
+    """
+    folder = Path(place)
+    if not folder.is_dir():
+        return find_adapter_online(place)
+    if not (folder / ADAPTER).is_file() or not any((folder / name).is_file() for name in ADAPTER_WEIGHTS):
+        return None
+    if whole := sorted(
+        file.name for kind in ("model*.safetensors", "pytorch_model*.bin") for file in folder.glob(kind)
+    ):
+        raise UserError(
+            f"checkpoint '{place}'",
+            f"it holds a whole model ({whole[0]}) and an adapter beside it, and either may be meant",
+            f"Move {whole[0]} or {ADAPTER} to another folder",
+        )
+    return folder
+
+
+def merge_adapter(folder: Path, named: str) -> str:
+    """A folder with an adapter's base into whose weights it is merged.
+
+    Raises:
+        UserError: the base is missing, or it is no adapter that can be merged.
+    """
+    from peft import PeftConfig
+
+    from hfkit.model.weights import read_config  # in its function: it imports this module
+
+    weights = next(folder / name for name in ADAPTER_WEIGHTS if (folder / name).is_file())
+    if weights.suffix == ".bin":
+        read_tensors(weights)  # refuses one with code, by name
+    try:
+        settings = PeftConfig.from_pretrained(str(folder))
+        name = str(settings.base_model_name_or_path or "")
+        if settings.is_prompt_learning or not name:
+            raise ValueError(f"{settings.peft_type.value} on {name or 'no base'}")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            named,
+            f"it is an adapter that cannot be merged into a base ({first_line(error)})",
+            "Use one that changes weights, such as LoRA, with base_model_name_or_path in its adapter_config.json",
+        ) from error
+    try:
+        base = open_checkpoint(name)
+        config = read_config(base)
+    except UserError as error:
+        raise UserError(
+            named,
+            f"it is an adapter on '{name}', which cannot be used ({error.value}: {error.rule})",
+            f"Put its base there, or mend base_model_name_or_path in its {ADAPTER}",
+        ) from error
+    sources, facts = [folder / ADAPTER, weights, *readers_of(folder)], ["adapter", base]
+    if Path(base).is_dir():
+        sources += sorted(file for file in Path(base).iterdir() if file.suffix in (".json", ".safetensors", ".bin"))
+    else:
+        facts.append(str(config._commit_hash))
+    auto_model = find_class(config, settings.task_type, settings.auto_mapping)
+    write = partial(write_merged, adapter=folder, weights=weights, base=base, auto_model=auto_model, named=named)
+    merged, made = convert_once(sources, write, *facts)
+    if made:
+        kind = settings.peft_type.value
+        say_once(f"{named[0].upper()}{named[1:]}: an adapter ({kind}), merged into its base '{name}', in {merged}.")
+    return str(merged)
+
+
+def find_class(config: PreTrainedConfig, task: Any, mapping: Mapping[str, Any] | None) -> Any:
+    """The class of transformers that an adapter was trained on: by its task, or by the name of the model's class."""
+    if task is not None:
+        return MODELS.get(str(getattr(task, "value", task)), AutoModel)
+    name = (mapping or {}).get("base_model_class")
+    for auto_model in (*MODELS.values(), AutoModelForImageClassification):  # peft has no name for its task
+        made = auto_model._model_mapping.get(type(config), ())
+        if any(kind.__name__ == name for kind in (made if isinstance(made, tuple) else (made,))):
+            return auto_model
+    return AutoModel
+
+
+def write_merged(folder: Path, *, adapter: Path, weights: Path, base: str, auto_model: Any, named: str) -> None:
+    """Save an adapter's base with the adapter in its weights, and what reads texts or pictures for it."""
+    from peft import PeftModel, get_peft_model_state_dict
+
+    from hfkit.model.weights import load_weights, read_config, refuse_unreadable
+
+    # Modules that are saved whole go by the names that they have in the base.
+    shapes = {name.removeprefix("base_model.model."): shape for name, shape in read_shapes(weights).items()}
+    config = read_config(base, **count_labels(auto_model, read_config(base), shapes))
+    model, info = load_weights(auto_model, base, config, named, ignore_mismatched_sizes=True)
+    drawn = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])} - shapes.keys()
+    with refuse_unreadable(auto_model, named), loading():
+        try:
+            adapted = PeftModel.from_pretrained(model, str(adapter))
+            # Otherwise peft warns, and an adapter that has not been loaded does nothing.
+            own = get_peft_model_state_dict(adapted, save_embedding_layers=False).keys()
+            if lost := sorted(own - read_shapes(weights).keys()):
+                raise ValueError(f"it has no {lost[0]}, which fits its base")
+            merged = adapted.merge_and_unload()
+        except (NotImplementedError, AttributeError, LookupError) as error:
+            raise ValueError(f"its adapter cannot be merged: {first_line(error)}") from error
+    # What neither of them has stays missing: saved, a random head would pass for a trained one.
+    state = {name: tensor for name, tensor in merged.state_dict().items() if name not in drawn}
+    merged.save_pretrained(folder, state_dict=state)
+    whole = Path(base) if Path(base).is_dir() else Path(snapshot_download(base, allow_patterns=list(READERS)))
+    for place in (whole, adapter):  # the adapter's own come last
+        for file in readers_of(place):
+            shutil.copyfile(file, folder / file.name)
+
+
+def readers_of(folder: Path) -> list[Path]:
+    """The files of a folder's tokenizer, or of its image processor."""
+    return sorted({file for kind in READERS for file in folder.glob(kind) if file.is_file()})
+
+
+def read_shapes(weights: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors in an adapter's file, by name."""
+    if weights.suffix == ".bin":
+        return {name: tuple(tensor.shape) for name, tensor in read_tensors(weights).items()}
+    with safe_open(weights, "pt") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+
+
+def count_labels(auto_model: Any, config: PreTrainedConfig, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """How many labels the head has that is saved with an adapter; {} if none is."""
+    with torch.device("meta"):
+        of_labels, _ = find_label_tensors(auto_model.from_config(config))
+    found = [shapes[name][0] for name in of_labels if name in shapes]
+    return {"num_labels": found[0]} if found else {}
