@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from accelerate import PartialState
 from filelock import FileLock
 from huggingface_hub import constants
 
 from hfkit.errors import UserError
+from hfkit.progress import FIRST
 
 CHUNK = 2**24  # bytes
 
@@ -68,5 +68,5 @@ def digest_file(file: Path, size: int, changed: int) -> bytes:
 @lru_cache(maxsize=256)
 def say_once(line: str) -> None:
     """Print a fact about a checkpoint: once, however often it is loaded, and for all processes."""
-    if PartialState().is_main_process:
+    if FIRST:
         print(line)

@@ -17,6 +17,9 @@ from hfkit.model.pickles import convert_pickles, read_shards
 from hfkit.model.sources import open_checkpoint
 from hfkit.progress import loading
 
+# Architectures that replace modules of theirs within a forward pass.
+SWITCHING = ("big_bird", "bigbird_pegasus")
+
 
 def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
     """The checkpoint's configuration with `settings` applied. Of a Hub checkpoint nothing else is downloaded.
@@ -186,6 +189,19 @@ def refuse_unfinished(named: str, fresh: set[str]) -> None:
         )
 
 
+def attend_in_full(config: PreTrainedConfig, named: str) -> None:
+    """Let BigBird begin with the attention that it would switch to at the first short batch, for good.
+
+    That replaces its modules: a plan that held on to them failed, and dropout of the new ones was never switched off.
+    """
+    if config.model_type in SWITCHING and config.attention_type == "block_sparse":
+        config.attention_type = "original_full"
+        say_once(
+            f"{named[0].upper()}{named[1:]}: {config.model_type} switches from sparse to full attention at the first"
+            " batch of short rows, and here it attends in full from the start."
+        )
+
+
 def load_model(
     auto_model: type,
     path: str,
@@ -211,8 +227,11 @@ def load_model(
     # Saved with the model, it would name files that are not there.
     vars(config).pop("auto_map", None)
     if not pretrained:
+        attend_in_full(config, named)
         with refuse_unreadable(auto_model, named):
             return auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
+    if not finished:
+        attend_in_full(config, named)
     model, info = load_weights(auto_model, path, config, named, ignore_mismatched_sizes=True)
     fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
     if finished:
@@ -230,5 +249,5 @@ def load_model(
         known = labels_of(read_config(path))
         line = describe_fresh_head(known) if info["mismatched_keys"] else fit_head(model, known, wanted, fresh)
         if line is not None:
-            print(f"{named[0].upper()}{named[1:]}: {line}.")
+            say_once(f"{named[0].upper()}{named[1:]}: {line}.")
     return model

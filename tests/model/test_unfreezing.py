@@ -4,11 +4,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as draw
-from transformers import AutoModelForTokenClassification, ResNetConfig, ResNetForImageClassification
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    BigBirdConfig,
+    BigBirdModel,
+    ResNetConfig,
+    ResNetForImageClassification,
+)
 
 from hfkit.arguments.strategies import STRATEGIES
+from hfkit.contract.target import Labels
 from hfkit.errors import UserError
 from hfkit.model.unfreezing import FreezePlan, Unfreezing, make_plan
+from hfkit.model.weights import load_model
 
 
 def test_head_first_then_down_in_equal_groups():
@@ -88,6 +97,23 @@ def test_frozen_means_no_gradient_no_requires_grad_and_eval_mode(checkpoint):
         for name, module in model.named_modules():
             assert module.training is (unfreezing.depths.modules[name] >= lowest), name
     assert changes == [5, 3, 0]
+
+
+def test_a_big_bird_thaws_after_a_short_batch(tmp_path, capsys):
+    """It replaced modules within its first forward pass: the next stage of the plan did not know them."""
+    size = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    BigBirdModel(BigBirdConfig(**size, intermediate_size=32, block_size=4, num_random_blocks=1)).save_pretrained(
+        tmp_path
+    )
+    config = Labels(("no", "yes")).to_config()
+    model = load_model(AutoModelForSequenceClassification, str(tmp_path), "checkpoint", config)
+    assert "attends in full from the start" in capsys.readouterr().out
+    unfreezing = Unfreezing(model)
+    unfreezing.apply(model, 3)
+    model(torch.arange(5, 12)[None])
+    unfreezing.apply(model, 0)
+    assert set(dict(model.named_modules())) == set(unfreezing.depths.modules)
+    assert model.config.attention_type == "original_full"
 
 
 def test_what_was_frozen_before_stays_frozen(checkpoint):
