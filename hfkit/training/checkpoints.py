@@ -1,10 +1,12 @@
 """The identity of a run, and the refusal to mix two of them, on resume or in an output directory."""
 
 import json
+import logging
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -168,19 +170,53 @@ def find_fault_on_resume(checkpoint: Path, *, with_best: bool) -> str | None:
         return f"{TRAINER_STATE_NAME} is missing"
     if not has_seal(checkpoint):
         announce(f"{checkpoint.name} was written without {SEAL}, by an earlier version: it is used without a check.")
-        return None
-    if fault := find_fault(checkpoint):
+    elif fault := find_fault(checkpoint):
         return fault
-    best = json.loads((checkpoint / TRAINER_STATE_NAME).read_text()).get("best_model_checkpoint")
-    if with_best and best and Path(best).name != checkpoint.name:
-        fault = find_fault_of_best(locate_best(best, checkpoint.parent))
-        return fault and f"its best one is {Path(best).name}, and there {fault}"
+    best = find_best(checkpoint) if with_best else None
+    if best is not None and best.name != checkpoint.name and (fault := find_fault_of_best(best)):
+        return f"its best one is {best.name}, and there {fault}"
     return None
 
 
-def locate_best(best: str, folder: Path) -> Path:
-    """The best checkpoint where the state of a run has it, or in `folder`, to which its output directory was moved."""
-    return Path(best) if Path(best).is_dir() else folder / Path(best).name
+def find_best(checkpoint: Path) -> Path | None:
+    """The best checkpoint of a run until this one; None if none was chosen.
+
+    It lies beside this one, also in an output directory that was moved or copied since: of the absolute path that the
+    state of the run holds, the name counts. Only a run that was resumed into another directory has it elsewhere.
+    """
+    recorded = read_state(checkpoint).get("best_model_checkpoint")
+    if recorded is None:
+        return None
+    beside = checkpoint.parent / Path(recorded).name
+    return beside if beside.is_dir() else Path(recorded)
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """The state of the trainer as a checkpoint holds it."""
+    return json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
+
+
+def spell_as(folder: Path, checkpoint: Path) -> Path:
+    """The path of a checkpoint as one in `folder`, if it lies there, however its own path is spelt.
+
+    The rotation of checkpoints compares paths as text: by another spelling, the best one would be deleted.
+    """
+    return folder / checkpoint.name if checkpoint.parent.samefile(folder) else checkpoint
+
+
+@contextmanager
+def ignore_recorded_best() -> Iterator[None]:
+    """Keep the stock trainer from saying that the best checkpoint is not where the state has it: it is looked for."""
+    log = logging.getLogger("transformers.trainer")
+    log.addFilter(_not_on_best)
+    try:
+        yield
+    finally:
+        log.removeFilter(_not_on_best)
+
+
+def _not_on_best(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("The best checkpoint ")
 
 
 def find_fault_of_best(checkpoint: Path) -> str | None:

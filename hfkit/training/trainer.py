@@ -36,14 +36,16 @@ from hfkit.training.auto import Auto, refuse_blind
 from hfkit.training.checkpoints import (
     LOOKED_AT,
     claim_output_directory,
+    find_best,
     find_fault_of_best,
     find_fault_on_resume,
-    locate_best,
+    ignore_recorded_best,
     newest_checkpoint,
     read_weights,
     require_same_run,
     require_whole,
     run_identity,
+    spell_as,
     write_identity,
 )
 from hfkit.training.console import censor_trackers, log_contenders, rates_by_depth, replace_printers
@@ -412,6 +414,19 @@ class TransferTrainer(Trainer):
             self.training_collator = self.codec.store(self.training_collator, self.train_dataset, folder, budget)
             self.data_collator = self.codec.store(self.data_collator, self.eval_dataset, folder, budget)
 
+    def _init_training_state(
+        self, max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
+    ):
+        with ignore_recorded_best():
+            begin = super()._init_training_state(
+                max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
+            )
+        if resume_from_checkpoint is not None:
+            best = find_best(Path(resume_from_checkpoint))
+            found = best is not None and best.is_dir()
+            self.state.best_model_checkpoint = str(spell_as(Path(self.args.output_dir), best)) if found else None
+        return begin
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self.is_fsdp_enabled:
             # The optimizer comes next, and of shards it asks a state for all that requires gradients now.
@@ -422,9 +437,8 @@ class TransferTrainer(Trainer):
             read_weights(self.model, resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
-        best = locate_best(self.state.best_model_checkpoint, Path(self.args.output_dir))
+        best = Path(self.state.best_model_checkpoint)
         require_whole(best, find_fault_of_best(best))
-        self.state.best_model_checkpoint = str(best)
         if self.args.lora_rank or self.is_fsdp_enabled:
             super()._load_best_model()
         else:

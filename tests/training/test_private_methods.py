@@ -20,6 +20,7 @@ OVERRIDDEN = {
     "_get_train_sampler": "batches of similar length",
     "_get_dataloader": "row numbers travel with every batch",
     "_get_eval_sampler": "longest rows first",
+    "_init_training_state": "the best checkpoint is found in an output directory that was moved",
     "_load_from_checkpoint": "the stock method loses the backbone of some models",
     "_load_best_model": "the same",
     "_get_learning_rate": "the rate of the top block, not that of the first group",
