@@ -70,7 +70,9 @@ def run_identity(
         rows: what is trained on, and what the best epoch is chosen on.
         groups: the optimizer's groups with `name` and `params`.
     """
-    without_places = {k: v for k, v in model_config.items() if k not in ("_name_or_path", "transformers_version")}
+    # Saving a model writes its class into its config: a second training of it is of the same model.
+    unrelated = ("_name_or_path", "transformers_version", "architectures")
+    without_places = {key: value for key, value in model_config.items() if key not in unrelated}
     identity = {
         "settings": {key: arguments[key] for key in deciding(arguments) if key in arguments},
         "task": {key: value for key, value in task.items() if not key.startswith("dataset")},

@@ -51,6 +51,7 @@ from hfkit.training.checkpoints import (
 from hfkit.training.console import censor_trackers, log_contenders, rates_by_depth, replace_printers
 from hfkit.training.epochs import TellEpoch
 from hfkit.training.invariants import Invariants, refuse_non_finite
+from hfkit.training.patience import Patience, restore_states
 from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stages, reshape_model
 from hfkit.training.publishing import check_hub_name, print_report, remove_pickle, retry_later, save_merged
 from hfkit.training.refusals import refuse_engines, refuse_flags, refuse_surgery
@@ -137,7 +138,8 @@ class TransferTrainer(Trainer):
         self.caching = Caching(self)
         self.console = replace_printers(self)
         self.trackers = censor_trackers(self)
-        callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), TellEpoch(self), self.caching]
+        self.patience = Patience()
+        callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), self.patience, TellEpoch(self), self.caching]
         if args.decided:
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
@@ -421,10 +423,13 @@ class TransferTrainer(Trainer):
             begin = super()._init_training_state(
                 max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
             )
-        if resume_from_checkpoint is not None:
+        callbacks, resumed = self.callback_handler.callbacks, resume_from_checkpoint is not None
+        if resumed:
+            restore_states(callbacks, self.state, restored=self.args.restore_callback_states_from_checkpoint)
             best = find_best(Path(resume_from_checkpoint))
             found = best is not None and best.is_dir()
             self.state.best_model_checkpoint = str(spell_as(Path(self.args.output_dir), best)) if found else None
+        self.patience.watch(callbacks, resumed=resumed)
         return begin
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
