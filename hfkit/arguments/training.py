@@ -80,6 +80,13 @@ class TransferArguments(TrainingArguments):
             " there is none, so that one command starts a run and goes on with it"
         },
     )
+    extend: bool = field(
+        default=False,
+        metadata={
+            "help": "go on with a finished run for more epochs: --num_train_epochs counts all of them, and those that"
+            " are added get a new schedule from its last weights"
+        },
+    )
     num_processes: int | None = field(
         default=None, metadata={"help": "refuse to start with another number of processes"}
     )
@@ -213,6 +220,8 @@ class TransferArguments(TrainingArguments):
     def _resolve_resume(self) -> None:
         """Check the path of the checkpoint. True and 'auto' mean the newest one, which the trainer finds."""
         given = self.resume_from_checkpoint
+        if self.extend and given is None:
+            given = True
         if given == "auto":
             return
         if str(given).lower() in ("true", "false"):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hfkit.errors import ANEW, run
+from hfkit.errors import ANEW, UserError, run
 
 
 def plan(
@@ -55,6 +55,10 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
     kind = TASKS[0] if name is None else find_task(name)
     recipe, task, args = parse((RecipeArguments, kind, TransferArguments), argv=flags, own_flags=own_flags)
     refuse_surgery(args)
+    if args.extend:
+        raise UserError(
+            "extend", "no run is looked at here", "Leave it out: the run prints the plan of its extension as it begins"
+        )
     blocks = tuple(args.blocks)
     config = read_config(task.path(recipe.checkpoint), **task.head_config(task.guess_target(labels)))
     with torch.device("meta"):

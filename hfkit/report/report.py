@@ -70,9 +70,19 @@ class Report:
         self._predictions: list = []  # of the first contender
 
     def add_training(
-        self, *, plan: list[dict], log_history: list[dict], cost: dict[str, float], invariants: dict[str, Any]
+        self,
+        *,
+        plan: list[dict],
+        log_history: list[dict],
+        cost: dict[str, float],
+        invariants: dict[str, Any],
+        extended: Sequence[dict] = (),
     ) -> None:
-        """Record how the model was trained: plan by stages, the trainer's log, what it cost, what was checked."""
+        """Record how the model was trained: plan by stages, the trainer's log, what it cost, what was checked.
+
+        Args:
+            extended: where a finished run went on for more epochs: `step` and `epochs` that lay behind each time.
+        """
         epochs_and_rates = ("from_epoch", "share", "lowest_learning_rate", "highest_learning_rate")
         self.training = {
             "plan": [{**to_plain(row), **{key: float(row[key]) for key in epochs_and_rates}} for row in plan],
@@ -80,6 +90,8 @@ class Report:
             "cost": _costs(cost, "training"),
             "invariants": to_finite(to_plain(invariants)),
         }
+        if extended:
+            self.training["extended"] = to_plain(list(extended))
 
     def show(self, pictures: list[dict[str, str]]) -> None:
         """Show augmented training samples in the report.

@@ -23,7 +23,8 @@
                  (`difference`, null for the first itself)
     verdict      the comparison in words: only what the intervals support
     training     plan (one row per stage), log_history (as the trainer logged it), cost, and invariants (the checks that
-                 were made while it ran); null if nothing was trained
+                 were made while it ran); null if nothing was trained. `extended`, if a finished run went on for more
+                 epochs: the step and the epochs that lay behind each time; plan and cost are then those of the rest
     breakdown    the first contender's scores per class, counts of which class (gold) was taken for which (predicted),
                  null if they would say nothing, and a note on how to read them; null if the task has no classes. Of
                  very many classes the counts hold only the most confused, and a last column "(others)" the rest
@@ -60,6 +61,25 @@ SPANS = [{"start": int, "end": int, "label": str}]
 SPANNED = {"offset": int, "words": int, "tokens": [str], "gold": SPANS, "predicted": SPANS}
 WHICH = {"row": int, "kind": str, "why": str}
 ORIGIN = {"name": str, "id": (str, None), "revision": (str, None), "license": (str, None), "language": [str]}
+TRAINING = {
+    "plan": [
+        {
+            "stage": (int, str),
+            "from_step": int,
+            "until_step": (int, None),
+            "from_epoch": float,
+            "depths": ANY,
+            "names": ANY,
+            "trainable": int,
+            "share": float,
+            "lowest_learning_rate": float,
+            "highest_learning_rate": float,
+        }
+    ],
+    "log_history": [{...: ANY}],
+    "cost": COST,
+    "invariants": {...: ANY},
+}
 REPORT = {
     "schema": SCHEMA,
     "created": str,
@@ -98,28 +118,7 @@ REPORT = {
         }
     ],
     "verdict": str,
-    "training": (
-        None,
-        {
-            "plan": [
-                {
-                    "stage": (int, str),
-                    "from_step": int,
-                    "until_step": (int, None),
-                    "from_epoch": float,
-                    "depths": ANY,
-                    "names": ANY,
-                    "trainable": int,
-                    "share": float,
-                    "lowest_learning_rate": float,
-                    "highest_learning_rate": float,
-                }
-            ],
-            "log_history": [{...: ANY}],
-            "cost": COST,
-            "invariants": {...: ANY},
-        },
-    ),
+    "training": (None, TRAINING, {**TRAINING, "extended": [{"step": int, "epochs": float}]}),
     "breakdown": (
         None,
         {

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -271,8 +271,11 @@ def read_weights(model: PreTrainedModel, checkpoint: str) -> None:
     model.load_state_dict(saved.state_dict())
 
 
-def require_same_run(checkpoint: Path, identity: dict) -> None:
+def require_same_run(checkpoint: Path, identity: dict, *, otherwise: Callable[[list[str]], str]) -> None:
     """Refuse to resume from a checkpoint that another run wrote, naming what differs.
+
+    Args:
+        otherwise: what could be done, for the differences that were found.
 
     Raises:
         UserError: the checkpoint has no identity, or another one.
@@ -286,12 +289,15 @@ def require_same_run(checkpoint: Path, identity: dict) -> None:
         raise UserError(
             f"resume_from_checkpoint={checkpoint}",
             f"it was written by a different run ({'; '.join(found[:5])}), and mixing them would train neither",
-            "Resume with the same flags and data, or start anew in another output_dir",
+            otherwise(found),
         )
 
 
-def claim_output_directory(folder: Path, identity: dict, *, overwrite: bool) -> None:
+def claim_output_directory(folder: Path, identity: dict, *, overwrite: bool, extends: bool = False) -> None:
     """Make `folder` this run's own: fresh, or left by the same run, or cleared of another's results if told so.
+
+    Args:
+        extends: this run goes on from the last checkpoint in it, which is that of a run it extends.
 
     Raises:
         UserError: it holds results of a different run.
@@ -302,6 +308,8 @@ def claim_output_directory(folder: Path, identity: dict, *, overwrite: bool) -> 
     ]
     known = (folder / RUN_FILE).is_file()
     found = differences(read_identity(folder), identity) if known else ["it does not say which"]
+    if extends:
+        found = []
     if found and results and not overwrite:
         raise UserError(
             f"output_dir={folder}",

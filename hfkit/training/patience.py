@@ -44,14 +44,16 @@ class Patience(TrainerCallback):
     """Ends a resumed run at once if early stopping had ended it: another epoch would be one too many."""
 
     def __init__(self) -> None:
-        self.resumed: list[EarlyStoppingCallback] = []  # those of the run, if it is a resumed one
+        self.watched: list[EarlyStoppingCallback] = []  # those of a resumed run
 
-    def watch(self, callbacks: Iterable[TrainerCallback], *, resumed: bool) -> None:
-        """Note the early stopping of the run that begins."""
-        self.resumed = [one for one in callbacks if resumed and isinstance(one, EarlyStoppingCallback)]
+    def watch(self, callbacks: Iterable[TrainerCallback], *, anew: bool) -> None:
+        """Note the early stopping of the resumed run that begins; with `anew` it is given new patience."""
+        self.watched = [one for one in callbacks if isinstance(one, EarlyStoppingCallback)]
+        for one in self.watched if anew else ():
+            one.early_stopping_patience_counter = 0
 
     def on_train_begin(self, args, state, control, **kwargs):
-        for one in self.resumed:
+        for one in self.watched:
             without, most = one.early_stopping_patience_counter, one.early_stopping_patience
             ended = without >= most
             if ended:

@@ -14,6 +14,7 @@ from hfkit.model.adapters import add_lora
 from hfkit.model.groups import layerwise_parameter_groups
 from hfkit.model.surgery import parse_depth_range, reinitialise, require_blocks, train_only
 from hfkit.model.unfreezing import FreezePlan, Unfreezing, make_plan
+from hfkit.training.extension import to_words
 
 WIDEST = 1000  # columns
 
@@ -143,6 +144,7 @@ def plan_rows(
     *,
     total_steps: int,
     epochs: float,
+    first_step: int = 0,
 ) -> list[dict]:
     """One plain dict per stage.
 
@@ -150,6 +152,7 @@ def plan_rows(
         unfreezing: with its plan set.
         groups: those of `plan_groups`, with the peak rates.
         epochs: length of the whole training.
+        first_step: where the plan takes effect, in a run that was extended.
     """
     plan, names = unfreezing.plan, unfreezing.depths.names
     rates = {group["depth"]: group["lr"] for group in groups}
@@ -162,9 +165,9 @@ def plan_rows(
         rows.append(
             {
                 "stage": i + 1,
-                "from_step": start,
+                "from_step": max(start, first_step),
                 "until_step": plan.starts[i + 1] if i + 1 < len(plan.starts) else total_steps,
-                "from_epoch": epochs * start / total_steps,
+                "from_epoch": epochs * max(start, first_step) / total_steps,
                 "depths": ", ".join(f"{a}-{b}" if a < b else str(a) for a, b in spans),
                 "names": ", ".join(f"{names[a]} … {names[b]}" if a < b else names[a] for a, b in spans),
                 "trainable": sum(sizes[name] for name in learning),
@@ -206,6 +209,7 @@ class Planned(Protocol):
     """The attributes of a trainer that are used here."""
 
     unfreezing: Unfreezing
+    extensions: list[dict]
 
     def plan_rows(self) -> list[dict]: ...
 
@@ -218,4 +222,5 @@ class AnnouncePlan(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
-            print_plan(self.trainer.plan_rows(), plan_title(args), self.trainer.unfreezing.depths.origin)
+            title = plan_title(args) + to_words(self.trainer.extensions)
+            print_plan(self.trainer.plan_rows(), title, self.trainer.unfreezing.depths.origin)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,6 +42,7 @@ from hfkit.training.checkpoints import (
     find_fault_on_resume,
     ignore_recorded_best,
     newest_checkpoint,
+    read_state,
     read_weights,
     require_same_run,
     require_whole,
@@ -50,6 +52,15 @@ from hfkit.training.checkpoints import (
 )
 from hfkit.training.console import censor_trackers, log_contenders, rates_by_depth, replace_printers
 from hfkit.training.epochs import TellEpoch
+from hfkit.training.extension import (
+    EXTENDED,
+    extend_plan,
+    find_extensions,
+    is_the_end,
+    last_step_of,
+    refuse_extension,
+    suggest_fix,
+)
 from hfkit.training.invariants import Invariants, refuse_non_finite
 from hfkit.training.patience import Patience, restore_states
 from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stages, reshape_model
@@ -130,6 +141,7 @@ class TransferTrainer(Trainer):
         # them: many heads accept that number and ignore it.
         self.model_accepts_loss_kwargs = True
         refuse_engines(self)
+        refuse_extension(args, sharded=self.is_fsdp_enabled)
         self.unfreezing = Unfreezing(model, blocks)
         self.unfreezing.on_change = self._rebuild_wrapper
         shard_by_blocks(self.accelerator, model, self.unfreezing.depths)
@@ -154,6 +166,7 @@ class TransferTrainer(Trainer):
         self._weights = self._starting_weights()
         self._size: int | None = None  # parameters besides the embeddings
         self._identity: dict[str, Any] = {}
+        self.extensions: list[dict] = []  # of the run, see `hfkit.training.extension`
         self._train_cost: dict[str, float] = {}
 
     # What trains, and how fast
@@ -161,7 +174,8 @@ class TransferTrainer(Trainer):
     def set_initial_training_values(self, args, dataloader):
         values = super().set_initial_training_values(args, dataloader)
         self.total_steps, self.epoch_steps = values[-1], values[1]
-        self.unfreezing.plan = plan_stages(self.model, self.unfreezing, args, self.total_steps, self.epoch_steps)
+        plan = plan_stages(self.model, self.unfreezing, args, self.total_steps, self.epoch_steps)
+        self.unfreezing.plan = extend_plan(plan) if self.extensions else plan
         return values
 
     def _run_epoch(self, **kwargs: Any) -> None:
@@ -192,6 +206,7 @@ class TransferTrainer(Trainer):
     def create_scheduler(self, num_training_steps: int, optimizer=None):
         if self.lr_scheduler is not None:
             return self.lr_scheduler
+        num_training_steps -= last_step_of(self.extensions)
         stock = super().create_scheduler(num_training_steps, optimizer)
         warmup = round(self.args.thaw_warmup * num_training_steps)
         if isinstance(stock, LambdaLR):
@@ -392,8 +407,8 @@ class TransferTrainer(Trainer):
             UserError: the checkpoint is damaged, or it or the output directory belongs to another run; nothing was
                 changed.
         """
-        if resume_from_checkpoint in (True, "auto"):
-            needed, with_best = resume_from_checkpoint is True, self.args.load_best_model_at_end
+        if resume_from_checkpoint in (True, "auto") or (self.args.extend and not resume_from_checkpoint):
+            needed, with_best = resume_from_checkpoint != "auto" or self.args.extend, self.args.load_best_model_at_end
             folder = Path(self.args.output_dir)
             resume_from_checkpoint = newest_checkpoint(folder, needed=needed, with_best=with_best)
         elif resume_from_checkpoint:
@@ -423,14 +438,24 @@ class TransferTrainer(Trainer):
             begin = super()._init_training_state(
                 max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
             )
-        callbacks, resumed = self.callback_handler.callbacks, resume_from_checkpoint is not None
-        if resumed:
+        callbacks = self.callback_handler.callbacks
+        self.patience.watched = []
+        if resume_from_checkpoint is not None:
             restore_states(callbacks, self.state, restored=self.args.restore_callback_states_from_checkpoint)
+            self.patience.watch(callbacks, anew=self._begins_extension)
             best = find_best(Path(resume_from_checkpoint))
             found = best is not None and best.is_dir()
             self.state.best_model_checkpoint = str(spell_as(Path(self.args.output_dir), best)) if found else None
-        self.patience.watch(callbacks, resumed=resumed)
         return begin
+
+    @property
+    def _begins_extension(self) -> bool:
+        """True where no step of the last extension was taken yet."""
+        return bool(self.extensions) and self.state.global_step == last_step_of(self.extensions)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if not self._begins_extension:
+            super()._load_optimizer_and_scheduler(checkpoint)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self.is_fsdp_enabled:
@@ -450,18 +475,25 @@ class TransferTrainer(Trainer):
             read_weights(self.model, self.state.best_model_checkpoint)
 
     def facts(self) -> dict[str, Any]:
-        """The record of the training as plain values for the report: plan, log_history, cost, invariants."""
+        """The record of the training as plain values for the report (see `Report.add_training`)."""
         return {
             "plan": self.plan_rows(),
             "log_history": self.state.log_history,
             "cost": self._train_cost,
             "invariants": dict(self.invariants.checked),
+            "extended": self.extensions,
         }
 
     def plan_rows(self) -> list[dict]:
         """The plan as rows (see `hfkit.training.plan`); known once training has begun."""
-        epochs = self.total_steps / self.epoch_steps
-        return plan_rows(self.model, self.unfreezing, self._groups(), total_steps=self.total_steps, epochs=epochs)
+        return plan_rows(
+            self.model,
+            self.unfreezing,
+            self._groups(),
+            total_steps=self.total_steps,
+            epochs=self.total_steps / self.epoch_steps,
+            first_step=last_step_of(self.extensions),
+        )
 
     def _get_learning_rate(self) -> float:
         # The stock method reports group 0, here the embeddings; --learning_rate means the top block.
@@ -494,10 +526,16 @@ class TransferTrainer(Trainer):
             world_size=self.args.world_size,
             groups=self._groups(),
         )
-        if checkpoint:
-            require_same_run(Path(checkpoint), self._identity)
+        given, folder = checkpoint and Path(checkpoint), Path(self.args.output_dir)
+        self.extensions = find_extensions(given, self._identity, self.args)
+        if self.extensions:
+            self._identity[EXTENDED] = self.extensions
+        begins = bool(self.extensions) and last_step_of(self.extensions) == read_state(given)["global_step"]
+        if given is not None and not begins:
+            require_same_run(given, self._identity, otherwise=partial(suggest_fix, given))
         if self.is_world_process_zero():
-            claim_output_directory(Path(self.args.output_dir), self._identity, overwrite=self.args.overwrite_output_dir)
+            extends = begins and is_the_end(given, folder)
+            claim_output_directory(folder, self._identity, overwrite=self.args.overwrite_output_dir, extends=extends)
 
     def _starting_weights(self) -> list[Tensor]:
         """The beginnings of the weights that come from the checkpoint; what is new draws its own."""

@@ -74,6 +74,7 @@ def test_the_plan_is_the_one_that_training_prints(strategy, checkpoint, corpus, 
         (["--unfreeze_stages", "99"], ["unfreeze_stages=99", "5 depths below the head"]),
         (["--rows", "0"], ["--rows"]),
         (["--labels", "many"], ["--labels"]),
+        (["--extend"], ["extend", "as it begins"]),
     ],
 )
 def test_mistakes_end_with_exit_code_2_and_without_a_traceback(argv, fragments, checkpoint):

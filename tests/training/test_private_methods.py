@@ -26,6 +26,7 @@ OVERRIDDEN = {
     "_get_learning_rate": "the rate of the top block, not that of the first group",
     "_save_checkpoint": "a checkpoint is sealed before earlier ones are deleted",
     "_save_optimizer_and_scheduler": "what identifies the run is written beside them",
+    "_load_optimizer_and_scheduler": "an extension of a run begins with new ones",
     "_save": "training_args.bin, a pickle, is removed",
 }
 # Methods that are called only, with the arguments that they are given.
