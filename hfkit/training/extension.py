@@ -7,6 +7,7 @@ that the epochs added would have had. It is written into the identity of the run
 resumes like any run.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError
 from hfkit.model.unfreezing import FreezePlan
-from hfkit.training.checkpoints import differences, read_identity, read_state, step_folders
+from hfkit.training.checkpoints import announce, differences, read_identity, read_state, step_folders
 
 EXTENDED = "extended"  # in the identity of a run: one entry for each time, with the step and the epochs before
 LENGTH = frozenset({"settings.num_train_epochs", "settings.max_steps"})
@@ -65,23 +66,56 @@ def find_extensions(checkpoint: Path | None, identity: dict[str, Any], args: Tra
             f"only the length and the schedule of a run change when it is extended ({'; '.join(other[:5])})",
             "Give the other flags and the data that it had, or start anew in another --output_dir",
         )
-    if state["global_step"] < state["max_steps"]:
+    step, last = state["global_step"], state["max_steps"]
+    if not has_ended(checkpoint, saved):
         raise UserError(
             f"extend {checkpoint}",
-            f"a run is extended from its end, and this is step {state['global_step']} of {state['max_steps']}",
-            "Resume it without --extend and with the length it had; add --save_total_limit 2 if it has ended and its"
-            " last checkpoint was deleted, because a limit of 1 keeps the best one alone",
+            f"a run is extended from its end, and this is step {step} of {last}",
+            "Resume it without --extend and with the length it had, until it has ended",
         )
-    asked = args.max_steps if args.max_steps > 0 else args.num_train_epochs
-    reached = state["global_step"] if args.max_steps > 0 else state["epoch"]
-    if asked <= reached:
-        name = "max_steps" if args.max_steps > 0 else "num_train_epochs"
+    refuse_shorter(args, saved, state)
+    if step < last:
+        announce(
+            "The last checkpoint of the run was deleted, for --save_total_limit 1 keeps the best one:"
+            f" {checkpoint.name}, step {step} of {last}, is what goes on."
+        )
+    return [*before, {"step": step, "epochs": float(state["epoch"])}]
+
+
+def has_ended(checkpoint: Path, identity: dict[str, Any]) -> bool:
+    """Whether a run ended after this checkpoint: at it, or with a report of that run beside it.
+
+    Args:
+        identity: of the run that wrote the checkpoint.
+    """
+    state = read_state(checkpoint)
+    if state["global_step"] >= state["max_steps"]:
+        return True
+    # Of a finished run, --save_total_limit 1 deletes the last checkpoint unless it is the best.
+    try:
+        settings = json.loads((checkpoint.parent / "report.json").read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+    return all(settings.get(name) == identity["settings"].get(name) for name in ("num_train_epochs", "max_steps"))
+
+
+def refuse_shorter(args: TransferArguments, saved: dict[str, Any], state: dict[str, Any]) -> None:
+    """Refuse an extension that adds nothing to the length of a run.
+
+    Raises:
+        UserError: naming the flag.
+    """
+    if args.max_steps > 0:
+        name, reached = "max_steps", state["max_steps"]
+    else:
+        by_epochs = saved["settings"]["max_steps"] <= 0
+        name, reached = "num_train_epochs", saved["settings"]["num_train_epochs"] if by_epochs else state["epoch"]
+    if getattr(args, name) <= reached:
         raise UserError(
-            f"extend with {name}={asked:g}",
+            f"extend with {name}={getattr(args, name):g}",
             f"it counts those that lie behind too, and the run has {reached:g}",
             f"Set --{name} above {reached:g}",
         )
-    return [*before, {"step": state["global_step"], "epochs": float(state["epoch"])}]
 
 
 def place_of(difference: str) -> str:
@@ -91,11 +125,11 @@ def place_of(difference: str) -> str:
 
 def suggest_fix(checkpoint: Path, found: Sequence[str]) -> str:
     """Name a way out where the run of a checkpoint differs from what is asked for: --extend if that would do it."""
-    otherwise = "Resume with the same flags and data, or start anew in another output_dir"
-    state = read_state(checkpoint)
-    if state["global_step"] < state["max_steps"] or not {place_of(difference) for difference in found} <= LENGTH:
-        return otherwise
-    return f"Add --extend to go on from the end of that run, by a new schedule over what is added. {otherwise}"
+    otherwise = "resume with the same flags and data, or start anew in another output_dir"
+    other_length = {place_of(difference) for difference in found} <= LENGTH
+    if not other_length or not has_ended(checkpoint, read_identity(checkpoint)):
+        return otherwise.capitalize()
+    return f"Add --extend to go on from the end of that run by a new schedule, {otherwise}"
 
 
 def is_the_end(checkpoint: Path, folder: Path) -> bool:
@@ -115,5 +149,7 @@ def extend_plan(plan: FreezePlan) -> FreezePlan:
 
 def to_words(extensions: Sequence[dict]) -> str:
     """How a run came about: ', extended from 4 epochs (step 32)'; empty without extensions."""
-    before = [f"{each['epochs']:g} epochs (step {each['step']})" for each in extensions]
+    before = [
+        f"{each['epochs']:g} epoch{'s' if each['epochs'] != 1 else ''} (step {each['step']})" for each in extensions
+    ]
     return f", extended from {' and '.join(before)} by a new schedule" if before else ""

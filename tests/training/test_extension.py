@@ -98,6 +98,19 @@ def test_report_and_card_say_so(extended):
     assert "The command extends a run of 2 epochs (step 12)" in render_card(facts)
 
 
+def test_where_only_the_best_epoch_was_kept_it_is_extended_from_there(finished, checkpoint, corpus, tmp_path, capsys):
+    shutil.copytree(finished / "checkpoint-6", tmp_path / "checkpoint-6")
+    report = {"settings": {"num_train_epochs": 2, "max_steps": -1}}  # of the run that has ended
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    assert "Add --extend" in refuse(tmp_path, checkpoint, corpus, num_train_epochs=3)
+    run = trainer(checkpoint, corpus, tmp_path, **LONGER | {"num_train_epochs": 3})
+    run.train()
+    assert run.extensions == [{"step": 6, "epochs": 1.0}] and run.state.global_step == 18
+    said = capsys.readouterr().out
+    assert "was deleted" in said and "checkpoint-6, step 6 of 12, is what goes on." in said
+    assert "extended from 1 epoch (step 6)" in said
+
+
 def refuse(folder: Path, checkpoint: str, corpus: str, resume: str = "auto", **flags) -> str:
     run = trainer(checkpoint, corpus, folder, **FLAGS | flags)
     identity = (folder / "hfkit_run.json").read_text() if (folder / "hfkit_run.json").is_file() else None
