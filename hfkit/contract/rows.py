@@ -24,6 +24,7 @@ class Raw(NamedTuple):
     splits: DatasetDict
     columns: dict[str, str]  # the task's name for a column -> the dataset's name for it
     roots: tuple[Path, ...] = ()  # folders in which files named by the rows may lie
+    writing: Any = None  # how the answers are written, if a task finds that out over all splits
 
 
 class Only(NamedTuple):

@@ -85,6 +85,7 @@ class ImageClassification(Classification):
             self.kind,
             self.problem,
             self.label_column,
+            self.cells,
             self.out_of_scope,
             self.unit_column,
             self.dataset,

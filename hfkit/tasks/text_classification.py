@@ -44,6 +44,7 @@ class TextClassification(Classification):
             self.kind,
             self.problem,
             self.label_column,
+            self.cells,
             self.out_of_scope,
             self.unit_column,
             self.text_column,

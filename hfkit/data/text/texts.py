@@ -1,24 +1,50 @@
 """Texts: the columns that hold them, and a fault for each row without one."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from datasets import Dataset, DatasetDict
 
 from hfkit.data.bad_rows import Fault
-from hfkit.data.columns import MEND, find_column, find_usual_column, to_words
+from hfkit.data.columns import (
+    MEND,
+    find_column,
+    find_usual_column,
+    fold,
+    guess_texts,
+    match_usual,
+    tell_column,
+    to_words,
+)
 from hfkit.errors import UserError
 
 # If a dataset has columns of several tiers, the first tier wins.
 TEXT_COLUMNS = (
     ("text", "sentence"),
-    ("content", "review", "tweet", "comment", "document", "question", "query", "utterance", "title", "body"),
+    (
+        *("review_text", "comment_text", "tweet_text", "sentence_text", "message_text", "post_text", "document_text"),
+        *("article_text", "news_text", "email_text", "question_text", "full_text", "text_content", "body_text"),
+        *("input_text", "review_body", "review_content", "comment_body"),
+    ),
+    (
+        *("content", "review", "tweet", "comment", "document", "question", "query", "utterance", "title", "body"),
+        *("message", "post", "article", "statement", "abstract", "description", "phrase", "passage", "paragraph"),
+    ),
+    (
+        *("headline", "summary", "feedback", "transcript", "dialogue", "snippet", "narrative", "email", "sms"),
+        *("prompt", "input", "inputs", "sequence", "texts", "sentences", "reviews", "tweets", "comments", "utterances"),
+    ),
 )
 PAIRS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("text", "text_pair"))
 JOINT = " ⟂ "  # between the two texts of a pair, for readers
 
 
-def text_columns(dataset: DatasetDict, text: str | None, pair: str | None) -> list[str]:
-    """The column of texts, or the two columns of pairs: those the user named, otherwise those with usual names.
+def text_columns(dataset: DatasetDict, text: str | None, pair: str | None, other: Iterable[str] = ()) -> list[str]:
+    """The column of texts, or the two columns of pairs: those the user named, otherwise those with usual names,
+    otherwise the only column that holds texts, which is told.
+
+    Args:
+        other: names of columns that hold something else; neither case nor blanks matter.
 
     Raises:
         UserError: no column or several fit, or only the second of a pair is named.
@@ -30,9 +56,9 @@ def text_columns(dataset: DatasetDict, text: str | None, pair: str | None) -> li
         given = [("--text_column", text), *([("--text_pair_column", pair)] if pair else [])]
         return [find_column(dataset, name, (), flag) for flag, name in given]
     first = next(iter(dataset.values())).column_names
-    columns = set(first)
-    pairs = [names for names in PAIRS if columns >= set(names)]
-    beside = [name for names in pairs for name in TEXT_COLUMNS[0] if name in columns - set(names)]
+    columns = {fold(name): name for name in first}
+    pairs = [[columns[fold(name)] for name in names] for names in PAIRS if columns.keys() >= set(map(fold, names))]
+    beside = [name for names in pairs for name in match_usual(first, TEXT_COLUMNS[0]) if name not in names]
     if len(pairs) > 1 or beside:
         shown = [" and ".join(names) for names in pairs] + beside
         raise UserError(
@@ -42,6 +68,11 @@ def text_columns(dataset: DatasetDict, text: str | None, pair: str | None) -> li
         )
     if pairs:
         return [find_column(dataset, name, (), "--text_column") for name in pairs[0]]
+    if not any(match_usual(first, tier) for tier in TEXT_COLUMNS):
+        guessed = guess_texts(dataset, match_usual(first, other))
+        if guessed is not None:
+            tell_column("--text_column", guessed, ", the only one that holds texts")
+            return [find_column(dataset, guessed, (), "--text_column")]
     return [find_usual_column(dataset, None, TEXT_COLUMNS, "--text_column")]
 
 

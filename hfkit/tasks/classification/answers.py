@@ -1,65 +1,33 @@
 """Gold answers of a classification: the column that holds them, and a fault for each value that is no answer."""
 
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
-from datasets import ClassLabel, Dataset, DatasetDict, LargeList, List, Value
+from datasets import ClassLabel, Dataset, LargeList, List
 
 from hfkit.data.bad_rows import Fault
 from hfkit.data.columns import MEND, space_evenly, to_words
+from hfkit.data.labels import normalise_label
 from hfkit.errors import UserError
-
-# If a dataset has columns of several tiers, the first tier wins.
-ANSWER_COLUMNS = (("label", "labels"), ("class", "category", "target", "sentiment", "intent", "emotion", "score"))
-
+from hfkit.tasks.classification.label_cells import (
+    ENCLOSED,
+    NoAnswer,
+    list_true,
+    looks_printed,
+    read_printed,
+    split_cell,
+)
+from hfkit.tasks.classification.label_names import match_names, name_of
+from hfkit.tasks.classification.number_cells import fits_a_format, read_number
+from hfkit.tasks.classification.writing import PLAIN, Writing
 
 LARGEST = float(np.finfo(np.float32).max)  # targets of the loss are single precision, where more would be infinite
-
-
-class NoAnswer(Exception):
-    """The rule that a value breaks as an answer, and a fix."""
-
-    def __init__(self, rule: str, fix: str = MEND) -> None:
-        super().__init__(rule)
-        self.rule, self.fix = rule, fix
-
-
-def refuse_other_problem(dataset: DatasetDict, column: str, problem: str) -> None:
-    """Refuse a column whose values belong to another problem.
-
-    Raises:
-        UserError: naming the problem that it looks like.
-    """
-    for split, rows in dataset.items():
-        several = isinstance(rows.features[column], List | LargeList)
-        if several != (problem == "multi-label"):
-            raise UserError(
-                f"problem={problem} with column '{column}'",
-                f"in split '{split}' it holds {'lists' if several else 'one answer a row and no lists'}",
-                "Set --problem multi-label, or name another --label_column"
-                if several
-                else "Set --problem single-label, or write the labels as lists (.jsonl or .parquet)",
-            )
-    if problem == "single-label" and has_fractions(next(iter(dataset.values())), column):
-        raise UserError(
-            f"problem=single-label with column '{column}'",
-            "its answers are numbers with fractions, and each would become a class of its own",
-            "Set --problem regression, or name another --label_column",
-        )
-
-
-def has_fractions(rows: Dataset, column: str) -> bool:
-    """True if a column of numbers, which may be strings, has one that is not whole."""
-    feature = rows.features[column]
-    if not isinstance(feature, Value) or feature.dtype not in ("string", "large_string", "float32", "float64"):
-        return False
-    try:
-        numbers = [float(value) for value in set(rows[column]) if value not in (None, "")]
-    except ValueError:
-        return False
-    return any(math.isfinite(number) and not number.is_integer() for number in numbers)
+NO_LABEL = "Write [] for a row of no label, or mend or remove it"
+HAS_MORE = re.compile("[\\d\u2605\u2606\u2b50]")  # a number or stars, with something else
 
 
 class AnswerKind(Protocol):
@@ -68,76 +36,145 @@ class AnswerKind(Protocol):
     stand_in: Any
     names_labels: bool
 
-    def reader(self, names: list[str] | None) -> Callable[[Any], Any]: ...
+    def reader(self, names: list[str] | None, writing: Writing = PLAIN) -> Callable[[Any], Any]: ...
     def labels_of(self, answer: Any) -> list[str]: ...
 
 
 def check_answers(
-    rows: Dataset, column: str, kind: AnswerKind, learnt: set[str] | None = None, *, by_model: bool = False
+    rows: Dataset,
+    column: str,
+    kind: AnswerKind,
+    learnt: set[str] | None = None,
+    *,
+    writing: Writing = PLAIN,
+    by_model: bool = False,
 ) -> tuple[list, list[Fault]]:
     """The gold answers of every row as plain values, and a fault for each row that has none.
 
     Args:
         learnt: the labels of train; None while train itself is checked.
+        writing: how the answers of the column are written.
         by_model: `learnt` are the labels of a finished model.
     """
     feature = rows.features[column]
     inner = feature.feature if isinstance(feature, List | LargeList) else feature
-    read_answer = kind.reader(inner.names if isinstance(inner, ClassLabel) else None)
+    if by_model and learnt is not None:
+        writing = adopt_labels(writing, learnt)
+    read_answer = kind.reader(inner.names if isinstance(inner, ClassLabel) else None, writing)
     answers, faults = [], []
-    for row, value in enumerate(rows[column]):
+    for row, value in enumerate(rows[column][:]):
         try:
             answer = read_answer(value)
             if learnt is not None:
                 refuse_unlearnt(kind.labels_of(answer), learnt, by_model=by_model)
         except NoAnswer as error:
             answer = kind.stand_in
-            faults.append(Fault(row, column, to_words(value), error.rule, error.fix))
+            faults.append(Fault(row, column, error.value or to_words(value), error.rule, error.fix))
         answers.append(answer)
     return answers, faults
 
 
-def label_reader(names: list[str] | None) -> Callable[[Any], str]:
+def adopt_labels(writing: Writing, labels: Iterable[str]) -> Writing:
+    """The writing of rows for a finished model, whose labels may be in another spelling, and are what they are."""
+    labels, known = set(labels), match_names(labels)
+    # Of the merged names, each leads to the model's label too.
+    names = {name: known.get(label, label) for name, label in writing.names.items() if name not in labels}
+    own = {label: label for label in labels}
+    return replace(writing, names=known | names | own, odd=frozenset())
+
+
+def label_reader(names: list[str] | None, writing: Writing = PLAIN) -> Callable[[Any], str]:
     """A function from a value to a label; it raises `NoAnswer`.
 
     Args:
         names: those of the ids, if the column has them.
+        writing: how the answers of the column are written.
     """
-    known: dict[Any, str] = {}  # a column has few labels and many rows
+    read_name = name_reader(names, writing)
 
     def read_label(value: Any) -> str:
-        if isinstance(value, list | dict):
-            raise NoAnswer("a label is a name or a whole number")
-        # The key includes the type: True == 1 would let the wrong type pass.
-        if (type(value), value) not in known:
-            known[type(value), value] = label_of(value, names)
-        return known[type(value), value]
+        if isinstance(value, str) and looks_printed(value):
+            value = read_printed(value)
+        if isinstance(value, dict):
+            value = list_true(value, writing.threshold, complete=writing.complete)
+            if len(value) == 1:
+                return read_name(value[0])
+        if isinstance(value, list):
+            raise NoAnswer(
+                "a row has one label, and no list or mapping of several or none",
+                f"{MEND}, or set --problem multi-label",
+            )
+        return read_name(value)
 
     return read_label
 
 
-def labels_reader(names: list[str] | None) -> Callable[[Any], list[str]]:
-    """A function from a value to a list of labels; it raises `NoAnswer`. `names` as for `label_reader`."""
-    read_label = label_reader(names)
+def name_reader(names: list[str] | None, writing: Writing) -> Callable[[Any], str]:
+    """A function from a value to the name of one label; it raises `NoAnswer`. Arguments as for `label_reader`."""
+    known: dict[Any, str] = {}  # a column has few labels and many rows
+
+    def read_name(value: Any) -> str:
+        if isinstance(value, list | dict):
+            raise NoAnswer("a label is a name or a whole number")
+        # The key includes the type: True == 1 would let the wrong type pass.
+        if (type(value), value) not in known:
+            name = label_of(value, names)
+            if name in writing.odd:
+                raise NoAnswer(
+                    "a label is a name or a number, and most rows of the column have the other kind",
+                    f"{MEND}, or if these are classes, begin the numbers with a letter",
+                )
+            known[type(value), value] = writing.names.get(name, name)
+        return known[type(value), value]
+
+    return read_name
+
+
+def labels_reader(names: list[str] | None, writing: Writing = PLAIN) -> Callable[[Any], list[str]]:
+    """A function from a value to a list of labels; it raises `NoAnswer`. Arguments as for `label_reader`."""
+    read_name = name_reader(names, writing)
 
     def read_labels(value: Any) -> list[str]:
+        if isinstance(value, dict):
+            value = list_true(value, writing.threshold, complete=writing.complete)
         if not isinstance(value, list):
-            raise NoAnswer("every row has a list of labels, which may be empty")
-        labels = [read_label(one) for one in value]
+            raise NoAnswer("every row has a list of labels, which may be empty", NO_LABEL)
+        labels = [read_name(one) for one in value]
         if len(set(labels)) < len(labels):
             raise NoAnswer("a row names each of its labels once", "Write names of labels, not a 0 or 1 for each")
         return sorted(labels, key=label_sort_key)
 
-    return read_labels
+    known: dict[str, list[str]] = {}
+
+    def read_cell(value: Any) -> list[str]:
+        if not isinstance(value, str):
+            return read_labels([value] if isinstance(value, int | float) and value == value else value)
+        if value not in known:
+            known[value] = read_labels(split_labels(value, writing))
+        return known[value]
+
+    return read_cell
 
 
-def number_reader(names: list[str] | None, *, whole: bool) -> Callable[[Any], float | int]:
-    """A function from a value to a finite number; it raises `NoAnswer`. `names` as for `label_reader`.
+def split_labels(cell: str, writing: Writing) -> list | dict | None:
+    """The labels in a cell of text; None if it is empty, which may mean none or unknown.
+
+    Raises:
+        NoAnswer: it cannot be read.
+    """
+    text = cell.strip()
+    if looks_printed(text) or writing.enclosed and ENCLOSED.fullmatch(text):
+        return read_printed(text)
+    return split_cell(text, writing.separator) or None
+
+
+def number_reader(names: list[str] | None, writing: Writing = PLAIN, *, whole: bool) -> Callable[[Any], float | int]:
+    """A function from a value to a finite number; it raises `NoAnswer`. Arguments as for `label_reader`.
 
     Args:
         whole: only whole numbers are answers, as on an ordinal scale.
     """
-    return lambda value: number_of(value if names is None else label_of(value, names), whole=whole)
+    return lambda value: number_of(value if names is None else label_of(value, names), writing, whole=whole)
 
 
 def label_of(value: Any, names: list[str] | None) -> str:
@@ -151,25 +188,31 @@ def label_of(value: Any, names: list[str] | None) -> str:
     if isinstance(value, int) and names is not None:
         if not 0 <= value < len(names):
             raise NoAnswer(f"labels are ids from 0 to {len(names) - 1}")
-        return names[value]
+        return normalise_label(names[value])
     if not isinstance(value, int | str):
         raise NoAnswer("a label is a name or a whole number")
-    if isinstance(value, str) and not value.strip():
+    name = name_of(value) if isinstance(value, str) else str(value)
+    if not name:
         raise NoAnswer("every row has a label")
-    if isinstance(value, str) and value != value.strip():
-        raise NoAnswer("a label has no spaces around it, or it would be a class of its own", "Strip the labels")
-    return str(value)
+    return name
 
 
-def number_of(value: Any, *, whole: bool) -> float | int:
+def number_of(value: Any, writing: Writing = PLAIN, *, whole: bool) -> float | int:
     """A finite number; with `whole` a whole one. What is no number at all is refused alike with and without `whole`."""
     if value is None or isinstance(value, str) and not value.strip():
         raise NoAnswer("every row has a number")
-    try:
-        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
-    except ValueError:
-        number = math.nan
+    number = math.nan
+    if isinstance(value, str):
+        number = read_number(value, writing.number_format)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
     if not math.isfinite(number):
+        if isinstance(value, str) and fits_a_format(value):
+            fix = f"{MEND}, or set --number_format to the way that the numbers are written"
+            raise NoAnswer("a number is written in the same way in every row", fix)
+        if isinstance(value, str) and HAS_MORE.search(value):
+            fix = "Write the number alone: 80 for '80 %', 4.5 for '4.5/5', 3 for three stars"
+            raise NoAnswer("an answer is a finite number alone, without a unit, a scale or signs", fix)
         raise NoAnswer("an answer is a finite number", f"{MEND}, or set --problem single-label if these are names")
     if number == -100:
         raise NoAnswer("-100 stands for no answer in transformers", "Add a constant to all, or scale them")

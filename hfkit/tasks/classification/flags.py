@@ -1,7 +1,8 @@
 """The flags and parts that the classification of texts and of images share."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from datasets import Dataset, DatasetDict
@@ -11,10 +12,16 @@ from hfkit.contract.judge import Judge
 from hfkit.contract.rows import Raw
 from hfkit.contract.target import Labels, Target
 from hfkit.contract.task import Task
+from hfkit.data.bad_rows import Fault
+from hfkit.data.columns import find_column
+from hfkit.data.unlabelled import leave_unlabelled_test
 from hfkit.errors import UserError
-from hfkit.tasks.classification.answers import refuse_unlearnable, thin
+from hfkit.tasks.classification.answers import check_answers, refuse_unlearnable, thin
 from hfkit.tasks.classification.codec import Classifier
 from hfkit.tasks.classification.kinds import KINDS, Kind
+from hfkit.tasks.classification.label_columns import find_answer_columns, join_columns
+from hfkit.tasks.classification.number_cells import FORMATS
+from hfkit.tasks.classification.writing import CellFlags, Writing, find_writing
 
 SCALE = re.compile(r"-?\d+ to -?\d+")  # the one label of an ordinal model
 
@@ -32,6 +39,20 @@ class Classification(Task):
         metadata={"help": "one label a row, several, a finite number, or such whole numbers on a scale (ordinal)"},
     )
     label_column: str | None = field(default=None, metadata={"help": "column of labels; default: the one named so"})
+    label_columns: list[str] | None = field(
+        default=None, metadata={"help": "columns of 0 and 1, one for each label, instead of a column of labels"}
+    )
+    label_separator: str | None = field(
+        default=None,
+        metadata={"help": "between the labels of a cell, such as ','; none: each cell is one name; default: found"},
+    )
+    label_threshold: float | None = field(
+        default=None, metadata={"help": "score from which on a label is true, if rows map labels to scores"}
+    )
+    number_format: Literal[tuple(FORMATS)] | None = field(  # type: ignore[valid-type]
+        default=None,
+        metadata={"help": "how numbers in texts are written; default: 1234.5, or 1234,5 where it is clear"},
+    )
     class_weights: Literal["none", "balanced"] = field(
         default="none", metadata={"help": "balanced: every class counts alike in the loss, however rare it is"}
     )
@@ -44,11 +65,23 @@ class Classification(Task):
         for name, value, fitting in (
             ("class_weights", self.class_weights != "none", ("single-label", "multi-label")),
             ("out_of_scope", self.out_of_scope is not None, ("single-label",)),
+            ("label_columns", self.label_columns is not None, ("single-label", "multi-label")),
+            ("label_separator", self.label_separator not in (None, "none"), ("multi-label",)),
+            ("label_threshold", self.label_threshold is not None, ("single-label", "multi-label")),
+            ("number_format", self.number_format is not None, ("regression", "ordinal")),
         ):
             if value and self.problem not in fitting:
                 raise UserError(
                     f"{name} with problem={self.problem}", f"it is for {' and '.join(fitting)}", "Leave it out"
                 )
+        if self.label_columns is not None and (len(self.label_columns) < 2 or self.label_column is not None):
+            raise UserError(
+                f"label_columns={' '.join(self.label_columns)}",
+                "labels are in two or more columns of 0 and 1, or in one column",
+                "Name that one with --label_column alone",
+            )
+        if self.label_threshold is not None and not 0 < self.label_threshold <= 1:
+            raise UserError(f"label_threshold={self.label_threshold}", "a score above 0 and up to 1", "Try 0.5")
         if self.max_train_rows is not None and self.max_train_rows < 1:
             raise UserError(
                 f"max_train_rows={self.max_train_rows}", "a model learns from at least one row", "Leave it out"
@@ -58,6 +91,13 @@ class Classification(Task):
     def kind(self) -> Kind:
         """The kind of answers."""
         return KINDS[self.problem]
+
+    @property
+    def cells(self) -> CellFlags:
+        """How the user says that answers are written."""
+        return CellFlags(
+            tuple(self.label_columns or ()), self.label_separator, self.label_threshold, self.number_format
+        )
 
     @property
     def judge(self) -> Judge:
@@ -87,10 +127,43 @@ class ClassifiedRows:
     kind: Kind
     problem: str  # the flag
     label_column: str | None
+    cells: CellFlags
     out_of_scope: str | None
     unit_column: str | None
 
     unit: ClassVar[str] = "row"
+
+    def find_answers(self, splits: DatasetDict, taken: Collection[str]) -> tuple[DatasetDict, str, Writing]:
+        """The splits without a test that has no labels, the column of answers, and how they are written.
+
+        Args:
+            taken: columns that hold something else.
+
+        Raises:
+            UserError: no column or several fit, or its answers belong to another problem or have two readings.
+        """
+        first = DatasetDict(dict([next(iter(splits.items()))]))
+        columns = find_answer_columns(first, self.label_column, self.cells.columns, taken, self.problem)
+        splits, cells = leave_unlabelled_test(splits, columns[0], ()), self.cells
+        if len(columns) > 1:
+            splits, column = join_columns(splits, columns)
+            cells = replace(cells, columns=tuple(columns))
+        else:
+            column = find_column(splits, columns[0], (), "--label_column")
+        if column in taken:
+            raise UserError(
+                f"column '{column}'",
+                f"{self.unit}s and labels are two columns",
+                "Name that of labels with --label_column",
+            )
+        return splits, column, find_writing(splits, column, self.problem, cells)
+
+    def check_answers(
+        self, rows: Dataset, raw: Raw, target: Target | None, *, finished: bool
+    ) -> tuple[list, list[Fault]]:
+        """The gold answers of the rows of a split, and a fault for each row that has none."""
+        column, writing = raw.columns["label"], raw.writing
+        return check_answers(rows, column, self.kind, self.learnt(target), writing=writing, by_model=finished)
 
     def classes(self, rows: Dataset) -> list[tuple[str, ...]] | None:
         return self.kind.classes_of(rows["label"][:])

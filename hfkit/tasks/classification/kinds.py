@@ -22,6 +22,7 @@ from hfkit.tasks.classification.answers import label_reader, label_sort_key, lab
 from hfkit.tasks.classification.errors import choice_mistakes, number_mistakes
 from hfkit.tasks.classification.judges import ClassJudge, LabelSetJudge, NumberJudge, ScaleJudge
 from hfkit.tasks.classification.thresholds import best_shifts
+from hfkit.tasks.classification.writing import PLAIN, Writing
 
 RANKED = 5  # labels in a prediction
 
@@ -38,11 +39,12 @@ class Kind(ABC):
     shown: ClassVar[type[Shown]] = Number
 
     @abstractmethod
-    def reader(self, names: list[str] | None) -> Callable[[Any], Any]:
+    def reader(self, names: list[str] | None, writing: Writing = PLAIN) -> Callable[[Any], Any]:
         """A function from a value of the column to a plain answer; it raises `NoAnswer`.
 
         Args:
             names: those of the ids, if the column has them.
+            writing: how the answers of the column are written.
         """
 
     def labels_of(self, answer: Any) -> list[str]:
@@ -50,10 +52,7 @@ class Kind(ABC):
         return []
 
     def classes_of(self, values: list) -> list[tuple[str, ...]] | None:
-        """The classes of each value of the column, by which validation is drawn; None if there are none.
-
-        Values at fault are of a class too: they are checked after the draw.
-        """
+        """The classes of each gold answer, by which splits are drawn; None if there are none."""
         return [(str(value),) for value in values] if self.draws_classes else None
 
     @abstractmethod
@@ -143,8 +142,8 @@ class OneLabel(Named):
     stand_in = ""
     one_class = True
 
-    def reader(self, names: list[str] | None) -> Callable[[Any], str]:
-        return label_reader(names)
+    def reader(self, names: list[str] | None, writing: Writing = PLAIN) -> Callable[[Any], str]:
+        return label_reader(names, writing)
 
     def labels_of(self, answer: str) -> list[str]:
         return [answer]
@@ -197,8 +196,8 @@ class SeveralLabels(Named):
     feature = List(Value("string"))
     stand_in: ClassVar[list] = []
 
-    def reader(self, names: list[str] | None) -> Callable[[Any], list[str]]:
-        return labels_reader(names)
+    def reader(self, names: list[str] | None, writing: Writing = PLAIN) -> Callable[[Any], list[str]]:
+        return labels_reader(names, writing)
 
     def labels_of(self, answer: list[str]) -> list[str]:
         return answer
@@ -252,8 +251,8 @@ class OneNumber(Kind):
     stand_in = 0.0
     draws_classes = False
 
-    def reader(self, names: list[str] | None) -> Callable[[Any], float]:
-        return number_reader(names, whole=False)
+    def reader(self, names: list[str] | None, writing: Writing = PLAIN) -> Callable[[Any], float]:
+        return number_reader(names, writing, whole=False)
 
     def target(self, splits: DatasetDict) -> Labels:
         return Labels(("score",), self.problem_type)
@@ -279,8 +278,8 @@ class Grade(OneNumber):
     stand_in = 0
     draws_classes = True
 
-    def reader(self, names: list[str] | None) -> Callable[[Any], int]:
-        return number_reader(names, whole=True)
+    def reader(self, names: list[str] | None, writing: Writing = PLAIN) -> Callable[[Any], int]:
+        return number_reader(names, writing, whole=True)
 
     def target(self, splits: DatasetDict) -> Labels:
         """One label, 'LOWEST to HIGHEST' of train."""

@@ -19,14 +19,13 @@ from hfkit.contract.snippets import literal
 from hfkit.contract.target import Labels, Target, names_of
 from hfkit.contract.view import Example, Mistake, Picture, Shown
 from hfkit.data.bad_rows import Fault, count_skipped
-from hfkit.data.columns import find_column, find_usual_column, space_evenly
+from hfkit.data.columns import find_column, space_evenly
 from hfkit.data.files import TABLES, read_one_split, read_splits, take_split
 from hfkit.data.images.vision import require_vision
 from hfkit.data.units import find_unit_column
-from hfkit.data.unlabelled import leave_unlabelled_test
 from hfkit.errors import UserError, first_line
 from hfkit.model.weights import read_config
-from hfkit.tasks.classification.answers import ANSWER_COLUMNS, check_answers, label_sort_key, refuse_other_problem
+from hfkit.tasks.classification.answers import label_sort_key
 from hfkit.tasks.classification.codec import Classifier
 from hfkit.tasks.classification.flags import ClassifiedRows
 from hfkit.tasks.classification.kinds import Kind
@@ -69,31 +68,29 @@ class ClassifiedPictures(ClassifiedRows):
 
     def read(self, source: Source, only_one: Only | None) -> Raw:
         require_vision()
-        raw, roots, image_column, label_column = self._images(source, only_one)
-        refuse_other_problem(raw, label_column, self.problem)
+        raw, roots, image_column = self._images(source, only_one)
         unit = find_unit_column(raw, self.unit_column)
+        raw, label_column, writing = self.find_answers(raw, {image_column, *([unit] if unit else [])})
         columns = {"image": image_column, "label": label_column} | ({"unit": unit} if unit else {})
-        return Raw(raw, columns, tuple(roots))
+        return Raw(raw, columns, tuple(roots), writing)
 
-    def _images(self, source: Source, only_one: Only | None) -> tuple[DatasetDict, list[Path], str, str]:
-        """The rows as they came, the folders their files may lie in, and the columns of images and labels."""
+    def _images(self, source: Source, only_one: Only | None) -> tuple[DatasetDict, list[Path], str]:
+        """The rows as they came, the folders their files may lie in, and the column of images."""
         if source.dataset == "sample":
             raw = self.sample() if only_one is None else take_split(self.sample(), only_one.name)
-            return raw, [Path()], "image", "label"
+            return raw, [Path()], "image"
         if found := self._class_folders(source, only_one):
-            return found, [Path(source.dataset).expanduser()], "image", "label"
+            return found, [Path(source.dataset).expanduser()], "image"
         kinds = TABLES | {"or images as train/CLASS/*.jpg": ""}  # class folders are read above; this is for messages
         if only_one is not None:
             raw = read_one_split(source, only_one.name, kinds=kinds)
         else:
             raw = read_splits(source, kinds=kinds)
-        raw = leave_unlabelled_test(raw, self.label_column, ANSWER_COLUMNS)
         image_column = self._image_column(raw)
-        label_column = find_usual_column(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
         # The files of a Hub dataset lie in the cache of `datasets`.
         cached = [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
         folder = folder_of(source.dataset)
-        return raw, [folder] if folder.is_dir() else cached, image_column, label_column
+        return raw, [folder] if folder.is_dir() else cached, image_column
 
     def _class_folders(self, source: Source, only_one: Only | None) -> DatasetDict | None:
         """The rows of a folder that has a folder for each class; None if it has none."""
@@ -117,7 +114,7 @@ class ClassifiedPictures(ClassifiedRows):
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
         """Rows with an image and a label; every image is read to its end once."""
         rows, columns = raw.splits[split], raw.columns
-        answers, faults = check_answers(rows, columns["label"], self.kind, self.learnt(target), by_model=finished)
+        answers, faults = self.check_answers(rows, raw, target, finished=finished)
         seen, unusable = self._look(split, rows, columns["image"], raw.roots)
         return seen.add_column("label", answers, feature=self.kind.feature), faults + unusable
 

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +25,6 @@ from hfkit.contract.target import Labels, Target
 from hfkit.contract.view import Example, Mistake, Shown, Text
 from hfkit.data.bad_rows import Fault, count_skipped
 from hfkit.data.batches import text_lengths
-from hfkit.data.columns import find_usual_column
 from hfkit.data.files import TABLES, read_one_split, read_splits, take_split
 from hfkit.data.mapping import map_rows
 from hfkit.data.text.padding import PaddedTexts
@@ -38,13 +38,12 @@ from hfkit.data.text.tokenizers import (
     spell_out,
 )
 from hfkit.data.units import find_unit_column
-from hfkit.data.unlabelled import leave_unlabelled_test
 from hfkit.errors import DataError, UserError
 from hfkit.model.weights import read_config
-from hfkit.tasks.classification.answers import ANSWER_COLUMNS, check_answers, refuse_other_problem
 from hfkit.tasks.classification.codec import Classifier
 from hfkit.tasks.classification.flags import ClassifiedRows
 from hfkit.tasks.classification.kinds import Kind
+from hfkit.tasks.classification.label_columns import ANSWER_COLUMNS
 from hfkit.tasks.classification.onnx_snippets import TEXTS
 from hfkit.tasks.classification.view import ClassifiedView
 
@@ -69,17 +68,13 @@ class ClassifiedTexts(ClassifiedRows):
         return self.text_column or "text"
 
     def read(self, source: Source, only_one: Only | None) -> Raw:
-        raw = leave_unlabelled_test(self._splits(source, only_one), self.label_column, ANSWER_COLUMNS)
-        texts = text_columns(raw, self.text_column, self.text_pair_column)
-        answers = find_usual_column(raw, self.label_column, ANSWER_COLUMNS, "--label_column")
-        if answers in texts:
-            raise UserError(
-                f"column '{answers}'", "texts and labels are two columns", "Set --text_column and --label_column"
-            )
-        refuse_other_problem(raw, answers, self.problem)
-        columns = dict(zip(("text", "text_pair"), texts, strict=False)) | {"label": answers}
+        raw = self._splits(source, only_one)
+        named = [self.label_column] if self.label_column else self.cells.columns
+        texts = text_columns(raw, self.text_column, self.text_pair_column, (*named, *chain(*ANSWER_COLUMNS)))
         unit = find_unit_column(raw, self.unit_column)
-        return Raw(raw, columns | ({"unit": unit} if unit else {}))
+        raw, answers, writing = self.find_answers(raw, {*texts, *([unit] if unit else [])})
+        columns = dict(zip(("text", "text_pair"), texts, strict=False)) | {"label": answers}
+        return Raw(raw, columns | ({"unit": unit} if unit else {}), writing=writing)
 
     def _splits(self, source: Source, only_one: Only | None) -> DatasetDict:
         if source.dataset == "sample":
@@ -91,7 +86,7 @@ class ClassifiedTexts(ClassifiedRows):
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
         rows, columns = raw.splits[split], raw.columns
         values, faults = self._texts(rows, [(name, columns[name]) for name in ("text", "text_pair") if name in columns])
-        answers, wrong = check_answers(rows, columns["label"], self.kind, self.learnt(target), by_model=finished)
+        answers, wrong = self.check_answers(rows, raw, target, finished=finished)
         strings = {name: Value("string") for name in values}
         features = Features({**strings, "label": self.kind.feature})
         return Dataset.from_dict({**values, "label": answers}, features=features), faults + wrong
