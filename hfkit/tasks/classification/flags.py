@@ -133,24 +133,26 @@ class ClassifiedRows:
 
     unit: ClassVar[str] = "row"
 
-    def find_answers(self, splits: DatasetDict, taken: Collection[str]) -> tuple[DatasetDict, str, Writing]:
+    def find_answers(
+        self, splits: DatasetDict, inputs: Collection[str], unit: str | None
+    ) -> tuple[DatasetDict, str, Writing]:
         """The splits without a test that has no labels, the column of answers, and how they are written.
 
         Args:
-            taken: columns that hold something else.
+            inputs, unit: the columns that are read beside it.
 
         Raises:
             UserError: no column or several fit, or its answers belong to another problem or have two readings.
         """
         first = DatasetDict(dict([next(iter(splits.items()))]))
-        columns = find_answer_columns(first, self.label_column, self.cells.columns, taken, self.problem)
+        columns = find_answer_columns(first, self.label_column, self.cells.columns, inputs, unit, self.problem)
         splits, cells = leave_unlabelled_test(splits, columns[0], ()), self.cells
         if len(columns) > 1:
             splits, column = join_columns(splits, columns)
             cells = replace(cells, columns=tuple(columns))
         else:
             column = find_column(splits, columns[0], (), "--label_column")
-        if column in taken:
+        if column in inputs:
             raise UserError(
                 f"column '{column}'",
                 f"{self.unit}s and labels are two columns",

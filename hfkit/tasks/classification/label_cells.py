@@ -131,7 +131,7 @@ def is_true(name: str, value: Any, threshold: float | None) -> bool:
 
 
 def find_separator(column: str, cells: Counter[str]) -> str | None:
-    """What stands between the labels of a cell; None if each cell holds one label.
+    """The separator of the labels in a cell; None if each cell holds one label.
 
     Bars, line breaks and semicolons separate labels. A comma does so too, unless it always stands between the same
     two neighbours, as in 'arts, crafts': that may be a name.

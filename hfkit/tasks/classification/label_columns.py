@@ -45,14 +45,19 @@ SHOWN = 3  # columns in the name of those that are joined
 
 
 def find_answer_columns(
-    dataset: DatasetDict, given: str | None, columns: Sequence[str], taken: Collection[str], problem: str
+    dataset: DatasetDict,
+    given: str | None,
+    columns: Sequence[str],
+    inputs: Collection[str],
+    unit: str | None,
+    problem: str,
 ) -> list[str]:
     """The column of answers, or several columns, one for each label: named by the user, or by their usual names, or
     the only ones that can be meant, which is told.
 
     Args:
         given, columns: those that the user named.
-        taken: columns that hold something else.
+        inputs, unit: the columns that are read beside it.
 
     Raises:
         UserError: no column or several fit.
@@ -62,9 +67,10 @@ def find_answer_columns(
     if given:
         return [find_column(dataset, given, (), FLAG)]
     rows = next(iter(dataset.values()))
-    left = [name for name in rows.column_names if name not in taken]
+    left = [name for name in rows.column_names if name not in inputs]
     if any(match_usual(left, tier) for tier in ANSWER_COLUMNS):
         return [find_usual_column(DatasetDict(train=rows.select_columns(left)), None, ANSWER_COLUMNS, FLAG)]
+    taken = {*inputs, unit}
     if problem in ("single-label", "multi-label") and (found := find_bit_columns(rows, taken, problem)):
         tell(f"labels: the columns {', '.join(found)} of 0 and 1")
         return found

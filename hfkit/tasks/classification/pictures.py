@@ -70,7 +70,7 @@ class ClassifiedPictures(ClassifiedRows):
         require_vision()
         raw, roots, image_column = self._images(source, only_one)
         unit = find_unit_column(raw, self.unit_column)
-        raw, label_column, writing = self.find_answers(raw, {image_column, *([unit] if unit else [])})
+        raw, label_column, writing = self.find_answers(raw, [image_column], unit)
         columns = {"image": image_column, "label": label_column} | ({"unit": unit} if unit else {})
         return Raw(raw, columns, tuple(roots), writing)
 

@@ -72,7 +72,7 @@ class ClassifiedTexts(ClassifiedRows):
         named = [self.label_column] if self.label_column else self.cells.columns
         texts = text_columns(raw, self.text_column, self.text_pair_column, (*named, *chain(*ANSWER_COLUMNS)))
         unit = find_unit_column(raw, self.unit_column)
-        raw, answers, writing = self.find_answers(raw, {*texts, *([unit] if unit else [])})
+        raw, answers, writing = self.find_answers(raw, texts, unit)
         columns = dict(zip(("text", "text_pair"), texts, strict=False)) | {"label": answers}
         return Raw(raw, columns | ({"unit": unit} if unit else {}), writing=writing)
 
