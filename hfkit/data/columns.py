@@ -38,6 +38,7 @@ def find_column(
     fitting = match_given(columns, given) if given else match_usual(columns, usual)
     if len(fitting) != 1:
         names = " or ".join(usual) if len(usual) <= SHOWN else f"{', '.join(usual[:SHOWN])} or the like"
+        names = f"'{given}'" if given else names
         raise UserError(
             f"columns {', '.join(columns)}",
             f"exactly one must be named {names}, and {len(fitting)} are ({', '.join(fitting) or 'none'})",

@@ -20,7 +20,7 @@ def normalise_label(name: str) -> str:
     return unicodedata.normalize("NFC", ENDS.sub("", name))
 
 
-def has_labels(rows: Dataset, column: str, train: Dataset | None = None) -> bool:
+def has_labels(rows: Dataset, column: str, train: Dataset) -> bool:
     """False if there is no such column, or nothing in it: null, "", [], or an id of -1 that train does not have."""
     if column not in rows.column_names:
         return False
@@ -29,4 +29,4 @@ def has_labels(rows: Dataset, column: str, train: Dataset | None = None) -> bool
     values = {str(value) for value in rows[column][:]}
     if values - {"None", "", "nan", "-1"}:
         return True
-    return "-1" in values and train is not None and "-1" in {str(value) for value in train[column][:]}
+    return "-1" in values and "-1" in {str(value) for value in train[column][:]}

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from datasets import Dataset, DatasetDict
+from datasets import DatasetDict
 
 from hfkit.data.columns import find_usual_column
+from hfkit.data.labels import has_labels
 from hfkit.data.notes import tell
 from hfkit.errors import UserError
 
@@ -26,12 +27,3 @@ def leave_unlabelled_test(splits: DatasetDict, given: str | None, tiers: Iterabl
     count = len(splits["test"])
     tell(f"test: its {count:,} rows have no labels, and are left for `hfkit predict`; test rows are drawn from train")
     return DatasetDict({split: rows for split, rows in splits.items() if split != "test"})
-
-
-def has_labels(rows: Dataset, column: str, train: Dataset) -> bool:
-    """False if there is no such column, or nothing in it: null, "", [], or -1 that train does not know."""
-    if column not in rows.column_names:
-        return False
-    if any(str(value) not in ("None", "", "[]", "-1") for value in rows[column]):
-        return True
-    return "-1" in {str(value) for value in rows[column]} & {str(value) for value in train[column]}

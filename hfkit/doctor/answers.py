@@ -1,5 +1,6 @@
 """Answers: sizes of the splits, rare classes, and names that look like one class twice."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ FEW = 10  # training rows of a class
 SMALL = 200  # rows of a split that is judged on
 LOPSIDED = 0.8  # share of the largest class
 LISTED = 8  # names
+UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 
 
 def examine_answers(rows: Rows) -> list[Finding]:
@@ -47,7 +49,7 @@ def label_findings(rows: Rows) -> list[Finding]:
     found = [Finding("data", "labels", "ok", what)]
     alike = defaultdict(list)
     for label in labels:
-        alike[normalise(label).replace("_", " ").replace("-", " ")].append(label)
+        alike[fold_label(label)].append(label)
     twins = [names for names in alike.values() if len(names) > 1]
     if twins and rows.task.view.answers is Choice:
         pairs = [" and ".join(map(quote, names)) for names in twins]
@@ -59,6 +61,12 @@ def label_findings(rows: Rows) -> list[Finding]:
         listed = [", ".join(empty[:LISTED])]
         found.append(Finding("data", "labels-empty", "note", what, listed, "No model will answer them"))
     return found
+
+
+def fold_label(label: str) -> str:
+    """A label without case, blanks, dashes, zeros in front and characters that nobody sees."""
+    words = normalise(UNSEEN.sub("", label).replace("_", " ").replace("-", " "))
+    return words.lstrip("0") or words
 
 
 def column_classes(rows: Rows) -> list[str]:

@@ -89,7 +89,8 @@ ROWS = {  # rows at fault, all of them the third of validation
     ),
     "no label": (label(None), "column 'label': null", "every row has a label"),
     "a label of spaces": (label("  "), "column 'label': '  '", "every row has a label"),
-    "a label with a space behind it": (label("good "), "column 'label': 'good '", "no spaces around it", "Strip"),
+    "a number among names": (label("3"), "column 'label': '3'", "a name or a number"),
+    "several labels in a cell": (label("['good', 'bad']"), "'['good', 'bad']'", "one label", "--problem multi-label"),
     "a label that train lacks": (label("odd"), "column 'label': 'odd'", "in train, which knows bad, good", "Add such"),
     "no list of labels": (label(None, SETS, "labels", problem="multi-label"), "column 'labels': null", "a list"),
     "a label without a name": (label([None], SETS, "labels", problem="multi-label"), "has a label"),
@@ -190,7 +191,7 @@ DATASETS = {
         ["out_of_scope='oos'", "train, which knows bad, good"],
     ),
     "no column of texts": (only("words"), UserError, ["columns words, label", "--text_column"]),
-    "no column of labels": (rows([{"text": "one", "grade": 1}]), UserError, ["columns text, grade", "--label_column"]),
+    "no column of labels": (rows([{"text": "one", "kind": 1}]), UserError, ["columns text, kind", "--label_column"]),
     "two columns of labels": (only("text", "labels"), UserError, ["label or labels", "2 are", "--label_column"]),
     "a text beside a pair": (
         only("text", "premise", "hypothesis"),

@@ -135,4 +135,4 @@ def join(rows: Dataset, columns: Sequence[str], name: str) -> Dataset:
     arrays = [table[column].combine_chunks() for column in columns]
     features = {column: rows.features[column] for column in columns}
     mappings = pa.StructArray.from_arrays(arrays, list(columns))
-    return rows.remove_columns(list(columns)).add_column(name, mappings, feature=features)
+    return rows.add_column(name, mappings, feature=features).remove_columns(list(columns))

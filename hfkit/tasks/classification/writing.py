@@ -270,7 +270,7 @@ def choose_separator(column: str, cells: Counter[str], flags: CellFlags) -> str 
 
 
 def read_all(cells: Sequence[str]) -> list[tuple[list | dict, str]]:
-    """The lists and mappings that are printed in cells, each with its cell; without those that cannot be read, which are rows at fault."""
+    """The lists and mappings that are printed in cells, each with its cell; what cannot be read is left to the rows."""
     read = []
     for cell in cells:
         try:

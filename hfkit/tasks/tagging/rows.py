@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict, Features, List, Value
 from hfkit.contract.rows import Media, Only, Raw, Source
 from hfkit.contract.target import Labels, Target, names_of
 from hfkit.data.bad_rows import Fault, count_skipped
-from hfkit.data.columns import find_column, space_evenly
+from hfkit.data.columns import find_column, find_usual_column, space_evenly
 from hfkit.data.files import read_one_split, read_splits, take_split
 from hfkit.data.text.tags import scheme_of
 from hfkit.data.text.texts import TEXT_COLUMNS
@@ -139,8 +139,8 @@ class TaggedWords:
         Raises:
             UserError: no column of words or of texts, or several.
         """
-        usual = TOKENS_COLUMNS if set(TOKENS_COLUMNS) & set(raw.column_names) else chain(*TEXT_COLUMNS)
-        column = find_column(DatasetDict(input=raw), self.tokens_column, tuple(usual), "--tokens_column")
+        usual = (TOKENS_COLUMNS, *TEXT_COLUMNS)
+        column = find_usual_column(DatasetDict(input=raw), self.tokens_column, usual, "--tokens_column")
         return read_rows_to_predict(raw[column][:], column, self.level or "words")
 
     def target(self, splits: DatasetDict) -> Labels:
