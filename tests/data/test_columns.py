@@ -111,3 +111,12 @@ def test_columns_of_0_and_1_are_one_label_where_each_row_has_one(capsys):
 def test_columns_of_0_and_1_that_stand_apart_are_asked_for():
     with pytest.raises(UserError, match="toxic, mild: .* stand apart.*--label_columns"):
         find_answers(table(toxic=BITS["toxic"], text=TEXTS, mild=BITS["mild"]), "multi-label")
+
+
+def test_a_column_of_labels_wins_over_columns_of_0_and_1(capsys):
+    splits = table(text=TEXTS, label=TEXTS, **BITS)
+    assert find_answer_columns(splits, "label", ("toxic", "mild"), ["text"], None, "multi-label") == ["label"]
+    assert (
+        capsys.readouterr().out == "labels: column 'label' by --label_column, and not toxic, mild by --label_columns\n"
+    )
+    assert find_answer_columns(splits, None, ("Toxic", "mild"), ["text"], None, "multi-label") == ["toxic", "mild"]

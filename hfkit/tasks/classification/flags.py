@@ -74,11 +74,11 @@ class Classification(Task):
                 raise UserError(
                     f"{name} with problem={self.problem}", f"it is for {' and '.join(fitting)}", "Leave it out"
                 )
-        if self.label_columns is not None and (len(self.label_columns) < 2 or self.label_column is not None):
+        if self.label_columns is not None and len(self.label_columns) < 2:
             raise UserError(
                 f"label_columns={' '.join(self.label_columns)}",
                 "labels are in two or more columns of 0 and 1, or in one column",
-                "Name that one with --label_column alone",
+                "Name that one with --label_column",
             )
         if self.label_threshold is not None and not 0 < self.label_threshold <= 1:
             raise UserError(f"label_threshold={self.label_threshold}", "a score above 0 and up to 1", "Try 0.5")
@@ -146,10 +146,10 @@ class ClassifiedRows:
         """
         first = DatasetDict(dict([next(iter(splits.items()))]))
         columns = find_answer_columns(first, self.label_column, self.cells.columns, inputs, unit, self.problem)
-        splits, cells = leave_unlabelled_test(splits, columns[0], ()), self.cells
-        if len(columns) > 1:
+        splits = leave_unlabelled_test(splits, columns[0], ())
+        cells = replace(self.cells, columns=tuple(columns) if len(columns) > 1 else ())
+        if cells.columns:
             splits, column = join_columns(splits, columns)
-            cells = replace(cells, columns=tuple(columns))
         else:
             column = find_column(splits, columns[0], (), "--label_column")
         if column in inputs:

@@ -62,10 +62,12 @@ def find_answer_columns(
     Raises:
         UserError: no column or several fit.
     """
+    if given:
+        if columns:  # those of a finished model's training may be others than those of new rows
+            tell(f"labels: column '{given}' by --label_column, and not {', '.join(columns)} by --label_columns")
+        return [find_column(dataset, given, (), FLAG)]
     if columns:
         return [find_column(dataset, name, (), "--label_columns") for name in columns]
-    if given:
-        return [find_column(dataset, given, (), FLAG)]
     rows = next(iter(dataset.values()))
     left = [name for name in rows.column_names if name not in inputs]
     if any(match_usual(left, tier) for tier in ANSWER_COLUMNS):

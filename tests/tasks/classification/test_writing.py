@@ -246,7 +246,6 @@ def test_what_is_more_than_a_number_is_a_row_at_fault(value, rule):
         ({"label_separator": ","}, "label_separator with problem=single-label"),
         ({"problem": NUMBER, "label_columns": ["a", "b"]}, "label_columns with problem=regression"),
         ({"label_columns": ["a"]}, "label_columns=a"),
-        ({"label_columns": ["a", "b"], "label_column": "c"}, "label_columns=a b"),
         ({"problem": SETS, "label_threshold": 0.0}, "label_threshold=0.0"),
         ({"problem": SETS, "number_format": "1,234.5"}, "number_format with problem=multi-label"),
     ],
