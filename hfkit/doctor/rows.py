@@ -167,6 +167,8 @@ def type_of(feature: Any) -> str:
     """The type of a column in a word or two."""
     if isinstance(feature, List | LargeList):
         return f"lists of {type_of(feature.feature)}"
+    if isinstance(feature, dict):
+        return "mappings"
     return TYPES.get(type(feature)) or getattr(feature, "dtype", type(feature).__name__)
 
 

@@ -19,6 +19,7 @@ from hfkit.contract.codec import Codec
 from hfkit.contract.target import Labels
 from hfkit.contract.task import Task
 from hfkit.doctor import machine, model, packages, places
+from hfkit.doctor.answers import fold_label
 from hfkit.doctor.checkup import examine_rows
 from hfkit.doctor.findings import SCHEMA, SEVERITIES, Checkup, Finding
 from hfkit.doctor.repeats import FEWEST
@@ -810,3 +811,9 @@ def test_nothing_is_cut_in_a_pipe(capsys):
         f"→ {long}".strip(),
     ]
     assert lines[-1] == "0 errors, 1 warning, 0 notes; with --strict warnings count as errors"
+
+
+@pytest.mark.parametrize("other", ["GOOD day", "good  day", "good_day", "good-day", "go\u200bod day", "0good day"])
+def test_labels_that_a_reader_takes_for_one_are_alike(other):
+    assert fold_label(other) == fold_label("good day") != fold_label("good days")
+    assert fold_label("01") == fold_label("1") != fold_label("0")

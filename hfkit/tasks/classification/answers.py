@@ -101,7 +101,7 @@ def label_reader(names: list[str] | None, writing: Writing = PLAIN) -> Callable[
                 return read_name(value[0])
         if isinstance(value, list):
             raise NoAnswer(
-                "a row has one label, and no list or mapping of several or none",
+                "a row has one label, and this is a list, or a mapping with none or several",
                 f"{MEND}, or set --problem multi-label",
             )
         return read_name(value)

@@ -117,12 +117,12 @@ def list_true(mapping: Mapping[str, Any], threshold: float | None, *, complete: 
 
 def is_true(name: str, value: Any, threshold: float | None) -> bool:
     """Whether a label is there by its value in a mapping; raises `NoAnswer`."""
+    shown = f"{name}: {'' if value is None else value}"
     if isinstance(value, str):
         text = value.strip().casefold()
         value = TRUTH.get(text, float(text) if NUMBER.fullmatch(text) else None)
     if isinstance(value, bool | int | float) and value in (0, 1):
         return bool(value)
-    shown = f"{name}: {'' if value is None else value}"
     if isinstance(value, float) and 0 < value < 1:
         if threshold is None:
             raise NoAnswer("a score between 0 and 1 needs a threshold", "Set --label_threshold 0.5", shown)
