@@ -16,6 +16,7 @@ from transformers.utils import is_torch_xla_available
 from hfkit import progress
 from hfkit.arguments.parse import require_choice
 from hfkit.arguments.strategies import STRATEGIES
+from hfkit.arguments.trackers import require_trackers
 from hfkit.errors import UserError
 
 # Flags of a recipe that evaluates every epoch and keeps the best one on validation.
@@ -258,32 +259,3 @@ def refuse_lost_processes(asked: int | None, started: int) -> None:
             f"{'several' if asked is None else asked} were asked for, and the launcher did not start them",
             "On CPU start them with: torchrun --nproc_per_node 2 recipes/<recipe>.py --use_cpu",
         )
-
-
-KNOWN = ("tensorboard", "trackio", "wandb")  # the stock trainer checks all others
-
-
-def require_trackers(names: list[str]) -> None:
-    """Refuse an unknown tracker, or one whose package is missing.
-
-    Raises:
-        UserError: naming it.
-    """
-    if not names:
-        return
-    from transformers.integrations.integration_utils import (
-        INTEGRATION_TO_CALLBACK,
-        get_available_reporting_integrations,
-    )
-
-    for name in names:
-        if name not in INTEGRATION_TO_CALLBACK:
-            raise UserError(
-                f"report_to={name}",
-                f"it is one of {', '.join(KNOWN)}, none, or another tracker of transformers",
-                "Use one of them",
-            )
-        if name in KNOWN and name not in get_available_reporting_integrations():
-            raise UserError(
-                f"report_to={name}", "its package is not installed", f"pip install {name}, or leave --report_to out"
-            )

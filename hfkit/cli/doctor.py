@@ -49,6 +49,7 @@ def _examine(
 
     from rich.console import Console
 
+    from hfkit.arguments.trackers import accept_missing_trackers
     from hfkit.doctor.checkup import examine
     from hfkit.doctor.machine import launcher_finding
     from hfkit.progress import reserve_stdout
@@ -58,7 +59,8 @@ def _examine(
     if rank is not None and rank.rank > 0:
         return
     with reserve_stdout():
-        examined, given, args = _parse_arguments(flags, recipe, task)
+        with accept_missing_trackers():
+            examined, given, args = _parse_arguments(flags, recipe, task)
         checkup = examine(examined, given, args, launcher=launcher, most_rows=most_rows)
     if as_json:
         print(json.dumps(checkup.document(strict=strict), indent=1, allow_nan=False, default=float))

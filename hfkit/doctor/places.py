@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 from datasets import config as datasets_config
 from huggingface_hub import constants, get_token
-from transformers.integrations import get_available_reporting_integrations
-from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
+from hfkit.arguments.trackers import find_tracker_fault
 from hfkit.doctor.findings import Finding
 from hfkit.training.memory import GIB
 
@@ -94,17 +93,13 @@ def hub_finding(*, endpoint: str, offline: bool, token: bool, pushes: bool) -> F
 
 
 def tracker_findings(report_to: Sequence[Any]) -> list[Finding]:
-    """Whether the packages of `--report_to` are there."""
+    """Whether the trackers of `--report_to` could start."""
     names = [name for name in report_to if isinstance(name, str) and name != "none"]
-    ready, found = set(get_available_reporting_integrations()), []
-    for name in names:
-        if name not in INTEGRATION_TO_CALLBACK:
-            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
-            what = f"--report_to {name}: there is no such tracker"
-            found.append(Finding("environment", "trackers", "error", what, fix=f"Use one of {known}"))
-        elif name not in ready:
-            what = f"--report_to {name}: its package is not installed, or switched off"
-            found.append(Finding("environment", "trackers", "error", what, fix=f"Run: pip install {name}"))
+    found = [
+        Finding("environment", "trackers", "error", f"--report_to {name}: {fault.rule}", fix=fault.fix)
+        for name in names
+        if (fault := find_tracker_fault(name))
+    ]
     if names and not found:
         found.append(Finding("environment", "trackers", "ok", f"logs go to {', '.join(names)}"))
     return found

@@ -631,9 +631,18 @@ def test_trackers():
     assert places.tracker_findings([]) == []
     assert places.tracker_findings(["none"]) == []
     (found,) = places.tracker_findings(["diary"])
-    assert found.severity == "error" and "no such tracker" in found.what
+    assert found.severity == "error" and "--report_to diary: it is one of azure_ml, " in found.what
     (found,) = places.tracker_findings(["neptune"])
-    assert found.severity == "error"
+    assert found.severity == "error" and found.fix == "Run: pip install neptune"
+    (found,) = places.tracker_findings(["tensorboard"])
+    assert found.severity == "ok"
+
+
+def test_a_missing_tracker_is_a_finding_and_not_the_end_of_the_doctor():
+    for name in ("neptune", "diary"):
+        ended = hfkit("doctor", "--json", "--report_to", name)
+        found = [one["what"] for one in json.loads(ended.stdout)["findings"] if one["check"] == "trackers"]
+        assert ended.exit_code == 1 and [what.partition(":")[0] for what in found] == [f"--report_to {name}"]
 
 
 def test_no_secret_is_printed(monkeypatch):

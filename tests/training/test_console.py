@@ -3,6 +3,7 @@
 Lines for people: one for every logging event, which a script can take apart.
 """
 
+import gc
 import json
 import math
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import TrainerCallback
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 from transformers.trainer_callback import TrainerState
 
 from hfkit import TransferArguments
@@ -126,21 +128,52 @@ def test_without_the_flag_nothing_is_tracked(checkpoint, corpus, tmp_path):
     assert trainer(checkpoint, corpus, tmp_path).trackers == []
 
 
-@pytest.mark.parametrize("name", ["tensorboard", "trackio", "wandb"])
-def test_a_tracker_that_is_not_installed_is_refused_before_data_is_read(name, monkeypatch, capsys, tmp_path):
-    for module in (name, "tensorboardX"):
+PACKAGES = {
+    **{"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb", "mlflow": "mlflow", "dagshub": "mlflow"},
+    **{"comet_ml": "'comet-ml>=3.43.2'", "clearml": "clearml", "dvclive": "dvclive", "neptune": "neptune"},
+    **{"swanlab": "swanlab", "codecarbon": "codecarbon", "flyte": "flytekit", "azure_ml": "azureml-sdk"},
+}
+
+
+@pytest.mark.parametrize("name", INTEGRATION_TO_CALLBACK)
+def test_a_tracker_that_cannot_start_is_refused_by_name_with_the_command(name, monkeypatch, capsys, tmp_path):
+    for module in (name, "tensorboardX", "mlflow", "flytekit", "azureml"):
         monkeypatch.setitem(sys.modules, module, None)  # as if it could not be found
+    with pytest.raises(UserError) as refused:
+        TransferArguments(output_dir=str(tmp_path), report_to=name, use_cpu=True)
+    if name in PACKAGES:
+        rule = f"its package is not installed. Run: pip install {PACKAGES[name]}, or leave --report_to out."
+    else:  # a setting is missing, not a package
+        assert name == "kubeflow"
+        rule = "it cannot start (KubeflowCallback requires KUBEFLOW_TRAINER_SERVER_URL environment variable"
+    assert str(refused.value).startswith(f"report_to={name}: {rule}")
+    gc.collect()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_tracker_that_is_not_installed_is_refused_before_data_is_read(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "dvclive", None)
     with pytest.raises(SystemExit) as end:
-        run_recipe("bert_ner", "--dataset", "no/such", "--output_dir", str(tmp_path), "--report_to", name)
+        run_recipe("bert_ner", "--dataset", "no/such", "--output_dir", str(tmp_path), "--report_to", "dvclive")
     assert end.value.code == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == [
-        f"error: report_to={name}: its package is not installed. pip install {name}, or leave --report_to out."
-    ]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: report_to=dvclive: its package is not installed.")
+
+
+def test_a_tracker_that_breaks_on_import_is_refused(monkeypatch, tmp_path):
+    """`wandb` may be found and still not import."""
+
+    class Breaks(TrainerCallback):
+        def __init__(self):
+            raise AttributeError("module 'numpy' has no attribute 'float_'")
+
+    monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "wandb", Breaks)
+    with pytest.raises(UserError, match=r"report_to=wandb: it cannot start \(module 'numpy' .*\). Mend that, or leave"):
+        TransferArguments(output_dir=str(tmp_path), report_to=["tensorboard", "wandb"], use_cpu=True)
 
 
 def test_a_tracker_that_nobody_knows_is_refused(tmp_path):
-    with pytest.raises(UserError, match="report_to=tensorbord: it is one of tensorboard, trackio, wandb, none, or"):
+    with pytest.raises(UserError, match="report_to=tensorbord: it is one of azure_ml, .*, wandb. Use tensorboard, or"):
         TransferArguments(output_dir=str(tmp_path), report_to="tensorbord", use_cpu=True)
 
 
