@@ -107,6 +107,13 @@ class Probed(LabelHead, Protocol):
         """
 
 
+@runtime_checkable
+class Pooled(Protocol):
+    """A codec that makes one vector of a row's tokens in the way that its checkpoint asks for."""
+
+    pooling: str  # its name: features that were kept under another are computed again
+
+
 class Decision(NamedTuple):
     """The best place for the decision on some rows."""
 

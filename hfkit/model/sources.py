@@ -30,7 +30,17 @@ from hfkit.model.pickles import find_file, read_tensors
 from hfkit.progress import loading
 from hfkit.samples import resolve_checkpoint
 
-ADAPTER, MODULES = "adapter_config.json", "modules.json"
+ADAPTER, MODULES, POOLING = "adapter_config.json", "modules.json", "1_Pooling/config.json"
+MEAN = "mean"
+# The names that sentence-transformers had for them before version 6.
+OLD_POOLINGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": MEAN,
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 WHOLE = ("model*.safetensors", "pytorch_model*.bin")
 # What a folder has beside its weights: a tokenizer, or the settings of an image processor.
@@ -87,6 +97,33 @@ def open_modules(folder: Path, named: str) -> str:
     if not encoders:
         raise UserError(named, "none of its modules is a model of transformers", "Give the folder of its encoder")
     return str(encoders[0])
+
+
+def read_pooling(path: str, named: str) -> str:
+    """How the encoder of sentence-transformers makes one vector of its tokens: mean, cls, max or lasttoken.
+
+    The mean where a checkpoint says nothing of it, or where it asks for a way that is not known here; then it is said.
+
+    Args:
+        path: from `open_checkpoint`.
+    """
+    settings = find_file(path, POOLING) or (find_file(str(Path(path).parent), POOLING) if Path(path).is_dir() else None)
+    if settings is None:
+        return MEAN
+    try:
+        written = json.loads(settings.read_text(encoding="utf-8"))
+        old = [name for key, name in OLD_POOLINGS.items() if written.get(key)]
+        asked = written.get("pooling_mode", old)
+    except (OSError, ValueError, AttributeError):
+        return MEAN
+    names = [asked] if isinstance(asked, str) else [str(name) for name in asked]
+    if len(names) == 1 and names[0] in (MEAN, "cls", "max", "lasttoken"):
+        if names[0] != MEAN:
+            say_once(f"{named[0].upper()}{named[1:]}: one vector is made of a text by its own pooling ({names[0]}).")
+        return names[0]
+    asked = " and ".join(names) or "none"
+    say_once(f"{named[0].upper()}{named[1:]}: its own pooling ({asked}) is not known here, and the mean is taken.")
+    return MEAN
 
 
 # GGUF

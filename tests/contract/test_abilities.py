@@ -3,6 +3,7 @@
 from hfkit.contract.abilities import (
     Likely,
     Pictured,
+    Pooled,
     Probed,
     Prompted,
     Stored,
@@ -16,7 +17,7 @@ from hfkit.tasks import NER, ImageClassification, PartOfSpeech, TextClassificati
 from tests.tiny import images
 
 LABELS = Labels(("a", "b"))
-ABILITIES = (Probed, Tuned, Likely, Varied, Stored, Pictured)
+ABILITIES = (Probed, Pooled, Tuned, Likely, Varied, Stored, Pictured)
 
 
 def abilities_of(codec) -> set[type]:
@@ -28,8 +29,8 @@ def test_codecs_have_the_abilities_of_their_medium(checkpoint, tmp_path):
     texts = TextClassification().codec(checkpoint, LABELS)
     pictures = ImageClassification().codec(images.resnet(tmp_path), LABELS)
     assert abilities_of(words) == {Probed, Tuned, Varied}
-    assert abilities_of(texts) == {Probed, Tuned, Likely}
-    assert abilities_of(pictures) == set(ABILITIES)
+    assert abilities_of(texts) == {Probed, Pooled, Tuned, Likely}
+    assert abilities_of(pictures) == {*ABILITIES} - {Pooled}
     assert (varies(words), varies(texts), varies(pictures)) == (None, None, "rows")
 
 

@@ -1,6 +1,7 @@
 """Texts from every kind of file, read as their writers meant them, and models that others can use."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -232,14 +233,34 @@ def test_a_text_of_no_token_is_refused_by_row(tmp_path):
         codec.encode(rows, split="train", answers=True)
 
 
-def test_features_are_the_mean_over_what_is_no_padding(checkpoint):
+POOLINGS = {
+    "mean": (None, lambda alone: alone.mean(0)),
+    "cls": ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, lambda alone: alone[0]),
+    "max": ({"pooling_mode": "max"}, lambda alone: alone.amax(0)),
+    "lasttoken": ({"pooling_mode": ["lasttoken"]}, lambda alone: alone[-1]),
+    "not known": ({"pooling_mode": ["mean", "cls"]}, lambda alone: alone.mean(0)),
+}
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_features_are_pooled_as_the_checkpoint_asks_over_what_is_no_padding(pooling, side, checkpoint, tmp_path):
+    settings, expected = POOLINGS[pooling]
+    place = shutil.copytree(checkpoint, tmp_path / "base")
+    if settings is not None:
+        (place / "1_Pooling").mkdir()
+        (place / "1_Pooling" / "config.json").write_text(json.dumps(settings))
     rows = Dataset.from_list([{"text": "anna", "label": "a"}, {"text": "anna saw the sea in oslo.", "label": "b"}])
-    _, codec, encoded = prepare(TextClassification(), checkpoint, make_loaded({"train": rows}, ["a", "b"]))
+    _, codec, encoded = prepare(TextClassification(), str(place), make_loaded({"train": rows}, ["a", "b"]))
+    codec.processor.padding_side = side
     backbone = codec.model().base_model.eval()
     batch, short = (codec.inputs(codec.collate(list(encoded["train"])[:rows])) for rows in (2, 1))
     with torch.no_grad():
-        together, alone = codec.features(backbone(**batch), batch), backbone(**short).last_hidden_state
-    torch.testing.assert_close(together[0], alone[0].mean(0))
+        outputs = backbone(**batch)
+        together, alone = codec.features(outputs, batch), outputs.last_hidden_state[0][batch["attention_mask"][0] == 1]
+        if side == "right":  # positions are counted from the left
+            torch.testing.assert_close(alone, backbone(**short).last_hidden_state[0])
+    torch.testing.assert_close(together[0], expected(alone))
     assert together.shape == (2, 32)
 
 

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from hfkit.baselines.frozen.linear import Features
+from hfkit.contract.abilities import Pooled
 from hfkit.contract.codec import Codec
 from hfkit.data.digests import rows_digest
 from hfkit.model.digests import digest
@@ -40,6 +41,7 @@ def key_of(codec: Codec, model: PreTrainedModel, backbone: nn.Module, encoded: D
     decided = {
         "format": FORMAT,
         "codec": f"{type(codec).__module__}.{type(codec).__qualname__}",
+        "pooling": codec.pooling if isinstance(codec, Pooled) else None,
         "weights": digest(backbone.state_dict().values()).hex(),
         "modules": repr(backbone),
         "config": config,

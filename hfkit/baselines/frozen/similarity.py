@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from hfkit.baselines.base import Answers, column_of
-from hfkit.baselines.frozen.features import MEAN, OnFrozenFeatures, compute_features, frozen_backbone
+from hfkit.baselines.frozen.features import OWN, OnFrozenFeatures, compute_features, frozen_backbone
 from hfkit.baselines.frozen.linear import decode_splits
 from hfkit.baselines.logits import headline_on, learnt_target
 from hfkit.baselines.prompting.label_texts import label_texts
@@ -22,7 +22,7 @@ TEMPERATURE = 0.05  # of the softmax over cosines
 
 @dataclass(frozen=True)
 class SimilarityZeroShot(OnFrozenFeatures):
-    """The label whose name in words has the largest cosine with the text, both as the mean over their tokens.
+    """The label whose name in words has the largest cosine with the text, both by the pooling of the checkpoint.
 
     For tasks whose rows have a `text`, and a label or several: of several, thresholds are chosen on validation.
     """
@@ -45,7 +45,7 @@ class SimilarityZeroShot(OnFrozenFeatures):
         labels = names_of(learnt_target(task, rows))
         texts = label_texts(labels, self.label_texts)
         frozen = self.features(task, rows, skipped=("train",))
-        features, codec = frozen.poolings[MEAN], frozen.codec
+        features, codec = next(iter(frozen.poolings.values())), frozen.codec  # as the task reads it
         names = self.embed(texts, codec)
         logits = {
             split: normalize(features[split].inputs, dim=1) @ names.T / TEMPERATURE for split in ("validation", "test")
@@ -60,4 +60,4 @@ class SimilarityZeroShot(OnFrozenFeatures):
         encoded = codec.encode(Dataset.from_dict({"text": texts}), split="labels", answers=False)
         backbone = frozen_backbone(codec)[1]
         features = compute_features(backbone, encoded, codec, desc=f"{self.name}: labels")
-        return normalize(features[MEAN].inputs, dim=1)
+        return normalize(features[OWN].inputs, dim=1)

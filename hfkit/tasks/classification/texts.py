@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import torch
 from datasets import Dataset, DatasetDict, Features, List, Value
 from torch import Tensor
 from transformers import (
@@ -39,6 +40,7 @@ from hfkit.data.text.tokenizers import (
 )
 from hfkit.data.units import find_unit_column
 from hfkit.errors import DataError, UserError
+from hfkit.model.sources import read_pooling
 from hfkit.model.weights import read_config
 from hfkit.tasks.classification.codec import Classifier
 from hfkit.tasks.classification.flags import ClassifiedRows
@@ -155,6 +157,7 @@ class TextClassifier(Classifier):
         super().__init__(checkpoint, path, target, head_config, kind, balanced=balanced)
         self.max_length = max_length
         self.processor: Tokenizer = self._load_tokenizer()
+        self.pooling = read_pooling(path, f"checkpoint '{checkpoint}'")
         self.collate = PaddedTexts(self.processor)
 
     def _load_tokenizer(self) -> Tokenizer:
@@ -228,9 +231,15 @@ class TextClassifier(Classifier):
         }
 
     def features(self, outputs: Any, batch: Batch) -> Tensor:
-        """The mean of the last hidden states over all tokens but padding, (batch, features)."""
-        mask = batch["attention_mask"].unsqueeze(-1)  # (batch, tokens, 1)
-        return (outputs.last_hidden_state * mask).sum(1) / mask.sum(1)
+        """One vector of a text, by `pooling` of the last hidden states of all tokens but padding, (batch, features)."""
+        hidden, mask = outputs.last_hidden_state, batch["attention_mask"]  # (batch, tokens, features), (batch, tokens)
+        if self.pooling == "max":
+            return hidden.masked_fill(mask.unsqueeze(-1) == 0, -torch.inf).amax(1)
+        if self.pooling != "mean":
+            places = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+            token = (mask * places).argmax(1) if self.pooling == "lasttoken" else mask.argmax(1)
+            return hidden[torch.arange(len(hidden), device=hidden.device), token]
+        return (hidden * mask.unsqueeze(-1)).sum(1) / mask.unsqueeze(-1).sum(1)
 
 
 class ClassifiedText(ClassifiedView):
