@@ -35,8 +35,9 @@ def base_origin(settings: dict[str, Any]) -> dict[str, Any] | None:
         place = resolve_checkpoint(checkpoint)
     except UserError:
         place = checkpoint
-    folder, name, here = Path(place), checkpoint_name(checkpoint), os.path.isdir(place)
+    folder, name, here = Path(place), checkpoint_name(checkpoint), os.path.exists(place)
     if here:
+        folder = folder if folder.is_dir() else folder.parent  # of a GGUF file
         card, revision = folder / "README.md", None
     else:
         card, _ = hub_card(place, None)

@@ -27,6 +27,7 @@ def resolve_checkpoint(checkpoint: str) -> str:
     Raises:
         UserError: 'sample-text' without its package, or a path that does not exist.
     """
+    checkpoint = checkpoint.removeprefix("hf-hub:")  # as timm writes an id of the Hub
     if checkpoint in OWN:
         return str(Path(__file__).parent / OWN[checkpoint])
     if checkpoint == "sample-text":

@@ -126,6 +126,14 @@ def test_the_encoder_of_a_folder_of_sentence_transformers_is_found(inside, check
     assert Path(place) == tmp_path / "st" / inside and read_config(place).model_type == "bert"
 
 
+# Names
+
+
+def test_a_name_as_timm_writes_it_is_an_id_of_the_hub():
+    assert open_checkpoint("hf-hub:timm/test_vit.r160_in1k") == "timm/test_vit.r160_in1k"
+    assert open_checkpoint("timm/test_vit.r160_in1k") == "timm/test_vit.r160_in1k"
+
+
 # GGUF
 
 

@@ -136,11 +136,11 @@ CASES: dict[str, tuple[Callable[[Path, str], list[str]], list[str]]] = {
     ),
     "a checkpoint without weights": (
         checkpoint_with("model.safetensors", None),
-        ["spoilt'", "no file named model.safetensors", "whole model.safetensors"],
+        ["spoilt'", "no file named model.safetensors", "whole weights"],
     ),
     "a checkpoint cut short": (
         checkpoint_with("model.safetensors", b"cut short"),
-        ["spoilt'", "cannot load it (Error while deserializing header", "whole model.safetensors"],
+        ["spoilt'", "cannot load it (Error while deserializing header", "whole weights"],
     ),
     "a checkpoint that says nothing of its architecture": (
         checkpoint_with("config.json", b"{}"),
