@@ -187,7 +187,12 @@ def find_adapter_online(name: str) -> Path | None:
     weights = [file for file in (find_file(name, kind) for kind in ADAPTER_WEIGHTS) if file is not None]
     if not weights:
         return None
-    return Path(snapshot_download(name, allow_patterns=[*READERS, ADAPTER], ignore_patterns=["*/*"]))
+    return fetch(name, ADAPTER, *READERS)
+
+
+def fetch(name: str, *kinds: str) -> Path:
+    """The folder of the cache with some files of a Hub id, downloaded if they are missing."""
+    return Path(snapshot_download(name, allow_patterns=list(kinds), ignore_patterns=["*/*"]))
 
 
 def find_adapter(place: str) -> Path | None:
@@ -249,7 +254,7 @@ def merge_adapter(folder: Path, named: str) -> str:
     if Path(base).is_dir():
         sources += sorted(file for file in Path(base).iterdir() if file.suffix in (".json", ".safetensors", ".bin"))
     else:
-        facts.append(str(config._commit_hash))
+        facts.append(commit_of(base))
     auto_model = find_class(config, settings.task_type, settings.auto_mapping)
     write = partial(write_merged, adapter=folder, weights=weights, base=base, auto_model=auto_model, named=named)
     merged, made = convert_once(sources, write, *facts)
@@ -257,6 +262,12 @@ def merge_adapter(folder: Path, named: str) -> str:
         kind = settings.peft_type.value
         say_once(f"{named[0].upper()}{named[1:]}: an adapter ({kind}), merged into its base '{name}', in {merged}.")
     return str(merged)
+
+
+def commit_of(name: str) -> str:
+    """The commit of a Hub id whose files are in the cache; the name of their folder."""
+    file = find_file(name, "config.json")
+    return file.parent.name if file else ""
 
 
 def find_class(config: PreTrainedConfig, task: Any, mapping: Mapping[str, Any] | None) -> Any:
@@ -295,7 +306,7 @@ def write_merged(folder: Path, *, adapter: Path, weights: Path, base: str, auto_
     # What neither of them has stays missing: saved, a random head would pass for a trained one.
     state = {name: tensor for name, tensor in merged.state_dict().items() if name not in drawn}
     merged.save_pretrained(folder, state_dict=state)
-    whole = Path(base) if Path(base).is_dir() else Path(snapshot_download(base, allow_patterns=list(READERS)))
+    whole = Path(base) if Path(base).is_dir() else fetch(base, *READERS)
     for place in (whole, adapter):  # the adapter's own come last
         for file in readers_of(place):
             shutil.copyfile(file, folder / file.name)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from hfkit.model.adapters import add_lora
 from hfkit.model.sources import open_checkpoint
 from hfkit.model.weights import load_model, load_whole_model, read_config
 from hfkit.tasks import NER
+from tests.hub.test_push import environment
 from tests.tiny import text as tiny
 
 LABELS = ("O", "B-PER", "I-PER")
@@ -124,6 +127,54 @@ def test_the_encoder_of_a_folder_of_sentence_transformers_is_found(inside, check
     (tmp_path / "st" / "modules.json").write_text(json.dumps(modules))
     place = open_checkpoint(str(tmp_path / "st"))
     assert Path(place) == tmp_path / "st" / inside and read_config(place).model_type == "bert"
+
+
+# On the Hub
+
+CLIENT = """
+import sys
+from pathlib import Path
+from huggingface_hub import HfApi
+from transformers import AutoModelForTokenClassification
+from hfkit.contract.target import Labels
+from hfkit.model.sources import open_checkpoint
+from hfkit.tasks import NER
+
+for name in ("base", "adapter", "pickles"):
+    HfApi().create_repo(f"me/{name}")
+    HfApi().upload_folder(repo_id=f"me/{name}", folder_path=Path(sys.argv[1], name))
+assert open_checkpoint("me/base") == "me/base"
+assert Path(open_checkpoint("me/adapter"), "model.safetensors").is_file()
+ids = [NER().codec(f"me/{name}", Labels(("O", "B-PER", "I-PER"))) for name in ("adapter", "pickles")]
+for codec in ids:
+    print(codec.checkpoint, codec.model().bert.encoder.layer[0].attention.self.query.weight.sum().item())
+"""
+
+
+@pytest.mark.slow
+def test_adapters_and_pickles_are_read_from_the_hub_too(checkpoint, hub, tmp_path):
+    base = AutoModelForTokenClassification.from_pretrained(checkpoint, num_labels=3)
+    shutil.copytree(checkpoint, tmp_path / "base")
+    shutil.copytree(checkpoint, tmp_path / "pickles")
+    (tmp_path / "pickles" / "model.safetensors").unlink()
+    torch.save(base.state_dict(), tmp_path / "pickles" / "pytorch_model.bin")
+    adapted = save_adapter(checkpoint, tmp_path / "adapter", by_task=True)
+    (tmp_path / "adapter" / "README.md").unlink()  # of peft, with a path where the Hub wants an id
+    settings = tmp_path / "adapter" / "adapter_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"base_model_name_or_path": "me/base"}))
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT, str(tmp_path)],
+        env=environment(hub, tmp_path, "lfs"),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    sums = {line.split()[0]: float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("me/")}
+    query = "bert.encoder.layer.0.attention.self.query.weight"
+    merged = adapted.merge_and_unload().get_parameter(query).sum().item()
+    assert sums == pytest.approx({"me/adapter": merged, "me/pickles": base.get_parameter(query).sum().item()}, abs=1e-4)
+    assert "Checkpoint 'me/adapter': an adapter (LORA), merged into its base 'me/base'" in done.stdout
+    assert "Checkpoint 'me/pickles': the tensors of pytorch_model.bin were read" in done.stdout
 
 
 # Names

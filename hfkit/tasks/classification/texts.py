@@ -40,6 +40,7 @@ from hfkit.data.text.tokenizers import (
 )
 from hfkit.data.units import find_unit_column
 from hfkit.errors import DataError, UserError
+from hfkit.model.conversions import say_once
 from hfkit.model.sources import read_pooling
 from hfkit.model.weights import read_config
 from hfkit.tasks.classification.codec import Classifier
@@ -168,6 +169,9 @@ class TextClassifier(Classifier):
         if names != tokenizer.model_input_names:
             tokenizer = load_tokenizer(self.path, self.checkpoint, **options, model_input_names=names)
         limit_to_positions(tokenizer, config)
+        if not tokenizer.is_fast:
+            kind = type(tokenizer).__name__
+            say_once(f"Checkpoint '{self.checkpoint}': its tokenizer ({kind}) exists in Python only, and reads slowly.")
         separate_pairs(tokenizer)
         return tokenizer
 
