@@ -8,7 +8,17 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value, concatenate_datasets
 from tokenizers import normalizers
-from transformers import AutoTokenizer, BertConfig, EsmConfig, LukeConfig, RobertaConfig, T5Config, pipeline, set_seed
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertweetTokenizer,
+    EsmConfig,
+    LukeConfig,
+    RobertaConfig,
+    T5Config,
+    pipeline,
+    set_seed,
+)
 
 from hfkit import TransferArguments, TransferTrainer
 from hfkit.contract.abilities import Tuned
@@ -16,7 +26,7 @@ from hfkit.contract.target import Labels
 from hfkit.contract.view import Text
 from hfkit.data.text.tokenizers import positions_of
 from hfkit.errors import UserError
-from hfkit.tasks import TextClassification
+from hfkit.tasks import NER, TextClassification
 from tests.fixtures.encoding import facts_of, make_loaded, prepare, run_model
 from tests.tiny import text as tiny
 
@@ -231,6 +241,22 @@ def test_a_text_of_no_token_is_refused_by_row(tmp_path):
     rows = Dataset.from_list([{"text": "anna", "label": "a"}, {"text": "\u200b", "label": "b"}])
     with pytest.raises(ValueError, match="split 'train', row 1, column 'text': .*no token"):
         codec.encode(rows, split="train", answers=True)
+
+
+def test_a_tokenizer_in_python_only_reads_texts_and_is_refused_for_words(tmp_path, capsys):
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    (tmp_path / "vocab.txt").write_text("".join(f"{letter} 9\n{letter}@@ 9\n" for letter in letters))
+    (tmp_path / "bpe.codes").write_text("t h 5\n")
+    BertweetTokenizer(str(tmp_path / "vocab.txt"), str(tmp_path / "bpe.codes")).save_pretrained(tmp_path)
+    RobertaConfig(vocab_size=60, max_position_embeddings=66, pad_token_id=1).save_pretrained(tmp_path)
+    rows = Dataset.from_list([{"text": "this and that", "label": "a"}, {"text": "x", "label": "b"}])
+    loaded = make_loaded({"train": rows}, ["a", "b"])
+    _, codec, encoded = prepare(TextClassification(), str(tmp_path), loaded)
+    assert encoded["train"]["input_ids"][0] == codec.processor("this and that").input_ids
+    assert codec.processor.model_max_length == 64
+    assert "tokenizer (BertweetTokenizer) exists in Python only, and reads slowly" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"\(BertweetTokenizer\) exists in Python only, .*Use a checkpoint with a fast"):
+        NER().codec(str(tmp_path), loaded.target)
 
 
 POOLINGS = {

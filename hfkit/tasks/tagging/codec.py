@@ -67,8 +67,8 @@ class WordTagger(LabelCodec):
         if not tokenizer.is_fast:
             raise UserError(
                 f"checkpoint '{self.checkpoint}'",
-                f"its tokenizer ({type(tokenizer).__name__}) exists in Python only, without a conversion in transformers,"
-                " and cannot say which word a token belongs to",
+                f"its tokenizer ({type(tokenizer).__name__}) exists in Python only, transformers cannot convert it, and"
+                " it cannot say which word a token belongs to",
                 "Use a checkpoint with a fast tokenizer (tokenizer.json)",
             )
         if glues_words(tokenizer):
