@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import file_exists, snapshot_download, try_to_load_from_cache
 from safetensors import safe_open
 from transformers import (
     AutoModel,
@@ -22,6 +22,7 @@ from transformers import (
     AutoTokenizer,
     PreTrainedConfig,
 )
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 
 from hfkit.errors import UserError, first_line
 from hfkit.model.conversions import convert_once, say_once
@@ -180,19 +181,43 @@ def convert_gguf(file: Path, named: str) -> str:
 
 @lru_cache(maxsize=64)
 def find_adapter_online(name: str) -> Path | None:
-    """The folder with the adapter that a Hub id stands for; None if it stands for anything else."""
-    found = find_file(name, ADAPTER)
-    if found is None or find_file(name, "model.safetensors.index.json") is not None:
+    """The folder with the adapter that a Hub id stands for; None if it stands for anything else.
+
+    Raises:
+        UserError: it holds a whole model beside the adapter.
+    """
+    if find_file(name, ADAPTER) is None or not any(find_file(name, kind) for kind in ADAPTER_WEIGHTS):
         return None
-    weights = [file for file in (find_file(name, kind) for kind in ADAPTER_WEIGHTS) if file is not None]
-    if not weights:
-        return None
+    for whole in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME, WEIGHTS_NAME):
+        if has_online(name, whole):
+            raise UserError(
+                f"checkpoint '{name}'",
+                f"it holds a whole model ({whole}) and an adapter beside it, and either may be meant",
+                f"Download it, and move {whole} or {ADAPTER} to another folder",
+            )
     return fetch(name, ADAPTER, *READERS)
 
 
+def has_online(name: str, file: str) -> bool:
+    """Whether a Hub id has a file, which is not downloaded; without a network, whether the cache has it."""
+    try:
+        return file_exists(name, file)
+    except Exception:  # whatever a network raises
+        return isinstance(try_to_load_from_cache(name, file), str)
+
+
 def fetch(name: str, *kinds: str) -> Path:
-    """The folder of the cache with some files of a Hub id, downloaded if they are missing."""
-    return Path(snapshot_download(name, allow_patterns=list(kinds), ignore_patterns=["*/*"]))
+    """The folder of the cache with some files of a Hub id, downloaded if they are missing.
+
+    Raises:
+        UserError: the Hub does not give them.
+    """
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(kinds), ignore_patterns=["*/*"]))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"checkpoint '{name}'", f"the Hub did not give its files ({first_line(error)})", "Check the network"
+        ) from error
 
 
 def find_adapter(place: str) -> Path | None:

@@ -137,6 +137,7 @@ from pathlib import Path
 from huggingface_hub import HfApi
 from transformers import AutoModelForTokenClassification
 from hfkit.contract.target import Labels
+from hfkit.errors import UserError
 from hfkit.model.sources import open_checkpoint
 from hfkit.tasks import NER
 
@@ -145,6 +146,13 @@ for name in ("base", "adapter", "pickles"):
     HfApi().upload_folder(repo_id=f"me/{name}", folder_path=Path(sys.argv[1], name))
 assert open_checkpoint("me/base") == "me/base"
 assert Path(open_checkpoint("me/adapter"), "model.safetensors").is_file()
+HfApi().create_repo("me/both")
+for part in ("base", "adapter"):
+    HfApi().upload_folder(repo_id="me/both", folder_path=Path(sys.argv[1], part))
+try:
+    open_checkpoint("me/both")
+except UserError as error:
+    print("refused", error)
 ids = [NER().codec(f"me/{name}", Labels(("O", "B-PER", "I-PER"))) for name in ("adapter", "pickles")]
 for codec in ids:
     print(codec.checkpoint, codec.model().bert.encoder.layer[0].attention.self.query.weight.sum().item())
@@ -174,6 +182,7 @@ def test_adapters_and_pickles_are_read_from_the_hub_too(checkpoint, hub, tmp_pat
     merged = adapted.merge_and_unload().get_parameter(query).sum().item()
     assert sums == pytest.approx({"me/adapter": merged, "me/pickles": base.get_parameter(query).sum().item()}, abs=1e-4)
     assert "Checkpoint 'me/adapter': an adapter (LORA), merged into its base 'me/base'" in done.stdout
+    assert "refused checkpoint 'me/both': it holds a whole model (model.safetensors) and an adapter" in done.stdout
     assert "Checkpoint 'me/pickles': the tensors of pytorch_model.bin were read" in done.stdout
 
 
