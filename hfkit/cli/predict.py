@@ -217,7 +217,7 @@ def make_reading(saved: "SavedModel", encoding: str, batch_size: int) -> "Readin
 
     suffixes: set[str] = set()
     if saved.task.rows.media is Media.IMAGE:
-        from hfkit.data.images.files import SUFFIXES as suffixes
+        from hfkit.data.images.pictures import SUFFIXES as suffixes
     size = batch_size * (TEXT_BATCHES if reads_texts(saved) else OTHER_BATCHES)
     return Reading(saved.task.rows.main_column, frozenset(suffixes), encoding, size)
 

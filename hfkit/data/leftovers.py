@@ -157,8 +157,6 @@ def refuse_link(link: Path) -> UserError:
 
 
 def describe_leftovers(skipped: Counter[str]) -> str:
-    """The counts in words, such as "34 leftovers of systems and tools (28 ._*, 6 .DS_Store)"; "" if there are none."""
-    if not skipped:
-        return ""
+    """What was skipped, such as "leftovers of systems and tools are left out: 28 ._*, 6 .DS_Store"; "" for nothing."""
     listed = ", ".join(f"{count:,} {kind}" for kind, count in skipped.most_common())
-    return f"{sum(skipped.values()):,} leftovers of systems and tools ({listed})"
+    return listed and f"leftovers of systems and tools are left out: {listed}"

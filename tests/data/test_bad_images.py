@@ -89,7 +89,8 @@ def test_bad_images_are_skipped_and_counted(folder, capsys):
 
 def test_a_bomb_is_refused_before_it_unpacks():
     """A gigabyte of pixels would take seconds and the memory; the header takes neither, and no warning is printed."""
-    from hfkit.data.images.files import Refused, look
+    from hfkit.data.images.files import look
+    from hfkit.data.images.pictures import Refused
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", Pillow.DecompressionBombWarning)
@@ -100,7 +101,8 @@ def test_a_bomb_is_refused_before_it_unpacks():
 
 
 def test_every_jpeg_that_is_cut_shows(tmp_path):
-    from hfkit.data.images.files import Refused, look
+    from hfkit.data.images.files import look
+    from hfkit.data.images.pictures import Refused
 
     for progressive in (False, True):
         whole = tiny.encoded(PHOTO, "JPEG", progressive=progressive)
@@ -112,7 +114,8 @@ def test_every_jpeg_that_is_cut_shows(tmp_path):
 
 @pytest.mark.parametrize("place", ["header", "pixels", "checksum"])
 def test_every_flipped_bit_of_a_png_shows(place):
-    from hfkit.data.images.files import Refused, look
+    from hfkit.data.images.files import look
+    from hfkit.data.images.pictures import Refused
 
     with pytest.raises(Refused):
         look(flipped(PNG, {"header": 18, "pixels": len(PNG) // 3, "checksum": len(PNG) - 15}[place]), 50)
@@ -140,11 +143,6 @@ def test_one_class_in_train_is_said_before_the_other_splits_are_read(folder):
         ImageClassification(dataset=str(folder)).load()
 
 
-def test_a_folder_without_splits_is_told_where_images_lie(folder):
-    with pytest.raises(UserError, match="no file of rows lies in it; found: blue, green, red.*train/CLASS/"):
-        ImageClassification(dataset=str(folder / "train")).load()
-
-
 def test_images_beside_the_class_folders_are_refused(folder):
     (folder / "train" / "stray.png").write_bytes(PNG)
     with pytest.raises(DataError, match="file 'stray.png': an image lies in the folder of its class"):
@@ -155,7 +153,9 @@ def test_other_files_are_left_out_aloud(folder, capsys):
     (folder / "train" / "red" / "notes.txt").write_text("taken in May")
     (folder / "train" / "red" / ".DS_Store").write_bytes(b"x")
     assert len(ImageClassification(dataset=str(folder)).load()["train"]) == 9
-    assert "train: 1 files without the suffix of an image are left out" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "images: files that are no pictures by their suffix are left out: 1 .txt" in told
+    assert "images: leftovers of systems and tools are left out: 1 .DS_Store" in told
 
 
 def test_a_missing_split_is_named(folder):

@@ -32,7 +32,7 @@ def test_leftovers_are_skipped_and_counted(tmp_path):
     assert [path.name for path in list_folder(tmp_path)] == ["cat", "desktop.ini.png", "eaDir"]
     assert skipped["._*"] == 2 and skipped["__MACOSX"] == skipped["@eaDir"] == skipped["hidden"] == 1
     assert sum(skipped.values()) == 15
-    assert describe_leftovers(skipped).startswith("15 leftovers of systems and tools (2 ._*, 1 ")
+    assert describe_leftovers(skipped).startswith("leftovers of systems and tools are left out: 2 ._*, 1 ")
     assert describe_leftovers(walk(tmp_path / "eaDir").skipped) == ""
 
 

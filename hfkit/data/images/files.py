@@ -1,10 +1,10 @@
-"""Images in class folders or columns, and one look at each of them before anything is trained."""
+"""One look at each image before anything is trained."""
 
 import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -13,22 +13,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
-from datasets import Dataset, DatasetDict, Features, Image, Value, concatenate_datasets
+from datasets import Dataset, Features, Image, Value, concatenate_datasets
 from PIL import Image as Pillow
 
 from hfkit.data.bad_rows import Fault
-from hfkit.data.images.pictures import DEEP, FORMATS, read_orientation
-from hfkit.data.split_names import SPLITS
+from hfkit.data.images.pictures import DEEP, FORMATS, Refused, read_orientation
 from hfkit.errors import DataError, first_line
 from hfkit.progress import progress
 
-SUFFIXES = {
-    *(".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".avif", ".jp2", ".j2k"),
-    *(".heic", ".heif", ".svg"),  # their owner calls them images, and is told that they cannot be read
-}
 # F and I hold numbers of any range, and LAB has no conversion.
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 AT_ONCE = 256  # rows with their bytes in memory at a time
@@ -60,85 +53,6 @@ LOOK = Features(
 )
 
 
-class Refused(Exception):
-    """The rule that an image breaks, a fix, and the decoder's message."""
-
-    def __init__(self, rule: str, fix: str, detail: str = "") -> None:
-        super().__init__(rule)
-        self.rule, self.fix, self.detail = rule, fix, detail
-
-
-# Finding images
-
-
-def class_folders(folder: Path) -> dict[str, Path]:
-    """The folder of every split that exists, if train is a folder of folders; otherwise none."""
-    found = {
-        split: next((folder / name for name in names if (folder / name).is_dir()), None)
-        for split, names in SPLITS.items()
-    }
-    if found["train"] is None or not any(path.is_dir() for path in found["train"].iterdir()):
-        return {}
-    return {split: path for split, path in found.items() if path}
-
-
-def one_class_folder(folder: Path, split: str | None) -> dict[str, Path]:
-    """The folder of class folders to evaluate on, as test: that of the split, or `folder` itself; otherwise none."""
-    place = folder / (split or "test")
-    place = folder if split is None and not place.is_dir() else place
-    classes = [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
-    pictures = any(file.suffix.lower() in SUFFIXES for path in classes for file in path.iterdir())
-    return {"test": place} if pictures else {}
-
-
-def read_class_folders(splits: dict[str, Path], on_bad_row: str) -> DatasetDict:
-    """Rows of `image` and `label`, the name of the folder that a file lies in, below the folder of its split.
-
-    Raises:
-        DataError: a class folder without an image, or an image outside of every class folder.
-    """
-    return DatasetDict({split: read_split(split, place, on_bad_row) for split, place in splits.items()})
-
-
-def read_split(split: str, folder: Path, on_bad_row: str) -> Dataset:
-    paths: list[str] = []
-    labels: list[str] = []
-    others = 0
-    for place in sorted(folder.iterdir()):
-        if place.name.startswith("."):
-            continue
-        if not place.is_dir():
-            if place.suffix.lower() in SUFFIXES:
-                raise DataError(
-                    f"file '{place.name}'",
-                    "an image lies in the folder of its class, and this one lies beside them",
-                    "Move it into a class folder",
-                    split=split,
-                )
-            others += 1
-            continue
-        files = sorted(os.path.join(where, name) for where, _, names in os.walk(place) for name in names)
-        images = [path for path in files if Path(path).suffix.lower() in SUFFIXES]
-        others += sum(not Path(path).name.startswith(".") for path in files) - len(images)
-        if not images and on_bad_row == "error":
-            raise DataError(
-                f"class folder '{place.name}'",
-                "it holds no image",
-                f"Remove it, or put images into it ({', '.join(sorted(SUFFIXES))})",
-                split=split,
-            )
-        if not images:
-            print(f"{split}: class folder '{place.name}' holds no image and is left out")
-        paths += images
-        labels += [place.name] * len(images)
-    if others:
-        print(f"{split}: {others:,} files without the suffix of an image are left out")
-    if not paths:
-        raise DataError(f"folder '{folder.name}'", "it holds no image", "Put one folder per class into it", split=split)
-    images = image_rows([{"bytes": None, "path": os.path.abspath(path)} for path in paths])
-    return images.add_column("label", labels, feature=Value("string"))
-
-
 def cast_images(rows: Dataset, split: str, column: str) -> Dataset:
     """The rows with paths, bytes or pixels as images that are not decoded yet.
 
@@ -155,68 +69,6 @@ def cast_images(rows: Dataset, split: str, column: str) -> Dataset:
             split=split,
             column=column,
         ) from error
-
-
-def locate_images(
-    rows: Dataset, roots: Sequence[Path], *, allow_outside: bool, column: str
-) -> tuple[Dataset, list[Fault]]:
-    """The rows with absolute paths of images that are not embedded, and a fault for each forbidden path.
-
-    Args:
-        roots: the folders of the dataset; relative paths begin at the first.
-    """
-    if not has_files(rows):
-        return rows, []
-    roots = [root.resolve() for root in roots]
-    faults, moved = [], []
-    for row, image in enumerate(rows["image"]):
-        if image is not None and image["bytes"] is None and image["path"] is not None:
-            try:
-                image = {"bytes": None, "path": place_of(image["path"], roots, allow_outside)}
-            except Refused as error:
-                faults.append(Fault(row, column, f"path '{image['path']}'", error.rule, error.fix))
-        moved.append(image)
-    return image_rows(moved), faults
-
-
-def image_rows(images: list[dict | None]) -> Dataset:
-    """Rows of `image` alone."""
-    # Dataset.from_list would drop the bytes of a row whose path is also that of a file.
-    table = pa.table({"image": pa.array(images, type=Image.pa_type)})
-    return Dataset(table).cast_column("image", Image(decode=False))
-
-
-def has_files(rows: Dataset) -> bool:
-    """True if any image is a path and not embedded."""
-    pieces = rows.data.column("image").chunks
-    return any(pc.any(pc.and_(p.field("path").is_valid(), p.field("bytes").is_null())).as_py() for p in pieces)
-
-
-def place_of(path: str, roots: Sequence[Path], allow_outside: bool) -> str:
-    """The absolute path of an image file, links not resolved.
-
-    Raises:
-        Refused: an address, a place outside the dataset, or no file.
-    """
-    if "://" in path or path.startswith("data:"):
-        raise Refused("an image is a file or bytes, and nothing is fetched from an address", "Download the image first")
-    try:
-        place = roots[0] / path
-        real = place.resolve()
-        inside, there = any(real.is_relative_to(root) for root in roots), real.is_file()
-    except (OSError, ValueError) as error:
-        raise Refused("it is no path", "Mend or remove the row") from error
-    if not inside and not allow_outside:
-        raise Refused(
-            "the images of a dataset lie in its own folder, links resolved",
-            "Copy the image there, or add --allow_outside_images if you trust whoever wrote the paths",
-        )
-    if not there:
-        raise Refused("there is no such file", "Mend the path or remove the row")
-    return str(place)
-
-
-# Looking at images
 
 
 def look_at_all(

@@ -12,6 +12,11 @@ Pillow.init()  # at once: otherwise every thread would begin to load the plugins
 SAFE = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 FORMATS = tuple(kind for kind in SAFE if kind in Pillow.OPEN)
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k"),
+    *(".heic", ".heif", ".hif", ".svg"),  # their owner calls them images, and is told where they cannot be read
+}
 # The EXIF tag of orientation -> the turn that makes the picture upright.
 TURNS = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -22,6 +27,14 @@ TURNS = {
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_90,
 }
+
+
+class Refused(Exception):
+    """The rule that an image breaks, a fix, and the decoder's message."""
+
+    def __init__(self, rule: str, fix: str, detail: str = "") -> None:
+        super().__init__(rule)
+        self.rule, self.fix, self.detail = rule, fix, detail
 
 
 def open_image(image: dict[str, Any], folder: Path) -> Pillow.Image:

@@ -19,9 +19,10 @@ from hfkit.contract.snippets import literal
 from hfkit.contract.target import Labels, Target, names_of
 from hfkit.contract.view import Example, Mistake, Picture, Shown
 from hfkit.data.bad_rows import Fault, count_skipped
-from hfkit.data.columns import find_column, space_evenly
+from hfkit.data.columns import find_column, match_usual, space_evenly
 from hfkit.data.files import TABLES, read_one_split, read_splits, take_split
 from hfkit.data.images.vision import require_vision
+from hfkit.data.places import find_place
 from hfkit.data.units import find_unit_column
 from hfkit.errors import UserError, first_line
 from hfkit.model.weights import read_config
@@ -29,11 +30,13 @@ from hfkit.tasks.classification.answers import label_sort_key
 from hfkit.tasks.classification.codec import Classifier
 from hfkit.tasks.classification.flags import ClassifiedRows
 from hfkit.tasks.classification.kinds import Kind
+from hfkit.tasks.classification.label_columns import ANSWER_COLUMNS
 from hfkit.tasks.classification.onnx_snippets import PICTURES
 from hfkit.tasks.classification.view import ClassifiedView
 
 if TYPE_CHECKING:
     from hfkit.data.images.batches import JudgedImages, VariedImages
+    from hfkit.data.images.layout import PictureRows
 
 IMAGE_COLUMNS = ("image", "img", "image_path", "path", "file_name", "file")
 PICTURE, THUMBNAIL = 96, 128  # pixels
@@ -79,37 +82,51 @@ class ClassifiedPictures(ClassifiedRows):
         if source.dataset == "sample":
             raw = self.sample() if only_one is None else take_split(self.sample(), only_one.name)
             return raw, [Path()], "image"
-        if found := self._class_folders(source, only_one):
-            return found, [Path(source.dataset).expanduser()], "image"
+        place = find_place(source)
+        only = None if only_one is None else (only_one.name,)
+        if place is not None and place.is_dir() and (found := self._read_folder(source, place, only)):
+            return found.splits, [place], found.image_column
         kinds = TABLES | {"or images as train/CLASS/*.jpg": ""}  # class folders are read above; this is for messages
-        if only_one is not None:
-            raw = read_one_split(source, only_one.name, kinds=kinds)
-        else:
-            raw = read_splits(source, kinds=kinds)
-        image_column = self._image_column(raw)
-        # The files of a Hub dataset lie in the cache of `datasets`.
-        cached = [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
-        folder = folder_of(source.dataset)
-        return raw, [folder] if folder.is_dir() else cached, image_column
+        raw = read_splits(source, kinds=kinds) if only is None else read_one_split(source, only[0], kinds=kinds)
+        column = self._image_column(raw)
+        if place is None:
+            # The files of a Hub dataset lie in the cache of `datasets`.
+            return raw, [Path(config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)], column
+        if place.is_dir():
+            from hfkit.data.images.layout import begin_at_folder
 
-    def _class_folders(self, source: Source, only_one: Only | None) -> DatasetDict | None:
-        """The rows of a folder that has a folder for each class; None if it has none."""
-        from hfkit.data.images.files import class_folders, one_class_folder, read_class_folders
+            raw = begin_at_folder(raw, place, column, only, allow_outside=self.allow_outside_images)
+        return raw, [place if place.is_dir() else place.parent], column
 
-        folder = Path(source.dataset).expanduser()
-        splits = class_folders(folder) if only_one is None else one_class_folder(folder, only_one.name)
-        if not splits:
-            return None
-        if not self.kind.one_class:
-            raise UserError(
-                f"problem={self.problem} with '{source.dataset}'",
-                "a folder per class gives every image one label",
-                "Put the images or their paths into parquet files with a column of labels",
-            )
-        for flag, given in (("image_column", self.image_column), ("label_column", self.label_column)):
-            if given not in (None, flag.removesuffix("_column")):
+    def _read_folder(self, source: Source, folder: Path, only: tuple[str | None] | None) -> "PictureRows | None":
+        """The rows of a folder with metadata or a folder for each class; None if it has neither."""
+        from hfkit.data.images.layout import read_pictures
+
+        flags = {"image_column": self.image_column, "label_column": self.label_column}
+        named = {flag: given for flag, given in flags.items() if given not in (None, flag.removesuffix("_column"))}
+        found = read_pictures(
+            source,
+            folder,
+            only=only,
+            has_answers=self._has_answers,
+            named=bool(named),
+            on_bad_row=self.on_bad_row,
+            allow_outside=self.allow_outside_images,
+        )
+        if found is not None and found.by_folder:
+            if not self.kind.one_class:
+                raise UserError(
+                    f"problem={self.problem} with '{source.dataset}'",
+                    "a folder per class gives every image one label",
+                    "Put the images or their paths into parquet files with a column of labels",
+                )
+            for flag, given in named.items():
                 raise UserError(f"{flag}='{given}'", "class folders have no columns", "Leave it out")
-        return read_class_folders(splits, self.on_bad_row)
+        return found
+
+    def _has_answers(self, columns: Sequence[str]) -> bool:
+        named = (self.label_column,) if self.label_column else self.cells.columns
+        return bool(match_usual(columns, named or sum(ANSWER_COLUMNS, ())))
 
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
         """Rows with an image and a label; every image is read to its end once."""
@@ -120,12 +137,17 @@ class ClassifiedPictures(ClassifiedRows):
 
     def _look(self, split: str, rows: Dataset, column: str, roots: Sequence[Path]) -> tuple[Dataset, list[Fault]]:
         """Rows of `image` with facts from one look at each, and a fault for each unusable one."""
-        from hfkit.data.images.files import cast_images, locate_images, look_at_all
+        from hfkit.data.images.files import cast_images, look_at_all
+        from hfkit.data.images.paths import locate_images
 
         rows = rows.select_columns([column])
         rows = rows if column == "image" else rows.rename_column(column, "image")
         rows, astray = locate_images(
-            cast_images(rows, split, column), roots, allow_outside=self.allow_outside_images, column=column
+            cast_images(rows, split, column),
+            roots,
+            allow_outside=self.allow_outside_images,
+            split=split,
+            column=column,
         )
         known = {fault.row for fault in astray}
         rows, unusable = look_at_all(rows, split, column, most_megapixels=self.max_megapixels, known=known)
@@ -254,7 +276,7 @@ class PictureClassifier(Classifier):
 
     def _portable(self, rows: Dataset) -> Dataset:
         """The rows with paths relative to the dataset's folder, if they lie in it; embedded images stay as they are."""
-        from hfkit.data.images.files import has_files, image_rows
+        from hfkit.data.images.paths import has_files, image_rows
 
         if not has_files(rows):
             return rows

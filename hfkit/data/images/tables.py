@@ -1,0 +1,136 @@
+"""Tables of pictures: `metadata.csv` beside them, as `datasets` writes it, and any table that names their files."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Dataset, DatasetDict, concatenate_datasets
+
+from hfkit.data.files import TABLES, list_rows, shared_name
+from hfkit.data.images.folders import Found, split_of_folder
+from hfkit.data.images.paths import PathFinder, move_paths
+from hfkit.data.images.pictures import SUFFIXES, Refused
+from hfkit.data.notes import tell
+from hfkit.data.split_names import SPLITS, split_of
+from hfkit.errors import UserError
+
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+FILE_NAME = "file_name"  # the column that `datasets` asks for
+LOOKED_AT, NAMES = 1 << 16, 20  # bytes of a table, and paths in them
+ENDS = "|".join(re.escape(suffix) for suffix in sorted(SUFFIXES, key=len, reverse=True))
+NAME = re.compile(rf"[^\"'\t,;|\r\n]+?(?:{ENDS})(?=[\"'\t,;|\r\n]|$)", re.IGNORECASE)
+
+
+def find_metadata(found: Found) -> dict[str, list[Path]]:
+    """The files called metadata, by the folder of their split as it is called; "" for those of no split."""
+    by_folder: dict[str, list[Path]] = defaultdict(list)
+    for path in found.others:
+        if path.name.lower() in METADATA:
+            above = path.relative_to(found.folder).parts[:-1]
+            by_folder[next((name for name in above if split_of_folder(name)), "")].append(path)
+    return dict(by_folder)
+
+
+def read_metadata(
+    found: Found, files: Mapping[str, list[Path]], tables: Mapping[Path, Dataset], *, allow_outside: bool
+) -> DatasetDict:
+    """The rows of every split, with the paths in `file_name` from the folder of the dataset.
+
+    Metadata beside all splits are divided by the first folder of the paths, if each names a split.
+
+    Args:
+        files: see `find_metadata`.
+        tables: the rows of each file.
+
+    Raises:
+        UserError: a file has no column `file_name`, or two folders may be the same split.
+    """
+    splits: dict[str, list[Dataset]] = defaultdict(list)
+    named: dict[str, str] = {}
+    for name, paths in files.items():
+        split = split_of_folder(name) or "train"
+        if split in named:
+            raise UserError(
+                f"dataset '{found.folder}'",
+                f"metadata of the split '{split}' lie in {' and '.join(repr(n or '.') for n in (named[split], name))}",
+                "Keep one of them",
+            )
+        named[split] = name
+        for path in paths:
+            refuse_unnamed(tables[path], path)
+            moved = move_paths(tables[path], split, FILE_NAME, found.folder, path.parent, allow_outside=allow_outside)
+            splits[split].append(moved)
+    rows = {split: concatenate_datasets(parts) for split, parts in splits.items()}
+    rows = divide_by_folder(rows["train"]) if set(files) == {""} else rows
+    tell_unnamed(found, [name for of_split in rows.values() for name in of_split[FILE_NAME]])
+    return DatasetDict({split: rows[split] for split in SPLITS if split in rows})
+
+
+def refuse_unnamed(rows: Dataset, path: Path) -> None:
+    """Refuse metadata without the column of paths.
+
+    Raises:
+        UserError: there is none.
+    """
+    if FILE_NAME not in rows.column_names:
+        raise UserError(
+            f"columns {', '.join(rows.column_names)} of '{path}'",
+            f"metadata of pictures have a column {FILE_NAME}, with paths from the folder of the table",
+            "Rename the column of paths, or the file if it is something else",
+        )
+
+
+def divide_by_folder(rows: Dataset) -> dict[str, Dataset]:
+    """The rows by the split that the first folder of every path names; all as train if one names none."""
+    places: dict[str | None, list[int]] = defaultdict(list)
+    for row, name in enumerate(rows[FILE_NAME]):
+        folders = (name or "").replace("\\", "/").removeprefix("./").split("/")[:-1]
+        places[split_of_folder(folders[0]) if folders else None].append(row)
+    if None in places:
+        return {"train": rows}
+    return {str(split): rows.select(of_split) for split, of_split in places.items()}
+
+
+def tell_unnamed(found: Found, names: Iterable[str | None]) -> None:
+    known = {str(found.folder / name) for name in names if name}
+    if unnamed := sum(str(path) not in known for path in found.pictures):
+        tell(f"{found.folder.name}: pictures that are in no metadata are left out: {unnamed:,}")
+
+
+def has_table_of_pictures(found: Found, *, classes: int) -> bool:
+    """True if a table in a folder names pictures in it, so that its subfolders are no classes.
+
+    Args:
+        classes: the number of classes that the subfolders would be.
+    """
+    tables = [path for path in list_rows(found.folder, TABLES) if path.is_file()]
+    named = any(split_of(shared_name(path.stem)) for path in tables)
+    return bool(tables) and (named or classes < 2 or any(names_pictures(path, found.folder) for path in tables))
+
+
+def names_pictures(table: Path, folder: Path) -> bool:
+    """True if one of the first cells of a table that end like the name of an image is that of a file in the folder."""
+    finder = PathFinder([folder])
+    for found, _ in zip(NAME.finditer(read_start(table)), range(NAMES), strict=False):
+        try:
+            finder.find(found[0])
+        except Refused:
+            continue
+        return True
+    return False
+
+
+def read_start(table: Path) -> str:
+    """The first rows of a table as text, good enough to find the names of files in them."""
+    if table.suffix.lower() != ".parquet":
+        with table.open("rb") as file:
+            return file.read(LOOKED_AT).decode("utf-8", "replace").replace("\0", "")
+    try:
+        with pq.ParquetFile(table) as file:
+            rows = next(file.iter_batches(batch_size=NAMES)).to_pylist()
+    except (pa.ArrowException, OSError, StopIteration):
+        return ""
+    return "\n".join(value for row in rows for value in row.values() if isinstance(value, str))
