@@ -157,6 +157,6 @@ def refuse_link(link: Path) -> UserError:
 
 
 def describe_leftovers(skipped: Counter[str]) -> str:
-    """What was skipped, such as "leftovers of systems and tools are left out: 28 ._*, 6 .DS_Store"; "" for nothing."""
+    """A line such as "leftovers of systems and tools are left out: 28 ._*, 6 .DS_Store"; "" if there are none."""
     listed = ", ".join(f"{count:,} {kind}" for kind, count in skipped.most_common())
     return listed and f"leftovers of systems and tools are left out: {listed}"

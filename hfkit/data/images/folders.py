@@ -107,10 +107,10 @@ def divide(found: Found, wanted: str | None = None) -> Division:
     folders = {names[0] for names in inner if len(names) > 1}
     holders = {names[0] for names in inner if len(names) > 2}  # of folders
     if wanted in folders:
-        return Division({wanted: below(home, wanted, inner)}, divided=True)
+        return Division({wanted: take_folder(home, wanted, inner)}, divided=True)
     if any(map(split_of_folder, holders)):
         chosen = choose_folders(found.folder, folders, inner)
-        return Division({split: below(home, name, inner) for split, name in chosen.items()}, divided=True)
+        return Division({split: take_folder(home, name, inner) for split, name in chosen.items()}, divided=True)
     if folders and folders == holders and all(len(names) < 3 or split_of_folder(names[1]) for names in inner):
         return Division(divide_classes(home, inner), divided=True)
     if not folders or all(map(split_of_folder, folders)):
@@ -123,7 +123,7 @@ def split_of_folder(name: str) -> str | None:
     return None if " " in name.strip() else split_of(name)
 
 
-def below(home: Path, name: str, inner: Mapping[Parts, Path]) -> Split:
+def take_folder(home: Path, name: str, inner: Mapping[Parts, Path]) -> Split:
     """The pictures below one folder, in the class folders there, or in those of a folder of the same name within."""
     names = {of_file[1:]: path for of_file, path in inner.items() if of_file[0] == name}
     place = home / name
@@ -216,7 +216,7 @@ def read_class_folders(found: Found, splits: Mapping[str, Split], on_bad_row: st
 
 
 def tell_left_out(found: Found, read: Iterable[Path] = ()) -> None:
-    """What the walk has seen and is not read, in a line for each kind.
+    """Tell which files the walk has seen and are not read, in a line for each kind.
 
     Args:
         read: files that are no pictures and are read.
@@ -235,8 +235,8 @@ def tell_deeper(found: Found, splits: Mapping[str, Split]) -> None:
         shown = deeper[0].relative_to(found.folder)
         total = sum(len(split.rows) for split in splits.values())
         tell(
-            f"{found.folder.name}: of nested folders the first names the class: {len(deeper):,} of {total:,} pictures lie"
-            f" deeper, such as '{shown}'"
+            f"{found.folder.name}: of nested folders the first names the class: {len(deeper):,} of {total:,} pictures"
+            f" lie deeper, such as '{shown}'"
         )
 
 
