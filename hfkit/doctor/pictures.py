@@ -14,8 +14,6 @@ TINY = 4  # sides of the model's picture to one of a tiny one
 LONG = 4  # long sides to short ones, from where most of a picture is squeezed or cropped away
 GREY = ("L", "1", "LA")
 PLAIN = ("L", "RGB", "1")
-# What becomes of pixels of another mode.
-CONVERTED = dict.fromkeys(("RGBA", "LA", "PA"), " (what is transparent shows white)")
 
 
 def examine_pictures(rows: Rows, codec: Codec | None) -> tuple[list[Finding], dict[str, Any]]:
@@ -76,13 +74,18 @@ def mode_findings(rows: Rows, total: int) -> list[Finding]:
     odd = {mode: count for mode, count in modes.most_common() if mode not in PLAIN}
     found = []
     if odd:
-        counts = [f"{mode}: {count:,}{CONVERTED.get(mode, '')}" for mode, count in odd.items()]
+        from hfkit.data.images.files import CONVERTED
+
+        counts = [
+            f"{mode}: {count:,}{f' ({CONVERTED[mode]})' if mode in CONVERTED else ''}" for mode, count in odd.items()
+        ]
         what = f"{share(sum(odd.values()), total)} pictures are of a mode that becomes RGB"
         found.append(Finding("data", "modes", "note", what, counts))
     found += grey_findings(rows)
     for column, what, fix in (
-        ("animated", "are animations, of which the first frame counts", "Save the frame that matters"),
+        ("animated", "have several frames, of which the first counts", "Save the frame that matters"),
         ("rotated", "are turned by their EXIF tag, as a viewer does", ""),
+        ("faint", "have more than 8 bits and are nearly black", "Scale their values to the whole range"),
     ):
         hits = [(split, row) for split, loaded in rows.splits.items() for row, hit in enumerate(loaded[column]) if hit]
         if hits:

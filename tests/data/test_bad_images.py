@@ -57,8 +57,14 @@ BAD = {
     "flipped bit": (flipped(PNG, len(PNG) // 2), "the file is damaged or cut off"),
     "bomb": (bomb(60_000, 60_000), "an image has at most 50 megapixels"),
     "too large": (bomb(8_000, 8_000), "an image has at most 50 megapixels"),
-    "floats": (tiny.encoded(Pillow.new("F", (9, 9), 0.5), "TIFF"), "pixels of mode F have no known range"),
-    "32 bit": (tiny.encoded(Pillow.new("I", (9, 9), 70_000), "TIFF"), "pixels of mode I have no known range"),
+    "floats": (tiny.encoded(Pillow.new("F", (9, 9), 1.5), "TIFF"), "pixels in floating point go from 0 to 1"),
+    "32 bit": (tiny.encoded(Pillow.new("I", (9, 9), 70_000), "TIFF"), "grey in whole numbers goes from 0 to 65,535"),
+    "32 bit or 8": (
+        tiny.encoded(Pillow.new("I", (9, 9), 200), "TIFF"),
+        "grey of 32 bits that ends at 255 may be of 8 bits",
+    ),
+    "lab": (tiny.encoded(Pillow.new("LAB", (9, 9)), "TIFF"), "pixels of mode LAB cannot be shown"),
+    "drawing": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG is a drawing"),
 }
 
 
@@ -80,11 +86,22 @@ def test_bad_images_are_skipped_and_counted(folder, capsys):
     rows = task.load()
     assert len(rows["train"]) == 9
     counts = task.rows.facts(rows.splits)["train"]["skipped"]
-    assert sum(counts.values()) == len(BAD)
+    assert sum(counts.values()) == len(BAD) and len(counts) == 9
     assert counts["an image has at most 50 megapixels"] == 2
     assert counts["the file is damaged or cut off"] == 4
-    assert counts["it cannot be read as an image (JPEG, PNG, GIF, WEBP, BMP, TIFF, PPM, AVIF or JPEG2000)"] == 3
-    assert "train: 12 of 21 rows skipped, first row 6" in capsys.readouterr().out
+    assert counts["it cannot be read as an image (JPEG, PNG, GIF, WEBP, BMP, TIFF, PPM, AVIF, HEIF or JPEG2000)"] == 3
+    assert "train: 15 of 24 rows skipped, first row 6" in capsys.readouterr().out
+
+
+def test_a_picture_of_a_phone_that_cannot_be_read_names_the_command(monkeypatch):
+    from hfkit.data.images import files
+    from hfkit.data.images.pictures import Refused
+
+    monkeypatch.setattr(files, "FORMATS", ("JPEG", "PNG"))
+    for kind, library in (("HEIF", r"pillow-heif, which is not installed"), ("AVIF", "newer Pillow")):
+        with pytest.raises(Refused, match=library) as error:
+            files.look(tiny.encoded(PHOTO, kind), 50)
+        assert "pip install" in error.value.fix
 
 
 def test_a_bomb_is_refused_before_it_unpacks():

@@ -398,7 +398,7 @@ TROUBLE: dict[str, tuple[str, Callable[[Path], Task], str, list[str]]] = {
     "a picture of two classes": ("conflicts", pictures(same_file), "note", ["says 'red'", "says 'green'"]),
     "tiny pictures": ("pixels", pictures(small_pictures), "warning", ["54 of 54", "the 32 pixels", "from 7 to 7"]),
     "a strip": ("shapes", pictures(picture((200, 20))), "note", ["1 of 54", "200 x 20 pixels"]),
-    "a picture with a hole": ("modes", pictures(picture(mode="RGBA")), "note", ["RGBA: 1", "shows white"]),
+    "a picture with a hole": ("modes", pictures(picture(mode="RGBA")), "note", ["RGBA: 1", "onto white"]),
     "colour that tells": ("grey-classes", pictures(grey_reds), "warning", ["1 classes are only grey", "grey: red"]),
     "a film": ("animated", pictures(animated), "note", ["1 of 55", "red/film.gif"]),
     "a turned camera": ("rotated", pictures(turned), "note", ["1 of 55", "turned.jpg"]),

@@ -4,6 +4,7 @@ import base64
 import json
 import runpy
 import shutil
+import struct
 from functools import partial
 from pathlib import Path
 
@@ -166,6 +167,18 @@ def moving(kind: str) -> tuple[Pillow.Image, dict]:
     }
 
 
+def with_zero_as_white(image: Pillow.Image) -> bytes:
+    """A TIFF whose tag of what is white says 0."""
+    data = tiny.encoded(image, "TIFF")
+    tag = struct.pack("<HHII", 262, 3, 1, 1)
+    assert data.count(tag) == 1
+    return data.replace(tag, struct.pack("<HHII", 262, 3, 1, 0))
+
+
+def pages() -> tuple[Pillow.Image, dict]:
+    return Pillow.new("RGB", (9, 9), (200, 0, 0)), {"save_all": True, "append_images": [Pillow.new("RGB", (9, 9))]}
+
+
 sixteen = Pillow.fromarray(np.full((9, 9), 25_700, dtype=np.uint16))
 PICTURES = {
     "L": ("PNG", (grey(100), {}), (100, 100, 100)),
@@ -183,6 +196,13 @@ PICTURES = {
     "CMYK": ("TIFF", (Pillow.new("CMYK", (9, 9), (0, 255, 255, 0)), {}), (255, 0, 0)),
     "16 bit": ("PNG", (sixteen, {}), (100, 100, 100)),
     "16 bit TIFF": ("TIFF", (sixteen, {}), (100, 100, 100)),
+    "32 bit": ("TIFF", (Pillow.fromarray(np.full((9, 9), 25_700, dtype=np.int32)), {}), (100, 100, 100)),
+    "16 bit PGM": ("PPM", (sixteen, {}), (100, 100, 100)),
+    "floating point": ("TIFF", (Pillow.new("F", (9, 9), 0.4), {}), (102, 102, 102)),
+    "CMYK JPEG": ("JPEG", (Pillow.new("CMYK", (9, 9), (0, 255, 255, 0)), {"quality": 100}), (255, 0, 0)),
+    "HEIC": ("HEIF", (Pillow.new("RGB", (9, 9), (255, 255, 255)), {"quality": -1}), (255, 255, 255)),
+    "AVIF": ("AVIF", (Pillow.new("RGB", (9, 9), (255, 255, 255)), {}), (255, 255, 255)),
+    "animated TIFF of two pages": ("TIFF", pages(), (200, 0, 0)),
     "animated GIF": ("GIF", moving("GIF"), (200, 0, 0)),
     "animated PNG": ("PNG", moving("PNG"), (200, 0, 0)),
     "animated WebP": ("WEBP", moving("WEBP"), (200, 0, 0)),
@@ -202,6 +222,14 @@ def test_every_mode_becomes_rgb_as_stated(kind):
     assert (picture.mode, picture.size) == ("RGB", (9, 9))
     assert picture.getpixel((4, 4)) == colour
     assert decode_image({"bytes": data, "path": None}, Path(), 1).mode == "L"
+
+
+def test_a_tiff_whose_zero_is_white_is_turned_round():
+    from hfkit.data.images.pictures import decode_image
+
+    for image, seen in ((sixteen, 155), (grey(155), 100)):
+        data = with_zero_as_white(image)
+        assert decode_image({"bytes": data, "path": None}, Path(), 1).getpixel((4, 4)) == seen
 
 
 @pytest.mark.parametrize("turn", range(1, 9))

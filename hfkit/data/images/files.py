@@ -18,12 +18,14 @@ from datasets import Dataset, Features, Image, Value, concatenate_datasets
 from PIL import Image as Pillow
 
 from hfkit.data.bad_rows import Fault
-from hfkit.data.images.pictures import DEEP, FORMATS, Refused, read_orientation
+from hfkit.data.images.pictures import DEEP, FORMATS, Refused, deep_pixels, read_orientation
 from hfkit.errors import DataError, first_line
 from hfkit.progress import progress
 
-# F and I hold numbers of any range, and LAB has no conversion.
+# LAB has no conversion.
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
+FAINT = 1 / 16  # of white, which 12 bits in 16 do not reach
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # what such a file begins with
 AT_ONCE = 256  # rows with their bytes in memory at a time
 
 
@@ -38,6 +40,7 @@ class Look:
     height: int = 0
     animated: bool = False
     rotated: bool = False  # by its EXIF tag
+    faint: bool = False  # of more than 8 bits, and so dark that it may hold fewer
 
 
 LOOK = Features(
@@ -49,6 +52,7 @@ LOOK = Features(
         "height": Value("int32"),
         "animated": Value("bool"),
         "rotated": Value("bool"),
+        "faint": Value("bool"),
     }
 )
 
@@ -151,8 +155,7 @@ def look(data: bytes, most_megapixels: float) -> Look:
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
         small = False
     except Exception as error:  # decoders raise anything on foreign bytes
-        kinds = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        raise Refused(f"it cannot be read as an image ({kinds})", "Remove it, or save it as one") from error
+        raise refuse_foreign(data) from error
     if not small:
         raise Refused(
             f"an image has at most {most_megapixels:g} megapixels",
@@ -160,7 +163,7 @@ def look(data: bytes, most_megapixels: float) -> Look:
         )
     mode = image.mode
     if mode not in (*MODES, *DEEP):
-        raise Refused(f"pixels of mode {mode} have no known range", "Save it with 8 or 16 bits a channel")
+        raise Refused(f"pixels of mode {mode} cannot be shown", "Save it in grey or RGB")
     try:
         if image.format == "PNG":
             # Decoding alone does not check the checksums.
@@ -174,13 +177,51 @@ def look(data: bytes, most_megapixels: float) -> Look:
             height=image.height,
             animated=image.format != "MPO" and getattr(image, "is_animated", False),
             rotated=read_orientation(image) != 1,
+            faint=mode in DEEP and float(deep_pixels(image).max()) < FAINT,
         )
         # At an eighth of its size a JPEG is still read to its end, in a third of the time.
         image.draft("L", (1, 1))
         image.load()
+    except Refused:
+        raise
     except Exception as error:  # decoders raise anything on foreign bytes
         raise Refused("the file is damaged or cut off", "Remove it, or fetch it again", first_line(error)) from error
     return seen
+
+
+def refuse_foreign(data: bytes) -> Refused:
+    """The error for a file that no decoder knows, with a way to read it if there is one."""
+    brands = data[8 : min(int.from_bytes(data[:4], "big"), 256)] if data[4:8] == b"ftyp" else b""
+    if b"avif" in brands and "AVIF" not in FORMATS:
+        return Refused("an AVIF image needs a newer Pillow", "Run: pip install --upgrade pillow")
+    if any(brand in brands for brand in HEIC) and b"avif" not in brands and "HEIF" not in FORMATS:
+        return Refused("a HEIC image needs pillow-heif, which is not installed", 'Run: pip install "hfkit[heif]"')
+    if b"<svg" in data[:1000].lower():
+        return Refused("an SVG is a drawing and holds no pixels", "Save it as PNG")
+    kinds = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+    return Refused(f"it cannot be read as an image ({kinds})", "Remove it, or save it as one")
+
+
+# What becomes of pixels of another mode; one-bit images are grey already.
+CONVERTED = {
+    **dict.fromkeys(("LA", "La", "PA", "RGBA", "RGBa"), "onto white"),
+    **dict.fromkeys(("I", "I;16", "I;16L", "I;16B", "I;16N"), "to 8 bits, divided by 257"),
+    "F": "to 8 bits, times 255",
+    "P": "by its palette",
+}
+
+
+def describe_conversions(rows: Dataset) -> str:
+    """How images change as they are read, with counts; "" if none does."""
+    modes = Counter(rows["mode"])
+    parts = [
+        f"{count:,} {mode} {CONVERTED.get(mode, 'to RGB')}"
+        for mode, count in modes.most_common()
+        if mode not in ("", "1", "L", "RGB")
+    ]
+    parts += [f"{count:,} of several frames by the first"] if (count := sum(rows["animated"])) else []
+    parts += [f"{count:,} turned by the EXIF tag"] if (count := sum(rows["rotated"])) else []
+    return ", ".join(parts)
 
 
 def image_facts(rows: Dataset) -> dict[str, Any]:

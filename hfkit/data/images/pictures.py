@@ -1,5 +1,6 @@
 """Image files as pictures: opened, turned upright, in the channels that a model reads."""
 
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,15 @@ import numpy as np
 from PIL import Image as Pillow
 
 Pillow.init()  # at once: otherwise every thread would begin to load the plugins
+if find_spec("pillow_heif"):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
 # Not all of Pillow's formats: it would hand PostScript to another program.
-SAFE = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+SAFE = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "HEIF", "JPEG2000")
 FORMATS = tuple(kind for kind in SAFE if kind in Pillow.OPEN)
-DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
+DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # more than 8 bits a pixel
+TOP = 65_535  # the white of 16 bits, and of whole numbers in 32
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k"),
@@ -46,18 +52,46 @@ def open_image(image: dict[str, Any], folder: Path) -> Pillow.Image:
 def turn_upright(image: Pillow.Image, channels: int, turn: int) -> Pillow.Image:
     """The picture as it is meant to be seen, in RGB, or in L for one channel.
 
-    16-bit grey is divided by 257; transparent pixels show white; palettes, CMYK, YCbCr and HSV become RGB by their
-    tables, without colour profiles; grey is repeated in every channel; an animation shows its first frame; and the turn
-    of the EXIF tag is done.
+    Grey of more than 8 bits is scaled to 8 (see `deep_pixels`); transparent pixels show white; palettes, CMYK (inverted
+    where a JPEG says so), YCbCr and HSV become RGB by their tables, without colour profiles; grey is repeated in every
+    channel; an animation or a file of several pages shows its first; and the turn of the EXIF tag is done.
     """
     if image.mode in DEEP:
-        image = Pillow.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+        image = Pillow.fromarray(np.rint(deep_pixels(image) * 255).astype(np.uint8))
     if image.has_transparency_data:
         seen = image.convert("RGBA")
         image = Pillow.alpha_composite(Pillow.new("RGBA", seen.size, "white"), seen)
     mode = "L" if channels == 1 else "RGB"
     image = image if image.mode == mode else image.convert(mode)
     return image.transpose(TURNS[turn]) if turn in TURNS else image
+
+
+def deep_pixels(image: Pillow.Image) -> np.ndarray:
+    """The grey of an image of more than 8 bits, from 0 (black) to 1 (white), (height, width).
+
+    Whole numbers go up to 65,535, floating point up to 1.
+
+    Raises:
+        Refused: its pixels leave that range, or may be of 8 bits.
+    """
+    pixels = np.asarray(image)
+    low, high = pixels.min(), pixels.max()
+    if image.mode == "F":
+        if not (low >= 0 and high <= 1):
+            raise Refused("pixels in floating point go from 0 to 1", "Save it with 8 or 16 bits a channel")
+        return pixels
+    if not (0 <= low and high <= TOP):
+        raise Refused("grey in whole numbers goes from 0 to 65,535", "Save it with 8 or 16 bits a channel")
+    # A PPM states its white, and Pillow has scaled it; nothing tells a dark image of 16 bits from one of 8.
+    if image.mode == "I" and high <= 255 and image.format != "PPM":
+        raise Refused("grey of 32 bits that ends at 255 may be of 8 bits or of 16", "Save it with 8 or 16 bits")
+    grey = pixels.astype(np.float32) / TOP
+    return 1 - grey if is_white_zero(image) else grey
+
+
+def is_white_zero(image: Pillow.Image) -> bool:
+    """True for a TIFF in which 0 is white, which Pillow turns round in 8 bits only."""
+    return image.format == "TIFF" and image.tag_v2.get(262) == 0
 
 
 def decode_image(image: dict[str, Any], folder: Path, channels: int) -> Pillow.Image:

@@ -22,6 +22,7 @@ from hfkit.data.bad_rows import Fault, count_skipped
 from hfkit.data.columns import find_column, match_usual, space_evenly
 from hfkit.data.files import TABLES, read_one_split, read_splits, take_split
 from hfkit.data.images.vision import require_vision
+from hfkit.data.notes import tell
 from hfkit.data.places import find_place
 from hfkit.data.units import find_unit_column
 from hfkit.errors import UserError, first_line
@@ -130,9 +131,13 @@ class ClassifiedPictures(ClassifiedRows):
 
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
         """Rows with an image and a label; every image is read to its end once."""
+        from hfkit.data.images.files import describe_conversions
+
         rows, columns = raw.splits[split], raw.columns
         answers, faults = self.check_answers(rows, raw, target, finished=finished)
         seen, unusable = self._look(split, rows, columns["image"], raw.roots)
+        if conversions := describe_conversions(seen):
+            tell(f"{split}: images are converted as they are read: {conversions}")
         return seen.add_column("label", answers, feature=self.kind.feature), faults + unusable
 
     def _look(self, split: str, rows: Dataset, column: str, roots: Sequence[Path]) -> tuple[Dataset, list[Fault]]:
