@@ -61,7 +61,7 @@ BAD = {
     "32 bit": (tiny.encoded(Pillow.new("I", (9, 9), 70_000), "TIFF"), "grey in whole numbers goes from 0 to 65,535"),
     "32 bit or 8": (
         tiny.encoded(Pillow.new("I", (9, 9), 200), "TIFF"),
-        "grey of 32 bits that ends at 255 may be of 8 bits",
+        "grey of 32 bits that ends at 255",
     ),
     "lab": (tiny.encoded(Pillow.new("LAB", (9, 9)), "TIFF"), "pixels of mode LAB cannot be shown"),
     "drawing": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG is a drawing"),
