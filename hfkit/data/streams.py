@@ -3,8 +3,8 @@
 import csv
 import io
 import json
-import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from datasets import Dataset, Features, Json
 
 from hfkit.data.csv_files import iterate_rows, refuse_header, refuse_other_encoding, refuse_width, unreadable_csv
+from hfkit.data.leftovers import describe_leftovers, refuse_link, walk
+from hfkit.data.notes import tell
 from hfkit.errors import DataError, UserError, first_line
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
@@ -88,9 +90,13 @@ class Reading:
         return Source(name, path.parent.absolute(), path)
 
     def source_in(self, name: str, folder: Path) -> Source:
-        files = [Path(where, file) for where, _, files in os.walk(folder) for file in files if file[0] != "."]
-        pictures = sorted(str(file) for file in files if file.suffix.lower() in self.pictures)
-        tables = sorted(file for file in files if file.suffix.lower() in TABLES)
+        files, skipped = find_inputs(folder)
+        pictures = [str(file) for file in files if file.suffix.lower() in self.pictures]
+        tables = [file for file in files if file.suffix.lower() in TABLES]
+        if pictures:
+            tables = leave_other_tables(folder, tables)
+        if (pictures or tables) and (leftovers := describe_leftovers(skipped)):
+            tell(f"{folder.name}: {leftovers}")
         if pictures and not tables:
             return Source(name, folder.absolute(), given=tuple(pictures))
         if len(tables) == 1 and not pictures:
@@ -152,6 +158,28 @@ class Reading:
             yield from csv_records(source.file, self.encoding)
         else:
             yield from json_records(source.file, self.encoding)
+
+
+def find_inputs(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The files below a folder and the leftovers that were skipped; a link to a file outside is at fault as a row.
+
+    Raises:
+        UserError: a folder cannot be read, or a link leads to a folder outside.
+    """
+    found = walk(folder)
+    if outside := next((link for link in found.outside if link.is_dir()), None):
+        raise refuse_link(outside)
+    return found.files + found.outside, found.skipped
+
+
+def leave_other_tables(folder: Path, tables: Sequence[Path]) -> list[Path]:
+    """The tables in a folder of pictures that may be meant instead: those that name pictures, but no metadata."""
+    from hfkit.data.images.tables import METADATA, names_pictures
+
+    meant = [table for table in tables if table.name.lower() not in METADATA and names_pictures(table, folder)]
+    if others := [table.name for table in tables if table not in meant]:
+        tell(f"{folder.name}: files beside the pictures are left out: {', '.join(others)}")
+    return meant
 
 
 def root_folder() -> Path:
