@@ -147,16 +147,11 @@ def divide_classes(home: Path, inner: Mapping[Parts, Path]) -> dict[str, Split]:
 
 def leave_wrapper(parts: Iterable[Parts]) -> int:
     """The number of folders around all pictures that name neither a split nor a class."""
-    names, around = list(parts), 0
-    while names:
-        tops = {of_file[around] if len(of_file) > around + 1 else "" for of_file in names}
-        inside = {of_file[around + 1] for of_file in names if len(of_file) > around + 2}
-        flat = any(len(of_file) == around + 2 for of_file in names)
-        only = next(iter(tops))
-        if len(tops) > 1 or not only or split_of(only) or flat or len(inside) < 2 and not all(map(split_of, inside)):
-            break
-        around += 1
-    return around
+    above = [names[:-1] for names in parts]
+    shared = os.path.commonprefix(above) if above else ()
+    around = next((place for place, name in enumerate(shared) if split_of_folder(name)), len(shared))
+    # Pictures that lie in the innermost of them are of its class.
+    return around if all(len(names) > around for names in above) else 0
 
 
 def choose_folders(folder: Path, folders: Iterable[str], inner: Mapping[Parts, Path]) -> dict[str, str]:
