@@ -14,6 +14,7 @@ from datasets.exceptions import DatasetsError
 
 from hfkit.data.conll_files import check_conll, conll_options
 from hfkit.data.csv_files import read_csv, refuse_other_encoding
+from hfkit.data.exports import find_export
 from hfkit.data.hub import read_hub
 from hfkit.data.leftovers import list_folder
 from hfkit.data.notes import tell
@@ -33,6 +34,7 @@ TABLES = {
     ".arrow": "arrow",
     ".csv": "csv",
     ".tsv": "csv",
+    ".spacy": "export",
     ".tar": "webdataset",
 }
 # For tasks of words and tags, lines of text are words.
@@ -42,6 +44,7 @@ BUILDERS = {
     ".jsonl": "json",
     ".ndjson": "json",
     ".arrow": "arrow",
+    ".spacy": "export",
     ".conll": "conll",
     ".bio": "conll",
     ".iob": "conll",
@@ -209,6 +212,10 @@ def read_split_files(source: Source, files: Mapping[str, list[Path]], kinds: Map
                 split=split,
             )
         of_split[split] = kinds[suffixes.pop()]
+    exports = {split: find_export(paths) for split, paths in files.items()}
+    if all(exports.values()):
+        tell(f"{Path(source.dataset).name}: {', '.join(dict.fromkeys(export.title for export in exports.values()))}")
+        return {split: export.read(split, files[split]) for split, export in exports.items()}
     if "conll" in of_split.values():
         return read_conll(files)
     return {split: READERS[kind](split, files[split], source) for split, kind in of_split.items()}
