@@ -1,45 +1,197 @@
-"""CoNLL files: one word and its tag per line, a blank line between sentences."""
+"""CoNLL files: one word and its tag per line, in any order of columns, and a blank line between sentences."""
 
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
-from datasets import Dataset
+from datasets import Dataset, Features, List, Value
 
+from hfkit.data.conll_columns import CONLL_U, Columns, Sentence, is_conll_u, name_columns
+from hfkit.data.csv_files import refuse_other_encoding
+from hfkit.data.notes import tell
+from hfkit.data.text.tags import split_tag
 from hfkit.errors import DataError, UserError
 
+# Not any white space: it would cut words with a no-break space in two, and words are what some white space is.
+BLANKS = " \t\r\v\f"
+DOCUMENT = "-DOCSTART-"
 
-def conll_options(path: Path) -> dict:
-    """Reader options for CoNLL lines like the first of `path`: the token comes first and its tag last."""
-    with path.open(encoding="utf-8-sig", errors="replace") as lines:
-        first = next((line for line in lines if line.strip() and not line.startswith("-DOCSTART-")), "")
-    # Splitting at any white space would cut tokens with a no-break space in two.
-    delimiter = "\t" if "\t" in first else None
-    width = len(first.rstrip("\r\n").split(delimiter))
+
+class Line(NamedTuple):
+    """One line with its place."""
+
+    path: Path
+    number: int  # from 1
+    row: int  # the sentence that it belongs to, from 0
+    text: str
+
+
+def read_conll(files: Mapping[str, Sequence[Path]], encoding: str | None = None) -> dict[str, Dataset]:
+    """The splits with columns `tokens` and `tags`, and `column_1` and so on for what else a line has.
+
+    CoNLL-U has its own names: `tokens`, `lemmas`, `upos`, `xpos` and so on. The first split says what each column is. A
+    split of words alone has no tags.
+
+    Args:
+        files: those of each split.
+        encoding: of all files; None: UTF-8, or UTF-16 with a byte-order mark.
+
+    Raises:
+        DataError: a line has more or fewer columns than most, by its number; or there are no lines.
+        UserError: a file is in another encoding, or its lines are words alone.
+    """
+    lines = {split: list(read_lines(paths, encoding)) for split, paths in files.items()}
+    for split, paths in files.items():
+        if not lines[split]:
+            raise DataError(
+                ", ".join(path.name for path in paths),
+                "cannot be read as conll, or holds no rows",
+                "Check that every file is whole, not empty, and of the kind that its name says",
+                split=split,
+            )
+    first = next(iter(lines))
+    separator, width = find_shape(lines[first])
     if width < 2:
         raise UserError(
-            f"file '{path}'",
-            f"every line holds a token and its tag, and its first line is {first.strip()!r}",
+            f"file '{lines[first][0].path}'",
+            f"every line holds a token and its tag, and its first line is {lines[first][0].text.strip()!r}",
             "Separate the columns by a tab or by spaces",
         )
-    names = ["tokens", *(f"column_{column}" for column in range(2, width)), "tags", "beyond"]
-    # With plain utf-8, a byte-order mark would become part of the first token.
-    return {"column_names": names, "delimiter": delimiter, "encoding": "utf-8-sig"}
+    columns: Columns | None = None
+    splits = {}
+    for split, some in lines.items():
+        if split != first and find_shape(some)[1] == 1:
+            splits[split] = to_dataset(
+                [[[line.text] for line in rows] for rows in group_rows(some)], Columns(("tokens",), None)
+            )
+            continue
+        some = leave_comments(split, some, separator, width)
+        sentences = [[cut_line(split, line, separator, width) for line in rows] for rows in group_rows(some)]
+        if is_conll_u(sentences):
+            columns, sentences = Columns(CONLL_U, None), take_words(split, sentences)
+        if columns is None:
+            columns = name_columns(sentences)
+            if columns.note:
+                tell(f"{some[0].path.name}: {columns.note}")
+        splits[split] = to_dataset(sentences, columns)
+    return splits
 
 
-def check_conll(splits: dict[str, Dataset]) -> dict[str, Dataset]:
-    """The splits without the helper column, once it has shown that every line has the right number of columns.
+def read_lines(paths: Sequence[Path], encoding: str | None) -> Iterator[Line]:
+    """The lines of some files that are neither blank nor marks of a document, by sentence."""
+    row, begun = 0, False
+    for path in paths:
+        # Not splitlines(): it would also cut at characters that stand within words.
+        for number, text in enumerate(decode(path, encoding).split("\n"), 1):
+            blank = not text.strip(BLANKS)
+            if blank or text.startswith(DOCUMENT):
+                row, begun = row + begun, False
+            else:
+                begun = True
+                yield Line(path, number, row, text.rstrip("\r"))
+        row, begun = row + begun, False
 
-    The reader silently fills missing columns with empty strings and drops surplus ones.
+
+def decode(path: Path, encoding: str | None) -> str:
+    data = path.read_bytes()
+    marked = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    codec = encoding or ("utf-16" if marked else "utf-8")
+    refuse_other_encoding(path, codec)
+    # With plain utf-8, a byte-order mark would become part of the first word.
+    return data.decode("utf-8-sig" if codec.lower() in ("utf-8", "utf8") else codec)
+
+
+def group_rows(lines: Sequence[Line]) -> list[list[Line]]:
+    """The lines of each sentence."""
+    groups: dict[int, list[Line]] = {}
+    for line in lines:
+        groups.setdefault(line.row, []).append(line)
+    return list(groups.values())
+
+
+# Columns
+
+
+def cut(text: str, separator: str | None) -> list[str]:
+    """The columns of a line; a tab or a blank at its end begins no column."""
+    if separator == "\t" and "\t" in text:
+        return text.rstrip("\t ").split("\t") if text.rstrip("\t ") else text.split("\t")
+    return re.split("[ \t]+", text.strip(BLANKS))
+
+
+def find_shape(lines: Sequence[Line]) -> tuple[str | None, int]:
+    """What separates the columns, and how many most lines have; lines that begin with # may be comments."""
+    some = [line for line in lines if not line.text.startswith("#")] or list(lines)
+    tabs = sum("\t" in line.text.strip(BLANKS) for line in some)
+    separator = "\t" if 2 * tabs >= len(some) else None
+    widths = Counter(len(cut(line.text, separator)) for line in some)
+    return separator, widths.most_common(1)[0][0]
+
+
+def leave_comments(split: str, lines: Sequence[Line], separator: str | None, width: int) -> list[Line]:
+    """The lines without comments, which are counted.
+
+    A line that begins with # is a word where it has the columns of a word, and the last is a tag or one that other
+    lines have too.
     """
-    for split, rows in splits.items():
-        for row, (tokens, tags, beyond) in enumerate(zip(rows["tokens"], rows["tags"], rows["beyond"], strict=True)):
-            for token, tag, surplus in zip(tokens, tags, beyond, strict=True):
-                if not tag or surplus:
-                    raise DataError(
-                        f"the line of {token!r} has too {'many' if surplus else 'few'} columns",
-                        "every line has as many columns as the first line of train",
-                        "Mend the line, or use tabs between columns when tokens hold spaces",
-                        split=split,
-                        row=row,
-                        column="tags",
-                    )
-    return {split: rows.remove_columns("beyond") for split, rows in splits.items()}
+    plain = [line for line in lines if not line.text.startswith("#")]
+    known = {cut(line.text, separator)[-1] for line in plain}
+    if len(plain) == len(lines):
+        return plain
+    kept = []
+    for line in lines:
+        fields = cut(line.text, separator)
+        if not line.text.startswith("#") or (len(fields) == width and (fields[-1] in known or is_tag(fields[-1]))):
+            kept.append(line)
+    if left := len(lines) - len(kept):
+        tell(f"{split}: {left:,} lines that begin with # are comments")
+    return kept
+
+
+def is_tag(value: str) -> bool:
+    try:
+        split_tag(value)
+    except ValueError:
+        return False
+    return True
+
+
+def cut_line(split: str, line: Line, separator: str | None, width: int) -> list[str]:
+    """The columns of a line.
+
+    Raises:
+        DataError: it has more or fewer than most.
+    """
+    fields = cut(line.text, separator)
+    if len(fields) == width:
+        return fields
+    raise DataError(
+        f"{line.path.name}, line {line.number}: {line.text.strip()!r:.60}",
+        f"the line has too {'many' if len(fields) > width else 'few'} columns: most lines have {width}",
+        "Mend the line, or use tabs between columns when words hold spaces",
+        split=split,
+        row=line.row,
+        column="tags",
+    )
+
+
+def take_words(split: str, sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The syntactic words of CoNLL-U, without what stands over several of them (1-2) or for a word left out (8.1)."""
+    kept = [[line for line in sentence if line[0].isdecimal()] for sentence in sentences]
+    numbers = [line[0] for line in chain.from_iterable(sentences)]
+    ranges, empty = sum("-" in number for number in numbers), sum("." in number for number in numbers)
+    skipped = [f"{ranges:,} ranges such as 1-2"] * bool(ranges) + [f"{empty:,} empty nodes such as 8.1"] * bool(empty)
+    left = f"; left out: {' and '.join(skipped)}" if skipped else ""
+    tell(f"{split}: CoNLL-U, {sum(map(len, kept)):,} words of {len(kept):,} sentences{left}")
+    return kept
+
+
+def to_dataset(sentences: Sequence[Sentence], columns: Columns) -> Dataset:
+    """A row for each sentence, with a list of values for each column."""
+    values = {
+        name: [[line[place] for line in sentence] for sentence in sentences] for place, name in enumerate(columns.names)
+    }
+    return Dataset.from_dict(values, features=Features({name: List(Value("string")) for name in values}))

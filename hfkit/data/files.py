@@ -12,7 +12,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetsError
 
-from hfkit.data.conll_files import check_conll, conll_options
+from hfkit.data.conll_files import read_conll
 from hfkit.data.csv_files import read_csv, refuse_other_encoding
 from hfkit.data.exports import find_export
 from hfkit.data.hub import read_hub
@@ -217,13 +217,8 @@ def read_split_files(source: Source, files: Mapping[str, list[Path]], kinds: Map
         tell(f"{Path(source.dataset).name}: {', '.join(dict.fromkeys(export.title for export in exports.values()))}")
         return {split: export.read(split, files[split]) for split, export in exports.items()}
     if "conll" in of_split.values():
-        return read_conll(files)
+        return read_conll(files, source.encoding)
     return {split: READERS[kind](split, files[split], source) for split, kind in of_split.items()}
-
-
-def read_conll(files: Mapping[str, list[Path]]) -> dict[str, Dataset]:
-    options = conll_options(next(iter(files.values()))[0])
-    return check_conll({split: read_files(split, "conll", paths, **options) for split, paths in files.items()})
 
 
 def read_csv_files(split: str, paths: list[Path], source: Source) -> Dataset:

@@ -44,7 +44,7 @@ class NER(Tagging):
             self.tokens_column,
             self.tags_column,
             self.unit_column,
-            TAGS_COLUMNS,
+            (TAGS_COLUMNS,),
             self.sample.rows,
             level=self.split_words,
         )

@@ -1,6 +1,7 @@
 """Part-of-speech tagging of sentences that are split into words: exactly one tag per word."""
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import ClassVar
 
 from hfkit.contract.target import Labels
@@ -12,7 +13,7 @@ from hfkit.tasks.tagging.judges import TagJudge
 from hfkit.tasks.tagging.rows import TaggedWords
 from hfkit.tasks.tagging.view import WordTags
 
-TAGS_COLUMNS = ("upos", "pos_tags", "pos", "tags", "xpos")
+TAGS_COLUMNS = (("upos", "pos_tags", "pos", "tags"), ("xpos",))  # the universal tags of a treebank before its own
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class PartOfSpeech(Tagging):
     """A tag for every word of a sentence."""
 
     tags_column: str | None = field(
-        default=None, metadata={"help": f"column of tags; default: the one named {' or '.join(TAGS_COLUMNS)}"}
+        default=None, metadata={"help": f"column of tags; default: the one named {' or '.join(chain(*TAGS_COLUMNS))}"}
     )
 
     key: ClassVar[str] = "pos"

@@ -207,13 +207,13 @@ CASES: dict[str, tuple[Callable[[Path], NER], list[str]]] = {
         files(test="anna B-PER\n\nboris\nleft O\n"),
         [
             "split 'test', row 1",
-            "the line of 'boris' has too few columns",
-            "as many columns as the first line of train",
+            "test.conll, line 3: 'boris'",
+            "the line has too few columns: most lines have 2",
         ],
     ),
     "a CoNLL line with a space in the token": (
         files(validation="New York B-LOC\n"),
-        ["split 'validation', row 0", "the line of 'New' has too many columns", "use tabs"],
+        ["split 'validation', row 0", "line 1: 'New York B-LOC': the line has too many columns", "use tabs"],
     ),
     "CoNLL files without tags": (
         files(train="anna\nleft\n"),

@@ -48,7 +48,7 @@ class TaggedWords:
     tokens_column: str | None
     tags_column: str | None
     unit_column: str | None
-    usual_tags: tuple[str, ...]  # usual names of the column of tags
+    usual_tags: tuple[tuple[str, ...], ...]  # usual names of the column of tags, by tiers
     sample: Callable[[], DatasetDict]
     entities: bool = True  # the tags mark entities in one of four schemes; False: each word has a tag of its own
     level: Level | None = None  # how running text is split into words
@@ -65,20 +65,22 @@ class TaggedWords:
             raw = self.sample() if only_one is None else take_split(self.sample(), only_one.name)
         else:
             raw = read_splits(source) if only_one is None else read_one_split(source, only_one.name)
-            raw = leave_unlabelled_test(raw, self.find_spans(raw) or self.tags_column, (self.usual_tags,))
+            raw = leave_unlabelled_test(raw, self.find_spans(raw) or self.tags_column, self.usual_tags)
         columns = self.find_columns(raw)
         unit = find_unit_column(raw, self.unit_column)
         return Raw(raw, columns | ({"unit": unit} if unit else {}))
 
     def find_spans(self, raw: DatasetDict) -> str | None:
-        return find_spans_column(raw, self.tags_column, TOKENS_COLUMNS, self.usual_tags) if self.entities else None
+        if not self.entities:
+            return None
+        return find_spans_column(raw, self.tags_column, TOKENS_COLUMNS, tuple(chain(*self.usual_tags)))
 
     def find_columns(self, raw: DatasetDict) -> dict[str, str]:
         if spans := self.find_spans(raw):
             return span_columns(raw, self.tokens_column, spans)
         return {
             "tokens": find_column(raw, self.tokens_column, TOKENS_COLUMNS, "--tokens_column"),
-            "tags": find_column(raw, self.tags_column, self.usual_tags, "--tags_column"),
+            "tags": find_usual_column(raw, self.tags_column, self.usual_tags, "--tags_column"),
         }
 
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
