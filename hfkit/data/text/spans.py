@@ -146,9 +146,9 @@ class Counting:
 
 COUNTINGS = (
     Counting("UTF-16 units", "units"),
+    Counting("bytes of UTF-8", "bytes"),
     Counting("characters after a byte-order mark that is gone", mark=True),
     Counting("characters without the byte-order mark", mark=False),
-    Counting("bytes of UTF-8", "bytes"),
     Counting("characters, the end included", included=True),
 )
 
@@ -192,6 +192,7 @@ def find_counting(texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Coun
     fits = fitting(usual, texts, spans)
     if all(map(all, fits)):
         return usual
+    best, left = usual, sum(not fit for some in fits for fit in some)
     for other in COUNTINGS:
         moved = []  # for each span that the two ways place differently, whether it fits now, and whether it did before
         for text, some, before in zip(texts, spans, fits, strict=True):
@@ -200,9 +201,11 @@ def find_counting(texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> Coun
             moved += [(fits_words(two, span), fit) for span, fit in pairs if one.find(span) != two.find(span)]
         bad, bad_before = (sum(not fit for fit in column) for column in zip(*moved, strict=True)) if moved else (0, 0)
         enough = 1 if other.unit != "characters" else 2
-        if len(moved) >= enough and bad <= FORGIVEN * len(moved) and 2 * bad_before > len(moved):
-            return other
-    return usual
+        believed = len(moved) >= enough and bad <= FORGIVEN * len(moved) and 2 * bad_before > len(moved)
+        total = sum(not fit for some in fits for fit in some) - bad_before + bad
+        if believed and total < left:
+            best, left = other, total
+    return best
 
 
 def fitting(counting: Counting, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[list[bool]]:
