@@ -37,6 +37,8 @@ class Format(StrEnum):
 
     jsonl = "jsonl"
     csv = "csv"
+    doccano = "doccano"
+    prodigy = "prodigy"
 
 
 class OnBadRow(StrEnum):
@@ -60,7 +62,12 @@ def predict(
     text: Annotated[list[str] | None, typer.Option("--text", help="a text to ask about; may be given again")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="file; default: standard output")] = None,
     format: Annotated[
-        Format | None, typer.Option("--format", help="default: csv for an --output that ends so, else jsonl")
+        Format | None,
+        typer.Option(
+            "--format",
+            help="default: csv for an --output that ends so, else jsonl; doccano and prodigy write texts with spans of"
+            " characters, one a line, as these tools import them",
+        ),
     ] = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="add that of every label")] = False,
     batch_size: Annotated[int, typer.Option("--batch_size", min=1, help="rows that the model sees at once")] = 32,
@@ -189,7 +196,10 @@ def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None
         reading = make_reading(saved, request.encoding, batch_size)
         sources = reading.sources(inputs, request.texts)
         reading.refuse_broken(sources)
-        asking = Asking(saved, batch_size, skip, every)
+        tool = request.kind.value if request.kind in (Format.doccano, Format.prodigy) else None
+        if tool is not None and not answers_with_spans(saved):
+            raise UserError(f"--format {tool}", f"a model for {saved.task.key} finds no spans", "Write jsonl or csv")
+        asking = Asking(saved, batch_size, skip, every, tool)
         chunks = (chunk for source in sources for chunk in reading.chunks(source))
         if request.output is None:
             rows, faults = write_to_stdout(stdout, asking, chunks, request.kind)
@@ -209,6 +219,12 @@ def reads_texts(saved: "SavedModel") -> bool:
     from hfkit.contract.rows import Media
 
     return saved.task.rows.media is Media.TEXT
+
+
+def answers_with_spans(saved: "SavedModel") -> bool:
+    from hfkit.contract.view import Spans
+
+    return saved.task.view.answers is Spans
 
 
 def make_reading(saved: "SavedModel", encoding: str, batch_size: int) -> "Reading":
@@ -272,7 +288,7 @@ def format_rows(records: list[dict[str, Any]], kind: Format, columns: list[str],
     from hfkit.report.schema import to_finite, to_plain
 
     records = [to_finite(to_plain(record)) for record in records]
-    if kind == Format.jsonl:
+    if kind != Format.csv:
         return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     # The rows of a chunk have the same columns.
     if list(records[0]) != columns:

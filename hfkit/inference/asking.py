@@ -1,14 +1,19 @@
 """Rows with a saved model's answers in columns of their own, chunk by chunk."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
+from hfkit.contract.view import Spans
 from hfkit.data.bad_rows import Fault
 from hfkit.data.streams import Chunk, Record
 from hfkit.errors import UserError
 from hfkit.inference.saved import PredictedRow, SavedModel
 
 ADDED = ("prediction", "probability", "probabilities", "error")
+# The column in which a tool for spans of characters expects them, beside `text`.
+SPAN_COLUMNS = {"doccano": "label", "prodigy": "spans"}
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Asking:
     batch_size: int
     skip: bool  # write the fault of a bad row in its place; False refuses the first one
     every: bool  # write the probability of every label too
+    tool: str | None = None  # one of SPAN_COLUMNS: spans are written as it imports them
 
     def answers(self, chunk: Chunk) -> tuple[list[Record], list[Fault]]:
         """The rows of a chunk with the model's answers, and the faults among them.
@@ -26,7 +32,8 @@ class Asking:
         Raises:
             UserError: a row is bad and not to be skipped, or the columns do not fit.
         """
-        if taken := [name for name in ADDED if name in chunk.rows.column_names]:
+        added = ADDED if self.tool is None else (SPAN_COLUMNS[self.tool], "error")
+        if taken := [name for name in added if name in chunk.rows.column_names]:
             raise UserError(
                 f"column '{taken[0]}' of {chunk.source}", "the prediction goes into that column", "Rename the column"
             )
@@ -39,6 +46,8 @@ class Asking:
         return [{**own_columns(record, columns), **self.new_columns(one)} for record, one in rows], faults
 
     def new_columns(self, predicted: PredictedRow) -> Record:
+        if self.tool is not None:
+            return self.span_columns(predicted)
         likelihoods, added = predicted.likelihoods, {"prediction": predicted.record}
         if self.every and likelihoods is None and predicted.fault is None:
             raise UserError(
@@ -52,10 +61,42 @@ class Asking:
             added["error"] = predicted.fault and to_words(predicted.fault)
         return added
 
+    def span_columns(self, predicted: PredictedRow) -> Record:
+        """The text of a row and its spans, as a tool imports them; of a bad row only what is wrong with it."""
+        column, added = SPAN_COLUMNS[self.tool], {}
+        if predicted.fault is None:
+            shown = self.saved.task.view.answer(predicted.answer, predicted.row)
+            added["text"], places = character_spans(shown)
+            as_list = self.tool == "doccano"
+            added[column] = [
+                list(one) if as_list else dict(zip(("start", "end", "label"), one, strict=True)) for one in places
+            ]
+        else:
+            added[column] = None
+        if self.skip:
+            added["error"] = predicted.fault and to_words(predicted.fault)
+        return added
+
     def best_label(self, predicted: PredictedRow) -> str:
         """The label of a row that has exactly one."""
         (label,) = self.saved.task.view.answer(predicted.answer, predicted.row).labels
         return label
+
+
+def character_spans(shown: Spans) -> tuple[str, list[tuple[int, int, str]]]:
+    """The text of labelled words, joined by blanks if it was none, and the start, end and label of each span in it."""
+    text, starts = shown.text, shown.starts
+    if text is None:
+        text, starts = " ".join(shown.tokens), joined_starts(shown.tokens)
+    places = [
+        (starts[span.start], starts[span.end - 1] + len(shown.tokens[span.end - 1]), span.label) for span in shown.spans
+    ]
+    return text, places
+
+
+def joined_starts(words: Sequence[str]) -> list[int]:
+    """The character at which each word begins in words with a blank between them."""
+    return [0, *accumulate(len(word) + 1 for word in words)]
 
 
 def own_columns(record: Record, columns: list[str]) -> Record:

@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 
+from hfkit.contract.rows import Only
 from hfkit.data.streams import Reading
 from hfkit.inference.asking import Asking
 from hfkit.runtime.part_file import PartFile
+from hfkit.tasks import NER as NamedEntities
 from tests.fixtures.commands import hfkit
 from tests.fixtures.examples import examples_of
 
@@ -111,6 +113,24 @@ def test_entities_of_words_and_of_texts(finished_runs):
         [(e["label"], e["text"], e["start"]) for e in row["prediction"]] for row in words
     ]
     assert "gives no probabilities" in read_refusal(hfkit("predict", NER, "sentences.jsonl", "--probabilities"))
+
+
+def test_spans_go_to_the_tools_and_come_back_as_a_dataset(finished_runs):
+    texts = ["Élena,  anna saw\tparis…", "boris left 🙂 oslo", "rain"]
+    Path("some.txt").write_text("\n".join(texts))
+    entities = [row["prediction"] for row in read_rows(hfkit("predict", NER, "some.txt"))]
+    assert any(entities)
+    for kind in ("jsonl", "prodigy", "doccano"):
+        Path("answers").mkdir(exist_ok=True)
+        written = Path("answers/train.jsonl")
+        assert hfkit("predict", NER, "some.txt", "--format", kind, "--output", str(written)).exit_code == 0
+        task = NamedEntities(dataset=str(written))
+        raw = task.rows.read(task.source, Only())
+        rows, faults = task.rows.check("test", raw, None, finished=True)
+        assert not faults and rows["text"][:] == texts
+        assert [task.view.record(row["tags"], row) for row in rows] == entities
+    message = read_refusal(hfkit("predict", SENTIMENT, "some.txt", "--format", "doccano"))
+    assert "finds no spans" in message
 
 
 def test_pictures_in_files_folders_tables_and_pipes(finished_runs):

@@ -1,6 +1,7 @@
 """The views of tagged sentences: entities, or a tag for every word."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from datasets import Dataset
@@ -10,7 +11,7 @@ from hfkit.contract.target import Target, names_of
 from hfkit.contract.view import Choice, Example, Mistake, Shown, Span, Spans, Text
 from hfkit.data.text.tags import entities, split_tag
 from hfkit.tasks.tagging.errors import entity_mistakes, tag_mistakes
-from hfkit.tasks.tagging.words import entity_records, tag_records
+from hfkit.tasks.tagging.words import entity_records, tag_records, text_and_starts
 
 MOST_WORDS = 20  # of an example sentence
 SENTENCE = "Ada Lovelace wrote to Charles Babbage from London."
@@ -44,7 +45,7 @@ class TaggedText:
     auto_processor: ClassVar[str] = "AutoTokenizer"
 
     def row(self, row: Mapping[str, Any]) -> Text:
-        return Text(" ".join(row["tokens"]))
+        return Text(text_and_starts(row)[0])
 
     def answer(self, answer: list[str], row: Mapping[str, Any]) -> Spans:
         return spans_of(row, [Span(start, end, kind) for kind, start, end in entities(answer)])
@@ -55,7 +56,7 @@ class TaggedText:
     def mistakes(
         self, predictions: list[list[str]], references: list[list[str]], rows: Dataset, limit: int
     ) -> list[Mistake]:
-        return entity_mistakes(predictions, references, list(rows["tokens"]), limit)
+        return quote_texts(entity_mistakes(predictions, references, list(rows["tokens"]), limit), rows)
 
     def choices(self, target: Target) -> Choice:
         """The types of entities."""
@@ -108,7 +109,7 @@ class WordTags:
     auto_processor: ClassVar[str] = "AutoTokenizer"
 
     def row(self, row: Mapping[str, Any]) -> Text:
-        return Text(" ".join(row["tokens"]))
+        return Text(text_and_starts(row)[0])
 
     def answer(self, answer: list[str], row: Mapping[str, Any]) -> Spans:
         return spans_of(row, [Span(word, word + 1, tag) for word, tag in enumerate(answer)])
@@ -119,7 +120,7 @@ class WordTags:
     def mistakes(
         self, predictions: list[list[str]], references: list[list[str]], rows: Dataset, limit: int
     ) -> list[Mistake]:
-        return tag_mistakes(predictions, references, list(rows["tokens"]), limit)
+        return quote_texts(tag_mistakes(predictions, references, list(rows["tokens"]), limit), rows)
 
     def choices(self, target: Target) -> Choice:
         return Choice(tuple(names_of(target)), several=True)
@@ -172,6 +173,19 @@ class WordTags:
                 "print([(words[word], tag) for word, tag in tags.items()])",
             ]
         )
+
+
+def quote_texts(mistakes: list[Mistake], rows: Dataset) -> list[Mistake]:
+    """The mistakes with the text around each as it was written, where rows were texts."""
+    if "text" not in rows.column_names:
+        return mistakes
+    found = []
+    for mistake in mistakes:
+        row, words = rows[mistake.row], mistake.gold
+        last = words.offset + len(words.tokens) - 1
+        text = row["text"][row["starts"][words.offset] : row["starts"][last] + len(words.tokens[-1])]
+        found.append(replace(mistake, given=Text(text)))
+    return found
 
 
 def spans_of(row: Mapping[str, Any], spans: list[Span]) -> Spans:
