@@ -115,7 +115,7 @@ def group_rows(lines: Sequence[Line]) -> list[list[Line]]:
 # Columns
 
 
-def cut(text: str, separator: str | None) -> list[str]:
+def split_columns(text: str, separator: str | None) -> list[str]:
     """The columns of a line; a tab or a blank at its end begins no column."""
     if separator == "\t" and "\t" in text:
         return text.rstrip("\t ").split("\t") if text.rstrip("\t ") else text.split("\t")
@@ -123,11 +123,11 @@ def cut(text: str, separator: str | None) -> list[str]:
 
 
 def find_shape(lines: Sequence[Line]) -> tuple[str | None, int]:
-    """What separates the columns, and how many most lines have; lines that begin with # may be comments."""
+    """The separator of the columns, and how many most lines have; lines that begin with # may be comments."""
     some = [line for line in lines if not line.text.startswith("#")] or list(lines)
     tabs = sum("\t" in line.text.strip(BLANKS) for line in some)
     separator = "\t" if 2 * tabs >= len(some) else None
-    widths = Counter(len(cut(line.text, separator)) for line in some)
+    widths = Counter(len(split_columns(line.text, separator)) for line in some)
     return separator, widths.most_common(1)[0][0]
 
 
@@ -138,12 +138,12 @@ def leave_comments(split: str, lines: Sequence[Line], separator: str | None, wid
     lines have too.
     """
     plain = [line for line in lines if not line.text.startswith("#")]
-    known = {cut(line.text, separator)[-1] for line in plain}
+    known = {split_columns(line.text, separator)[-1] for line in plain}
     if len(plain) == len(lines):
         return plain
     kept = []
     for line in lines:
-        fields = cut(line.text, separator)
+        fields = split_columns(line.text, separator)
         if not line.text.startswith("#") or (len(fields) == width and (fields[-1] in known or is_tag(fields[-1]))):
             kept.append(line)
     if left := len(lines) - len(kept):
@@ -165,7 +165,7 @@ def cut_line(split: str, line: Line, separator: str | None, width: int) -> list[
     Raises:
         DataError: it has more or fewer than most.
     """
-    fields = cut(line.text, separator)
+    fields = split_columns(line.text, separator)
     if len(fields) == width:
         return fields
     raise DataError(

@@ -88,10 +88,11 @@ def read_paragraphs(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             continue
         for tokens in sentences:
             row = {"tokens": [token["orth"] for token in tokens]}
-            # '-' says that nobody looked at the word.
-            for column, key in (("ner_tags", "ner"), ("pos_tags", "tag")):
-                if all(token.get(key) not in (None, "", "-") for token in tokens):
-                    row[column] = [token[key] for token in tokens]
+            for key in {key: None for token in tokens for key in token if key not in ("orth", "id", "head")}:
+                values = [token.get(key) for token in tokens]
+                # '-' says that nobody looked at the word.
+                if all(isinstance(value, str) and value not in ("", "-") for value in values):
+                    row["pos_tags" if key == "tag" else f"{key}_tags"] = values
             yield row
 
 
