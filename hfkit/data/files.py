@@ -44,10 +44,13 @@ BUILDERS = {
     ".jsonl": "json",
     ".ndjson": "json",
     ".arrow": "arrow",
+    ".csv": "csv",
     ".spacy": "export",
     ".conll": "conll",
+    ".conllu": "conll",
     ".bio": "conll",
     ".iob": "conll",
+    ".iob2": "conll",
     ".tsv": "conll",
     ".txt": "conll",
 }

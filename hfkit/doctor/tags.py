@@ -1,5 +1,9 @@
-"""Sentences of words: the scheme that their tags are written in, tags that break it, and words that are none."""
+"""Sentences of words: the scheme of their tags, tags that break it, spans that were mended, and words that are none."""
 
+from collections import Counter
+from itertools import chain
+
+from hfkit.data.text.spans import MENDED
 from hfkit.doctor.findings import Finding, share
 from hfkit.doctor.rows import Rows
 
@@ -10,6 +14,7 @@ def examine_tags(rows: Rows) -> list[Finding]:
     """Tags of entities and their scheme, and words."""
     columns = rows.splits["train"].column_names
     findings = scheme_findings(rows) if "invalid_transitions" in columns else []
+    findings += span_findings(rows) if "mended" in columns else []
     return findings + (word_findings(rows) if "tokens" in columns else [])
 
 
@@ -34,6 +39,22 @@ def scheme_findings(rows: Rows) -> list[Finding]:
         fix = "Check them: an entity that goes on without having begun is taken as a new one"
         found.append(Finding("data", "tag-transitions", severity, what, rows.quote_rows(broken), fix))
     return found
+
+
+def span_findings(rows: Rows) -> list[Finding]:
+    """Spans of characters that were mended to become words."""
+    mended = [
+        (split, row) for split, checked in rows.splits.items() for row, kinds in enumerate(checked["mended"]) if kinds
+    ]
+    if not mended:
+        return []
+    total = sum(map(len, rows.splits.values()))
+    counts = Counter(chain.from_iterable(rows.splits[split]["mended"][row] for split, row in mended))
+    kinds = ", ".join(f"{count:,} {kind} ({MENDED[kind]})" for kind, count in counts.most_common())
+    what = f"{share(len(mended), total)} rows have spans that were mended: {kinds}"
+    fix = "Look at some of them: mended spans are what is trained on and scored"
+    severity = "warning" if len(mended) > MANY * total else "note"
+    return [Finding("data", "mended-spans", severity, what, rows.quote_rows(mended), fix)]
 
 
 def word_findings(rows: Rows) -> list[Finding]:

@@ -185,6 +185,17 @@ def orphan(splits: dict) -> None:
     splits["test"][3]["tags"] = ["I-PER", "O", "B-LOC", "I-LOC", "O"]
 
 
+def spans(splits: dict) -> None:
+    """The sentences as texts with spans of characters, one of which ends in a blank."""
+    for rows in splits.values():
+        for row in rows:
+            first, *_, last = row["tokens"]
+            whole = " ".join(row["tokens"])
+            places = [[0, len(first), "PER"], [len(whole) - len(last), len(whole), "LOC"]]
+            row |= {"text": whole, "spans": places, "tokens": None, "tags": None}
+    splits["test"][3]["spans"][0][1] += 1
+
+
 def iob1(splits: dict) -> None:
     for rows in splits.values():
         for row in rows:
@@ -369,6 +380,7 @@ TROUBLE: dict[str, tuple[str, Callable[[Path], Task], str, list[str]]] = {
         ["train: 2 of 40 (5.0 %) rows", "every word has one tag", "row 4, column 'tags': 5 words and 1 tags", "row 5"],
     ),
     "orphaned tags": ("tag-transitions", sentences(orphan), "warning", ["1 of 80", "IOB2", "test row 3"]),
+    "a span with a blank": ("mended-spans", sentences(spans), "warning", ["1 of 80", "blanks at an end", "test row 3"]),
     "another scheme": ("tag-scheme", sentences(iob1), "note", ["IOB1", "80 of 80"]),
     "a type that is not judged": ("unjudged", sentences(nameless), "note", ["types of entities", "validation", "LOC"]),
     "sentences without words": (

@@ -1,5 +1,7 @@
 """Checks of tagged sentences: as many tags as words in every row, one tag scheme, and only tags that train knows."""
 
+import ast
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -16,12 +18,24 @@ PLAIN = "plain"  # the scheme of tags that mark no entities
 def check_words(rows: Dataset, column: str) -> tuple[list[list[str]], list[Fault]]:
     """The words of every row, and a fault for each row that is no list of strings."""
     sentences, faults = [], []
-    for row, words in enumerate(rows[column]):
+    for row, words in enumerate(map(read_cell, rows[column])):
         fault = word_fault(row, column, words)
         sentences.append([] if fault else words)
         if fault:
             faults.append(fault)
     return sentences, faults
+
+
+def read_cell(value: Any) -> Any:
+    """A value as it is; a list that a cell of text holds, in JSON or as Python prints it, is read."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(value.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return value
 
 
 def word_fault(row: int, column: str, words: Any) -> Fault | None:
@@ -44,7 +58,7 @@ def check_tags(
     """
     of_value = tag_of(names_of(rows, column), entities=entities)
     checked, faults = [], []
-    for row, (words, tags) in enumerate(zip(sentences, rows[column], strict=True)):
+    for row, (words, tags) in enumerate(zip(sentences, map(read_cell, rows[column]), strict=True)):
         found: list[str] = []
         if row not in known_bad:
             try:

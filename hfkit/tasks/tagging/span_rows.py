@@ -1,7 +1,5 @@
 """Rows of running text with spans of characters, which become words and tags."""
 
-import ast
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +23,7 @@ from hfkit.data.text.spans import (
 from hfkit.data.text.texts import TEXT_COLUMNS, text_fault
 from hfkit.data.text.words import Level
 from hfkit.errors import DataError, UserError
+from hfkit.tasks.tagging.sentences import read_cell
 
 SPANS_COLUMNS = ("spans", "entities", "label", "labels", "annotations", "ner", "tags", "prediction")
 MANY = 0.1  # share of the spans that end within a word, above which the user is asked how words are to be split
@@ -101,18 +100,6 @@ def may_hold_spans(feature: Any) -> bool:
 def is_list_of_texts(raw: DatasetDict, column: str) -> bool:
     feature = next(iter(raw.values())).features[column]
     return isinstance(feature, List | LargeList) and feature.feature == Value("string")
-
-
-def read_cell(value: Any) -> Any:
-    """A value as it is; a list that a cell of text holds, in JSON or as Python prints it, is read."""
-    if not isinstance(value, str) or not value.lstrip().startswith("["):
-        return value
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(value.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return value
 
 
 def label_names(feature: Any) -> list[str] | None:
