@@ -60,7 +60,7 @@ def looks_like_spans(value: Any) -> bool:
         return False
     first = items[0]
     if isinstance(first, Mapping):
-        return first_key(first, STARTS) is not None and first_key(first, ENDS) is not None
+        return all(first_key(first, keys) is not None for keys in (STARTS, ENDS, LABELS))
     return isinstance(first, list | tuple) and len(first) == 3 and all(type(place) is int for place in first[:2])
 
 

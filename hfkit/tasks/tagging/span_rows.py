@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Json, LargeList, List, Value
 
 from hfkit.data.bad_rows import Fault
-from hfkit.data.columns import find_column, find_usual_column
+from hfkit.data.columns import find_column, find_usual_column, guess_texts, match_given, match_usual
 from hfkit.data.notes import tell
 from hfkit.data.text.spans import (
     MENDED,
@@ -40,7 +41,7 @@ FEATURES = Features(
 
 
 def find_spans_column(raw: DatasetDict, given: str | None, tokens: Sequence[str], tags: Sequence[str]) -> str | None:
-    """The column of spans; None if the dataset has words and tags, or no spans.
+    """The column of spans, by a usual name or else by what it holds; None if there are words and tags, or no spans.
 
     Args:
         given: the column that the user named.
@@ -50,9 +51,14 @@ def find_spans_column(raw: DatasetDict, given: str | None, tokens: Sequence[str]
         UserError: there are several.
     """
     names = next(iter(raw.values())).column_names
-    holding = [name for name in ([given] if given else SPANS_COLUMNS) if name in names and holds_spans(raw, name)]
-    words = any(name in names and is_list_of_texts(raw, name) for name in tokens)
-    if not holding or (given is None and words and any(name in names and name not in holding for name in tags)):
+    usual = match_given(names, given) if given else match_usual(names, SPANS_COLUMNS)
+    holding = [name for name in usual if name in names and holds_spans(raw, name)]
+    words = any(is_list_of_texts(raw, name) for name in match_usual(names, tokens))
+    if given is None and words and set(match_usual(names, tags)) - set(holding):
+        return None
+    if given is None and not holding:
+        holding = [name for name in names if holds_spans(raw, name)]
+    if not holding:
         return None
     if len(holding) > 1:
         raise UserError(
@@ -70,10 +76,13 @@ def span_columns(raw: DatasetDict, text: str | None, spans: str) -> dict[str, st
         UserError: no column of texts or several.
         DataError: one split lacks them.
     """
-    if text is None:
+    names = next(iter(raw.values())).column_names
+    if text is not None:
+        column = find_column(raw, text, (), "--tokens_column")
+    elif match_usual(names, chain(*TEXT_COLUMNS)) or (only := guess_texts(raw, [spans])) is None:
         column = find_usual_column(raw, None, TEXT_COLUMNS, "--tokens_column")
     else:
-        column = find_column(raw, text, (), "--tokens_column")
+        column = find_column(raw, only, (), "--tokens_column")
     return {"text": column, "spans": find_column(raw, spans, (), "--tags_column", media=True)}
 
 
