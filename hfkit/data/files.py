@@ -116,7 +116,8 @@ def find_files(folder: Path, kinds: Mapping[str, str]) -> dict[str, list[Path]]:
             return choose_names(str(folder), named)
         if loose := [path for path in list_rows(place, kinds) if path.is_file()]:
             if len(loose) > 1:
-                tell(f"{folder.name}: {len(loose)} files are read as one dataset ({', '.join(p.name for p in loose)})")
+                names = [path.name for path in loose[:3]] + ["…"] * (len(loose) > 3)
+                tell(f"{folder.name}: {len(loose)} files are read as one dataset ({', '.join(names)})")
             return {"train": loose}
     seen = ", ".join(path.name for path in list_folder(folder)) or "nothing"
     raise UserError(
@@ -218,7 +219,12 @@ def read_split_files(source: Source, files: Mapping[str, list[Path]], kinds: Map
     exports = {split: find_export(paths) for split, paths in files.items()}
     if all(exports.values()):
         tell(f"{Path(source.dataset).name}: {', '.join(dict.fromkeys(export.title for export in exports.values()))}")
-        return {split: export.read(split, files[split]) for split, export in exports.items()}
+        splits = {split: export.read(split, files[split]) for split, export in exports.items()}
+        for split, rows in splits.items():
+            if not len(rows):
+                names = ", ".join(path.name for path in files[split])
+                raise DataError(names, "the export holds no row that may be read", "Export it anew", split=split)
+        return splits
     if "conll" in of_split.values():
         return read_conll(files, source.encoding)
     return {split: READERS[kind](split, files[split], source) for split, kind in of_split.items()}

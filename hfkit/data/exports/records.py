@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import Dataset, Features, Json, List, Value
+from datasets import Dataset, Features, Json, List, Value, concatenate_datasets
 
 from hfkit.errors import DataError
 
@@ -112,19 +112,31 @@ def dataset_of(rows: list[Mapping[str, Any]], features: Mapping[str, Any] | None
         features: of some of the columns.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    known = {name: feature for name, feature in (features or {}).items() if name in columns}
-    kinds = {name: known.get(name) or feature_of(values) for name, values in columns.items()}
-    return Dataset.from_dict(columns, features=Features(kinds))
+    known = Features(features or {}).arrow_schema
+    plain, mixed = {}, {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        column = make_array(values, known.field(name).type if name in known.names else None)
+        if column is None:
+            mixed[name] = values
+        else:
+            plain[name] = column
+    # Not `Dataset.from_dict` for all of them, which looks at every value of every row.
+    parts = [Dataset(pa.table(plain))] if plain else []
+    if mixed:
+        parts.append(Dataset.from_dict(mixed, features=Features({name: Json() for name in mixed})))
+    return concatenate_datasets(parts, axis=1).select_columns(names) if parts else Dataset.from_dict({})
 
 
-def feature_of(values: list[Any]) -> Any:
-    """The feature of a column: that of its values, or JSON if they are of several types."""
+def make_array(values: list[Any], kind: pa.DataType | None) -> pa.Array | None:
+    """The values as a column, nulls alone as texts; None if they are of several types."""
     try:
-        kind = pa.array(values).type
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        return Json()
-    return Value("string") if pa.types.is_null(kind) else Features.from_arrow_schema(pa.schema({"_": kind}))["_"]
+        column = pa.array(values, kind)
+    except UnicodeEncodeError:  # half a character, as JSON may write it and no file can hold it
+        return make_array(json.loads(json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")), kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return None
+    return column.cast(pa.string()) if pa.types.is_null(column.type) else column
 
 
 def gather_answers(rows: list[dict[str, Any]], annotator: str, task: str) -> list[dict[str, Any]]:

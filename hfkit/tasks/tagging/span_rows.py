@@ -162,7 +162,8 @@ def read_rows(rows: Dataset, columns: dict[str, str]) -> tuple[list[str], list[l
     """The text and the spans of every row, and a fault for each row that lacks them."""
     texts, spans, faults = [], [], []
     names = label_names(rows.features[columns["spans"]])
-    for row, (text, value) in enumerate(zip(rows[columns["text"]], rows[columns["spans"]], strict=True)):
+    # As lists: to read row by row takes thrice as long.
+    for row, (text, value) in enumerate(zip(rows[columns["text"]][:], rows[columns["spans"]][:], strict=True)):
         fault, found = text_fault(row, columns["text"], text), []
         if fault is None:
             try:

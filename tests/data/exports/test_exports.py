@@ -164,6 +164,14 @@ def test_other_files_are_no_exports(name, text, tmp_path):
     assert find_export(write(tmp_path, {name: text})) is None
 
 
+def test_a_column_of_several_types_and_half_a_character_are_kept(tmp_path):
+    records = [{"id": 1, "text": "a \ud83d b", "label": [[0, "x", "PER"]]}, {"id": "two", "text": "Rain", "label": []}]
+    paths = write(tmp_path, {"a.jsonl": lines(*records)})
+    found = find_export(paths).read("train", paths)
+    assert found["id"][:] == [1, "two"] and found["text"][:] == ["a ? b", "Rain"]
+    assert found["spans"][:] == [[{"start": 0, "end": "x", "label": "PER"}], []]
+
+
 def test_what_is_left_out_is_told(tmp_path, capsys):
     for name in ("Prodigy, spans", "brat"):
         (tmp_path / name).mkdir()
