@@ -5,6 +5,7 @@ Everything shown is one of a few kinds of values, and the report, the card and t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
 
 from datasets import Dataset
@@ -44,6 +45,15 @@ class Spans:
     total: int = 0  # tokens of the whole text
     text: str | None = None  # the original, if the tokens were cut out of one
     starts: tuple[int, ...] = ()  # the character of `text` at which each token begins
+
+    def in_characters(self) -> tuple[str, list[tuple[int, int, str]]]:
+        """The text, with one blank between tokens that were not cut out of one; and the start, end (excluded) and label
+        of every span in it."""
+        text, starts = self.text, self.starts
+        if text is None:
+            text, starts = " ".join(self.tokens), [0, *accumulate(len(token) + 1 for token in self.tokens)]
+        ends = [start + len(token) for start, token in zip(starts, self.tokens, strict=False)]
+        return text, [(starts[span.start], ends[span.end - 1], span.label) for span in self.spans]
 
 
 @dataclass(frozen=True)

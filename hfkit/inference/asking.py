@@ -1,11 +1,8 @@
 """Rows with a saved model's answers in columns of their own, chunk by chunk."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
-from hfkit.contract.view import Spans
 from hfkit.data.bad_rows import Fault
 from hfkit.data.streams import Chunk, Record
 from hfkit.errors import UserError
@@ -66,7 +63,7 @@ class Asking:
         column, added = SPAN_COLUMNS[self.tool], {}
         if predicted.fault is None:
             shown = self.saved.task.view.answer(predicted.answer, predicted.row)
-            added["text"], places = character_spans(shown)
+            added["text"], places = shown.in_characters()
             as_list = self.tool == "doccano"
             added[column] = [
                 list(one) if as_list else dict(zip(("start", "end", "label"), one, strict=True)) for one in places
@@ -81,22 +78,6 @@ class Asking:
         """The label of a row that has exactly one."""
         (label,) = self.saved.task.view.answer(predicted.answer, predicted.row).labels
         return label
-
-
-def character_spans(shown: Spans) -> tuple[str, list[tuple[int, int, str]]]:
-    """The text of labelled words, joined by blanks if it was none, and the start, end and label of each span in it."""
-    text, starts = shown.text, shown.starts
-    if text is None:
-        text, starts = " ".join(shown.tokens), joined_starts(shown.tokens)
-    places = [
-        (starts[span.start], starts[span.end - 1] + len(shown.tokens[span.end - 1]), span.label) for span in shown.spans
-    ]
-    return text, places
-
-
-def joined_starts(words: Sequence[str]) -> list[int]:
-    """The character at which each word begins in words with a blank between them."""
-    return [0, *accumulate(len(word) + 1 for word in words)]
 
 
 def own_columns(record: Record, columns: list[str]) -> Record:

@@ -95,17 +95,9 @@ def render(reply: Reply) -> tuple[Any, str]:
 
 def highlight(shown: Spans) -> dict[str, Any]:
     """Labelled stretches of characters, as gradio takes them."""
-    text, starts = shown.text, shown.starts
-    if text is None:
-        text, starts = " ".join(shown.tokens), word_starts(shown.tokens)
-    ends = [start + len(token) for start, token in zip(starts, shown.tokens, strict=True)]
-    spans = [{"entity": one.label, "start": starts[one.start], "end": ends[one.end - 1]} for one in shown.spans]
+    text, places = shown.in_characters()
+    spans = [{"entity": label, "start": start, "end": end} for start, end, label in places]
     return {"text": text, "entities": spans}
-
-
-def word_starts(words: tuple[str, ...]) -> tuple[int, ...]:
-    """The character that each word begins at, with one space between two of them."""
-    return tuple(sum(len(word) + 1 for word in words[:place]) for place in range(len(words)))
 
 
 def example_inputs(model: DemoModel, folder: Path) -> list[list[Any]]:
