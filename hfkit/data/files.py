@@ -14,7 +14,7 @@ from datasets.exceptions import DatasetsError
 
 from hfkit.data.conll_files import read_conll
 from hfkit.data.csv_files import read_csv, refuse_other_encoding
-from hfkit.data.exports import find_export
+from hfkit.data.exports import Export, find_export
 from hfkit.data.hub import read_hub
 from hfkit.data.leftovers import list_folder
 from hfkit.data.notes import tell
@@ -216,18 +216,34 @@ def read_split_files(source: Source, files: Mapping[str, list[Path]], kinds: Map
                 split=split,
             )
         of_split[split] = kinds[suffixes.pop()]
-    exports = {split: find_export(paths) for split, paths in files.items()}
-    if all(exports.values()):
+    exports = choose_exports(files, of_split)
+    if exports:
         tell(f"{Path(source.dataset).name}: {', '.join(dict.fromkeys(export.title for export in exports.values()))}")
-        splits = {split: export.read(split, files[split]) for split, export in exports.items()}
-        for split, rows in splits.items():
-            if not len(rows):
-                names = ", ".join(path.name for path in files[split])
-                raise DataError(names, "the export holds no row that may be read", "Export it anew", split=split)
-        return splits
-    if "conll" in of_split.values():
-        return read_conll(files, source.encoding)
-    return {split: READERS[kind](split, files[split], source) for split, kind in of_split.items()}
+    splits = {split: read_export(split, files[split], export) for split, export in exports.items()}
+    rest = {split: kind for split, kind in of_split.items() if split not in exports}
+    if lines := {split: files[split] for split, kind in rest.items() if kind == "conll"}:
+        splits |= read_conll(lines, source.encoding)
+    return splits | {
+        split: READERS[kind](split, files[split], source) for split, kind in rest.items() if kind != "conll"
+    }
+
+
+def choose_exports(files: Mapping[str, list[Path]], kinds: Mapping[str, str]) -> dict[str, Export]:
+    """The export that each split is, for those that are one; a test without answers is what the other splits are."""
+    found = {split: export for split, paths in files.items() if (export := find_export(paths))}
+    for split in {*files} - {*found}:
+        alike = [export for other, export in found.items() if kinds[other] == kinds[split]]
+        if split == "test" and alike:
+            found[split] = alike[0]
+    return {split: found[split] for split in files if split in found}
+
+
+def read_export(split: str, paths: list[Path], export: Export) -> Dataset:
+    rows = export.read(split, paths)
+    if not len(rows):
+        names = ", ".join(path.name for path in paths)
+        raise DataError(names, "the export holds no row that may be read", "Export it anew", split=split)
+    return rows
 
 
 def read_csv_files(split: str, paths: list[Path], source: Source) -> Dataset:

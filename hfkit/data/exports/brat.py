@@ -38,6 +38,9 @@ class Brat:
     def read(self, split: str, paths: list[Path]) -> Dataset:
         left: Counter[str] = Counter()
         rows = [read_document(split, row, path, left) for row, path in enumerate(paths)]
+        for folder in dict.fromkeys(path.parent for path in paths):
+            if alone := sum(not path.with_suffix(".txt").is_file() for path in folder.glob("*.ann")):
+                left["files of annotations without a text"] += alone
         if left:
             counts = ", ".join(f"{count:,} {kind}" for kind, count in left.most_common())
             tell(f"{split}: of brat's annotations the spans are read; left out: {counts}")

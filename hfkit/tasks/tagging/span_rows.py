@@ -133,7 +133,8 @@ def check_spans(
         UserError: many spans end within a word, and the user is asked.
     """
     texts, spans, faults = read_rows(rows, columns)
-    good = [row for row in range(len(texts)) if row not in {fault.row for fault in faults}]
+    bad = {fault.row for fault in faults}
+    good = [row for row in range(len(texts)) if row not in bad]
     counting = find_counting([texts[row] for row in good], [spans[row] for row in good])
     aligned = [Aligned("", [], [], [], [])] * len(texts)
     for row in good:

@@ -60,6 +60,17 @@ def test_words_and_tags_may_be_lists_in_the_cells_of_a_table(tmp_path):
     assert rows["tags"][:3] == TAGS and not faults
 
 
+def test_a_test_of_an_export_without_answers_is_left_for_predict(tmp_path, capsys):
+    rows = [{"id": i, "text": text, "label": some} for i, (text, some) in enumerate(zip(TEXTS, SPANS, strict=True))]
+    task = write(
+        tmp_path, train=rows * 4, validation=rows, test=[{"id": i, "text": "Sun", "label": []} for i in range(2)]
+    )
+    raw = task.read()
+    assert list(raw.splits) == ["train", "validation"] and raw.columns == {"text": "text", "spans": "spans"}
+    told = capsys.readouterr().out
+    assert "doccano JSONL" in told and "test: its 2 rows have no labels" in told
+
+
 def test_what_was_mended_is_told_and_is_a_fact(tmp_path, capsys):
     mended = [{"text": TEXTS[0], "spans": [[0, 9, "PER"], [14, 18, "LOC"], [0, 4, "PER"]]}]
     task = write(tmp_path, validation=mended)
