@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 TEXT_BATCHES, OTHER_BATCHES = 16, 4  # of a chunk: texts are sorted by length within it, pictures are larger
 OWN_FLAGS = (
-    *("--text", "--output", "--format", "--probabilities", "--batch_size", "--on_bad_row", "--encoding", "--task"),
-    "--revision",
+    *("--text", "--output", "--format", "--probabilities", "--batch_size", "--on_bad_row", "--encoding", "--sheet"),
+    *("--task", "--revision"),
 )
 
 
@@ -75,7 +75,10 @@ def predict(
         OnBadRow,
         typer.Option("--on_bad_row", help="stop at the first bad row, or write what is wrong with it in its place"),
     ] = OnBadRow.error,
-    encoding: Annotated[str, typer.Option("--encoding", help="of files of text, such as latin-1")] = "utf-8",
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="of files of text, such as cp1252; default: found in the file")
+    ] = None,
+    sheet: Annotated[str | None, typer.Option("--sheet", help="sheet of a workbook that has several")] = None,
     task: Annotated[str | None, typer.Option("--task", help="what the model does, where its files do not say")] = None,
     revision: Annotated[str | None, typer.Option("--revision", help="branch, tag or commit of a Hub id")] = None,
 ) -> None:
@@ -101,7 +104,7 @@ def predict(
     # click leaves options that it does not know among the inputs, in their order.
     words = [word for word in [*(inputs or []), *context.args] if word != "--debug"]
     kind = format or (Format.csv if output is not None and output.suffix.lower() == ".csv" else Format.jsonl)
-    request = Request(model, words, text or [], output, kind, encoding, revision, task)
+    request = Request(model, words, text or [], output, kind, encoding, sheet, revision, task)
     again = ANEW if output is None or "-" in words else f"{GOES_ON} behind what {output}.part holds"
     run(lambda: write(request, batch_size, skip=on_bad_row == OnBadRow.skip, every=probabilities), again)
 
@@ -115,7 +118,8 @@ class Request:
     texts: list[str]
     output: Path | None
     kind: Format
-    encoding: str
+    encoding: str | None
+    sheet: str | None
     revision: str | None
     task: str | None
 
@@ -182,7 +186,10 @@ def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None
     """
     if not request.words:
         request.refuse_unusable([])
-    with reserve_stdout() as stdout:
+    from hfkit.data.notes import collect_notes
+
+    # A file is read twice, first for its faults, and what is told of it is told once.
+    with reserve_stdout() as stdout, collect_notes():
         from hfkit.inference.asking import Asking
         from hfkit.inference.saved import find_saved
 
@@ -193,7 +200,7 @@ def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None
         if request.texts and not reads_texts(saved):
             media = saved.task.rows.media
             raise UserError("--text", f"a model for {saved.task.key} reads {media}s, not text", "Name their files")
-        reading = make_reading(saved, request.encoding, batch_size)
+        reading = make_reading(saved, request, batch_size)
         sources = reading.sources(inputs, request.texts)
         reading.refuse_broken(sources)
         tool = request.kind.value if request.kind in (Format.doccano, Format.prodigy) else None
@@ -204,7 +211,7 @@ def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None
         if request.output is None:
             rows, faults = write_to_stdout(stdout, asking, chunks, request.kind)
         else:
-            flags += [request.encoding, request.kind.value, str(batch_size), str(skip), str(every)]
+            flags += map(str, (request.encoding, request.sheet, request.kind.value, batch_size, skip, every))
             work = identify_work(saved, inputs, request.texts, sources, flags)
             rows, faults = write_to_file(request.output, work, asking, chunks, request.kind)
         summary = f"{rows:,} row{'s' * (rows != 1)}"
@@ -227,7 +234,7 @@ def answers_with_spans(saved: "SavedModel") -> bool:
     return saved.task.view.answers is Spans
 
 
-def make_reading(saved: "SavedModel", encoding: str, batch_size: int) -> "Reading":
+def make_reading(saved: "SavedModel", request: Request, batch_size: int) -> "Reading":
     from hfkit.contract.rows import Media
     from hfkit.data.streams import Reading
 
@@ -235,7 +242,7 @@ def make_reading(saved: "SavedModel", encoding: str, batch_size: int) -> "Readin
     if saved.task.rows.media is Media.IMAGE:
         from hfkit.data.images.pictures import SUFFIXES as suffixes
     size = batch_size * (TEXT_BATCHES if reads_texts(saved) else OTHER_BATCHES)
-    return Reading(saved.task.rows.main_column, frozenset(suffixes), encoding, size)
+    return Reading(saved.task.rows.main_column, frozenset(suffixes), request.encoding, size, request.sheet)
 
 
 def write_to_stdout(

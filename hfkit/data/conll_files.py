@@ -10,7 +10,7 @@ from typing import NamedTuple
 from datasets import Dataset, Features, List, Value
 
 from hfkit.data.conll_columns import CONLL_U, Columns, Sentence, is_conll_u, name_columns
-from hfkit.data.csv_files import refuse_other_encoding
+from hfkit.data.encodings import find_encoding, title_of
 from hfkit.data.notes import tell
 from hfkit.data.text.tags import split_tag
 from hfkit.errors import DataError, UserError
@@ -96,12 +96,10 @@ def read_lines(paths: Sequence[Path], encoding: str | None) -> Iterator[Line]:
 
 
 def decode(path: Path, encoding: str | None) -> str:
-    data = path.read_bytes()
-    marked = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    codec = encoding or ("utf-16" if marked else "utf-8")
-    refuse_other_encoding(path, codec)
-    # With plain utf-8, a byte-order mark would become part of the first word.
-    return data.decode("utf-8-sig" if codec.lower() in ("utf-8", "utf8") else codec)
+    codec = find_encoding(path, encoding)
+    if title_of(codec) != "UTF-8":
+        tell(f"{path.name}: {title_of(codec)}")
+    return path.read_bytes().decode(codec)
 
 
 def group_rows(lines: Sequence[Line]) -> list[list[Line]]:

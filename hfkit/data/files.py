@@ -13,15 +13,20 @@ from datasets import Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetsError
 
 from hfkit.data.conll_files import read_conll
-from hfkit.data.csv_files import read_csv, refuse_other_encoding
 from hfkit.data.exports import Export, find_export
 from hfkit.data.hub import read_hub
+from hfkit.data.json_files import read_json, split_names
 from hfkit.data.leftovers import list_folder
 from hfkit.data.notes import tell
 from hfkit.data.places import find_place, is_address
 from hfkit.data.source import Source
 from hfkit.data.split_names import SPLITS, split_of
 from hfkit.data.sql import read_sql
+from hfkit.data.tables import read_table
+from hfkit.data.text import fasta
+from hfkit.data.text_files import find_class_texts, read_class_texts, read_texts
+from hfkit.data.workbooks import SUFFIXES as WORKBOOKS
+from hfkit.data.workbooks import read_workbook, sheet_names
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.progress import progress
 
@@ -32,11 +37,14 @@ TABLES = {
     ".jsonl": "json",
     ".ndjson": "json",
     ".arrow": "arrow",
-    ".csv": "csv",
-    ".tsv": "csv",
+    ".csv": "table",
+    ".tsv": "table",
     ".spacy": "export",
     ".tar": "webdataset",
+    **dict.fromkeys(WORKBOOKS, "workbook"),
 }
+# For tasks of texts.
+TEXT_TABLES = TABLES | {".txt": "texts", **dict.fromkeys(fasta.SUFFIXES, "fasta")}
 # For tasks of words and tags, lines of text are words.
 BUILDERS = {
     ".parquet": "parquet",
@@ -44,7 +52,7 @@ BUILDERS = {
     ".jsonl": "json",
     ".ndjson": "json",
     ".arrow": "arrow",
-    ".csv": "csv",
+    ".csv": "table",
     ".spacy": "export",
     ".conll": "conll",
     ".conllu": "conll",
@@ -70,11 +78,12 @@ def read_splits(source: Source, *, kinds: Mapping[str, str] = BUILDERS) -> Datas
         splits = {"train": read_sql(source)}
     elif (place := find_place(source)) is None:
         splits = read_hub(source)
+    elif place.is_file():
+        splits = read_file(source, place, kinds, "train")
+    elif "texts" in kinds.values() and (folders := find_class_texts(place)):
+        splits = {split: read_class_texts(split, folder, source.encoding) for split, folder in folders.items()}
     else:
-        files = {"train": [place]} if place.is_file() else find_files(place, kinds)
-        if place.is_file():
-            refuse_other_kind(place, kinds)
-        splits = read_split_files(source, files, kinds)
+        splits = read_split_files(source, find_files(place, kinds), kinds)
     if "train" not in splits:
         raise no_train(source, sorted(splits), kinds)
     return DatasetDict({split: splits[split] for split in SPLITS if split in splits})
@@ -97,9 +106,36 @@ def read_one_split(source: Source, split: str | None, *, kinds: Mapping[str, str
     if place is None:
         return take_split(read_hub(source, every=True), split)
     if place.is_file():
-        refuse_other_kind(place, kinds)
-        return DatasetDict(read_split_files(source, {"test": [place]}, kinds))
+        found = read_file(source, place, kinds, "test")
+        return take_split(found, split) if len(found) > 1 else DatasetDict(found)
+    if "texts" in kinds.values() and (folders := find_class_texts(place)):
+        found = {name: read_class_texts(name, folder, source.encoding) for name, folder in folders.items()}
+        return take_split(found, split)
     return DatasetDict(read_split_files(source, {"test": find_one_split(place, split, kinds)}, kinds))
+
+
+def read_file(source: Source, file: Path, kinds: Mapping[str, str], split: str) -> dict[str, Dataset]:
+    """The rows of a file as one split, or those of each split that it holds: sheets, or lists in one object of JSON.
+
+    Args:
+        split: what the rows are called where the file is not divided.
+
+    Raises:
+        UserError, DataError: see `read_splits`.
+    """
+    refuse_other_kind(file, kinds)
+    kind = kinds[file.suffix.lower()]
+    names = sheet_names(file) if kind == "workbook" and source.sheet is None else []
+    if kind == "json":
+        names = split_names(file, source.encoding)
+    parts = {known: name for name in names if (known := split_of(name))}
+    if "train" not in parts or len(parts) < 2:
+        return read_split_files(source, {split: [file]}, kinds)
+    if others := [name for name in names if name not in parts.values()]:
+        tell(f"{file.name}: not read, beside the splits: {', '.join(others)}")
+    if kind == "json":
+        return {known: read_json(known, [file], source.encoding, name) for known, name in parts.items()}
+    return {known: read_workbook(known, [file], name) for known, name in parts.items()}
 
 
 def find_files(folder: Path, kinds: Mapping[str, str]) -> dict[str, list[Path]]:
@@ -169,7 +205,9 @@ def choose_names(folder: str, named: Mapping[str, list[Path]]) -> dict[str, list
 
 
 def list_rows(place: Path, kinds: Mapping[str, str]) -> list[Path]:
-    return [path for path in list_folder(place) if is_rows(path, kinds)]
+    """The files of rows in a folder; a .txt beside tables says something about them, as README.txt does."""
+    found = [path for path in list_folder(place) if is_rows(path, kinds)]
+    return [path for path in found if kinds[path.suffix.lower()] != "texts"] or found
 
 
 def is_rows(path: Path, kinds: Mapping[str, str]) -> bool:
@@ -246,21 +284,12 @@ def read_export(split: str, paths: list[Path], export: Export) -> Dataset:
     return rows
 
 
-def read_csv_files(split: str, paths: list[Path], source: Source) -> Dataset:
-    for path in paths:
-        refuse_other_encoding(path, source.encoding or "utf-8")
-    return read_csv(split, paths, source.encoding or "utf-8")
-
-
-def read_json_files(split: str, paths: list[Path], source: Source) -> Dataset:
-    for path in paths:
-        refuse_other_encoding(path, source.encoding or "utf-8")
-    return read_files(split, "json", paths, encoding=source.encoding or "utf-8")
-
-
 READERS: dict[str, Callable[[str, list[Path], Source], Dataset]] = {
-    "csv": read_csv_files,
-    "json": read_json_files,
+    "table": lambda split, paths, source: read_table(split, paths, source.encoding),
+    "workbook": lambda split, paths, source: read_workbook(split, paths, source.sheet),
+    "json": lambda split, paths, source: read_json(split, paths, source.encoding),
+    "texts": lambda split, paths, source: read_texts(split, paths, source.encoding),
+    "fasta": lambda split, paths, source: fasta.read_fasta(split, paths, source.encoding),
     "parquet": lambda split, paths, source: read_files(split, "parquet", paths),
     "arrow": lambda split, paths, source: read_files(split, "arrow", paths),
     "webdataset": lambda split, paths, source: read_files(split, "webdataset", paths),

@@ -1,8 +1,6 @@
 """Rows without answers from inputs of any size, a chunk at a time: memory does not grow with a file."""
 
-import csv
 import io
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,16 +11,23 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset, Features, Json
+from datasets import Dataset
 
-from hfkit.data.csv_files import iterate_rows, refuse_header, refuse_other_encoding, refuse_width, unreadable_csv
+from hfkit.data.encodings import UTF8, check_name, find_encoding, title_of
+from hfkit.data.json_files import iterate_json
 from hfkit.data.leftovers import describe_leftovers, refuse_link, walk
 from hfkit.data.notes import tell
+from hfkit.data.records import Record, make_table
+from hfkit.data.tables import describe_forms, find_form, iterate_pieces
+from hfkit.data.text import fasta
+from hfkit.data.text_files import iterate_texts
+from hfkit.data.workbooks import SUFFIXES as WORKBOOKS
+from hfkit.data.workbooks import read_sheet
 from hfkit.errors import DataError, UserError, first_line
 
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
+SPLIT = "input"  # what stands for a split in errors
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", *WORKBOOKS, ".txt", *fasta.SUFFIXES)
 STDIN = "-"
-Record = dict[str, Any]
 
 
 class Chunk(NamedTuple):
@@ -51,8 +56,9 @@ class Reading:
 
     column: str  # for a bare text or the path of a picture
     pictures: frozenset[str]  # suffixes of files that are one row each; empty for a task of texts
-    encoding: str
+    encoding: str | None  # None: found
     size: int  # rows of a chunk
+    sheet: str | None = None  # of a workbook
 
     # Which inputs
 
@@ -119,8 +125,10 @@ class Reading:
             UserError, DataError: one of them cannot be read.
         """
         for source in sources:
-            if source.file is not None and source.file.suffix.lower() != ".parquet":
-                refuse_other_encoding(source.file, self.encoding)
+            if source.file is None:
+                if self.encoding is not None:
+                    check_name(self.encoding)
+            elif source.file.suffix.lower() != ".parquet":
                 for _ in self.records(source):
                     pass
 
@@ -151,13 +159,27 @@ class Reading:
             yield from ({self.column: value} for value in source.given)
         elif source.file is None:
             yield from ({self.column: line} for line in read_lines(sys.stdin.buffer, self.encoding))
-        elif source.file.suffix.lower() == ".txt":
-            with source.file.open("rb") as file:
-                yield from ({self.column: line} for line in read_lines(file, self.encoding))
-        elif source.file.suffix.lower() in (".csv", ".tsv"):
-            yield from csv_records(source.file, self.encoding)
         else:
-            yield from json_records(source.file, self.encoding)
+            yield from self.records_of_file(source.file)
+
+    def records_of_file(self, path: Path) -> Iterator[Record]:
+        """The rows of a file, by what reads such files in training."""
+        suffix = path.suffix.lower()
+        if suffix in WORKBOOKS:
+            names, rows = read_sheet(SPLIT, path, self.sheet)
+            yield from (dict(zip(names, row, strict=True)) for row in rows)
+        elif suffix in (".csv", ".tsv"):
+            yield from table_records(path, self.encoding)
+        else:
+            codec = find_encoding(path, self.encoding)
+            if title_of(codec) != "UTF-8":
+                tell(f"{path.name}: {title_of(codec)}")
+            if suffix == ".txt":
+                yield from ({self.column: line} for line in iterate_texts(path, codec))
+            elif suffix in fasta.SUFFIXES:
+                yield from fasta.iterate_fasta(SPLIT, path, codec)
+            else:
+                yield from iterate_json(SPLIT, path, codec)
 
 
 def find_inputs(folder: Path) -> tuple[list[Path], Counter[str]]:
@@ -187,88 +209,37 @@ def root_folder() -> Path:
     return Path(Path.cwd().anchor)
 
 
-def read_lines(file: Any, encoding: str) -> Iterator[str]:
-    """The lines of a binary file, without line ends.
+def read_lines(file: Any, encoding: str | None) -> Iterator[str]:
+    """The lines of a binary file that is read once, without line ends.
 
     Raises:
         UserError: the file is in another encoding.
     """
-    lines = io.TextIOWrapper(file, encoding=skip_mark(encoding))
+    lines = io.TextIOWrapper(file, encoding=UTF8 if encoding is None else check_name(encoding))
     try:
         for line in lines:
             yield line.removesuffix("\n")
     except UnicodeDecodeError as error:
         raise UserError(
-            "the standard input", f"it is not {encoding} ({error.reason})", "Name what it is with --encoding latin-1"
+            "the standard input",
+            f"it is not {encoding or 'utf-8'} ({error.reason})",
+            "Name what it is with --encoding, such as --encoding cp1252, or give it as a file",
         ) from error
     finally:
         lines.detach()  # otherwise the file would be closed with it
 
 
-def skip_mark(encoding: str) -> str:
-    """The encoding that drops a byte-order mark, which would become part of the first text."""
-    return "utf-8-sig" if encoding == "utf-8" else encoding
-
-
-def csv_records(path: Path, encoding: str) -> Iterator[Record]:
+def table_records(path: Path, encoding: str | None) -> Iterator[Record]:
     """The rows of a .csv or .tsv file, every cell a string.
 
     Raises:
-        DataError: it has no header or a strange one, or a row of another width.
+        DataError: its first line is no line of names, or a row is of another width.
     """
-    options: dict[str, Any] = {}
-    try:
-        for _ in iterate_rows(path, encoding):
-            pass
-    except csv.Error as error:
-        if path.suffix.lower() != ".tsv":
-            raise unreadable_csv("input", path, error) from error
-        options["quoting"] = csv.QUOTE_NONE
-    lines = iterate_rows(path, encoding, **options)
-    header = next(lines, [])
-    refuse_header("input", path, header, header)
-    for row, line in enumerate(lines):
-        refuse_width("input", path, row, line, header)
-        yield dict(zip(header, line, strict=True))
-
-
-def json_records(path: Path, encoding: str) -> Iterator[Record]:
-    """The objects of a file: one per line, or a list that is the whole file, which is read at once.
-
-    Raises:
-        DataError: the file is neither.
-    """
-    with path.open(encoding=skip_mark(encoding)) as file:
-        listed = file.read(64).lstrip().startswith("[")
-        file.seek(0)
-        if listed:
-            objects: Iterator[Any] = iter(parse_json(path, 0, file.read()))
-        else:
-            filled = (line for line in file if line.strip())
-            objects = (parse_json(path, row, line) for row, line in enumerate(filled))
-        for row, record in enumerate(objects):
-            if not isinstance(record, dict):
-                raise DataError(
-                    f"{str(record)[:40]!r} in {path.name}",
-                    "every row is an object with a value for each column",
-                    'Write {"column": value, …}, one a line',
-                    split="input",
-                    row=row,
-                )
-            yield record
-
-
-def parse_json(path: Path, row: int, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{text.strip()[:40]!r} in {path.name}",
-            f"it is no JSON ({first_line(error)})",
-            "Write one object a line, or one list of objects",
-            split="input",
-            row=row,
-        ) from error
+    form = find_form(SPLIT, path, encoding)
+    for line in describe_forms([path], [form]):
+        tell(line)
+    for piece in iterate_pieces(SPLIT, path, form):
+        yield from (dict(zip(form.names, row, strict=True)) for row in piece.rows)
 
 
 def parquet_chunks(source: Source, size: int) -> Iterator[Chunk]:
@@ -287,33 +258,5 @@ def parquet_chunks(source: Source, size: int) -> Iterator[Chunk]:
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             Path(source.name).name, f"it cannot be read as parquet ({first_line(error)})", "Fetch or save it again",
-            split="input",
+            split=SPLIT,
         ) from error  # fmt: skip
-
-
-def make_table(records: Sequence[Record], columns: Sequence[str]) -> Dataset:
-    """Records as a table; missing values are null, and values of mixed kinds stay as they are."""
-    values = {name: [record.get(name) for record in records] for name in columns}
-    try:
-        return Dataset.from_dict(values)
-    except (UnicodeEncodeError, pa.ArrowException, OverflowError):
-        whole = {name: [replace_half_characters(value) for value in column] for name, column in values.items()}
-        features = {name: Json() if is_mixed(column) else None for name, column in whole.items()}
-        found = Dataset.from_dict({name: column for name, column in whole.items() if features[name] is None})
-        return Dataset.from_dict(
-            whole, features=Features({n: kind or found.features[n] for n, kind in features.items()})
-        )
-
-
-def is_mixed(column: list[Any]) -> bool:
-    """True if no column of a table can hold all of these values."""
-    try:
-        pa.array(column)
-    except (pa.ArrowException, OverflowError):
-        return True
-    return False
-
-
-def replace_half_characters(value: Any) -> Any:
-    """A JSON value with lone surrogates, which no file can hold, replaced by question marks."""
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))

@@ -22,6 +22,7 @@ from hfkit.runtime.part_file import PartFile
 from hfkit.tasks import NER as NamedEntities
 from tests.fixtures.commands import hfkit
 from tests.fixtures.examples import examples_of
+from tests.fixtures.workbooks import write_xlsx
 
 ROOT = Path(__file__).parents[2]
 SENTIMENT, NER, IMAGES = "runs/bert-sentiment", "runs/bert-ner", "runs/vit-images"
@@ -71,6 +72,8 @@ def write_texts(kind: str, path: Path) -> None:
         path.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     elif kind == "txt":
         path.write_text("\n".join(TEXTS) + "\n", encoding="utf-8-sig")
+    elif kind == "xlsx":
+        write_xlsx(path, {"Sheet1": [["id", "text"], *map(list, map(dict.values, rows))]})
     else:
         path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
 
@@ -78,7 +81,7 @@ def write_texts(kind: str, path: Path) -> None:
 def test_the_same_texts_in_any_file_get_the_same_answers(finished_runs):
     alone = [read_rows(hfkit("predict", SENTIMENT, "--text", text))[0] for text in TEXTS[:2]]
     wanted = None
-    for kind in ("csv", "tsv", "jsonl", "json", "parquet", "txt"):
+    for kind in ("csv", "tsv", "jsonl", "ndjson", "json", "parquet", "xlsx", "txt"):
         write_texts(kind, path := Path(f"some.{kind}"))
         rows = read_rows(hfkit("predict", SENTIMENT, str(path)))
         assert [row["text"] for row in rows] == TEXTS
@@ -214,11 +217,11 @@ def test_half_a_character_and_what_is_no_number_come_out_as_json(finished_runs):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("some.txt", b"caf\xe9\n", "it is not utf-8: byte 3 is 0xe9"),
-        ("some.csv", b"text\ncaf\xe9\n", "it is not utf-8"),
+        ("some.txt", b"\xc3\xa9t\xc3\xa9\ncaf\xe9\n", "UTF-8 but for byte 9 .0xe9. in line 2"),
+        ("some.csv", "text\nşarkı\n".encode("cp1254"), "Windows-1254 .'şarkı'. or Windows-1252"),
         ("some.csv", b"", "the first line of some.csv is missing"),
         ("some.csv", b"text,text\na,b\n", "it names every column once"),
-        ("some.csv", b"text;n\na;b\n", "columns are separated by commas"),
+        ("some.xlsx", b"text", "it cannot be read as a workbook"),
         ("some.csv", b"text,n\na\n", "row 0.*every row has the 2 columns"),
         ("some.csv", b'text,n\n"a,1\n', "it cannot be read as CSV"),
         ("some.csv", b"lines,n\na,1\n", "columns lines, n.*--text_column"),
@@ -238,9 +241,11 @@ def test_a_file_that_cannot_be_read_is_refused_before_a_word_is_written(name, co
     assert not Path("out.jsonl").exists()
 
 
-def test_another_encoding_is_read_when_it_is_named(finished_runs):
+def test_another_encoding_is_found_and_another_one_read_when_it_is_named(finished_runs):
     Path("some.txt").write_bytes("café\n".encode("latin-1"))
-    assert read_rows(hfkit("predict", SENTIMENT, "some.txt", "--encoding", "latin-1"))[0]["text"] == "café"
+    found = hfkit("predict", SENTIMENT, "some.txt")
+    assert read_rows(found)[0]["text"] == "café" and found.stderr.count("some.txt: Windows-1252") == 1
+    assert read_rows(hfkit("predict", SENTIMENT, "some.txt", "--encoding", "cp850"))[0]["text"] == "cafÚ"
     piped = hfkit("predict", SENTIMENT, "-", given="café\n".encode("latin-1"))
     assert "the standard input: it is not utf-8" in read_refusal(piped)
 

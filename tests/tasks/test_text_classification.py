@@ -89,11 +89,13 @@ def test_a_text_may_be_as_long_as_a_book(suffix, separator, tmp_path):
     assert TextClassification(dataset=str(tmp_path)).load()["test"]["text"] == [book, "so so"]
 
 
-def test_another_encoding_is_read_when_it_is_named(tmp_path):
+def test_another_encoding_is_found_and_another_one_read_when_it_is_named(tmp_path):
     for split in ("train", "validation", "test"):
-        (tmp_path / f"{split}.csv").write_bytes("text,label\nCafé crème,süß\nThé,herb\n".encode("latin-1"))
-    rows = TextClassification(dataset=str(tmp_path), encoding="latin-1").load()["train"]
-    assert rows[0] == {"text": "Café crème", "label": "süß"}
+        (tmp_path / f"{split}.csv").write_bytes("text;label\nCafé – crème;süß\nThé;herb\n".encode("cp1252"))
+    rows = TextClassification(dataset=str(tmp_path)).load()["train"]
+    assert rows[0] == {"text": "Café – crème", "label": "süß"}
+    rows = TextClassification(dataset=str(tmp_path), encoding="cp1250").load()["train"]
+    assert rows[0] == {"text": "Café – crčme", "label": "süß"}
 
 
 def test_validation_rows_are_set_aside_once_and_for_all_and_keep_their_order(tmp_path):

@@ -60,7 +60,7 @@ def read_records(split: str, paths: Iterable[Path]) -> Iterator[Any]:
         DataError: a file is no JSON, by its line.
     """
     for path in paths:
-        text = read_text(split, path)
+        text = read_text(path)
         try:
             whole = json.loads(text)
         except ValueError:
@@ -89,20 +89,13 @@ def read_lines(split: str, path: Path, text: str) -> Iterator[Any]:
                 ) from error
 
 
-def read_text(split: str, path: Path) -> str:
-    """The text of a file in UTF-8, or UTF-16 with a byte-order mark.
+def read_text(path: Path) -> str:
+    """The text of a file, in the encoding that it has.
 
     Raises:
-        DataError: it is in another encoding.
+        UserError: no encoding reads it, or several may be meant.
     """
-    data = path.read_bytes()
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path.name}, byte {error.start}", f"it is not {encoding}", "Save the file as UTF-8", split=split
-        ) from error
+    return path.read_bytes().decode(find_encoding(path))
 
 
 def dataset_of(rows: list[Mapping[str, Any]], features: Mapping[str, Any] | None = None) -> Dataset:

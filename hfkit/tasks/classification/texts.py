@@ -26,7 +26,7 @@ from hfkit.contract.target import Labels, Target
 from hfkit.contract.view import Example, Mistake, Shown, Text
 from hfkit.data.bad_rows import Fault, count_skipped
 from hfkit.data.batches import text_lengths
-from hfkit.data.files import TABLES, read_one_split, read_splits, take_split
+from hfkit.data.files import TEXT_TABLES, read_one_split, read_splits, take_split
 from hfkit.data.mapping import map_rows
 from hfkit.data.text.padding import PaddedTexts
 from hfkit.data.text.texts import JOINT, check_texts, row_keys, text_columns, text_facts
@@ -83,8 +83,8 @@ class ClassifiedTexts(ClassifiedRows):
         if source.dataset == "sample":
             return self.sample() if only_one is None else take_split(self.sample(), only_one.name)
         if only_one is not None:
-            return read_one_split(source, only_one.name, kinds=TABLES)
-        return read_splits(source, kinds=TABLES)
+            return read_one_split(source, only_one.name, kinds=TEXT_TABLES)
+        return read_splits(source, kinds=TEXT_TABLES)
 
     def check(self, split: str, raw: Raw, target: Target | None, *, finished: bool) -> tuple[Dataset, list[Fault]]:
         rows, columns = raw.splits[split], raw.columns
