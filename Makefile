@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 DATA ?= ../shared/data
 WEIGHTS ?= ../shared/weights
-.PHONY: help check test test-slow bench bench-ner architectures ledgers coverage samples format readme picture docs notebooks
+.PHONY: help check test test-slow bench bench-ner architectures ledgers coverage reading samples format readme picture docs notebooks
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ ledgers:  ## The seven measured ledgers, what the literature says against them, 
 
 coverage:  ## How often intervals hold the truth, in simulations: 20 minutes of one core, resumable
 	nice python -m benchmarks.coverage
+	python benchmarks/render.py
+
+reading:  ## CPU seconds of reading 100,000 rows from each kind of file: five minutes
+	OMP_NUM_THREADS=1 python benchmarks/reading.py --result benchmarks/results/reading.json
 	python benchmarks/render.py
 
 samples:  ## Write the bundled samples anew: data in seconds, checkpoints in an hour. DATA=folder of the texts

@@ -65,6 +65,23 @@ def input_side_table(result: dict) -> str:
     return measured(lines, result)
 
 
+def reading_table(result: dict) -> str:
+    """CPU seconds from a file of rows to a table, beside a tuned way."""
+    lines = [
+        f"| {result['rows']:,} rows of | read by | reading, CPU s [lowest, highest] | whole process, CPU s | "
+        "whole process against it [lowest, highest] |",
+        "|---|---|---|---:|---|",
+    ]
+    for kind, found in result["files"].items():
+        peer = list(found["contenders"])[1]
+        for name, seconds in found["contenders"].items():
+            ratio = spread_text(found["ratio"]) if name == peer else "–"
+            read, whole = seconds["read"], seconds["process"]["median"]
+            words = f"{read['median']:.2f} [{read['lowest']:.2f}, {read['highest']:.2f}]"
+            lines.append(f"| {kind} ({found['bytes'] / 1e6:.0f} MB) | {name} | {words} | {whole:.2f} | {ratio} |")
+    return measured(lines, result)
+
+
 def spread_text(ratio: dict) -> str:
     return f"**{ratio['median']:.2f}** [{ratio['lowest']:.2f}, {ratio['highest']:.2f}]"
 

@@ -19,8 +19,8 @@ bert_ner_*.json; nothing between the two lines is typed. A result file is:
     comparison   {first, second, difference, low, high}: test F1 of the first above the second; {} for none
 
 Files of the classification benchmark (see collect_classification.py) become the tables of classification_tables.py, and
-speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py and
-startup.py write those of input_tables.py. What coverage.py writes becomes that of coverage_tables.py. Ledgers
+speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py, reading.py
+and startup.py write those of input_tables.py. What coverage.py writes becomes that of coverage_tables.py. Ledgers
 (ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py, and what architectures.py writes the one of
 architecture_tables.py.
 """
@@ -93,7 +93,7 @@ def section(name: str, results: Path) -> str:
     # Not above: started as a program, this file's own folder is all that can be imported from.
     from benchmarks.classification_tables import classification_table, gain_table, image_input_table
     from benchmarks.coverage_tables import coverage_table
-    from benchmarks.input_tables import bucketing_table, input_side_table, startup_table
+    from benchmarks.input_tables import bucketing_table, input_side_table, reading_table, startup_table
     from benchmarks.speed_tables import scaling_table, speed_table
 
     if recipe == "classification":
@@ -113,6 +113,7 @@ def section(name: str, results: Path) -> str:
         "image_input": image_input_table,
         "speed": speed_table,
         "scaling": scaling_table,
+        "reading": reading_table,
         "startup": startup_table,
         "bucketing": bucketing_table,
         "input_side": input_side_table,

@@ -118,9 +118,10 @@ def check_name(given: str) -> str:
         UserError: there is none of this name.
     """
     try:
-        codec = codecs.lookup(given).name
+        "a".encode(given)  # also refuses codecs of other things than text, such as base64
     except LookupError as error:
         raise UserError(f"encoding '{given}'", "there is none of this name", "Try utf-8, cp1252 or utf-16") from error
+    codec = codecs.lookup(given).name
     return UTF8 if codec == "utf-8" else codec
 
 

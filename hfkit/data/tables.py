@@ -215,13 +215,17 @@ def has_plain_quotes(path: Path, form: Form) -> bool:
 
     A text that begins and another that ends with a quote make one cell of the rows between them, silently.
     """
+    lines, tabs = 0, set()
     with path.open(newline="", encoding=form.encoding) as file:
-        tabs = [line.count("\t") for line in file if line.strip("\r\n")]
+        for line in file:
+            if line.strip("\r\n"):
+                lines += 1
+                tabs.add(line.count("\t"))
     try:
         rows = sum(len(piece.rows) for piece in iterate_quoted(path, form))
     except csv.Error:
         return True
-    return rows != len(tabs) and len(set(tabs)) == 1
+    return rows != lines and len(tabs) == 1
 
 
 def describe_forms(paths: list[Path], forms: list[Form]) -> Iterator[str]:

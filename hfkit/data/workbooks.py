@@ -23,7 +23,7 @@ MIDNIGHT = datetime.time()
 
 
 def sheet_names(path: Path) -> list[str]:
-    """The names of the sheets that hold cells and are not hidden, in their order.
+    """The names of the sheets that are not hidden, in their order; of several, those that hold cells.
 
     Raises:
         UserError: the file is no workbook, or what reads it is not installed.
@@ -32,7 +32,8 @@ def sheet_names(path: Path) -> list[str]:
         from python_calamine import SheetVisibleEnum
 
         shown = [sheet.name for sheet in book.sheets_metadata if sheet.visible == SheetVisibleEnum.Visible]
-        return [name for name in shown if book.get_sheet_by_name(name).height]
+        # To see whether a sheet has cells is to read it.
+        return shown if len(shown) == 1 else [name for name in shown if book.get_sheet_by_name(name).height]
 
 
 def open_workbook(path: Path) -> "CalamineWorkbook":
@@ -169,7 +170,9 @@ def find_faults(path: Path, sheet: str) -> tuple[list[str], list[str]]:
             text = zipped.read(part) if part else b""
     except (zipfile.BadZipFile, KeyError):
         text = b""
-    return tuple([place.decode() for place in pattern.findall(text)] for pattern in (ERROR, STALE))
+    errors = ERROR.findall(text) if b't="e"' in text else []
+    stale = STALE.findall(text) if b"<f" in text else []
+    return [place.decode() for place in errors], [place.decode() for place in stale]
 
 
 def find_sheet_part(zipped: zipfile.ZipFile, sheet: str) -> str | None:

@@ -40,6 +40,7 @@ def test_a_mark_is_no_part_of_the_text_whatever_the_encoding_is_called(given, tm
         (TEXT.encode("utf-16"), "cp1252", "it begins with the mark of UTF-16. Leave out --encoding"),
         (TEXT.encode(), "ascii", "byte 13 is 0xc3. .* --encoding utf-8"),
         (TEXT.encode(), "klingon", "there is none of this name"),
+        (TEXT.encode(), "base64", "there is none of this name"),
         ("şarkı".encode("cp1254"), None, "Windows-1254 .'şarkı'. or Windows-1252 .'þarký'.*--encoding cp1254 or"),
         ("été\ncafé\n".encode() + b"caf\xe9", None, r"UTF-8 but for byte 15 \(0xe9\) in line 3"),
         (b"\xff\xfea", None, "it begins like UTF-16, but byte 2"),
