@@ -46,10 +46,13 @@ def judge_cell(cell: str, column: Sequence[str]) -> First:
     if are_classes(values):
         return First.ROW if cell in values else First.UNCLEAR
     words, usual = len(cell.split()), median(map(len, values))
-    are_texts = usual >= 20 or median(len(value.split()) for value in values) >= 3
-    # A form's export has questions for names.
-    if words >= 4 and len(cell) >= 0.4 * usual and cell[-1] not in "?:":
+    usual_words = median(len(value.split()) for value in values)
+    # A form's export has questions for names. Sequences, addresses and digests are long words, and names are not.
+    sentence = words >= 4 and cell[-1] not in "?:"
+    word = words == usual_words == 1 and len(cell) >= 20 and "_" not in cell
+    if (sentence or word) and len(cell) >= 0.4 * usual:
         return First.LIKE_A_ROW
+    are_texts = usual >= 20 or usual_words >= 3
     return First.NAMES if words <= 2 and are_texts and not re.search(r"[.!?,;]", cell) else First.UNCLEAR
 
 

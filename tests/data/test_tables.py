@@ -73,6 +73,7 @@ HEADLESS = (
     [
         (HEADLESS + "a dark and smelly room,bad\n", ["text", "label"]),
         ("1;it was all fine\n0;it was not so fine\n1;I would go there again\n0;never\n", ["label", "text"]),
+        ("".join(f"MQYKLILNGKTLKGETTTEA{a},{n % 2}\n" for n, a in enumerate("VAETKG")), ["text", "label"]),
         ("I liked every minute of it\nthe soup was awful this time\na lovely film to see\n", ["text"]),
     ],
 )
