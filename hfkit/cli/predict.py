@@ -55,8 +55,8 @@ def predict(
         list[str] | None,
         typer.Argument(
             metavar="INPUT...",
-            help="files of rows (.csv .tsv .jsonl .json .parquet), of one text a line (.txt), pictures, folders of"
-            " pictures or with one file of rows, or - for the lines of the standard input",
+            help="files of rows (.csv .tsv .xlsx .jsonl .json .parquet .fasta …), of one text a line (.txt), pictures,"
+            " folders of pictures or with one file of rows, or - for the lines of the standard input",
         ),
     ] = None,
     text: Annotated[list[str] | None, typer.Option("--text", help="a text to ask about; may be given again")] = None,
@@ -87,8 +87,8 @@ def predict(
     A row keeps its columns and gets `prediction`: a label, a list of labels, a number, or a list of entities with
     `label`, `text`, `start` and `end` (characters). Where the model tells, `probability` is that of its label. With
     --on_bad_row skip, `error` says why a row has no prediction. Files of any size are read a piece at a time (a .json
-    that is one list is read at once). An --output appears when it is whole; stopped before, the same command goes on
-    from FILE.part, unless rows come from the standard input.
+    that is one list and a workbook are read at once). An --output appears when it is whole; stopped before, the same
+    command goes on from FILE.part, unless rows come from the standard input.
 
     The flags of the model's task are accepted too, such as --text_column, --max_length or --allow_outside_images; they
     win over those of its run.

@@ -81,7 +81,7 @@ def read_splits(source: Source, *, kinds: Mapping[str, str] = BUILDERS) -> Datas
     elif place.is_file():
         splits = read_file(source, place, kinds, "train")
     elif "texts" in kinds.values() and (folders := find_class_texts(place)):
-        splits = {split: read_class_texts(split, folder, source.encoding) for split, folder in folders.items()}
+        splits = {split: read_class_texts(split, folder, source.encoding, place) for split, folder in folders.items()}
     else:
         splits = read_split_files(source, find_files(place, kinds), kinds)
     if "train" not in splits:
@@ -109,7 +109,7 @@ def read_one_split(source: Source, split: str | None, *, kinds: Mapping[str, str
         found = read_file(source, place, kinds, "test")
         return take_split(found, split) if len(found) > 1 else DatasetDict(found)
     if "texts" in kinds.values() and (folders := find_class_texts(place)):
-        found = {name: read_class_texts(name, folder, source.encoding) for name, folder in folders.items()}
+        found = {name: read_class_texts(name, folder, source.encoding, place) for name, folder in folders.items()}
         return take_split(found, split)
     return DatasetDict(read_split_files(source, {"test": find_one_split(place, split, kinds)}, kinds))
 

@@ -9,7 +9,7 @@ from datasets import Dataset, Features, List, Value
 
 from hfkit.data.encodings import find_encoding, title_of
 from hfkit.data.headers import First, judge_first_row, name_columns
-from hfkit.data.leftovers import is_leftover, list_folder
+from hfkit.data.leftovers import describe_leftovers, list_folder, walk, walk_files
 from hfkit.data.notes import tell
 from hfkit.data.split_names import split_of
 from hfkit.data.tables import Form, describe_form, iterate_pieces, make_table
@@ -101,21 +101,28 @@ def find_class_texts(folder: Path) -> dict[str, Path]:
     return {"train": folder} if not named and len(list_classes(folder)) > 1 else {}
 
 
-def list_classes(folder: Path) -> set[str]:
-    return {path.parent.as_posix() for path in list_class_texts(folder)}
+def list_classes(folder: Path) -> set[Path]:
+    return {path.parent for path in walk(folder).files if is_class_text(path, folder)}
 
 
-def read_class_texts(split: str, folder: Path, encoding: str | None = None) -> Dataset:
+def is_class_text(path: Path, folder: Path) -> bool:
+    """True for a .txt file in a subfolder; those in the folder itself say something about it."""
+    return path.suffix.lower() == ".txt" and path.parent != folder
+
+
+def read_class_texts(split: str, folder: Path, encoding: str | None = None, root: Path | None = None) -> Dataset:
     """The .txt files below a folder, each a text whose label is the subfolder that it lies in.
 
     Args:
         folder: it has a folder for each class, which may have folders in it: 'news/sports' is a class too.
+        root: the folder of the dataset, in which links may lead; default: `folder`.
 
     Raises:
-        UserError: a file cannot be read in its encoding.
+        UserError: a file cannot be read in its encoding, or a link leads out of the dataset.
         DataError: no file lies in such a folder.
     """
-    files = list_class_texts(folder)
+    found, skipped = walk_files(folder, root=root)
+    files = [path for path in found if is_class_text(path, folder)]
     if not files:
         raise DataError(
             f"folder '{folder}'", "a text is a .txt file in the folder of its class", "Put some there", split=split
@@ -124,12 +131,7 @@ def read_class_texts(split: str, folder: Path, encoding: str | None = None) -> D
     labels = [path.parent.relative_to(folder).as_posix() for path in files]
     counts = {label: labels.count(label) for label in dict.fromkeys(labels)}
     tell(f"{folder.name}: files of text in folders of classes: {', '.join(f'{k} {n:,}' for k, n in counts.items())}")
+    if skipped:
+        tell(f"{folder.name}: skipped {describe_leftovers(skipped)}")
     columns = {"text": texts, "label": labels, "file": [path.relative_to(folder).as_posix() for path in files]}
     return Dataset.from_dict(columns, features=Features({name: Value("string") for name in columns}))
-
-
-def list_class_texts(folder: Path) -> list[Path]:
-    """The .txt files in subfolders of a folder, sorted by class, without what systems leave behind."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() == ".txt" and path.is_file())
-    kept = [place for place in found if len(place.parts) > 1 and not any(map(is_leftover, place.parts))]
-    return [folder / place for place in sorted(kept)]

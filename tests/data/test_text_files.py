@@ -54,7 +54,8 @@ def test_folders_of_classes_hold_texts(tmp_path, capsys):
         "label": ["neg", "neg"],
         "file": ["neg/0.txt", "neg/1.txt"],
     }
-    assert "folders of classes: neg 2, pos 2, unsup 2" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "folders of classes: neg 2, pos 2, unsup 2" in told and "train: skipped 3 leftovers" in told
     loaded = TextClassification(dataset=str(tmp_path), validation_share=0.5).load()
     assert loaded.labels == ["neg", "pos", "unsup"] and len(loaded["test"]) == 6
     assert find_class_texts(tmp_path / "train" / "pos") == {}
