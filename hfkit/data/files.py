@@ -16,7 +16,7 @@ from hfkit.data.conll_files import read_conll
 from hfkit.data.exports import Export, find_export
 from hfkit.data.hub import read_hub
 from hfkit.data.json_files import read_json, split_names
-from hfkit.data.leftovers import list_folder
+from hfkit.data.leftovers import list_folder, walk
 from hfkit.data.notes import tell
 from hfkit.data.places import find_place, is_address
 from hfkit.data.source import Source
@@ -80,7 +80,7 @@ def read_splits(source: Source, *, kinds: Mapping[str, str] = BUILDERS) -> Datas
         splits = read_hub(source)
     elif place.is_file():
         splits = read_file(source, place, kinds, "train")
-    elif "texts" in kinds.values() and (folders := find_class_texts(place)):
+    elif folders := find_class_folders(place, kinds):
         splits = {split: read_class_texts(split, folder, source.encoding, place) for split, folder in folders.items()}
     else:
         splits = read_split_files(source, find_files(place, kinds), kinds)
@@ -108,7 +108,7 @@ def read_one_split(source: Source, split: str | None, *, kinds: Mapping[str, str
     if place.is_file():
         found = read_file(source, place, kinds, "test")
         return take_split(found, split) if len(found) > 1 else DatasetDict(found)
-    if "texts" in kinds.values() and (folders := find_class_texts(place)):
+    if folders := find_class_folders(place, kinds):
         found = {name: read_class_texts(name, folder, source.encoding, place) for name, folder in folders.items()}
         return take_split(found, split)
     return DatasetDict(read_split_files(source, {"test": find_one_split(place, split, kinds)}, kinds))
@@ -136,6 +136,14 @@ def read_file(source: Source, file: Path, kinds: Mapping[str, str], split: str) 
     if kind == "json":
         return {known: read_json(known, [file], source.encoding, name) for known, name in parts.items()}
     return {known: read_workbook(known, [file], name) for known, name in parts.items()}
+
+
+def find_class_folders(folder: Path, kinds: Mapping[str, str]) -> dict[str, Path]:
+    """The folder of classes of each split, where texts are files; none if there is a table: texts may lie beside it."""
+    if "texts" not in kinds.values():
+        return {}
+    tables = (path for path in walk(folder).files if is_rows(path, kinds) and kinds[path.suffix.lower()] != "texts")
+    return {} if any(tables) else find_class_texts(folder)
 
 
 def find_files(folder: Path, kinds: Mapping[str, str]) -> dict[str, list[Path]]:

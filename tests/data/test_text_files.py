@@ -2,6 +2,7 @@
 
 import pytest
 
+from hfkit.data.files import TEXT_TABLES, find_class_folders
 from hfkit.data.text_files import find_class_texts, read_class_texts, read_texts
 from hfkit.errors import DataError
 from hfkit.tasks import TextClassification
@@ -59,3 +60,6 @@ def test_folders_of_classes_hold_texts(tmp_path, capsys):
     loaded = TextClassification(dataset=str(tmp_path), validation_share=0.5).load()
     assert loaded.labels == ["neg", "pos", "unsup"] and len(loaded["test"]) == 6
     assert find_class_texts(tmp_path / "train" / "pos") == {}
+    # A table says what the rows are; files of text may lie beside it.
+    (tmp_path / "reviews.csv").write_text("text,label\n" + "one,a\ntwo,b\nthree,a\nfour,b\n" * 5)
+    assert find_class_folders(tmp_path, TEXT_TABLES) == {}
