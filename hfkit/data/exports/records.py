@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 from datasets import Dataset, Features, Json, List, Value, concatenate_datasets
 
+from hfkit.data.encodings import find_encoding
 from hfkit.errors import DataError
 
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson", ".jsonlines")
