@@ -5,11 +5,22 @@ from pathlib import Path
 from hfkit.data.exports.brat import Brat
 from hfkit.data.exports.doccano import Doccano
 from hfkit.data.exports.export import Export, Glimpse, look
+from hfkit.data.exports.label_studio import LabelStudio, LabelStudioMin, LabelStudioTable
 from hfkit.data.exports.prodigy import Prodigy
 from hfkit.data.exports.spacy import SpacyDocBin, SpacyJson, SpacyPairs
 
 # No file fits two of them.
-EXPORTS: tuple[Export, ...] = (Doccano(), Prodigy(), SpacyPairs(), SpacyJson(), SpacyDocBin(), Brat())
+EXPORTS: tuple[Export, ...] = (
+    LabelStudio(),
+    LabelStudioMin(),
+    LabelStudioTable(),
+    Doccano(),
+    Prodigy(),
+    SpacyPairs(),
+    SpacyJson(),
+    SpacyDocBin(),
+    Brat(),
+)
 
 __all__ = ["EXPORTS", "Export", "Glimpse", "find_export", "look"]
 
