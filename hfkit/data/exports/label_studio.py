@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 from datasets import Dataset
 
+from hfkit.data.annotators import COLUMN, FINAL, WHO
 from hfkit.data.exports.export import Glimpse
 from hfkit.data.exports.label_studio_objects import Objects, find_pictures, read_config
 from hfkit.data.exports.label_studio_results import (
@@ -286,7 +287,11 @@ def to_dataset(split: str, paths: list[Path], title: str, items: list[Item], tal
     columns = columns_of_data(items, objects, names.values(), paths[0].parent)
     columns |= columns_of_answers(items, names, read_as)
     tell_summary(paths[0].name, title, items, tally, names, objects)
-    return Dataset(pa.table({name: to_array(values) for name, values in columns.items()}))
+    arrays = {name: to_array(values) for name, values in columns.items()}
+    if COLUMN in arrays:  # a column that nobody answered alone has the type of the answers
+        item = arrays[COLUMN].type.value_type
+        arrays |= {name: pa.array(columns[name], item.field(name).type) for name in names.values()}
+    return Dataset(pa.table(arrays))
 
 
 def name_columns(controls: Iterable[Control]) -> dict[Control, str]:
@@ -375,7 +380,7 @@ def columns_of_data(items: list[Item], objects: Objects, taken: Iterable[str], f
     """What people saw, under its own names but `text` and `image` for what the questions are about."""
     names = list(dict.fromkeys(name for item in items for name in item.data))
     general = {objects.text: "text", objects.image: "image"}
-    reserved = {*taken, "annotations", *(general[key] for key in (objects.text, objects.image) if key)}
+    reserved = {*taken, COLUMN, *(general[key] for key in (objects.text, objects.image) if key)}
     columns: dict[str, list] = {}
     for name in names:
         column = general.get(name) or (f"data.{name}" if name in reserved else name)
@@ -407,9 +412,9 @@ def columns_of_answers(
     columns = {name: [one[0][name] if len(one) == 1 else None for one in answered] for name in names.values()}
     if several:
         final = any(answer.final for item in items for answer in item.answers)
-        columns["annotations"] = [
+        columns[COLUMN] = [
             [
-                {"annotator": answer.annotator, **({"final": answer.final} if final else {}), **values}
+                {WHO: answer.annotator, **({FINAL: answer.final} if final else {}), **values}
                 for answer, values in zip(item.answers, of_item, strict=True)
             ]
             for item, of_item in zip(items, answered, strict=True)
