@@ -3,6 +3,7 @@
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from hfkit.runtime.redaction import SECRET_NAME, WITHHELD, withhold_secrets
 from hfkit.version import __version__
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "peft")
+DESCRIBE = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 EVERY = 0.02  # seconds between two measurements of memory
 MIB = 2**20
 
@@ -123,10 +125,25 @@ def _version(package: str) -> str:
 
 
 def _commit() -> str:
-    """The commit of the checkout in the working folder, with '-dirty' if tracked files differ; 'none' outside one."""
+    """The commit of hfkit's own checkout, with '-dirty' if tracked files differ; 'none' if it was installed.
+
+    A repository's configuration may name programs that git starts, and the working folder may be anybody's: an
+    unpacked dataset ran code through `core.fsmonitor`. So git is asked about the folder whose code runs already.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
+    git = shutil.which("git", path=os.pathsep.join(folders))
+    if git is None or not (checkout / ".git").exists():
+        return "none"
+    settings = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", f"safe.directory={checkout.as_posix()}")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_OPTIONAL_LOCKS": "0"}
     try:
         found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            [git, *(word for one in settings for word in ("-c", one)), *DESCRIBE],
+            cwd=checkout,
+            env=environment,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=10,

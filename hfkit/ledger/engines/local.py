@@ -13,6 +13,7 @@ import torch
 from hfkit.errors import UserError
 from hfkit.runtime.processes import count_cores, gpu_of
 
+PLACE = Path(__file__).resolve().parents[3]  # the folder that hfkit is imported from
 MOST_DEATHS = 10  # of one worker: a cell is given up after three
 PATIENCE = 30  # seconds for a worker to end; it may have to finish a training step first
 PER_RUN = 3 * 2**30  # bytes of memory for a run with a small model
@@ -26,13 +27,18 @@ def default_jobs() -> int:
 
 
 def start_worker(job: int, jobs: int, argv: list[str], logs: Path) -> subprocess.Popen:
-    """Start process `job` of `jobs` on the comparison of `argv`, with its share of the cores, or a GPU."""
+    """Start process `job` of `jobs` on the comparison of `argv`, with its share of the cores, or a GPU.
+
+    It imports nothing from the working folder: a user's own `statistics.py` there would run in place of Python's.
+    """
     logs.mkdir(parents=True, exist_ok=True)
     threads = max(1, count_cores() // jobs)
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "TOKENIZERS_PARALLELISM": "false"}
     if torch.cuda.device_count():
         environment["CUDA_VISIBLE_DEVICES"] = gpu_of(job)
-    command = [sys.executable, "-m", "hfkit.ledger", "work", *argv, "--jobs", str(jobs)]
+    if PLACE.name not in ("site-packages", "dist-packages"):  # a checkout, which this process may have found there
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PLACE), os.environ.get("PYTHONPATH"))))
+    command = [sys.executable, "-P", "-m", "hfkit.ledger", "work", *argv, "--jobs", str(jobs)]
     with (logs / f"worker-{job}.txt").open("a") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
