@@ -15,6 +15,10 @@ def demo(
     ),
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="to listen on")] = 7860,
     share: Annotated[bool, typer.Option("--share", help="also through a public address of gradio's")] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow_host", help="name of a proxy that hands requests on; may be given again"),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="make the page, answer its first example as JSON, and end; for tests")
     ] = False,
@@ -23,8 +27,9 @@ def demo(
     """Ask a saved model in the browser: texts, pairs of texts, or pictures, by what it was trained for.
 
     The page shows the score of the run with its interval, the labels, and rows of the test split to try. It listens on
-    this machine alone unless --host or --share say otherwise, needs no network, and sends nothing anywhere. Ctrl+C or
-    SIGTERM ends it.
+    this machine alone unless --host or --share say otherwise, needs no network, and sends nothing anywhere. Requests
+    that other websites send through the browser are refused, and so are those of more than 42 MB; an answer takes at
+    most a minute. Ctrl+C or SIGTERM ends it.
 
         hfkit demo runs/bert-sentiment
         hfkit demo runs/vit-images --port 7861
@@ -32,10 +37,12 @@ def demo(
 
     Exit codes: 0 it was ended; 1 something failed; 2 the model or the port cannot be used, or gradio is missing.
     """
-    run(lambda: _demo(model, host, port, revision, share=share, check=check), ANEW)
+    run(lambda: _demo(model, host, port, revision, share=share, names=allow_host or [], check=check), ANEW)
 
 
-def _demo(place: str, host: str, port: int, revision: str | None, *, share: bool, check: bool) -> None:
+def _demo(
+    place: str, host: str, port: int, revision: str | None, *, share: bool, names: list[str], check: bool
+) -> None:
     from hfkit.inference import demo
     from hfkit.progress import reserve_stdout
 
@@ -45,4 +52,4 @@ def _demo(place: str, host: str, port: int, revision: str | None, *, share: bool
         if check:
             print(json.dumps(demo.check(model), ensure_ascii=False), file=stdout)
         else:
-            demo.serve(model, host, port, share=share, out=stdout)
+            demo.serve(model, host, port, share=share, names=names, out=stdout)

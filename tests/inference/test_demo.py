@@ -1,5 +1,6 @@
 """`hfkit demo`: a page that says what the model says, to this machine alone, and refuses odd inputs in words."""
 
+import asyncio
 import json
 import re
 import signal
@@ -8,8 +9,10 @@ import subprocess
 import sys
 from copy import copy
 from dataclasses import replace
+from http.client import HTTPConnection
 from io import BytesIO
 from pathlib import Path
+from threading import Event
 
 import httpx
 import numpy as np
@@ -17,6 +20,7 @@ import pytest
 from datasets import Dataset
 from gradio_client import Client, handle_file
 from PIL import Image
+from starlette.datastructures import Headers
 from typer.testing import CliRunner
 
 import hfkit.inference.demo
@@ -24,8 +28,9 @@ from hfkit.cli import app
 from hfkit.contract.target import Labels
 from hfkit.data.text.texts import JOINT
 from hfkit.errors import UserError
-from hfkit.inference.demo import is_loopback, load_demo, require_gradio, use_own_folder
-from hfkit.inference.demo.asking import MOST_CHARACTERS, DemoModel, Unanswered
+from hfkit.inference.demo import guard, is_loopback, load_demo, require_gradio, use_own_folder
+from hfkit.inference.demo.asking import MOST_CHARACTERS, DemoModel, TimedModel, Unanswered
+from hfkit.inference.demo.guard import Guard
 from hfkit.inference.demo.page import build_page, example_inputs, examples_label, launch
 from hfkit.inference.saved import load_saved
 from hfkit.tasks import TextClassification
@@ -227,9 +232,90 @@ def test_a_browser_gets_answers_and_asks_nobody_else(models, tmp_path):
             event = httpx.post(f"{url}gradio_api/call/ask", json=asked).json()["event_id"]
             assert "event: error" in httpx.get(f"{url}gradio_api/call/ask/{event}").text
             assert any(folder.rglob("*.png"))
+            refuse_others(url, port)
         finally:
             app_.close(verbose=False)
     assert not folder.exists()
+
+
+def refuse_others(url: str, port: int) -> None:
+    """What other websites, and programs that send too much, get from the page."""
+    page = httpx.get(url, headers={"Origin": url.rstrip("/")})
+    assert page.status_code == 200 and "window.gradio_config" in page.text
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "http" not in policy
+    hosts = set(re.findall(r"""https?:(?:\\?/){2}([^/\\"'\s<>]+)""", page.text))
+    assert hosts <= {f"127.0.0.1:{port}", "www.w3.org"}, hosts
+    asked = {"data": [None]}
+    for name in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "10.0.0.1", "a b", ""):
+        assert httpx.get(url, headers={"Host": name}).status_code in (400, 403), name
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:1", f"http://localhost:{port}", "file://"):
+        ended = httpx.post(f"{url}gradio_api/call/ask", json=asked, headers={"Origin": origin})
+        assert ended.status_code == 403, origin
+    assert httpx.get(url, headers={"Host": f"localhost:{port}"}).status_code == 200
+    announced = HTTPConnection("127.0.0.1", port)
+    announced.request("POST", "/gradio_api/call/ask", headers={"Content-Length": str(10**12)})
+    assert announced.getresponse().status == 413
+
+
+@pytest.mark.parametrize(
+    "host, names, asked, origin, answered",
+    [
+        ("127.0.0.1", (), "[::1]:7860", None, True),
+        ("127.0.0.1", (), "LOCALHOST.:7860", None, True),
+        ("127.0.0.1", (), "192.168.0.7:7860", None, False),
+        ("0.0.0.0", (), "192.168.0.7:7860", "http://192.168.0.7:7860", True),
+        ("0.0.0.0", (), socket.gethostname(), None, True),
+        ("0.0.0.0", (), "evil.example", None, False),
+        ("127.0.0.1", ("hub.example",), "hub.example", "https://hub.example", True),
+        ("127.0.0.1", ("hub.example",), "127.0.0.1:7860", "https://hub.example", True),
+        ("127.0.0.1", ("hub.example",), "hub.example", "https://evil.example", False),
+        ("demo.example", (), "demo.example:80", None, True),
+    ],
+)
+def test_requests_are_answered_under_own_names_alone(host, names, asked, origin, answered):
+    headers = Headers({"host": asked} | ({"origin": origin} if origin else {}))
+    assert (Guard(None, host, set(names)).refusal(headers) is None) == answered
+
+
+def test_a_body_is_neither_too_large_nor_too_slow(monkeypatch):
+    async def receive() -> dict:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"x" * 10, "more_body": True}
+
+    async def count_pieces() -> int:
+        limited, pieces = guard.limit(receive), 0
+        while (await limited())["type"] == "http.request":
+            pieces += 1
+        return pieces
+
+    monkeypatch.setattr(guard, "LARGEST_REQUEST", 35)
+    assert asyncio.run(count_pieces()) == 3
+    monkeypatch.setattr(guard, "LARGEST_REQUEST", 10**9)
+    monkeypatch.setattr(guard, "LONGEST_REQUEST", 0.1)
+    assert 1 <= asyncio.run(count_pieces()) <= 10
+
+
+def test_an_answer_that_does_not_end_keeps_nobody_waiting(models):
+    class Slow:
+        def __init__(self) -> None:
+            self.asked, self.go_on = 0, Event()
+
+        def answer(self, row: dict) -> dict:
+            self.asked += 1
+            self.go_on.wait(10)
+            return row
+
+    slow = Slow()
+    timed = TimedModel(slow, seconds=0.05)
+    with pytest.raises(Unanswered, match="within 0.05 seconds"):
+        timed.answer({})
+    with pytest.raises(Unanswered, match="still keeps the model busy"):
+        timed.answer({})
+    assert slow.asked == 1
+    slow.go_on.set()
+    timed.late.result(10)
+    assert timed.answer({"text": "a"}) == {"text": "a"}
 
 
 def test_an_address_in_use_is_refused(finished_runs):

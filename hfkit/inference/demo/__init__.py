@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,8 +46,19 @@ def check(model: DemoModel) -> dict[str, Any]:
         raise UserError(f"model '{model.saved.place}'", f"it does not answer ({error})", "Try another") from error
 
 
-def serve(model: DemoModel, host: str, port: int, *, share: bool = False, out: TextIO | None = None) -> None:
+def serve(
+    model: DemoModel,
+    host: str,
+    port: int,
+    *,
+    share: bool = False,
+    names: Sequence[str] = (),
+    out: TextIO | None = None,
+) -> None:
     """Serve the page until the program is interrupted, and print its address to `out`.
+
+    Args:
+        names: further host names to answer under (see `guard.Guard`).
 
     Raises:
         UserError: gradio is missing, or the address cannot be used.
@@ -59,7 +70,7 @@ def serve(model: DemoModel, host: str, port: int, *, share: bool = False, out: T
         print(f"warning: whoever reaches this machine at {host} can ask the model, without a password", file=sys.stderr)
     with use_own_folder() as folder:
         try:
-            app, url = launch(model, folder, host, port, share=share)
+            app, url = launch(model, folder, host, port, share=share, names=names)
         except OSError as error:
             raise UserError(
                 f"address {host}:{port}", f"it cannot be listened on ({error})", "Choose another --port or --host"

@@ -1,5 +1,7 @@
 """A saved model for the page: its description, rows to try, and its answer to one input."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from hfkit.report.names import dataset_name
 from hfkit.report.pages import cell_text, escape_markdown, interval_text, score_text
 from hfkit.scores.score import headline_text
 
+LONGEST_ANSWER = 60.0  # seconds
 MOST_CHARACTERS = 20_000  # of a text: some ten pages
 SENTENCES = ("Ada Lovelace wrote to Charles Babbage from London.", "The parcel came a day late, but all was there.")
 
@@ -126,6 +129,34 @@ class DemoModel:
         longest = max(map(len, texts), default=0)
         if longest > MOST_CHARACTERS:
             raise Unanswered(f"A text has at most {MOST_CHARACTERS:,} characters here, and this one has {longest:,}.")
+
+
+class TimedModel:
+    """A model whose answers are waited for no longer than `LONGEST_ANSWER`, one at a time.
+
+    Work in a thread cannot be stopped. So what takes too long goes on, and nothing else is begun beside it: impatient
+    visitors would otherwise fill all cores.
+    """
+
+    def __init__(self, model: DemoModel, seconds: float = LONGEST_ANSWER) -> None:
+        self.model, self.seconds = model, seconds
+        self.thread = ThreadPoolExecutor(max_workers=1)
+        self.late: Future | None = None
+
+    def answer(self, row: dict[str, Any]) -> Reply:
+        """As `DemoModel.answer`.
+
+        Raises:
+            Unanswered: also if the answer, or the one before it, takes too long.
+        """
+        if self.late is not None and not self.late.done():
+            raise Unanswered("An earlier question still keeps the model busy. Try again in a minute.")
+        coming = self.thread.submit(self.model.answer, row)
+        try:
+            return coming.result(self.seconds)
+        except TooLate as error:
+            self.late = coming
+            raise Unanswered(f"There was no answer within {self.seconds:g} seconds. Try a shorter one.") from error
 
 
 def blank_picture() -> dict[str, Any]:

@@ -1,15 +1,19 @@
 """The page itself, made of gradio's parts. Nothing is fetched from elsewhere, and nothing is sent."""
 
 import base64
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from hfkit.contract.rows import Media
 from hfkit.contract.view import Choice, Number, Spans, to_text
-from hfkit.inference.demo.asking import DemoModel, Reply, Unanswered
+from hfkit.inference.demo.asking import DemoModel, Reply, TimedModel, Unanswered
+from hfkit.inference.demo.guard import Guard
 from hfkit.inference.examples import report_rows
 from hfkit.report.pages import escape_markdown
 
@@ -33,6 +37,7 @@ def read_input(given: Any) -> Any:
 
 def build_page(model: DemoModel, folder: Path) -> gr.Blocks:
     """Inputs, a button, the answer, and rows to try; their pictures are written into `folder`."""
+    timed = TimedModel(model)
     with gr.Blocks(title=model.name, analytics_enabled=False) as app:
         gr.Markdown(model.about())
         with gr.Row():
@@ -44,7 +49,7 @@ def build_page(model: DemoModel, folder: Path) -> gr.Blocks:
 
         def ask(*values: Any) -> tuple[Any, str]:
             try:
-                return render(model.answer(dict(zip(model.columns, map(read_input, values), strict=True))))
+                return render(timed.answer(dict(zip(model.columns, map(read_input, values), strict=True))))
             except Unanswered as error:
                 raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # shown as HTML
 
@@ -58,7 +63,10 @@ def build_page(model: DemoModel, folder: Path) -> gr.Blocks:
 def make_inputs(model: DemoModel) -> list[Any]:
     """The fields for the columns of a row."""
     if model.media is Media.IMAGE:
-        return [gr.Image(label="Picture", sources=["upload", "clipboard"], height=300)]
+        field = gr.Image(label="Picture", sources=["upload", "clipboard"], height=300)
+        # Gradio's own example for programs lies on another host. A subclass would make gradio write a .pyi beside us.
+        field.example_payload = field.example_value = lambda: None
+        return [field]
     if len(model.columns) == 1:
         return [gr.Textbox(label="Text", lines=5)]
     names = [ORDINALS[place] if place < len(ORDINALS) else f"{place + 1}th" for place in range(len(model.columns))]
@@ -115,13 +123,19 @@ def examples_label(model: DemoModel) -> str:
     return "Test rows that it got wrong" if report_rows(model.report, model.columns) else "To try"
 
 
-def launch(model: DemoModel, folder: Path, host: str, port: int, *, share: bool) -> tuple[gr.Blocks, str]:
+def launch(
+    model: DemoModel, folder: Path, host: str, port: int, *, share: bool, names: Iterable[str] = ()
+) -> tuple[gr.Blocks, str]:
     """Serve the page at an address, in threads of its own.
+
+    Args:
+        names: further names of this server, which a proxy hands on.
 
     Raises:
         OSError: the address cannot be used.
     """
     app = build_page(model, folder)
+    own = {name.lower() for name in names}
     app.queue(max_size=WAITING, default_concurrency_limit=1)  # the model answers one question at a time
     _, local, public = app.launch(
         server_name=host,
@@ -135,5 +149,8 @@ def launch(model: DemoModel, folder: Path, host: str, port: int, *, share: bool)
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
+        app_kwargs={"middleware": [Middleware(Guard, host=host, names=own)]},
     )
+    if public:
+        own.add(urlsplit(public).hostname or "")
     return app, public or local
