@@ -21,7 +21,7 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ sys.path.insert(0, str(ROOT))  # for benchmarks
 
 from benchmarks.render import RESULTS, render  # noqa: E402
 from hfkit import RecipeArguments  # noqa: E402
+from hfkit.arguments.ranges import ranges_of  # noqa: E402
 from hfkit.baselines import BASELINES  # noqa: E402
 from hfkit.cli import app  # noqa: E402
 from hfkit.model.families import FAMILIES  # noqa: E402
@@ -80,12 +81,18 @@ def find(what: str) -> Any:
 
 def list_flags(what: str) -> str:
     kind = find(what)
+    ranges = ranges_of(kind)
     own = [field for field in dataclasses.fields(kind) if field.name in kind.__annotations__ and field.init]
     rows = [
-        f"| `--{field.name}` | {format_default(field)} | {format_cell(field.metadata.get('help', ''))} |"
-        for field in own
+        f"| `--{field.name}` | {format_default(field)} | {format_cell(with_range(field, ranges))} |" for field in own
     ]
     return "\n".join(["| flag | default | what it does |", "|---|---|---|", *rows])
+
+
+def with_range(field: dataclasses.Field, ranges: Mapping[str, Any]) -> str:
+    """The help of a flag, and which numbers it takes."""
+    text = field.metadata.get("help", "")
+    return f"{text} [{ranges[field.name]}]" if field.name in ranges else text
 
 
 def format_default(field: dataclasses.Field) -> str:

@@ -11,6 +11,7 @@ import yaml
 from transformers import HfArgumentParser
 from transformers.hf_argparser import string_to_bool
 
+from hfkit.arguments.ranges import add_ranges_to_help
 from hfkit.errors import UserError, one_line
 
 MOST_YAML_BYTES = 1_000_000
@@ -35,6 +36,7 @@ def parse(
         UserError: an unknown key or flag, a value of the wrong type, or a config file that cannot be read.
     """
     parser = FlagParser(types, allow_abbrev=False)
+    add_ranges_to_help(parser, types)
     parser.add_argument("--config", help="YAML file of flags; the command line wins over it")
     # A flag that is on by default has two actions, and the first is the one that takes a value.
     actions = {action.dest: action for action in reversed(parser._actions)}
@@ -43,6 +45,7 @@ def parse(
         actions["debug"].nargs, actions["debug"].const, actions["debug"].type = "?", [], str
     # Read before the recipe's literals become defaults: whether a flag may be empty does not depend on them.
     optional = {name for name, action in actions.items() if action.default is None}
+    may_be_empty = {name for name, action in actions.items() if action.default == ""}
     parser.set_defaults(**_check_values(literals, actions, optional, "the recipe"))
     config = parser.parse_known_args(argv)[0].config
     if config:
@@ -56,12 +59,25 @@ def parse(
             f"Did you mean {nearest_word(unknown[0], flags)}?",
         )
     values = vars(namespace)
+    refuse_empty(values, may_be_empty)
     try:
         return tuple(kind(**{f.name: values[f.name] for f in fields(kind) if f.init}) for kind in types)
     except UserError:
         raise
     except ValueError as error:
         raise UserError("flags", one_line(error), "Change one of them") from error
+
+
+def refuse_empty(values: dict[str, Any], allowed: Iterable[str]) -> None:
+    """Refuse text that is empty: a variable of a script that was not set, and would mean the working folder, or all.
+
+    Raises:
+        UserError: naming the first flag.
+    """
+    for name in values.keys() - set(allowed):
+        for one in values[name] if isinstance(values[name], list) else (values[name],):
+            if isinstance(one, str) and not one.strip():
+                raise UserError(f"{name}={one!r}", "it is empty", "Give a value, or leave it out")
 
 
 def nearest_word(word: str, known: Iterable[str]) -> str:
@@ -112,6 +128,8 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         raise
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
         raise UserError(f"config={file}", f"it is not YAML ({error})", "Mend the file") from error
+    except RecursionError as error:
+        raise UserError(f"config={file}", "it is nested too deep", "Write lines like 'learning_rate: 1e-4'") from error
     if not isinstance(values, dict):
         raise UserError(f"config={file}", "a config maps flags to values", "Write lines like 'learning_rate: 1e-4'")
     return values

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hfkit.arguments.hub_terms import BENCHMARK, LANGUAGE, LICENSES
+from hfkit.arguments.ranges import refuse_outside
 from hfkit.errors import UserError
 
 
@@ -61,6 +62,7 @@ class RecipeArguments:
     )
 
     def __post_init__(self) -> None:
+        refuse_outside(self)
         if self.license is not None and self.license not in LICENSES:
             raise UserError(
                 f"license='{self.license}'",

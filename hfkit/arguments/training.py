@@ -15,6 +15,7 @@ from transformers.utils import is_torch_xla_available
 
 from hfkit import progress
 from hfkit.arguments.parse import require_choice
+from hfkit.arguments.ranges import refuse_outside
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.arguments.trackers import require_trackers
 from hfkit.errors import UserError
@@ -131,26 +132,12 @@ class TransferArguments(TrainingArguments):
         for name in (f.name for f in fields(chosen) if f.name not in ("summary", "decided")):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(chosen, name))
-        for name in ("learning_rate", "layer_decay", "head_learning_rate"):
-            rate = getattr(self, name)
-            if rate is not None and not rate > 0:
-                raise UserError(f"{name}={rate}", "it must be above 0", "To freeze depths use --unfreeze_stages")
-        for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}={getattr(self, name)}", "it is a count, at least 1", "Leave it out, or set 1")
-        self._require_shares()
-        if self.max_steps == 0:
-            raise UserError("max_steps=0", "it is a number of steps, or -1 to train by epochs", "Set 1 or more, or -1")
+        refuse_outside(self)
+        self._require_order()
         if not self.num_train_epochs > 0 and self.max_steps < 0:
             raise UserError(f"num_train_epochs={self.num_train_epochs}", "it must be above 0", "Set 1 or more")
-        if self.cache_views < 0 or not self.cache_budget >= 0:
-            raise UserError(
-                f"cache_views={self.cache_views}, cache_budget={self.cache_budget}",
-                "views are a count and the budget a number of GB, 0 for none",
-                "Leave them out",
-            )
-        if self.lora_rank < 0:
-            raise UserError(f"lora_rank={self.lora_rank}", "it is a rank, or 0 for no adapters", "Try 8")
+        if self.strategy == "lora" and self.lora_rank == 0:
+            raise UserError("lora_rank=0", "strategy=lora trains adapters of rank 1 or more", "Try --strategy full")
         for name, needed, rule in (
             ("remove_unused_columns", False, "the task's collator reads columns that the model does not"),
             (
@@ -174,6 +161,8 @@ class TransferArguments(TrainingArguments):
             # A CPU computes in bfloat16 too, and the stock arguments refuse it unless the CPU was asked for by name.
             self.use_cpu = True
         super().__post_init__()
+        if (self.fp16 or self.fp16_full_eval) and self.device.type == "cpu":
+            raise UserError("fp16=True", "a CPU does not compute in float16, and would ignore it", "Try --bf16")
         require_trackers(self.report_to)
         progress.switch(not self.disable_tqdm)
         # Pinned memory is of no use without a GPU, and every epoch would warn about it.
@@ -206,11 +195,7 @@ class TransferArguments(TrainingArguments):
         """True if a row may be seen again, in a second epoch or in a later run."""
         return self.cache_dir is not None or self.max_steps > 0 or self.num_train_epochs > 1
 
-    def _require_shares(self) -> None:
-        for name in ("head_only", "unfreeze_until", "thaw_warmup"):
-            share = getattr(self, name)
-            if not 0 <= share < 1:
-                raise UserError(f"{name}={share}", "it is a share of the whole training, from 0 to below 1", "Try 0.2")
+    def _require_order(self) -> None:
         if self.unfreeze_stages > 1 and self.head_only >= self.unfreeze_until:
             raise UserError(
                 f"head_only={self.head_only}, unfreeze_until={self.unfreeze_until}",

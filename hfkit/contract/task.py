@@ -15,6 +15,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 from transformers import PreTrainedConfig
 
+from hfkit.arguments.ranges import Range, refuse_outside
 from hfkit.contract.codec import Codec
 from hfkit.contract.drawing import Draw, Origin, draw_missing, take_untrained
 from hfkit.contract.judge import Judge
@@ -26,7 +27,6 @@ from hfkit.data.notes import collect_notes
 from hfkit.data.source import Source
 from hfkit.data.split_record import SplitRecord, load_record
 from hfkit.data.units import check_units
-from hfkit.errors import UserError
 from hfkit.model.sources import open_checkpoint
 from hfkit.model.weights import refuse_own_code
 
@@ -125,11 +125,11 @@ class Task(ABC):
     # Flags about the rows of one run: users of its model have rows of their own. Those that every task has are known
     # already; a flag that lifts a protection is named allow_….
     row_flags: ClassVar[tuple[str, ...]] = ()
+    # Of the numbers among the flags that a class adds; those of its base classes are known already.
+    ranges: ClassVar[Mapping[str, Range]] = {}
 
     def __post_init__(self) -> None:
-        for split, share in self._shares.items():
-            if not 0 <= share < 1:
-                raise UserError(f"{split}_share={share}", "a share from 0 to below 1", "Try 0.1")
+        refuse_outside(self)
 
     @property
     @abstractmethod

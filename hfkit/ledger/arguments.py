@@ -3,11 +3,13 @@
 import importlib.util
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from hfkit.arguments.parse import FlagParser, require_choice
+from hfkit.arguments.ranges import POSITIVE_COUNT, RANGES, RATE, Range, add_ranges_to_help, refuse_outside
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError, one_line
@@ -44,7 +46,15 @@ class CompareArguments:
     retry_failed: bool = field(default=False, metadata={"help": "run again what failed before"})
     json: bool = field(default=False, metadata={"help": "print one JSON document at the end, and all else to stderr"})
 
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "seeds": RANGES["seed"],
+        "tune": RATE,
+        "label_budgets": POSITIVE_COUNT,
+        "jobs": Range(1, 4096),
+    }
+
     def __post_init__(self) -> None:
+        refuse_outside(self)
         for contender in self.strategies:
             require_choice("strategies", (shlex.split(contender) or [""])[0], STRATEGIES)
         for name in ("strategies", "seeds", "tune", "label_budgets", "other_tests"):
@@ -53,12 +63,6 @@ class CompareArguments:
                 raise UserError(f"{name}={values}", "each is compared once", "Name it once")
         if not self.seeds or not self.tune:
             raise UserError("seeds, tune", "at least one of each is needed", "Leave the flag out")
-        if min(self.tune) <= 0:
-            raise UserError(f"tune={self.tune}", "factors on a learning rate are above 0", "Try 0.3 1 3")
-        if self.label_budgets and min(self.label_budgets) < 1:
-            raise UserError(f"label_budgets={self.label_budgets}", "numbers of rows are 1 or more", "Try 8 32 128")
-        if self.jobs is not None and self.jobs < 1:
-            raise UserError(f"jobs={self.jobs}", "at least one run at a time", "Leave it out")
 
 
 Recipe = Callable[[list[str]], tuple]  # flags -> (RecipeArguments, task, TransferArguments)
@@ -66,7 +70,9 @@ Recipe = Callable[[list[str]], tuple]  # flags -> (RecipeArguments, task, Transf
 
 def own_parser() -> FlagParser:
     """A parser of `CompareArguments`."""
-    return FlagParser(CompareArguments, prog="hfkit compare", allow_abbrev=False)
+    parser = FlagParser(CompareArguments, prog="hfkit compare", allow_abbrev=False)
+    add_ranges_to_help(parser, (CompareArguments,))
+    return parser
 
 
 def split_flags(argv: list[str]) -> tuple[CompareArguments, list[str]]:

@@ -1,10 +1,12 @@
 """Classification of images in class folders or in a column: checked once, decoded when they are needed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from transformers import AutoModelForImageClassification
 
+from hfkit.arguments.ranges import RATE, Range
 from hfkit.contract.target import Labels
 from hfkit.contract.task import Sample
 from hfkit.errors import UserError
@@ -63,6 +65,8 @@ class ImageClassification(Classification):
     key: ClassVar[str] = "image-classification"
     tag: ClassVar[str] = "image-classification"
     auto_model: ClassVar[type] = AutoModelForImageClassification
+    # From 89 megapixels on, Pillow takes a file for a decompression bomb.
+    ranges: ClassVar[Mapping[str, Range]] = {"max_megapixels": Range(0.0, 89.0, above=True), "mix_alpha": RATE}
     row_flags: ClassVar[tuple[str, ...]] = ("allow_outside_images", "max_megapixels")
     sample: ClassVar[Sample] = Sample("sample-resnet", sample_digits, license="cc-by-4.0", synthetic=False)
 
@@ -70,14 +74,6 @@ class ImageClassification(Classification):
         super().__post_init__()
         if self.mix != "none" and not self.kind.names_labels:
             raise UserError(f"mix={self.mix} with problem={self.problem}", "it mixes classes", "Leave it out")
-        if not self.mix_alpha > 0:
-            raise UserError(f"mix_alpha={self.mix_alpha}", "it is above 0", "Try 0.2, or 1 for cutmix")
-        if not 0 < self.max_megapixels <= 89:
-            raise UserError(
-                f"max_megapixels={self.max_megapixels}",
-                "it is above 0 and at most 89, from where Pillow takes a file for a decompression bomb",
-                "Scale larger images down",
-            )
 
     @property
     def rows(self) -> ClassifiedPictures:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig
 
+from hfkit.arguments.ranges import PART, Range
 from hfkit.contract.abilities import Parsed, Prompt
 from hfkit.contract.target import Labels
 from hfkit.contract.task import Sample
@@ -36,6 +37,7 @@ class NER(Tagging):
     )
 
     key: ClassVar[str] = "ner"
+    ranges: ClassVar[Mapping[str, Range]] = {"word_dropout": PART}
     sample: ClassVar[Sample] = Sample("sample-text", sample_ner, license="apache-2.0", language="en")
 
     @property

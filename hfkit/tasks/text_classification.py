@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from transformers import AutoModelForSequenceClassification
 
+from hfkit.arguments.ranges import POSITIVE_COUNT, Range
 from hfkit.contract.abilities import Parsed, Prompt
 from hfkit.contract.target import Labels
 from hfkit.contract.task import Sample
@@ -36,6 +37,7 @@ class TextClassification(Classification):
     key: ClassVar[str] = "text-classification"
     tag: ClassVar[str] = "text-classification"
     auto_model: ClassVar[type] = AutoModelForSequenceClassification
+    ranges: ClassVar[Mapping[str, Range]] = {"max_length": POSITIVE_COUNT}
     sample: ClassVar[Sample] = Sample("sample-text", sample_sentiment, license="apache-2.0", language="en")
 
     @property

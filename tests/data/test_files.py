@@ -117,7 +117,7 @@ def test_max_train_rows_spaces_them_evenly_and_keeps_the_label_map(tmp_path):
     everything, some = whole.load(), part.load()
     assert some["train"]["tokens"][:] == [everything["train"]["tokens"][i] for i in (0, 10, 19, 29)]
     assert len(some["test"]) == 4 and some.labels == NAMES
-    with pytest.raises(UserError, match="max_train_rows 0: at least one row"):
+    with pytest.raises(UserError, match="max_train_rows=0: it must be 1 or more"):
         NER(dataset=str(tmp_path), max_train_rows=0).load()
 
 

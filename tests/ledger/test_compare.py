@@ -275,11 +275,11 @@ def test_a_cell_has_another_name_as_soon_as_anything_that_decides_it_is_another(
     [
         (["--strategies", "ful"], ["strategies='ful'", "Did you mean 'full'?"]),
         (["--seeds", "1", "1"], ["seeds=[1, 1]", "once"]),
-        (["--tune", "0"], ["tune=[0.0]", "above 0"]),
+        (["--tune", "0"], ["tune=0.0", "above 0"]),
         (["--recipe", "nowhere.py"], ["recipe 'nowhere.py'", "no such file"]),
         (["--recipe", __file__], ["has a function arguments(argv)"]),
         (["--jobs", "0"], ["jobs=0"]),
-        (["--label_budgets", "0"], ["label_budgets=[0]"]),
+        (["--label_budgets", "0"], ["label_budgets=0"]),
         (["--baseline", "knnn"], ["baseline='knnn'", "Did you mean 'knn'?"]),
         (["--strateges", "full"], ["--strateges", "no such flag"]),
         (["--baseline", "majority", "majority"], ["each is compared once"]),

@@ -124,7 +124,7 @@ CASES: dict[str, tuple[Callable[[Path, str], list[str]], list[str]]] = {
         ["split 'test', row 1", "tag 'B-ORG'", "does not occur in train, which knows LOC, PER", "Add rows"],
     ),
     "data of one label": (everywhere(GOOD[1]), ["column 'tags'", "every tag is O", "Check that this is the tag"]),
-    "no row to train on": (flags("--max_train_rows", "0"), ["max_train_rows 0", "at least one row", "1 or more"]),
+    "no row to train on": (flags("--max_train_rows", "0"), ["max_train_rows=0", "1 or more"]),
     # The checkpoint. It is looked at before the dataset, which may take minutes to download.
     "a checkpoint folder that does not exist": (
         lambda place, checkpoint: ["--checkpoint", str(place / "nowhere"), "--dataset", str(place / "nowhere-either")],

@@ -1,13 +1,14 @@
 """The flags and parts that the classification of texts and of images share."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from datasets import Dataset, DatasetDict
 from transformers import PreTrainedConfig
 
+from hfkit.arguments.ranges import Range
 from hfkit.contract.judge import Judge
 from hfkit.contract.rows import Raw
 from hfkit.contract.target import Labels, Target
@@ -60,6 +61,8 @@ class Classification(Task):
         default=None, metadata={"help": "the label of rows that belong to no class, scored apart from the others"}
     )
 
+    ranges: ClassVar[Mapping[str, Range]] = {"label_threshold": Range(0.0, 1.0, above=True)}
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, value, fitting in (
@@ -79,12 +82,6 @@ class Classification(Task):
                 f"label_columns={' '.join(self.label_columns)}",
                 "labels are in two or more columns of 0 and 1, or in one column",
                 "Name that one with --label_column",
-            )
-        if self.label_threshold is not None and not 0 < self.label_threshold <= 1:
-            raise UserError(f"label_threshold={self.label_threshold}", "a score above 0 and up to 1", "Try 0.5")
-        if self.max_train_rows is not None and self.max_train_rows < 1:
-            raise UserError(
-                f"max_train_rows={self.max_train_rows}", "a model learns from at least one row", "Leave it out"
             )
 
     @property

@@ -1,10 +1,12 @@
 """The flags that all tasks have in common whose rows are words with tags."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from transformers import AutoModelForTokenClassification
 
+from hfkit.arguments.ranges import COUNT, POSITIVE_COUNT, Range
 from hfkit.contract.task import Task
 from hfkit.tasks.tagging.codec import LONGEST_WINDOW
 from hfkit.tasks.tagging.rows import TOKENS_COLUMNS
@@ -36,3 +38,4 @@ class Tagging(Task):
 
     tag: ClassVar[str] = "token-classification"
     auto_model: ClassVar[type] = AutoModelForTokenClassification
+    ranges: ClassVar[Mapping[str, Range]] = {"max_length": POSITIVE_COUNT, "stride": COUNT}
