@@ -17,6 +17,7 @@ import typer
 
 from hfkit.errors import ANEW, GOES_ON, UserError, run
 from hfkit.progress import progress, reserve_stdout
+from hfkit.runtime.formulas import escape_formula
 from hfkit.runtime.part_file import PartFile
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 TEXT_BATCHES, OTHER_BATCHES = 16, 4  # of a chunk: texts are sorted by length within it, pictures are larger
 OWN_FLAGS = (
     *("--text", "--output", "--format", "--probabilities", "--batch_size", "--on_bad_row", "--encoding", "--sheet"),
-    *("--task", "--revision"),
+    *("--task", "--revision", "--escape_formulas", "--no_escape_formulas"),
 )
 
 
@@ -75,6 +76,13 @@ def predict(
         OnBadRow,
         typer.Option("--on_bad_row", help="stop at the first bad row, or write what is wrong with it in its place"),
     ] = OnBadRow.error,
+    escape_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--escape_formulas/--no_escape_formulas",
+            help="write ' before a cell of a CSV that a spreadsheet would run as a formula",
+        ),
+    ] = True,
     encoding: Annotated[
         str | None, typer.Option("--encoding", help="of files of text, such as cp1252; default: found in the file")
     ] = None,
@@ -90,6 +98,9 @@ def predict(
     that is one list and a workbook are read at once). An --output appears when it is whole; stopped before, the same
     command goes on from FILE.part, unless rows come from the standard input.
 
+    In CSV, a text that a spreadsheet would run as a formula (it begins with = + - @) gets a ' before it, unless
+    --no_escape_formulas is given; numbers and JSON stay as they are.
+
     The flags of the model's task are accepted too, such as --text_column, --max_length or --allow_outside_images; they
     win over those of its run.
 
@@ -104,9 +115,17 @@ def predict(
     # click leaves options that it does not know among the inputs, in their order.
     words = [word for word in [*(inputs or []), *context.args] if word != "--debug"]
     kind = format or (Format.csv if output is not None and output.suffix.lower() == ".csv" else Format.jsonl)
-    request = Request(model, words, text or [], output, kind, encoding, sheet, revision, task)
+    request = Request(model, words, text or [], output, kind, encoding, sheet, revision, task, escape_formulas)
     again = ANEW if output is None or "-" in words else f"{GOES_ON} behind what {output}.part holds"
     run(lambda: write(request, batch_size, skip=on_bad_row == OnBadRow.skip, every=probabilities), again)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How rows become text."""
+
+    kind: Format
+    escape: bool = True  # formulas in the cells of a CSV
 
 
 @dataclass(frozen=True)
@@ -122,6 +141,11 @@ class Request:
     sheet: str | None
     revision: str | None
     task: str | None
+    escape: bool = True  # formulas in the cells of a CSV
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.kind, self.escape)
 
     def refuse_unusable(self, inputs: list[str]) -> None:
         """Refuse inputs before the model is loaded.
@@ -209,11 +233,12 @@ def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None
         asking = Asking(saved, batch_size, skip, every, tool)
         chunks = (chunk for source in sources for chunk in reading.chunks(source))
         if request.output is None:
-            rows, faults = write_to_stdout(stdout, asking, chunks, request.kind)
+            rows, faults = write_to_stdout(stdout, asking, chunks, request.layout)
         else:
-            flags += map(str, (request.encoding, request.sheet, request.kind.value, batch_size, skip, every))
+            own = (request.encoding, request.sheet, request.kind.value, request.escape, batch_size, skip, every)
+            flags += map(str, own)
             work = identify_work(saved, inputs, request.texts, sources, flags)
-            rows, faults = write_to_file(request.output, work, asking, chunks, request.kind)
+            rows, faults = write_to_file(request.output, work, asking, chunks, request.layout)
         summary = f"{rows:,} row{'s' * (rows != 1)}"
         if faults:
             summary += (
@@ -246,7 +271,7 @@ def make_reading(saved: "SavedModel", request: Request, batch_size: int) -> "Rea
 
 
 def write_to_stdout(
-    stdout: TextIO, asking: "Asking", chunks: "Iterator[Chunk]", kind: Format
+    stdout: TextIO, asking: "Asking", chunks: "Iterator[Chunk]", layout: Layout
 ) -> "tuple[int, Counter[str]]":
     """The number of rows written, and how often each rule was broken."""
     rows, faults, columns = 0, Counter(), []
@@ -254,7 +279,7 @@ def write_to_stdout(
         records, found = asking.answers(chunk)
         columns = columns or list(records[0])
         try:
-            stdout.write(format_rows(records, kind, columns, header=not rows))
+            stdout.write(format_rows(records, layout, columns, header=not rows))
             stdout.flush()
         except BrokenPipeError:  # the reader has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
@@ -265,7 +290,7 @@ def write_to_stdout(
 
 
 def write_to_file(
-    output: Path, work: Any, asking: "Asking", chunks: "Iterator[Chunk]", kind: Format
+    output: Path, work: Any, asking: "Asking", chunks: "Iterator[Chunk]", layout: Layout
 ) -> "tuple[int, Counter[str]]":
     """The same to a file, behind the rows that an earlier command wrote."""
     with PartFile(output, work) as part:
@@ -280,13 +305,13 @@ def write_to_file(
                 records, found = asking.answers(chunk)
                 faults.update(fault.rule for fault in found)
                 header, columns = not columns, columns or list(records[0])
-                piece = format_rows(records, kind, columns, header=header)
+                piece = format_rows(records, layout, columns, header=header)
                 part.add(piece, len(records), {"faults": dict(faults), "columns": columns})
                 advance(len(records))
         return part.rows, faults
 
 
-def format_rows(records: list[dict[str, Any]], kind: Format, columns: list[str], *, header: bool) -> str:
+def format_rows(records: list[dict[str, Any]], layout: Layout, columns: list[str], *, header: bool) -> str:
     """Rows as lines of JSON, or of CSV under the columns of the first rows.
 
     Raises:
@@ -295,7 +320,7 @@ def format_rows(records: list[dict[str, Any]], kind: Format, columns: list[str],
     from hfkit.report.schema import to_finite, to_plain
 
     records = [to_finite(to_plain(record)) for record in records]
-    if kind != Format.csv:
+    if layout.kind != Format.csv:
         return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     # The rows of a chunk have the same columns.
     if list(records[0]) != columns:
@@ -304,17 +329,23 @@ def format_rows(records: list[dict[str, Any]], kind: Format, columns: list[str],
             f"in a CSV file all rows have the same, and the first have {', '.join(columns)}",
             "Write --format jsonl, or ask about each file alone",
         )
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    if header:
-        writer.writerow(columns)
-    writer.writerows([format_cell(value) for value in record.values()] for record in records)
-    return lines.getvalue()
+    lines = [columns] if header else []
+    lines += [list(record.values()) for record in records]
+    return "".join(format_line([format_cell(value, layout.escape) for value in line]) for line in lines)
 
 
-def format_cell(value: Any) -> Any:
-    """Lists and mappings in a cell are JSON."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+def format_line(cells: list[Any]) -> str:
+    """A line of CSV. A writer quotes the line ends of its own alone, and a bare carriage return would end a row."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def format_cell(value: Any, escape: bool) -> Any:
+    """A value as a cell: lists and mappings are JSON, and text is escaped if asked for."""
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return escape_formula(value) if escape and isinstance(value, str) else value
 
 
 def identify_work(
