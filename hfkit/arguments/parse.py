@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -13,8 +14,10 @@ from transformers.hf_argparser import string_to_bool
 
 from hfkit.arguments.ranges import add_ranges_to_help
 from hfkit.errors import UserError, one_line
+from hfkit.runtime.redaction import SECRETS, WITH_PASSWORD
 
 MOST_YAML_BYTES = 1_000_000
+PLACES = ("dataset", "other_tests", "split_file")  # flags that are paths, beside those whose names say so
 
 
 KINDS = {string_to_bool: "true or false", int: "a whole number", float: "a number"}  # all other flags: text
@@ -60,6 +63,7 @@ def parse(
         )
     values = vars(namespace)
     refuse_empty(values, may_be_empty)
+    refuse_tokens(values)
     try:
         return tuple(kind(**{f.name: values[f.name] for f in fields(kind) if f.init}) for kind in types)
     except UserError:
@@ -78,6 +82,24 @@ def refuse_empty(values: dict[str, Any], allowed: Iterable[str]) -> None:
         for one in values[name] if isinstance(values[name], list) else (values[name],):
             if isinstance(one, str) and not one.strip():
                 raise UserError(f"{name}={one!r}", "it is empty", "Give a value, or leave it out")
+
+
+def refuse_tokens(values: dict[str, Any]) -> None:
+    """Refuse a token in the name of a place: it would stand in logs, checkpoints and the cells of comparisons.
+
+    An address with a password is let through: those of databases have no other form. Other flags are withheld where
+    they are kept.
+
+    Raises:
+        UserError: naming the flag, not the token.
+    """
+    for name in (name for name in values if name.endswith(("_dir", "checkpoint")) or name in PLACES):
+        for one in values[name] if isinstance(values[name], list) else (values[name],):
+            found = (kind for kind in SECRETS if kind != WITH_PASSWORD and re.search(SECRETS[kind], str(one)))
+            if kind := next(found, None):
+                article = "an" if kind[0] in "AO" else "a"
+                rule = f"it holds what looks like {article} {kind}, and the names of places are kept with a run"
+                raise UserError(name, rule, "Give the place another name")
 
 
 def nearest_word(word: str, known: Iterable[str]) -> str:

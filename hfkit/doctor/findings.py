@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hfkit.errors import UserError
+from hfkit.runtime.redaction import withhold_secrets
 from hfkit.version import __version__
 
 SCHEMA = "hfkit.doctor/2"
@@ -71,7 +72,7 @@ class Checkup:
 
     def document(self, *, strict: bool) -> dict[str, Any]:
         """The document that `--json` prints."""
-        return {
+        document = {
             "schema": SCHEMA,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "hfkit": __version__,
@@ -83,12 +84,15 @@ class Checkup:
             "counts": self.counts(),
             "exit_code": self.exit_code(strict=strict),
         }
+        return withhold_secrets(document)
 
     def show(self, console: Console, *, strict: bool) -> None:
         """Print it in sections. Nothing is cut: a terminal wraps long lines, and a pipe gets them whole."""
-        for section in dict.fromkeys(finding.section for finding in self.findings):
+        # A row that is quoted may hold a token, and what is printed is copied into issues.
+        findings = [Finding(**withhold_secrets(asdict(finding))) for finding in self.findings]
+        for section in dict.fromkeys(finding.section for finding in findings):
             self._line(console, Text(section.capitalize(), "bold"))
-            for finding in (finding for finding in self.findings if finding.section == section):
+            for finding in (finding for finding in findings if finding.section == section):
                 self._line(console, Text(f"  {finding.severity:8}", COLOURS[finding.severity]).append(finding.what, ""))
                 for line in finding.evidence:
                     self._line(console, Text(f"{'':12}{line}", "dim"))
@@ -115,7 +119,7 @@ def report_refusal(section: Literal["environment", "data", "model"], check: str,
 
 def quote(value: Any) -> str:
     """A value on one line that is not too long."""
-    text = " ".join(str(value).split())
+    text = " ".join(withhold_secrets(str(value)).split())  # before a cut could leave half of a token
     return repr(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")
 
 

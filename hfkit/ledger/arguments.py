@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from hfkit.arguments.parse import FlagParser, require_choice
+from hfkit.arguments.parse import FlagParser, refuse_tokens, require_choice
 from hfkit.arguments.ranges import POSITIVE_COUNT, RANGES, RATE, Range, add_ranges_to_help, refuse_outside
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.arguments.training import TransferArguments
@@ -88,6 +88,7 @@ def split_flags(argv: list[str]) -> tuple[CompareArguments, list[str]]:
         if isinstance(error, UserError):
             raise
         raise UserError("flags", one_line(error), "Change one of them") from error
+    refuse_tokens(vars(own))
     return own, rest
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 from contextlib import suppress
+from itertools import chain, count
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ SECRET_NAME = re.compile(
     r"(?:^|[-_])(?:token|secret|password|passwd|passphrase|pat|api[-_]?key|(?:access|secret|private|account)[-_]key)$",
     re.IGNORECASE,
 )
+WITH_PASSWORD = "address with a password"
 # Their form, by kind. Every pattern asks for more than any word of a vocabulary or of a page's style has.
 SECRETS = {
     "Hugging Face token": r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b",
@@ -22,7 +24,7 @@ SECRETS = {
     "Slack token": r"\bxox[abeoprs]-[A-Za-z0-9-]{16,}|hooks\.slack\.com/services/T\w+/B\w+/\w{16,}",
     "Google key": r"\b(?:AIza[\w-]{35}(?![\w-])|ya29\.[\w-]{20,}|GOCSPX-[\w-]{20,})",
     "GitLab or PyPI token": r"\b(?:glpat-[\w-]{20,}|pypi-AgEI[\w-]{50,})",
-    "address with a password": r"(?<=://)[^\s/:@\"'<>\\]{1,64}:[^\s/@\"'<>\\]{3,256}@(?=[\w\[])",
+    WITH_PASSWORD: r"(?<=://)[^\s/:@\"'<>\\]{1,64}:[^\s/@\"'<>\\]{3,256}@(?=[\w\[])",
     "private key": (
         r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
         r"(?:[\s\S]{0,20000}?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----)?"
@@ -50,7 +52,8 @@ def withhold_secrets(value: Any) -> Any:
     """A plain value that can be published: without secrets (by the name of their key, by their form, or this user's
     own), and with the home folder, which names the user, as `~`.
 
-    Only text is withheld by the name of its key: a key may be a label, and many labels are called `password`.
+    Only text is withheld by the name of its key: a key may be a label, and many labels are called `password`. Keys that
+    are secrets themselves are withheld too, and numbered where there are several.
     """
     home = Path.home()
     # The root of the file system, the home folder in some containers, names no user.
@@ -60,9 +63,15 @@ def withhold_secrets(value: Any) -> Any:
 
 def _withhold(value: Any, own: tuple[str, ...], home: re.Pattern | None) -> Any:
     if isinstance(value, dict):
-        return {key: _withhold_by_key(key, _withhold(item, own, home)) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_withhold(item, own, home) for item in value]
+        public: dict[Any, Any] = {}
+        for key, item in value.items():
+            name = _withhold(key, own, home)
+            if name != key:  # a label that looks like a token; another one must not take its place
+                name = next(one for one in chain([name], (f"{name} {n}" for n in count(2))) if one not in public)
+            public[name] = _withhold_by_key(key, _withhold(item, own, home))
+        return public
+    if isinstance(value, list | tuple):
+        return type(value)(_withhold(item, own, home) for item in value)
     if not isinstance(value, str) or value.startswith("data:image/"):
         return value
     for secret in own:

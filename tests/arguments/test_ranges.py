@@ -81,6 +81,18 @@ def test_nothing_is_written_before_a_flag_is_refused(tmp_path, monkeypatch, argv
     assert str(error.value).startswith(f"{flag}=") and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("flag", ["--output_dir", "--dataset", "--checkpoint", "--cache_dir"])
+def test_a_token_in_the_name_of_a_place_is_refused_and_not_repeated(tmp_path, monkeypatch, flag):
+    monkeypatch.chdir(tmp_path)
+    token = "hf_" + "Ab1" * 11
+    with pytest.raises(UserError, match=f"{flag[2:]}: it holds what looks like a Hugging Face token") as error:
+        parse((RecipeArguments, TASKS[0], TransferArguments), argv=["--use_cpu", flag, f"runs/{token}/a"])
+    assert token not in str(error.value) and not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match="compare_dir: it holds"):
+        split_flags(["--compare_dir", token])
+    parse((TASKS[0],), argv=["--dataset", "postgresql://ada:word@host/rows"])
+
+
 def test_a_yaml_file_that_is_nested_too_deep_is_no_traceback(tmp_path):
     (tmp_path / "deep.yaml").write_text("a: " + "[" * 5000)
     with pytest.raises(UserError, match="deep.yaml"):

@@ -6,12 +6,14 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from PIL import Image
+from rich.console import Console
 from transformers import AutoModel
 
 from hfkit import TransferArguments
@@ -21,7 +23,7 @@ from hfkit.contract.task import Task
 from hfkit.doctor import machine, model, packages, places
 from hfkit.doctor.answers import fold_label
 from hfkit.doctor.checkup import examine_rows
-from hfkit.doctor.findings import SCHEMA, SEVERITIES, Checkup, Finding
+from hfkit.doctor.findings import SCHEMA, SEVERITIES, Checkup, Finding, quote
 from hfkit.doctor.repeats import FEWEST
 from hfkit.doctor.rows import read_rows
 from hfkit.tasks import NER, ImageClassification, TextClassification
@@ -663,6 +665,14 @@ def test_no_secret_is_printed(monkeypatch):
         ended = hfkit("doctor", *argv)
         assert "ssss" not in ended.output
     assert json.loads(ended.stdout)["facts"]["environment"]["hub"]["token"] is True
+    token = "hf_" + "Ab1" * 11
+    quoted = Checkup(
+        findings=[Finding("data", "texts", "note", token, (f"row 0: {token}", quote("x" * 70 + " " + token)))]
+    )
+    console = Console(record=True, file=StringIO())
+    quoted.show(console, strict=False)
+    for text in (console.export_text(), json.dumps(quoted.document(strict=False))):
+        assert "(withheld)" in text and "hf_Ab1" not in text
     assert places.drop_password("https://me:secret@hub.example/api") == "https://hub.example/api"
 
 

@@ -233,6 +233,17 @@ def test_labels_that_are_called_like_secrets_are_no_secrets(monkeypatch):
     assert public == facts | {"token": "(withheld)", "hub_token": "(withheld)"}
 
 
+def test_labels_that_look_like_tokens_are_withheld_one_by_one():
+    first, second = EXAMPLES["Hugging Face token"]
+    public = withhold_secrets({first: {"f1": 0.5}, "other": {second: 1}, second: {"f1": 0.25}, "labels": (first, "a")})
+    assert public == {
+        "(withheld)": {"f1": 0.5},
+        "other": {"(withheld)": 1},
+        "(withheld) 2": {"f1": 0.25},
+        "labels": ("(withheld)", "a"),
+    }
+
+
 def test_the_home_folder_is_found_inside_a_text(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
     public = withhold_secrets(["--dataset=/home/ada/x", "a '/home/ada' b", "/home/adam", "/mnt/home/ada", "/home/ada"])
