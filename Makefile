@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 DATA ?= ../shared/data
 WEIGHTS ?= ../shared/weights
-.PHONY: help check test test-slow bench bench-ner architectures ledgers coverage reading samples format readme picture docs notebooks
+.PHONY: help check test test-slow bench bench-ner architectures ledgers coverage reading samples audit sbom format readme picture docs notebooks
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,13 @@ samples:  ## Write the bundled samples anew: data in seconds, checkpoints in an 
 	python -m samples_source.make_backbones --architecture vit
 	python -m samples_source.make_gpt2 --output hfkit/samples/gpt2 \
 		--text $(foreach name,gsm8k scitldr_a self_instruct_human tatoeba_en_de tiny_shakespeare,$(DATA)/$(name)/train.parquet)
+
+audit:  ## Known vulnerabilities of the installed packages, where pip-audit can ask for them
+	python .ci/audit
+
+sbom:  ## Write what is installed to build/sbom.json (CycloneDX)
+	mkdir -p build
+	cyclonedx-py environment --pyproject pyproject.toml --output-format JSON --output-file build/sbom.json
 
 format:  ## Sort imports, mend what ruff can mend, format
 	ruff check --fix
