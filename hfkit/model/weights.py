@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
 
@@ -14,6 +15,7 @@ from hfkit.model.conversions import say_once
 from hfkit.model.depth import Depths
 from hfkit.model.heads import describe_fresh_head, fit_head, labels_of, wanted_labels
 from hfkit.model.pickles import convert_pickles, read_shards
+from hfkit.model.settings_files import refuse_odd_settings
 from hfkit.model.sources import open_checkpoint
 from hfkit.progress import loading
 
@@ -27,11 +29,14 @@ def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
     Raises:
         UserError: it is missing or unreadable, its architecture is unknown, or its weights are quantised.
     """
+    place = open_checkpoint(checkpoint)
+    refuse_odd_settings(place, f"checkpoint '{checkpoint}'")
     try:
-        config = AutoConfig.from_pretrained(open_checkpoint(checkpoint), trust_remote_code=False, **settings)
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False, **settings)
     except UserError:
         raise
-    except (OSError, ValueError) as error:
+    # KeyError, TypeError, AttributeError: values of other kinds than the architecture's own.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
         raise UserError(
             f"checkpoint '{checkpoint}'",
             f"its config.json could not be read ({first_line(error)})",
