@@ -22,6 +22,7 @@ from hfkit.contract.judge import Judge
 from hfkit.contract.rows import Only, Raw, Rows
 from hfkit.contract.target import Labels, Nothing, Target, names_of
 from hfkit.contract.view import View
+from hfkit.data.annotators import find_ties
 from hfkit.data.bad_rows import keep_rows
 from hfkit.data.notes import collect_notes
 from hfkit.data.source import Source
@@ -91,6 +92,10 @@ class Task(ABC):
     allow_remote: bool = field(
         default=False,
         metadata={"help": "fetch a dataset from an address (https://, s3://, gs://, hf://) with your credentials"},
+    )
+    annotator: str | None = field(
+        default=None,
+        metadata={"help": "the person whose answers count, where several people answered; default: what most say"},
     )
     test_share: float = field(
         default=0.2, metadata={"help": "share of train drawn as test rows where the dataset has no test split"}
@@ -186,6 +191,7 @@ class Task(ABC):
             self.sheet,
             self.query,
             self.allow_remote,
+            self.annotator,
         )
 
     def read(self, only: Only | None = None) -> Raw:
@@ -257,6 +263,8 @@ class Task(ABC):
         for split in raw.splits:
             target = known if finished is None else finished if split == "test" else None
             found, faults = rows.check(split, raw, target, finished=finished is not None)
+            # First, so that a row on which people disagree is counted as that.
+            faults = find_ties(raw.splits[split], list(raw.columns.values()), self.annotator) + faults
             if "unit" in raw.columns:
                 units, wrong = check_units(raw.splits[split], raw.columns["unit"])
                 found, faults = found.add_column("unit", units), faults + wrong

@@ -12,6 +12,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetsError
 
+from hfkit.data.annotators import decide_rows
 from hfkit.data.conll_files import read_conll
 from hfkit.data.exports import Export, find_export
 from hfkit.data.hub import read_hub
@@ -265,7 +266,7 @@ def read_split_files(source: Source, files: Mapping[str, list[Path]], kinds: Map
     exports = choose_exports(files, of_split)
     if exports:
         tell(f"{Path(source.dataset).name}: {', '.join(dict.fromkeys(export.title for export in exports.values()))}")
-    splits = {split: read_export(split, files[split], export) for split, export in exports.items()}
+    splits = {split: read_export(split, files[split], export, source.annotator) for split, export in exports.items()}
     rest = {split: kind for split, kind in of_split.items() if split not in exports}
     if lines := {split: files[split] for split, kind in rest.items() if kind == "conll"}:
         splits |= read_conll(lines, source.encoding)
@@ -284,8 +285,8 @@ def choose_exports(files: Mapping[str, list[Path]], kinds: Mapping[str, str]) ->
     return {split: found[split] for split in files if split in found}
 
 
-def read_export(split: str, paths: list[Path], export: Export) -> Dataset:
-    rows = export.read(split, paths)
+def read_export(split: str, paths: list[Path], export: Export, annotator: str | None) -> Dataset:
+    rows = decide_rows(export.read(split, paths), annotator)
     if not len(rows):
         names = ", ".join(path.name for path in paths)
         raise DataError(names, "the export holds no row that may be read", "Export it anew", split=split)

@@ -14,3 +14,4 @@ class Source:
     sheet: str | None = None  # of a workbook
     query: str | None = None  # SQL, where the dataset is the address of a database
     allow_remote: bool = False
+    annotator: str | None = None  # whose answers count, of several people's

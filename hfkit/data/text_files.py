@@ -132,6 +132,6 @@ def read_class_texts(split: str, folder: Path, encoding: str | None = None, root
     counts = {label: labels.count(label) for label in dict.fromkeys(labels)}
     tell(f"{folder.name}: files of text in folders of classes: {', '.join(f'{k} {n:,}' for k, n in counts.items())}")
     if skipped:
-        tell(f"{folder.name}: skipped {describe_leftovers(skipped)}")
+        tell(f"{folder.name}: {describe_leftovers(skipped)}")
     columns = {"text": texts, "label": labels, "file": [path.relative_to(folder).as_posix() for path in files]}
     return Dataset.from_dict(columns, features=Features({name: Value("string") for name in columns}))

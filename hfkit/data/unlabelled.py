@@ -24,6 +24,10 @@ def leave_unlabelled_test(splits: DatasetDict, given: str | None, tiers: Iterabl
         return splits  # whoever needs the column says what is wrong
     if has_labels(splits["test"], column, splits["train"]):
         return splits
+    if column not in splits["test"].column_names and set(splits["test"].column_names) - set(
+        splits["train"].column_names
+    ):
+        return splits  # its labels may be there under another name, which is no time to guess
     count = len(splits["test"])
     tell(f"test: its {count:,} rows have no labels, and are left for `hfkit predict`; test rows are drawn from train")
     return DatasetDict({split: rows for split, rows in splits.items() if split != "test"})

@@ -152,8 +152,8 @@ def test_flags_of_the_task_are_those_of_the_new_rows(finished_runs):
     [
         (["nowhere", "--dataset", "reviews"], "it is no folder"),
         (["runs/bert-sentiment", "--dataset", "./nowhere"], "there is no such file or folder"),
-        (["runs/bert-sentiment", "--dataset", "pictures"], "found: nothing"),
-        (["runs/bert-sentiment", "--dataset", "reviews", "--split", "dev"], "the data has none of this name"),
+        (["runs/bert-sentiment", "--dataset", "pictures"], "no file of rows lies in it"),
+        (["runs/bert-sentiment", "--dataset", "reviews", "--split", "holdout"], "the data has none of this name"),
         (["runs/bert-sentiment", "--dataset", "picture.png"], "a file of rows is one of"),
         (["runs/bert-sentiment", "--dataset", "somebody/nothing"], "the Hub did not give it"),
         (

@@ -56,7 +56,10 @@ def test_folders_of_classes_hold_texts(tmp_path, capsys):
         "file": ["neg/0.txt", "neg/1.txt"],
     }
     told = capsys.readouterr().out
-    assert "folders of classes: neg 2, pos 2, unsup 2" in told and "train: skipped 3 leftovers" in told
+    assert (
+        "folders of classes: neg 2, pos 2, unsup 2" in told
+        and "train: leftovers of systems and tools are left out: 3 ._*" in told
+    )
     loaded = TextClassification(dataset=str(tmp_path), validation_share=0.5).load()
     assert loaded.labels == ["neg", "pos", "unsup"] and len(loaded["test"]) == 6
     assert find_class_texts(tmp_path / "train" / "pos") == {}

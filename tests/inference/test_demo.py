@@ -138,9 +138,7 @@ def test_what_nobody_means_to_ask_is_refused_in_words(models):
     assert refusal(models["bert-sentiment"], {"text": "  "}) == "Write a text first."
     assert f"{MOST_CHARACTERS:,} characters" in refusal(models["bert-ner"], {"text": "x" * (MOST_CHARACTERS + 1)})
     assert refusal(models["vit-images"], {"image": None}) == "Choose a picture first."
-    assert "cannot be read as an image" in refusal(
-        models["vit-images"], {"image": {"bytes": b"<svg></svg>", "path": None}}
-    )
+    assert "an SVG is a drawing" in refusal(models["vit-images"], {"image": {"bytes": b"<svg></svg>", "path": None}})
     assert "megapixels" in refusal(models["vit-images"], {"image": picture(Image.new("L", (10000, 6000)))})
 
 

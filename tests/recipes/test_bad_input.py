@@ -75,18 +75,18 @@ CASES: dict[str, tuple[Callable[[Path, str], list[str]], list[str]]] = {
     # The data
     "a dataset folder that does not exist": (
         lambda place, checkpoint: ["--dataset", str(place / "nowhere")],
-        ["nowhere'", "there is no such folder", "Check the path"],
+        ["nowhere'", "there is no such file or folder", "Check the path"],
     ),
     "a dataset of the Hub without network": (
         flags("--dataset", "nobody/no-such-corpus"),
-        ["dataset 'nobody/no-such-corpus'", "the Hub did not give it", "and the network, or give a folder"],
+        ["dataset 'nobody/no-such-corpus'", "the Hub did not give it", "and the network, or give a file or folder"],
     ),
     "an empty dataset": (
         data(train=None, validation=None, test=None),
-        ["'train' is missing", "found: nothing", "Add a split or file"],
+        ["no file of rows lies in it", "found: nothing", "one for each of train"],
     ),
-    "an empty split": (data(validation=[]), ["split 'validation'", "or holds no rows", "not empty"]),
-    "a split missing": (data(test=None), ["'test' is missing", "train.jsonl, validation.jsonl", "named test"]),
+    "an empty split": (data(validation=[]), ["split 'validation'", "it holds no rows", "Give every split some rows"]),
+    "a split missing": (data(test=None), ["test_share=0.2", "train and test each need a row", "give a test split"]),
     "a missing column of words": (
         everywhere({"text": "anna left", "tags": ["B-PER", "O"]}),
         ["columns text, tags", "exactly one must be named tokens or words, and 0 are", "--tokens_column"],
@@ -195,7 +195,7 @@ CASES: dict[str, tuple[Callable[[Path, str], list[str]], list[str]]] = {
     "an unknown strategy": (flags("--strategy", "fulll"), ["strategy='fulll'", "Did you mean 'full'?"]),
     "a batch without rows": (
         flags("--per_device_train_batch_size", "0"),
-        ["per_device_train_batch_size=0", "at least 1", "Leave it out"],
+        ["per_device_train_batch_size=0", "1 or more", "leave it out"],
     ),
     "flags that contradict each other": (
         flags("--eval_strategy", "no"),

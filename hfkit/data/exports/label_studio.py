@@ -377,7 +377,7 @@ def settle_spans(control: Control, pairs: list[tuple[Item, Answers]], tally: Tal
 
 
 def columns_of_data(items: list[Item], objects: Objects, taken: Iterable[str], folder: Path) -> dict[str, list]:
-    """What people saw, under its own names but `text` and `image` for what the questions are about."""
+    """The data of the tasks under their own names, but `text` and `image` for what the questions are about."""
     names = list(dict.fromkeys(name for item in items for name in item.data))
     general = {objects.text: "text", objects.image: "image"}
     reserved = {*taken, COLUMN, *(general[key] for key in (objects.text, objects.image) if key)}

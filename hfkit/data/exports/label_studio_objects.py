@@ -1,4 +1,4 @@
-"""What the questions of Label Studio are about: the text or the picture among the data of a task."""
+"""The text or the picture that the questions of Label Studio are about, among the data of a task."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ SEEN = ("boxes", "polygons", "mask")  # kinds of answers that only pictures have
 
 
 class Config(NamedTuple):
-    """What a labelling configuration says, if there is one beside the export."""
+    """The contents of the labelling configuration, if there is one beside the export."""
 
     values: dict[str, str]  # the name of an object -> the key of its data
     several: dict[str, bool]  # the name of a question with choices -> whether more than one may be chosen
@@ -29,7 +29,7 @@ def read_config(folder: Path) -> Config:
 
 
 def parse_config(path: Path) -> Config | None:
-    """What a configuration says; None if the file is none."""
+    """The contents of a configuration; None if the file is none."""
     try:
         root = ElementTree.parse(path).getroot()
     except (ElementTree.ParseError, OSError, ValueError):

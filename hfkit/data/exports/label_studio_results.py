@@ -48,7 +48,7 @@ class Answers:
 
 @dataclass
 class Tally:
-    """What was seen in a file, beside the answers."""
+    """Counts and names noted in a file, beside the answers."""
 
     objects: dict[Control, str] = field(default_factory=dict)  # the name of what a question is about
     sources: dict[str, str] = field(default_factory=dict)  # the name of an object -> the key of its data
