@@ -12,6 +12,7 @@ from hfkit.data.split_names import SPLITS
 from hfkit.data.split_record import MOSTLY, SplitRecord, digest_rows
 from hfkit.data.splitting import SEED, draw_splits, group_alike
 from hfkit.errors import UserError
+from hfkit.progress import silence_other_bars
 
 
 class Origin(NamedTuple):
@@ -30,6 +31,7 @@ class Draw(NamedTuple):
     facts: dict[str, Any] | None = None  # for the report
 
 
+@silence_other_bars()
 def draw_missing(
     rows: Rows,
     splits: DatasetDict,
@@ -69,7 +71,7 @@ def draw_missing(
         numbers = draw_splits(len(train), wanted, groups=groups, classes=rows.classes(train))
     else:
         numbers = draw_again(record, contents, list(wanted))
-    drawn = {split: train.select(numbers[split]) for split in ("train", *wanted)}
+    drawn = {split: train.select(numbers[split]).flatten_indices(keep_in_memory=True) for split in ("train", *wanted)}
     for split in wanted:
         drawn[split].info.description = ""  # the count of skipped rows stays with train
     whole = DatasetDict({split: {**splits, **drawn}[split] for split in SPLITS})
