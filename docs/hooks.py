@@ -3,6 +3,8 @@
     <!-- results:NAME:begin --> <!-- results:NAME:end -->   a table of benchmarks/results, as README has it
     <!-- strategies:begin --> …                             the strategies, likewise; and families
     <!-- flags: module:Class -->                            the flags of a dataclass of arguments
+    <!-- formats -->                                        every kind of file, and the tasks that read it
+    <!-- exports -->                                        every export of a label tool
     <!-- baselines -->                                      every baseline by name
     <!-- tasks -->                                          every task by its key
     <!-- sharded -->                                        the families that are tested under FSDP2
@@ -38,12 +40,14 @@ from hfkit import RecipeArguments  # noqa: E402
 from hfkit.arguments.ranges import ranges_of  # noqa: E402
 from hfkit.baselines import BASELINES  # noqa: E402
 from hfkit.cli import app  # noqa: E402
+from hfkit.data.exports import EXPORTS  # noqa: E402
+from hfkit.data.files import BUILDERS, TABLES, TEXT_TABLES  # noqa: E402
 from hfkit.model.families import FAMILIES  # noqa: E402
 from hfkit.report.pages import markdown_text, render_page  # noqa: E402
 from hfkit.tasks import TASKS  # noqa: E402
 from hfkit.training.refusals import SHARDED  # noqa: E402
 
-KINDS = "flags|baselines|tasks|sharded|commands|docstring|file|part"
+KINDS = "flags|formats|exports|baselines|tasks|sharded|commands|docstring|file|part"
 MARK = re.compile(rf"<!-- (?P<kind>{KINDS})(?:: (?P<what>[\w./:-]+))? -->")
 LANGUAGES = {".yaml": "yaml", ".py": "python"}
 
@@ -104,6 +108,21 @@ def format_default(field: dataclasses.Field) -> str:
     if isinstance(value, list | tuple):
         return f"`{' '.join(map(str, value))}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def list_formats(_: None) -> str:
+    of_tasks = (TEXT_TABLES, BUILDERS, TABLES)
+    suffixes = dict.fromkeys(suffix for kinds in of_tasks for suffix in kinds)
+    rows = [
+        f"| `{suffix}` | " + " | ".join(kinds.get(suffix, "no") for kinds in of_tasks) + " |" for suffix in suffixes
+    ]
+    heading = ["| file | texts, read as | words with tags, read as | images, read as |", "|---|---|---|---|"]
+    return "\n".join([*heading, *rows])
+
+
+def list_exports(_: None) -> str:
+    rows = [f"| {format_cell(export.title)} | {format_cell(export.version)} |" for export in EXPORTS]
+    return "\n".join(["| export | versions of the tool |", "|---|---|", *rows])
 
 
 def list_baselines(_: None) -> str:
@@ -193,6 +212,8 @@ def format_cell(text: str) -> str:
 
 WRITERS: dict[str, Callable[[str], str]] = {
     "flags": list_flags,
+    "formats": list_formats,
+    "exports": list_exports,
     "baselines": list_baselines,
     "tasks": list_tasks,
     "sharded": list_sharded,
