@@ -1,6 +1,7 @@
 """A test split without labels, such as those of competitions: it can be predicted, and not scored."""
 
 from collections.abc import Iterable
+from itertools import chain
 
 from datasets import DatasetDict
 
@@ -16,6 +17,7 @@ def leave_unlabelled_test(splits: DatasetDict, given: str | None, tiers: Iterabl
     Args:
         given, tiers: see `find_usual_column`.
     """
+    tiers = list(tiers)
     if not {"train", "test"} <= set(splits):
         return splits
     try:
@@ -24,9 +26,8 @@ def leave_unlabelled_test(splits: DatasetDict, given: str | None, tiers: Iterabl
         return splits  # whoever needs the column says what is wrong
     if has_labels(splits["test"], column, splits["train"]):
         return splits
-    if column not in splits["test"].column_names and set(splits["test"].column_names) - set(
-        splits["train"].column_names
-    ):
+    beside = set(splits["test"].column_names) - set(splits["train"].column_names)
+    if beside & set(chain.from_iterable(tiers)):
         return splits  # its labels may be there under another name, which is no time to guess
     count = len(splits["test"])
     tell(f"test: its {count:,} rows have no labels, and are left for `hfkit predict`; test rows are drawn from train")
