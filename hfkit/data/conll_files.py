@@ -10,7 +10,7 @@ from typing import NamedTuple
 from datasets import Dataset, Features, List, Value
 
 from hfkit.data.conll_columns import CONLL_U, Columns, Sentence, is_conll_u, name_columns
-from hfkit.data.encodings import find_encoding, title_of
+from hfkit.data.encodings import find_encoding, tell_encoding
 from hfkit.data.notes import tell
 from hfkit.data.text.tags import split_tag
 from hfkit.errors import DataError, UserError
@@ -97,8 +97,7 @@ def read_lines(paths: Sequence[Path], encoding: str | None) -> Iterator[Line]:
 
 def decode(path: Path, encoding: str | None) -> str:
     codec = find_encoding(path, encoding)
-    if title_of(codec) != "UTF-8":
-        tell(f"{path.name}: {title_of(codec)}")
+    tell_encoding(path, codec)
     return path.read_bytes().decode(codec)
 
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from hfkit.data.code_pages import Reading, differing_words, guess_readings
+from hfkit.data.notes import tell
 from hfkit.errors import UserError
 
 UTF8 = "utf-8-sig"  # plain utf-8 would make a byte-order mark part of the first text
@@ -71,6 +72,12 @@ def title_of(codec: str) -> str:
     if codec.startswith("cp125"):
         return f"Windows-{codec[2:]}"
     return TITLES.get(codec, codec)
+
+
+def tell_encoding(path: Path, codec: str) -> None:
+    """Tell the encoding of a file, unless it is UTF-8."""
+    if title_of(codec) != "UTF-8":
+        tell(f"{path.name}: {title_of(codec)}")
 
 
 def read_start(path: Path, size: int) -> bytes:

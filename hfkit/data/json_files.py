@@ -14,7 +14,7 @@ from typing import Any
 from datasets import Dataset, load_dataset
 from datasets.exceptions import DatasetsError
 
-from hfkit.data.encodings import find_encoding, title_of
+from hfkit.data.encodings import find_encoding, tell_encoding
 from hfkit.data.notes import tell
 from hfkit.data.records import Record, make_table
 from hfkit.data.split_names import split_of
@@ -38,8 +38,7 @@ def read_json(split: str, paths: list[Path], encoding: str | None = None, key: s
     """
     codecs = {path: find_encoding(path, encoding) for path in paths}
     for path, codec in codecs.items():
-        if title_of(codec) != "UTF-8":
-            tell(f"{path.name}: {title_of(codec)}")
+        tell_encoding(path, codec)
     with progress(f"Reading {split}"):
         if key is None and all(codec in UTF8 and has_lines(path, codec) for path, codec in codecs.items()):
             rows = read_plain_lines(split, paths)

@@ -5,6 +5,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import fsspec
@@ -52,7 +53,7 @@ def fetch(source: Source) -> Path:
     Raises:
         UserError: it may not be fetched, or cannot be.
     """
-    shown = re.sub(r"//[^/@]*@", "//", source.dataset).partition("?")[0]  # without a password or a signature
+    shown = source.shown
     if source.dataset.lower().startswith(("sqlite:", "postgresql:", "mysql:", "mssql:", "oracle:")):
         raise UserError(f"dataset '{shown}'", "a database needs a query", 'Add --query "select …"')
     if not source.allow_remote:
@@ -61,10 +62,20 @@ def fetch(source: Source) -> Path:
             "nothing is fetched from an address unless you say so",
             "Add --allow_remote, or download the file and give its path",
         )
+    return download(source.dataset, shown)
+
+
+@cache  # several parts of a run ask for the place of its dataset
+def download(address: str, shown: str) -> Path:
+    """A copy of the file at an address, fetched once in a process.
+
+    Raises:
+        UserError: it cannot be fetched.
+    """
     name = PurePosixPath(shown).name or "data"
-    folder = cache_folder("fetched", source.dataset)
+    folder = cache_folder("fetched", address)
     try:
-        with fsspec.open(source.dataset, "rb") as remote, tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        with fsspec.open(address, "rb") as remote, tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             with progress(f"Fetching {name}"):
                 shutil.copyfileobj(remote, file)
         place = Path(file.name).rename(folder / name)

@@ -1,5 +1,6 @@
 """The place of a dataset, and how it is to be read."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -15,3 +16,8 @@ class Source:
     query: str | None = None  # SQL, where the dataset is the address of a database
     allow_remote: bool = False
     annotator: str | None = None  # whose answers count, of several people's
+
+    @property
+    def shown(self) -> str:
+        """The dataset as it may be shown: an address without its password and its signature."""
+        return re.sub(r"//[^/@]*@", "//", self.dataset).partition("?")[0]

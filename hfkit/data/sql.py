@@ -1,7 +1,5 @@
 """Rows that a query gives."""
 
-import re
-
 from datasets import Dataset
 
 from hfkit.data.notes import tell
@@ -15,7 +13,7 @@ def read_sql(source: Source) -> Dataset:
     Raises:
         UserError: SQLAlchemy is missing, the database cannot be read, or the query gives no rows.
     """
-    shown = re.sub(r"//[^/@]*@", "//", source.dataset)  # without a password
+    shown = source.shown
     try:
         import sqlalchemy
     except ImportError as error:

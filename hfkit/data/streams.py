@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
 
-from hfkit.data.encodings import UTF8, check_name, find_encoding, title_of
+from hfkit.data.encodings import UTF8, check_name, find_encoding, tell_encoding
 from hfkit.data.json_files import iterate_json
 from hfkit.data.leftovers import describe_leftovers, refuse_link, walk
 from hfkit.data.notes import tell
@@ -172,8 +172,7 @@ class Reading:
             yield from table_records(path, self.encoding)
         else:
             codec = find_encoding(path, self.encoding)
-            if title_of(codec) != "UTF-8":
-                tell(f"{path.name}: {title_of(codec)}")
+            tell_encoding(path, codec)
             if suffix == ".txt":
                 yield from ({self.column: line} for line in iterate_texts(path, codec))
             elif suffix in fasta.SUFFIXES:

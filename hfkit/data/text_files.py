@@ -7,7 +7,7 @@ from pathlib import Path
 
 from datasets import Dataset, Features, List, Value
 
-from hfkit.data.encodings import find_encoding, title_of
+from hfkit.data.encodings import find_encoding, tell_encoding
 from hfkit.data.headers import First, judge_first_row, name_columns
 from hfkit.data.leftovers import describe_leftovers, list_folder, walk, walk_files
 from hfkit.data.notes import tell
@@ -33,8 +33,7 @@ def read_texts(split: str, paths: list[Path], encoding: str | None = None) -> Da
     if not filled:
         raise DataError(names, "it holds no lines of text", "Give every split some rows", split=split)
     for path, codec in codecs.items():
-        if title_of(codec) != "UTF-8":
-            tell(f"{path.name}: {title_of(codec)}")
+        tell_encoding(path, codec)
     if all(LABEL in line for line in filled):
         tell(f"{names}: labels in front of texts, as fastText writes them")
         return read_fasttext(filled)
