@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,16 @@ def room_of(module: str) -> str:
     return module.partition(".")[0]
 
 
+@cache
+def nodes_of(source: str) -> list[ast.AST]:
+    """Every node of a module, parsed once for all rules."""
+    return list(ast.walk(ast.parse(source)))
+
+
 def imports_of(source: str) -> set[str]:
     """Every hfkit module that `source` imports, also for types only; relative ones begin with a dot."""
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes_of(source):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level:
@@ -150,9 +157,9 @@ TASK_NAMES = re.compile(
 def test_a_module_outside_tasks_knows_no_task(path):
     source = path.read_text()
     assert not TASK_NAMES.findall(source)
-    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-    names |= {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
-    strings = {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
+    names = {node.id for node in nodes_of(source) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in nodes_of(source) if isinstance(node, ast.Attribute)}
+    strings = {node.value for node in nodes_of(source) if isinstance(node, ast.Constant)}
     assert "problem" not in names | strings
 
 
@@ -165,7 +172,7 @@ def test_recipes_are_never_imported():
     recipes = {"recipes", *(path.stem for path in RECIPES)}
     folders = ("hfkit", "recipes", "tests", "benchmarks")
     for path in [file for folder in folders for file in (ROOT / folder).rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path.read_text()):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in names if name.split(".")[0] in recipes], path
@@ -174,7 +181,7 @@ def test_recipes_are_never_imported():
 @pytest.mark.parametrize("folder", ["benchmarks", "docs", "hfkit", "recipes", "samples_source"])
 def test_nothing_stands_on_tests(folder):
     for path in (ROOT / folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path.read_text()):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in names if name.split(".")[0] == "tests"], path
@@ -192,9 +199,9 @@ def test_a_room_opens_with_what_lives_in_it(path):
 
 def unsafe_calls(source: str) -> list[str]:
     """Where `source` would run foreign code: pickles, `torch.load` of more than weights, a model repository's code."""
-    found, tree = [], ast.parse(source)
-    tensors_only = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and loads_tensors_only(node)}
-    for node in ast.walk(tree):
+    found, nodes = [], nodes_of(source)
+    tensors_only = {id(node.func) for node in nodes if isinstance(node, ast.Call) and loads_tensors_only(node)}
+    for node in nodes:
         match node:
             case ast.Import(names=names) if any(a.name.split(".")[0] in PICKLES for a in names):
                 found.append(f"line {node.lineno}: pickle")

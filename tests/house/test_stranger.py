@@ -335,6 +335,7 @@ def test_the_demo_shows_it(place):
     assert json.loads(ask("demo", str(place / "run"), "--check"))["prediction"]["stance"] in ("negative", "positive")
 
 
+@pytest.mark.slow
 def test_it_can_be_exported(place):
     pytest.importorskip("onnxruntime")
     ask("export", str(place / "run"), "--output_dir", str(place / "onnx"))

@@ -147,7 +147,7 @@ def test_a_tracker_that_cannot_start_is_refused_by_name_with_the_command(name, m
         assert name == "kubeflow"
         rule = "it cannot start (KubeflowCallback requires KUBEFLOW_TRAINER_SERVER_URL environment variable"
     assert str(refused.value).startswith(f"report_to={name}: {rule}")
-    gc.collect()
+    gc.collect(1)  # the callback that half began is young
     assert capsys.readouterr() == ("", "")
 
 

@@ -117,8 +117,15 @@ def batches(collator, rows: Dataset, epoch: int = 0, workers: int = 0) -> torch.
 # The same, and decoded once
 
 
-@pytest.mark.parametrize("kind", COLLATORS)
-@pytest.mark.parametrize("processor", PROCESSORS)
+# Every kind of batch for one processor, and every processor for a kind that draws and one that does not.
+PAIRED = [
+    pytest.param(kind, name, marks=() if name == "a square" or kind in ("judging", "strong") else pytest.mark.slow)
+    for name in PROCESSORS
+    for kind in COLLATORS
+]
+
+
+@pytest.mark.parametrize(("kind", "processor"), PAIRED)
 def test_batches_are_bit_by_bit_those_without_a_cache(kind, processor, images, tmp_path):
     codec, plain, rows = ready(images, kind, PROCESSORS[processor](tmp_path / "checkpoint"))
     cached = codec.store(plain, rows, tmp_path / "cache", PLENTY)
@@ -246,7 +253,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("kind", ["judging", "strong"])
+@pytest.mark.parametrize("kind", ["judging", pytest.param("strong", marks=pytest.mark.slow)])
 def test_a_damaged_cache_is_mended(damage, kind, images, tmp_path):
     codec, plain, rows = ready(images, kind)
     expected = batches(plain, rows)
