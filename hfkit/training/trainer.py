@@ -61,6 +61,7 @@ from hfkit.training.extension import (
     refuse_extension,
     suggest_fix,
 )
+from hfkit.training.interruption import Interruption
 from hfkit.training.invariants import Invariants, refuse_non_finite
 from hfkit.training.patience import Patience, restore_states
 from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stages, reshape_model
@@ -155,7 +156,8 @@ class TransferTrainer(Trainer):
         if args.decided:
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
-        for callback in callbacks:
+        self.interruption = Interruption(self)
+        for callback in [*callbacks, self.interruption]:
             self.add_callback(callback)
         self.rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
         self.judged: Dataset = self.eval_dataset  # the encoded rows of the evaluation that runs, or ran last
@@ -420,7 +422,8 @@ class TransferTrainer(Trainer):
             with measure() as self._train_cost, self.args.cache_folder() as folder, self.console.bars:
                 if self.args.may_repeat_rows:
                     self._keep_in(folder)
-                return super().train(resume_from_checkpoint, **kwargs)
+                with self.interruption.at_safe_points():
+                    return super().train(resume_from_checkpoint, **kwargs)
         finally:
             self.unfreezing.release(self.model)
             self.caching.close()
