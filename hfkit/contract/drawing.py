@@ -108,8 +108,8 @@ def draw_again(record: SplitRecord, contents: Sequence[str], wanted: Sequence[st
     return {"train": np.setdiff1d(np.arange(len(contents)), apart), **{split: divided[split] for split in wanted}}
 
 
-def take_untrained(rows: Rows, test: Dataset, record: SplitRecord) -> Dataset:
-    """The test rows of the dataset that a model was trained on; all rows of another one."""
+def take_untrained(rows: Rows, test: Dataset, record: SplitRecord) -> np.ndarray:
+    """The numbers of the test rows of the dataset that a model was trained on; all rows of another one."""
     divided = record.divide(rows.content(test))
     apart = divided.get("test", np.array([], int))
     seen = len(test) - len(divided["new"])
@@ -119,7 +119,7 @@ def take_untrained(rows: Rows, test: Dataset, record: SplitRecord) -> Dataset:
             f"the model was trained on this dataset: of its {len(test):,} rows, the {len(apart):,} that its run drew as"
             " test are taken"
         )
-        return test.select(apart)
+        return apart
     if trained:
         tell(f"{trained:,} of these {len(test):,} rows are among those that the model was trained or validated on")
-    return test
+    return np.arange(len(test))

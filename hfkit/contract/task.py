@@ -16,6 +16,7 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedConfig
 
 from hfkit.arguments.ranges import Range, refuse_outside
+from hfkit.contract.agreement import measure_people
 from hfkit.contract.codec import Codec
 from hfkit.contract.drawing import Draw, Origin, draw_missing, take_untrained
 from hfkit.contract.judge import Judge
@@ -54,6 +55,7 @@ class Loaded:
     target: Target
     draw: Draw | None = None  # where the rows of the splits came from
     notes: tuple[str, ...] = ()  # what was understood of the data
+    people: dict[str, Any] | None = None  # how far those agree who answered the rows (see `measure_people`)
 
     def __getitem__(self, split: str) -> Dataset:
         return self.splits[split]
@@ -96,6 +98,13 @@ class Task(ABC):
     annotator: str | None = field(
         default=None,
         metadata={"help": "the person whose answers count, where several people answered; default: what most say"},
+    )
+    annotator_column: str | None = field(
+        default=None, metadata={"help": "column of people, in a table with a row for each person's answer to an item"}
+    )
+    item_column: str | None = field(
+        default=None,
+        metadata={"help": "column that tells items apart where --annotator_column is set; default: a key, or the text"},
     )
     test_share: float = field(
         default=0.2, metadata={"help": "share of train drawn as test rows where the dataset has no test split"}
@@ -192,6 +201,8 @@ class Task(ABC):
             self.query,
             self.allow_remote,
             self.annotator,
+            self.annotator_column,
+            self.item_column,
         )
 
     def read(self, only: Only | None = None) -> Raw:
@@ -225,7 +236,11 @@ class Task(ABC):
         splits = self.rows.settle(draw.splits, raw, finished=False)
         if self.max_train_rows is not None:
             splits["train"] = self.rows.thin(splits["train"], self.max_train_rows)
-        return Loaded(splits, self._target_for(splits), draw)
+        people = self._measure_people(raw, splits["test"], draw.origins["test"])
+        return Loaded(splits, self._target_for(splits), draw, people=people)
+
+    def _measure_people(self, raw: Raw, test: Dataset, came: Origin) -> dict[str, Any] | None:
+        return measure_people(self.rows, self.judge, raw, test, came.rows, came.split, self.annotator)
 
     def _target_for(self, splits: DatasetDict) -> Target:
         """The target of a head for checked rows, which is of the kind that is guessed and read back without rows."""
@@ -253,9 +268,12 @@ class Task(ABC):
             if only is None:
                 draw = draw_missing(self.rows, splits, origins, self._shares, record)
             elif record is not None:
-                splits["test"] = take_untrained(self.rows, splits["test"], record)
+                kept = take_untrained(self.rows, splits["test"], record)
+                came = origins["test"]
+                splits["test"], origins["test"] = splits["test"].select(kept), came._replace(rows=came.rows[kept])
             splits = self.rows.settle(draw.splits, raw, finished=True)
-        return Loaded(splits, target, draw, tuple(notes))
+            people = self._measure_people(raw, splits["test"], draw.origins["test"])
+        return Loaded(splits, target, draw, tuple(notes), people)
 
     def _check_splits(self, raw: Raw, finished: Target | None) -> tuple[DatasetDict, dict[str, Origin]]:
         """Every split without its bad rows. The finished model, or train, must know the answers of test."""

@@ -246,12 +246,18 @@ def measure_agreement(rows: Dataset, column: str, text_column: str | None = None
     keys = [[key_of(sorted(vote, key=key_of) if isinstance(vote, list) else vote) for vote in unit] for unit in units]
     return {
         "rows": len(several),
-        "annotators": len({vote.annotator for row in several for vote in votes[row]}),
+        "annotators": count_people([votes[row] for row in several]),
         "answers": sum(map(len, units)),
         "share": share_of_agreement(keys),
         "alpha": krippendorff_alpha(scaled, "nominal" if scale == "words" else scale),
         "scale": scale,
     }
+
+
+def count_people(votes: Sequence[Sequence[Vote]]) -> int:
+    """How many people answered some rows: those with a name, or as many as the rows need if they have none."""
+    names = {vote.annotator for of_row in votes for vote in of_row if vote.annotator is not None}
+    return max(len(names), *map(len, votes))
 
 
 def scale_units(units: list[list[Any]], texts: Sequence[str]) -> tuple[Scale | str, list[list[Any]]]:
@@ -288,14 +294,24 @@ class Judged(NamedTuple):
     others: Any
 
 
-def hold_out(rows: Dataset, column: str) -> list[Judged]:
-    """Every answer to a row that several people answered, unless the others are tied."""
+def hold_out(rows: Dataset, column: str, annotator: str | None = None) -> tuple[list[Judged], int]:
+    """Answers to rows that several people answered, each with what decides the row without it.
+
+    Answers that decide alone, final ones and those of `annotator`, are held against no other.
+
+    Returns:
+        The answers, and the number of those that were left out because the others are tied.
+    """
     if column not in answer_columns(rows):
-        return []
-    found = []
+        return [], 0
+    found, undecided = [], 0
     for row, votes in enumerate(read_votes(rows, column)):
         for place, vote in enumerate(votes if len(votes) > 1 else ()):
-            others = decide([other.value for other in votes[:place] + votes[place + 1 :]])
-            if not others.tie:
-                found.append(Judged(row, vote.annotator, vote.value, others.value))
-    return found
+            others = choose_votes(votes[:place] + votes[place + 1 :], annotator)
+            if vote.final or vote.annotator == annotator is not None or not others:
+                continue
+            decision = decide(others)
+            undecided += bool(decision.tie)
+            if not decision.tie:
+                found.append(Judged(row, vote.annotator, vote.value, decision.value))
+    return found, undecided

@@ -12,7 +12,8 @@ from typing import Any
 from datasets import Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetsError
 
-from hfkit.data.annotators import decide_rows
+from hfkit.data.annotator_rows import gather_items
+from hfkit.data.annotators import answer_columns, decide_rows
 from hfkit.data.conll_files import read_conll
 from hfkit.data.exports import Export, find_export
 from hfkit.data.hub import read_hub
@@ -87,7 +88,7 @@ def read_splits(source: Source, *, kinds: Mapping[str, str] = BUILDERS) -> Datas
         splits = read_split_files(source, find_files(place, kinds), kinds)
     if "train" not in splits:
         raise no_train(source, sorted(splits), kinds)
-    return DatasetDict({split: splits[split] for split in SPLITS if split in splits})
+    return decide_splits({split: splits[split] for split in SPLITS if split in splits}, source)
 
 
 def read_one_split(source: Source, split: str | None, *, kinds: Mapping[str, str] = BUILDERS) -> DatasetDict:
@@ -101,6 +102,11 @@ def read_one_split(source: Source, split: str | None, *, kinds: Mapping[str, str
         UserError: there is none of this name.
         DataError: its files cannot be read or hold no rows.
     """
+    return decide_splits(find_split(source, split, kinds), source)
+
+
+def find_split(source: Source, split: str | None, kinds: Mapping[str, str]) -> DatasetDict:
+    """The rows of `read_one_split`, with the answers of all people if there are several."""
     if is_address(source.dataset) and source.query is not None:
         return DatasetDict(test=read_sql(source))
     place = find_place(source)
@@ -113,6 +119,20 @@ def read_one_split(source: Source, split: str | None, *, kinds: Mapping[str, str
         found = {name: read_class_texts(name, folder, source.encoding, place) for name, folder in folders.items()}
         return take_split(found, split)
     return DatasetDict(read_split_files(source, {"test": find_one_split(place, split, kinds)}, kinds))
+
+
+def decide_splits(splits: Mapping[str, Dataset], source: Source) -> DatasetDict:
+    """The splits with one answer for each row, where people gave several.
+
+    Raises:
+        UserError: see `gather_items` and `decide_rows`.
+    """
+    splits = DatasetDict(splits)
+    if source.annotator_column is not None:
+        splits = gather_items(splits, source.annotator_column, source.item_column)
+    if source.annotator is None and not any(map(answer_columns, splits.values())):
+        return splits
+    return DatasetDict({split: decide_rows(rows, source.annotator) for split, rows in splits.items()})
 
 
 def read_file(source: Source, file: Path, kinds: Mapping[str, str], split: str) -> dict[str, Dataset]:
@@ -266,7 +286,7 @@ def read_split_files(source: Source, files: Mapping[str, list[Path]], kinds: Map
     exports = choose_exports(files, of_split)
     if exports:
         tell(f"{Path(source.dataset).name}: {', '.join(dict.fromkeys(export.title for export in exports.values()))}")
-    splits = {split: read_export(split, files[split], export, source.annotator) for split, export in exports.items()}
+    splits = {split: read_export(split, files[split], export) for split, export in exports.items()}
     rest = {split: kind for split, kind in of_split.items() if split not in exports}
     if lines := {split: files[split] for split, kind in rest.items() if kind == "conll"}:
         splits |= read_conll(lines, source.encoding)
@@ -285,8 +305,8 @@ def choose_exports(files: Mapping[str, list[Path]], kinds: Mapping[str, str]) ->
     return {split: found[split] for split in files if split in found}
 
 
-def read_export(split: str, paths: list[Path], export: Export, annotator: str | None) -> Dataset:
-    rows = decide_rows(export.read(split, paths), annotator)
+def read_export(split: str, paths: list[Path], export: Export) -> Dataset:
+    rows = export.read(split, paths)
     if not len(rows):
         names = ", ".join(path.name for path in paths)
         raise DataError(names, "the export holds no row that may be read", "Export it anew", split=split)

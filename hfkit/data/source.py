@@ -16,6 +16,8 @@ class Source:
     query: str | None = None  # SQL, where the dataset is the address of a database
     allow_remote: bool = False
     annotator: str | None = None  # whose answers count, of several people's
+    annotator_column: str | None = None  # of people, where each row is an answer of one of them
+    item_column: str | None = None  # what tells apart the items that they answered; None: found
 
     @property
     def shown(self) -> str:

@@ -16,6 +16,7 @@ from hfkit.doctor.findings import Checkup, Finding
 from hfkit.doctor.machine import examine_machine
 from hfkit.doctor.model import examine_model
 from hfkit.doctor.packages import examine_packages
+from hfkit.doctor.people import examine_people
 from hfkit.doctor.pictures import examine_pictures
 from hfkit.doctor.places import examine_places, tracker_findings
 from hfkit.doctor.repeats import examine_repeats, examine_units
@@ -65,11 +66,12 @@ def examine(
 
 def examine_rows(rows: Rows, codec: Codec | None) -> tuple[list[Finding], dict]:
     """Every check of the rows; each looks at the columns that it knows."""
-    found = [*examine_answers(rows), *examine_tags(rows), *examine_repeats(rows), *examine_units(rows)]
+    people, agreement = examine_people(rows)
+    found = [*examine_answers(rows), *people, *examine_tags(rows), *examine_repeats(rows), *examine_units(rows)]
     found += examine_encoding(rows)
     pictures, sides = examine_pictures(rows, codec)
     lengths, tokens = examine_lengths(rows, codec) if codec is not None else ([], {})
-    return [*found, *pictures, *lengths], {**rows.facts, **sides, **({"tokens": tokens} if tokens else {})}
+    return [*found, *pictures, *lengths], {**rows.facts, **agreement, **sides, **({"tokens": tokens} if tokens else {})}
 
 
 def extras_of(task: Task | None, recipe: RecipeArguments) -> set[str]:

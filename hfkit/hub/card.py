@@ -16,7 +16,7 @@ from hfkit.errors import UserError, one_line
 from hfkit.hub.citations import citations
 from hfkit.hub.limits import find_limits
 from hfkit.hub.metadata import benchmark_result, front_matter, model_name, named_scores
-from hfkit.report.pages import templates
+from hfkit.report.pages import describe_people, templates
 from hfkit.report.schema import validate
 from hfkit.report.snippets import insert_model
 from hfkit.runtime.folders import write_page
@@ -66,6 +66,7 @@ def render_card(
         score=score,
         rival=score.best(baselines, lambda contender: contender["headline"]) if baselines else None,
         other_scores=[(other.title, value) for other, value in named_scores(report)[1:]],
+        people=describe_people(report),
         level=f"{100 * subject['interval']['level']:g}",
         base=origin["base"],
         corpus=origin["dataset"],

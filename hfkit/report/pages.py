@@ -70,6 +70,7 @@ def render_page(template: str, report: dict[str, Any]) -> str:
         report,
         subject=report["contenders"][0],
         level=f"{100 * report['contenders'][0]['interval']['level']:g}",
+        people=describe_people(report),
         draws=RESAMPLES,
         most=MOST,
         forest=plots.forest(report["contenders"]),
@@ -81,7 +82,8 @@ def render_page(template: str, report: dict[str, Any]) -> str:
         heat=plots.heat(breakdown["confusion"]) if breakdown and breakdown["confusion"] else [],
         colours=plots.colours(breakdown["per_class"] if breakdown else labels_of(report["errors"])),
         pieces=plots.pieces,
-        tables=tables(report["data"]) + tables({name: facts for name, facts in report["origin"].items() if facts}),
+        tables=tables(with_agreement(report["data"]))
+        + tables({name: facts for name, facts in report["origin"].items() if facts}),
         all_scores=list(dict.fromkeys(name for contender in report["contenders"] for name in contender["scores"])),
     )
 
@@ -179,6 +181,37 @@ def is_small(picture: str) -> bool:
     except binascii.Error:
         return False
     return len(header) == 24 and max(int.from_bytes(header[16:20]), int.from_bytes(header[20:])) <= SMALL
+
+
+def describe_people(report: Mapping[str, Any]) -> str:
+    """What people reach by the headline score, and how far they agree, in words; "" if no row has several answers."""
+    agreement = report["data"].get("agreement")
+    if agreement is None:
+        return ""
+    parts, ceiling = [], agreement["ceiling"]
+    if ceiling:
+        title, level = headline_text(report["task"]["headline"], report["task"]["scores"]), ceiling["interval"]["level"]
+        tied = f"; {ceiling['undecided']:,} more are left out, because the others are tied"
+        parts.append(
+            f"People reach {title} {score_text(ceiling['headline'])}"
+            f" ({100 * level:g} % interval {interval_text(ceiling['interval'])}) where each answer is held against"
+            f" what the others decide: {ceiling['answers']:,} answers to {ceiling['rows']:,} test rows"
+            f"{tied if ceiling['undecided'] else ''}. Read the scores against that."
+        )
+    alphas = [
+        f"{split} {score_text(found['alpha'])}"
+        for split, found in agreement["by_split"].items()
+        if found["alpha"] is not None
+    ]
+    if alphas:
+        parts.append(f"Krippendorff's alpha of all rows as they came: {', '.join(alphas)}.")
+    return " ".join(parts)
+
+
+def with_agreement(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts with the agreement of people by split alone: their ceiling stands beside the scores."""
+    facts = {key: value for key, value in data.items() if key != "agreement"}
+    return facts | ({"agreement of annotators": data["agreement"]["by_split"]} if "agreement" in data else {})
 
 
 def tables(data: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -217,6 +217,7 @@ class Report:
             "labels": self.rows.labels,
             **({"split": dict(self.rows.draw.facts)} if self.rows.draw and self.rows.draw.facts else {}),
             **({"notes": list(self.rows.notes)} if self.rows.notes else {}),
+            **({"agreement": self.rows.people} if self.rows.people else {}),
             **by_split,
         }
 

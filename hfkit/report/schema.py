@@ -9,7 +9,12 @@
                  unit (what is resampled), dataset; and the `scores` that readers know by a name: key, title, whether
                  "higher" or "lower" is better, and what the Hub calls them where it has another name
     rows         rows of the test split, on which every contender is scored
-    data         facts about the data, in the task's own terms
+    data         facts about the data, in the task's own terms. `agreement`, if several people answered rows, is how far
+                 they agree: `by_split`, of all rows as they came, how many had several answers, of how many people, how
+                 many answers, the `share` of pairs that are equal, and Krippendorff's `alpha` on its `scale` (null if
+                 all answers are the same); and the `ceiling`: the headline score, with its interval, that people
+                 reach on the test rows, each answer held against what the others decide, without those that are
+                 `undecided` because the others are tied (null if none can be held against others)
     origin       where the model and the data come from: `base`, the checkpoint (null if none is named), and `dataset`.
                  Both have a name without folders, an id on the Hub, a revision, a licence and languages (null or []
                  if not known); the base also has its number of parameters and the relation of the model to it:
@@ -60,6 +65,12 @@ PICTURE = re.compile("data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")
 SPANS = [{"start": int, "end": int, "label": str}]
 SPANNED = {"offset": int, "words": int, "tokens": [str], "gold": SPANS, "predicted": SPANS}
 WHICH = {"row": int, "kind": str, "why": str}
+AGREEMENT = {
+    "by_split": {
+        ...: {"rows": int, "annotators": int, "answers": int, "share": float, "alpha": (float, None), "scale": str}
+    },
+    "ceiling": (None, {"headline": float, "interval": INTERVAL, "answers": int, "undecided": int, "rows": int}),
+}
 ORIGIN = {"name": str, "id": (str, None), "revision": (str, None), "license": (str, None), "language": [str]}
 TRAINING = {
     "plan": [
@@ -194,8 +205,10 @@ def to_finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _contradictions(report: dict[str, Any]) -> Iterator[str]:
-    """Where values that are each as described contradict each other."""
+def _contradictions(report: dict[str, Any]) -> Iterator[str | None]:
+    """Where values that are each as described contradict each other, or stand among facts of any form."""
+    if "agreement" in report["data"]:
+        yield find_fault(report["data"]["agreement"], AGREEMENT, "report.data.agreement")
     if report["task"]["headline"] not in [score["key"] for score in report["task"]["scores"]]:
         yield "report.task.headline: it is the key of none of the scores"
     for i, contender in enumerate(report["contenders"]):

@@ -118,6 +118,22 @@ def test_agreement_on_spans_is_over_words():
 
 def test_each_answer_is_held_against_those_of_the_others():
     rows = make_rows(["x", "x", "y"], ["x"], ["x", "y"])
-    held = [(one.row, one.annotator, one.own, one.others) for one in hold_out(rows, "label")]
+    found, undecided = hold_out(rows, "label")
+    held = [(one.row, one.annotator, one.own, one.others) for one in found]
     # In the first row x is held against x and y, which are tied, and y against two x.
-    assert held == [(0, "c", "y", "x"), (2, "a", "x", "y"), (2, "b", "y", "x")]
+    assert (held, undecided) == ([(0, "c", "y", "x"), (2, "a", "x", "y"), (2, "b", "y", "x")], 2)
+
+
+def test_what_decides_alone_is_held_against_nothing():
+    rows = make_rows(["x", "y", "y"], ["x", "x"])
+    found, undecided = hold_out(rows, "label", annotator="a")
+    assert [(one.row, one.annotator, one.own, one.others) for one in found] == [
+        (0, "b", "y", "x"),
+        (0, "c", "y", "x"),
+        (1, "b", "x", "x"),
+    ]
+    answers = [
+        {"annotator": name, "label": label, "final": name == "b"} for name, label in zip("abc", "xyx", strict=True)
+    ]
+    found, _ = hold_out(Dataset.from_dict({"annotations": [answers]}), "label")
+    assert [(one.annotator, one.own, one.others) for one in found] == [("a", "x", "y"), ("c", "x", "y")]
