@@ -184,7 +184,7 @@ def is_small(picture: str) -> bool:
 
 
 def describe_people(report: Mapping[str, Any]) -> str:
-    """What people reach by the headline score, and how far they agree, in words; "" if no row has several answers."""
+    """The headline score that people reach and how far they agree, in words; "" if no row has several answers."""
     agreement = report["data"].get("agreement")
     if agreement is None:
         return ""
