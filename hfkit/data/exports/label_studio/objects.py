@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree
 
-from hfkit.data.exports.label_studio_results import Control, Tally
+from hfkit.data.exports.label_studio.results import Control, Tally
 from hfkit.data.notes import tell
 
 PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".heic", ".svg")

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from typing import Any
 
 from hfkit.data.images.regions import enclose, scale_points, turn_box
@@ -44,6 +43,14 @@ class Answers:
     annotator: str | None
     values: dict[Control, Any]
     final: bool = False  # marked as ground truth
+
+
+@dataclass
+class Item:
+    """A task: what people saw, and what they answered."""
+
+    data: dict[str, Any]
+    answers: list[Answers]
 
 
 @dataclass
@@ -183,48 +190,3 @@ READERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Any]] = {
     "polygons": read_polygons,
     "mask": read_mask,
 }
-
-
-class TextOfHtml(HTMLParser):
-    """The text of HTML, over which Label Studio counts places: a line break is one character."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
-
-    def handle_starttag(self, tag: str, attrs: list) -> None:
-        if tag == "br":
-            self.parts.append("\n")
-
-
-def text_of_html(html: str) -> str:
-    parser = TextOfHtml()
-    parser.feed(html)
-    parser.close()
-    return "".join(parser.parts)
-
-
-def mend_span(span: dict[str, Any], text: str, tally: Tally) -> dict[str, Any]:
-    """The span in characters of the text. What the tool wrote as its text is kept if it is not there.
-
-    A browser counts in units of UTF-16, in which an emoji is two.
-    """
-    start, end, written = span["start"], span["end"], span["text"]
-    clean = {"start": start, "end": end, "label": span["label"], "text": None}
-    if start is None or not isinstance(written, str):
-        return {**clean, "text": written if start is None else None}
-    if is_same(text[start:end], written):
-        return clean
-    start, end = (len(text.encode("utf-16-le")[: 2 * place].decode("utf-16-le", "replace")) for place in (start, end))
-    if is_same(text[start:end], written):
-        tally.noted["spans counted in units of UTF-16 became characters"] += 1
-        return {**clean, "start": start, "end": end}
-    return {**clean, "text": written}
-
-
-def is_same(here: str, written: str) -> bool:
-    """Whether it is the text that the tool wrote, in which line breaks are spelt out."""
-    return here == written or here.replace("\r", "\n").replace("\n", "\\n") == written.replace("\n", "\\n")
