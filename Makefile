@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 DATA ?= ../shared/data
 WEIGHTS ?= ../shared/weights
-.PHONY: help check test test-slow bench bench-ner architectures ledgers coverage reading samples audit sbom format readme picture docs notebooks
+.PHONY: help check test test-slow bench bench-ner architectures ledgers coverage reading reliability mutants samples audit sbom format readme picture docs notebooks
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,14 @@ ledgers:  ## The seven measured ledgers, what the literature says against them, 
 
 coverage:  ## How often intervals hold the truth, in simulations: 20 minutes of one core, resumable
 	nice python -m benchmarks.coverage
+	python benchmarks/render.py
+
+reliability:  ## Faults on purpose, and README's table of what came of them: an hour of CPU, resumable
+	python -m benchmarks.reliability
+	python benchmarks/render.py
+
+mutants:  ## Switch each guard of the code off, one at a time: its tests must fail. Ten minutes of CPU
+	python -m benchmarks.mutants
 	python benchmarks/render.py
 
 reading:  ## CPU seconds of reading 100,000 rows from each kind of file: five minutes
