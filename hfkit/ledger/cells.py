@@ -62,6 +62,7 @@ class Result:
 
     status: Literal["ok", "skipped", "failed"]
     reason: str = ""  # why it was skipped or failed
+    machine: bool = False  # it failed for something that the contender cannot help, such as a full disk
     answers: list = field(default_factory=list)  # one per test row
     tests: dict[str, dict[str, float]] = field(default_factory=dict)  # all scores, by the name of the test
     collapsed: bool = False  # every row got the same answer

@@ -75,6 +75,7 @@ def _run(argv: list[str]) -> dict[str, dict[str, Any]]:
     if rank is None or rank.rank == 0:
         # The reason for skipping a contender may be gone: a package is installed now, or memory free.
         queue.forget(queue.cells(plan), *(("skipped", "failed") if own.retry_failed else ("skipped",)))
+        queue.forget_faults_of_the_machine(queue.cells(plan))
     if rank is not None:
         queue.work(plan, Runner(bench).run)
         if rank.rank:

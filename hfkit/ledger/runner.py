@@ -18,6 +18,7 @@ from hfkit.errors import UserError, one_line
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Cell, Result
 from hfkit.report.schema import to_finite, to_plain
+from hfkit.runtime.durable import is_no_room
 from hfkit.runtime.energy import measure_energy
 from hfkit.runtime.machine import measure
 from hfkit.training.memory import parameters_of, refuse_too_large
@@ -48,7 +49,8 @@ class Runner:
             return Result("skipped", str(error)), {}
         except Exception as error:  # whatever it is, the other cells go on
             traceback.print_exc()
-            return Result("failed", f"{type(error).__name__}: {one_line(error)[:300]}"), {}
+            reason = f"{type(error).__name__}: {one_line(error)[:300]}"
+            return Result("failed", reason, machine=is_fault_of_machine(error, scratch)), {}
 
     def _run_strategy(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], Arrays]:
         bench, task = self.bench, self.bench.task
@@ -145,6 +147,12 @@ class Runner:
         rows = self.bench.rows_of(cell)
         drawn = {split: self._codec.encode(rows[split], split=split, answers=True) for split in ("train", "validation")}
         return DatasetDict({**self._encoded, **drawn})
+
+
+def is_fault_of_machine(error: Exception, scratch: Path) -> bool:
+    """Whether a system call failed, or memory or the disk was full: the same cell may well run another time."""
+    refused = isinstance(error, OSError) and error.errno is not None  # transformers raises some without a number
+    return refused or isinstance(error, MemoryError) or is_no_room(error, scratch)
 
 
 def curve_of(history: Sequence[Mapping[str, Any]], headline: str) -> list[dict[str, float]]:

@@ -1,5 +1,6 @@
 """A comparison: every cell once, whoever runs it and however often it is stopped; the same for one worker and two."""
 
+import errno
 import json
 import os
 import subprocess
@@ -20,7 +21,7 @@ from hfkit.ledger.cells import Cell, Contender, Result, choose_factor, plan_cell
 from hfkit.ledger.compare import compare, make_plan
 from hfkit.ledger.facts import crossover_of, is_certain, ledger_of, mean_cost, rows_worth_all
 from hfkit.ledger.queue import MOST_STARTS, Queue
-from hfkit.ledger.runner import Runner
+from hfkit.ledger.runner import Runner, is_fault_of_machine
 from hfkit.ledger.schema import validate_ledger
 from hfkit.runtime.energy import measure_energy
 from hfkit.runtime.processes import LAUNCHERS, Rank, take_rank
@@ -229,6 +230,52 @@ def test_a_cell_whose_process_died_is_given_up_after_a_few_starts(tmp_path):
     queue.forget([cell(), cell("lora")], "failed")
     queue.work(lambda results: [cell(), cell("lora")], run)
     assert [one.contender.name for one in ran] == ["lora", "full"]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+@pytest.mark.parametrize("damage", ["empty", "half", "flip", "missing"])
+def test_a_damaged_cell_counts_as_not_run_and_is_named(tmp_path, capsys, suffix, damage):
+    def run(one, scratch):
+        rng = np.random.default_rng(len(one.contender.name))
+        return Result("ok", answers=["a", "b"] * 9, validation=0.5), {"probabilities_test": rng.random((18, 2))}
+
+    both = [cell(), cell("lora")]
+    Queue(tmp_path, lambda one: one.contender.name).work(lambda results: both, run)
+    file = tmp_path / "cells" / f"full{suffix}"
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "cells").iterdir()}
+    content = file.read_bytes()
+    middle = len(content) // 2
+    damages = {"empty": b"", "half": content[:middle], "missing": None}
+    damages["flip"] = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    file.unlink() if damages[damage] is None else file.write_bytes(damages[damage])
+    queue = Queue(tmp_path, lambda one: one.contender.name)
+    assert queue.open_cells(lambda results: both) == [cell()]
+    assert queue.open_cells(lambda results: both) == [cell()]
+    # Without its result a cell has not ended, and there is nothing to say.
+    assert capsys.readouterr().out.count("full.json: it cannot be read (") == ((suffix, damage) != (".json", "missing"))
+    queue.work(lambda results: both, run)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "cells").iterdir()} == whole
+
+
+def test_a_new_command_forgets_faults_of_the_machine_and_not_those_of_a_contender(tmp_path):
+    results = {
+        "full": Result("failed", "no room is left", machine=True),
+        "lora": Result("failed", "the loss is not finite"),
+        "auto": Result("ok"),
+    }
+    cells = [cell(name) for name in results]
+    queue = Queue(tmp_path, lambda one: one.contender.name)
+    queue.work(lambda _: cells, lambda one, scratch: (results[one.contender.name], {}))
+    (tmp_path / "locks" / "llrd.starts").write_text("x" * MOST_STARTS)
+    queue.forget_faults_of_the_machine([*cells, cell("llrd")])
+    assert queue.open_cells(lambda _: [*cells, cell("llrd")]) == [cell("full"), cell("llrd")]
+    assert not (tmp_path / "locks" / "llrd.starts").exists()
+
+
+def test_a_fault_of_the_machine_is_told_from_one_of_the_contender(tmp_path):
+    full, missing = OSError(errno.ENOSPC, "No space left on device"), OSError("there is no such model")
+    assert [is_fault_of_machine(error, tmp_path) for error in (full, MemoryError())] == [True, True]
+    assert not any(is_fault_of_machine(error, tmp_path) for error in (missing, FloatingPointError(), ValueError()))
 
 
 def test_other_seeds_wait_for_the_rate_and_a_refused_contender_is_asked_once():
