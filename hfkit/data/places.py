@@ -3,7 +3,6 @@
 import hashlib
 import re
 import shutil
-import tempfile
 import zipfile
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -14,8 +13,9 @@ from datasets import config
 from hfkit.data.leftovers import is_leftover, list_folder
 from hfkit.data.notes import tell
 from hfkit.data.source import Source
-from hfkit.errors import UserError, first_line
+from hfkit.errors import Failure, UserError, first_line
 from hfkit.progress import progress
+from hfkit.runtime.durable import replace_file, replace_folder
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 LARGEST = 100 * 2**30  # bytes that an archive may hold, unpacked
@@ -71,14 +71,16 @@ def download(address: str, shown: str) -> Path:
 
     Raises:
         UserError: it cannot be fetched.
+        Failure: the cache has no room for it.
     """
     name = PurePosixPath(shown).name or "data"
-    folder = cache_folder("fetched", address)
+    place = cache_folder("fetched", address) / name
     try:
-        with fsspec.open(address, "rb") as remote, tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        with replace_file(place) as part, fsspec.open(address, "rb") as remote, part.open("wb") as file:
             with progress(f"Fetching {name}"):
                 shutil.copyfileobj(remote, file)
-        place = Path(file.name).rename(folder / name)
+    except Failure:
+        raise
     # Every kind of address has errors of its own.
     except Exception as error:
         raise UserError(
@@ -107,14 +109,14 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Raises:
         UserError: it is damaged, too large, or names places outside of itself.
+        Failure: the cache has no room for it.
     """
 
     def refuse(rule: str) -> UserError:
         return UserError(f"archive '{archive}'", rule, "Unpack it yourself, and give the folder")
 
-    part = Path(tempfile.mkdtemp(dir=folder.parent))
     try:
-        with zipfile.ZipFile(archive) as zipped:
+        with replace_folder(folder) as part, zipfile.ZipFile(archive) as zipped:
             members = [one for one in zipped.infolist() if not one.is_dir()]
             if sum(one.file_size for one in members) > LARGEST:
                 raise refuse(f"it holds more than {LARGEST / 2**30:g} GiB")
@@ -130,13 +132,10 @@ def unpack(archive: Path, folder: Path) -> None:
                     if not any(map(is_leftover, PurePosixPath(one.filename).parts)):
                         zipped.extract(one, part)
                     advance()
-        part.rename(folder)
     except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, ValueError) as error:
         if isinstance(error, UserError):
             raise
         raise refuse(f"it cannot be unpacked ({first_line(error)})") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def cache_folder(kind: str, key: str) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hfkit.errors import UserError, first_line
-from hfkit.runtime.folders import write_page
+from hfkit.runtime.durable import write_file
 
 FILE = "hfkit_split.json"
 SCHEMA = "hfkit.split/1"
@@ -30,7 +30,7 @@ class SplitRecord:
     def save(self, folder: Path) -> None:
         splits = {split: encode(digests) for split, digests in self.digests.items()}
         text = json.dumps({"schema": SCHEMA, "rows": {k: len(v) for k, v in self.digests.items()}, "splits": splits})
-        write_page(folder / FILE, text + "\n")
+        write_file(folder / FILE, text + "\n")
 
     def divide(self, contents: Sequence[str]) -> dict[str, np.ndarray]:
         """The numbers of the rows of every split; rows that the record does not know are `new`."""

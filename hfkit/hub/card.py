@@ -19,7 +19,7 @@ from hfkit.hub.metadata import benchmark_result, front_matter, model_name, named
 from hfkit.report.pages import describe_people, templates
 from hfkit.report.schema import validate
 from hfkit.report.snippets import insert_model
-from hfkit.runtime.folders import write_page
+from hfkit.runtime.durable import write_file
 from hfkit.scores.score import headline_score
 
 PACKAGE = Path(__file__).parents[1]
@@ -121,7 +121,7 @@ def write_card(folder: Path, *, model: str | None = None) -> Path:
         for name, content in files.items():
             place = folder / name
             place.parent.mkdir(exist_ok=True)
-            write_page(place, content)
+            write_file(place, content)
     except OSError as error:
         raise UserError(
             f"folder '{folder}'", f"the card could not be written there ({error.strerror})", "Make it writable"

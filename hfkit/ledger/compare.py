@@ -19,7 +19,7 @@ from hfkit.ledger.pages import render_ledger
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import Runner
 from hfkit.progress import progress, reserve_stdout
-from hfkit.runtime.folders import write_page
+from hfkit.runtime.durable import write_file
 from hfkit.runtime.processes import take_rank
 
 SCHEMA = "hfkit.compare/2"
@@ -142,5 +142,5 @@ def line_of(cell: Cell, result: Result) -> str:
 def _save(ledger: dict, folder: Path, suffix: str) -> Path:
     for name, text in render_ledger(ledger).items():
         stem, _, ending = name.partition(".")
-        write_page(folder / f"{stem}{suffix}.{ending}", text)
+        write_file(folder / f"{stem}{suffix}.{ending}", text)
     return folder / f"ledger{suffix}.html"

@@ -1,8 +1,6 @@
 """Checkpoints that are converted once, into the cache of Hugging Face, and read from there ever after."""
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +10,7 @@ from huggingface_hub import constants
 
 from hfkit.errors import UserError
 from hfkit.progress import FIRST
+from hfkit.runtime.durable import replace_folder
 
 CHUNK = 2**24  # bytes
 
@@ -27,6 +26,7 @@ def convert_once(sources: Sequence[Path], write: Callable[[Path], None], *facts:
 
     Raises:
         UserError: the cache cannot be written.
+        Failure: it has no room.
     """
     hasher = hashlib.blake2b("\0".join(facts).encode(), digest_size=16)
     for file in sources:
@@ -39,13 +39,8 @@ def convert_once(sources: Sequence[Path], write: Callable[[Path], None], *facts:
         with FileLock(f"{folder}.lock"):
             if folder.is_dir():
                 return folder, False
-            part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
-            try:
+            with replace_folder(folder) as part:
                 write(part)
-                part.chmod(0o755)  # a temporary folder is closed to others, and the cache may be shared
-                part.rename(folder)
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise UserError(
             f"folder '{folder.parent}'",

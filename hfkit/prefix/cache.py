@@ -5,7 +5,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,17 @@ from hfkit.prefix.replay import (
     read_taps,
     replay,
 )
-from hfkit.prefix.store import DTYPES, Damaged, Overflow, Store, Writer, free_bytes, put_in_place
+from hfkit.prefix.store import (
+    DTYPES,
+    Damaged,
+    Overflow,
+    Store,
+    Writer,
+    delete_abandoned,
+    free_bytes,
+    hold_building,
+    put_in_place,
+)
 from hfkit.progress import track
 
 # On a CPU a pass is fastest in small batches of similar length: their activations stay in its cache.
@@ -128,6 +138,8 @@ class PrefixCache:
             # Pictures and sound: the raw input is large, and only the frozen layers read it. Of a text the ids and the
             # mask are small, and read again above.
             cache.unread = find_unread(probes)
+        if PartialState().is_main_process:
+            delete_abandoned(settings.folder)
         cache._refuse_too_much()
         places = {depth: settings.folder / cache._key(depth, identity) for depth in cuts}
         for depth, place in places.items():
@@ -300,30 +312,33 @@ class PrefixCache:
         building = {depth: place.with_name(f"{place.name}.{unique}") for depth, place in places.items()}
         # A full disk on one process must not leave the others waiting: failures are collected, then all give up.
         failure = None
-        try:
-            self._write(building, state, desc)
-        except (Overflow, OSError) as error:
-            failure = f"{error} (see --cache_dtype, --cache_dir)"
-        failures = [failure for failure in gather_object([failure]) if failure]
-        if not failures:
-            # Opened like any other store, with its checks: what was just written has to prove itself as well. Before it
-            # gets its name, under which another run might delete it.
-            self.stores |= {depth: store for depth, place in building.items() if (store := self._open(depth, place))}
-            complete = all(gather_object([building.keys() <= self.stores.keys()]))
-            failures = [] if complete else ["what was written is not what is computed"]
-        if failures:
-            self.close()
-            if state.is_main_process:
-                for folder in building.values():
-                    shutil.rmtree(folder, ignore_errors=True)
-            raise CannotReplay(failures[0])
-        for depth, place in places.items():
-            self._name(depth, building[depth], place)
+        with ExitStack() as held:
+            try:
+                if state.is_main_process:
+                    for folder in building.values():
+                        held.enter_context(hold_building(folder))
+                self._write(building, state, desc)
+            except (Overflow, OSError) as error:
+                failure = f"{error} (see --cache_dtype, --cache_dir)"
+            failures = [failure for failure in gather_object([failure]) if failure]
+            if not failures:
+                # Opened like any other store, with its checks: what was just written has to prove itself as well.
+                # Before it gets its name, under which another run might delete it.
+                opened = {depth: self._open(depth, place) for depth, place in building.items()}
+                self.stores |= {depth: store for depth, store in opened.items() if store}
+                complete = all(gather_object([all(opened.values())]))
+                failures = [] if complete else ["what was written is not what is computed"]
+            if failures:
+                self.close()
+                raise CannotReplay(failures[0])
+            for depth, place in places.items():
+                self._name(depth, building[depth], place)
 
     def _name(self, depth: int, built: Path, place: Path) -> None:
         """Give a new store the name that later runs look for. If another run was first, take its store."""
         state = PartialState()
-        named = gather_object([state.is_main_process and put_in_place(built, place)])[0]
+        keep = self.settings.keep
+        named = gather_object([state.is_main_process and put_in_place(built, place, durable=keep)])[0]
         if named:
             self.stores[depth].folder = place
             return

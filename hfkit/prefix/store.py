@@ -5,11 +5,11 @@ changed while a run uses it: what was deleted can still be read, and what was ch
 """
 
 import json
+import re
 import shutil
-import sys
 import uuid
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,10 @@ import torch
 from torch import Tensor
 from xxhash import xxh3_64_intdigest
 
+from hfkit.runtime.durable import sync_below
+from hfkit.runtime.locks import Held, hold, lock
+
+UNNAMED = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{32}")  # a store that is built, or deleted
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 RESTORED_AT_MOST = 256 << 20  # bytes of rows in memory that were computed again, because their own were changed
 
@@ -267,24 +271,36 @@ def free_bytes(folder: Path) -> int:
 # Folders that several runs share
 
 
-def lock(file: BinaryIO, *, shared: bool) -> bool:
-    """Lock an open file until it is closed; false if another one's lock is in the way, or the disk knows no locks."""
-    if sys.platform == "win32":
-        return shared  # Windows deletes no folder with open files anyway
-    import fcntl
+@contextmanager
+def hold_building(folder: Path) -> Iterator[None]:
+    """Tell other runs that a store is being built in `folder`, and delete it if that fails."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with hold(_lock_beside(folder)):
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+
+def delete_abandoned(folder: Path) -> None:
+    """Delete the stores in `folder` that killed runs have left half built, or half deleted."""
+    for left in folder.glob("*.*"):
+        if UNNAMED.fullmatch(left.name):
+            # On a disk without locks they may be in use, and stay.
+            with suppress(Held, OSError), hold(_lock_beside(left), surely=True):
+                delete_unheld(left)
+
+
+def _lock_beside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def delete_unheld(folder: Path) -> bool:
     """Delete a store, unless a run has it open; false if it is still there."""
     try:
         with _description(folder, 0).open("rb") as file:
-            if not lock(file, shared=False):
+            if not lock(file, shared=False):  # the disk may know no locks, too
                 return False
             _delete_at_once(folder)
     except FileNotFoundError:
@@ -304,9 +320,15 @@ def _delete_at_once(folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def put_in_place(built: Path, place: Path) -> bool:
-    """Move a finished folder to its place; false if there is one that another run holds."""
+def put_in_place(built: Path, place: Path, *, durable: bool) -> bool:
+    """Move a finished folder to its place; false if there is one that another run holds.
+
+    Args:
+        durable: wait until it is on the disk, for later runs.
+    """
     try:
+        if durable:
+            sync_below(built)
         if delete_unheld(place):
             built.rename(place)
     except OSError:

@@ -19,7 +19,7 @@ from hfkit.report.origins import base_origin, dataset_origin
 from hfkit.report.pages import clip, interval_text, render_page, score_text, signed_text, words
 from hfkit.report.schema import SCHEMA, to_finite, to_plain, validate
 from hfkit.report.snippets import write_snippets
-from hfkit.runtime.folders import write_page
+from hfkit.runtime.durable import write_file
 from hfkit.runtime.machine import command, environment, measure
 from hfkit.runtime.redaction import withhold_secrets
 from hfkit.scores.evidence import Evidence, total
@@ -369,7 +369,7 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            write_page(folder / name, text)
+            write_file(folder / name, text)
     except OSError as error:
         raise UserError(
             f"output_dir '{folder}'",

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from hfkit.errors import GOES_ON, Failure
+from hfkit.errors import Failure
 
 # EFBIG: a limit on the size of files (`ulimit -f`), or one of the file system.
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -27,7 +27,7 @@ HIDDEN = re.compile(r"\.(?P<name>.+)\.(?P<host>[^.]*)\.(?P<process>\d+)\.\d+\.pa
 _numbers = itertools.count()
 
 
-def write_file(path: Path, content: str | bytes, again: str = GOES_ON) -> None:
+def write_file(path: Path, content: str | bytes, again: str | None = None) -> None:
     """Write a file, even if others write it at the same time: one of them is there in the end, and whole.
 
     Raises:
@@ -38,7 +38,7 @@ def write_file(path: Path, content: str | bytes, again: str = GOES_ON) -> None:
 
 
 @contextmanager
-def replace_file(path: Path, again: str = GOES_ON) -> Iterator[Path]:
+def replace_file(path: Path, again: str | None = None) -> Iterator[Path]:
     """Give the path of an empty file beside `path`; when the block ends, it takes the place of `path`.
 
     If the block fails, it is deleted, and the earlier file stays. Permissions are those that the umask gives, whatever
@@ -70,7 +70,7 @@ def replace_file(path: Path, again: str = GOES_ON) -> Iterator[Path]:
 
 
 @contextmanager
-def replace_folder(folder: Path, again: str = GOES_ON) -> Iterator[Path]:
+def replace_folder(folder: Path, again: str | None = None) -> Iterator[Path]:
     """Give an empty folder beside `folder`; when the block ends, it takes the place of `folder` with all that it holds.
 
     If the block fails, it is deleted, and the earlier folder stays. An earlier folder is moved aside for the moment
@@ -181,12 +181,12 @@ def _name_host() -> str:
 
 
 @contextmanager
-def explain_no_room(place: Path, again: str = GOES_ON) -> Iterator[None]:
+def explain_no_room(place: Path, again: str | None = None) -> Iterator[None]:
     """Turn "no room on the disk" into one line with the place and the room that is left.
 
     Args:
         place: what is written within the block. What was there before must be kept, for the line says so.
-        again: what running the same command again does, as in `hfkit.errors`.
+        again: what running the same command again does, as in `hfkit.errors`, where that is known.
 
     Raises:
         Failure: there was no room. Every other error is left as it is.
@@ -200,11 +200,11 @@ def explain_no_room(place: Path, again: str = GOES_ON) -> Iterator[None]:
         raise
 
 
-def _raise_if_full(error: BaseException, place: Path, again: str) -> None:
+def _raise_if_full(error: BaseException, place: Path, again: str | None) -> None:
     if is_no_room(error, place):
         raise Failure(
             f"'{place}' cannot be written: no room is left ({describe_room(place)}). What was there before is kept",
-            f"Make room there: {again}",
+            "Make room there, and run the same command again" if again is None else f"Make room there: {again}",
         ) from error
 
 

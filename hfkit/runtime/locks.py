@@ -64,13 +64,16 @@ def _hold_or_refuse(file: Path, value: str) -> Iterator[None]:
 
 
 @contextmanager
-def hold(file: Path) -> Iterator[None]:
+def hold(file: Path, *, surely: bool = False) -> Iterator[None]:
     """Hold the lock that goes by the name of `file`, which says who holds it, until the block or this process ends.
+
+    Args:
+        surely: refuse to go on where the disk knows no locks, too.
 
     Raises:
         Held: another one holds it.
     """
-    opened, owner = _acquire(file), os.getpid()
+    opened, owner = _acquire(file, surely), os.getpid()
     try:
         with suppress(OSError):  # a full disk: the lock holds all the same, only nobody can say whose it is
             opened.truncate(0)
@@ -84,11 +87,12 @@ def hold(file: Path) -> Iterator[None]:
         opened.close()
 
 
-def _acquire(file: Path) -> BinaryIO:
+def _acquire(file: Path, surely: bool) -> BinaryIO:
     while True:
         opened = open(os.open(file, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
         try:
-            if lock(opened, shared=False) is False:
+            locked = lock(opened, shared=False)
+            if locked is False or (surely and not locked):
                 raise Held(_describe_holder(opened))
             with suppress(FileNotFoundError):
                 # The last holder may have deleted the file between our opening and locking it.

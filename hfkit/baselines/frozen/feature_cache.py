@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,9 @@ from hfkit.baselines.frozen.linear import Features
 from hfkit.contract.abilities import Pooled
 from hfkit.contract.codec import Codec
 from hfkit.data.digests import rows_digest
+from hfkit.errors import Failure
 from hfkit.model.digests import digest
+from hfkit.runtime.durable import replace_file
 
 FORMAT = 1  # changes with what is read of a checkpoint
 Poolings = dict[str, dict[str, Features]]  # by pooling and split
@@ -85,15 +84,12 @@ def write(file: Path, poolings: Poolings, facts: Mapping[str, Any]) -> None:
     tensors |= {f"places/{split}": torch.from_numpy(found.places) for split, found in splits.items()}
     tensors |= {f"{name}/{split}": found.inputs for name, of in poolings.items() for split, found in of.items()}
     described = {"poolings": list(poolings), "facts": dict(facts), "digest": digest_of(tensors)}
-    building = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, building, metadata={"features": json.dumps(described)})
-        os.replace(building, file)
-    except (OSError, SafetensorError) as error:
+        with replace_file(file) as part:
+            save_file(tensors, part, metadata={"features": json.dumps(described)})
+    except (OSError, SafetensorError, Failure) as error:
         logger.warning(f"the features were not kept in {file.parent}: {error}")
-        with suppress(OSError):
-            building.unlink()
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

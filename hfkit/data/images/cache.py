@@ -16,6 +16,9 @@ import numpy as np
 from PIL import features
 from xxhash import xxh3_64_intdigest
 
+from hfkit.errors import Failure, one_line
+from hfkit.runtime.durable import write_file
+
 DECODERS = ("pillow", "torch", "torchvision", "transformers", "timm")
 SUFFIX = ".pictures"
 SIGN = b"hfkit pictures 1"  # followed by a digest of the file's content: its first 48 bytes
@@ -112,9 +115,24 @@ def picture_file(
     digest = hashlib.blake2b(json.dumps([made_by, versions], sort_keys=True, default=str).encode(), digest_size=32)
     for content in (named, places):
         digest.update(content.tobytes())
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{digest.hexdigest()[:16]}{SUFFIX}"
     start = SIGN + digest.digest()
+    try:
+        return _open_file(path, start, named, places, budget)
+    except (OSError, Failure) as error:
+        print(f"Image cache off: {one_line(error)} Pictures are decoded in every epoch.")
+        return None
+
+
+def _open_file(path: Path, start: bytes, named: np.ndarray, places: np.ndarray, budget: int) -> PictureFile | None:
+    """The file at `path`, made anew unless it begins with `start`; None if no picture fits.
+
+    Raises:
+        OSError: the folder cannot be written.
+        Failure: there is no room for anything.
+    """
+    folder = path.parent
+    folder.mkdir(parents=True, exist_ok=True)
     room = budget - sum(file.stat().st_size for file in folder.glob(f"*{SUFFIX}") if file != path)
     fresh = not (path.is_file() and begins_with(path, start))
     room = min(room, max(shutil.disk_usage(folder).free // 2, 0 if fresh else path.stat().st_size))
@@ -127,9 +145,7 @@ def picture_file(
     if not fitting:
         return None
     if fresh:
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        unfinished.write_bytes(start)
-        os.replace(unfinished, path)
+        write_file(path, start)
     # A file with holes: records that are not written yet take no space.
     os.truncate(path, int(places[fitting]))
     return PictureFile(path, named[:fitting], places[: fitting + 1])

@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from hfkit.inference.export.parity import (
     refuse_different,
 )
 from hfkit.inference.saved import SavedModel, load_saved
+from hfkit.runtime.durable import replace_folder
 from hfkit.version import __version__
 
 RECORD = "export.json"  # of `transformers.exporters`, which passes over what it does not know
@@ -65,10 +63,7 @@ def export(
     batch = next(probes.batches([2]))
     inputs = saved.codec.inputs(batch)
     graph = trace(saved, inputs, find_outputs(saved, batch), opset)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # In the folder's own parent, so that it can be moved into place in one step.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as unfinished:
-        part = Path(unfinished) / "export"
+    with replace_folder(folder) as part:
         graph.save_pretrained(part)
         session = open_graph(part, opset)
         pieces = {MADE_UP: probes, material.source: encode_material(saved, material)}
@@ -86,9 +81,6 @@ def export(
             record["int8"] = {**smaller.to_json(), **weights, "score": smaller.measure_gain()}
         saved.codec.processor.save_pretrained(part)
         finish(part, saved, record)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(part, folder)
     return {"folder": str(folder), **record}
 
 
