@@ -1,12 +1,20 @@
 """`hfkit doctor`: what would go wrong, or mislead, before anything is trained."""
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hfkit.errors import ANEW, UserError, run
 
-OWN_FLAGS = ("--recipe", "--task", "--most_rows", "--json", "--strict")
+OWN_FLAGS = ("--recipe", "--task", "--most_rows", "--export", "--export_file", "--json", "--strict")
+
+
+class Tool(StrEnum):
+    """A label tool that rows are written for."""
+
+    labelstudio = "labelstudio"
 
 
 def doctor(
@@ -19,6 +27,12 @@ def doctor(
             "--most_rows", min=1, help="rows of each split to look at; default: 200,000, or 5,000 with pictures"
         ),
     ] = None,
+    export: Annotated[
+        Tool | None, typer.Option(help="write the rows at fault and in conflict as tasks of this label tool")
+    ] = None,
+    export_file: Annotated[
+        Path, typer.Option("--export_file", help="where to, with the configuration beside it as .xml")
+    ] = Path("hfkit_tasks.json"),
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON document, for programs")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="end with 1 where there is a warning, too")] = False,
 ) -> None:
@@ -28,21 +42,32 @@ def doctor(
     and across splits, equal inputs with unequal answers, balance, tag scheme, encoding, lengths and pixels against what
     the model reads, units that two splits share; architecture, weights, vocabulary, and memory for training.
 
-    Every flag of a recipe is accepted, and so is --config FILE.yaml. Nothing is written, and only what is named here
-    is read. hfkit/doctor/findings.py says what the JSON holds.
+    Every flag of a recipe is accepted, and so is --config FILE.yaml. Only what is named here is read, and nothing is
+    written but the tasks of --export: rows at fault, and equal inputs with unequal answers, with their present answers
+    as predictions and the reason in `meta`, for people to settle in Label Studio. hfkit/doctor/findings.py says what
+    the JSON holds.
 
         hfkit doctor
         hfkit doctor --task ner --dataset entities --checkpoint runs/bert-ner
         hfkit doctor --recipe recipes/bert_sentiment.py --dataset reviews --checkpoint runs/bert-sentiment --json
+        hfkit doctor --task ner --dataset entities --export labelstudio --export_file build/tasks.json
         hfkit doctor --recipe recipes/vit_images.py --checkpoint runs/vit-images --most_rows 500
 
     Exit codes: 0 no error; 1 an error was found, or with --strict a warning; 2 the command cannot be followed.
     """
-    run(lambda: _examine(context.args, recipe, task, most_rows, as_json=as_json, strict=strict), ANEW)
+    to = export_file if export else None
+    run(lambda: _examine(context.args, recipe, task, most_rows, to, as_json=as_json, strict=strict), ANEW)
 
 
 def _examine(
-    flags: list[str], recipe: str | None, task: str | None, most_rows: int | None, *, as_json: bool, strict: bool
+    flags: list[str],
+    recipe: str | None,
+    task: str | None,
+    most_rows: int | None,
+    export_file: Path | None,
+    *,
+    as_json: bool,
+    strict: bool,
 ) -> None:
     import json
     import os
@@ -61,7 +86,7 @@ def _examine(
     with reserve_stdout():
         with accept_missing_trackers():
             examined, given, args = _parse_arguments(flags, recipe, task)
-        checkup = examine(examined, given, args, launcher=launcher, most_rows=most_rows)
+        checkup = examine(examined, given, args, launcher=launcher, most_rows=most_rows, export_file=export_file)
     if as_json:
         print(json.dumps(checkup.document(strict=strict), indent=1, allow_nan=False, default=float))
     else:

@@ -1,4 +1,4 @@
-"""All checks before a training, in one go. Nothing is written or trained, and nothing downloaded beyond what the user
+"""All checks before a training, in one go. Nothing is trained, and nothing written or downloaded beyond what the user
 named.
 """
 
@@ -19,11 +19,13 @@ from hfkit.doctor.packages import examine_packages
 from hfkit.doctor.people import examine_people
 from hfkit.doctor.pictures import examine_pictures
 from hfkit.doctor.places import examine_places, tracker_findings
+from hfkit.doctor.relabelling import export_rows
 from hfkit.doctor.repeats import examine_repeats, examine_units
 from hfkit.doctor.rows import Rows, read_rows
 from hfkit.doctor.tags import examine_tags
 from hfkit.doctor.texts import examine_encoding, examine_lengths
 
+NOTHING_READ = Finding("data", "export", "error", "no row was written for a label tool, for none could be read")
 GUESSED = 2  # labels of a head if the data could not be read
 
 
@@ -34,12 +36,17 @@ def examine(
     *,
     launcher: Finding,
     most_rows: int | None = None,
+    export_file: Path | None = None,
 ) -> Checkup:
     """Environment, and with a task its data and the checkpoint.
 
     Args:
         launcher: the finding on the processes of a launcher.
         most_rows: of each split to look at; None: as many as a short while allows.
+        export_file: where rows that people should look at again are written for a label tool; None: nowhere.
+
+    Raises:
+        UserError: that file is there already, or cannot be written.
     """
     checkup = Checkup()
     findings, versions = examine_packages(extras_of(task, recipe), platform.python_version())
@@ -60,6 +67,8 @@ def examine(
     if rows is not None:
         of_rows, checkup.facts["data"] = examine_rows(rows, codec)
         checkup.findings += of_rows
+    if export_file is not None:
+        checkup.findings.append(export_rows(rows, export_file) if rows else NOTHING_READ)
     checkup.findings += of_model
     return checkup
 

@@ -22,16 +22,20 @@ def normalise(text: str) -> str:
 
 def examine_repeats(rows: Rows) -> list[Finding]:
     """Every repeat, as a warning where scores or training are touched."""
-    of_pictures = rows.are_pictures
-    keys = {
-        split: contents if of_pictures else [normalise(text) for text in contents]
-        for split, contents in rows.contents.items()
-    }
+    keys = input_keys(rows)
     found = find_repeats_within(rows, keys) + find_repeats_across(rows, keys)
     if not found:
-        kind = "the same file" if of_pictures else "the same input, case and white space aside"
+        kind = "the same file" if rows.are_pictures else "the same input, case and white space aside"
         found = [Finding("data", "repeats", "ok", f"no two rows hold {kind}")]
-    return found + find_conflicts(rows, keys)
+    return found + find_conflicts(rows)
+
+
+def input_keys(rows: Rows) -> dict[str, list[str]]:
+    """A key for each input, by split: inputs with one key are the same."""
+    return {
+        split: contents if rows.are_pictures else [normalise(text) for text in contents]
+        for split, contents in rows.contents.items()
+    }
 
 
 def find_repeats_within(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
@@ -95,19 +99,25 @@ def describe_repeats(alike: int, short: int) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def find_conflicts(rows: Rows, keys: dict[str, list[str]]) -> list[Finding]:
-    """Equal inputs with unequal answers, in any splits."""
+def find_torn(rows: Rows) -> list[list[tuple[str, int]]]:
+    """The places, by split and row, of each input that has more than one answer, in any splits."""
     places: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for split, of_split in keys.items():
+    for split, of_split in input_keys(rows).items():
         for row, key in enumerate(of_split):
             places[key].append((split, row))
-    torn = []
-    for group in places.values():
-        if len(group) > 1 and len({repr(rows.answers[split][row]) for split, row in group}) > 1:
-            torn.append(group)
+    return [
+        group
+        for group in places.values()
+        if len(group) > 1 and len({repr(rows.answers[split][row]) for split, row in group}) > 1
+    ]
+
+
+def find_conflicts(rows: Rows) -> list[Finding]:
+    """Equal inputs with unequal answers, in any splits."""
+    torn = find_torn(rows)
     if not torn:
         return []
-    total = sum(map(len, keys.values()))
+    total = sum(map(len, rows.splits.values()))
     count = sum(map(len, torn))
     severity = weigh(count, total, LEAKY)
     quoted = []

@@ -32,6 +32,9 @@ class Rows:
     loaded: Loaded
     origins: Mapping[str, Origin]  # of each split, the rows of the dataset that its checked rows came from
     sampled: Mapping[str, int] = field(default_factory=dict)  # rows of the splits of which some were left out
+    # Of each split as it came: the rows at fault, by their number among those that were looked at, and these.
+    faults: Mapping[str, Sequence[Fault]] = field(default_factory=dict)
+    picks: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @property
     def splits(self) -> DatasetDict:
@@ -56,6 +59,15 @@ class Rows:
     def answers(self) -> dict[str, list]:
         """The gold answers, by split."""
         return {split: self.task.rows.references(rows) for split, rows in self.splits.items()}
+
+    @cached_property
+    def checked_places(self) -> dict[tuple[str, int], tuple[str, int]]:
+        """Split and number of a row of the dataset -> those of the checked row."""
+        return {
+            (came.split, number): (split, row)
+            for split, came in self.origins.items()
+            for row, number in enumerate(came.rows.tolist())
+        }
 
     def place(self, split: str, row: int) -> str:
         """A checked row by its place in the dataset."""
@@ -124,7 +136,7 @@ def look_at_rows(task: Task, most_rows: int | None) -> tuple[list[Finding], Rows
     origins = {
         split: Origin(came.split, np.array(picks[came.split])[came.rows]) for split, came in loaded.draw.origins.items()
     }
-    return findings, Rows(task, raw, loaded, origins, some)
+    return findings, Rows(task, raw, loaded, origins, some, faults, picks)
 
 
 def pick_rows(rows: Dataset, columns: Mapping[str, str], most: int) -> list[int]:
