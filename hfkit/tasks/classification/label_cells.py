@@ -13,7 +13,8 @@ from hfkit.data.labels import normalise_label
 from hfkit.errors import UserError
 
 SEPARATORS = ("|", "\n", ";", ",")
-FIRM = ("|", "\n")  # these are in no name of a label; the other two may be
+FIRM = ("|", "\n")  # where a row has several labels, these are in no name; the other two may be
+FEW = 0.25  # share of the cells: as many may have a separator within a name where a row has one label
 
 QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 QUOTED_ITEMS = re.compile(rf"{QUOTED}(?:(?:\s*,\s*|\s*){QUOTED})*\s*,?")
@@ -189,14 +190,22 @@ def find_inseparable(cells: Counter[str]) -> str | None:
 def find_joined(cells: Counter[str]) -> str | None:
     """The first cell that seems to hold several labels, in a column where each should hold one; None if there is none.
 
-    With commas it does only where all its parts occur elsewhere: 'loans, credits' may be a name.
+    With commas it does only where all its parts occur elsewhere: 'loans, credits' may be a name. With other separators
+    a few of many cells do not if none of their parts occurs elsewhere: as a name, 'a|b' is then the same class.
     """
     places = Counter(part for cell in cells for part in set(split_cell(cell, ",")))
     for cell in cells:
         parts = split_cell(cell, ",")
-        commas = len(parts) > 1 and all(places[part] > 1 for part in parts)
-        if commas or any(len(split_cell(cell, separator)) > 1 for separator in ("|", "\n", ";")):
+        if len(parts) > 1 and all(places[part] > 1 for part in parts):
             return cell
+    for separator in ("|", "\n", ";"):
+        of_cells = {cell: split_cell(cell, separator) for cell in cells}
+        joined = [cell for cell, parts in of_cells.items() if len(parts) > 1]
+        places = Counter(part for parts in of_cells.values() for part in set(parts))
+        if joined and (
+            len(joined) > FEW * len(cells) or any(places[part] > 1 for cell in joined for part in of_cells[cell])
+        ):
+            return joined[0]
     return None
 
 

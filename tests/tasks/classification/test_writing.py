@@ -137,6 +137,13 @@ def test_cells_of_several_labels_never_become_classes(values):
         read(values, ONE)
 
 
+def test_a_sign_within_a_few_names_is_part_of_them():
+    names = ["no", "yes", "a|b", "c", "d", "two\nlines", "e", "f"]
+    assert read(names, ONE)[0] == names
+    with pytest.raises(UserError, match="seem to hold several labels, such as 'a|b'"):
+        read([*names, "c|x"], ONE)
+
+
 def test_a_few_such_cells_are_rows_at_fault():
     answers, rules, _ = read(["a", "b", "b", "['a', 'b']", "{'a': 1, 'b': 1}", "['a'"], ONE)
     assert (
