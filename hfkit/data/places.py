@@ -99,9 +99,15 @@ def open_archive(place: Path) -> Path:
     if not folder.is_dir():
         unpack(place, folder)
     inside = list_folder(folder)
-    tell(f"{place.name}: unpacked, {sum(path.is_file() for path in folder.rglob('*')):,} files")
+    tell(f"{place.name}: unpacked, {count_files(folder):,} files")
     # Most archives hold one folder, or one file, of the same name.
     return inside[0] if len(inside) == 1 else folder
+
+
+@cache
+def count_files(folder: Path) -> int:
+    """The number of files of an unpacked archive, counted once: a run asks for its place several times."""
+    return sum(path.is_file() for path in folder.rglob("*"))
 
 
 def unpack(archive: Path, folder: Path) -> None:
