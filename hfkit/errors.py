@@ -44,6 +44,12 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
+def last_line(error: BaseException) -> str:
+    """The last line of an error's message, which in messages of several says what was wrong; or its class."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
+
+
 def one_line(error: BaseException) -> str:
     """An error's whole message on one line."""
     return " ".join(str(error).split())

@@ -115,7 +115,7 @@ def load_text_tokenizer(checkpoint: str) -> Tokenizer:
     """
     try:
         return AutoTokenizer.from_pretrained(open_checkpoint(checkpoint), trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of any kind, as the libraries that read it have them
         raise UserError(
             f"clip_checkpoint '{checkpoint}'",
             f"its tokenizer could not be read ({first_line(error)})",

@@ -8,7 +8,6 @@ commands know a task by these parts and by nothing else.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -26,11 +25,13 @@ from hfkit.contract.view import View
 from hfkit.data.annotators import find_ties
 from hfkit.data.bad_rows import keep_rows
 from hfkit.data.notes import collect_notes
+from hfkit.data.places import explain_reading
 from hfkit.data.source import Source
 from hfkit.data.split_record import SplitRecord, load_record
 from hfkit.data.units import check_units
 from hfkit.model.sources import open_checkpoint
 from hfkit.model.weights import refuse_own_code
+from hfkit.runtime.files import expand_home
 
 
 class Sample(NamedTuple):
@@ -211,7 +212,8 @@ class Task(ABC):
         Raises:
             UserError: they cannot be read, or have no columns for this task.
         """
-        return self.rows.read(self.source, only)
+        with explain_reading(f"dataset '{self.source.shown}'"):
+            return self.rows.read(self.source, only)
 
     def load(self, checkpoint: str | None = None) -> Loaded:
         """Checked rows of the splits train, validation and test, in the task's own columns.
@@ -231,7 +233,7 @@ class Task(ABC):
 
     def check(self, raw: Raw) -> Loaded:
         """The result of `load` for rows that were read already."""
-        given = load_record(Path(self.split_file).expanduser()) if self.split_file else None
+        given = load_record(expand_home(self.split_file)) if self.split_file else None
         draw = draw_missing(self.rows, *self._check_splits(raw, None), self._shares, given)
         splits = self.rows.settle(draw.splits, raw, finished=False)
         if self.max_train_rows is not None:

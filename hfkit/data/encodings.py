@@ -7,6 +7,7 @@ from pathlib import Path
 from hfkit.data.code_pages import Reading, differing_words, guess_readings
 from hfkit.data.notes import tell
 from hfkit.errors import UserError
+from hfkit.runtime.files import require_file
 
 UTF8 = "utf-8-sig"  # plain utf-8 would make a byte-order mark part of the first text
 MARKS = (
@@ -44,6 +45,7 @@ def find_encoding(path: Path, given: str | None = None) -> str:
     Raises:
         UserError: it cannot be read as that, there is no such encoding, or several may be meant.
     """
+    require_file(path, f"file '{path}'")
     stat = path.stat()
     return _find(path, given, stat.st_size, stat.st_mtime_ns)
 

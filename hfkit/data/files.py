@@ -4,7 +4,9 @@ A dataset that is divided has files or subfolders named after its splits. One th
 other splits are drawn from it once its rows are checked (see `splitting`).
 """
 
+import os
 import re
+import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from hfkit.data.hub import read_hub
 from hfkit.data.json_files import read_json, split_names
 from hfkit.data.leftovers import list_folder, walk
 from hfkit.data.notes import tell
-from hfkit.data.places import find_place, is_address
+from hfkit.data.places import find_place, is_address, name_os_error, plain_path
 from hfkit.data.source import Source
 from hfkit.data.split_names import SPLITS, split_of
 from hfkit.data.sql import read_sql
@@ -31,6 +33,7 @@ from hfkit.data.workbooks import SUFFIXES as WORKBOOKS
 from hfkit.data.workbooks import read_workbook, sheet_names
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.progress import progress
+from hfkit.runtime.files import find_os_error, require_file
 
 # Suffix of a file -> what reads it.
 TABLES = {
@@ -179,7 +182,7 @@ def find_files(folder: Path, kinds: Mapping[str, str]) -> dict[str, list[Path]]:
         named = named_files(place, kinds)
         if any(split_of(name) for name in named):
             return choose_names(str(folder), named)
-        if loose := [path for path in list_rows(place, kinds) if path.is_file()]:
+        if loose := [path for path in list_rows(place, kinds) if not os.path.isdir(path)]:
             if len(loose) > 1:
                 names = [path.name for path in loose[:3]] + ["…"] * (len(loose) > 3)
                 tell(f"{folder.name}: {len(loose)} files are read as one dataset ({', '.join(names)})")
@@ -196,10 +199,10 @@ def named_files(place: Path, kinds: Mapping[str, str]) -> dict[str, list[Path]]:
     """The files of a folder by the name of their split as it is written, and other files by their own names."""
     named: dict[str, list[Path]] = {}
     for path in list_folder(place):
-        if path.is_dir() and split_of(path.name):
-            if files := [file for file in list_rows(path, kinds) if file.is_file()]:
+        if os.path.isdir(path):
+            if split_of(path.name) and (files := [one for one in list_rows(path, kinds) if not os.path.isdir(one)]):
                 named.setdefault(path.name, []).extend(files)
-        elif path.is_file() and is_rows(path, kinds):
+        elif is_rows(path, kinds):
             named.setdefault(shared_name(path.stem), []).append(path)
     return named
 
@@ -273,6 +276,8 @@ def read_split_files(source: Source, files: Mapping[str, list[Path]], kinds: Map
         DataError: the files of a split are of several kinds, cannot be read, or hold no rows.
     """
     of_split: dict[str, str] = {}
+    for path in (path for paths in files.values() for path in paths):
+        require_file(path, f"file '{path}'")
     for split, paths in files.items():
         suffixes = {path.suffix.lower() for path in paths}
         if len({kinds[suffix] for suffix in suffixes}) > 1:
@@ -333,9 +338,11 @@ def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> D
     """
     try:
         with progress(f"Reading {split}"):
-            return load_dataset(builder, data_files={split: list(map(str, paths))}, split=split, **options)
-    # The JSON reader raises StopIteration on an empty file.
-    except (OSError, ValueError, RuntimeError, StopIteration, DatasetsError) as error:
+            return load_dataset(builder, data_files={split: list(map(plain_path, paths))}, split=split, **options)
+    # A tar that is cut, or is none, is an error of tarfile's own.
+    except (OSError, ValueError, RuntimeError, StopIteration, DatasetsError, tarfile.TarError) as error:
+        if cause := find_os_error(error):
+            raise name_os_error(cause, ", ".join(map(str, paths))) from error
         raise DataError(
             ", ".join(path.name for path in paths),
             f"cannot be read as {builder}, or holds no rows ({first_line(error.__cause__ or error)})",

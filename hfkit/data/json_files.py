@@ -16,6 +16,7 @@ from datasets.exceptions import DatasetsError
 
 from hfkit.data.encodings import find_encoding, tell_encoding
 from hfkit.data.notes import tell
+from hfkit.data.places import plain_path
 from hfkit.data.records import Record, make_table
 from hfkit.data.split_names import split_of
 from hfkit.errors import DataError, first_line
@@ -53,7 +54,7 @@ def read_json(split: str, paths: list[Path], encoding: str | None = None, key: s
 
 def read_plain_lines(split: str, paths: list[Path]) -> Dataset | None:
     """The rows of files with one object a line; None where the builder fails, or would change texts."""
-    files = {split: list(map(str, paths))}
+    files = {split: list(map(plain_path, paths))}
     log = logging.getLogger("datasets.packaged_modules.json.json")
     before, log.disabled = log.disabled, True  # what it cannot read is no error yet
     try:

@@ -1,9 +1,12 @@
 """Where a dataset lies on this machine: a file, a folder, what an archive holds, or what an address gave."""
 
 import hashlib
+import os
 import re
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -16,8 +19,10 @@ from hfkit.data.source import Source
 from hfkit.errors import Failure, UserError, first_line
 from hfkit.progress import progress
 from hfkit.runtime.durable import replace_file, replace_folder
+from hfkit.runtime.files import describe_os_error, expand_home, find_fault, find_os_error, require_file
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+PATTERN = re.compile(r"[*?\[\]$]|::")
 LARGEST = 100 * 2**30  # bytes that an archive may hold, unpacked
 
 
@@ -35,11 +40,14 @@ def find_place(source: Source) -> Path | None:
     dataset = source.dataset
     if is_address(dataset):
         return open_archive(fetch(source))
-    place = Path(dataset).expanduser()
-    if place.exists():
+    place = expand_home(dataset)
+    if os.path.isdir(place):
+        return place
+    if os.path.lexists(place):
+        require_file(place, f"dataset '{dataset}'", "Give a file or folder that can be read")
         return open_archive(place)
     if dataset.startswith((".", "/", "~")) or dataset.count("/") > 1 or place.suffix.lower() in SUFFIXES:
-        raise UserError(f"dataset '{dataset}'", "there is no such file or folder", "Check the path")
+        raise UserError(f"dataset '{dataset}'", find_fault(place) or "it cannot be read", "Check the path")
     return None
 
 
@@ -146,7 +154,50 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def cache_folder(kind: str, key: str) -> Path:
     """A folder for copies, in the cache of `datasets`."""
-    digest = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+    digest = hashlib.blake2b(os.fsencode(key), digest_size=8).hexdigest()
     folder = Path(config.HF_DATASETS_CACHE) / f"hfkit_{kind}" / digest
-    folder.mkdir(parents=True, exist_ok=True)
+    with explain_reading("the cache of datasets"):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def plain_path(path: Path) -> str:
+    """A name of a file that `datasets` takes for no pattern.
+
+    It would look for files that fit [ ] * ? in a path, put what a variable holds in place of $HOME, and cut at '::', so
+    that the rows of other files were read: a path with any of these gets a link beside the cache.
+    """
+    whole = str(path.absolute())
+    if not PATTERN.search(whole):
+        return str(path)
+    link = cache_folder("links", whole) / f"rows{path.suffix}"
+    with suppress(FileExistsError):  # of an earlier command: its name is that of the path
+        link.symlink_to(whole)
+    return str(link)
+
+
+@contextmanager
+def explain_reading(named: str) -> Iterator[None]:
+    """Within it, an error of the operating system says what it is, whatever a library made of it.
+
+    Raises:
+        UserError: a place cannot be read, the cache of `datasets` cannot be written, or the working folder is gone.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        cause = find_os_error(error)
+        if cause is None:
+            raise
+        raise name_os_error(cause, named) from error
+
+
+def name_os_error(error: OSError, named: str) -> UserError:
+    """The error for what the operating system refused, with the place that it names, or else `named`."""
+    place = error.filename if isinstance(error.filename, str) else named
+    rule, fix = describe_os_error(error)
+    if place.startswith(str(config.HF_DATASETS_CACHE)):
+        rule, fix = f"the cache of datasets cannot be written: {rule}", "Set HF_DATASETS_CACHE to a folder of your own"
+    return UserError(place, rule, fix)

@@ -15,9 +15,11 @@ import numpy as np
 
 from hfkit.errors import UserError, first_line
 from hfkit.runtime.durable import write_file
+from hfkit.runtime.files import read_object
 
 FILE = "hfkit_split.json"
 SCHEMA = "hfkit.split/1"
+FIX = "Give the output_dir of a run whose rows hfkit split"
 MOSTLY = 0.5  # share of rows that a run has seen, from which on they are taken for its own dataset
 
 
@@ -48,15 +50,17 @@ def load_record(path: Path) -> SplitRecord:
     """
     file = path / FILE if path.is_dir() else path
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = read_object(file, f"split file '{path}'", FIX)
         if stored["schema"] != SCHEMA:
             raise ValueError(f"its schema is {stored['schema']}")
         return SplitRecord({split: decode(text) for split, text in stored["splits"].items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UserError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"split file '{path}'",
             f"it is the {FILE} of a run, and cannot be read as one ({first_line(error)})",
-            "Give the output_dir of a run whose rows hfkit split",
+            FIX,
         ) from error
 
 

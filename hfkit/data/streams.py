@@ -1,6 +1,7 @@
 """Rows without answers from inputs of any size, a chunk at a time: memory does not grow with a file."""
 
 import io
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,7 @@ from hfkit.data.text_files import iterate_texts
 from hfkit.data.workbooks import SUFFIXES as WORKBOOKS
 from hfkit.data.workbooks import read_sheet
 from hfkit.errors import DataError, UserError, first_line
+from hfkit.runtime.files import expand_home, find_fault, require_file
 
 SPLIT = "input"  # what stands for a split in errors
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", *WORKBOOKS, ".txt", *fasta.SUFFIXES)
@@ -79,17 +81,16 @@ class Reading:
         return found
 
     def is_picture(self, name: str) -> bool:
-        return Path(name).suffix.lower() in self.pictures and Path(name).expanduser().is_file()
+        return Path(name).suffix.lower() in self.pictures and find_fault(expand_home(name)) is None
 
     def source(self, name: str) -> Source:
         if name == STDIN:
             # Piped paths are the user's own choice, like those on the command line: they may lie anywhere.
             return Source("the standard input", root_folder())
-        path = Path(name).expanduser()
-        if path.is_dir():
+        path = expand_home(name)
+        if os.path.isdir(path):
             return self.source_in(name, path)
-        if not path.is_file():
-            raise UserError(f"input '{name}'", "there is no such file or folder", "Check the path")
+        require_file(path, f"input '{name}'", "Check the path")
         if path.suffix.lower() not in TABLES:
             kinds = ", ".join((*TABLES, *sorted(self.pictures)))
             raise UserError(f"input '{name}'", f"a file is one of {kinds}", "Save it as one of these")

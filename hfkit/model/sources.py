@@ -1,6 +1,7 @@
 """Whatever people call a checkpoint becomes a folder or a Hub id with a config.json and whole weights."""
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from functools import lru_cache, partial
@@ -28,6 +29,7 @@ from hfkit.errors import UserError, first_line
 from hfkit.model.conversions import convert_once, say_once
 from hfkit.model.heads import find_label_tensors
 from hfkit.model.pickles import find_file, read_tensors
+from hfkit.model.settings_files import CONFIG, refuse_odd_settings
 from hfkit.progress import loading
 from hfkit.samples import resolve_checkpoint
 
@@ -65,13 +67,24 @@ def open_checkpoint(checkpoint: str) -> str:
     Raises:
         UserError: nothing of it can be read.
     """
-    place, named = resolve_checkpoint(checkpoint), f"checkpoint '{checkpoint}'"
+    named = f"checkpoint '{checkpoint}'"
+    place = find_folder(resolve_checkpoint(checkpoint), named)
+    refuse_odd_settings(place, named)
+    return place
+
+
+def find_folder(place: str, named: str) -> str:
+    """The folder or the Hub id itself, of the encoder within it, or of what was merged or converted.
+
+    Raises:
+        UserError: nothing of it can be read.
+    """
     folder = Path(place)
     if folder.suffix == ".gguf":
         return convert_gguf(folder, named)
     if adapter := find_adapter(place):
         return merge_adapter(adapter, named)
-    if folder.is_dir() and not (folder / "config.json").is_file():
+    if os.path.isdir(folder) and not os.path.lexists(folder / CONFIG):
         if (folder / MODULES).is_file():
             return open_modules(folder, named)
         if files := sorted(folder.glob("*.gguf")):

@@ -6,16 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
 
-from hfkit.errors import UserError, first_line
+from hfkit.errors import Failure, UserError, last_line
 from hfkit.model.conversions import say_once
 from hfkit.model.depth import Depths
 from hfkit.model.heads import describe_fresh_head, fit_head, labels_of, wanted_labels
 from hfkit.model.pickles import convert_pickles, read_shards
-from hfkit.model.settings_files import refuse_odd_settings
 from hfkit.model.sources import open_checkpoint
 from hfkit.progress import loading
 
@@ -30,16 +27,15 @@ def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
         UserError: it is missing or unreadable, its architecture is unknown, or its weights are quantised.
     """
     place = open_checkpoint(checkpoint)
-    refuse_odd_settings(place, f"checkpoint '{checkpoint}'")
     try:
         config = AutoConfig.from_pretrained(place, trust_remote_code=False, **settings)
     except UserError:
         raise
-    # KeyError, TypeError, AttributeError: values of other kinds than the architecture's own.
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
+    # Of any kind: every architecture computes with the values before it has looked at them.
+    except Exception as error:
         raise UserError(
             f"checkpoint '{checkpoint}'",
-            f"its config.json could not be read ({first_line(error)})",
+            f"its config.json could not be read ({last_line(error)})",
             "Check the path or the Hub id, and the network",
         ) from error
     refuse_quantised(checkpoint, config)
@@ -140,7 +136,25 @@ def load_weights(
             **options,
         )
     model.config.name_or_path = model.name_or_path = path  # not the folder of the cache
+    refuse_non_finite(model, named)
     return model, info
+
+
+def refuse_non_finite(model: PreTrainedModel, named: str) -> None:
+    """Refuse a model with weights that are no numbers: all that it computes would be none either.
+
+    Raises:
+        UserError: naming the first of them.
+    """
+    # A sum is read in a fraction of the time of a comparison, and is finite only if all its terms are.
+    odd = [name for name, weight in model.named_parameters() if not torch.isfinite(weight.sum())]
+    odd = [name for name in odd if not torch.isfinite(model.get_parameter(name)).all()]
+    if odd:
+        raise UserError(
+            named,
+            f"{len(odd)} of its weights hold values that are not finite, the first is {odd[0]}",
+            "Use an earlier checkpoint, or fetch it again",
+        )
 
 
 @contextmanager
@@ -148,11 +162,13 @@ def refuse_unreadable(auto_model: Any, named: str) -> Iterator[None]:
     """Within it, what transformers and timm raise for a checkpoint that they cannot build becomes a `UserError`."""
     try:
         yield
-    # TypeError: timm, for settings it does not know. RuntimeError: weights of other shapes.
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+    except (UserError, Failure):
+        raise
+    # Of any kind: unknown activations are KeyErrors, heads that do not divide the width are divisions by zero.
+    except Exception as error:
         raise UserError(
             named,
-            f"{auto_model.__name__} cannot load it ({first_line(error)})",
+            f"{auto_model.__name__} cannot load it ({last_line(error)})",
             "Give a folder or a Hub id with whole weights, of an architecture that this class knows",
         ) from error
 

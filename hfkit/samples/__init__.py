@@ -5,6 +5,7 @@ other checkpoints and rows were made by this project (see README.md in this fold
 """
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,9 @@ def resolve_checkpoint(checkpoint: str) -> str:
             ) from error
         return str(get_model_path())
     if checkpoint.startswith((".", "/", "~")) or checkpoint.count("/") > 1:
-        folder = Path(checkpoint).expanduser()
-        known = any((folder / name).is_file() for name in MARKS) or next(folder.glob("*.gguf"), None)
-        if not known and not (folder.suffix == ".gguf" and folder.is_file()):
+        folder = Path(os.path.expanduser(checkpoint))
+        known = any(os.path.lexists(folder / name) for name in MARKS) or next(folder.glob("*.gguf"), None)
+        if not known and not (folder.suffix == ".gguf" and os.path.isfile(folder)):
             raise UserError(
                 f"checkpoint '{checkpoint}'", "a local checkpoint is a folder with config.json in it", "Check the path"
             )

@@ -147,8 +147,8 @@ def test_a_split_file_of_other_rows_or_none_at_all_is_refused(tmp_path):
     with pytest.raises(UserError, match="none of its test rows is among these"):
         TextClassification(dataset=path, split_file=str(tmp_path)).load()
     (tmp_path / FILE).write_text("{}")
-    for place in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(UserError, match="cannot be read as one"):
+    for place, rule in ((tmp_path, "cannot be read as one"), (tmp_path / "nowhere", "there is no such file")):
+        with pytest.raises(UserError, match=rule):
             load_record(place)
 
 

@@ -27,7 +27,7 @@ def first_records(path: Path, head: bytes) -> list[Any]:
             place += 1
         try:
             value, place = decoder.raw_decode(text, place)
-        except ValueError:  # the head ends within a value, or it is no JSON
+        except (ValueError, RecursionError):  # the head ends within a value, or it is no JSON
             break
         found.append(value)
     # JSON lines may be lists too: ["text", {"entities": []}] on each line is no list of records.
@@ -50,7 +50,7 @@ def read_whole(line: str) -> Any:
     """The value of one line of JSON; None if it is broken, as the last line of a head is."""
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -64,7 +64,7 @@ def read_records(split: str, paths: Iterable[Path]) -> Iterator[Any]:
         text = read_text(path)
         try:
             whole = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield from read_lines(split, path, text)
         else:
             yield from whole if isinstance(whole, list) and not is_pair(whole) else [whole]
@@ -81,7 +81,7 @@ def read_lines(split: str, path: Path, text: str) -> Iterator[Any]:
         if line.strip():
             try:
                 yield json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(
                     f"{path.name}, line {number}",
                     f"it is no JSON ({error})",

@@ -6,7 +6,8 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedConfig
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from hfkit.errors import UserError, first_line
+from hfkit.data.text.endless import refuse_endless, refuse_growing
+from hfkit.errors import UserError, last_line
 
 COUNTED_BEHIND_PADDING = (
     "camembert",
@@ -35,16 +36,32 @@ def load_tokenizer(path: str, checkpoint: str, **options: Any) -> Tokenizer:
     Raises:
         UserError: there is none, it knows no words, or it has no token to pad with.
     """
+    named = f"checkpoint '{checkpoint}'"
+    refuse_endless(path, named)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
+        if tokenizer.is_fast:
+            refuse_growing(tokenizer.backend_tokenizer, named)
+        if (first := tokenizer.model_input_names[0]) not in tokenizer("a"):
+            raise ValueError(f"it makes no '{first}', its first input of a model")
+    except UserError:
+        raise
+    # Of any kind: the libraries that read it compute with its values before they have looked at them.
+    except Exception as error:
         raise UserError(
             f"checkpoint '{checkpoint}'",
-            f"its tokenizer could not be read ({first_line(error)})",
+            f"its tokenizer could not be read ({last_line(error)})",
             "Give a folder or a Hub id that holds tokenizer.json",
         ) from error
     # Saved with the tokenizer, it would name files that are not there.
     tokenizer.init_kwargs.pop("auto_map", None)
+    longest = tokenizer.model_max_length
+    if not isinstance(longest, int | float) or not longest > 0:
+        raise UserError(
+            f"{named}: tokenizer_config.json",
+            f"model_max_length is a number above 0, and here it is {longest!r}",
+            "Mend it, or leave it out",
+        )
     if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) < 2:
         # Without any vocabulary file, transformers builds an empty tokenizer that reads every word as unknown.
         raise UserError(
@@ -72,6 +89,27 @@ def positions_of(config: PreTrainedConfig) -> int:
     # ESM does so in its table, but not where positions are rotated into the attention.
     behind |= config.model_type == "esm" and config.position_embedding_type == "absolute"
     return positions - config.pad_token_id - 1 if behind else positions
+
+
+def refuse_other_vocabulary(tokenizer: Tokenizer, config: PreTrainedConfig, checkpoint: str) -> None:
+    """Refuse a tokenizer that makes numbers which the model has no embedding for: it is another model's.
+
+    Tokens that were added later are passed over: many tokenizers have some that no text of theirs holds.
+
+    Raises:
+        UserError: naming the token.
+    """
+    known = getattr(config.get_text_config(), "vocab_size", None)
+    if not isinstance(known, int) or known < 1:  # models of characters have none
+        return
+    added = tokenizer.get_added_vocab()
+    token, number = max(tokenizer.get_vocab().items(), key=lambda item: -1 if item[0] in added else item[1])
+    if number >= known and token not in added:
+        raise UserError(
+            f"checkpoint '{checkpoint}'",
+            f"its model knows {known:,} tokens, and its tokenizer has the number {number:,} for {token!r}",
+            "Save the tokenizer of the same model beside it",
+        )
 
 
 def limit_to_positions(tokenizer: Tokenizer, config: PreTrainedConfig) -> None:

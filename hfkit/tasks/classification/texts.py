@@ -35,6 +35,7 @@ from hfkit.data.text.tokenizers import (
     find_readable_marks,
     limit_to_positions,
     load_tokenizer,
+    refuse_other_vocabulary,
     separate_pairs,
     spell_out,
 )
@@ -168,6 +169,7 @@ class TextClassifier(Classifier):
         names = inputs_taken(config, tokenizer.model_input_names)
         if names != tokenizer.model_input_names:
             tokenizer = load_tokenizer(self.path, self.checkpoint, **options, model_input_names=names)
+        refuse_other_vocabulary(tokenizer, config, self.checkpoint)
         limit_to_positions(tokenizer, config)
         if not tokenizer.is_fast:
             kind = type(tokenizer).__name__

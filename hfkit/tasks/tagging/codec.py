@@ -16,7 +16,7 @@ from hfkit.contract.codec import Batch, Output, Tokens
 from hfkit.contract.target import Labels
 from hfkit.data.mapping import map_rows
 from hfkit.data.text.padding import PaddedTexts
-from hfkit.data.text.tokenizers import limit_to_positions, load_tokenizer
+from hfkit.data.text.tokenizers import limit_to_positions, load_tokenizer, refuse_other_vocabulary
 from hfkit.errors import UserError
 from hfkit.model.weights import read_config
 from hfkit.tasks.label_codec import LabelCodec
@@ -84,7 +84,9 @@ class WordTagger(LabelCodec):
                 f"it is a share from 0 to below 1, and needs a mask token (here: {tokenizer.mask_token})",
                 "Use --word_dropout 0.1 with a checkpoint that has one, else 0",
             )
-        limit_to_positions(tokenizer, read_config(self.path))
+        config = read_config(self.path)
+        refuse_other_vocabulary(tokenizer, config, self.checkpoint)
+        limit_to_positions(tokenizer, config)
         # Windows begin at the start of the document.
         tokenizer.truncation_side = "right"
         return tokenizer
