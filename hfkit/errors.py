@@ -70,7 +70,7 @@ SIGNALS = [
 
 
 class Signals:
-    """What becomes of a signal that asks this process to end: `KeyboardInterrupt` at once, or at the next safe point.
+    """The answer to a signal that asks this process to end: `KeyboardInterrupt` at once, or at the next safe point.
 
     Only the first one counts. Those after it print a line: what is being written is finished.
 

@@ -25,7 +25,7 @@ from hfkit.doctor.findings import Finding
 from hfkit.doctor.repeats import find_torn
 from hfkit.doctor.rows import Rows
 from hfkit.errors import UserError
-from hfkit.runtime.folders import write_page
+from hfkit.runtime.durable import write_file
 
 ANSWERS = ("label", "tags", "spans", "unit")  # columns of a task that people do not look at
 
@@ -50,8 +50,8 @@ def export_rows(rows: Rows, file: Path) -> Finding:
     pictures = objects if rows.task.rows.media is Media.IMAGE else []
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_page(file, json.dumps(write_tasks(tasks), ensure_ascii=False, indent=1) + "\n")
-        write_page(config, write_config(kind, objects, pictures, labels, several=known.several))
+        write_file(file, json.dumps(write_tasks(tasks), ensure_ascii=False, indent=1) + "\n")
+        write_file(config, write_config(kind, objects, pictures, labels, several=known.several))
     except OSError as error:
         raise UserError(
             f"--export_file '{file}'", f"it cannot be written ({error.strerror})", "Give another"

@@ -115,7 +115,7 @@ def name_kind(value: Any) -> str:
 
 
 def describe_os_error(error: OSError) -> tuple[str, str]:
-    """What an error of the operating system means, and what to do about it."""
+    """The meaning of an error of the operating system, and what to do about it."""
     if error.errno == errno.ENOENT and not has_working_folder():
         return "the folder that the command runs in has been deleted", "Change into one that exists"
     number = error.errno if error.errno is not None else 0

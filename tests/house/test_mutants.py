@@ -17,6 +17,7 @@ def test_a_guard_is_where_the_list_says_and_off_it_is_python_still(mutant):
     assert ast.dump(ast.parse(switch_off(source, mutant))) != ast.dump(ast.parse(source))
     for test in mutant.tests:
         file, _, name = test.partition("::")
+        name, _, _ = name.partition("[")
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
 
 
