@@ -145,6 +145,11 @@ class TransferArguments(TrainingArguments):
                 False,
                 "a worker that lives on would not hear that an epoch begins, and draw the same again",
             ),
+            (
+                "enable_jit_checkpoint",
+                False,
+                "it saves in the middle of a step, from where no run resumes to the same bits",
+            ),
             ("batch_eval_metrics", False, "metrics are of a whole split, not of a batch"),
             ("dataloader_drop_last", False, "it would drop rows of validation and test too, and every row is judged"),
             ("prediction_loss_only", False, "every row is judged by its answer"),

@@ -1,30 +1,24 @@
 """The identity of a run, and the refusal to mix two of them, on resume or in an output directory."""
 
 import json
-import logging
-import os
-import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from accelerate import PartialState
 from datasets import Dataset
 from torch import Tensor
-from transformers import PreTrainedModel
-from transformers.trainer import TRAINER_STATE_NAME
 
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
 from hfkit.model.digests import digest
-from hfkit.progress import loading
-from hfkit.training.sealed import SEAL, find_fault, has_seal
+from hfkit.runtime.durable import write_file
+from hfkit.training.resuming import numbered_checkpoints
+from hfkit.training.sealed import delete, delete_unfinished
 
 RUN_FILE = "hfkit_run.json"
+TRAINED = "hfkit_trained"  # a folder, see `hfkit.training.trained`
 
 # Settings that decide the weights. The others (where to write, what to log, how to evaluate) may differ on resume.
 DECIDING = (
@@ -106,9 +100,7 @@ def differences(saved: dict, current: dict) -> list[str]:
 def write_identity(folder: Path, identity: dict) -> None:
     """Write the run file whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f"_{RUN_FILE}"
-    unfinished.write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n")
-    os.replace(unfinished, folder / RUN_FILE)
+    write_file(folder / RUN_FILE, json.dumps(identity, indent=1, sort_keys=True) + "\n")
 
 
 def read_identity(folder: Path) -> dict:
@@ -118,157 +110,14 @@ def read_identity(folder: Path) -> dict:
         UserError: the run file cannot be read.
     """
     try:
-        return json.loads((folder / RUN_FILE).read_text())
-    except (OSError, ValueError) as error:
+        identity = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        if not isinstance(identity, dict):
+            raise ValueError(f"it holds a {type(identity).__name__}")
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{folder / RUN_FILE}", f"it says which run wrote the folder, and cannot be read ({error})", "Use another"
         ) from error
-
-
-def numbered_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a run that can be resumed, as far as their names tell, earliest step first."""
-    return [path for path in step_folders(folder) if (path / TRAINER_STATE_NAME).is_file()]
-
-
-def newest_checkpoint(folder: Path, *, needed: bool, with_best: bool) -> str | None:
-    """The latest whole checkpoint in an output directory; None where there is none at all and none is needed.
-
-    Damaged ones are passed over, each with a line.
-
-    Args:
-        with_best: the best checkpoint until then has to be whole too, because it will be loaded in the end.
-
-    Raises:
-        UserError: there is none, or all of them are damaged.
-    """
-    faults = []
-    for path in reversed(step_folders(folder)):
-        fault = find_fault_on_resume(path, with_best=with_best)
-        if fault is None:
-            return str(path)
-        faults.append(f"{path.name}: {fault}")
-        announce(f"Checkpoint passed over: {faults[-1]}")
-    if faults:
-        raise UserError(
-            f"checkpoints in {folder}",
-            f"one of them has to be whole ({'; '.join(faults[:3])})",
-            "Check the disk, and start anew in another --output_dir",
-        )
-    if needed:
-        fix = "Start without it, or set it to auto"
-        raise UserError("resume_from_checkpoint=True", f"{folder} holds no checkpoint", fix)
-    return None
-
-
-def step_folders(folder: Path) -> list[Path]:
-    """The checkpoints of a run in its output directory, whole or not, earliest step first."""
-    found = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
-    return sorted(found, key=lambda path: int(path.name.partition("-")[2]))
-
-
-def find_fault_on_resume(checkpoint: Path, *, with_best: bool) -> str | None:
-    """Why a run that is resumed from this checkpoint would not end as if it had not been interrupted, in words."""
-    if not (checkpoint / TRAINER_STATE_NAME).is_file():
-        return f"{TRAINER_STATE_NAME} is missing"
-    if not has_seal(checkpoint):
-        announce(f"{checkpoint.name} was written without {SEAL}, by an earlier version: it is used without a check.")
-    elif fault := find_fault(checkpoint):
-        return fault
-    best = find_best(checkpoint) if with_best else None
-    if best is not None and best.name != checkpoint.name and (fault := find_fault_of_best(best)):
-        return f"its best one is {best.name}, and there {fault}"
-    return None
-
-
-def find_best(checkpoint: Path) -> Path | None:
-    """The best checkpoint of a run until this one; None if none was chosen.
-
-    It lies beside this one, also in an output directory that was moved or copied since: of the absolute path that the
-    state of the run holds, the name counts. Only a run that was resumed into another directory has it elsewhere.
-    """
-    recorded = read_state(checkpoint).get("best_model_checkpoint")
-    if recorded is None:
-        return None
-    beside = checkpoint.parent / Path(recorded).name
-    return beside if beside.is_dir() else Path(recorded)
-
-
-def read_state(checkpoint: Path) -> dict[str, Any]:
-    """The state of the trainer as a checkpoint holds it."""
-    return json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
-
-
-def spell_as(folder: Path, checkpoint: Path) -> Path:
-    """The path of a checkpoint as one in `folder`, if it lies there, however its own path is spelt.
-
-    The rotation of checkpoints compares paths as text: by another spelling, the best one would be deleted.
-    """
-    return folder / checkpoint.name if checkpoint.parent.samefile(folder) else checkpoint
-
-
-@contextmanager
-def ignore_recorded_best() -> Iterator[None]:
-    """Keep the stock trainer from saying that the best checkpoint is not where the state has it: it is looked for."""
-    log = logging.getLogger("transformers.trainer")
-    log.addFilter(_not_on_best)
-    try:
-        yield
-    finally:
-        log.removeFilter(_not_on_best)
-
-
-def _not_on_best(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith("The best checkpoint ")
-
-
-def find_fault_of_best(checkpoint: Path) -> str | None:
-    """The fault of a checkpoint whose weights alone are read; None if it is whole, or without a manifest."""
-    if not checkpoint.is_dir():
-        return "nothing is left"
-    return find_fault(checkpoint) if has_seal(checkpoint) else None
-
-
-def require_whole(checkpoint: Path, fault: str | None) -> None:
-    """Refuse a checkpoint with a fault.
-
-    Raises:
-        UserError: naming it.
-    """
-    if fault is not None:
-        raise UserError(
-            f"checkpoint '{checkpoint}'",
-            f"a checkpoint is used as it was written, and {fault}",
-            "Check the disk, and resume from another one, with --resume_from_checkpoint auto from the newest whole one",
-        )
-
-
-def announce(line: str) -> None:
-    """Print a line, once for all processes."""
-    if PartialState().is_main_process:
-        print(line)
-
-
-@loading()
-def read_weights(model: PreTrainedModel, checkpoint: str) -> None:
-    """Give `model` every weight of a checkpoint, whatever names they have there.
-
-    `save_pretrained` writes ViT, Swin, DINOv2 and others under the older names that the Hub has. The stock trainer
-    looks for the new names, finds none, warns, and goes on without those weights (transformers issue 43701).
-
-    Raises:
-        UserError: a weight is missing.
-    """
-    with torch.random.fork_rng(devices=[]):
-        saved, info = type(model).from_pretrained(
-            checkpoint, config=model.config, dtype=model.dtype, use_safetensors=True, output_loading_info=True
-        )
-    if info["missing_keys"]:
-        raise UserError(
-            f"checkpoint '{checkpoint}'",
-            f"it lacks weights ({', '.join(sorted(info['missing_keys'])[:3])}, …)",
-            "Use another one",
-        )
-    model.load_state_dict(saved.state_dict())
+    return identity
 
 
 def require_same_run(checkpoint: Path, identity: dict, *, otherwise: Callable[[list[str]], str]) -> None:
@@ -293,30 +142,48 @@ def require_same_run(checkpoint: Path, identity: dict, *, otherwise: Callable[[l
         )
 
 
-def claim_output_directory(folder: Path, identity: dict, *, overwrite: bool, extends: bool = False) -> None:
-    """Make `folder` this run's own: fresh, or left by the same run, or cleared of another's results if told so.
+def refuse_other_results(folder: Path, identity: dict, *, overwrite: bool, extends: bool = False) -> None:
+    """Refuse an output directory with results of another run, unless they may be overwritten. Nothing is changed.
 
     Args:
         extends: this run goes on from the last checkpoint in it, which is that of a run it extends.
 
     Raises:
-        UserError: it holds results of a different run.
+        UserError: naming what differs.
     """
-    results = [
-        *numbered_checkpoints(folder),
-        *(path for pattern in ("adapter", "model*.safetensors", "report.*") for path in folder.glob(pattern)),
-    ]
-    known = (folder / RUN_FILE).is_file()
-    found = differences(read_identity(folder), identity) if known else ["it does not say which"]
-    if extends:
-        found = []
-    if found and results and not overwrite:
+    found = [] if extends else _find_differences(folder, identity)
+    if found and not overwrite and find_results(folder):
         raise UserError(
             f"output_dir={folder}",
             f"it holds results of a different run ({'; '.join(found[:3])})",
             "Choose another --output_dir, resume with the same flags and data, or add --overwrite_output_dir to replace"
             " that run",
         )
-    for path in results if found else []:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def claim_output_directory(folder: Path, identity: dict, *, extends: bool = False) -> None:
+    """Make `folder` this run's own, cleared of another one's results, and of what a killed run left unfinished.
+
+    Args:
+        extends: as for `refuse_other_results`, which comes first.
+    """
+    if not extends and _find_differences(folder, identity):
+        for path in find_results(folder):
+            path.unlink() if path.is_file() else shutil.rmtree(path)
+    elif (trained := folder / TRAINED).is_dir():
+        delete(trained)  # this run trains, so it is out of date
+    delete_unfinished(folder)
     write_identity(folder, identity)
+
+
+def _find_differences(folder: Path, identity: dict) -> list[str]:
+    """By what the run that wrote a folder differs from this one, in words."""
+    if not (folder / RUN_FILE).is_file():
+        return ["it does not say which"]
+    return differences(read_identity(folder), identity)
+
+
+def find_results(folder: Path) -> list[Path]:
+    """The results of a run in its output directory."""
+    patterns = ("adapter", "model*.safetensors", "report.*", TRAINED)
+    return [*numbered_checkpoints(folder), *(path for pattern in patterns for path in folder.glob(pattern))]

@@ -15,7 +15,8 @@ from typing import Any
 from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError
 from hfkit.model.unfreezing import FreezePlan
-from hfkit.training.checkpoints import announce, differences, read_identity, read_state, step_folders
+from hfkit.training.checkpoints import differences, read_identity
+from hfkit.training.resuming import announce, read_state, step_folders
 
 EXTENDED = "extended"  # in the identity of a run: one entry for each time, with the step and the epochs before
 LENGTH = frozenset({"settings.num_train_epochs", "settings.max_steps"})

@@ -1,5 +1,6 @@
 """Callbacks that keep a state, early stopping above all, go on in a resumed run where the checkpoint has them."""
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -29,6 +30,12 @@ def restore_states(callbacks: Iterable[TrainerCallback], state: TrainerState, *,
                     setattr(callback, attribute, value)
         states = [callback.state() for callback in group]
         state.stateful_callbacks[name] = states if len(states) > 1 else states[0]
+
+
+def settings_of(callbacks: Iterable[TrainerCallback]) -> dict[str, list[dict[str, Any]]]:
+    """The settings of callbacks that keep a state, such as their patience, by class and as JSON values."""
+    found = {name: [callback.state()["args"] for callback in group] for name, group in group_by_class(callbacks)}
+    return json.loads(json.dumps(found, default=str))
 
 
 def group_by_class(callbacks: Iterable[TrainerCallback]) -> Iterator[tuple[str, list[Any]]]:

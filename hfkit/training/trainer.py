@@ -1,26 +1,27 @@
 """The stock Trainer, told which layers learn, when, and how fast."""
 
+import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
 from transformers import EvalPrediction, Trainer
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_pt_utils import nested_detach
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput, rotate_checkpoints
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments, refuse_token
-from hfkit.contract.abilities import Counted, Decision, Pictured, Stored, Tuned, training_collator
+from hfkit.contract.abilities import Counted, Decision, Pictured, Stored, training_collator
 from hfkit.contract.codec import Codec
 from hfkit.contract.task import Loaded, Task
 from hfkit.data.batches import evaluation_order, rows_to_fetch, training_order
@@ -32,42 +33,33 @@ from hfkit.prefix.callback import ROWS, Caching, NumberedBatches, NumberedRows
 from hfkit.progress import silence_other_bars
 from hfkit.runtime.folders import require_writable
 from hfkit.runtime.machine import measure
-from hfkit.scores.evidence import Evidence, total
+from hfkit.scores.evidence import Evidence
 from hfkit.training.auto import Auto, refuse_blind
-from hfkit.training.checkpoints import (
-    LOOKED_AT,
-    claim_output_directory,
-    find_best,
-    find_fault_of_best,
-    find_fault_on_resume,
-    ignore_recorded_best,
-    newest_checkpoint,
-    read_state,
-    read_weights,
-    require_same_run,
-    require_whole,
-    run_identity,
-    spell_as,
-    write_identity,
-)
+from hfkit.training.checkpoints import write_identity
+from hfkit.training.claiming import Claim, identify, make_claim, starting_weights, take_output_directory
 from hfkit.training.console import censor_trackers, log_contenders, rates_by_depth, replace_printers
 from hfkit.training.epochs import TellEpoch
-from hfkit.training.extension import (
-    EXTENDED,
-    extend_plan,
-    find_extensions,
-    is_the_end,
-    last_step_of,
-    refuse_extension,
-    suggest_fix,
-)
+from hfkit.training.evaluating import Encoded, Evaluated, choose_best_by, in_row_order, tune_decision
+from hfkit.training.extension import extend_plan, last_step_of, refuse_extension
+from hfkit.training.generators import draw_for_one_loader, set_generators
 from hfkit.training.interruption import Interruption
 from hfkit.training.invariants import Invariants, refuse_non_finite
+from hfkit.training.overdue import PENDING, Overdue, read_pending
 from hfkit.training.patience import Patience, restore_states
 from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stages, reshape_model
 from hfkit.training.publishing import check_hub_name, print_report, remove_pickle, retry_later, save_merged
 from hfkit.training.refusals import refuse_engines, refuse_flags, refuse_surgery
-from hfkit.training.sealed import mark_unfinished, seal
+from hfkit.training.resuming import (
+    find_fault_of_weights,
+    ignore_recorded_best,
+    newest_checkpoint,
+    read_weights,
+    require_resumable,
+    require_whole,
+)
+from hfkit.training.saving import best_after, keep_alone, rotate, write_model, write_sealed
+from hfkit.training.sealed import has_seal, put_all_in_place
+from hfkit.training.trained import find_trained, mark_trained, take_up
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -75,14 +67,6 @@ if TYPE_CHECKING:
     from hfkit.report.report import Report
 
 MOST_PICTURES = 16  # of augmented training rows in a report
-
-
-class Evaluated(NamedTuple):
-    """The answers to one split, and what they should have been."""
-
-    split: str
-    predictions: list
-    references: list
 
 
 class TransferTrainer(Trainer):
@@ -157,19 +141,25 @@ class TransferTrainer(Trainer):
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
         self.interruption = Interruption(self)
-        for callback in [*callbacks, self.interruption]:
+        for callback in [*callbacks, Overdue(self), self.interruption]:
             self.add_callback(callback)
         self.rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
         self.judged: Dataset = self.eval_dataset  # the encoded rows of the evaluation that runs, or ran last
         self.evaluated: Evaluated | None = None
         self.decision: Decision | None = None
         self.untuned: list | None = None  # answers to test before the decision was moved
-        self._read: Callable[..., dict[str, Tensor]] = codec.outputs  # what an evaluation keeps of the model's output
-        self._weights = self._starting_weights()
+        self.read: Callable[..., dict[str, Tensor]] = codec.outputs  # what an evaluation keeps of the model's output
+        self.starting_weights = starting_weights(model, self.unfreezing, args)
         self._size: int | None = None  # parameters besides the embeddings
-        self._identity: dict[str, Any] = {}
+        self.claim: Claim | None = None  # what it says of itself, since training began
+        self.resumed_from: str | None = None
+        self.unfinished: Path | None = None  # where checkpoints are written at the moment
+        self.generators: dict[str, Any] | None = None  # see `hfkit.training.overdue`, like the next ones
+        self.grad_norm: Tensor | float | None = None
+        self.learning_rate: float | None = None
+        self.pending: dict[str, Any] = {}
         self.extensions: list[dict] = []  # of the run, see `hfkit.training.extension`
-        self._train_cost: dict[str, float] = {}
+        self.train_cost: dict[str, float] = {}
 
     # What trains, and how fast
 
@@ -189,9 +179,9 @@ class TransferTrainer(Trainer):
         kind, kwargs = super().get_optimizer_cls_and_kwargs(args, model)
         if {"params", "model", "optimizer_dict"} & set(kwargs):
             raise UserError(f"optim={args.optim}", "it makes its own parameter groups", "Use --optim adamw_torch_fused")
-        return kind, {**kwargs, "params": self._groups()}
+        return kind, {**kwargs, "params": self.groups()}
 
-    def _groups(self) -> list[dict]:
+    def groups(self) -> list[dict]:
         return plan_groups(self.model, self.unfreezing, self.args)
 
     def create_optimizer(self, model=None):
@@ -297,7 +287,7 @@ class TransferTrainer(Trainer):
                 loss, output = self.compute_loss(model, inputs, return_outputs=True, num_items_in_batch=items)
         # No longer above the frozen layers: a codec that generates runs the whole model.
         with torch.no_grad(), self.compute_loss_context_manager():
-            outputs = self._read(model, inputs, output)
+            outputs = self.read(model, inputs, output)
         return loss.detach().mean(), nested_detach(outputs), numbers.to(self.args.device)
 
     def evaluate(self, eval_dataset=None, *args, **kwargs) -> dict[str, float]:
@@ -308,7 +298,7 @@ class TransferTrainer(Trainer):
         return super().evaluate(eval_dataset, *args, **kwargs)
 
     def evaluation_loop(self, dataloader: Any, description: str, *args: Any, **kwargs: Any) -> Any:
-        with self.console.evaluation(description, len(dataloader)):
+        with self.console.evaluation(description, len(dataloader)), draw_for_one_loader():
             return super().evaluation_loop(dataloader, description, *args, **kwargs)
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
@@ -351,15 +341,6 @@ class TransferTrainer(Trainer):
         self.predict(self.encoded[split])
         return self.evaluated.predictions
 
-    @contextmanager
-    def _reading(self, read: Callable[..., dict[str, Tensor]]) -> Iterator[None]:
-        """Within it evaluations keep something else of the model's output, and score nothing."""
-        before, self._read, self.compute_metrics = (self._read, self.compute_metrics), read, None
-        try:
-            yield
-        finally:
-            self._read, self.compute_metrics = before
-
     def tune_decision(self, *, keep_untuned: bool = True) -> dict[str, float]:
         """Move the decision to where the headline is best on validation, rows that were not trained on.
 
@@ -371,62 +352,52 @@ class TransferTrainer(Trainer):
         Returns:
             The headline on validation `before` and `after`: equal where there is nothing to move.
         """
-        if not isinstance(self.codec, Tuned):
-            self.predict(self.encoded["validation"])
-            headline = total(self.evidence)
-            return {"before": headline, "after": headline}
-        rows, judge, gold = self.encoded["validation"], self.task.judge, self.references("validation")
-        with self._reading(self.codec.decision_outputs):
-            outputs = self.predict(rows).predictions
-
-        def headline(predictions: list) -> float:
-            return judge.headline.sign * total(judge.evidence(predictions, gold))
-
-        decision, sign = self.codec.decision(outputs, rows, headline), judge.headline.sign
-        if not decision.shift.any():
-            return {"before": sign * decision.before, "after": sign * decision.before}
-        untuned = self.predictions("test") if keep_untuned else None
-        if not self.codec.apply(decision, self._head_parameters()):
-            return {"before": sign * decision.before, "after": sign * decision.before}
-        self.decision, self.untuned = decision, untuned
-        return {"before": sign * decision.before, "after": sign * decision.after}
-
-    def _head_parameters(self) -> list[nn.Parameter]:
-        """Those of the head; under adapters the copy that was trained."""
-        depths, frozen = self.unfreezing.depths, self.unfreezing.always_frozen
-        return [
-            parameter
-            for name, parameter in self.model.named_parameters()
-            if depths.parameters[name] == depths.head and name not in frozen
-        ]
+        return tune_decision(self, keep_untuned=keep_untuned)
 
     # Files
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs):
         """Train as the plan says, from the start or from a checkpoint of this very run.
 
+        With True or 'auto', training that had ended is not repeated.
+
         Raises:
             UserError: the checkpoint is damaged, or it or the output directory belongs to another run; nothing was
                 changed.
         """
-        if resume_from_checkpoint in (True, "auto") or (self.args.extend and not resume_from_checkpoint):
+        newest = resume_from_checkpoint in (True, "auto") or (self.args.extend and not resume_from_checkpoint)
+        identity = identify(self)
+        if newest:
+            self._finish_renames()
+        if newest and (mark := find_trained(self, identity)) is not None:
+            return take_up(self, mark)
+        if newest:
             needed, with_best = resume_from_checkpoint != "auto" or self.args.extend, self.args.load_best_model_at_end
-            folder = Path(self.args.output_dir)
-            resume_from_checkpoint = newest_checkpoint(folder, needed=needed, with_best=with_best)
+            resume_from_checkpoint = newest_checkpoint(Path(self.args.output_dir), needed=needed, with_best=with_best)
         elif resume_from_checkpoint:
-            given = Path(resume_from_checkpoint)
-            require_whole(given, find_fault_on_resume(given, with_best=self.args.load_best_model_at_end))
-        self._claim(resume_from_checkpoint or None)
+            require_resumable(Path(resume_from_checkpoint), with_best=self.args.load_best_model_at_end)
+        self.resumed_from = resume_from_checkpoint or None
+        self.claim = make_claim(self, identity, self.resumed_from and Path(self.resumed_from))
+        self.extensions = self.claim.extensions
         try:
             # The console's bars last: a run that breaks off leaves the terminal as it was.
-            with measure() as self._train_cost, self.args.cache_folder() as folder, self.console.bars:
+            with measure() as self.train_cost, self.args.cache_folder() as folder, self.console.bars:
                 if self.args.may_repeat_rows:
                     self._keep_in(folder)
                 with self.interruption.at_safe_points():
-                    return super().train(resume_from_checkpoint, **kwargs)
+                    output = super().train(self.resumed_from, **kwargs)
         finally:
             self.unfreezing.release(self.model)
             self.caching.close()
+        mark_trained(self, self.claim.identity)
+        if self.args.should_save and self.args.save_total_limit == 1 and self.state.best_model_checkpoint:
+            keep_alone(Path(self.args.output_dir), self.state.best_model_checkpoint)
+        return output
+
+    def _finish_renames(self) -> None:
+        if self.is_world_process_zero():
+            put_all_in_place(Path(self.args.output_dir))
+        self.accelerator.wait_for_everyone()
 
     def _keep_in(self, folder: Path) -> None:
         if isinstance(self.codec, Stored):
@@ -445,19 +416,30 @@ class TransferTrainer(Trainer):
         self.patience.watched = []
         if resume_from_checkpoint is not None:
             restore_states(callbacks, self.state, restored=self.args.restore_callback_states_from_checkpoint)
-            self.patience.watch(callbacks, anew=self._begins_extension)
-            best = find_best(Path(resume_from_checkpoint))
-            found = best is not None and best.is_dir()
-            self.state.best_model_checkpoint = str(spell_as(Path(self.args.output_dir), best)) if found else None
+            self.patience.watch(callbacks, anew=self.begins_extension)
+            # As a checkpoint of this output directory, however the path it was resumed from is spelt.
+            best = self.claim.best
+            self.state.best_model_checkpoint = str(Path(self.args.output_dir, best.name)) if best else None
         return begin
 
+    def _prepare_for_training(self, *args, **kwargs):
+        ready = super()._prepare_for_training(*args, **kwargs)
+        take_output_directory(self, self.claim)  # plan and optimizer were not refused
+        return ready
+
     @property
-    def _begins_extension(self) -> bool:
+    def begins_extension(self) -> bool:
         """True where no step of the last extension was taken yet."""
         return bool(self.extensions) and self.state.global_step == last_step_of(self.extensions)
 
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if self.generators is None:
+            super()._load_rng_state(checkpoint)
+        else:  # what was made up for comes between the checkpoint and the next step
+            set_generators(self.generators)
+
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if not self._begins_extension:
+        if not self.begins_extension:
             super()._load_optimizer_and_scheduler(checkpoint)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -471,18 +453,26 @@ class TransferTrainer(Trainer):
 
     def _load_best_model(self) -> None:
         best = Path(self.state.best_model_checkpoint)
-        require_whole(best, find_fault_of_best(best))
+        require_whole(best, find_fault_of_weights(best, sealed=has_seal(best)))
         if self.args.lora_rank or self.is_fsdp_enabled:
             super()._load_best_model()
         else:
             read_weights(self.model, self.state.best_model_checkpoint)
+
+    def _finalize_training(self, *args, **kwargs):
+        # It would delete all checkpoints but the best one before there is a mark that training has ended.
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            return super()._finalize_training(*args, **kwargs)
+        finally:
+            self.args.save_total_limit = limit
 
     def facts(self) -> dict[str, Any]:
         """The record of the training as plain values for the report (see `Report.add_training`)."""
         return {
             "plan": self.plan_rows(),
             "log_history": self.state.log_history,
-            "cost": self._train_cost,
+            "cost": self.train_cost,
             "invariants": dict(self.invariants.checked),
             "extended": self.extensions,
         }
@@ -492,7 +482,7 @@ class TransferTrainer(Trainer):
         return plan_rows(
             self.model,
             self.unfreezing,
-            self._groups(),
+            self.groups(),
             total_steps=self.total_steps,
             epochs=self.total_steps / self.epoch_steps,
             first_step=last_step_of(self.extensions),
@@ -501,7 +491,8 @@ class TransferTrainer(Trainer):
     def _get_learning_rate(self) -> float:
         # The stock method reports group 0, here the embeddings; --learning_rate means the top block.
         self.rates = {group["depth"]: group["lr"] for group in self.optimizer.param_groups}
-        return self.rates[self.unfreezing.depths.head - 1]
+        self.learning_rate = self.rates[self.unfreezing.depths.head - 1]
+        return self.learning_rate
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         for_trackers: dict[str, float] = {}
@@ -517,61 +508,37 @@ class TransferTrainer(Trainer):
         for name in for_trackers:
             del logs[name], self.state.log_history[-1][name]
 
-    def _claim(self, checkpoint: str | None) -> None:
-        """Know this run by what decides its weights; refuse a checkpoint or an output directory of another one."""
-        choosing = [self.eval_dataset] if self.args.load_best_model_at_end else []
-        self._identity = run_identity(
-            self.args.to_dict(),
-            task=vars(self.task),
-            model_config=self.model.config.to_dict(),
-            weights=self._weights,
-            rows=[self.train_dataset, *choosing],
-            world_size=self.args.world_size,
-            groups=self._groups(),
-        )
-        given, folder = checkpoint and Path(checkpoint), Path(self.args.output_dir)
-        self.extensions = find_extensions(given, self._identity, self.args)
-        if self.extensions:
-            self._identity[EXTENDED] = self.extensions
-        begins = bool(self.extensions) and last_step_of(self.extensions) == read_state(given)["global_step"]
-        if given is not None and not begins:
-            require_same_run(given, self._identity, otherwise=partial(suggest_fix, given))
-        if self.is_world_process_zero():
-            extends = begins and is_the_end(given, folder)
-            claim_output_directory(folder, self._identity, overwrite=self.args.overwrite_output_dir, extends=extends)
+    def _get_grad_norm(self, model, grad_norm=None):
+        self.grad_norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        return self.grad_norm
 
-    def _starting_weights(self) -> list[Tensor]:
-        """The beginnings of the weights that come from the checkpoint; what is new draws its own."""
-        adapted, drawn = bool(self.args.lora_rank), self.unfreezing.depths.head - self.args.reinit_blocks
-        return [
-            parameter.detach().flatten()[:LOOKED_AT].clone()
-            for name, parameter in self.model.named_parameters()
-            if self.args.pretrained
-            and self.unfreezing.depths.parameters[name] < drawn
-            and (not adapted or name in self.unfreezing.always_frozen)
-        ]
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self.unfinished) if self.unfinished else super()._get_output_dir(trial)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """Save a checkpoint and seal it, and only then let the stock rotation delete earlier ones."""
-        folder = Path(self._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
-        if self.args.should_save:
-            mark_unfinished(folder)
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        """Write a checkpoint beside the others, seal it, give it its name, and only then delete earlier ones."""
+        state, args = self.state, self.args
+        final = Path(self._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
+        best = best_after(state, final, args)
+        self.pending = read_pending(self)
+        limit, args.save_total_limit = args.save_total_limit, None
         try:
-            super()._save_checkpoint(model, trial)
+            with write_sealed(self, final) as folder:
+                super()._save_checkpoint(model, trial)
+                state.best_model_checkpoint = best  # the stock method looks for it where this one is written
+                if args.should_save:
+                    state.save_to_json(str(folder / TRAINER_STATE_NAME))
         finally:
-            self.args.save_total_limit = limit
-        self.accelerator.wait_for_everyone()  # every process writes a file of its own
-        if self.args.should_save:
-            seal(folder)
-            best = self.state.best_model_checkpoint
-            rotate_checkpoints(str(folder.parent), limit, best_model_checkpoint=best, use_mtime=True)
-        self.accelerator.wait_for_everyone()  # or another one might read the manifest before it is complete
+            args.save_total_limit = limit
+        if args.should_save:
+            rotate(final.parent, limit, newest=final, best=best)
+        self.accelerator.wait_for_everyone()
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         if self.args.should_save:
-            write_identity(Path(output_dir), self._identity)
+            write_identity(Path(output_dir), self.claim.identity)
+            Path(output_dir, PENDING).write_text(json.dumps(self.pending) + "\n", encoding="utf-8")
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
@@ -582,11 +549,18 @@ class TransferTrainer(Trainer):
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save a plain model that loads without hfkit or peft; adapters are merged in, and kept in `adapter/`."""
         folder = Path(output_dir or self.args.output_dir)
-        if not self.args.lora_rank or folder.name.startswith(PREFIX_CHECKPOINT_DIR):
-            # Told that nobody asked, the stock method does not push, before report and card are there.
-            super().save_model(output_dir, _internal_call=True)
-        elif self.args.should_save:
-            save_merged(self.model, self.processing_class, folder)
+        # Told that nobody asked, the stock method does not push, before report and card are there.
+        save = partial(super().save_model, _internal_call=True)
+        if folder.name.startswith(PREFIX_CHECKPOINT_DIR):
+            save(output_dir)
+        elif not self.args.should_save:
+            save(output_dir)  # with shards, all processes gather them
+        else:
+            with write_model(folder) as unfinished:
+                if self.args.lora_rank:
+                    save_merged(self.model, self.processing_class, unfinished)
+                else:
+                    save(str(unfinished))
 
     # Report, card and push
 
@@ -692,67 +666,7 @@ class TransferTrainer(Trainer):
         ).commit
 
 
-class Encoded(Mapping[str, Dataset]):
-    """The encoded splits of some rows, each made when it is first asked for."""
-
-    def __init__(self, codec: Codec, splits: DatasetDict, known: Mapping[str, Dataset]) -> None:
-        self.codec, self.splits, self.known = codec, splits, dict(known)
-
-    def __getitem__(self, split: str) -> Dataset:
-        if split not in self.known:
-            self.known[split] = self.codec.encode(self.splits[split], split=split, answers=True)
-        return self.known[split]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.splits)
-
-    def __len__(self) -> int:
-        return len(self.splits)
-
-    def split_of(self, rows: Dataset) -> str:
-        """The name of a split.
-
-        Raises:
-            UserError: these rows are none.
-        """
-        for split, known in self.known.items():
-            if known is rows:
-                return split
-        raise UserError(
-            f"{len(rows)} rows to evaluate",
-            "a trainer evaluates its own splits, whose gold answers it has",
-            "Give one of trainer.encoded, such as trainer.encoded['test']",
-        )
-
-
 def with_so_many_labels(count: int) -> dict[str, Tensor]:
     """A batch in which the stock trainer counts so many labels, whether or not the model shifts its own."""
     labels = torch.zeros(()).expand(count)
     return {"labels": labels, "shift_labels": labels}
-
-
-def choose_best_by(args: TransferArguments, task: Task) -> None:
-    """Let the arguments name the score that decides, and on which side it is better: a word error rate is lowest.
-
-    Raises:
-        UserError: they name something else; nobody knows on which side that is better, and the worst epoch may be kept.
-    """
-    judge = task.judge
-    if args.metric_for_best_model == "headline":
-        args.metric_for_best_model = judge.headline.key
-    for score in judge.scores:
-        if args.metric_for_best_model in (score.key, f"eval_{score.key}"):
-            args.greater_is_better = score.better == "higher"
-    known = ["loss", *(score.key for score in judge.scores)]
-    if (args.metric_for_best_model or "loss").removeprefix("eval_") not in known:
-        raise UserError(
-            f"metric_for_best_model='{args.metric_for_best_model}'",
-            f"it is a score of this task: {', '.join(known)}",
-            "Leave it out, or name one of them",
-        )
-
-
-def in_row_order(outputs: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Outputs by name, sorted by the rows that they are of."""
-    order = np.argsort(rows, kind="stable")
-    return {name: values[order] for name, values in outputs.items()}

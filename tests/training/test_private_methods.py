@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from transformers import Trainer
 
-from hfkit.training import auto, trainer
+from hfkit.training import auto, overdue, trained, trainer
 from hfkit.training.trainer import TransferTrainer
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +24,11 @@ OVERRIDDEN = {
     "_load_from_checkpoint": "the stock method loses the backbone of some models",
     "_load_best_model": "the same",
     "_get_learning_rate": "the rate of the top block, not that of the first group",
+    "_prepare_for_training": "the output directory is claimed once plan and optimizer were not refused",
+    "_load_rng_state": "what was made up for comes between the checkpoint and the next step",
+    "_get_grad_norm": "it is kept for a log entry that is due when the run is cut",
+    "_finalize_training": "the last checkpoint is deleted only when training is marked as ended",
+    "_get_output_dir": "checkpoints are written beside the others",
     "_save_checkpoint": "a checkpoint is sealed before earlier ones are deleted",
     "_save_optimizer_and_scheduler": "what identifies the run is written beside them",
     "_load_optimizer_and_scheduler": "an extension of a run begins with new ones",
@@ -33,7 +38,10 @@ OVERRIDDEN = {
 CALLED = {
     "_prepare_inputs": ("inputs",),
     "_determine_best_metric": ("metrics", "trial"),
-    "_get_output_dir": ("trial",),
+    "_save_rng_state": ("output_dir",),
+    "_maybe_log_save_evaluate": (
+        *("tr_loss", "grad_norm", "model", "trial", "epoch", "ignore_keys_for_eval", "start_time", "learning_rate"),
+    ),
 }
 
 
@@ -69,7 +77,7 @@ def test_a_call_gives_what_the_stock_trainer_takes(name):
 
 def test_the_list_is_complete_and_no_name_of_our_own_hides_a_stock_one():
     own = {name for name in vars(TransferTrainer) if name.startswith("_") and not name.startswith("__")}
-    used = own | private_names(trainer) | private_names(auto)
+    used = own.union(*(private_names(module) for module in (trainer, auto, overdue, trained)))
     assert {name for name in used if hasattr(Trainer, name)} == {*OVERRIDDEN, *CALLED}
 
 

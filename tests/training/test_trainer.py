@@ -374,7 +374,7 @@ def test_what_decides_the_weights_is_part_of_the_run(checkpoint, corpus, tmp_pat
     trainer(checkpoint, corpus, tmp_path / "a", **flags).train()
     cut = str(tmp_path / "a" / "checkpoint-6")
     other = trainer(checkpoint, corpus, tmp_path / "b", **flags)
-    other._weights[5] += 1e-3
+    other.starting_weights[5] += 1e-3
     with pytest.raises(UserError, match="different run .weights:"):
         other.train(resume_from_checkpoint=cut)
     with pytest.raises(UserError, match="task.word_dropout: 0.0 then, 0.1 now"):
