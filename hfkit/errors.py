@@ -70,7 +70,7 @@ SIGNALS = [
 
 
 class Signals:
-    """The answer to a signal that asks this process to end: `KeyboardInterrupt` at once, or at the next safe point.
+    """Signals that ask this process to end become `KeyboardInterrupt`: at once, or at the next safe point.
 
     Only the first one counts. Those after it print a line: what is being written is finished.
 
@@ -97,7 +97,15 @@ class Signals:
     def let_go(self) -> None:
         """Give the signals back to those who handled them before."""
         while self._before:
-            signal.signal(*self._before.popitem())
+            number, before = self._before.popitem()
+            if signal.getsignal(number) == self._receive:
+                signal.signal(number, before)
+
+    def ignore(self) -> None:
+        """Ignore the signals until the process has ended: Python itself would be killed by one on its way out."""
+        for number in self._before:
+            if signal.getsignal(number) == self._receive:
+                signal.signal(number, signal.SIG_IGN)
 
     def _receive(self, number: int, frame: object) -> None:
         name = signal.Signals(number).name
@@ -143,15 +151,16 @@ def run(main: Callable[[], None], again: str = TRAINING) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT if isinstance(error, UserError) else FAILED)
     except KeyboardInterrupt as interrupt:
-        # Signals stay handled: a second one during the exit must not replace its code.
         signals.asked = signals.asked or signal.Signals.SIGINT.name
         print(f"interrupted: {str(interrupt) or again}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     finally:
-        if signals.asked is None:
-            signals.let_go()
         gc.unfreeze()  # otherwise the interpreter warns at its end of everything it could not take down
         _leave_process_group()
+        if signals.asked is None:
+            signals.let_go()
+        else:  # a second signal during the exit would replace its code
+            signals.ignore()
 
 
 def _leave_process_group() -> None:

@@ -30,8 +30,15 @@ def pytest_collection_finish() -> None:
     freeze()
 
 
+SIGNALS = {number: signal.getsignal(number) for number in signal.valid_signals()}
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    for number, handler in SIGNALS.items():
+        # A command that was interrupted stays deaf until its process ends, which this one does not.
+        if handler is not None and signal.getsignal(number) != handler:
+            signal.signal(number, handler)
     if nextitem is not None and nextitem.path != item.path:
         freeze()  # more is imported by now, and what the last module held is gone
 

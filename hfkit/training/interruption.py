@@ -31,7 +31,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption(TrainerCallback):
-    """Ends training after the step, or within the evaluation, in which a signal asks for it (see `hfkit.errors.Signals`).
+    """Ends training after the step, or in the evaluation, in which a signal asks for it (`hfkit.errors.Signals`).
 
     A checkpoint of that step is written where a run can be resumed from one. The evaluation that was left, or that was
     due at this step, is made up for by the run that goes on.

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import hfkit
 from hfkit.cli import app
-from hfkit.errors import BAD_INPUT, FAILED, INTERRUPTED, Failure, UserError, run
+from hfkit.errors import BAD_INPUT, FAILED, INTERRUPTED, SIGNALS, Failure, UserError, run
 from hfkit.ledger.arguments import load_recipe, split_flags
 from hfkit.ledger.engines import local as workers
 from tests.fixtures import runs
@@ -25,6 +25,7 @@ from tests.fixtures.examples import examples_of
 ROOT = Path(__file__).parents[2]
 RECIPE = str(ROOT / "recipes" / "bert_ner.py")
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl+C"])
+ALL = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 
 
 def ends_with(act) -> int | str | None:
@@ -69,16 +70,27 @@ def test_an_error_ends_with_its_code(monkeypatch, capsys):
     assert run(lambda: None) is None
 
 
-@BOTH
-def test_an_interruption_ends_with_75_and_a_line(number, monkeypatch, capsys):
+@ALL
+def test_a_signal_ends_a_command_with_75_and_a_line(number, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["recipe.py"])
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        assert ends_with(interrupting(number)) == INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    assert ends_with(interrupting(number)) == INTERRUPTED
     said = capsys.readouterr().err
     assert said.startswith("interrupted: ") and "--resume_from_checkpoint auto" in said and said.count("\n") == 1
+    os.kill(os.getpid(), number)  # while the process ends: its exit code stays
+
+
+def test_signals_are_given_back_by_a_command_that_ends(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["recipe.py"])
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # as a library of the user's own may do, or nohup
+    before, during = handlers(), []
+    run(lambda: during.extend(handlers()))
+    with pytest.raises(ZeroDivisionError):
+        run(lambda: 1 / 0)
+    assert handlers() == before and during[:3] != before[:3] and during[3] is signal.SIG_IGN
+
+
+def handlers() -> list:
+    return [signal.getsignal(number) for number in SIGNALS]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +160,7 @@ def recipe_watched(*argv: str, signalled: tuple[int, int] | None = None) -> list
         def note(self, args, state, control, **kwargs) -> None:
             steps.append(state.global_step)
             if signalled and state.global_step == signalled[0]:
-                interrupting(signalled[1])()
+                os.kill(os.getpid(), signalled[1])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hfkit, "TransferTrainer", Watched)
@@ -162,20 +174,18 @@ def recipe_watched(*argv: str, signalled: tuple[int, int] | None = None) -> list
     return steps
 
 
-@BOTH
-def test_an_interrupted_training_goes_on_by_the_same_command(number, checkpoint, corpus, tmp_path, capsys):
+def test_an_interrupted_training_goes_on_by_the_same_command(checkpoint, corpus, tmp_path, capsys):
     flags = ["--checkpoint", checkpoint, "--dataset", corpus, "--per_device_train_batch_size", "4", "--use_cpu"]
     flags += ["--baseline", "lexicon", "--disable_tqdm", "true", "--resume_from_checkpoint", "auto"]
     argv = [*flags, "--output_dir", str(tmp_path / "run")]
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        # In the middle of the second epoch of six steps each.
-        assert recipe_watched(*argv, signalled=(8, number))[-1] == 8
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert capsys.readouterr().err.splitlines()[-1].startswith("interrupted: ")
+    # In the middle of the second epoch of six steps each; the step that begins then is still taken.
+    assert recipe_watched(*argv, signalled=(8, signal.SIGTERM))[-1] == 9
+    assert capsys.readouterr().err.splitlines() == [
+        "SIGTERM: the optimizer step ends, and a checkpoint is written.",
+        "interrupted: the same command goes on from checkpoint-9",
+    ]
     assert not (tmp_path / "run" / "report.json").exists()
-    assert recipe_watched(*argv) == [7, 8, 9, 10, 11, 12]
+    assert recipe_watched(*argv) == [10, 11, 12]
     assert (tmp_path / "run" / "report.json").exists()
     whole = recipe_watched(*flags, "--output_dir", str(tmp_path / "whole"))
     assert whole == [*range(1, 13)]
