@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from accelerate import PartialState
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
-from transformers.utils import is_torch_xla_available
+from transformers.utils import is_torch_xla_available, strtobool
 
 from hfkit import progress
 from hfkit.arguments.parse import require_choice
@@ -165,6 +166,7 @@ class TransferArguments(TrainingArguments):
         if (self.bf16 or self.bf16_full_eval) and not (torch.accelerator.is_available() or is_torch_xla_available()):
             # A CPU computes in bfloat16 too, and the stock arguments refuse it unless the CPU was asked for by name.
             self.use_cpu = True
+        join_group_on_cpu(self)
         super().__post_init__()
         if (self.fp16 or self.fp16_full_eval) and self.device.type == "cpu":
             raise UserError("fp16=True", "a CPU does not compute in float16, and would ignore it", "Try --bf16")
@@ -230,6 +232,16 @@ def refuse_token(token: str | None) -> None:
     if token is not None:
         rule = "a flag is seen by others and kept with the run"
         raise UserError("hub_token", rule, "Set HF_TOKEN in the environment, or run `hf auth login`")
+
+
+def join_group_on_cpu(args: TransferArguments) -> None:
+    """Connect the processes of a launcher with the timeout that was asked for.
+
+    The stock arguments pass it on for GPUs alone, and take a group that is there already.
+    """
+    on_cpu = args.use_cpu or strtobool(os.environ.get("ACCELERATE_USE_CPU", "false"))
+    if on_cpu and int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
+        PartialState(cpu=True, backend=args.ddp_backend, timeout=args.ddp_timeout_delta)
 
 
 def refuse_lost_processes(asked: int | None, started: int) -> None:

@@ -42,6 +42,7 @@ from hfkit.training.epochs import TellEpoch
 from hfkit.training.evaluating import Encoded, Evaluated, choose_best_by, in_row_order, tune_decision
 from hfkit.training.extension import extend_plan, last_step_of, refuse_extension
 from hfkit.training.generators import draw_for_one_loader, set_generators
+from hfkit.training.hangs import EndHangs
 from hfkit.training.interruption import Interruption
 from hfkit.training.invariants import Invariants, refuse_non_finite
 from hfkit.training.overdue import PENDING, Overdue, read_pending
@@ -140,8 +141,8 @@ class TransferTrainer(Trainer):
         if args.decided:
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
-        self.interruption = Interruption(self)
-        for callback in [*callbacks, Overdue(self), self.interruption]:
+        self.interruption, self.hangs = Interruption(self), EndHangs(args)
+        for callback in [*callbacks, Overdue(self), self.interruption, self.hangs]:
             self.add_callback(callback)
         self.rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
         self.judged: Dataset = self.eval_dataset  # the encoded rows of the evaluation that runs, or ran last
@@ -384,7 +385,7 @@ class TransferTrainer(Trainer):
             with measure() as self.train_cost, self.args.cache_folder() as folder, self.console.bars:
                 if self.args.may_repeat_rows:
                     self._keep_in(folder)
-                with self.interruption.at_safe_points():
+                with self.hangs.training(), self.interruption.at_safe_points():
                     output = super().train(self.resumed_from, **kwargs)
         finally:
             self.unfreezing.release(self.model)
