@@ -1,4 +1,4 @@
-"""`python -m hfkit.ledger`: what `hfkit compare` runs, and with `work` one of its workers."""
+"""`python -m hfkit.ledger`: what `hfkit compare` runs, and with `work PROCESS` a worker that ends with that process."""
 
 import sys
 
@@ -7,4 +7,4 @@ from hfkit.ledger.compare import compare, work
 
 if __name__ == "__main__":
     argv = sys.argv[1:]
-    run(lambda: work(argv[1:]) if argv[:1] == ["work"] else compare(argv), GOES_ON)
+    run(lambda: work(int(argv[1]), argv[2:]) if argv[:1] == ["work"] else compare(argv), GOES_ON)

@@ -1,7 +1,6 @@
 """The comparison from start to pages."""
 
 import json
-import signal
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import Runner
 from hfkit.progress import progress, reserve_stdout
 from hfkit.runtime.durable import write_file
-from hfkit.runtime.processes import take_rank
+from hfkit.runtime.processes import end_with, take_rank
 
 SCHEMA = "hfkit.compare/2"
 EVERY = 0.5  # seconds between two looks for ended cells
@@ -94,10 +93,9 @@ def _run(argv: list[str]) -> dict[str, dict[str, Any]]:
     return ledgers
 
 
-def work(argv: list[str]) -> None:
-    """Work on cells of a comparison until there are none left."""
-    # A worker that is stopped raises; otherwise its cell would seem to have killed it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def work(parent: int, argv: list[str]) -> None:
+    """Work on cells of a comparison until there are none left, or until the process that started this one ends."""
+    end_with(parent)
     bench = Bench(argv)
     Queue(Path(bench.own.compare_dir), bench.key).work(make_plan(bench, bench.contenders()), Runner(bench).run)
 

@@ -1,11 +1,17 @@
 """This process among those of a launcher, and its share of cores and GPUs."""
 
+import ctypes
 import os
+import signal
 import sys
+import threading
+import time
 from dataclasses import dataclass
 
+import psutil
 import torch
 
+PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 LAUNCHERS = (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"))
 
 
@@ -32,6 +38,22 @@ def take_rank() -> Rank | None:
     if found and torch.cuda.device_count():
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu_of(found.local)
     return found if found and found.size > 1 else None
+
+
+def end_with(parent: int) -> None:
+    """Have this process sent SIGTERM when the one that started it ends, in whatever way; at once if it has already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it ended before this was asked for
+            os.kill(os.getpid(), signal.SIGTERM)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while psutil.pid_exists(parent):
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def count_cores() -> int:

@@ -38,7 +38,7 @@ def start_worker(job: int, jobs: int, argv: list[str], logs: Path) -> subprocess
         environment["CUDA_VISIBLE_DEVICES"] = gpu_of(job)
     if PLACE.name not in ("site-packages", "dist-packages"):  # a checkout, which this process may have found there
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PLACE), os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-P", "-m", "hfkit.ledger", "work", *argv, "--jobs", str(jobs)]
+    command = [sys.executable, "-P", "-m", "hfkit.ledger", "work", str(os.getpid()), *argv, "--jobs", str(jobs)]
     with (logs / f"worker-{job}.txt").open("a") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
