@@ -18,6 +18,7 @@ import typer
 from hfkit.errors import ANEW, GOES_ON, UserError, run
 from hfkit.progress import progress, reserve_stdout
 from hfkit.runtime.formulas import escape_formula
+from hfkit.runtime.locks import hold_file
 from hfkit.runtime.part_file import PartFile
 
 if TYPE_CHECKING:
@@ -293,7 +294,7 @@ def write_to_file(
     output: Path, work: Any, asking: "Asking", chunks: "Iterator[Chunk]", layout: Layout
 ) -> "tuple[int, Counter[str]]":
     """The same to a file, behind the rows that an earlier command wrote."""
-    with PartFile(output, work) as part:
+    with hold_file(output, f"output '{output}'"), PartFile(output, work) as part:
         passed, faults, columns = 0, Counter(part.notes.get("faults", {})), part.notes.get("columns", [])
         if part.rows:
             print(f"{part.rows:,} rows were written before: going on behind them", file=sys.stderr)

@@ -18,6 +18,12 @@ LOCK = ".hfkit.lock"  # in a folder; beside a file: .NAME.lock
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
+# Open here. A worker that this process forks, and that outlives it for a while, must not keep them for it.
+_held: set[BinaryIO] = set()
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=lambda: [file.close() for file in _held])
+
+
 class Held(Exception):
     """Another process holds the lock; the message says which, as far as it is known."""
 
@@ -32,7 +38,6 @@ def hold_folder(folder: Path, value: str) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with _hold_or_refuse(folder / LOCK, value):
         yield
 
@@ -47,7 +52,6 @@ def hold_file(path: Path, value: str) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _hold_or_refuse(path.with_name(f".{path.name}.lock"), value):
         yield
 
@@ -56,10 +60,13 @@ def hold_file(path: Path, value: str) -> Iterator[None]:
 def _hold_or_refuse(file: Path, value: str) -> Iterator[None]:
     with ExitStack() as stack:
         try:
+            file.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(hold(file))
         except Held as error:
             fix = "Wait until that one has ended, or choose another place"
             raise UserError(value, f"it is in use by {error}", fix) from None
+        except OSError as error:
+            raise UserError(value, f"it cannot be written ({error.strerror})", "Choose another place") from error
         yield
 
 
@@ -74,16 +81,19 @@ def hold(file: Path, *, surely: bool = False) -> Iterator[None]:
         Held: another one holds it.
     """
     opened, owner = _acquire(file, surely), os.getpid()
+    _held.add(opened)
     try:
         with suppress(OSError):  # a full disk: the lock holds all the same, only nobody can say whose it is
             opened.truncate(0)
             opened.write(json.dumps(_describe_self()).encode())
         yield
     finally:
-        # A forked child has this lock open too, and only closes it.
+        # A forked child had this lock open too, and has closed it.
         if os.getpid() == owner:
             with suppress(OSError):
-                file.unlink(missing_ok=True)  # before it is released: afterwards it may be another one's
+                if _is_open(opened, file):
+                    file.unlink()  # before it is released: afterwards it may be another one's
+        _held.discard(opened)
         opened.close()
 
 
@@ -96,12 +106,17 @@ def _acquire(file: Path, surely: bool) -> BinaryIO:
                 raise Held(_describe_holder(opened))
             with suppress(FileNotFoundError):
                 # The last holder may have deleted the file between our opening and locking it.
-                if os.path.samestat(os.fstat(opened.fileno()), os.stat(file)):
+                if _is_open(opened, file):
                     return opened
             opened.close()
         except BaseException:
             opened.close()
             raise
+
+
+def _is_open(opened: BinaryIO, file: Path) -> bool:
+    """Whether this is the file of that name, and not a deleted one."""
+    return os.path.samestat(os.fstat(opened.fileno()), os.stat(file))
 
 
 def lock(file: BinaryIO, *, shared: bool) -> bool | None:

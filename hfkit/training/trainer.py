@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 import numpy as np
 import torch
@@ -43,6 +44,7 @@ from hfkit.training.evaluating import Encoded, Evaluated, choose_best_by, in_row
 from hfkit.training.extension import extend_plan, last_step_of, refuse_extension
 from hfkit.training.generators import draw_for_one_loader, set_generators
 from hfkit.training.hangs import EndHangs
+from hfkit.training.holding import Holding
 from hfkit.training.interruption import Interruption
 from hfkit.training.invariants import Invariants, refuse_non_finite
 from hfkit.training.overdue import PENDING, Overdue, read_pending
@@ -141,7 +143,8 @@ class TransferTrainer(Trainer):
         if args.decided:
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
-        self.interruption, self.hangs = Interruption(self), EndHangs(args)
+        self.holding, self.interruption, self.hangs = Holding(Path(args.output_dir)), Interruption(self), EndHangs(args)
+        finalize(self, self.holding.end)
         for callback in [*callbacks, Overdue(self), self.interruption, self.hangs]:
             self.add_callback(callback)
         self.rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
@@ -363,9 +366,11 @@ class TransferTrainer(Trainer):
         With True or 'auto', training that had ended is not repeated.
 
         Raises:
-            UserError: the checkpoint is damaged, or it or the output directory belongs to another run; nothing was
-                changed.
+            UserError: the checkpoint is damaged, or it or the output directory belongs to another run, or is in use by
+                another process; nothing was changed.
         """
+        if self.is_world_process_zero():
+            self.holding.begin()
         newest = resume_from_checkpoint in (True, "auto") or (self.args.extend and not resume_from_checkpoint)
         identity = identify(self)
         if newest:
@@ -614,6 +619,7 @@ class TransferTrainer(Trainer):
                 print(f"Pushed: {self.push_to_hub().repo_url}")
             except (UserError, Failure) as error:
                 raise retry_later(self.args, self.hub_model_id, error) from error
+        self.holding.end()
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write README.md from report.json; what the stock card takes as arguments stands in the report.

@@ -18,6 +18,7 @@ from datasets import Dataset, DatasetDict
 from hfkit.contract.rows import Only
 from hfkit.data.streams import Reading
 from hfkit.inference.asking import Asking
+from hfkit.runtime.locks import hold_file
 from hfkit.runtime.part_file import PartFile
 from hfkit.tasks import NER as NamedEntities
 from tests.fixtures.commands import hfkit
@@ -338,6 +339,16 @@ def test_a_command_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(kind,
     assert counted.asked == 9 - 3  # chunks of 16 rows: two of 24 rows, and seven of 100
     assert Path("out").read_bytes() == Path("whole").read_bytes()
     assert not list(Path().glob("out.part*"))
+
+
+def test_a_second_command_with_the_same_output_is_refused(finished_runs):
+    argv = ["predict", SENTIMENT, "reviews.csv", "--output", "out"]
+    with hold_file(Path("out"), "the first one's"):
+        ended = hfkit(*argv)
+    assert ended.exit_code == 2
+    assert f"output 'out': it is in use by process {os.getpid()} on " in ended.stderr
+    assert not list(Path().glob("out*"))
+    assert hfkit(*argv).exit_code == 0 and not Path(".out.lock").exists()
 
 
 def test_a_part_of_other_work_is_begun_anew(finished_runs, monkeypatch):
