@@ -14,6 +14,7 @@ from transformers.hf_argparser import string_to_bool
 
 from hfkit.arguments.ranges import add_ranges_to_help
 from hfkit.errors import UserError, one_line
+from hfkit.runtime.files import require_file
 from hfkit.runtime.redaction import SECRETS, WITH_PASSWORD
 
 MOST_YAML_BYTES = 1_000_000
@@ -82,6 +83,8 @@ def refuse_empty(values: dict[str, Any], allowed: Iterable[str]) -> None:
         for one in values[name] if isinstance(values[name], list) else (values[name],):
             if isinstance(one, str) and not one.strip():
                 raise UserError(f"{name}={one!r}", "it is empty", "Give a value, or leave it out")
+            if isinstance(one, str) and "\0" in one:  # from YAML: no path may hold it
+                raise UserError(f"{name}={one!r:.60}", "it holds the character NUL", "Mend the value")
 
 
 def refuse_tokens(values: dict[str, Any]) -> None:
@@ -139,8 +142,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise UserError(f"config={file}", "there is no such file", "Check the path")
+    require_file(file, f"config={file}", "Give a file of flags")
     if file.stat().st_size > MOST_YAML_BYTES:
         raise UserError(f"config={file}", "a config is below 1 MB", "Give a file of flags")
     try:
@@ -181,7 +183,7 @@ def _check_values(
         except (ValueError, TypeError, OverflowError, argparse.ArgumentTypeError) as error:
             kind = KINDS.get(action.type, "text") + (" or a list of it" if several else "")
             fix = "Write a mapping as JSON in quotes" if isinstance(value, dict) else "Mend the value"
-            raise UserError(f"{source}: {name}={value!r}", f"it must be {kind}", fix) from error
+            raise UserError(f"{source}: {name}={value!r:.200}", f"it must be {kind}", fix) from error
     return checked
 
 

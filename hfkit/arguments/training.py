@@ -19,7 +19,8 @@ from hfkit.arguments.parse import require_choice
 from hfkit.arguments.ranges import refuse_outside
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.arguments.trackers import require_trackers
-from hfkit.errors import UserError
+from hfkit.arguments.unread import refuse_unfit, refuse_unread
+from hfkit.errors import UserError, one_line
 
 # Flags of a recipe that evaluates every epoch and keeps the best one on validation.
 KEEP_BEST = {
@@ -166,8 +167,10 @@ class TransferArguments(TrainingArguments):
         if (self.bf16 or self.bf16_full_eval) and not (torch.accelerator.is_available() or is_torch_xla_available()):
             # A CPU computes in bfloat16 too, and the stock arguments refuse it unless the CPU was asked for by name.
             self.use_cpu = True
+        refuse_unfit(self)
         join_group_on_cpu(self)
-        super().__post_init__()
+        self._complete()
+        refuse_unread(self)
         if (self.fp16 or self.fp16_full_eval) and self.device.type == "cpu":
             raise UserError("fp16=True", "a CPU does not compute in float16, and would ignore it", "Try --bf16")
         require_trackers(self.report_to)
@@ -209,6 +212,19 @@ class TransferArguments(TrainingArguments):
                 f"{self.unfreeze_stages} stages would thaw at once, for the last comes no later than the first",
                 "Raise --unfreeze_until above --head_only, or set --unfreeze_stages 1",
             )
+
+    def _complete(self) -> None:
+        """Let transformers check and complete its own flags, which it does with errors of every kind.
+
+        Raises:
+            UserError: with what it says.
+        """
+        try:
+            super().__post_init__()
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError("flags", one_line(error), "Change one of them, or install what is missing") from error
 
     def _resolve_resume(self) -> None:
         """Check the path of the checkpoint. True and 'auto' mean the newest one, which the trainer finds."""

@@ -156,10 +156,17 @@ class Request:
         """
         if not inputs and not self.texts:
             raise UserError("inputs", "there is none", "Name files or folders, - for the standard input, or --text")
+        from hfkit.runtime.files import expand_home, find_fault, is_same_place
+
+        if self.output is not None and (self.output.name == "" or os.path.lexists(self.output)):
+            fault = find_fault(self.output)
+            # What may not be read may still be replaced, and so may a link to nothing.
+            if fault is not None and (self.output.exists() and not self.output.is_file()):
+                raise UserError(f"output '{self.output}'", fault, "Give the name of a file")
         for name in inputs:
-            if name != "-" and not Path(name).expanduser().exists():
-                raise UserError(f"input '{name}'", "there is no such file or folder", "Check the path")
-            if self.output is not None and self.output.resolve() == Path(name).expanduser().resolve():
+            if name != "-" and not os.path.isdir(expand_home(name)) and (fault := find_fault(expand_home(name))):
+                raise UserError(f"input '{name}'", fault, "Check the path")
+            if self.output is not None and is_same_place(self.output, expand_home(name)):
                 raise UserError(f"output '{self.output}'", "it is an input too", "Give another file")
 
 

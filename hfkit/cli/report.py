@@ -8,6 +8,8 @@ import typer
 
 from hfkit.errors import ANEW, UserError, run
 
+MAKE_AGAIN = "Make it again by the command that stands in it, or read it with the version that wrote it"
+
 
 def report(
     folder: Annotated[
@@ -56,20 +58,21 @@ def render_record(path: Path) -> dict[str, str]:
     from hfkit.ledger.pages import render_ledger
     from hfkit.report.report import render
     from hfkit.report.schema import validate
+    from hfkit.runtime.files import read_object
 
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_object(path, f"file '{path}'", MAKE_AGAIN)
         if path.name == "report.json":
             validate(record)
             files = render(record)
         else:
             files = render_ledger(record)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"file '{path}'",
-            f"it is no record that this version of hfkit reads ({error})",
-            "Make it again by the command that stands in it, or read it with the version that wrote it",
-        ) from error
+    except UserError:
+        raise
+    # A record of another version, or one changed by hand, may lack anything.
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        rule = f"it is no record that this version of hfkit reads ({error})"
+        raise UserError(f"file '{path}'", rule, MAKE_AGAIN) from error
     return {path.stem + Path(name).suffix: text for name, text in files.items()}
 
 

@@ -278,6 +278,9 @@ def read_split_files(source: Source, files: Mapping[str, list[Path]], kinds: Map
     of_split: dict[str, str] = {}
     for path in (path for paths in files.values() for path in paths):
         require_file(path, f"file '{path}'")
+    kinds_here = {kinds[path.suffix.lower()] for paths in files.values() for path in paths}
+    if source.sheet is not None and "workbook" not in kinds_here:
+        raise UserError(f"sheet='{source.sheet}'", "sheets are in workbooks, and these files are none", "Leave it out")
     for split, paths in files.items():
         suffixes = {path.suffix.lower() for path in paths}
         if len({kinds[suffix] for suffix in suffixes}) > 1:
@@ -339,8 +342,8 @@ def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> D
     try:
         with progress(f"Reading {split}"):
             return load_dataset(builder, data_files={split: list(map(plain_path, paths))}, split=split, **options)
-    # A tar that is cut, or is none, is an error of tarfile's own.
-    except (OSError, ValueError, RuntimeError, StopIteration, DatasetsError, tarfile.TarError) as error:
+    # A tar that is cut, or is none, is an error of tarfile's own; bytes of anything else may ask for much memory.
+    except (OSError, ValueError, RuntimeError, StopIteration, DatasetsError, tarfile.TarError, MemoryError) as error:
         if cause := find_os_error(error):
             raise name_os_error(cause, ", ".join(map(str, paths))) from error
         raise DataError(

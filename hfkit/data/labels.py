@@ -7,6 +7,7 @@ from datasets import Dataset, LargeList, List
 
 # Nobody sees these at the ends of a name: marks of byte order and of direction, joiners of no width, a soft hyphen.
 UNSEEN = r"[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]+"
+ALL_UNSEEN = re.compile(UNSEEN)
 ENDS = re.compile(f"^{UNSEEN}|{UNSEEN}$")
 
 
@@ -18,6 +19,11 @@ def normalise_label(name: str) -> str:
     if name.isascii() and name == name.strip():
         return name
     return unicodedata.normalize("NFC", ENDS.sub("", name))
+
+
+def is_visible(text: str) -> bool:
+    """True if a reader sees anything of a text."""
+    return bool(text) and not ALL_UNSEEN.fullmatch(text)
 
 
 def has_labels(rows: Dataset, column: str, train: Dataset) -> bool:

@@ -41,6 +41,8 @@ def find_place(source: Source) -> Path | None:
     if is_address(dataset):
         return open_archive(fetch(source))
     place = expand_home(dataset)
+    if os.path.lexists(place):
+        refuse_unread(source)
     if os.path.isdir(place):
         return place
     if os.path.lexists(place):
@@ -49,6 +51,22 @@ def find_place(source: Source) -> Path | None:
     if dataset.startswith((".", "/", "~")) or dataset.count("/") > 1 or place.suffix.lower() in SUFFIXES:
         raise UserError(f"dataset '{dataset}'", find_fault(place) or "it cannot be read", "Check the path")
     return None
+
+
+def refuse_unread(source: Source) -> None:
+    """Refuse what is said about reading another kind of dataset than one on this machine.
+
+    Raises:
+        UserError: naming the flag.
+    """
+    for flag, value, of in (
+        ("dataset_config", source.config, "a dataset on the Hub"),
+        ("dataset_revision", source.revision, "a dataset on the Hub"),
+        ("query", source.query, "the address of a database"),
+    ):
+        if value is not None:
+            rule = f"it is for {of}, and '{source.dataset}' lies on this machine"
+            raise UserError(f"{flag}='{value}'", rule, "Leave it out")
 
 
 # Names that are files and never ids of the Hub.

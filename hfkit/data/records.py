@@ -7,6 +7,8 @@ from typing import Any
 import pyarrow as pa
 from datasets import Dataset, Features, Json
 
+from hfkit.data.notes import tell
+
 Record = dict[str, Any]
 
 
@@ -35,4 +37,8 @@ def is_mixed(column: list[Any]) -> bool:
 
 def replace_half_characters(value: Any) -> Any:
     """A JSON value with lone surrogates, which no file can hold, replaced by question marks."""
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    text = json.dumps(value, ensure_ascii=False)
+    whole = text.encode("utf-8", "replace")
+    if b"?" in whole and text.encode("utf-8", "surrogatepass") != whole:
+        tell("halves of characters, which JSON can write and no file can hold, are read as question marks")
+    return json.loads(whole)

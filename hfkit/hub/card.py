@@ -1,7 +1,6 @@
 """The model card: a run's report as the README that the Hub shows. Every fact in it stands in the report."""
 
 import base64
-import json
 import re
 from functools import cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from hfkit.report.pages import describe_people, templates
 from hfkit.report.schema import validate
 from hfkit.report.snippets import insert_model
 from hfkit.runtime.durable import write_file
+from hfkit.runtime.files import read_object
 from hfkit.scores.score import headline_score
 
 PACKAGE = Path(__file__).parents[1]
@@ -136,9 +136,9 @@ def read_report(folder: Path) -> dict[str, Any]:
         UserError: there is no report.json, or it is of another layout.
     """
     try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        report = read_object(folder / "report.json", "report.json", "Make it again")
         validate(report)
-    except (OSError, ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise UserError(
             f"folder '{folder}'",
             f"its card is made from its report.json, which could not be read ({one_line(error)})",

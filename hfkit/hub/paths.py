@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from hfkit.errors import UserError
+from hfkit.runtime.files import read_object
 
 # Absolute, below a home, above the working folder, or with a drive of Windows; not an address on the web.
 PATH = re.compile(r"(?:/|~[\w.-]*/|\.\./|[A-Za-z]:[\\/])[^\n\0]*")
@@ -68,9 +69,7 @@ def shorten_paths_in_config(config: Path, base: str | None = None) -> None:
         UserError: it is no JSON.
     """
     try:
-        settings = json.loads(config.read_text(encoding="utf-8"))
-        if not isinstance(settings, dict):
-            raise ValueError
+        settings = read_object(config, f"'{config.name}'", "Save the model again with `save_pretrained`")
     except ValueError as error:
         rule = "it is no configuration in JSON, so the model could not be loaded"
         raise UserError(f"'{config.name}'", rule, "Save the model again with `save_pretrained`") from error

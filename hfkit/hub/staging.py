@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hfkit.errors import UserError
 from hfkit.hub.paths import hide_folders_of_settings, shorten_paths_in_config
+from hfkit.runtime.files import read_object
 from hfkit.runtime.redaction import withhold_secrets
 
 ARGUMENTS = "training_args.json"  # made here, from the settings of the report
@@ -92,7 +93,7 @@ def staged_files(place: Path) -> dict[str, Path]:
 
 def _report(place: Path) -> dict:
     try:
-        report = json.loads((place / "report.json").read_text(encoding="utf-8"))
+        report = read_object(place / "report.json", "report.json", "Run the recipe again, or take the file away")
         if isinstance(report["settings"], dict):
             return report
     except (ValueError, KeyError, TypeError):

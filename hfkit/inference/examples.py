@@ -1,18 +1,19 @@
 """The rows that a report shows, as rows that its model can be asked about again."""
 
 import base64
-import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hfkit.data.text.texts import JOINT
+from hfkit.runtime.files import read_object
 
 
 def read_report(folder: Path) -> dict[str, Any]:
     """The report.json of a finished run; {} without one."""
     file = folder / "report.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return read_object(file, f"file '{file}'", "Take it away") if os.path.lexists(file) else {}
 
 
 def report_rows(report: Mapping[str, Any], columns: Sequence[str]) -> list[dict[str, Any]]:

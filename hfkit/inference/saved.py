@@ -1,6 +1,6 @@
 """A saved model with its task: all it takes to ask it, from the output_dir of a run or a Hub id alone."""
 
-import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
@@ -28,6 +28,7 @@ from hfkit.data.batches import evaluation_order, restore_row_order, rows_to_fetc
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.model.weights import read_config
 from hfkit.progress import track
+from hfkit.runtime.files import expand_home, read_object
 
 # The files of a Hub repository that are downloaded: no code, and nothing from subfolders. Pickles only where there is
 # nothing else: their tensors are read, and they are never run.
@@ -283,11 +284,11 @@ def find_folder(place: str, revision: str | None) -> Path:
     Raises:
         UserError: there is no such folder, it holds no whole model, or the Hub did not give it.
     """
-    folder = Path(place).expanduser()
-    if folder.is_dir():
+    folder = expand_home(place)
+    if os.path.isdir(folder):
         if revision is not None:
             raise UserError(f"revision '{revision}'", f"'{place}' is a folder, which has none", "Leave --revision out")
-        if not (folder / "config.json").is_file():
+        if not os.path.lexists(folder / "config.json"):
             raise UserError(f"folder '{place}'", "a saved model has a config.json", suggest_folder(folder))
         return folder
     if place.startswith((".", "/", "~")) or place.count("/") != 1:
@@ -322,17 +323,14 @@ def read_run(folder: Path) -> dict[str, Any]:
         UserError: it is no report.
     """
     file = folder / "report.json"
-    if not file.is_file():
+    if not os.path.lexists(file):
         return {}
+    fix = "Give the output_dir of a run that ended with this version of hfkit, or remove the file"
+    report = read_object(file, f"file '{file}'", fix)
     try:
-        report = json.loads(file.read_text(encoding="utf-8"))
         return {"task": {"key": str(report["task"]["key"])}, "settings": dict(report["settings"])}
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(
-            f"file '{file}'",
-            f"it is not the report of a run ({first_line(error)})",
-            "Give the output_dir of a run that ended with this version of hfkit, or remove the file",
-        ) from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise UserError(f"file '{file}'", f"it is not the report of a run ({first_line(error)})", fix) from error
 
 
 def find_task(name: str) -> type[Task]:

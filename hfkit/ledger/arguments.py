@@ -13,6 +13,7 @@ from hfkit.arguments.ranges import POSITIVE_COUNT, RANGES, RATE, Range, add_rang
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError, one_line
+from hfkit.runtime.files import require_file
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,9 @@ def load_recipe(path: str) -> Recipe:
         UserError: there is no such file, or no such function in it.
     """
     file = Path(path)
-    if not file.is_file():
-        raise UserError(f"recipe '{path}'", "there is no such file", "Give the path of a recipe")
+    require_file(file, f"recipe '{path}'", "Give the path of a recipe")
+    if file.suffix != ".py":
+        raise UserError(f"recipe '{path}'", "a recipe is a file of Python", "Give one such as recipes/bert_ner.py")
     spec = importlib.util.spec_from_file_location(f"hfkit_recipe_{file.stem}", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module

@@ -78,6 +78,11 @@ def expand_home(path: str) -> Path:
     return Path(os.path.expanduser(path))
 
 
+def is_same_place(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same place, links resolved; False for what leads nowhere."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
 def read_object(path: Path, named: str, fix: str, most: int = MOST_BYTES) -> dict[str, Any]:
     """The JSON object that a file holds.
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Trained by make_backbones and make_gpt2.
 OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2"}
 
+LONGEST = 200  # characters of a name that is no path; those of the Hub have 96
 # A folder is a checkpoint by one of these files: of transformers, of peft, of sentence-transformers.
 MARKS = ("config.json", "adapter_config.json", "modules.json")
 
@@ -49,6 +50,10 @@ def resolve_checkpoint(checkpoint: str) -> str:
                 f"checkpoint '{checkpoint}'", "a local checkpoint is a folder with config.json in it", "Check the path"
             )
         return str(folder)
+    if len(checkpoint) > LONGEST:
+        raise UserError(
+            f"checkpoint '{checkpoint[:20]}…'", f"an id of the Hub has at most {LONGEST} characters", "Check the path"
+        )
     return checkpoint
 
 

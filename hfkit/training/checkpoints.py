@@ -1,6 +1,7 @@
 """The identity of a run, and the refusal to mix two of them, on resume or in an output directory."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
 from hfkit.model.digests import digest
 from hfkit.runtime.durable import write_file
+from hfkit.runtime.files import read_object
 from hfkit.training.resuming import numbered_checkpoints
 from hfkit.training.sealed import delete, delete_unfinished
 
@@ -109,15 +111,7 @@ def read_identity(folder: Path) -> dict:
     Raises:
         UserError: the run file cannot be read.
     """
-    try:
-        identity = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        if not isinstance(identity, dict):
-            raise ValueError(f"it holds a {type(identity).__name__}")
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{folder / RUN_FILE}", f"it says which run wrote the folder, and cannot be read ({error})", "Use another"
-        ) from error
-    return identity
+    return read_object(folder / RUN_FILE, f"{folder / RUN_FILE}", "It says which run wrote the folder: use another")
 
 
 def require_same_run(checkpoint: Path, identity: dict, *, otherwise: Callable[[list[str]], str]) -> None:
@@ -178,7 +172,7 @@ def claim_output_directory(folder: Path, identity: dict, *, extends: bool = Fals
 
 def _find_differences(folder: Path, identity: dict) -> list[str]:
     """By what the run that wrote a folder differs from this one, in words."""
-    if not (folder / RUN_FILE).is_file():
+    if not os.path.lexists(folder / RUN_FILE):
         return ["it does not say which"]
     return differences(read_identity(folder), identity)
 

@@ -29,8 +29,8 @@ def read_label_texts(given: str | None) -> dict[str, str]:
     """
     try:
         texts = json.loads(given) if given is not None else {}
-    except ValueError as error:
-        raise UserError(f"label_texts={given!r}", f"it must be JSON ({error})", FIX) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"label_texts={given!r:.200}", f"it must be JSON ({error})", FIX) from error
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
         raise UserError(f"label_texts={given!r}", "it maps labels to texts", FIX)
     return texts

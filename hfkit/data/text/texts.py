@@ -16,6 +16,7 @@ from hfkit.data.columns import (
     tell_column,
     to_words,
 )
+from hfkit.data.labels import is_visible
 from hfkit.errors import UserError
 
 # If a dataset has columns of several tiers, the first tier wins.
@@ -89,7 +90,7 @@ def check_texts(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
 
 def text_fault(row: int, column: str, text: Any) -> Fault | None:
     """The fault of one text; None if there is none."""
-    if isinstance(text, str) and text.strip():
+    if isinstance(text, str) and is_visible(text):
         return None
     rule = "a text is a string" if text is not None and not isinstance(text, str) else "every row has a text"
     return Fault(row, column, to_words(text), rule, MEND)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
-from datasets import ClassLabel, Dataset, LargeList, List
+from datasets import ClassLabel, Dataset, Json, LargeList, List
 
 from hfkit.data.bad_rows import Fault
 from hfkit.data.columns import MEND, space_evenly, to_words
@@ -61,9 +61,13 @@ def check_answers(
     if by_model and learnt is not None:
         writing = adopt_labels(writing, learnt)
     read_answer = kind.reader(inner.names if isinstance(inner, ClassLabel) else None, writing)
-    answers, faults = [], []
-    for row, value in enumerate(rows[column][:]):
+    answers, faults, values = [], [], rows[column][:]
+    # Only a column of no type of its own holds values of several.
+    odd = find_odd_kinds(values) if isinstance(inner, Json) else ()
+    for row, value in enumerate(values):
         try:
+            if isinstance(value, odd):
+                raise NoAnswer("the answers of a column are of one kind, and this is not that of most rows")
             answer = read_answer(value)
             if learnt is not None:
                 refuse_unlearnt(kind.labels_of(answer), learnt, by_model=by_model)
@@ -72,6 +76,16 @@ def check_answers(
             faults.append(Fault(row, column, error.value or to_words(value), error.rule, error.fix))
         answers.append(answer)
     return answers, faults
+
+
+def find_odd_kinds(values: Sequence[Any]) -> tuple[type, ...]:
+    """The types among truth values, mappings and texts that fewer rows have than another; () if there is just one.
+
+    Numbers are told from texts by what they say: a text may be one.
+    """
+    counts = {kind: sum(isinstance(value, kind) for value in values) for kind in (str, bool, dict)}
+    most = max(counts, key=lambda kind: counts[kind])
+    return tuple(kind for kind in counts if kind is not most and counts[kind]) if counts[most] else ()
 
 
 def adopt_labels(writing: Writing, labels: Iterable[str]) -> Writing:
