@@ -5,6 +5,7 @@
     <!-- flags: module:Class -->                            the flags of a dataclass of arguments
     <!-- formats -->                                        every kind of file, and the tasks that read it
     <!-- exports -->                                        every export of a label tool
+    <!-- refused -->                                        every kind of file that is refused
     <!-- baselines -->                                      every baseline by name
     <!-- tasks -->                                          every task by its key
     <!-- sharded -->                                        the families that are tested under FSDP2
@@ -42,12 +43,13 @@ from hfkit.baselines import BASELINES  # noqa: E402
 from hfkit.cli import app  # noqa: E402
 from hfkit.data.exports import EXPORTS  # noqa: E402
 from hfkit.data.files import BUILDERS, TABLES, TEXT_TABLES  # noqa: E402
+from hfkit.data.refused import REFUSED  # noqa: E402
 from hfkit.model.families import FAMILIES  # noqa: E402
 from hfkit.report.pages import markdown_text, render_page  # noqa: E402
 from hfkit.tasks import TASKS  # noqa: E402
 from hfkit.training.refusals import SHARDED  # noqa: E402
 
-KINDS = "flags|formats|exports|baselines|tasks|sharded|commands|docstring|file|part"
+KINDS = "flags|formats|exports|refused|baselines|tasks|sharded|commands|docstring|file|part"
 MARK = re.compile(rf"<!-- (?P<kind>{KINDS})(?:: (?P<what>[\w./:-]+))? -->")
 LANGUAGES = {".yaml": "yaml", ".py": "python"}
 
@@ -121,8 +123,19 @@ def list_formats(_: None) -> str:
 
 
 def list_exports(_: None) -> str:
-    rows = [f"| {format_cell(export.title)} | {format_cell(export.version)} |" for export in EXPORTS]
-    return "\n".join(["| export | versions of the tool |", "|---|---|", *rows])
+    rows = [
+        f"| {format_cell(export.title)} | {format_cell(export.tried)} | {format_cell(export.left_out)} |"
+        for export in EXPORTS
+    ]
+    return "\n".join(["| export | read by | not read, and told with its count |", "|---|---|---|", *rows])
+
+
+def list_refused(_: None) -> str:
+    rows = [
+        f"| {', '.join(f'`{suffix}`' for suffix in one.suffixes)} | {format_cell(one.why)} | {format_cell(one.fix)} |"
+        for one in REFUSED
+    ]
+    return "\n".join(["| file | why | the way out |", "|---|---|---|", *rows])
 
 
 def list_baselines(_: None) -> str:
@@ -214,6 +227,7 @@ WRITERS: dict[str, Callable[[str], str]] = {
     "flags": list_flags,
     "formats": list_formats,
     "exports": list_exports,
+    "refused": list_refused,
     "baselines": list_baselines,
     "tasks": list_tasks,
     "sharded": list_sharded,

@@ -8,7 +8,7 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from datasets import Dataset, DatasetDict, load_dataset
@@ -23,6 +23,7 @@ from hfkit.data.json_files import read_json, split_names
 from hfkit.data.leftovers import list_folder, walk
 from hfkit.data.notes import tell
 from hfkit.data.places import find_place, is_address, name_os_error, plain_path
+from hfkit.data.refused import find_refusal
 from hfkit.data.source import Source
 from hfkit.data.split_names import SPLITS, split_of
 from hfkit.data.sql import read_sql
@@ -33,6 +34,7 @@ from hfkit.data.workbooks import SUFFIXES as WORKBOOKS
 from hfkit.data.workbooks import read_workbook, sheet_names
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.progress import progress
+from hfkit.runtime.collector import pause_collector
 from hfkit.runtime.files import find_os_error, require_file
 
 # Suffix of a file -> what reads it.
@@ -187,11 +189,15 @@ def find_files(folder: Path, kinds: Mapping[str, str]) -> dict[str, list[Path]]:
                 names = [path.name for path in loose[:3]] + ["…"] * (len(loose) > 3)
                 tell(f"{folder.name}: {len(loose)} files are read as one dataset ({', '.join(names)})")
             return {"train": loose}
-    seen = ", ".join(path.name for path in list_folder(folder)) or "nothing"
+    seen = [path.name for path in list_folder(folder)]
+    refusal = find_refusal(*seen)
+    why = f" ({PurePath(next(filter(find_refusal, seen))).suffix}: {refusal.why})" if refusal else ""
     raise UserError(
         f"dataset '{folder}'",
-        f"no file of rows lies in it; found: {seen}",
-        f"Give it a file of rows ({', '.join(kinds)}), or one for each of train, validation and test",
+        f"no file of rows lies in it; found: {', '.join(seen) or 'nothing'}{why}",
+        f"{refusal.fix}. Or give it"
+        if refusal
+        else f"Give it a file of rows ({', '.join(kinds)}), or one for each of train, validation and test",
     )
 
 
@@ -314,7 +320,8 @@ def choose_exports(files: Mapping[str, list[Path]], kinds: Mapping[str, str]) ->
 
 
 def read_export(split: str, paths: list[Path], export: Export) -> Dataset:
-    rows = export.read(split, paths)
+    with progress(f"Reading {split}"), pause_collector():
+        rows = export.read(split, paths)
     if not len(rows):
         names = ", ".join(path.name for path in paths)
         raise DataError(names, "the export holds no row that may be read", "Export it anew", split=split)
@@ -356,7 +363,10 @@ def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> D
 
 def refuse_other_kind(file: Path, kinds: Mapping[str, str]) -> None:
     if file.suffix.lower() not in kinds:
-        raise UserError(f"dataset '{file}'", f"a file of rows is one of {', '.join(kinds)}", "Save it as one")
+        refusal = find_refusal(file.name)
+        why = f"; {refusal.why}" if refusal else ""
+        rule = f"a file of rows is one of {', '.join(kinds)}{why}"
+        raise UserError(f"dataset '{file}'", rule, refusal.fix if refusal else "Save it as one")
 
 
 def no_train(source: Source, seen: list[str], kinds: Mapping[str, str]) -> UserError:

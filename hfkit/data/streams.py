@@ -19,6 +19,7 @@ from hfkit.data.json_files import iterate_json
 from hfkit.data.leftovers import describe_leftovers, refuse_link, walk
 from hfkit.data.notes import tell
 from hfkit.data.records import Record, make_table
+from hfkit.data.refused import find_refusal
 from hfkit.data.tables import describe_forms, find_form, iterate_pieces
 from hfkit.data.text import fasta
 from hfkit.data.text_files import iterate_texts
@@ -93,7 +94,9 @@ class Reading:
         require_file(path, f"input '{name}'", "Check the path")
         if path.suffix.lower() not in TABLES:
             kinds = ", ".join((*TABLES, *sorted(self.pictures)))
-            raise UserError(f"input '{name}'", f"a file is one of {kinds}", "Save it as one of these")
+            refusal = find_refusal(path.name)
+            rule, fix = (f"; {refusal.why}", refusal.fix) if refusal else ("", "Save it as one of these")
+            raise UserError(f"input '{name}'", f"a file is one of {kinds}{rule}", fix)
         return Source(name, path.parent.absolute(), path)
 
     def source_in(self, name: str, folder: Path) -> Source:

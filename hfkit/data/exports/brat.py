@@ -30,7 +30,8 @@ class Brat:
     """Standoff files: one row for each text, with the spans of its T lines."""
 
     title = "brat standoff (.ann beside .txt)"
-    version = "1.3"
+    tried = "its documentation alone"
+    left_out = "Spans of several pieces; relations, events, attributes and notes, for no task reads them"
 
     def fits(self, glimpse: Glimpse) -> bool:
         return glimpse.suffix == ".txt" and any(path.with_suffix(".ann").is_file() for path in glimpse.paths)

@@ -46,7 +46,8 @@ class Export(Protocol):
     """
 
     title: str  # such as "doccano JSONL"
-    version: str  # of the tool whose files are read in the tests
+    tried: str  # the files of the tool that were tried, or that there were none but its documentation
+    left_out: str  # what of it is not read, and why; what to do instead
 
     def fits(self, glimpse: Glimpse) -> bool:
         """Whether these files are such an export."""

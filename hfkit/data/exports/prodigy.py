@@ -21,7 +21,10 @@ class Prodigy:
     """JSON lines of Prodigy. Only tasks that were accepted say what is right; the others are counted."""
 
     title = "Prodigy JSONL"
-    version = "1.8 to 1.17"
+    tried = "its documentation alone"
+    left_out = (
+        "Tasks that were rejected or ignored, for they do not say what is right; relations and blocks of other kinds"
+    )
 
     def fits(self, glimpse: Glimpse) -> bool:
         records = glimpse.records

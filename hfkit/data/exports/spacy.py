@@ -18,7 +18,8 @@ class SpacyPairs:
     """
 
     title = "spaCy training data (JSON)"
-    version = "2 and 3"
+    tried = "its documentation alone"
+    left_out = "Heads, dependencies and links: of the annotations, entities and cats are read"
 
     def fits(self, glimpse: Glimpse) -> bool:
         records = glimpse.records
@@ -67,7 +68,8 @@ class SpacyJson:
     """The JSON of version 2: documents of paragraphs of sentences of tokens, each with its `ner` and `tag`."""
 
     title = "spaCy JSON of version 2"
-    version = "2"
+    tried = "its documentation alone"
+    left_out = "Dependencies and lemmas: entities, tags and cats are read"
 
     def fits(self, glimpse: Glimpse) -> bool:
         records = glimpse.records
@@ -100,7 +102,8 @@ class SpacyDocBin:
     """DocBin, the binary training data of spaCy 3, which spaCy itself reads where it is installed."""
 
     title = "spaCy DocBin (.spacy)"
-    version = "3"
+    tried = "spaCy 3.8, which writes the file and reads it in the tests"
+    left_out = "Everything but text, entities and cats. Groups of spans may overlap: make them `doc.ents`"
 
     def fits(self, glimpse: Glimpse) -> bool:
         return glimpse.suffix == ".spacy"

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from hfkit.data.images.regions import enclose, scale_points, turn_box
 
@@ -28,8 +28,7 @@ WHOLE = ("choices", "number", "writing")  # kinds of answers to the whole task
 SHAPES = {"width": "boxes", "points": "polygons", "rle": "mask"}  # a key of a value -> the kind of region that has it
 
 
-@dataclass(frozen=True)
-class Control:
+class Control(NamedTuple):
     """A question of a project: the name of its tag, and what its answers are."""
 
     name: str
@@ -67,13 +66,17 @@ def read_results(results: Iterable[Mapping[str, Any]], tally: Tally) -> dict[Con
     """The values of one person's results, by question; what is not read is counted."""
     values: dict[Control, Any] = {}
     results = list(results)
-    labelled = {result.get("id") for result in results if str(result.get("type")).endswith("labels")}
+    labelled: set[Any] | None = None
     for result in results:
         kind = kind_of(result)
-        if kind is None or (kind not in WHOLE and is_bare(result) and result.get("id") in labelled):
-            if kind is None:
-                tally.left_out[f"answers of type {result.get('type', 'unknown')}"] += 1
+        if kind is None:
+            tally.left_out[f"answers of type {result.get('type', 'unknown')}"] += 1
             continue
+        if kind not in WHOLE and is_bare(result):
+            if labelled is None:
+                labelled = {one.get("id") for one in results if str(one.get("type")).endswith("labels")}
+            if result.get("id") in labelled:
+                continue
         value = result["value"]
         if kind in WHOLE and is_about_region(value):
             tally.left_out["answers about single regions"] += 1
