@@ -104,7 +104,7 @@ MUTANTS = (
     Mutant(
         "another run's results are not overwritten",
         "hfkit/training/checkpoints.py",
-        "    if found and results and not overwrite:\n",
+        "    if found and not overwrite and find_results(folder):\n",
         "    if False:\n",
         ("tests/training/test_trainer.py::test_another_run_is_not_resumed_nor_overwritten",),
     ),
