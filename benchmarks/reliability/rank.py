@@ -16,6 +16,10 @@ STEP = 8  # after which it happens
 FAULT = "FAULT"  # printed at that moment
 
 
+def announce() -> None:
+    print(f"{FAULT} {time.time()}", file=sys.stderr, flush=True)
+
+
 def raise_error() -> None:
     raise RuntimeError("a fault of the test")
 
@@ -47,7 +51,7 @@ def main() -> None:
     trainer = hfkit.TransferTrainer
 
     def act() -> None:
-        print(f"{FAULT} {time.time()}", file=sys.stderr, flush=True)
+        announce()
         ACTS[what]()
 
     class Fault(TrainerCallback):
@@ -55,6 +59,7 @@ def main() -> None:
             if not strikes or state.global_step != STEP or where in ("save", "report"):
                 return
             if what in ("nan", "drift"):
+                announce()
                 model.classifier.bias.data.add_(float("nan") if what == "nan" else 1e-4)
             elif what in ACTS:
                 act()
