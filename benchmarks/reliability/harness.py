@@ -70,6 +70,7 @@ class Job:
 
     def __init__(self, process: int, out: Path) -> None:
         self.process, self.out, self.code = process, out, None
+        self._text: str | None = None  # once it has ended: the next run may print into the same file
 
     def poll(self) -> int | str | None:
         """The exit code, negative for a signal; None while it runs."""
@@ -88,6 +89,7 @@ class Job:
                 os.waitpid(self.process, 0)
                 self.code = "timeout"
             time.sleep(0.005)
+        self._text = self.text
         return self.code
 
     def send(self, number: int) -> None:
@@ -96,6 +98,8 @@ class Job:
 
     @property
     def text(self) -> str:
+        if self._text is not None:
+            return self._text
         return self.out.read_text(errors="replace") if self.out.exists() else ""
 
     @property

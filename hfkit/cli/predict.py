@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, get_origin
 
 import typer
 
-from hfkit.errors import ANEW, GOES_ON, UserError, run
+from hfkit.errors import ANEW, GOES_ON, Failure, UserError, run
 from hfkit.progress import progress, reserve_stdout
 from hfkit.runtime.formulas import escape_formula
 from hfkit.runtime.locks import hold_file
@@ -281,7 +281,11 @@ def make_reading(saved: "SavedModel", request: Request, batch_size: int) -> "Rea
 def write_to_stdout(
     stdout: TextIO, asking: "Asking", chunks: "Iterator[Chunk]", layout: Layout
 ) -> "tuple[int, Counter[str]]":
-    """The number of rows written, and how often each rule was broken."""
+    """The number of rows written, and how often each rule was broken.
+
+    Raises:
+        Failure: the disk behind the standard output is full, or the like.
+    """
     rows, faults, columns = 0, Counter(), []
     for chunk in chunks:
         records, found = asking.answers(chunk)
@@ -292,6 +296,10 @@ def write_to_stdout(
         except BrokenPipeError:  # the reader has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
             break
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())  # otherwise the exit tries once more
+            happened = f"the standard output cannot be written ({error.strerror})"
+            raise Failure(happened, "Make room there, or give a file with --output") from error
         rows += len(records)
         faults.update(fault.rule for fault in found)
     return rows, faults

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hfkit.errors import UserError
+from hfkit.errors import Failure, UserError
 from hfkit.ledger.arguments import split_flags
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Cell, Contender, Plan, Result, plan_cells
@@ -38,6 +38,7 @@ def compare(argv: list[str]) -> list[Path]:
 
     Raises:
         UserError: flags or data that cannot be compared with.
+        Failure: runs were lost for want of room or the like. The pages are there, without them.
     """
     if not split_flags(argv)[0].json:
         return [Path(page) for page in _run(argv)]
@@ -90,6 +91,12 @@ def _run(argv: list[str]) -> dict[str, dict[str, Any]]:
         for sentence in ledger["verdict"]["sentences"]:
             console.print(sentence["text"], highlight=False, markup=False)
         console.print(f"Ledger: {page}", highlight=False, markup=False, soft_wrap=True)
+    lost = {cell: result for cell, result in queue.results(queue.cells(plan)).items() if result.machine}
+    if lost:
+        raise Failure(
+            f"{len(lost)} runs were lost to faults of this machine, such as {line_of(*next(iter(lost.items())))}",
+            "Once the cause is gone, the same command runs them again",
+        )
     return ledgers
 
 

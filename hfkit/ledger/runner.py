@@ -18,7 +18,7 @@ from hfkit.errors import UserError, one_line
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Cell, Result
 from hfkit.report.schema import to_finite, to_plain
-from hfkit.runtime.durable import is_no_room
+from hfkit.runtime.durable import describe_room, is_no_room
 from hfkit.runtime.energy import measure_energy
 from hfkit.runtime.machine import measure
 from hfkit.training.memory import parameters_of, refuse_too_large
@@ -48,9 +48,11 @@ class Runner:
         except UserError as error:
             return Result("skipped", str(error)), {}
         except Exception as error:  # whatever it is, the other cells go on
+            if is_no_room(error, scratch):
+                return Result("failed", f"no room was left on the disk ({describe_room(scratch)})", machine=True), {}
             traceback.print_exc()
             reason = f"{type(error).__name__}: {one_line(error)[:300]}"
-            return Result("failed", reason, machine=is_fault_of_machine(error, scratch)), {}
+            return Result("failed", reason, machine=is_fault_of_machine(error)), {}
 
     def _run_strategy(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], Arrays]:
         bench, task = self.bench, self.bench.task
@@ -149,10 +151,10 @@ class Runner:
         return DatasetDict({**self._encoded, **drawn})
 
 
-def is_fault_of_machine(error: Exception, scratch: Path) -> bool:
-    """Whether a system call failed, or memory or the disk was full: the same cell may well run another time."""
+def is_fault_of_machine(error: Exception) -> bool:
+    """Whether a system call failed, or memory was full: the same cell may well run another time."""
     refused = isinstance(error, OSError) and error.errno is not None  # transformers raises some without a number
-    return refused or isinstance(error, MemoryError) or is_no_room(error, scratch)
+    return refused or isinstance(error, MemoryError)
 
 
 def curve_of(history: Sequence[Mapping[str, Any]], headline: str) -> list[dict[str, float]]:

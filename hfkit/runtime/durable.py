@@ -22,7 +22,7 @@ from hfkit.errors import Failure
 # EFBIG: a limit on the size of files (`ulimit -f`), or one of the file system.
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 OS_ERROR = re.compile(r"\bos error (\d+)\b")  # in the messages of libraries written in Rust, such as safetensors
-TORCH_WRITER = re.compile(r"inline_container|PytorchStreamWriter")  # it says that it failed, and never why
+TORCH_WRITER = re.compile(r"inline_container|PytorchStreamWriter|iostream error")  # they never say why they failed
 HIDDEN = re.compile(r"\.(?P<name>.+)\.(?P<host>[^.]*)\.(?P<process>\d+)\.\d+\.part", re.DOTALL)
 _numbers = itertools.count()
 

@@ -120,7 +120,8 @@ def picture_file(
     try:
         return _open_file(path, start, named, places, budget)
     except (OSError, Failure) as error:
-        print(f"Image cache off: {one_line(error)} Pictures are decoded in every epoch.")
+        reason = one_line(error).partition(". ")[0]
+        print(f"Image cache off: {reason}. Pictures are decoded in every epoch.")
         return None
 
 
