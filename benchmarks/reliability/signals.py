@@ -46,7 +46,7 @@ def interrupt_run(work: Path, made: Path, cases: Cases, case: str, where: str, n
         harness.run(command(work, whole, where), work / "T5.txt")
     place, steps = make_empty(made / "run"), made / "steps.txt"
     steps.write_text("")
-    job = harness.run(command(work, place, where), work / "T5.txt", before=lambda: send(where, number, steps))
+    job = harness.run(command(work, place, where), work / "T5-first.txt", before=lambda: send(where, number, steps))
     trained = read_steps(steps)
     saved = max((step_of(folder) for folder in place.glob("checkpoint-*") if not find_fault(folder)), default=0)
     again = harness.run(command(work, place, where), work / "T5.txt", before=lambda: note_steps(steps))
@@ -162,7 +162,7 @@ def interrupt_prediction(work: Path, made: Path, cases: Cases, case: str, where:
     whole, place = made / "whole.jsonl", make_empty(made / "run") / "a.jsonl"
     if not whole.exists():
         harness.run([*asked, str(whole)], work / "T5.txt")
-    job = harness.start([*asked, str(place)], work / "T5.txt")
+    job = harness.start([*asked, str(place)], work / "T5-first.txt")
     while job.poll() is None and not list(place.parent.glob("*.part.json")):
         time.sleep(0.01)
     with suppress(ProcessLookupError):

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from functools import cache
 
 import psutil
 import torch
@@ -54,6 +55,24 @@ def _watch(parent: int) -> None:
     while psutil.pid_exists(parent):
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+@cache
+def obey_parent_alone() -> None:
+    """Have this worker end by SIGTERM from the process that started it, and ignore it from everybody else.
+
+    A scheduler signals all processes of a job. Without its loader's workers, a run could not finish its step. torch has
+    them look themselves whether their parent is alive.
+    """
+    if sys.platform == "linux":  # others do not tell who sent a signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def count_cores() -> int:

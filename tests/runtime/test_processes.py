@@ -1,4 +1,4 @@
-"""A worker ends with the process that started it, in whatever way that one ends."""
+"""A worker ends with the process that started it, in whatever way that one ends, and not because of a stranger."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psutil
 
-from hfkit.runtime.processes import end_with
+from hfkit.runtime.processes import end_with, obey_parent_alone
 
 
 def fork(act: Callable[[], object]) -> int:
@@ -46,3 +46,20 @@ def test_a_worker_ends_with_its_parent_that_is_killed():
 def test_a_worker_whose_parent_has_ended_already_ends_at_once():
     worker = fork(lambda: end_with(1 << 30))  # no process has this number
     assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == -signal.SIGTERM
+
+
+def test_a_worker_obeys_its_parent_and_nobody_else():
+    read, write = os.pipe()
+
+    def work() -> None:
+        obey_parent_alone()
+        os.write(write, b"ready")
+
+    worker = fork(work)
+    assert os.read(read, 5) == b"ready"
+    stranger = fork(lambda: (os.kill(worker, signal.SIGTERM), os._exit(0)))
+    os.waitpid(stranger, 0)
+    time.sleep(0.2)
+    assert psutil.Process(worker).status() != psutil.STATUS_ZOMBIE
+    os.kill(worker, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 0

@@ -1,14 +1,16 @@
 """Two processes on CPU (accelerate launch, gloo): replicas stay equal through every thaw and equal one process."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file
 
+from hfkit.training.sealed import find_fault
 from tests.fixtures.distributed_run import train
-from tests.fixtures.pairs import PLAIN, digests, launch
+from tests.fixtures.pairs import GRADUAL, PLAIN, SAVING, digests, job, launch
 from tests.fixtures.runs import trainer
 
 
@@ -70,6 +72,28 @@ def test_a_model_in_parts_trains_as_whole_copies_do(more_pairs):
 @pytest.mark.slow
 def test_a_model_in_parts_resumes_with_the_same_bits(more_pairs):
     assert digests(more_pairs / "parts again") == digests(more_pairs / "parts")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize("whole", ["gradual", "parts"])
+def test_a_signal_to_one_process_ends_both_and_the_run_goes_on(whole, number, more_pairs, checkpoint, corpus):
+    """Asked to end, both save the step that they are in; killed, the newest checkpoint that is whole is taken."""
+    run = job(more_pairs, f"{whole} {number.name}", checkpoint, corpus, {**GRADUAL, **SAVING, "save_steps": 2})
+    run |= {"sharded": whole == "parts", "resume": "auto"}
+    ended = launch([run | {"signal": [1, 4, number]}])
+    folder = Path(run["output"])
+    if number == signal.SIGUSR1:
+        assert ended.returncode != 0 and ended.stderr.count("goes on from checkpoint-5") == 2, ended.stderr[-3000:]
+        assert find_fault(folder / "checkpoint-5") is None
+    else:
+        assert ended.returncode != 0 and not (folder / "checkpoint-5").exists()
+        damaged = bytearray((folder / "checkpoint-4" / "optimizer.pt").read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        (folder / "checkpoint-4" / "optimizer.pt").write_bytes(damaged)
+    ended = launch([run])
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert digests(folder) == digests(more_pairs / whole)
 
 
 def test_two_processes_equal_one_at_the_same_global_batch(pairs, checkpoint, tmp_path):
