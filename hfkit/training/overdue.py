@@ -56,6 +56,8 @@ class Overdue(TrainerCallback):
         if trainer.resumed_from is None or trainer.begins_extension or state.global_step == 0:
             return
         pending = restore_pending(trainer, Path(trainer.resumed_from))
+        # The stock loop asks only after a step, and would take one more where the last step is not that of an epoch.
+        control.should_training_stop |= state.global_step >= state.max_steps
         due = find_due(args, state, trainer.epoch_steps)
         logs = due.should_log and pending and trainer._globalstep_last_logged < state.global_step
         evaluates = due.should_evaluate and not is_evaluated(state)
