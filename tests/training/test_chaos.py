@@ -16,7 +16,9 @@ from typing import NamedTuple
 import pytest
 
 from hfkit import TransferTrainer
+from hfkit.contract.task import Loaded
 from hfkit.model.digests import digest
+from hfkit.tasks import NER
 from hfkit.training.checkpoints import TRAINED
 from hfkit.training.sealed import find_fault
 from tests.fixtures.runs import trainer
@@ -29,6 +31,14 @@ KILLS = 24
 CHANGES = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod"}  # in the words of sys.addaudithook
 
 
+class Setting(NamedTuple):
+    """A checkpoint, and rows to train it on."""
+
+    checkpoint: str
+    corpus: str
+    rows: Loaded
+
+
 class Whole(NamedTuple):
     """A run that nobody killed, and the calls by which it changed its folder."""
 
@@ -36,9 +46,9 @@ class Whole(NamedTuple):
     outcome: list
 
 
-def train(checkpoint: str, corpus: str, folder: Path) -> TransferTrainer:
+def train(setting: Setting, folder: Path) -> TransferTrainer:
     """What the same command does: it goes on, or begins, and saves the model."""
-    run = trainer(checkpoint, corpus, folder, **FLAGS)
+    run = trainer(setting.checkpoint, setting.corpus, folder, rows=setting.rows, **FLAGS)
     run.train(resume_from_checkpoint="auto")
     run.save_model()
     return run
@@ -64,7 +74,7 @@ def call_below(folder: Path, event: str, args: tuple) -> str | None:
     return f"{event} {place.relative_to(folder)}" if place.is_relative_to(folder) else None
 
 
-def run_in_child(checkpoint: str, corpus: str, folder: Path, *, kill_at: int | None = None) -> tuple[int, list[str]]:
+def run_in_child(setting: Setting, folder: Path, *, kill_at: int | None = None) -> tuple[int, list[str]]:
     """The exit code of a forked child that trains, and the calls by which it changed its folder until its end."""
     listed = folder.with_suffix(".calls")
     pid = os.fork()
@@ -81,7 +91,7 @@ def run_in_child(checkpoint: str, corpus: str, folder: Path, *, kill_at: int | N
 
             watch.count = 0
             sys.addaudithook(watch)
-            train(checkpoint, corpus, folder)
+            train(setting, folder)
             os._exit(0)
         except BaseException:
             traceback.print_exc()
@@ -91,11 +101,16 @@ def run_in_child(checkpoint: str, corpus: str, folder: Path, *, kill_at: int | N
 
 
 @pytest.fixture(scope="module")
-def whole(checkpoint, corpus, tmp_path_factory) -> Whole:
+def setting(checkpoint, corpus) -> Setting:
+    return Setting(checkpoint, corpus, NER(dataset=corpus).load())
+
+
+@pytest.fixture(scope="module")
+def whole(setting, tmp_path_factory) -> Whole:
     folder = tmp_path_factory.mktemp("whole") / "run"
-    code, calls = run_in_child(checkpoint, corpus, folder)
+    code, calls = run_in_child(setting, folder)
     assert code == 0
-    other = train(checkpoint, corpus, folder.with_name("other"))
+    other = train(setting, folder.with_name("other"))
     found = Whole(calls, outcome(other))
     gc.collect()
     gc.freeze()  # every training asks for a collection, which takes longer than the training
@@ -113,13 +128,13 @@ def choose(calls: list[str], count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("share", range(KILLS))
-def test_the_same_command_ends_alike_after_a_kill(share, whole, checkpoint, corpus, tmp_path):
+def test_the_same_command_ends_alike_after_a_kill(share, whole, setting, tmp_path):
     number = choose(whole.calls, KILLS)[share]
     folder = tmp_path / "run"
-    code, calls = run_in_child(checkpoint, corpus, folder, kill_at=number)
+    code, calls = run_in_child(setting, folder, kill_at=number)
     assert code == -signal.SIGKILL and len(calls) == number
     assert all(find_fault(path) is None for path in folder.glob("checkpoint-*")), calls[-1]
-    run = train(checkpoint, corpus, folder)
+    run = train(setting, folder)
     assert outcome(run) == whole.outcome, calls[-1]
     left = {path.name for path in folder.iterdir()}
     assert left >= {"checkpoint-4", "model.safetensors", TRAINED} and "_unfinished" not in left
