@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import datasets
+from datasets import Dataset
+
 from benchmarks.reliability import harness
 from benchmarks.reliability.cases import Case, Cases
 from benchmarks.reliability.harness import (
@@ -47,6 +50,7 @@ def run(work: Path) -> list[Case]:
         fill_at_files_of_a_checkpoint,
         fill_at_results,
         fill_caches,
+        fill_datasets_cache,
         fill_at_predictions,
         fill_at_comparison,
         fill_at_export,
@@ -205,6 +209,27 @@ def fill_caches(work: Path, cases: Cases) -> None:
 def train_on_pictures(work: Path, place: Path, *more: str, **options) -> Job:
     argv = flags("images", work, "--num_train_epochs", "2", "--output_dir", str(place), *more)
     return harness.run(argv, work / "T3/out.txt", **options)
+
+
+def fill_datasets_cache(work: Path, cases: Cases) -> None:
+    """Rows of parquet files, which `datasets` copies into its cache."""
+    if cases.has(case := "rows: the cache of datasets is full"):
+        return
+    rows = make_empty(work / "T3/parquet")
+    for split in ("train", "validation", "test"):
+        texts = [{"text": f"{split} {number} likes rain", "label": "ab"[number % 2]} for number in range(20_000)]
+        Dataset.from_list(texts).to_parquet(rows / f"{split}.parquet")
+    with mount(work, 100) as disk:
+        recipe, *rest = flags("reviews", work, "--num_train_epochs", "1", "--dataset", str(rows))
+        argv = [recipe, *rest, "--max_train_rows", "64", "--output_dir", str(work / "T3/run")]
+
+        def move_cache() -> None:
+            datasets.config.HF_DATASETS_CACHE = disk.place / "cache"
+
+        first = harness.run(argv, work / "T3/out.txt", before=move_cache)
+        disk.resize(60_000)
+        second = harness.run(argv, work / "T3/out.txt", before=move_cache)
+        add_again(cases, case, first, second, find_outcome(work / "T3/run")["report"] is not None)
 
 
 def fill_at_predictions(work: Path, cases: Cases) -> None:

@@ -18,7 +18,7 @@ from hfkit.data.notes import tell
 from hfkit.data.source import Source
 from hfkit.errors import Failure, UserError, first_line
 from hfkit.progress import progress
-from hfkit.runtime.durable import replace_file, replace_folder
+from hfkit.runtime.durable import NO_ROOM, describe_room, replace_file, replace_folder
 from hfkit.runtime.files import describe_os_error, expand_home, find_fault, find_os_error, require_file
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -203,7 +203,7 @@ def explain_reading(named: str) -> Iterator[None]:
     """
     try:
         yield
-    except UserError:
+    except (UserError, Failure):
         raise
     except Exception as error:
         cause = find_os_error(error)
@@ -212,8 +212,12 @@ def explain_reading(named: str) -> Iterator[None]:
         raise name_os_error(cause, named) from error
 
 
-def name_os_error(error: OSError, named: str) -> UserError:
+def name_os_error(error: OSError, named: str) -> UserError | Failure:
     """The error for what the operating system refused, with the place that it names, or else `named`."""
+    if error.errno in NO_ROOM:  # rows are only written to the cache
+        cache = Path(config.HF_DATASETS_CACHE)
+        happened = f"'{cache}', the cache of datasets, cannot be written: no room is left ({describe_room(cache)})"
+        return Failure(happened, "Make room there, or set HF_DATASETS_CACHE to a folder of your own")
     place = error.filename if isinstance(error.filename, str) else named
     rule, fix = describe_os_error(error)
     if place.startswith(str(config.HF_DATASETS_CACHE)):
