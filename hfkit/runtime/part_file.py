@@ -45,13 +45,18 @@ class PartFile:
 
     def _read_state(self) -> tuple[int, int, dict[str, Any]]:
         """The rows and bytes of the part that count, and its notes."""
+        if self.work is None or not (self.state.exists() or self.part.exists()):
+            return 0, 0, {}
         try:
             state = json.loads(self.state.read_text(encoding="utf-8"))
             size, digest = state.pop("bytes"), state.pop("digest")
-            if self.work is not None and state["work"] == self.work and self._digest(state, size) == digest:
+            if state["work"] != self.work:
+                return 0, 0, {}
+            if self._digest(state, size) == digest:
                 return state["rows"], size, state["notes"]
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             pass
+        print(f"{self.part}: it is not as it was written, so it begins anew")
         self.hasher.reset()
         return 0, 0, {}
 

@@ -61,7 +61,7 @@ STATE_DAMAGES = {
     ("suffix", "damage"),
     [*((".part", kind) for kind in PART_DAMAGES), *((".part.json", kind) for kind in STATE_DAMAGES)],
 )
-def test_a_damaged_part_begins_anew(cut, suffix, damage):
+def test_a_damaged_part_begins_anew_and_is_named(cut, suffix, damage, capsys):
     file = cut.with_name(f"out{suffix}")
     change = (PART_DAMAGES if suffix == ".part" else STATE_DAMAGES)[damage]
     content = file.read_bytes()
@@ -72,6 +72,7 @@ def test_a_damaged_part_begins_anew(cut, suffix, damage):
         assert file.read_bytes() != content
     assert write_pieces(cut) == 0
     assert cut.read_text() == WHOLE
+    assert capsys.readouterr().out == f"{cut}.part: it is not as it was written, so it begins anew\n"
 
 
 def test_a_whole_part_goes_on_even_if_more_was_written_than_counts(cut):
@@ -82,9 +83,9 @@ def test_a_whole_part_goes_on_even_if_more_was_written_than_counts(cut):
     assert [path.name for path in cut.parent.iterdir()] == ["out"]
 
 
-def test_a_part_of_other_work_begins_anew(cut):
+def test_a_part_of_other_work_begins_anew(cut, capsys):
     assert write_pieces(cut, work="other") == 0
-    assert cut.read_text() == WHOLE
+    assert (cut.read_text(), capsys.readouterr().out) == (WHOLE, "")
 
 
 def test_without_room_the_earlier_file_stays_and_with_room_it_goes_on(tmp_path):
