@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from accelerate.utils import DistributedType
 from transformers import TrainerCallback
 
 import hfkit
@@ -44,8 +45,10 @@ ACTS: dict[str, Callable[[], object]] = {
 
 
 def main() -> None:
-    # healthy, or what happens, and where: kill, kill@0 (on process 0), kill@save, kill@report
-    what, _, where = sys.argv[1].partition("@")
+    # "healthy", or what happens and where: kill, kill@0 (on process 0), kill@save, kill@report. With +parts the model
+    # is in parts over both.
+    given, _, parts = sys.argv[1].partition("+")
+    what, _, where = given.partition("@")
     sys.argv = sys.argv[2:]
     strikes = int(os.environ["RANK"]) == (0 if where in ("0", "report") else 1)
     trainer = hfkit.TransferTrainer
@@ -66,6 +69,8 @@ def main() -> None:
 
     class Faulty(trainer):
         def __init__(self, *args, **kwargs) -> None:
+            if parts:  # accelerate shards over GPUs alone; torch does so over processes on CPU as well
+                kwargs["args"].distributed_state.distributed_type = DistributedType.MULTI_GPU
             super().__init__(*args, **kwargs)
             self.add_callback(Fault())
 

@@ -47,8 +47,9 @@ def run(work: Path) -> list[Case]:
     return cases
 
 
-def launch(work: Path, fault: str, *more: str) -> Ended:
-    place, log = make_empty(work / "T6/run"), work / "T6/log.txt"
+def launch(work: Path, fault: str, *more: str, place: Path | None = None) -> Ended:
+    log = work / "ranks.txt"
+    place = place or make_empty(work / "T6")
     recipe, *rest = flags("ner", work, "--num_train_epochs", "3", *more, "--output_dir", str(place))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", find_port()]
     command += [str(HERE / "rank.py"), fault, recipe, *rest]

@@ -5,6 +5,7 @@ Each case is two of them: "ends" and "saved". A run that is past its training mu
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -105,8 +106,11 @@ def send(where: str, number: int, steps: Path) -> None:
     def fire() -> None:
         if not fired:
             fired.append(number)
-            # A scheduler signals every process of a job, the workers of a loader too.
-            (os.killpg if where == "loader" else os.kill)(os.getpid(), number)
+            if where == "loader":  # a scheduler signals all processes of a job: its own is another one
+                kill = ["kill", f"-{number}", "--", f"-{os.getpid()}"]
+                subprocess.run(kill, start_new_session=True, check=True)
+            else:
+                os.kill(os.getpid(), number)
             time.sleep(0.2)
 
     class Signal(TrainerCallback):
