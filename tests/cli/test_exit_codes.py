@@ -1,6 +1,7 @@
 """What a command ends with: 0 done, 1 failed, 2 bad input, 75 interrupted, and what is said of the same command."""
 
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from hfkit.cli import app
 from hfkit.errors import BAD_INPUT, FAILED, INTERRUPTED, SIGNALS, Failure, UserError, run
 from hfkit.ledger.arguments import load_recipe, split_flags
 from hfkit.ledger.engines import local as workers
+from hfkit.training.sealed import find_fault
 from tests.fixtures import runs
 from tests.fixtures.examples import examples_of
 
@@ -276,8 +278,10 @@ def test_an_interrupted_comparison_leaves_no_process_and_goes_on(number, finishe
 
 
 @pytest.mark.slow
-def test_all_processes_of_a_launcher_end_when_they_are_told(checkpoint, corpus, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1], ids=lambda number: number.name)
+def test_all_processes_of_a_launcher_end_when_they_are_told(number, checkpoint, corpus, tmp_path):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    launcher += ["--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1"]
     flags = ["--checkpoint", checkpoint, "--dataset", corpus, "--output_dir", str(tmp_path / "run"), "--use_cpu"]
     flags += ["--num_train_epochs", "500", "--disable_tqdm", "true"]
     running = subprocess.Popen(
@@ -287,7 +291,9 @@ def test_all_processes_of_a_launcher_end_when_they_are_told(checkpoint, corpus, 
     while not list((tmp_path / "run").glob("checkpoint-*")) and time.monotonic() < until:
         time.sleep(0.05)
     below = psutil.Process(running.pid).children(recursive=True)
-    running.send_signal(signal.SIGTERM)
+    running.send_signal(number)
     _, said = running.communicate(timeout=60)
+    (step,) = set(re.findall(r"interrupted: .* goes on from checkpoint-(\d+)\n", said))
     assert said.count("interrupted: ") == 2
+    assert find_fault(tmp_path / "run" / f"checkpoint-{step}") is None
     assert not [process for process in below if process.is_running()]
