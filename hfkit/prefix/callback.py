@@ -16,7 +16,6 @@ from accelerate.utils import gather_object, send_to_device
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.utils.data import Dataset as MapDataset
-from torch.utils.data import get_worker_info
 from transformers import TrainerCallback, TrainerState
 
 from hfkit.arguments.training import TransferArguments
@@ -24,11 +23,11 @@ from hfkit.contract.abilities import varies
 from hfkit.contract.codec import Batch, Codec, Collator
 from hfkit.data.batches import columns_of, is_number, rows_to_fetch
 from hfkit.data.digests import rows_digest
+from hfkit.data.loader_workers import hand_over
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.prefix.cache import TOLERANCE, Frozen, PrefixCache, Settings, evaluating
 from hfkit.prefix.replay import CannotReplay
 from hfkit.prefix.store import Damaged
-from hfkit.runtime.processes import obey_parent_alone
 
 ROWS = "row_numbers"  # the name they have in a batch
 DECISION, ON = "prefix_cache", "on"  # in the log; else the reason
@@ -392,11 +391,11 @@ class NumberedBatches:
         return self.prepared["labels"][:]
 
     def __call__(self, fetched: tuple[list[int], Any]) -> dict[str, Tensor]:
-        if get_worker_info() is not None:
-            obey_parent_alone()
         numbers, rows = fetched
         batch = {"labels": torch.tensor([self.labels[n] for n in numbers])} if rows is None else self.collator(rows)
-        return {**batch, ROWS: torch.tensor(numbers)}
+        batch = {**batch, ROWS: torch.tensor(numbers)}
+        hand_over(batch)
+        return batch
 
 
 @contextmanager
