@@ -1,6 +1,7 @@
 """Errors that a user can mend: value, rule, fix, and exit code 2."""
 
 import gc
+import io
 import os
 import signal
 import sys
@@ -132,6 +133,16 @@ def _say(line: str) -> None:
 signals = Signals()
 
 
+def replace_unwritable(*streams: Any) -> None:
+    """Let streams write characters that their encoding lacks as ? or \\x, where they would fail after hours of work.
+
+    Under LC_ALL=C a terminal's encoding may be ASCII, and a path that is no UTF-8 cannot be printed as it is.
+    """
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
+
+
 def run(main: Callable[[], None], again: str = TRAINING) -> None:
     """Call `main`; an error becomes one line on stderr and an exit code. `--debug` keeps the traceback.
 
@@ -142,6 +153,7 @@ def run(main: Callable[[], None], again: str = TRAINING) -> None:
         again: what to tell the user about rerunning the command after an interrupt, unless the interrupt says it.
     """
     gc.freeze()  # imported modules stay to the end: the collector need not walk them
+    replace_unwritable(sys.stdout, sys.stderr)
     signals.listen()
     try:
         main()

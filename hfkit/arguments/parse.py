@@ -88,7 +88,8 @@ def refuse_empty(values: dict[str, Any], allowed: Iterable[str]) -> None:
 
 
 def refuse_tokens(values: dict[str, Any]) -> None:
-    """Refuse a token in the name of a place: it would stand in logs, checkpoints and the cells of comparisons.
+    """Refuse a token in the name of a place: it would stand in logs, checkpoints and the cells of comparisons. Nor may
+    the name of a place of models be anything but UTF-8.
 
     An address with a password is let through: those of databases have no other form. Other flags are withheld where
     they are kept.
@@ -98,6 +99,9 @@ def refuse_tokens(values: dict[str, Any]) -> None:
     """
     for name in (name for name in values if name.endswith(("_dir", "checkpoint")) or name in PLACES):
         for one in values[name] if isinstance(values[name], list) else (values[name],):
+            if any("\udc80" <= character <= "\udcff" for character in str(one)) and name not in PLACES:
+                rule = "its name is no UTF-8, and what writes models and reads tokenizers takes no other"
+                raise UserError(f"{name}={str(one)!r}", rule, "Give the place another name")
             found = (kind for kind in SECRETS if kind != WITH_PASSWORD and re.search(SECRETS[kind], str(one)))
             if kind := next(found, None):
                 article = "an" if kind[0] in "AO" else "a"

@@ -8,7 +8,7 @@ import os
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, get_origin
@@ -127,6 +127,7 @@ class Layout:
 
     kind: Format
     escape: bool = True  # formulas in the cells of a CSV
+    ascii: bool = False  # JSON writes other characters as \\u00e4
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,8 @@ def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None
         asking = Asking(saved, batch_size, skip, every, tool)
         chunks = (chunk for source in sources for chunk in reading.chunks(source))
         if request.output is None:
-            rows, faults = write_to_stdout(stdout, asking, chunks, request.layout)
+            ascii_only = not can_write_all(stdout)
+            rows, faults = write_to_stdout(stdout, asking, chunks, replace(request.layout, ascii=ascii_only))
         else:
             own = (request.encoding, request.sheet, request.kind.value, request.escape, batch_size, skip, every)
             flags += map(str, own)
@@ -253,6 +255,11 @@ def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None
                 f", {faults.total():,} of them without a prediction ({', '.join(map(count_text, faults.items()))})"
             )
         print(summary + (f": {request.output}" if request.output else ""), file=sys.stderr)
+
+
+def can_write_all(stream: TextIO) -> bool:
+    """Whether the encoding of a stream has all characters."""
+    return (stream.encoding or "utf-8").lower().replace("-", "").startswith("utf")
 
 
 def reads_texts(saved: "SavedModel") -> bool:
@@ -337,7 +344,7 @@ def format_rows(records: list[dict[str, Any]], layout: Layout, columns: list[str
 
     records = [to_finite(to_plain(record)) for record in records]
     if layout.kind != Format.csv:
-        return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        return "".join(json.dumps(record, ensure_ascii=layout.ascii) + "\n" for record in records)
     # The rows of a chunk have the same columns.
     if list(records[0]) != columns:
         raise UserError(

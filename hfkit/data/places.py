@@ -205,6 +205,9 @@ def explain_reading(named: str) -> Iterator[None]:
         yield
     except (UserError, Failure):
         raise
+    except UnicodeEncodeError as error:
+        rule = f"a name is no UTF-8, and tables hold no other ({error.object!r:.120})"
+        raise UserError(named, rule, "Rename the folder or the file") from error
     except Exception as error:
         cause = find_os_error(error)
         if cause is None:

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hfkit.runtime.files import has_working_folder
 from hfkit.runtime.redaction import SECRET_NAME, WITHHELD, withhold_secrets
 from hfkit.version import __version__
 
@@ -51,7 +52,8 @@ def command() -> str:
         spec = sys.modules["__main__"].__spec__
         if spec is not None:  # None: started by its path
             return command_of("python", "-m", spec.parent, argv=sys.argv[1:])
-    inside = program.is_relative_to(Path.cwd())
+    # The folder may have been deleted since the command began.
+    inside = has_working_folder() and program.is_relative_to(Path.cwd())
     return command_of(str(program.relative_to(Path.cwd())) if inside else program.name, argv=sys.argv[1:])
 
 

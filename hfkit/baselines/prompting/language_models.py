@@ -1,8 +1,11 @@
 """Language models of checkpoints, refused where they cannot be prompted."""
 
+import json
+
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from hfkit.baselines.prompting.templates import refuse_endless
 from hfkit.data.text.tokenizers import load_tokenizer, positions_of
 from hfkit.errors import UserError
 from hfkit.model.sources import open_checkpoint
@@ -26,6 +29,9 @@ def load_language_model(checkpoint: str) -> tuple[PreTrainedModel, Tokenizer]:
             f"its tokenizer ({type(tokenizer).__name__}) cannot say where in a text a token stands",
             "Use a checkpoint with a fast tokenizer (tokenizer.json)",
         )
+    if isinstance(tokenizer.chat_template, str):
+        tokens = json.dumps(tokenizer.special_tokens_map, default=str)
+        refuse_endless(tokenizer.chat_template, f"prompt_checkpoint '{checkpoint}'", tokens)
     return model, tokenizer
 
 

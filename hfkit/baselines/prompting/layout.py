@@ -66,7 +66,7 @@ class Layout:
             turns += [{"role": "user", "content": content}, {"role": "assistant", "content": answer}]
         try:
             context = self.tokenizer.apply_chat_template(turns[:-1], tokenize=False, add_generation_prompt=True)
-        except (TemplateError, TypeError, ValueError) as error:
+        except (TemplateError, TypeError, ValueError, RecursionError, MemoryError) as error:
             raise UserError(
                 "chat template of the prompt_checkpoint",
                 f"it refuses the turns of a user and an assistant ({first_line(error)})",
