@@ -107,6 +107,10 @@ class Task(ABC):
         default=None,
         metadata={"help": "column that tells items apart where --annotator_column is set; default: a key, or the text"},
     )
+    split_column: str | None = field(
+        default=None,
+        metadata={"help": "column that says which split a row belongs to; none: there is none; default: found"},
+    )
     test_share: float = field(
         default=0.2, metadata={"help": "share of train drawn as test rows where the dataset has no test split"}
     )
@@ -204,6 +208,7 @@ class Task(ABC):
             self.annotator,
             self.annotator_column,
             self.item_column,
+            self.split_column,
         )
 
     def read(self, only: Only | None = None) -> Raw:

@@ -66,8 +66,13 @@ def find_column(
     return fitting[0]
 
 
-def find_usual_column(dataset: DatasetDict, given: str | None, tiers: Iterable[tuple[str, ...]], flag: str) -> str:
+def find_usual_column(
+    dataset: DatasetDict, given: str | None, tiers: Iterable[tuple[str, ...]], flag: str, *, media: bool = False
+) -> str:
     """The column the user named, or the only one of the first tier that has any.
+
+    Args:
+        media: it may hold images and other media.
 
     Raises:
         UserError: no column or several fit.
@@ -75,7 +80,7 @@ def find_usual_column(dataset: DatasetDict, given: str | None, tiers: Iterable[t
     """
     tiers, columns = list(tiers), next(iter(dataset.values())).column_names
     usual = next((tier for tier in tiers if match_usual(columns, tier)), sum(tiers, ()))
-    name = find_column(dataset, given, usual, flag)
+    name = find_column(dataset, given, usual, flag, media=media)
     if not given and name in usual and name not in tiers[0]:
         tell_column(flag, name)
     return name

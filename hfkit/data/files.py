@@ -25,6 +25,7 @@ from hfkit.data.notes import tell
 from hfkit.data.places import find_place, is_address, name_os_error, plain_path
 from hfkit.data.refused import find_refusal
 from hfkit.data.source import Source
+from hfkit.data.split_column import divide_by_column
 from hfkit.data.split_names import SPLITS, split_of
 from hfkit.data.sql import read_sql
 from hfkit.data.tables import read_table
@@ -91,6 +92,8 @@ def read_splits(source: Source, *, kinds: Mapping[str, str] = BUILDERS) -> Datas
         splits = {split: read_class_texts(split, folder, source.encoding, place) for split, folder in folders.items()}
     else:
         splits = read_split_files(source, find_files(place, kinds), kinds)
+    if set(splits) == {"train"}:
+        splits = divide_by_column(splits, source)
     if "train" not in splits:
         raise no_train(source, sorted(splits), kinds)
     return decide_splits({split: splits[split] for split in SPLITS if split in splits}, source)
@@ -116,13 +119,20 @@ def find_split(source: Source, split: str | None, kinds: Mapping[str, str]) -> D
         return DatasetDict(test=read_sql(source))
     place = find_place(source)
     if place is None:
-        return take_split(read_hub(source, every=True), split)
+        return take_split(divide_by_column(read_hub(source, every=True), source), split)
     if place.is_file():
-        found = read_file(source, place, kinds, "test")
+        found = divide_by_column(read_file(source, place, kinds, "test"), source)
         return take_split(found, split) if len(found) > 1 else DatasetDict(found)
     if folders := find_class_folders(place, kinds):
         found = {name: read_class_texts(name, folder, source.encoding, place) for name, folder in folders.items()}
         return take_split(found, split)
+    files = find_files(place, kinds)
+    if split not in named_files(place, kinds) and not is_divided(place, kinds):
+        found = divide_by_column(read_split_files(source, {"test": files["train"]}, kinds), source)
+        if len(found) > 1:
+            return take_split(found, split)
+        if split is None:
+            return DatasetDict(found)
     return DatasetDict(read_split_files(source, {"test": find_one_split(place, split, kinds)}, kinds))
 
 
@@ -211,6 +221,12 @@ def named_files(place: Path, kinds: Mapping[str, str]) -> dict[str, list[Path]]:
         elif is_rows(path, kinds):
             named.setdefault(shared_name(path.stem), []).append(path)
     return named
+
+
+def is_divided(folder: Path, kinds: Mapping[str, str]) -> bool:
+    """Whether a folder, or its subfolder `data`, has files or folders named after splits."""
+    places = [place for place in (folder, folder / "data") if place.is_dir()]
+    return any(split_of(name) for place in places for name in named_files(place, kinds))
 
 
 def shared_name(stem: str) -> str:

@@ -18,6 +18,7 @@ class Source:
     annotator: str | None = None  # whose answers count, of several people's
     annotator_column: str | None = None  # of people, where each row is an answer of one of them
     item_column: str | None = None  # what tells apart the items that they answered; None: found
+    split_column: str | None = None  # which split each row belongs to; None: found; 'none': there is none
 
     @property
     def shown(self) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, concatenate_datasets
 
+from hfkit.data.columns import look_at, tell_column
 from hfkit.data.files import TABLES, list_rows, shared_name
 from hfkit.data.images.folders import Found, split_of_folder
 from hfkit.data.images.paths import PathFinder, move_paths
@@ -109,6 +110,21 @@ def has_table_of_pictures(found: Found, *, classes: int) -> bool:
     tables = [path for path in list_rows(found.folder, TABLES) if path.is_file()]
     named = any(split_of(shared_name(path.stem)) for path in tables)
     return bool(tables) and (named or classes < 2 or any(names_pictures(path, found.folder) for path in tables))
+
+
+def guess_paths(dataset: DatasetDict) -> str | None:
+    """The only column most of whose values end like the names of pictures, which is told; None if there is none."""
+    rows = next(iter(dataset.values()))
+    found = []
+    for name in rows.column_names:
+        values = look_at(rows, name, ("string", "large_string"))
+        named = sum(value.lower().endswith(tuple(SUFFIXES)) for value in values)
+        if values and 2 * named > len(values):
+            found.append(name)
+    if len(found) != 1:
+        return None
+    tell_column("--image_column", found[0], ", the only one that holds names of pictures")
+    return found[0]
 
 
 def names_pictures(table: Path, folder: Path) -> bool:

@@ -19,7 +19,7 @@ from hfkit.contract.snippets import literal
 from hfkit.contract.target import Labels, Target, names_of
 from hfkit.contract.view import Example, Mistake, Picture, Shown
 from hfkit.data.bad_rows import Fault, count_skipped
-from hfkit.data.columns import find_column, match_usual, space_evenly
+from hfkit.data.columns import find_usual_column, match_usual, space_evenly
 from hfkit.data.files import TABLES, read_one_split, read_splits, take_split
 from hfkit.data.images.vision import require_vision
 from hfkit.data.notes import tell
@@ -39,7 +39,15 @@ if TYPE_CHECKING:
     from hfkit.data.images.batches import JudgedImages, VariedImages
     from hfkit.data.images.layout import PictureRows
 
-IMAGE_COLUMNS = ("image", "img", "image_path", "path", "file_name", "file")
+# If a dataset has columns of several tiers, the first tier wins.
+IMAGE_COLUMNS = (
+    ("image", "img"),
+    (
+        *("image_path", "img_path", "file_name", "file_path", "path", "image_file", "img_file", "image_name"),
+        *("img_name", "image_file_name", "img_file_name", "picture", "photo"),
+    ),
+    ("file", "images", "fname", "local_path", "full_path", "relative_path"),
+)
 PICTURE, THUMBNAIL = 96, 128  # pixels
 KEY = ["fingerprint", "width", "height"]  # by which a decoded image is kept
 
@@ -169,7 +177,11 @@ class ClassifiedPictures(ClassifiedRows):
         columns = next(iter(raw.values())).features
         pictures = [name for name, feature in columns.items() if isinstance(feature, Image)]
         given = self.image_column or (pictures[0] if len(pictures) == 1 else None)
-        return find_column(raw, given, IMAGE_COLUMNS, "--image_column", media=True)
+        if given is None and not any(match_usual(list(columns), tier) for tier in IMAGE_COLUMNS):
+            from hfkit.data.images.tables import guess_paths
+
+            given = guess_paths(raw)
+        return find_usual_column(raw, given, IMAGE_COLUMNS, "--image_column", media=True)
 
     def target(self, splits: DatasetDict) -> Labels:
         return self.kind.target(splits)
