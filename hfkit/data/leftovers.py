@@ -70,7 +70,7 @@ def walk(folder: Path, *, root: Path | None = None, allow_outside: bool = False)
             target = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real, entry.name)
             if entry.is_symlink() and not (allow_outside or lies_in(target, base)):
                 outside.append(path)
-            elif not entry.is_dir():
+            elif not os.path.isdir(entry.path):  # a loop of links is none, and an error of `entry.is_dir`
                 if is_special(entry):
                     skipped[SPECIAL] += 1
                 else:
