@@ -109,8 +109,9 @@ def has_lines(path: Path, codec: str) -> bool:
 
 
 def first_character(path: Path, codec: str) -> str:
-    with path.open(encoding=codec) as file:
-        return next((line.lstrip()[0] for line in file if line.strip()), "")
+    with path.open(encoding=codec) as file:  # in pieces: a file may be one long line
+        texts = (piece.lstrip() for piece in iter(lambda: file.read(1024), ""))
+        return next((text[0] for text in texts if text), "")
 
 
 def iterate_json(split: str, path: Path, codec: str, key: str | None = None) -> Iterator[Record]:

@@ -123,20 +123,29 @@ def columns_of_answers(
     people = {answer.annotator for item in items for answer in item.answers}
     several = len(people) > 1 or any(len(item.answers) > 1 for item in items)
 
+    if not several:
+        answers = [item.answers[0] if item.answers else Answers(None, {}) for item in items]
+        return {
+            name: [
+                answer.values.get(control, empty[control] if item.answers else None)
+                for item, answer in zip(items, answers, strict=True)
+            ]
+            for control, name in names.items()
+        }
+
     def values_of(answer: Answers) -> dict[str, Any]:
         return {name: answer.values.get(control, empty[control]) for control, name in names.items()}
 
     answered = [[values_of(answer) for answer in item.answers] for item in items]
     columns = {name: [one[0][name] if len(one) == 1 else None for one in answered] for name in names.values()}
-    if several:
-        final = any(answer.final for item in items for answer in item.answers)
-        columns[COLUMN] = [
-            [
-                {WHO: answer.annotator, **({FINAL: answer.final} if final else {}), **values}
-                for answer, values in zip(item.answers, of_item, strict=True)
-            ]
-            for item, of_item in zip(items, answered, strict=True)
+    final = any(answer.final for item in items for answer in item.answers)
+    columns[COLUMN] = [
+        [
+            {WHO: answer.annotator, **({FINAL: answer.final} if final else {}), **values}
+            for answer, values in zip(item.answers, of_item, strict=True)
         ]
+        for item, of_item in zip(items, answered, strict=True)
+    ]
     return columns
 
 
