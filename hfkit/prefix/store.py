@@ -5,11 +5,9 @@ changed while a run uses it: what was deleted can still be read, and what was ch
 """
 
 import json
-import re
 import shutil
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,10 +17,8 @@ import torch
 from torch import Tensor
 from xxhash import xxh3_64_intdigest
 
-from hfkit.runtime.durable import sync_below
-from hfkit.runtime.locks import Held, hold, lock
+from hfkit.runtime.locks import lock
 
-UNNAMED = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{32}")  # a store that is built, or deleted
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 RESTORED_AT_MOST = 256 << 20  # bytes of rows in memory that were computed again, because their own were changed
 
@@ -87,7 +83,7 @@ class Writer:
             "widths": self.widths,
             "index": _sum_of_index(*index.values()),
         }
-        _description(self.folder, self.part).write_text(json.dumps(described))
+        description_of(self.folder, self.part).write_text(json.dumps(described))
 
 
 def split_rows(values: Tensor, counts: np.ndarray, dtype: torch.dtype) -> list[memoryview]:
@@ -141,8 +137,8 @@ class Store:
             raise Damaged(str(error)) from error
 
     def _hold(self) -> None:
-        """Tell other runs that this folder is in use, until the store is closed (see `delete_unheld`)."""
-        lock(self._opened.enter_context(_description(self.folder, 0).open("rb")), shared=True)
+        """Tell other runs that this folder is in use, until the store is closed (see `hfkit.prefix.folders`)."""
+        lock(self._opened.enter_context(description_of(self.folder, 0).open("rb")), shared=True)
 
     def _open(self, rows: int) -> None:
         folder = self.folder
@@ -250,7 +246,8 @@ def _data_file(tap: int, part: int) -> str:
     return f"tap{tap}.part{part}.bin"
 
 
-def _description(folder: Path, part: int) -> Path:
+def description_of(folder: Path, part: int) -> Path:
+    """The file without which a part cannot be opened; it is written last, and locked while the store is open."""
     return folder / f"part{part}.json"
 
 
@@ -266,71 +263,3 @@ def free_bytes(folder: Path) -> int:
         except FileNotFoundError:
             continue
     return 0
-
-
-# Folders that several runs share
-
-
-@contextmanager
-def hold_building(folder: Path) -> Iterator[None]:
-    """Tell other runs that a store is being built in `folder`, and delete it if that fails."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with hold(_lock_beside(folder)):
-        try:
-            yield
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-
-def delete_abandoned(folder: Path) -> None:
-    """Delete the stores in `folder` that killed runs have left half built, or half deleted."""
-    for left in folder.glob("*.*"):
-        if UNNAMED.fullmatch(left.name):
-            # On a disk without locks they may be in use, and stay.
-            with suppress(Held, OSError), hold(_lock_beside(left), surely=True):
-                delete_unheld(left)
-
-
-def _lock_beside(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
-
-
-def delete_unheld(folder: Path) -> bool:
-    """Delete a store, unless a run has it open; false if it is still there."""
-    try:
-        with _description(folder, 0).open("rb") as file:
-            if not lock(file, shared=False):  # the disk may know no locks, too
-                return False
-            _delete_at_once(folder)
-    except FileNotFoundError:
-        _delete_at_once(folder)  # without a description nobody can open it
-    except OSError:
-        pass
-    return not folder.exists()
-
-
-def _delete_at_once(folder: Path) -> None:
-    """Delete a folder so that nobody finds half of it."""
-    gone = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
-    try:
-        folder.rename(gone)
-    except OSError:
-        return
-    shutil.rmtree(gone, ignore_errors=True)
-
-
-def put_in_place(built: Path, place: Path, *, durable: bool) -> bool:
-    """Move a finished folder to its place; false if there is one that another run holds.
-
-    Args:
-        durable: wait until it is on the disk, for later runs.
-    """
-    try:
-        if durable:
-            sync_below(built)
-        if delete_unheld(place):
-            built.rename(place)
-    except OSError:
-        pass  # another run was first
-    return not built.exists()

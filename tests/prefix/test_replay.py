@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from hfkit.model.depth import Depths
 from hfkit.model.unfreezing import Unfreezing
-from hfkit.prefix.cache import pack, unpack
 from hfkit.prefix.cuts import find_cuts
+from hfkit.prefix.layout import pack, unpack
 from hfkit.prefix.replay import CannotReplay, Cut, Size, flatten_answers, read_taps, replay
 from tests.model.test_depth import CASES, CAUSAL, TOKEN, Case, build
 

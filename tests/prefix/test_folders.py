@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from hfkit.prefix.store import Store, Writer, delete_abandoned, hold_building
+from hfkit.prefix.folders import delete_abandoned, hold_building
+from hfkit.prefix.store import Store, Writer
 
 
 def write_store(folder: Path) -> None:
