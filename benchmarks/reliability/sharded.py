@@ -21,10 +21,27 @@ WHOLE, COPIES = "whole", "copies"
 
 def run(work: Path) -> list[Case]:
     make_material(work / "material")
-    cases, made = Cases("T7", work), make_empty(work / "T7")
+    cases, made = Cases("T7", work), work / "T7"
     write_config(work)
     for name, sharded in ((WHOLE, True), (COPIES, False)):
-        start(work, made / name, "healthy", sharded=sharded)
+        if not (made / name / "report.json").is_file():
+            start(work, make_empty(made / name), "healthy", sharded=sharded)
+    compare_stages(made, cases)
+    for case, fault, damaged in (
+        ("a damaged checkpoint is passed over", None, "model.safetensors"),
+        ("damaged states of the optimizer are passed over", None, "optimizer.bin"),
+        ("a killed process ends the other, and the run goes on", "kill", None),
+        ("a process that is told to end stops both, and the run goes on", "term", None),
+    ):
+        if not cases.has(case):
+            cases.add(case, *go_on(work, made, fault, damaged))
+    return cases
+
+
+def compare_stages(made: Path, cases: Cases) -> None:
+    """Look at the checkpoints of a run: what the plan freezes keeps its bits, and what it thaws moves."""
+    if cases.has(thawed := "thawed: they all learn, as in whole copies"):
+        return
     first, frozen, last = (load_file(made / WHOLE / f"checkpoint-{step}" / "model.safetensors") for step in (4, 12, 24))
     below = [name for name in first if "embeddings" in name or "layer.0" in name]
     moved = largest_difference(first, frozen, below)
@@ -33,15 +50,7 @@ def run(work: Path) -> list[Case]:
     copies = load_file(made / COPIES / "model.safetensors")
     apart = largest_difference(load_file(made / WHOLE / "model.safetensors"), copies, list(copies))
     told = f"each moved by {moved:.1e} or more; the model is {apart:.1e} from one trained in copies"
-    cases.add("thawed: they all learn, as in whole copies", moved > 1e-6 and apart < 1e-4, told)
-    for case, fault, damaged in (
-        ("a damaged checkpoint is passed over", None, "model.safetensors"),
-        ("damaged states of the optimizer are passed over", None, "optimizer.pt"),
-        ("a killed process ends the other, and the run goes on", "kill", None),
-        ("a process that is told to end stops both, and the run goes on", "term", None),
-    ):
-        cases.add(case, *go_on(work, made, fault, damaged))
-    return cases
+    cases.add(thawed, moved > 1e-6 and apart < 1e-4, told)
 
 
 def go_on(work: Path, made: Path, fault: str | None, damaged: str | None) -> tuple[bool, str]:

@@ -88,9 +88,10 @@ def test_a_signal_to_one_process_ends_both_and_the_run_goes_on(whole, number, mo
         assert find_fault(folder / "checkpoint-5") is None
     else:
         assert ended.returncode != 0 and not (folder / "checkpoint-5").exists()
-        damaged = bytearray((folder / "checkpoint-4" / "optimizer.pt").read_bytes())
+        weights = folder / "checkpoint-4" / "model.safetensors"
+        damaged = bytearray(weights.read_bytes())
         damaged[len(damaged) // 2] ^= 1
-        (folder / "checkpoint-4" / "optimizer.pt").write_bytes(damaged)
+        weights.write_bytes(damaged)
     ended = launch([run])
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert digests(folder) == digests(more_pairs / whole)
