@@ -97,8 +97,8 @@ MUTANTS = (
     Mutant(
         "another run's checkpoint is not resumed",
         "hfkit/training/checkpoints.py",
-        '    found = differences(read_identity(checkpoint), identity)\n    if found:\n',
-        '    found = differences(read_identity(checkpoint), identity)\n    if False:\n',
+        "    found = differences(read_identity(checkpoint), identity)\n    if found:\n",
+        "    found = differences(read_identity(checkpoint), identity)\n    if False:\n",
         ("tests/training/test_trainer.py::test_another_run_is_not_resumed_nor_overwritten",),
     ),
     Mutant(
@@ -111,8 +111,8 @@ MUTANTS = (
     Mutant(
         "a pickle with code is never loaded",
         "hfkit/model/pickles.py",
-        'weights_only=True, mmap=True)',
-        'weights_only=False, mmap=True)',
+        "weights_only=True, mmap=True)",
+        "weights_only=False, mmap=True)",
         ("tests/model/test_pickles.py::test_a_pickle_with_code_is_refused_by_name_and_runs_nothing",),
     ),
     Mutant(

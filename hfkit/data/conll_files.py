@@ -1,5 +1,6 @@
 """CoNLL files: one word and its tag per line, in any order of columns, and a blank line between sentences."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from datasets import Dataset, Features, List, Value
 
+from hfkit.data.bad_rows import Fault
 from hfkit.data.conll_columns import CONLL_U, Columns, Sentence, is_conll_u, name_columns
 from hfkit.data.encodings import find_encoding, tell_encoding
 from hfkit.data.notes import tell
@@ -18,6 +20,7 @@ from hfkit.errors import DataError, UserError
 # Not any white space: it would cut words with a no-break space in two, and words are what some white space is.
 BLANKS = " \t\r\v\f"
 DOCUMENT = "-DOCSTART-"
+AT_FAULT = "line_at_fault"
 
 
 class Line(NamedTuple):
@@ -32,6 +35,9 @@ class Line(NamedTuple):
 def read_conll(files: Mapping[str, Sequence[Path]], encoding: str | None = None) -> dict[str, Dataset]:
     """The splits with columns `tokens` and `tags`, and `column_1` and so on for what else a line has.
 
+    A sentence with a line of more or fewer columns than most has no words, and says in the column `line_at_fault` which
+    line it is, as JSON of a value, a rule and a fix; that column is only there if a sentence has such a line.
+
     CoNLL-U has its own names: `tokens`, `lemmas`, `upos`, `xpos` and so on. The first split says what each column is. A
     split of words alone has no tags.
 
@@ -40,7 +46,7 @@ def read_conll(files: Mapping[str, Sequence[Path]], encoding: str | None = None)
         encoding: of all files; None: UTF-8, or UTF-16 with a byte-order mark.
 
     Raises:
-        DataError: a line has more or fewer columns than most, by its number; or there are no lines.
+        DataError: there are no lines, or all sentences have one at fault.
         UserError: a file is in another encoding, or its lines are words alone.
     """
     lines = {split: list(read_lines(paths, encoding)) for split, paths in files.items()}
@@ -64,12 +70,18 @@ def read_conll(files: Mapping[str, Sequence[Path]], encoding: str | None = None)
     splits = {}
     for split, some in lines.items():
         if split != first and find_shape(some)[1] == 1:
-            splits[split] = to_dataset(
-                [[[line.text] for line in rows] for rows in group_rows(some)], Columns(("tokens",), None)
-            )
+            words = [[[line.text] for line in rows] for rows in group_rows(some)]
+            splits[split] = to_dataset(words, Columns(("tokens",), None))
             continue
         some = leave_comments(split, some, separator, width)
-        sentences = [[cut_line(split, line, separator, width) for line in rows] for rows in group_rows(some)]
+        rows = group_rows(some)
+        faults = [find_odd_line(sentence, separator, width) for sentence in rows]
+        if all(faults):
+            raise Fault(0, "tags", *faults[0]).to_error(split)
+        sentences = [
+            [] if fault else [split_columns(line.text, separator) for line in sentence]
+            for sentence, fault in zip(rows, faults, strict=True)
+        ]
         if is_conll_u(sentences):
             columns, sentences = Columns(CONLL_U, None), take_words(split, sentences)
         if columns is None:
@@ -77,7 +89,17 @@ def read_conll(files: Mapping[str, Sequence[Path]], encoding: str | None = None)
             if columns.note:
                 tell(f"{some[0].path.name}: {columns.note}")
         splits[split] = to_dataset(sentences, columns)
+        if any(faults):
+            named = [json.dumps(fault) if fault else None for fault in faults]
+            splits[split] = splits[split].add_column(AT_FAULT, named, feature=Value("string"))
     return splits
+
+
+def line_faults(rows: Dataset) -> list[Fault]:
+    """A fault for each sentence with a line at fault (see `read_conll`)."""
+    if AT_FAULT not in rows.column_names:
+        return []
+    return [Fault(row, "tags", *json.loads(fault)) for row, fault in enumerate(rows[AT_FAULT][:]) if fault]
 
 
 def read_lines(paths: Sequence[Path], encoding: str | None) -> Iterator[Line]:
@@ -156,23 +178,17 @@ def is_tag(value: str) -> bool:
     return True
 
 
-def cut_line(split: str, line: Line, separator: str | None, width: int) -> list[str]:
-    """The columns of a line.
-
-    Raises:
-        DataError: it has more or fewer than most.
-    """
-    fields = split_columns(line.text, separator)
-    if len(fields) == width:
-        return fields
-    raise DataError(
-        f"{line.path.name}, line {line.number}: {line.text.strip()!r:.60}",
-        f"the line has too {'many' if len(fields) > width else 'few'} columns: most lines have {width}",
-        "Mend the line, or use tabs between columns when words hold spaces",
-        split=split,
-        row=line.row,
-        column="tags",
-    )
+def find_odd_line(lines: Sequence[Line], separator: str | None, width: int) -> tuple[str, str, str] | None:
+    """The first line of a sentence that has more or fewer columns than most: its place, the rule and the fix."""
+    for line in lines:
+        columns = len(split_columns(line.text, separator))
+        if columns != width:
+            return (
+                f"{line.path.name}, line {line.number}: {line.text.strip()!r:.60}",
+                f"the line has too {'many' if columns > width else 'few'} columns: most lines have {width}",
+                "Mend the line, or use tabs between columns when words hold spaces",
+            )
+    return None
 
 
 def take_words(split: str, sentences: Sequence[Sentence]) -> list[Sentence]:

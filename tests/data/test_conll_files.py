@@ -2,8 +2,10 @@
 
 import pytest
 
-from hfkit.data.conll_files import read_conll
+from hfkit.data.bad_rows import count_skipped
+from hfkit.data.conll_files import line_faults, read_conll
 from hfkit.errors import DataError, UserError
+from hfkit.tasks import NER
 
 WORDS = [["Anna", "left", "Paris"], ["Rain"]]
 TAGS = [["B-PER", "O", "B-LOC"], ["O"]]
@@ -86,9 +88,23 @@ def test_conll_u_gives_its_columns_and_counts_what_stands_over_words(tmp_path, c
 
 
 def test_a_ragged_line_is_named_by_its_number(tmp_path):
-    with pytest.raises(DataError, match=r"row 1.*train.conll, line 4: 'Paris': the line has too few columns"):
-        read(tmp_path, "Anna B-PER\nleft O\n\nParis\nhas O\n")
+    ragged = read(tmp_path, "Anna B-PER\nleft O\n\nParis\nhas O\n")["train"]
+    (fault,) = line_faults(ragged)
+    assert (fault.row, fault.value) == (1, "train.conll, line 4: 'Paris'") and "too few columns" in fault.rule
+    assert ragged["tokens"][:] == [["Anna", "left"], []]
     with pytest.raises(UserError, match="a token and its tag, and its first line is 'Anna'"):
         read(tmp_path, "Anna\nleft\n")
     with pytest.raises(DataError, match="cannot be read as conll, or holds no rows"):
         read(tmp_path, "\n\n", test="Anna O\n")
+
+
+def test_a_sentence_with_a_ragged_line_is_refused_or_left_out_and_counted(tmp_path):
+    good = "Anna B-PER\nleft O\n\nRain O\n\n"
+    for split in ("validation", "test"):
+        (tmp_path / f"{split}.conll").write_text(good)
+    (tmp_path / "train.conll").write_text(good + "Paris\nhas O\n\nOslo B-LOC\n\nNew York B-LOC\n")
+    with pytest.raises(DataError, match=r"row 2.*line 6: 'Paris': the line has too few .*--on_bad_row skip"):
+        NER(dataset=str(tmp_path)).load()
+    loaded = NER(dataset=str(tmp_path), on_bad_row="skip").load()
+    assert loaded["train"]["tokens"][:] == [["Anna", "left"], ["Rain"], ["Oslo"]]
+    assert sum(count_skipped(loaded["train"]).values()) == 2

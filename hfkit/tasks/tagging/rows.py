@@ -11,6 +11,7 @@ from hfkit.contract.rows import Media, Only, Raw, Source
 from hfkit.contract.target import Labels, Target, names_of
 from hfkit.data.bad_rows import Fault, count_skipped
 from hfkit.data.columns import find_column, find_usual_column, space_evenly
+from hfkit.data.conll_files import line_faults
 from hfkit.data.files import read_one_split, read_splits, take_split
 from hfkit.data.text.tags import scheme_of
 from hfkit.data.text.texts import TEXT_COLUMNS
@@ -89,6 +90,9 @@ class TaggedWords:
             found, faults = check_spans(split, rows, columns, self.level, ask=split == "train" and not finished)
             return found, faults + self.unknown(found["tags"][:], columns["spans"], target, finished=finished)
         words, faults = check_words(rows, columns["tokens"])
+        # A sentence with a line at fault has no words, which is no fault of its own.
+        odd = line_faults(rows)
+        faults = odd + [fault for fault in faults if fault.row not in {one.row for one in odd}]
         bad = {fault.row for fault in faults}
         tags, wrong = check_tags(rows, columns["tags"], words, bad, entities=self.entities)
         faults += wrong
