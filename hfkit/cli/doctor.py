@@ -31,8 +31,9 @@ def doctor(
         Tool | None, typer.Option(help="write the rows at fault and in conflict as tasks of this label tool")
     ] = None,
     export_file: Annotated[
-        Path, typer.Option("--export_file", help="where to, with the configuration beside it as .xml")
-    ] = Path("hfkit_tasks.json"),
+        Path | None,
+        typer.Option("--export_file", help="where to, beside its .xml of a configuration; default: hfkit_tasks.json"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON document, for programs")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="end with 1 where there is a warning, too")] = False,
 ) -> None:
@@ -55,8 +56,25 @@ def doctor(
 
     Exit codes: 0 no error; 1 an error was found, or with --strict a warning; 2 the command cannot be followed.
     """
-    to = export_file if export else None
-    run(lambda: _examine(context.args, recipe, task, most_rows, to, as_json=as_json, strict=strict), ANEW)
+
+    def examine() -> None:
+        to = _choose_file(export, export_file, rows=recipe is not None or task is not None)
+        _examine(context.args, recipe, task, most_rows, to, as_json=as_json, strict=strict)
+
+    run(examine, ANEW)
+
+
+def _choose_file(export: Tool | None, file: Path | None, *, rows: bool) -> Path | None:
+    """Where rows are written; None: nowhere.
+
+    Raises:
+        UserError: it is not said for which tool, or there is no task whose rows are looked at.
+    """
+    if export is None and file is not None:
+        raise UserError("--export_file", "it is not said for which tool", "Add --export labelstudio, or leave it out")
+    if export is not None and not rows:
+        raise UserError("--export", "rows belong to a task", "Add --task or --recipe, and --dataset")
+    return None if export is None else file or Path("hfkit_tasks.json")
 
 
 def _examine(

@@ -818,6 +818,8 @@ def test_errors_end_with_1_and_strictly_warnings_too(checkpoint, tmp_path):
         (["--task", "ner", "--strateg", "full"], ["Did you mean --strategy?"]),
         (["--stric"], ["Did you mean --strict?"]),
         (["--most_rows", "0"], ["--most_rows"]),
+        (["--export", "labelstudio"], ["rows belong to a task", "--task or --recipe"]),
+        (["--task", "ner", "--export_file", "x.json"], ["for which tool", "--export labelstudio"]),
         (["--task", "nre"], ["task 'nre': one of ner", "Did you mean ner?"]),
         (["--task", "token-classification"], ["it is the Hub's tag of ner and pos", "Name one of them"]),
     ],
