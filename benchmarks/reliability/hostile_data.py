@@ -142,7 +142,8 @@ def texts(traps: Traps) -> Attempts:
     }
     for name, (file, text) in contents.items():
         lay = traps.lay()
-        yield Attempt(name, with_data(lay, lay.file(f"in/{file}", text)), named=(file,)), lay
+        named = ("row 0",) if "digits" in name else (file,)
+        yield Attempt(name, with_data(lay, lay.file(f"in/{file}", text)), named=named), lay
     lay = traps.lay()
     entities = f'<!DOCTYPE v [<!ENTITY x SYSTEM "{traps.address}/x"><!ENTITY y SYSTEM "file:///etc/hostname">]>'
     lay.file("in/rows/config.xml", f'{entities}<View><Text name="t" value="$text"/>&x;&y;</View>')
@@ -235,9 +236,8 @@ def archives(traps: Traps) -> Attempts:
     with zipfile.ZipFile(lay.given / "rows.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("rows.jsonl", b" " * 10**6)
     spoilt = (lay.given / "rows.zip").read_bytes().replace(struct.pack("<I", 10**6), struct.pack("<I", 2**32 - 2))
-    overlapping = [spoilt] * 1
-    (lay.given / "rows.zip").write_bytes(b"".join(overlapping))
-    yield Attempt("zip: a size that is a lie", with_data(lay, lay.given / "rows.zip"), named=("rows.zip",)), lay
+    (lay.given / "rows.zip").write_bytes(spoilt)
+    yield Attempt("zip: a size that is a lie", with_data(lay, lay.given / "rows.zip"), named=("rows",)), lay
     lay = traps.lay()
     write_bomb(lay.given / "rows.zip", members=40)
     argv = with_data(lay, lay.given / "rows.zip")
@@ -246,7 +246,7 @@ def archives(traps: Traps) -> Attempts:
     with zipfile.ZipFile(lay.given / "rows.zip", "w") as archive:
         for number in range(20_000):
             archive.writestr(f"{number}/", "")
-    yield Attempt("zip: 20,000 folders and no file", with_data(lay, lay.given / "rows.zip"), named=("rows.zip",)), lay
+    yield Attempt("zip: 20,000 folders and no file", with_data(lay, lay.given / "rows.zip"), named=("rows",)), lay
     kinds = {"the folder above": ("../0.txt", None), "a link elsewhere": ("0.txt", f"{outside}/private.txt")}
     for name, (member, link) in kinds.items():
         lay = traps.lay()
@@ -464,7 +464,8 @@ def links(traps: Traps) -> Attempts:
     lay = traps.lay()
     lay.file("in/rows/train.jsonl", as_lines(ROWS))
     (lay.given / "rows/test.jsonl").symlink_to("/dev/zero")
-    yield Attempt("link: rows without an end", with_data(lay, lay.given / "rows"), named=("test.jsonl",)), lay
+    # No file is a file of rows: it is left out, and said.
+    yield Attempt("link: rows without an end", with_data(lay, lay.given / "rows"), (0, 2)), lay
 
 
 def every_dataset(traps: Traps) -> Iterator[tuple[Attempt, Lay]]:

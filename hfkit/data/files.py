@@ -5,6 +5,7 @@ other splits are drawn from it once its rows are checked (see `splitting`).
 """
 
 import os
+import pickle
 import re
 import tarfile
 from collections.abc import Callable, Mapping
@@ -356,6 +357,14 @@ READERS: dict[str, Callable[[str, list[Path], Source], Dataset]] = {
 }
 
 
+# A tar that is cut, or is none, is an error of tarfile's own, and so is a pickle in one, which is not read; bytes of
+# anything else may ask for much memory.
+READING_ERRORS = (
+    *(OSError, ValueError, RuntimeError, StopIteration, DatasetsError, MemoryError),
+    *(tarfile.TarError, pickle.UnpicklingError),
+)
+
+
 def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> Dataset:
     """The rows of files that a builder of `datasets` reads.
 
@@ -365,8 +374,7 @@ def read_files(split: str, builder: str, paths: list[Path], **options: Any) -> D
     try:
         with progress(f"Reading {split}"):
             return load_dataset(builder, data_files={split: list(map(plain_path, paths))}, split=split, **options)
-    # A tar that is cut, or is none, is an error of tarfile's own; bytes of anything else may ask for much memory.
-    except (OSError, ValueError, RuntimeError, StopIteration, DatasetsError, tarfile.TarError, MemoryError) as error:
+    except READING_ERRORS as error:
         if cause := find_os_error(error):
             raise name_os_error(cause, ", ".join(map(str, paths))) from error
         raise DataError(

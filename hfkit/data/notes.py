@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 from hfkit.progress import FIRST
+from hfkit.runtime.redaction import withhold_in_line
 
 
 class Notes(NamedTuple):
@@ -37,7 +38,8 @@ def collect_notes(*, aloud: bool = True) -> Iterator[list[str]]:
 
 
 def tell(line: str) -> None:
-    """Print a line, once for each collection, in the first process of a launcher."""
+    """Print a line, without secrets that it may quote, once for each collection, in the first process of a launcher."""
+    line = withhold_in_line(line)
     notes = _NOTES.get()
     if notes is not None:
         if line in notes.lines:

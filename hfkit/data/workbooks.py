@@ -3,6 +3,8 @@
 import datetime
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +38,9 @@ def sheet_names(path: Path) -> list[str]:
         return shown if len(shown) == 1 else [name for name in shown if book.get_sheet_by_name(name).height]
 
 
-def open_workbook(path: Path) -> "CalamineWorkbook":
-    """The open workbook.
+@contextmanager
+def open_workbook(path: Path) -> "Iterator[CalamineWorkbook]":
+    """The open workbook, whose sheets are read within it: damage may show only there.
 
     Raises:
         UserError: the file is no workbook, or what reads it is not installed.
@@ -50,7 +53,10 @@ def open_workbook(path: Path) -> "CalamineWorkbook":
             'Run pip install "hfkit[excel]", or save the sheet as CSV',
         ) from error  # fmt: skip
     try:
-        return CalamineWorkbook.from_path(str(path))
+        with CalamineWorkbook.from_path(str(path)) as book:
+            yield book
+    except UserError:
+        raise
     except (CalamineError, OSError, ValueError) as error:
         raise UserError(
             f"file '{path}'",

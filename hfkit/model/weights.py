@@ -18,6 +18,7 @@ from hfkit.progress import loading
 
 # Architectures that replace modules of theirs within a forward pass.
 SWITCHING = ("big_bird", "bigbird_pegasus")
+IMPLEMENTATIONS = "_implementation_internal"  # how transformers keeps by which code attention and experts are computed
 
 
 def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
@@ -39,6 +40,7 @@ def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
             "Check the path or the Hub id, and the network",
         ) from error
     refuse_quantised(checkpoint, config)
+    refuse_kernels(checkpoint, config)
     # transformers drops settings that no architecture has, silently: a saved model then did not say what it was for.
     config.update({name: value for name, value in settings.items() if name.startswith("hfkit_")})
     return config
@@ -61,6 +63,23 @@ def refuse_quantised(checkpoint: str, config: PreTrainedConfig) -> None:
             "Give the checkpoint that it was made from, or one in floats made of it where its package is installed:"
             f" AutoModel.from_pretrained('{checkpoint}').dequantize().save_pretrained('FOLDER')",
         )
+
+
+def refuse_kernels(checkpoint: str, config: PreTrainedConfig) -> None:
+    """Refuse a checkpoint that has its attention computed by code of a repository on the Hub: that would be run.
+
+    Raises:
+        UserError: naming the repository.
+    """
+    for name, value in vars(config).items():
+        if isinstance(value, PreTrainedConfig):
+            refuse_kernels(checkpoint, value)
+        elif name.endswith(IMPLEMENTATIONS) and isinstance(value, str) and "/" in value:
+            raise UserError(
+                f"checkpoint '{checkpoint}'",
+                f"its config.json wants code of '{value}' to be run, and code of a repository never is",
+                f"Take {name.removesuffix('_internal').lstrip('_')} out of its config.json",
+            )
 
 
 def refuse_own_code(place: str, named: str, *, accepted: bool) -> None:

@@ -16,14 +16,16 @@ SECRET_NAME = re.compile(
 )
 WITH_PASSWORD = "address with a password"
 # Their form, by kind. Every pattern asks for more than any word of a vocabulary or of a page's style has.
+BEGIN = r"(?<![A-Za-z0-9])"  # not \b: f1_LABEL is the name of a score, and a label may look like a token
 SECRETS = {
-    "Hugging Face token": r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b",
-    "GitHub token": r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{22,})\b",
-    "AWS key": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|(?i:aws_secret_access_key)[\"'\s:=]{1,6}[A-Za-z0-9/+]{40}",
-    "OpenAI or Anthropic key": r"\bsk-(?:(?:ant|proj|svcacct|admin|or)-[\w-]{20,}|[A-Za-z0-9]{32,}\b)",
-    "Slack token": r"\bxox[abeoprs]-[A-Za-z0-9-]{16,}|hooks\.slack\.com/services/T\w+/B\w+/\w{16,}",
-    "Google key": r"\b(?:AIza[\w-]{35}(?![\w-])|ya29\.[\w-]{20,}|GOCSPX-[\w-]{20,})",
-    "GitLab or PyPI token": r"\b(?:glpat-[\w-]{20,}|pypi-AgEI[\w-]{50,})",
+    "Hugging Face token": BEGIN + r"(?:hf|api_org)_[A-Za-z0-9]{16,}",
+    "GitHub token": BEGIN + r"(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{22,})",
+    "AWS key": BEGIN + r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
+    r"|(?i:aws_secret_access_key)[\"'\s:=]{1,6}[A-Za-z0-9/+]{40}",
+    "OpenAI or Anthropic key": BEGIN + r"sk-(?:(?:ant|proj|svcacct|admin|or)-[\w-]{20,}|[A-Za-z0-9]{32,})",
+    "Slack token": BEGIN + r"xox[abeoprs]-[A-Za-z0-9-]{16,}|hooks\.slack\.com/services/T\w+/B\w+/\w{16,}",
+    "Google key": BEGIN + r"(?:AIza[\w-]{35}(?![\w-])|ya29\.[\w-]{20,}|GOCSPX-[\w-]{20,})",
+    "GitLab or PyPI token": BEGIN + r"(?:glpat-[\w-]{20,}|pypi-AgEI[\w-]{50,})",
     WITH_PASSWORD: r"(?<=://)[^\s/:@\"'<>\\]{1,64}:[^\s/@\"'<>\\]{3,256}@(?=[\w\[])",
     "private key": (
         r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
@@ -40,9 +42,8 @@ def find_own_secrets() -> dict[str, str]:
     from huggingface_hub.constants import HF_TOKEN_PATH
 
     found = {f"value of {name}": value for name, value in os.environ.items() if SECRET_NAME.search(name)}
-    kept = Path(HF_TOKEN_PATH)
-    if kept.is_file():
-        found["token of `hf auth login`"] = kept.read_text(encoding="utf-8", errors="replace")
+    with suppress(OSError):  # where there is none, or another user's
+        found["token of `hf auth login`"] = Path(HF_TOKEN_PATH).read_text(encoding="utf-8", errors="replace")
     with suppress(OSError, NetrcParseError, UnicodeError):  # `wandb login` keeps its key there
         found |= {f"password of {host} in .netrc": password or "" for host, (*_, password) in netrc().hosts.items()}
     return {name: value.strip() for name, value in found.items() if len(value.strip()) >= FEWEST}
@@ -59,6 +60,11 @@ def withhold_secrets(value: Any) -> Any:
     # The root of the file system, the home folder in some containers, names no user.
     shown = re.compile(rf"(?<![\w./~-]){re.escape(str(home))}(?![\w.-])") if home != Path(home.anchor) else None
     return _withhold(value, tuple(find_own_secrets().values()), shown)
+
+
+def withhold_in_line(line: str) -> str:
+    """A line for a terminal or a log, without secrets; the folders of this machine stay, the user has to find them."""
+    return _withhold(line, tuple(find_own_secrets().values()), None)
 
 
 def _withhold(value: Any, own: tuple[str, ...], home: re.Pattern | None) -> Any:

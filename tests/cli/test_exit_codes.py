@@ -43,6 +43,15 @@ def raising(error: BaseException):
     return act
 
 
+def test_an_error_quotes_no_secret(monkeypatch, capsys):
+    monkeypatch.setenv("TRACKER_PASSWORD", "correct horse battery")
+    token = "hf_" + "Ab1" * 11
+    assert (
+        ends_with(raising(UserError(f"row 3: '{token}'", "correct horse battery is no label", "Mend it"))) == BAD_INPUT
+    )
+    assert capsys.readouterr().err == "error: row 3: '(withheld)': (withheld) is no label. Mend it.\n"
+
+
 def interrupting(number: int):
     """Sends this process a signal, as Ctrl+C or a scheduler does, and goes on until it arrives."""
 

@@ -14,6 +14,13 @@ def test_a_note_is_printed_once_and_kept_by_every_collection_around_it(capsys):
     assert capsys.readouterr().out == "a.csv: read\na.csv: read\nb.csv: read\n"
 
 
+def test_a_note_quotes_no_secret(capsys):
+    with collect_notes() as notes:
+        tell("the label is read from column 'hf_" + "Ab1" * 11 + "'")
+    assert notes == ["the label is read from column '(withheld)'"]
+    assert capsys.readouterr().out == f"{notes[0]}\n"
+
+
 def test_a_collection_may_be_silent_with_all_inside_it(capsys):
     with collect_notes(aloud=False) as notes, collect_notes():
         tell("a.csv: read")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import sqlite3
 import tarfile
 import threading
@@ -123,6 +124,16 @@ def test_splits_of_the_hub_are_known_by_their_usual_names():
         "validation": "validation_matched",
     }
     assert choose_splits(["corpus"]) == {}
+
+
+def test_a_pickle_in_a_shard_is_not_read_and_named(tmp_path):
+    content = pickle.dumps(Path(tmp_path))
+    with tarfile.open(tmp_path / "train.tar", "w") as shard:
+        member = tarfile.TarInfo("0.pth")
+        member.size = len(content)
+        shard.addfile(member, io.BytesIO(content))
+    with pytest.raises(UserError, match=r"train\.tar: cannot be read as webdataset"):
+        load(tmp_path / "train.tar")
 
 
 def test_shards_of_a_webdataset_are_read(tmp_path):

@@ -1,6 +1,7 @@
 """Workbooks: cells as a person sees them, sheets asked for, and everything that cannot be seen told."""
 
 import base64
+import zipfile
 import zlib
 
 import pytest
@@ -95,6 +96,16 @@ def test_a_sheet_without_names_has_texts_and_labels(tmp_path):
     rows = [["It was good for us", 1], ["It was bad for us", 0], ["No, really", 1], ["Never again", 0]]
     rows = read(tmp_path / "some.xlsx", {"S": rows})
     assert rows["label"][:] == ["1", "0", "1", "0"] and rows[0]["text"] == "It was good for us"
+
+
+def test_a_sheet_that_shows_its_damage_when_it_is_read_is_refused(tmp_path):
+    write_xlsx(tmp_path / "whole.xlsx", {"Sheet1": TABLE})
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole, zipfile.ZipFile(tmp_path / "cut.xlsx", "w") as cut:
+        for name in whole.namelist():
+            text = whole.read(name)
+            cut.writestr(name, text.replace(b">a<", b">&unknown;<") if b">a<" in text else text)
+    with pytest.raises(UserError, match=r"cut\.xlsx': it cannot be read as a workbook"):
+        read_workbook("train", [tmp_path / "cut.xlsx"])
 
 
 def test_what_is_no_workbook_is_refused(tmp_path):

@@ -244,6 +244,13 @@ def test_labels_that_look_like_tokens_are_withheld_one_by_one():
     }
 
 
+def test_a_label_that_looks_like_a_token_is_withheld_in_the_names_of_its_scores():
+    for kind, example in EVERY:
+        if kind not in ("address with a password", "private key", "bearer token"):
+            public = withhold_secrets({f"eval_f1_{example}": 0.5})
+            assert "(withheld)" in next(iter(public)) and example not in next(iter(public)), kind
+
+
 def test_the_home_folder_is_found_inside_a_text(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
     public = withhold_secrets(["--dataset=/home/ada/x", "a '/home/ada' b", "/home/adam", "/mnt/home/ada", "/home/ada"])

@@ -242,6 +242,14 @@ def test_an_architecture_of_its_own_is_refused_whatever_is_accepted(checkpoint, 
         NER(accept_stock_class=True).codec(place, Labels(LABELS))
 
 
+@pytest.mark.parametrize("name", ["attn_implementation", "_attn_implementation", "experts_implementation"])
+def test_attention_of_a_repository_is_refused_because_its_code_would_run(name, checkpoint, tmp_path):
+    place = with_config(checkpoint, tmp_path / "kernel", **{name: "somebody/kernel:run"})
+    with pytest.raises(UserError, match=r"code of 'somebody/kernel:run'.*never is\. Take \w+_implementation out"):
+        read_config(place)
+    read_config(with_config(checkpoint, tmp_path / "usual", **{name: "eager"}))
+
+
 @pytest.mark.parametrize(
     ("settings", "method"),
     [
