@@ -35,6 +35,7 @@ class Run(Protocol):
     is_in_train: bool
     unfreezing: Unfreezing
     rates: Mapping[int, float]  # depth -> rate of the last optimizer step
+    trackers: list[TrainerCallback]
 
     def add_callback(self, callback: TrainerCallback) -> None: ...
     def pop_callback(self, callback: type[TrainerCallback]) -> TrainerCallback | None: ...
@@ -69,6 +70,22 @@ def rates_by_depth(run: Run) -> dict[str, float]:
         name = f"block_{depth - 1}" if 0 < depth < depths.head else name
         rates[f"{RATES}{depth:02d}_{name}"] = run.rates[depth] if depth in learning else 0.0
     return {"stage": stage_of(run), **rates}
+
+
+def add_rates(run: Run, logs: dict[str, float]) -> dict[str, float]:
+    """Add rates to a logging event that has one; returns those of every depth, which are for trackers alone.
+
+    They are too much for the log of the run, which the report keeps.
+    """
+    if "learning_rate" not in logs:
+        return {}
+    head, lowest = run.unfreezing.depths.head, run.unfreezing.lowest
+    logs["head_learning_rate"] = run.rates.get(head, logs["learning_rate"])
+    logs["lowest_learning_rate"] = run.rates.get(lowest, logs["learning_rate"])
+    logs["lowest_trainable_depth"] = lowest
+    for_trackers = rates_by_depth(run) if run.trackers else {}
+    logs |= for_trackers
+    return for_trackers
 
 
 def stage_of(run: Run) -> int:

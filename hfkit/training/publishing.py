@@ -1,16 +1,105 @@
 """The results that leave a run: the saved model, its report and card, and with --push_to_hub all of it on the Hub."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from datasets import Dataset
 from torch import nn
+from transformers import TrainerCallback
 
+from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments
+from hfkit.contract.abilities import Decision, Pictured
+from hfkit.contract.codec import Codec
+from hfkit.contract.task import Loaded, Task
 from hfkit.errors import Failure, UserError
 from hfkit.model.adapters import merge_adapters
+from hfkit.training.console import log_contenders
 
 if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo
+
     from hfkit.report.report import Report
+
+MOST_PICTURES = 16  # of augmented training rows in a report
+
+
+class Run(Protocol):
+    """The attributes of a trainer that are used here."""
+
+    args: TransferArguments
+    task: Task
+    codec: Codec
+    rows: Loaded
+    encoded: Mapping[str, Dataset]
+    training_collator: Any
+    decision: Decision | None
+    untuned: list | None
+    trackers: list[TrainerCallback]
+    hub_model_id: str | None
+
+    def facts(self) -> dict[str, Any]: ...
+    def predictions(self, split: str) -> list: ...
+    def create_model_card(self) -> None: ...
+    def push_to_hub(self) -> Any: ...
+    def is_world_process_zero(self) -> bool: ...
+
+
+def make_report(run: Run, recipe: RecipeArguments) -> "Report":
+    """The report of a run so far (see `TransferTrainer.report`)."""
+    from hfkit.report.report import Report
+
+    predictions = run.predictions("test")
+    report = Report(
+        run.task,
+        run.rows,
+        encoded_facts={split: run.codec.facts(rows) for split, rows in run.encoded.items()},
+        settings={**vars(recipe), **vars(run.task), **run.args.to_dict()},
+        active=run.is_world_process_zero(),
+    )
+    facts = run.facts()
+    report.add_training(**facts)
+    if isinstance(run.codec, Pictured):
+        report.show(run.codec.pictures(run.encoded["train"], run.training_collator, MOST_PICTURES))
+    gain = ""
+    if run.decision is not None:
+        sign = run.task.judge.headline.sign
+        gain = f"validation {sign * run.decision.before:.3f} before, {sign * run.decision.after:.3f} after tuning"
+    report.add(f"fine-tuned ({run.args.strategy})", predictions, cost=facts["cost"], description=gain)
+    if run.untuned is not None:
+        report.add("the same, decision not tuned", run.untuned, cost=facts["cost"])
+    return report
+
+
+def publish(run: Run, report: "Report") -> None:
+    """Write report and card, print the scores, and push it all if asked to (see `TransferTrainer.publish`)."""
+    page = report.save(run.args.output_dir)
+    if run.rows.draw and run.rows.draw.record:
+        run.rows.draw.record.save(Path(run.args.output_dir))
+    run.create_model_card()
+    log_contenders(run, run.trackers, report.contenders, run.task.judge.headline.key)
+    print_report(report, page)
+    if run.args.push_to_hub:
+        try:
+            print(f"Pushed: {run.push_to_hub().repo_url}")
+        except (UserError, Failure) as error:
+            raise retry_later(run.args, run.hub_model_id, error) from error
+
+
+def push_folder(
+    args: TransferArguments, name: str, message: str, *, private: bool | None, revision: str | None
+) -> "CommitInfo":
+    """Push an output directory under a name (see `hfkit.hub.push`); what is not given is taken from the arguments."""
+    from hfkit.hub.push import push
+
+    return push(
+        Path(args.output_dir),
+        name,
+        private=args.hub_private_repo if private is None else private,
+        revision=revision or args.hub_revision,
+        message=message,
+    ).commit
 
 
 def print_report(report: "Report", page: Path) -> None:

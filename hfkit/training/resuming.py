@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
 
+from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError, first_line
 from hfkit.model.pickles import read_shards
 from hfkit.model.weights import refuse_unreadable
@@ -40,6 +41,25 @@ def step_of(checkpoint: Path) -> int:
 def numbered_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a run that can be resumed, as far as their names tell, earliest step first."""
     return [path for path in step_folders(folder) if (path / TRAINER_STATE_NAME).is_file()]
+
+
+def find_checkpoint(args: TransferArguments, asked: str | bool | None) -> str | None:
+    """The checkpoint that a run goes on from, whole as far as anything tells; None to begin anew.
+
+    Args:
+        asked: its path, True for the newest one, or "auto" for the newest one if there is any.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    if not asked:
+        return None
+    if asked in (True, "auto"):
+        needed = asked is True or args.extend
+        return newest_checkpoint(Path(args.output_dir), needed=needed, with_best=args.load_best_model_at_end)
+    fault = find_fault_on_resume(Path(asked), with_best=args.load_best_model_at_end, named=True)
+    require_whole(Path(asked), fault)
+    return asked
 
 
 def newest_checkpoint(folder: Path, *, needed: bool, with_best: bool) -> str | None:
@@ -70,15 +90,6 @@ def newest_checkpoint(folder: Path, *, needed: bool, with_best: bool) -> str | N
         fix = "Start without it, or set it to auto"
         raise UserError("resume_from_checkpoint=True", f"{folder} holds no checkpoint", fix)
     return None
-
-
-def require_resumable(checkpoint: Path, *, with_best: bool) -> None:
-    """Refuse a checkpoint that was given by its path and has a fault. One without a manifest is used, with a line.
-
-    Raises:
-        UserError: naming the fault.
-    """
-    require_whole(checkpoint, find_fault_on_resume(checkpoint, with_best=with_best, named=True))
 
 
 def find_fault_on_resume(checkpoint: Path, *, with_best: bool, named: bool = False) -> str | None:

@@ -17,21 +17,35 @@ from hfkit.training.checkpoints import TRAINED, differences, read_identity, writ
 from hfkit.training.extension import EXTENDED
 from hfkit.training.patience import settings_of
 from hfkit.training.resuming import announce, find_fault_of_weights
-from hfkit.training.saving import write_sealed
-from hfkit.training.sealed import find_fault
+from hfkit.training.saving import keep_alone, write_sealed
+from hfkit.training.sealed import find_fault, put_all_in_place
 
 FACTS = "hfkit_trained.json"
 
 
 def mark_trained(trainer: Any, identity: dict[str, Any]) -> None:
-    """Write the mark, if a checkpoint holds the weights that training ended with. All processes have to ask.
+    """Write the mark, if a checkpoint holds the weights that training ended with, and delete what is not kept.
+
+    All processes have to ask.
 
     Not of a sharded model: it takes a training to spread it over the processes again.
     """
     args, state = trainer.args, trainer.state
     weights = find_weights(trainer)
-    if args.save_strategy == SaveStrategy.NO or trainer.is_fsdp_enabled or weights is None:
-        return
+    if args.save_strategy != SaveStrategy.NO and not trainer.is_fsdp_enabled and weights is not None:
+        write_mark(trainer, identity, weights)
+    # The stock trainer does so at the end of its training, before there would be a mark.
+    if args.should_save and args.save_total_limit == 1 and state.best_model_checkpoint:
+        keep_alone(Path(args.output_dir), state.best_model_checkpoint)
+
+
+def write_mark(trainer: Any, identity: dict[str, Any], weights: str) -> None:
+    """Write the mark.
+
+    Args:
+        weights: the name of the checkpoint that has them.
+    """
+    args, state = trainer.args, trainer.state
     with write_sealed(trainer, Path(args.output_dir, TRAINED)) as folder:
         trainer._save_rng_state(str(folder))
         if args.should_save:
@@ -64,6 +78,9 @@ def find_weights(trainer: Any) -> str | None:
 def find_trained(trainer: Any, identity: dict[str, Any]) -> Path | None:
     """The mark in the output directory, if this very run has ended there, for good, and all it needs is whole."""
     folder = Path(trainer.args.output_dir)
+    if trainer.is_world_process_zero():
+        put_all_in_place(folder)
+    trainer.accelerator.wait_for_everyone()
     mark = folder / TRAINED
     if not mark.is_dir():
         return None

@@ -13,7 +13,6 @@ import torch
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
 from transformers import EvalPrediction, Trainer
 from transformers.trainer import TRAINER_STATE_NAME
@@ -22,12 +21,11 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments, refuse_token
-from hfkit.contract.abilities import Counted, Decision, Pictured, Stored, training_collator
+from hfkit.contract.abilities import Counted, Decision, Stored, training_collator
 from hfkit.contract.codec import Codec
 from hfkit.contract.task import Loaded, Task
 from hfkit.data.batches import evaluation_order, rows_to_fetch, training_order
-from hfkit.errors import Failure, UserError
-from hfkit.model.groups import groupwise_schedule, slanted_triangular, triangle_of_each_stage
+from hfkit.errors import UserError
 from hfkit.model.parallel import rebuild_wrapper, shard_by_blocks
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.prefix.callback import ROWS, Caching, NumberedBatches, NumberedRows
@@ -38,7 +36,7 @@ from hfkit.scores.evidence import Evidence
 from hfkit.training.auto import Auto, refuse_blind
 from hfkit.training.checkpoints import write_identity
 from hfkit.training.claiming import Claim, identify, make_claim, starting_weights, take_output_directory
-from hfkit.training.console import censor_trackers, log_contenders, rates_by_depth, replace_printers
+from hfkit.training.console import add_rates, censor_trackers, replace_printers
 from hfkit.training.epochs import TellEpoch
 from hfkit.training.evaluating import Encoded, Evaluated, choose_best_by, in_row_order, tune_decision
 from hfkit.training.extension import extend_plan, last_step_of, refuse_extension
@@ -50,26 +48,24 @@ from hfkit.training.invariants import Invariants, refuse_non_finite
 from hfkit.training.overdue import PENDING, Overdue, read_pending
 from hfkit.training.patience import Patience, restore_states
 from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stages, reshape_model
-from hfkit.training.publishing import check_hub_name, print_report, remove_pickle, retry_later, save_merged
+from hfkit.training.publishing import check_hub_name, make_report, publish, push_folder, remove_pickle, save_merged
 from hfkit.training.refusals import refuse_engines, refuse_flags, refuse_surgery
 from hfkit.training.resuming import (
+    find_checkpoint,
     find_fault_of_weights,
     ignore_recorded_best,
-    newest_checkpoint,
     read_weights,
-    require_resumable,
     require_whole,
 )
-from hfkit.training.saving import best_after, keep_alone, rotate, write_model, write_sealed
-from hfkit.training.sealed import has_seal, put_all_in_place
+from hfkit.training.saving import best_after, rotate, write_model, write_sealed
+from hfkit.training.scheduling import require_all_groups, schedule_groups
+from hfkit.training.sealed import has_seal
 from hfkit.training.trained import find_trained, mark_trained, take_up
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
 
     from hfkit.report.report import Report
-
-MOST_PICTURES = 16  # of augmented training rows in a report
 
 
 class TransferTrainer(Trainer):
@@ -190,36 +186,15 @@ class TransferTrainer(Trainer):
 
     def create_optimizer(self, model=None):
         optimizer = super().create_optimizer(model)
-        grouped = [id(p) for group in optimizer.param_groups for p in group["params"]]
-        if sorted(grouped) != sorted(id(p) for p in self.model.parameters()) or "name" not in optimizer.param_groups[0]:
-            raise UserError(
-                f"optimizer {type(optimizer).__name__}",
-                "its groups must hold every parameter exactly once, by depth",
-                "Leave `optimizers` to TransferTrainer and choose by --optim",
-            )
+        require_all_groups(optimizer, self.model)
         return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):
-        if self.lr_scheduler is not None:
-            return self.lr_scheduler
-        num_training_steps -= last_step_of(self.extensions)
-        stock = super().create_scheduler(num_training_steps, optimizer)
-        warmup = round(self.args.thaw_warmup * num_training_steps)
-        if isinstance(stock, LambdaLR):
-            factor = stock.lr_lambdas[0]
-            if self.args.decided:
-                factor = triangle_of_each_stage(self.unfreezing.plan.starts, num_training_steps)
-            elif self.args.slanted_triangular:
-                factor = slanted_triangular(num_training_steps)
-            self.lr_scheduler = groupwise_schedule(
-                optimizer or self.optimizer, factor, self.unfreezing.plan.thaw_step, warmup
-            )
-        elif warmup or self.args.slanted_triangular:
-            raise UserError(
-                f"lr_scheduler_type={self.args.lr_scheduler_type}",
-                "it follows the loss, so thawed groups cannot warm up on it",
-                "Use linear or cosine, or --thaw_warmup 0",
-            )
+        if self.lr_scheduler is None:
+            steps = num_training_steps - last_step_of(self.extensions)
+            stock = super().create_scheduler(steps, optimizer)
+            plan = self.unfreezing.plan
+            self.lr_scheduler = schedule_groups(stock, optimizer or self.optimizer, self.args, plan, steps)
         return self.lr_scheduler
 
     def _rebuild_wrapper(self) -> None:
@@ -371,18 +346,11 @@ class TransferTrainer(Trainer):
         """
         if self.is_world_process_zero():
             self.holding.begin()
-        newest = resume_from_checkpoint in (True, "auto") or (self.args.extend and not resume_from_checkpoint)
         identity = identify(self)
-        if newest:
-            self._finish_renames()
-        if newest and (mark := find_trained(self, identity)) is not None:
+        asked = resume_from_checkpoint or self.args.extend  # an extension goes on from the newest checkpoint
+        if asked in (True, "auto") and (mark := find_trained(self, identity)) is not None:
             return take_up(self, mark)
-        if newest:
-            needed, with_best = resume_from_checkpoint != "auto" or self.args.extend, self.args.load_best_model_at_end
-            resume_from_checkpoint = newest_checkpoint(Path(self.args.output_dir), needed=needed, with_best=with_best)
-        elif resume_from_checkpoint:
-            require_resumable(Path(resume_from_checkpoint), with_best=self.args.load_best_model_at_end)
-        self.resumed_from = resume_from_checkpoint or None
+        self.resumed_from = find_checkpoint(self.args, asked)
         self.claim = make_claim(self, identity, self.resumed_from and Path(self.resumed_from))
         self.extensions = self.claim.extensions
         try:
@@ -396,14 +364,7 @@ class TransferTrainer(Trainer):
             self.unfreezing.release(self.model)
             self.caching.close()
         mark_trained(self, self.claim.identity)
-        if self.args.should_save and self.args.save_total_limit == 1 and self.state.best_model_checkpoint:
-            keep_alone(Path(self.args.output_dir), self.state.best_model_checkpoint)
         return output
-
-    def _finish_renames(self) -> None:
-        if self.is_world_process_zero():
-            put_all_in_place(Path(self.args.output_dir))
-        self.accelerator.wait_for_everyone()
 
     def _keep_in(self, folder: Path) -> None:
         if isinstance(self.codec, Stored):
@@ -501,15 +462,7 @@ class TransferTrainer(Trainer):
         return self.learning_rate
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        for_trackers: dict[str, float] = {}
-        if "learning_rate" in logs:
-            head, lowest = self.unfreezing.depths.head, self.unfreezing.lowest
-            logs["head_learning_rate"] = self.rates.get(head, logs["learning_rate"])
-            logs["lowest_learning_rate"] = self.rates.get(lowest, logs["learning_rate"])
-            logs["lowest_trainable_depth"] = lowest
-            # Of every depth: too much for the log of the run, which the report keeps.
-            for_trackers = rates_by_depth(self) if self.trackers else {}
-        logs |= for_trackers
+        for_trackers = add_rates(self, logs)
         super().log(logs, start_time)
         for name in for_trackers:
             del logs[name], self.state.log_history[-1][name]
@@ -557,16 +510,14 @@ class TransferTrainer(Trainer):
         folder = Path(output_dir or self.args.output_dir)
         # Told that nobody asked, the stock method does not push, before report and card are there.
         save = partial(super().save_model, _internal_call=True)
-        if folder.name.startswith(PREFIX_CHECKPOINT_DIR):
-            save(output_dir)
-        elif not self.args.should_save:
+        if folder.name.startswith(PREFIX_CHECKPOINT_DIR) or not self.args.should_save:
             save(output_dir)  # with shards, all processes gather them
-        else:
-            with write_model(folder) as unfinished:
-                if self.args.lora_rank:
-                    save_merged(self.model, self.processing_class, unfinished)
-                else:
-                    save(str(unfinished))
+            return
+        with write_model(folder) as unfinished:
+            if self.args.lora_rank:
+                save_merged(self.model, self.processing_class, unfinished)
+            else:
+                save(str(unfinished))
 
     # Report, card and push
 
@@ -576,28 +527,7 @@ class TransferTrainer(Trainer):
         Args:
             recipe: the flags it started from, for the record.
         """
-        from hfkit.report.report import Report
-
-        predictions = self.predictions("test")
-        report = Report(
-            self.task,
-            self.rows,
-            encoded_facts={split: self.codec.facts(rows) for split, rows in self.encoded.items()},
-            settings={**vars(recipe), **vars(self.task), **self.args.to_dict()},
-            active=self.is_world_process_zero(),
-        )
-        facts = self.facts()
-        report.add_training(**facts)
-        if isinstance(self.codec, Pictured):
-            report.show(self.codec.pictures(self.encoded["train"], self.training_collator, MOST_PICTURES))
-        gain = ""
-        if self.decision is not None:
-            sign = self.task.judge.headline.sign
-            gain = f"validation {sign * self.decision.before:.3f} before, {sign * self.decision.after:.3f} after tuning"
-        report.add(f"fine-tuned ({self.args.strategy})", predictions, cost=facts["cost"], description=gain)
-        if self.untuned is not None:
-            report.add("the same, decision not tuned", self.untuned, cost=facts["cost"])
-        return report
+        return make_report(self, recipe)
 
     def publish(self, report: "Report") -> None:
         """End a run: write report and card, print the scores, and with --push_to_hub push it all.
@@ -606,20 +536,8 @@ class TransferTrainer(Trainer):
             UserError: the output directory cannot be written.
             Failure: it was not pushed; the run itself is complete.
         """
-        if not self.is_world_process_zero():
-            return
-        page = report.save(self.args.output_dir)
-        if self.rows.draw and self.rows.draw.record:
-            self.rows.draw.record.save(Path(self.args.output_dir))
-        self.create_model_card()
-        log_contenders(self, self.trackers, report.contenders, self.task.judge.headline.key)
-        print_report(report, page)
-        if self.args.push_to_hub:
-            try:
-                print(f"Pushed: {self.push_to_hub().repo_url}")
-            except (UserError, Failure) as error:
-                raise retry_later(self.args, self.hub_model_id, error) from error
-        self.holding.end()
+        if self.is_world_process_zero():
+            publish(self, report)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write README.md from report.json; what the stock card takes as arguments stands in the report.
@@ -655,8 +573,6 @@ class TransferTrainer(Trainer):
             UserError: there is no report or no model yet, or something given cannot be pushed.
             Failure: the Hub or the way to it failed.
         """
-        from hfkit.hub.push import push
-
         refuse_token(token)
         if not self.is_world_process_zero():
             return None
@@ -664,13 +580,8 @@ class TransferTrainer(Trainer):
             self.init_hf_repo()
         self.callback_handler.on_push_begin(self.args, self.state, self.control)
         self.create_model_card()
-        return push(
-            Path(self.args.output_dir),
-            self.hub_model_id,
-            private=self.args.hub_private_repo if private is None else private,
-            revision=revision or self.args.hub_revision,
-            message=commit_message or "End of training",
-        ).commit
+        message = commit_message or "End of training"
+        return push_folder(self.args, self.hub_model_id, message, private=private, revision=revision)
 
 
 def with_so_many_labels(count: int) -> dict[str, Tensor]:

@@ -60,7 +60,7 @@ def test_every_depth_has_its_rate_and_none_while_it_is_frozen(gradual):
         *(f"train/lr/{depth:02d}_block_{depth - 1}" for depth in range(1, 5)),
         "train/lr/05_head",
     ]
-    peaks = {group["depth"]: group["lr"] for group in run._groups()}
+    peaks = {group["depth"]: group["lr"] for group in run.groups()}
     plan, moved = run.unfreezing.plan, 0
     for depth, tag in enumerate(tags):
         rates = scalars(events, tag)
