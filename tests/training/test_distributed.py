@@ -97,6 +97,13 @@ def test_a_signal_to_one_process_ends_both_and_the_run_goes_on(whole, number, mo
     assert digests(folder) == digests(more_pairs / whole)
 
 
+@pytest.mark.slow
+def test_a_process_that_is_stopped_ends_the_other_within_a_minute(more_pairs, checkpoint, corpus):
+    run = job(more_pairs, "stopped", checkpoint, corpus, {**GRADUAL, **SAVING})
+    ended = launch([run | {"signal": [1, 4, signal.SIGSTOP]}], within=120)  # starting takes a while, too
+    assert ended.returncode != 0 and "was stopped 20 seconds ago. This run ends" in ended.stderr, ended.stderr[-3000:]
+
+
 def test_two_processes_equal_one_at_the_same_global_batch(pairs, checkpoint, tmp_path):
     """With SGD, without dropout: Adam divides by gradients near 0, and each process draws its own masks."""
     flags = {**PLAIN, "per_device_train_batch_size": 4}
