@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.reliability.cases import Case, Cases
-from benchmarks.reliability.harness import HERE, flags, make_empty
+from benchmarks.reliability.harness import PROJECT, flags, make_empty
 from benchmarks.reliability.material import make_material
 from benchmarks.reliability.rank import FAULT
 
@@ -52,11 +52,12 @@ def launch(work: Path, fault: str, *more: str, place: Path | None = None) -> End
     place = place or make_empty(work / "T6")
     recipe, *rest = flags("ner", work, "--num_train_epochs", "3", *more, "--output_dir", str(place))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", find_port()]
-    command += [str(HERE / "rank.py"), fault, recipe, *rest]
+    # As a module: next to a script, secrets.py would be taken for Python's own.
+    command += ["--module", "benchmarks.reliability.rank", fault, recipe, *rest]
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     began, struck = time.time(), None
     with log.open("w") as stderr:
-        launcher = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=stderr)
+        launcher = subprocess.Popen(command, env=environment, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=stderr)
     while launcher.poll() is None:
         time.sleep(0.1)
         if struck is None and (found := re.search(rf"{FAULT} ([\d.]+)", log.read_text(errors="replace"))):
