@@ -1,5 +1,6 @@
 """What a command ends with: 0 done, 1 failed, 2 bad input, 75 interrupted, and what is said of the same command."""
 
+import io
 import os
 import re
 import runpy
@@ -306,3 +307,12 @@ def test_all_processes_of_a_launcher_end_when_they_are_told(number, checkpoint, 
     assert said.count("interrupted: ") == 2
     assert find_fault(tmp_path / "run" / f"checkpoint-{step}") is None
     assert not [process for process in below if process.is_running()]
+
+
+def test_a_terminal_that_lacks_characters_gets_a_sign_in_their_place(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.argv", ["recipe.py"])
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", errors="strict"))
+    run(lambda: print("na\u00efve \udcff"))
+    sys.stdout.flush()
+    assert written.getvalue() == b"na?ve ?\n"

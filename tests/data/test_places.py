@@ -11,6 +11,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -147,3 +149,37 @@ def test_shards_of_a_webdataset_are_read(tmp_path):
                 shard.addfile(member, io.BytesIO(data))
     loaded = ImageClassification(dataset=str(tmp_path), label_column="cls").load()
     assert {split: len(rows) for split, rows in loaded.splits.items()} == {"train": 28, "validation": 4, "test": 8}
+
+
+@pytest.mark.parametrize("name", ["a[b]c", "a*b", "a?b", "$HOME", "a::b", "a\nb", "a b", "a%41", "a\udcffb"])
+def test_a_path_is_no_pattern(name, tmp_path):
+    # Files that the name would fit as a pattern, or where a variable or '::' would lead.
+    for other in (name, "abc", "aXb", "a", "HOME"):
+        (tmp_path / other).mkdir(exist_ok=True)
+        rows = [{**row, "text": f"{other == name} {row['text']}"} for row in ROWS]
+        (tmp_path / other / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        with (tmp_path / other / "rows.parquet").open("wb") as file:
+            pq.write_table(pa.Table.from_pylist(rows), file)
+    for suffix in ("jsonl", "parquet"):
+        raw = TextClassification(dataset=str(tmp_path / name / f"rows.{suffix}")).read()
+        texts = raw.splits["train"]["text"]
+        assert len(texts) == len(ROWS) and all(text.startswith("True") for text in texts)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_a_cache_that_cannot_be_written_is_named_and_the_file_is_not_blamed(suffix, tmp_path, monkeypatch):
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setattr(places.config, "HF_DATASETS_CACHE", str(tmp_path / "taken" / "cache"))
+    path = tmp_path / "a[b]"
+    path.mkdir()
+    (path / "rows.jsonl").write_text(LINES)
+    pq.write_table(pa.Table.from_pylist(ROWS), path / "rows.parquet")
+    with pytest.raises(UserError, match="the cache of datasets cannot be written: a part of the path is a file"):
+        TextClassification(dataset=str(path / f"rows.{suffix}")).read()
+
+
+@pytest.mark.parametrize("flag", ["dataset_config", "dataset_revision", "query", "sheet"])
+def test_what_is_said_about_another_kind_of_dataset_is_refused(flag, tmp_path):
+    (tmp_path / "rows.jsonl").write_text(LINES)
+    with pytest.raises(UserError, match=f"{flag}='x'.*Leave it out"):
+        TextClassification(dataset=str(tmp_path / "rows.jsonl"), **{flag: "x"}).read()

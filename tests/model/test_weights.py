@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModel,
     AutoModelForImageClassification,
@@ -159,3 +160,26 @@ def test_an_index_that_is_none_is_refused(text, sharded):
     (sharded / "model.safetensors.index.json").write_text(text)
     with pytest.raises(UserError, match=r"index\.json': it is not an index .*Save the checkpoint again"):
         load(sharded)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(value, checkpoint, tmp_path):
+    place = shutil.copytree(checkpoint, tmp_path / "model")
+    weights = load_file(place / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"][3, 5] = value
+    save_file(weights, place / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match="1 of its weights hold values that are not finite, the first is .*word_embed"):
+        load(place)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hidden_act": "nosuch"}, {"num_attention_heads": 0}, {"hidden_size": 0}, {"pad_token_id": 10**9}],
+    ids=str,
+)
+def test_settings_that_no_model_can_be_built_with_are_named(changes, checkpoint, tmp_path):
+    place = shutil.copytree(checkpoint, tmp_path / "model")
+    settings = json.loads((place / "config.json").read_text())
+    (place / "config.json").write_text(json.dumps(settings | changes))
+    with pytest.raises(UserError, match="cannot load it|could not be read"):
+        load(place)

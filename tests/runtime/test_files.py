@@ -1,4 +1,4 @@
-"""Every file that a user names, when it is none or holds what nobody meant: one error at once, and nothing is opened."""
+"""Every file that a user names, when it is none or holds what nobody meant: one error at once, nothing is opened."""
 
 import os
 import socket
