@@ -74,6 +74,7 @@ def _evaluate(
     from hfkit.inference.saved import find_saved
     from hfkit.progress import reserve_stdout
     from hfkit.report.report import Report
+    from hfkit.runtime.folders import require_writable
     from hfkit.runtime.machine import measure
 
     with reserve_stdout() as stdout:
@@ -97,6 +98,7 @@ def _evaluate(
         saved = found.load(task)
         record = load_record(found.folder) if (found.folder / SPLIT_FILE).is_file() else None
         rows = task.rows_to_evaluate(saved.codec.target, None if rivals else Only(split), record)
+        require_writable(folder)  # now, rather than when all is computed
         with measure() as cost:
             encoded = saved.encode(rows["test"])
             predictions = saved.predict_encoded(encoded, batch_size=batch_size).answers

@@ -71,6 +71,7 @@ def render_page(template: str, report: dict[str, Any]) -> str:
         subject=report["contenders"][0],
         level=f"{100 * report['contenders'][0]['interval']['level']:g}",
         people=describe_people(report),
+        notes=report["data"].get("notes", []),
         draws=RESAMPLES,
         most=MOST,
         forest=plots.forest(report["contenders"]),
@@ -82,7 +83,7 @@ def render_page(template: str, report: dict[str, Any]) -> str:
         heat=plots.heat(breakdown["confusion"]) if breakdown and breakdown["confusion"] else [],
         colours=plots.colours(breakdown["per_class"] if breakdown else labels_of(report["errors"])),
         pieces=plots.pieces,
-        tables=tables(with_agreement(report["data"]))
+        tables=tables(facts_for_tables(report["data"]))
         + tables({name: facts for name, facts in report["origin"].items() if facts}),
         all_scores=list(dict.fromkeys(name for contender in report["contenders"] for name in contender["scores"])),
     )
@@ -208,9 +209,9 @@ def describe_people(report: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
-def with_agreement(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts with the agreement of people by split alone: their ceiling stands beside the scores."""
-    facts = {key: value for key, value in data.items() if key != "agreement"}
+def facts_for_tables(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts without what stands elsewhere: notes are sentences, and the ceiling of people is beside the scores."""
+    facts = {key: value for key, value in data.items() if key not in ("agreement", "notes")}
     return facts | ({"agreement of annotators": data["agreement"]["by_split"]} if "agreement" in data else {})
 
 

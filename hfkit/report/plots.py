@@ -116,8 +116,8 @@ def _chart(
         least = 1e-4 * max((y for points in series.values() for _, y in points), default=0.0)
         series = {name: [(x, math.log10(y)) for x, y in points if y > least] for name, points in series.items()}
     series = {name: points for name, points in series.items() if points}
-    if not series:
-        return None
+    if not series or (logarithmic and all(len(points) < 2 for points in series.values())):
+        return None  # a rate that was logged once stands in the plan, and a point is no curve
     values = [y for points in series.values() for _, y in points]
     last = max(x for points in series.values() for x, _ in points)
     x_axis = ticks(0.0, last, 4)

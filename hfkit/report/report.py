@@ -198,7 +198,9 @@ class Report:
             "verdict": state_verdict(self.contenders, judge.headline, unit, self._evidence.rows),
             "training": self.training,
             "breakdown": to_plain(judge.breakdown(self._predictions, self.references)) or None,
-            "errors": to_plain([mistake.to_json() for mistake in mistakes]),
+            "errors": to_plain(
+                [{**mistake.to_json(), "row": self._row_as_it_came(mistake.row)} for mistake in mistakes]
+            ),
             "pictures": self.pictures,
             "environment": environment(),
         }
@@ -206,6 +208,11 @@ class Report:
         report = withhold_secrets(report)
         validate(report)
         return report
+
+    def _row_as_it_came(self, row: int) -> int:
+        """The number of a test row in the split of the dataset that it came from, where a reader can look it up."""
+        draw = self.rows.draw
+        return row if draw is None else int(draw.origins["test"].rows[row])
 
     def _data(self) -> dict[str, Any]:
         facts = self.task.rows.facts(self.rows.splits)

@@ -33,7 +33,8 @@
     breakdown    the first contender's scores per class, counts of which class (gold) was taken for which (predicted),
                  null if they would say nothing, and a note on how to read them; null if the task has no classes. Of
                  very many classes the counts hold only the most confused, and a last column "(others)" the rest
-    errors       the first contender's most instructive errors: row of the test split, kind, why, and either tokens
+    errors       the first contender's most instructive errors: row, counted in the dataset as it came (the split that
+                 test was drawn from, and with the rows that were left out), kind, why, and either tokens
                  (the words from `offset` on, of `words` in all) with gold and predicted spans (positions in tokens,
                  end excluded), and the row's text if it has more than those words; or the row's text or picture, one of
                  them empty, with gold and predicted class in words

@@ -26,6 +26,7 @@ from hfkit.report.report import Report, prompt_warnings, render, state_verdict
 from hfkit.report.schema import to_plain, validate
 from hfkit.runtime import machine
 from hfkit.scores.score import headline_text
+from hfkit.tasks import TextClassification
 from hfkit.tasks.classification.judges import ClassJudge, LabelSetJudge, NumberJudge, ScaleJudge
 from hfkit.tasks.classification.kinds import KINDS
 from hfkit.tasks.tagging.judges import EntityJudge
@@ -353,6 +354,26 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="output_dir .*file/out.*could not be written"):
         made(Tags()).save(tmp_path / "file" / "out")
+
+
+def test_errors_are_named_by_their_rows_in_the_file_though_splits_are_drawn_and_rows_left_out(tmp_path):
+    rows = [
+        {"text": f"number {number}", "label": ["odd", "even", None][2 if number == 7 else number % 2]}
+        for number in range(60)
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = TextClassification(dataset=str(file), on_bad_row="skip")
+    report = Report(task, loaded := task.load(), settings={"checkpoint": "sample"})
+    report.add("one", [["odd"]] * len(loaded["test"]), cost=COST)
+    errors = report.facts()["errors"]
+    assert errors and all(rows[error["row"]] == {"text": error["text"], "label": "even"} for error in errors)
+    assert all(f"<li><bdi>{note}</bdi></li>" in render(report.facts())["report.html"] for note in loaded.notes)
+
+
+def test_a_rate_that_was_logged_once_is_no_curve():
+    log = [{"loss": 1.0, "head_learning_rate": 1e-3, "epoch": 1.0}]
+    assert [chart["title"] for chart in plots.curves(log, "f1", "F1", PLAN)] == ["Loss"]
 
 
 def test_curves_leave_out_what_is_not_a_number_and_mark_where_stages_begin():
