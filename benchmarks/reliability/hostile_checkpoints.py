@@ -89,7 +89,7 @@ def states(traps: Traps) -> Attempts:
         torch.save(traps.attack(), checkpoint / name)
         reseal(checkpoint)
         codes = (0, 2) if name == "training_args.bin" else (2,)
-        yield Attempt(f"resume: {name} with code", resume(lay), codes, named=(name,) if codes == (2,) else ()), lay
+        yield Attempt(f"resume: {name} with code", resume(lay), codes, named=("would run code",) * (codes == (2,))), lay
     lay = traps.lay()
     shutil.move(lay.copy("hostile_run", "run"), lay.out)
     (checkpoint,) = lay.out.glob("checkpoint-*")

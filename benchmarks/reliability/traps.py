@@ -23,7 +23,17 @@ from benchmarks.reliability.harness import Job, make_empty
 PATIENCE = 90  # seconds for a command that reads something hostile
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.startfile")
-OWN_PROGRAMS = ("git", "lscpu", "nvidia-smi", "ldconfig", "gcc", "cc", "ld", "uname")  # of the record of the machine
+OWN_PROGRAMS = (
+    os.path.basename(sys.executable),
+    "git",
+    "lscpu",
+    "nvidia-smi",
+    "ldconfig",
+    "gcc",
+    "cc",
+    "ld",
+    "uname",
+)  # of records of the machine, and trials
 
 
 class Attack:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import pickle
 import re
 import shutil
 from collections.abc import Iterator
@@ -150,6 +151,25 @@ def find_fault_of_weights(checkpoint: Path, *, sealed: bool = True) -> str | Non
     except UserError as error:
         return str(error)
     return None
+
+
+@contextmanager
+def refuse_states_with_code(checkpoint: str | None) -> Iterator[None]:
+    """Refuse a state beside the weights that is a pickle of anything but tensors and numbers; it is not run.
+
+    Raises:
+        UserError: naming the checkpoint, and what the pickle names.
+    """
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        raise UserError(
+            f"checkpoint '{checkpoint}'",
+            f"{', '.join(NEEDED)} hold tensors and numbers, and one of them would run code"
+            f" ({f'it names {named[1]}' if named else first_line(error)})",
+            "Resume from a checkpoint that you have from a source you trust",
+        ) from error
 
 
 def refuse_shards_elsewhere(checkpoint: Path) -> None:

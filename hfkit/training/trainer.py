@@ -55,6 +55,7 @@ from hfkit.training.resuming import (
     find_fault_of_weights,
     ignore_recorded_best,
     read_weights,
+    refuse_states_with_code,
     require_whole,
 )
 from hfkit.training.saving import best_after, rotate, write_model, write_sealed
@@ -401,13 +402,15 @@ class TransferTrainer(Trainer):
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if self.generators is None:
-            super()._load_rng_state(checkpoint)
+            with refuse_states_with_code(checkpoint):
+                super()._load_rng_state(checkpoint)
         else:  # what was made up for comes between the checkpoint and the next step
             set_generators(self.generators)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if not self.begins_extension:
-            super()._load_optimizer_and_scheduler(checkpoint)
+            with refuse_states_with_code(checkpoint):
+                super()._load_optimizer_and_scheduler(checkpoint)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self.is_fsdp_enabled:

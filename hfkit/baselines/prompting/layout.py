@@ -36,6 +36,15 @@ class FittedRequest(NamedTuple):
     cut: bool = False  # without any demonstration it was still too long, and lost its beginning
 
 
+MOST_ADDED = 100_000  # characters that a template may write around a turn: the longest have some thousands
+
+
+def refuse_template(rule: str) -> UserError:
+    """The error for a chat template that makes no prompts."""
+    fix = "Use a checkpoint with another template, or with none"
+    return UserError("chat template of the prompt_checkpoint", rule, fix)
+
+
 @dataclass(frozen=True)
 class Layout:
     """How prompts are written for one model: as a chat if its tokenizer has a template, otherwise as plain text."""
@@ -66,12 +75,12 @@ class Layout:
             turns += [{"role": "user", "content": content}, {"role": "assistant", "content": answer}]
         try:
             context = self.tokenizer.apply_chat_template(turns[:-1], tokenize=False, add_generation_prompt=True)
-        except (TemplateError, TypeError, ValueError, RecursionError, MemoryError) as error:
-            raise UserError(
-                "chat template of the prompt_checkpoint",
-                f"it refuses the turns of a user and an assistant ({first_line(error)})",
-                "Use a checkpoint with another template, or with none",
-            ) from error
+        except (TemplateError, TypeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+            raise refuse_template(f"it refuses the turns of a user and an assistant ({first_line(error)})") from error
+        if not context.strip():
+            raise refuse_template("it makes no text of the turns of a user and an assistant")
+        if len(context) > sum(len(turn["content"]) for turn in turns) + MOST_ADDED * len(turns):
+            raise refuse_template(f"it adds more than {MOST_ADDED:,} characters to a turn")
         return Rendered(context, prompt.options)
 
     def spell_out(self, text: str) -> str:
