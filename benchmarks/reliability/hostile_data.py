@@ -90,9 +90,9 @@ def tables(traps: Traps) -> Attempts:
         yield Attempt(f"{suffix}: a type of Python in a pickle", with_data(lay, path), (0, 2)), lay
     lay = traps.lay()
     path = lay.given / "rows.parquet"
-    pq.write_table(pa.table({"text": ["x" * 1000] * 3_000_000, "label": ["a", "b", "c"] * 10**6}), path)
+    pq.write_table(pa.table({"text": ["x" * 1000] * 300_000, "label": ["a", "b", "c"] * 100_000}), path)
     argv = ["hfkit", "doctor", "--task", "text-classification", "--dataset", str(path), "--most_rows", "10"]
-    yield Attempt("parquet: 3 GB of text in 3 MB", argv, (0, 1, 2)), lay
+    yield Attempt("parquet: 300 MB of text in a few kB", argv, (0, 1, 2)), lay
 
 
 FEATURES = {"info": {"features": {"text": {"_type": "Value", "dtype": "string"}}}}
@@ -170,7 +170,7 @@ def workbooks(traps: Traps) -> Attempts:
     sheets = {
         "an entity of elsewhere": entity + sheet("<is><t>&e;</t></is>"),
         "a formula that calls": sheet("<f>cmd|' /C calc'!A0</f><v>0</v>", kind="str"),
-        "500 MB of blanks": sheet("<is><t>a</t></is>") + " " * 500_000_000,
+        "100 MB of blanks": sheet("<is><t>a</t></is>") + " " * 100_000_000,
     }
     for name, content in sheets.items():
         lay = traps.lay()

@@ -564,6 +564,21 @@ def test_a_chat_template_that_refuses_is_named():
         Layout(tokenizer).render(prompts_of([{"text": "a"}])[0])
 
 
+@pytest.mark.parametrize(
+    ("template", "rule"),
+    [
+        ("{{ nothing }}", "makes no text"),
+        ("{{ 'x' * 10**6 }}", "adds more than 100,000 characters"),
+        ("{% for i in range(10**10) %}{% endfor %}", "Range too big"),
+    ],
+)
+def test_a_chat_template_that_makes_no_prompt_is_named(template, rule):
+    tokenizer = words()
+    tokenizer.chat_template = template
+    with pytest.raises(UserError, match=rule):
+        Layout(tokenizer).render(prompts_of([{"text": "a"}])[0])
+
+
 def test_flags_make_the_baselines():
     names = ["--baseline", "zero-shot-prompt", "few-shot-prompt"]
     flags = ["--prompt_checkpoint", "lm", "--shots", "2", "--demonstrations", "nearest", "--prompt_orders", "3"]
