@@ -41,14 +41,12 @@ class Failure(RuntimeError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its class where it has none."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """The first line of an error's message, or its class where it has none.
 
-
-def last_line(error: BaseException) -> str:
-    """The last line of an error's message, which in messages of several says what was wrong; or its class."""
-    lines = str(error).strip().splitlines()
-    return lines[-1].strip() if lines else type(error).__name__
+    A line that ends with a colon only announces the fault: then it is the last line, which names it.
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1 if lines[0].endswith(":") else 0].strip()
 
 
 def one_line(error: BaseException) -> str:

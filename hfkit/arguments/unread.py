@@ -85,7 +85,7 @@ def refuse_unread(flags: Stock) -> None:
 
 
 def read_optimizer(flags: Stock, optim_args: str | None) -> Any:
-    """What the optimizer is built from with these settings; an object of its own where it needs the model for that.
+    """The values that the optimizer is built from with these settings; an object where it needs the model for that.
 
     Raises:
         UserError: a setting cannot be read.

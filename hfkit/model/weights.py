@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
 
-from hfkit.errors import Failure, UserError, last_line
+from hfkit.errors import Failure, UserError, first_line
 from hfkit.model.conversions import say_once
 from hfkit.model.depth import Depths
 from hfkit.model.heads import describe_fresh_head, fit_head, labels_of, wanted_labels
@@ -36,7 +36,7 @@ def read_config(checkpoint: str, **settings: Any) -> PreTrainedConfig:
     except Exception as error:
         raise UserError(
             f"checkpoint '{checkpoint}'",
-            f"its config.json could not be read ({last_line(error)})",
+            f"its config.json could not be read ({first_line(error)})",
             "Check the path or the Hub id, and the network",
         ) from error
     refuse_quantised(checkpoint, config)
@@ -187,7 +187,7 @@ def refuse_unreadable(auto_model: Any, named: str) -> Iterator[None]:
     except Exception as error:
         raise UserError(
             named,
-            f"{auto_model.__name__} cannot load it ({last_line(error)})",
+            f"{auto_model.__name__} cannot load it ({first_line(error)})",
             "Give a folder or a Hub id with whole weights, of an architecture that this class knows",
         ) from error
 

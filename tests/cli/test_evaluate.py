@@ -200,13 +200,22 @@ def test_a_record_of_another_version_is_named_by_its_version(tmp_path):
     assert "'hfkit.report/1' is not 'hfkit.report/" in said and "missing" not in said
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"schema": "hfkit.report/1"}', "other"])
-def test_a_record_of_another_kind_is_refused_and_nothing_written(content, finished_runs):
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ("{}", "it is no record that this version of hfkit reads"),
+        ("[]", "it holds an object, and this is a list"),
+        ("no json", "it cannot be read as JSON"),
+        ('{"schema": "hfkit.report/1"}', "it is no record that this version of hfkit reads"),
+        ("other", "it is no record that this version of hfkit reads"),
+    ],
+)
+def test_a_record_of_another_kind_is_refused_and_nothing_written(content, rule, finished_runs):
     if content == "other":
         content = json.dumps(read_report("runs/bert-ner") | {"schema": "hfkit.report/9"})
     Path("old").mkdir()
     Path("old/report.json").write_text(content)
-    assert "it is no record that this version of hfkit reads" in read_refusal(hfkit("report", "old"))
+    assert rule in read_refusal(hfkit("report", "old"))
     assert [path.name for path in Path("old").iterdir()] == ["report.json"]
     assert "there is no report.json" in read_refusal(hfkit("report", "pictures"))
 

@@ -18,6 +18,7 @@ from hfkit.data.batches import (
     training_order,
 )
 from hfkit.data.text.padding import PaddedTexts
+from hfkit.training.evaluating import keep_of_outputs
 from tests.fixtures.runs import trainer
 from tests.tiny.families import FAMILIES
 
@@ -137,7 +138,7 @@ def test_answers_belong_to_their_rows_however_they_are_batched(checkpoint, corpu
     assert len(set(map(str, expected))) > 2
     assert run.predictions("validation") == expected
     assert run.evaluate()["eval_f1"] == run.task.judge.score(expected, run.references("validation"))["f1"]
-    with run._reading(run.codec.decision_outputs):
+    with keep_of_outputs(run, run.codec.decision_outputs):
         found = run.outputs("validation")
     for logits, places, row, of_row in zip(found["logits"], found["positions"], rows, alone, strict=True):
         assert np.allclose(logits[: len(of_row)], of_row, atol=1e-5) and (logits[len(of_row) :] == -100).all()

@@ -708,7 +708,7 @@ def test_checkpoints_that_cannot_be_trained(checkpoint, tmp_path):
     huge = copied(checkpoint, tmp_path / "huge", hidden_size=65536, intermediate_size=262144, num_hidden_layers=20)
     assert checked_model(NER(), str(huge), tmp_path)["memory"].severity == "error"
     small = copied(checkpoint, tmp_path / "small", vocab_size=50)
-    assert "beyond the 50 embeddings" in checked_model(NER(), str(small), tmp_path)["vocabulary"].what
+    assert "its model knows 50 tokens" in checked_model(NER(), str(small), tmp_path)["processor"].what
     bare = copied(checkpoint, tmp_path / "bare")
     (bare / "model.safetensors").rename(bare / "pytorch_model.bin")
     found = checked_model(NER(), str(bare), tmp_path)["weights"]

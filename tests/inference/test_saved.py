@@ -329,7 +329,7 @@ def saved_copy(finished_once: Path, name: str, tmp_path: Path) -> Path:
         (lambda place: (place / "config.json").unlink(), "a saved model has a config.json"),
         (lambda place: (place / "model.safetensors").unlink(), "cannot load it"),
         (lambda place: (place / "model.safetensors").write_bytes(b"\0" * 100), "cannot load it"),
-        (lambda place: (place / "report.json").write_text("[]"), "is not the report of a run"),
+        (lambda place: (place / "report.json").write_text("[]"), "holds an object, and this is a list"),
         (lambda place: change_value(place / "config.json", ["hfkit_task"], "translation"), "here it is translation"),
         (lambda place: change_value(place / "report.json", ["settings", "problem"], "guess"), "problem='guess'"),
         (lambda place: change_value(place / "report.json", ["settings", "max_length"], "x"), "max_length='x'"),

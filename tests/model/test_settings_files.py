@@ -17,11 +17,11 @@ from hfkit.model.weights import read_config
         ("config.json", '{"a":' * 5000 + "1" + "}" * 5000, "nested too deep"),
         ("config.json", '{"num_hidden_layers": 1000000, "model_type": "bert"}', "at most 10,000 layers"),
         ("config.json", '{"text_config": [{"n_layers": 1000000}]}', "at most 10,000 layers"),
-        ("config.json", "[1]", "holds an object, and this is list"),
-        ("tokenizer_config.json", '"a"', "holds an object, and this is str"),
+        ("config.json", "[1]", "holds an object, and this is a list"),
+        ("tokenizer_config.json", '"a"', "holds an object, and this is a string"),
         ("config.json", "{", "cannot be read"),
         ("config.json", '{"model_type": "bert", "hidden_size": "big"}', "could not be read"),
-        ("config.json", None, "take at most 20,000,000 bytes"),
+        ("config.json", None, "takes at most 20,000,000 bytes"),
     ],
 )
 def test_settings_that_no_program_wrote_are_refused_at_once(checkpoint, tmp_path, name, content, words):

@@ -9,6 +9,7 @@ import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value, concatenate_datasets
 from tokenizers import normalizers
 from transformers import (
+    AutoConfig,
     AutoTokenizer,
     BertConfig,
     BertweetTokenizer,
@@ -202,6 +203,7 @@ def test_long_texts_are_cut_and_counted_and_the_saved_tokenizer_cuts_nothing(che
 def test_special_tokens_that_somebody_wrote_are_text(kind, checkpoint, tmp_path):
     tokenizer = getattr(tiny, kind)()
     tiny.bert(tmp_path)
+    AutoConfig.from_pretrained(tmp_path, vocab_size=len(tokenizer)).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     codec = TextClassification().codec(str(tmp_path), Labels(("a",)))
     processor = codec.processor

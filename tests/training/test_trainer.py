@@ -414,7 +414,7 @@ def test_a_damaged_run_file_is_named(checkpoint, corpus, tmp_path):
     flags = dict(strategy="full", num_train_epochs=1, save_strategy="steps", save_steps=6)
     trainer(checkpoint, corpus, tmp_path, **flags).train()
     (tmp_path / "hfkit_run.json").write_text('{"settings": {')
-    with pytest.raises(UserError, match=r"hfkit_run.json: it says which run wrote the folder, and cannot be read"):
+    with pytest.raises(UserError, match=r"hfkit_run.json: it cannot be read as JSON"):
         trainer(checkpoint, corpus, tmp_path, **flags).train()
 
 

@@ -86,7 +86,9 @@ def may_not_end(template: str) -> bool:
         any(isinstance(call.node, nodes.Name) and call.node.name in COUNTING for call in tree.find_all(nodes.Call))
         or any(True for _ in tree.find_all((nodes.Mul, nodes.Pow)))
         or any(map(is_large, tree.find_all((nodes.Const, nodes.List, nodes.Tuple))))
-        or any(loop.recursive or isinstance(loop.iter, nodes.Const) or nested(loop) > MOST_NESTED for loop in loops)
+        or any(
+            loop.recursive or isinstance(loop.iter, nodes.Const) or count_nested(loop) > MOST_NESTED for loop in loops
+        )
         or calls_itself(tree)
         or any(map(grows, loops))
     )
@@ -102,9 +104,9 @@ def is_large(literal: nodes.Const | nodes.List | nodes.Tuple) -> bool:
     return len(literal.items) > MOST_LITERAL
 
 
-def nested(loop: nodes.For) -> int:
+def count_nested(loop: nodes.For) -> int:
     """How many loops lie within each other from this one on."""
-    return 1 + max((nested(inner) for inner in loop.find_all(nodes.For)), default=0)
+    return 1 + max((count_nested(inner) for inner in loop.find_all(nodes.For)), default=0)
 
 
 def calls_itself(tree: nodes.Template) -> bool:

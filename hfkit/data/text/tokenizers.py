@@ -7,7 +7,7 @@ from transformers import AutoTokenizer, PreTrainedConfig
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.data.text.endless import refuse_endless, refuse_growing
-from hfkit.errors import UserError, last_line
+from hfkit.errors import UserError, first_line
 
 COUNTED_BEHIND_PADDING = (
     "camembert",
@@ -50,7 +50,7 @@ def load_tokenizer(path: str, checkpoint: str, **options: Any) -> Tokenizer:
     except Exception as error:
         raise UserError(
             f"checkpoint '{checkpoint}'",
-            f"its tokenizer could not be read ({last_line(error)})",
+            f"its tokenizer could not be read ({first_line(error)})",
             "Give a folder or a Hub id that holds tokenizer.json",
         ) from error
     # Saved with the tokenizer, it would name files that are not there.

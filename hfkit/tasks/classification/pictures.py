@@ -25,7 +25,7 @@ from hfkit.data.images.vision import require_vision
 from hfkit.data.notes import tell
 from hfkit.data.places import find_place
 from hfkit.data.units import find_unit_column
-from hfkit.errors import UserError, last_line
+from hfkit.errors import UserError, first_line
 from hfkit.model.weights import read_config
 from hfkit.tasks.classification.answers import label_sort_key
 from hfkit.tasks.classification.codec import Classifier
@@ -254,7 +254,7 @@ class PictureClassifier(Classifier):
         except Exception as error:
             raise UserError(
                 f"checkpoint '{self.checkpoint}'",
-                f"its image processor could not be read ({last_line(error)})",
+                f"its image processor could not be read ({first_line(error)})",
                 "Give a folder or a Hub id that holds preprocessor_config.json",
             ) from error
         if channels is not None and channels != channels_of(processor):
