@@ -392,6 +392,19 @@ def test_what_decides_the_weights_is_part_of_the_run(checkpoint, corpus, tmp_pat
     trainer(checkpoint, corpus, tmp_path / "b", **free, **flags).train(resume_from_checkpoint=cut)
 
 
+def test_a_run_whose_plan_is_refused_leaves_no_trace(checkpoint, corpus, tmp_path):
+    run = trainer(checkpoint, corpus, tmp_path / "out", lr_scheduler_type="reduce_lr_on_plateau", eval_strategy="epoch")
+    run.args.thaw_warmup = 0.2
+    with pytest.raises(UserError, match="thawed groups cannot warm up on it"):
+        run.train()
+    assert not [path for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")]
+
+
+def test_checkpoints_in_the_middle_of_a_step_are_refused(checkpoint, corpus, tmp_path):
+    with pytest.raises(UserError, match="enable_jit_checkpoint=True: it saves in the middle of a step"):
+        trainer(checkpoint, corpus, tmp_path, enable_jit_checkpoint=True)
+
+
 def test_foreign_folders_are_never_deleted(checkpoint, corpus, tmp_path):
     flags = dict(strategy="full", num_train_epochs=1)
     run = trainer(checkpoint, corpus, tmp_path, save_strategy="steps", save_steps=6, **flags)
