@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hfkit.errors import Failure, UserError
+from hfkit.errors import GOES_ON, Failure, UserError
 from hfkit.ledger.arguments import split_flags
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Cell, Contender, Plan, Result, plan_cells
@@ -18,7 +18,7 @@ from hfkit.ledger.pages import render_ledger
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import Runner
 from hfkit.progress import progress, reserve_stdout
-from hfkit.runtime.durable import write_file
+from hfkit.runtime.durable import explain_no_room, write_file
 from hfkit.runtime.processes import end_with, take_rank
 
 SCHEMA = "hfkit.compare/2"
@@ -40,10 +40,12 @@ def compare(argv: list[str]) -> list[Path]:
         UserError: flags or data that cannot be compared with.
         Failure: runs were lost for want of room or the like. The pages are there, without them.
     """
-    if not split_flags(argv)[0].json:
-        return [Path(page) for page in _run(argv)]
-    with reserve_stdout():
-        ledgers = _run(argv)
+    own, _ = split_flags(argv)
+    with explain_no_room(Path(own.compare_dir), GOES_ON):
+        if not own.json:
+            return [Path(page) for page in _run(argv)]
+        with reserve_stdout():
+            ledgers = _run(argv)
     if ledgers:
         tests = [summary_of(page, ledger) for page, ledger in ledgers.items()]
         print(json.dumps({"schema": SCHEMA, "tests": tests}, indent=1, allow_nan=False))
@@ -104,7 +106,12 @@ def work(parent: int, argv: list[str]) -> None:
     """Work on cells of a comparison until there are none left, or until the process that started this one ends."""
     end_with(parent)
     bench = Bench(argv)
-    Queue(Path(bench.own.compare_dir), bench.key).work(make_plan(bench, bench.contenders()), Runner(bench).run)
+    queue = Queue(Path(bench.own.compare_dir), bench.key)
+    try:
+        with explain_no_room(queue.folder, GOES_ON):
+            queue.work(make_plan(bench, bench.contenders()), Runner(bench).run)
+    except Failure as error:  # started again, it would come no further; its parent reads this
+        print(f"error: {error}", flush=True)
 
 
 def make_plan(bench: Bench, contenders: list[Contender]) -> Plan:
@@ -130,8 +137,19 @@ def _run_here(jobs: int, argv: list[str], queue: Queue, plan: Plan, console: Con
                     ended.add(cell)
                     advance(total=len(cells))
                     print(f"{len(ended)}/{len(cells)} {line_of(cell, result)}", flush=True)
-    if queue.open_cells(plan):
+    if cells := queue.open_cells(plan):
+        if said := last_error(logs):
+            raise Failure(f"{len(cells)} runs were left open. A worker said: {said}", f"Its log is in {logs}")
         raise UserError(f"compare_dir '{queue.folder}'", "runs were left open", f"Look into {logs}, and start again")
+
+
+def last_error(logs: Path) -> str | None:
+    """The error with which a worker ended; None if none said anything."""
+    for log in sorted(logs.glob("worker-*.txt"), key=lambda log: log.stat().st_mtime, reverse=True):
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        if lines and lines[-1].startswith("error: "):
+            return lines[-1].removeprefix("error: ")
+    return None
 
 
 def line_of(cell: Cell, result: Result) -> str:
