@@ -124,7 +124,9 @@ def judge(bad: Input, place: Path, work: Path) -> tuple[bool, str]:
     )
     if bad.harmless and job.code == 0 and not job.has_traceback:
         return True, "accepted: it is harmless"
-    written = [name for name, size in list_tree(place).items() if before.get(name) != size]
+    # A lock on a folder that is there already is no result.
+    changed = (name for name, size in list_tree(place).items() if before.get(name) != size)
+    written = [name for name in changed if not name.endswith(".hfkit.lock")]
     lines = sum(line.startswith("error:") for line in job.text.splitlines())
     good = job.code == 2 and lines == 1 and not job.has_traceback and not written
     return good, job.verdict + (f"; written: {', '.join(written[:3])}" if written else "")

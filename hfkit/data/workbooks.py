@@ -162,16 +162,21 @@ def format_cell(value: Any) -> str:
 AT_FAULT = "cells that hold an error such as #N/A are read as empty"
 WITHOUT_VALUE = "formulas without a value are read as empty (open and save the file in Excel or LibreOffice)"
 ERROR = re.compile(rb'<c (?=[^>]*\bt="e")[^>]*\br="(\w+)"')
+CONTENT, MARKED = "content.xml", b'value-type="error"'
+OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 STALE = re.compile(rb'<c (?![^>]*\bt="str")[^>]*\br="(\w+)"[^>]*><f[^>]*>[^<]*</f>(?:<v\s*/>|<v></v>)?</c>')
 
 
 def find_faults(path: Path, sheet: str) -> tuple[list[str], list[str]]:
     """The cells of a sheet that hold an error, and those with a formula without its value, such as 'B5'.
 
-    The reader gives both as empty. Only .xlsx can be asked.
+    The reader gives both as empty. Only .xlsx and .ods can be asked; LibreOffice saves every value beside its formula.
     """
     try:
         with zipfile.ZipFile(path) as zipped:
+            if CONTENT in zipped.namelist():
+                return find_marked_cells(zipped.read(CONTENT), sheet), []
             part = find_sheet_part(zipped, sheet)
             text = zipped.read(part) if part else b""
     except (zipfile.BadZipFile, KeyError):
@@ -179,6 +184,35 @@ def find_faults(path: Path, sheet: str) -> tuple[list[str], list[str]]:
     errors = ERROR.findall(text) if b't="e"' in text else []
     stale = STALE.findall(text) if b"<f" in text else []
     return [place.decode() for place in errors], [place.decode() for place in stale]
+
+
+def find_marked_cells(content: bytes, sheet: str) -> list[str]:
+    """The cells of a sheet of an .ods that LibreOffice marks as errors."""
+    from xml.etree import ElementTree
+
+    if MARKED not in content:
+        return []
+    tables = (tag for tag in ElementTree.fromstring(content).iter() if tag.tag == f"{TABLE}table")
+    table = next((tag for tag in tables if tag.get(f"{TABLE}name") == sheet), None)
+    found, row = [], 0
+    for line in () if table is None else table.iter(f"{TABLE}table-row"):
+        column = 0
+        for cell in line:
+            error = any(name.endswith("}value-type") and value == "error" for name, value in cell.attrib.items())
+            if error and cell.get(f"{OFFICE}string-value") == "":  # otherwise it is read as the text that it shows
+                found.append(f"{name_column(column)}{row + 1}")
+            column += int(cell.get(f"{TABLE}number-columns-repeated", 1))
+        row += int(line.get(f"{TABLE}number-rows-repeated", 1))
+    return found
+
+
+def name_column(place: int) -> str:
+    """The letters of a column, from 0: 'A', 'Z', 'AA'."""
+    letters = ""
+    while place >= 0:
+        place, letter = divmod(place, 26)
+        letters, place = chr(ord("A") + letter) + letters, place - 1
+    return letters
 
 
 def find_sheet_part(zipped: zipfile.ZipFile, sheet: str) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 
 from hfkit.data.files import read_one_split, read_splits
 from hfkit.data.source import Source
-from hfkit.data.workbooks import format_cell, read_workbook, sheet_names
+from hfkit.data.workbooks import format_cell, name_column, read_workbook, sheet_names
 from hfkit.errors import DataError, UserError
 from tests.fixtures.workbooks import XLS, write_ods, write_xlsx
 
@@ -58,6 +58,16 @@ def test_errors_and_formulas_without_a_value_are_told_by_their_cells(tmp_path, c
     assert rows["label"][:] == ["x", "y", "", "", "", "z"]
     told = capsys.readouterr().out
     assert "error such as #N/A are read as empty: B4," in told and "LibreOffice): B5\n" in told
+
+
+def test_errors_in_a_workbook_of_libreoffice_are_told_by_their_cells(tmp_path, capsys):
+    error = b'<table:table-cell office:value-type="string" office:string-value="" calcext:value-type="error"/>'
+    empty = b'<table:table-cell table:number-columns-repeated="2"/>'
+    rows = [["text", "label", "more", "other"], ["a", empty, error], ["b", "c", 1, error], ["d", "e", 2, "f"]]
+    write_ods(tmp_path / "some.ods", rows)
+    read_workbook("train", [tmp_path / "some.ods"])
+    assert "cells that hold an error such as #N/A are read as empty: D2, D3" in capsys.readouterr().out
+    assert [name_column(place) for place in (0, 25, 26, 701, 702)] == ["A", "Z", "AA", "ZZ", "AAA"]
 
 
 def test_one_of_several_sheets_is_asked_for(tmp_path):
