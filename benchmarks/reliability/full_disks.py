@@ -168,9 +168,10 @@ def fill_at_results(work: Path, cases: Cases) -> None:
 
 
 def find_writes(log: Path, folder: Path, name: str) -> list[int]:
-    """The numbers of the calls that write a file of a folder."""
+    """The numbers of the calls that write a result of a run: in its folder or where the model is put together."""
     mine = [(number, Path(path)) for number, call, path in calls(log) if call == "write"]
-    return [number for number, path in mine if path.parent == folder and name_hidden(name).fullmatch(path.name)]
+    places = [(number, path) for number, path in mine if "checkpoint-" not in str(path.relative_to(folder))]
+    return [number for number, path in places if name_hidden(name).fullmatch(path.name)]
 
 
 def fill_caches(work: Path, cases: Cases) -> None:
