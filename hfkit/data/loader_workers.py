@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from hfkit.errors import Failure
-from hfkit.runtime.processes import obey_parent_alone
+from hfkit.runtime.parents import obey_parent_alone
 
 
 class NoSharedMemory(Failure):

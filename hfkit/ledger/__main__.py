@@ -3,8 +3,14 @@
 import sys
 
 from hfkit.errors import GOES_ON, run
-from hfkit.ledger.compare import compare, work
+from hfkit.runtime.parents import end_with
 
 if __name__ == "__main__":
     argv = sys.argv[1:]
-    run(lambda: work(int(argv[1]), argv[2:]) if argv[:1] == ["work"] else compare(argv), GOES_ON)
+    works = argv[:1] == ["work"]
+    if works:
+        end_with(int(argv[1]))
+    # Only now: these imports take seconds, in which the parent may end.
+    from hfkit.ledger.compare import compare, work
+
+    run(lambda: work(argv[2:]) if works else compare(argv), GOES_ON)

@@ -19,7 +19,7 @@ from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import Runner
 from hfkit.progress import progress, reserve_stdout
 from hfkit.runtime.durable import explain_no_room, write_file
-from hfkit.runtime.processes import end_with, take_rank
+from hfkit.runtime.processes import take_rank
 
 SCHEMA = "hfkit.compare/2"
 EVERY = 0.5  # seconds between two looks for ended cells
@@ -102,9 +102,8 @@ def _run(argv: list[str]) -> dict[str, dict[str, Any]]:
     return ledgers
 
 
-def work(parent: int, argv: list[str]) -> None:
-    """Work on cells of a comparison until there are none left, or until the process that started this one ends."""
-    end_with(parent)
+def work(argv: list[str]) -> None:
+    """Work on cells of a comparison until there are none left."""
     bench = Bench(argv)
     queue = Queue(Path(bench.own.compare_dir), bench.key)
     try:

@@ -1,18 +1,11 @@
 """This process among those of a launcher, and its share of cores and GPUs."""
 
-import ctypes
 import os
-import signal
 import sys
-import threading
-import time
 from dataclasses import dataclass
-from functools import cache
 
-import psutil
 import torch
 
-PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 LAUNCHERS = (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"))
 
 
@@ -39,40 +32,6 @@ def take_rank() -> Rank | None:
     if found and torch.cuda.device_count():
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu_of(found.local)
     return found if found and found.size > 1 else None
-
-
-def end_with(parent: int) -> None:
-    """Have this process sent SIGTERM when the one that started it ends, in whatever way; at once if it has already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it ended before this was asked for
-            os.kill(os.getpid(), signal.SIGTERM)
-    else:
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while psutil.pid_exists(parent):
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-@cache
-def obey_parent_alone() -> None:
-    """Have this worker end by SIGTERM from the process that started it, and ignore it from everybody else.
-
-    A scheduler signals all processes of a job. Without its loader's workers, a run could not finish its step. torch has
-    them look themselves whether their parent is alive.
-    """
-    if sys.platform == "linux":  # others do not tell who sent a signal
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        threading.Thread(target=_wait_for_parent, daemon=True).start()
-
-
-def _wait_for_parent() -> None:
-    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
-        pass
-    os._exit(0)
 
 
 def count_cores() -> int:

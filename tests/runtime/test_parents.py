@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psutil
 
-from hfkit.runtime.processes import end_with, obey_parent_alone
+from hfkit.runtime.parents import end_with, obey_parent_alone
 
 
 def fork(act: Callable[[], object]) -> int:
