@@ -15,6 +15,7 @@ from hfkit.data.columns import find_column, is_id_column, match_usual
 from hfkit.data.notes import tell
 from hfkit.data.text.texts import TEXT_COLUMNS
 from hfkit.errors import UserError
+from hfkit.progress import silence_other_bars
 
 
 def gather_items(splits: DatasetDict, annotator: str, item: str | None = None) -> DatasetDict:
@@ -30,7 +31,8 @@ def gather_items(splits: DatasetDict, annotator: str, item: str | None = None) -
     who = find_column(splits, annotator, (), "--annotator_column")
     which = find_item_column(splits, item)
     answers = find_answers(splits, who, which)
-    gathered = {split: gather_rows(rows, who, which, answers) for split, rows in splits.items()}
+    with silence_other_bars():
+        gathered = {split: gather_rows(rows, who, which, answers) for split, rows in splits.items()}
     counts = ", ".join(f"{split} {len(rows):,} of {len(splits[split]):,}" for split, rows in gathered.items())
     tell(f"column '{who}': rows with one '{which}' are answers to one item, in {', '.join(answers)}; items: {counts}")
     return DatasetDict(gathered)
@@ -103,7 +105,7 @@ def gather_rows(rows: Dataset, who: str, item: str, answers: Sequence[str]) -> D
     each = pa.StructArray.from_arrays([names, *columns], [WHO, *answers])
     ends = np.concatenate([[0], np.cumsum(np.bincount(of_item, minlength=len(first)))])
     kept = [name for name in rows.column_names if name not in (who, *answers)]
-    own = rows.select(list(first.values())).select_columns(kept)
+    own = rows.select(list(first.values())).select_columns(kept).flatten_indices(keep_in_memory=True)
     annotations = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), each)
     return own.add_column(
         COLUMN, annotations, feature=Features.from_arrow_schema(pa.schema({COLUMN: annotations.type}))[COLUMN]

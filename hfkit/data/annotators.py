@@ -57,11 +57,12 @@ def answer_columns(rows: Dataset) -> list[str]:
     return [field.name for field in item if field.name not in (WHO, FINAL)]
 
 
-def decide_rows(rows: Dataset, annotator: str | None = None) -> Dataset:
+def decide_rows(rows: Dataset, annotator: str | None = None, split: str = "") -> Dataset:
     """The rows with a value in every column that people answered; what they were decided from stays beside it.
 
     Args:
         annotator: the person whose answers are taken; None: all people together.
+        split: that of the rows, for what is told about them.
 
     Raises:
         UserError: there is no such person, or the rows do not say who answered them.
@@ -79,7 +80,7 @@ def decide_rows(rows: Dataset, annotator: str | None = None) -> Dataset:
         ]
         rows = put_column(rows, column, values)
     if columns:
-        tell_decision(answers, annotator)
+        tell_decision(f"{split}: " if split else "", answers, annotator)
     return rows
 
 
@@ -212,13 +213,13 @@ def put_column(rows: Dataset, column: str, values: list[Any]) -> Dataset:
     return Dataset(table.append_column(column, array))
 
 
-def tell_decision(answers: Sequence[Any], annotator: str | None) -> None:
+def tell_decision(named: str, answers: Sequence[Any], annotator: str | None) -> None:
     several = sum(len(of_row or ()) > 1 for of_row in answers)
     people = {one[WHO] for of_row in answers for one in of_row or ()}
     if annotator is not None:
-        tell(f"of {len(people)} annotators, only the answers of '{annotator}' are read")
+        tell(f"{named}of {len(people)} annotators, only the answers of '{annotator}' are read")
     elif several:
-        tell(f"{len(people)} annotators; {several:,} rows have several answers, and what most of them say is taken")
+        tell(f"{named}{len(people)} annotators; {several:,} rows have several answers, and what most say is taken")
 
 
 # How far they agree

@@ -148,7 +148,7 @@ def decide_splits(splits: Mapping[str, Dataset], source: Source) -> DatasetDict:
         splits = gather_items(splits, source.annotator_column, source.item_column)
     if source.annotator is None and not any(map(answer_columns, splits.values())):
         return splits
-    return DatasetDict({split: decide_rows(rows, source.annotator) for split, rows in splits.items()})
+    return DatasetDict({split: decide_rows(rows, source.annotator, split) for split, rows in splits.items()})
 
 
 def read_file(source: Source, file: Path, kinds: Mapping[str, str], split: str) -> dict[str, Dataset]:
