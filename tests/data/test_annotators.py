@@ -82,7 +82,7 @@ def test_rows_that_nobody_answered_keep_what_they_have():
     rows = make_rows([], ["good", "good"], [None, "bad"], label=["own", None, None])
     with collect_notes() as notes:
         assert decide_rows(rows)["label"] == ["own", "good", "bad"]
-    assert notes == ["2 annotators; 2 rows have several answers, and what most of them say is taken"]
+    assert notes == ["2 annotators; 2 rows have several answers, and what most say is taken"]
     plain = Dataset.from_dict({"label": ["x"], "annotations": ["some text"]})
     assert decide_rows(plain) is plain
 
