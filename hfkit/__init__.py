@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from hfkit.arguments.parse import parse
     from hfkit.arguments.recipe import RecipeArguments
     from hfkit.arguments.training import TransferArguments
-    from hfkit.errors import UserError, run
+    from hfkit.errors import UserError
     from hfkit.report.report import Report
+    from hfkit.runtime.commands import run
     from hfkit.training.trainer import TransferTrainer
 
 __all__ = [
@@ -37,7 +38,7 @@ __getattr__ = import_on_first_use(
         "TransferTrainer": ".training.trainer",
         "UserError": ".errors",
         "parse": ".arguments.parse",
-        "run": ".errors",
+        "run": ".runtime.commands",
     },
 )
 

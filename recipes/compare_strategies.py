@@ -10,8 +10,8 @@ strategies and three baselines on the bundled sample, with three seeds. Measured
 
 import sys
 
-from hfkit.errors import GOES_ON, run
 from hfkit.ledger.compare import compare
+from hfkit.runtime.commands import GOES_ON, run
 
 
 def main() -> None:

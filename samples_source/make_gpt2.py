@@ -31,8 +31,9 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from hfkit.errors import ANEW, UserError, run
+from hfkit.errors import UserError
 from hfkit.progress import progress
+from hfkit.runtime.commands import ANEW, run
 from samples_source.gpt2_card import render_card
 
 END = "<|endoftext|>"  # begins and ends every text, and pads

@@ -45,7 +45,7 @@ def parse(
     # A flag that is on by default has two actions, and the first is the one that takes a value.
     actions = {action.dest: action for action in reversed(parser._actions)}
     if "debug" in actions:
-        # Bare `--debug` asks for tracebacks (see errors.run); with a value it is the stock flag.
+        # Bare `--debug` asks for tracebacks (see `runtime.commands`); with a value it is the stock flag.
         actions["debug"].nargs, actions["debug"].const, actions["debug"].type = "?", [], str
     # Read before the recipe's literals become defaults: whether a flag may be empty does not depend on them.
     optional = {name for name, action in actions.items() if action.default is None}

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from hfkit.cli.help import Command, Group
-from hfkit.errors import ANEW, FAILED, UserError, run
+from hfkit.errors import UserError
+from hfkit.runtime.commands import ANEW, FAILED, run
 
 card = typer.Typer(cls=Group, no_args_is_help=True, help="Write the model card of a finished run, or check one.")
 

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from hfkit.cli.help import Command
-from hfkit.errors import GOES_ON, run
+from hfkit.runtime.commands import GOES_ON, run
 
 
 class Compare(Command):

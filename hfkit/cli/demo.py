@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hfkit.errors import ANEW, run
+from hfkit.runtime.commands import ANEW, run
 
 
 def demo(

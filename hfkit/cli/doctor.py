@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from hfkit.errors import ANEW, UserError, run
+from hfkit.errors import UserError
+from hfkit.runtime.commands import ANEW, run
 
 OWN_FLAGS = ("--recipe", "--task", "--most_rows", "--export", "--export_file", "--json", "--strict")
 

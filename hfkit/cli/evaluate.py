@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hfkit.errors import ANEW, UserError, run
+from hfkit.errors import UserError
+from hfkit.runtime.commands import ANEW, run
 
 if TYPE_CHECKING:
     from hfkit.inference.saved import SavedFiles

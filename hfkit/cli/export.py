@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hfkit.errors import ANEW, run
+from hfkit.runtime.commands import ANEW, run
 
 
 class Quantize(StrEnum):

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hfkit.errors import ANEW, UserError, run
+from hfkit.errors import UserError
+from hfkit.runtime.commands import ANEW, run
 
 
 def plan(

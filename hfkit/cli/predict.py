@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, get_origin
 
 import typer
 
-from hfkit.errors import ANEW, GOES_ON, Failure, UserError, run
+from hfkit.errors import Failure, UserError
 from hfkit.progress import progress, reserve_stdout
+from hfkit.runtime.commands import ANEW, GOES_ON, run
 from hfkit.runtime.formulas import escape_formula
 from hfkit.runtime.locks import hold_file
 from hfkit.runtime.part_file import PartFile

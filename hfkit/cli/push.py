@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hfkit.errors import GOES_ON, run
+from hfkit.runtime.commands import GOES_ON, run
 
 if TYPE_CHECKING:
     from hfkit.hub.push import Push

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hfkit.errors import ANEW, UserError, run
+from hfkit.errors import UserError
+from hfkit.runtime.commands import ANEW, run
 
 MAKE_AGAIN = "Make it again by the command that stands in it, or read it with the version that wrote it"
 

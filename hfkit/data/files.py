@@ -5,11 +5,11 @@ other splits are drawn from it once its rows are checked (see `splitting`).
 """
 
 import os
-import pickle
 import re
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
+from pickle import UnpicklingError
 from typing import Any
 
 from datasets import Dataset, DatasetDict, load_dataset
@@ -361,7 +361,7 @@ READERS: dict[str, Callable[[str, list[Path], Source], Dataset]] = {
 # anything else may ask for much memory.
 READING_ERRORS = (
     *(OSError, ValueError, RuntimeError, StopIteration, DatasetsError, MemoryError),
-    *(tarfile.TarError, pickle.UnpicklingError),
+    *(tarfile.TarError, UnpicklingError),
 )
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from hfkit.errors import GOES_ON, run
+from hfkit.runtime.commands import GOES_ON, run
 from hfkit.runtime.parents import end_with
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hfkit.errors import GOES_ON, Failure, UserError
+from hfkit.errors import Failure, UserError
 from hfkit.ledger.arguments import split_flags
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Cell, Contender, Plan, Result, plan_cells
@@ -18,6 +18,7 @@ from hfkit.ledger.pages import render_ledger
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import Runner
 from hfkit.progress import progress, reserve_stdout
+from hfkit.runtime.commands import GOES_ON
 from hfkit.runtime.durable import explain_no_room, write_file
 from hfkit.runtime.processes import take_rank
 

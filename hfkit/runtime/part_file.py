@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from xxhash import xxh3_128
 
-from hfkit.errors import ANEW, GOES_ON, UserError
+from hfkit.errors import UserError
+from hfkit.runtime.commands import ANEW, GOES_ON
 from hfkit.runtime.durable import explain_no_room, sync, write_file
 
 AT_ONCE = 1 << 20  # bytes

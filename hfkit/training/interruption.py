@@ -10,7 +10,7 @@ from transformers import TrainerCallback, TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SaveStrategy
 
 from hfkit.arguments.training import TransferArguments
-from hfkit.errors import ANEW, GOES_ON, TRAINING, signals
+from hfkit.runtime.commands import ANEW, GOES_ON, TRAINING, signals
 
 ELSEWHERE = "a signal to another process"
 
@@ -31,7 +31,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption(TrainerCallback):
-    """Ends training after the step, or in the evaluation, in which a signal asks for it (`hfkit.errors.Signals`).
+    """Ends training after the step, or in the evaluation, in which a signal asks for it (see `Signals`).
 
     A checkpoint of that step is written where a run can be resumed from one. The evaluation that was left, or that was
     due at this step, is made up for by the run that goes on.

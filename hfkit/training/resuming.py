@@ -2,12 +2,12 @@
 
 import json
 import logging
-import pickle
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -162,7 +162,7 @@ def refuse_states_with_code(checkpoint: str | None) -> Iterator[None]:
     """
     try:
         yield
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise UserError(
             f"checkpoint '{checkpoint}'",

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from transformers import TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SaveStrategy
 
-from hfkit.errors import GOES_ON, TRAINING
+from hfkit.runtime.commands import GOES_ON, TRAINING
 from hfkit.runtime.durable import explain_no_room, permit, sync, sync_below
 from hfkit.training.resuming import step_folders, step_of
 from hfkit.training.sealed import UNFINISHED, begin, delete, finish, remove_if_empty

@@ -9,7 +9,8 @@ from hfkit.arguments.parse import nearest_word, parse
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.arguments.training import TransferArguments, refuse_lost_processes
-from hfkit.errors import UserError, run
+from hfkit.errors import UserError
+from hfkit.runtime.commands import run
 
 
 def read(tmp_path, *argv, yaml=None, **literals):

@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 
 import hfkit
 from hfkit.cli import app
-from hfkit.errors import BAD_INPUT, FAILED, INTERRUPTED, SIGNALS, Failure, UserError, run
+from hfkit.errors import Failure, UserError
 from hfkit.ledger.arguments import load_recipe, split_flags
 from hfkit.ledger.engines import local as workers
+from hfkit.runtime.commands import BAD_INPUT, FAILED, INTERRUPTED, SIGNALS, run
 from hfkit.training.sealed import find_fault
 from tests.fixtures import runs
 from tests.fixtures.examples import examples_of
@@ -142,7 +143,7 @@ def test_what_is_unknown_ends_with_2(argv):
 
 
 def test_another_exception_ends_a_process_with_1():
-    code = "from hfkit.errors import run; run(lambda: 1 / 0)"
+    code = "from hfkit import run; run(lambda: 1 / 0)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert ended.returncode == FAILED and "ZeroDivisionError" in ended.stderr
 

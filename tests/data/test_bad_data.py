@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from hfkit.errors import DataError, UserError, run
+from hfkit.errors import DataError, UserError
+from hfkit.runtime.commands import run
 from hfkit.tasks import NER
 
 TYPES = ["B-LOC", "I-LOC", "B-PER", "I-PER"]

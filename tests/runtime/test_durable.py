@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hfkit.errors import ANEW, Failure
+from hfkit.errors import Failure
+from hfkit.runtime.commands import ANEW
 from hfkit.runtime.durable import (
     delete_abandoned,
     explain_no_room,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hfkit import TransferTrainer, run
-from hfkit.errors import INTERRUPTED, SIGNALS
+from hfkit.runtime.commands import INTERRUPTED, SIGNALS
 from hfkit.training.sealed import find_fault
 from tests.fixtures import runs
 
