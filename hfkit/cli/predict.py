@@ -63,7 +63,9 @@ def predict(
         ),
     ] = None,
     text: Annotated[list[str] | None, typer.Option("--text", help="a text to ask about; may be given again")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="file; default: standard output")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="file; default: standard output", readable=False)
+    ] = None,
     format: Annotated[
         Format | None,
         typer.Option(

@@ -93,7 +93,7 @@ def read_splits(source: Source, *, kinds: Mapping[str, str] = BUILDERS) -> Datas
         splits = {split: read_class_texts(split, folder, source.encoding, place) for split, folder in folders.items()}
     else:
         splits = read_split_files(source, find_files(place, kinds), kinds)
-    if set(splits) == {"train"}:
+    if set(splits) == {"train"} or source.split_column is not None:
         splits = divide_by_column(splits, source)
     if "train" not in splits:
         raise no_train(source, sorted(splits), kinds)

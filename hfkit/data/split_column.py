@@ -24,6 +24,9 @@ def divide_by_column(splits: Mapping[str, Dataset], source: Source) -> dict[str,
     Raises:
         UserError: there is no column of the name given, or it is not certain that one divides the rows.
     """
+    if len(splits) != 1 and source.split_column not in (None, NONE):
+        rule = f"the dataset is divided by its files into {', '.join(splits)}"
+        raise UserError(f"split_column='{source.split_column}'", rule, "Leave it out, or give one file")
     if len(splits) != 1 or source.split_column == NONE:
         return dict(splits)
     rows = next(iter(splits.values()))

@@ -6,6 +6,7 @@ order.
 
 import base64
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -48,7 +49,7 @@ def load_record(path: Path) -> SplitRecord:
     Raises:
         UserError: there is none, or it cannot be read.
     """
-    file = path / FILE if path.is_dir() else path
+    file = path / FILE if os.path.isdir(path) else path
     try:
         stored = read_object(file, f"split file '{path}'", FIX)
         if stored["schema"] != SCHEMA:

@@ -55,6 +55,14 @@ def test_what_is_not_certain_is_asked_for(tmp_path, capsys):
         sizes(path, split_column="label")
 
 
+def test_files_of_splits_are_not_divided_once_more(tmp_path):
+    for split in ("train", "test"):
+        write(tmp_path / f"{split}.jsonl")
+    assert sizes(tmp_path)["test"] == 60
+    with pytest.raises(UserError, match="split_column='split': the dataset is divided by its files into train, test"):
+        sizes(tmp_path, split_column="split")
+
+
 def test_other_columns_of_that_name_divide_nothing(tmp_path):
     path = write(tmp_path / "rows.jsonl", "set", values=("spoons", "forks"))
     assert sizes(path) == {"train": 42, "validation": 6, "test": 12}
