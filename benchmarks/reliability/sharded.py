@@ -74,7 +74,7 @@ def go_on(work: Path, made: Path, fault: str | None, damaged: str | None) -> tup
 
 
 def start(work: Path, place: Path, fault: str, *, sharded: bool = True) -> Ended:
-    parts = ["--fsdp", "true", "--fsdp_config", str(work / "fsdp.json")] if sharded else []
+    parts = ["--fsdp", "--fsdp_config", str(work / "fsdp.json")] if sharded else []
     return launch(work, f"{fault}+parts" if sharded else fault, *PLAN, *parts, place=place)
 
 

@@ -67,7 +67,8 @@ def rotate(folder: Path, limit: int | None, *, newest: Path, best: str | None) -
     kept = {newest.name, Path(best).name if best else newest.name}
     others = [path for path in step_folders(folder) if path.name not in kept]
     order = sorted(others, key=lambda path: (step_of(path) < step_of(newest), step_of(path)))
-    surplus = len(others) + len(kept) - max(limit or 0, len(kept))
+    # Below 0 where there is room for more: a slice up to -2 is all but two.
+    surplus = max(0, len(others) + len(kept) - max(limit or 0, len(kept)))
     for path in order[:surplus] if limit and limit > 0 else ():
         delete(path)
 

@@ -203,7 +203,7 @@ def test_rotation_keeps_the_newest_and_the_best_and_drops_what_lies_ahead_first(
         rotate(tmp_path, limit, newest=tmp_path / "checkpoint-8", best=str(tmp_path / "checkpoint-2"))
         return sorted(path.name for path in tmp_path.iterdir())
 
-    assert len(left(None)) == len(left(0)) == 6
+    assert len(left(None)) == len(left(0)) == len(left(9)) == len(left(6)) == 6
     assert left(4) == ["checkpoint-2", "checkpoint-4", "checkpoint-6", "checkpoint-8", "checkpoint-of-mine"]
     assert left(3) == ["checkpoint-2", "checkpoint-6", "checkpoint-8", "checkpoint-of-mine"]
     assert left(1) == ["checkpoint-2", "checkpoint-8", "checkpoint-of-mine"]
