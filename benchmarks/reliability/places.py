@@ -1,4 +1,4 @@
-"""T15: unusual places: odd names, terminals without Unicode, missing permissions, a working folder that is gone."""
+"""places: odd names, terminals without Unicode, missing permissions, a working folder that is gone."""
 
 import json
 import os
@@ -54,16 +54,16 @@ class Place:
 
 def run(work: Path) -> list[Case]:
     prepare(work)
-    cases, place, saved = Cases("T15", work), work / "T15", work / "T15-saved"
+    cases, place, saved = Cases("places", work), work / "places", work / "places-saved"
     if not (saved / "report.json").is_file():
-        harness.run(train(work, "--output_dir", str(make_empty(saved))), work / "T15.txt", LIMIT)
+        harness.run(train(work, "--output_dir", str(make_empty(saved))), work / "places.txt", LIMIT)
     for one in list_places(work, saved):
         name = ascii(one.name)[1:-1]
         if cases.has(name):
             continue
         one.make(make_empty(place))
         job = harness.run(
-            one.argv(place), work / "T15.txt", LIMIT, cwd=place, before=one.before, env={**os.environ, **one.env}
+            one.argv(place), work / "places.txt", LIMIT, cwd=place, before=one.before, env={**os.environ, **one.env}
         )
         cases.add(name, one.ends(job, place), ascii(job.verdict)[1:-1])
         os.system(f"chmod -R u+rwX '{place}'")
