@@ -205,7 +205,9 @@ def describe_people(report: Mapping[str, Any]) -> str:
         if found["alpha"] is not None
     ]
     if alphas:
-        parts.append(f"Krippendorff's alpha of all rows as they came: {', '.join(alphas)}.")
+        # A straight apostrophe would be escaped by its number, which nobody finds in the report.
+        who = "Krippendorff\N{RIGHT SINGLE QUOTATION MARK}s alpha"
+        parts.append(f"{who} of all rows as they came: {', '.join(alphas)}.")
     return " ".join(parts)
 
 

@@ -9,6 +9,7 @@ import pytest
 from hfkit.doctor.people import examine_people
 from hfkit.doctor.rows import read_rows
 from hfkit.hub.card import render_card
+from hfkit.hub.lint import lint_card
 from hfkit.report.report import Report, render
 from hfkit.report.schema import validate
 from hfkit.tasks import NER, TextClassification
@@ -76,6 +77,7 @@ def test_report_card_and_doctor_say_how_far_people_agree(folder):
     pages = render(facts)
     assert all(said in page for page in (pages["report.md"], pages["report.html"], render_card(facts)))
     assert "agreement of annotators" in pages["report.html"]
+    assert lint_card(render_card(facts), facts) == []
     broken = json.loads(pages["report.json"])
     broken["data"]["agreement"]["by_split"]["test"]["alpha"] = "high"
     with pytest.raises(ValueError, match=r"report.data.agreement.by_split.test.alpha"):
