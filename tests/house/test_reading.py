@@ -1,17 +1,29 @@
 """The reading benchmark compares like with like: contenders give the same rows, and the table says what was found."""
 
+import json
+
 import pytest
 
 from benchmarks.input_tables import reading_table
-from benchmarks.reading import READERS, make_rows, summarize, write
+from benchmarks.reading import LIMIT, LIMITS, NAMES, READERS, make_rows, summarize, write
+from benchmarks.render import RESULTS
 
 
-@pytest.mark.parametrize(("kind", "others"), [("csv", ["pandas"]), ("jsonl", ["datasets"])])
+@pytest.mark.parametrize(
+    ("kind", "others"), [("csv", ["pandas"]), ("jsonl", ["datasets"]), ("json", ["json and a loop"])]
+)
 def test_contenders_give_the_same_rows(kind, others, tmp_path):
     write(kind, file := tmp_path / f"rows.{kind}", make_rows(20))
     for name in ["hfkit", *others]:
         _, rows = READERS[name](file)
         assert list(zip(rows["text"], rows["label"], strict=True)) == make_rows(20)
+
+
+def test_100_000_rows_were_read_within_the_limits():
+    measured = json.loads((RESULTS / "reading.json").read_text())
+    assert measured["rows"] == 100_000 and list(measured["files"]) == list(NAMES.values())
+    for title, found in measured["files"].items():
+        assert found["contenders"]["hfkit"]["process"]["median"] < LIMITS.get(title, LIMIT), title
 
 
 def test_a_ratio_is_of_one_round_and_of_whole_processes():
