@@ -254,8 +254,8 @@ def stream(port: int, own: Mapping[str, str], pieces: list[bytes], pause: float)
     """Whether the demo ends a body in pieces before all of them were taken."""
     began, sent = time.monotonic(), 0
     with socket.create_connection(("127.0.0.1", port), timeout=90) as connection:
-        head = f"POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: {own['Origin']}\r\n"
-        head += "Content-Type: multipart/form-data; boundary=x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        head = f"POST /gradio_api/call/ask HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: {own['Origin']}\r\n"
+        head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.sendall(head.encode())
         connection.settimeout(0.01)
         ended = False

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hfkit.runtime.commands import ANEW, run
+from hfkit.runtime.redaction import spell_out_controls
 
 
 def demo(
@@ -50,6 +51,6 @@ def _demo(
     with reserve_stdout() as stdout:
         model = demo.load_demo(place, revision)
         if check:
-            print(json.dumps(demo.check(model), ensure_ascii=False), file=stdout)
+            print(spell_out_controls(json.dumps(demo.check(model), ensure_ascii=False)), file=stdout)
         else:
             demo.serve(model, host, port, share=share, names=names, out=stdout)

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 from hfkit.progress import FIRST
-from hfkit.runtime.redaction import withhold_in_line
+from hfkit.runtime.redaction import make_printable
 
 
 class Notes(NamedTuple):
@@ -39,7 +39,7 @@ def collect_notes(*, aloud: bool = True) -> Iterator[list[str]]:
 
 def tell(line: str) -> None:
     """Print a line, without secrets that it may quote, once for each collection, in the first process of a launcher."""
-    line = withhold_in_line(line)
+    line = make_printable(line)
     notes = _NOTES.get()
     if notes is not None:
         if line in notes.lines:

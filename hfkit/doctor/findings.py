@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hfkit.errors import UserError
-from hfkit.runtime.redaction import withhold_secrets
+from hfkit.runtime.redaction import spell_out_controls, withhold_secrets
 from hfkit.version import __version__
 
 SCHEMA = "hfkit.doctor/2"
@@ -93,11 +93,12 @@ class Checkup:
         for section in dict.fromkeys(finding.section for finding in findings):
             self._line(console, Text(section.capitalize(), "bold"))
             for finding in (finding for finding in findings if finding.section == section):
-                self._line(console, Text(f"  {finding.severity:8}", COLOURS[finding.severity]).append(finding.what, ""))
-                for line in finding.evidence:
+                begin = Text(f"  {finding.severity:8}", COLOURS[finding.severity])
+                self._line(console, begin.append(spell_out_controls(finding.what), ""))
+                for line in map(spell_out_controls, finding.evidence):
                     self._line(console, Text(f"{'':12}{line}", "dim"))
                 if finding.fix:
-                    self._line(console, Text(f"{'':10}→ {finding.fix}"))
+                    self._line(console, Text(f"{'':10}→ {spell_out_controls(finding.fix)}"))
         counted = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in self.tally())
         ending = "; with --strict warnings count as errors" if strict and self.counts()["warning"] else ""
         self._line(console, Text(f"{counted}{ending}", "bold"))

@@ -115,9 +115,9 @@ def run(main: Callable[[], None], again: str = TRAINING) -> None:
     except (UserError, Failure) as error:
         if "--debug" in sys.argv:
             raise
-        from hfkit.runtime.redaction import withhold_in_line  # rare: what is imported at every start has to be little
+        from hfkit.runtime.redaction import make_printable  # rare: what is imported at every start has to be little
 
-        print(f"error: {withhold_in_line(str(error))}", file=sys.stderr)
+        print(f"error: {make_printable(str(error))}", file=sys.stderr)
         sys.exit(BAD_INPUT if isinstance(error, UserError) else FAILED)
     except KeyboardInterrupt as interrupt:
         signals.asked = signals.asked or signal.Signals.SIGINT.name

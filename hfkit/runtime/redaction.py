@@ -34,6 +34,8 @@ SECRETS = {
     "bearer token": r"(?i:authorization)[\"'\s:=]{1,6}(?i:bearer)\s+[\w.~+/=-]{16,}",
 }
 SECRET = re.compile("|".join(SECRETS.values()))
+# All but tabs and line ends: what begins an escape sequence, also in 8 bits, other line ends, and signs of direction.
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 FEWEST = 12  # characters of a value that is searched for literally: shorter ones occur by chance
 
 
@@ -62,9 +64,17 @@ def withhold_secrets(value: Any) -> Any:
     return _withhold(value, tuple(find_own_secrets().values()), shown)
 
 
-def withhold_in_line(line: str) -> str:
-    """A line for a terminal or a log, without secrets; the folders of this machine stay, the user has to find them."""
-    return _withhold(line, tuple(find_own_secrets().values()), None)
+def make_printable(line: str) -> str:
+    """A line for a terminal or a log, without secrets, and with characters spelt out that a terminal would obey.
+
+    The folders of this machine stay: the user has to find them.
+    """
+    return spell_out_controls(_withhold(line, tuple(find_own_secrets().values()), None))
+
+
+def spell_out_controls(text: str) -> str:
+    """A text in which characters that move, colour or turn round what stands near them are written as in JSON."""
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _withhold(value: Any, own: tuple[str, ...], home: re.Pattern | None) -> Any:

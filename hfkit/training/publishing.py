@@ -15,6 +15,7 @@ from hfkit.contract.codec import Codec
 from hfkit.contract.task import Loaded, Task
 from hfkit.errors import Failure, UserError
 from hfkit.model.adapters import merge_adapters
+from hfkit.runtime.redaction import spell_out_controls
 from hfkit.training.console import log_contenders
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def print_report(report: "Report", page: Path) -> None:
     from rich.console import Console
 
     Console().print(report.table())
-    print(f"Report: {page}")
+    print(spell_out_controls(f"Report: {page}"))
 
 
 def check_hub_name(args: TransferArguments) -> str:

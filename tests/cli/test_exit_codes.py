@@ -54,6 +54,11 @@ def test_an_error_quotes_no_secret(monkeypatch, capsys):
     assert capsys.readouterr().err == "error: row 3: '(withheld)': (withheld) is no label. Mend it.\n"
 
 
+def test_an_error_moves_nothing_in_a_terminal(capsys):
+    assert ends_with(raising(UserError("'\x1b[2J\u202e\x9b31m'", "it is no label", "Mend it"))) == BAD_INPUT
+    assert capsys.readouterr().err == "error: '\\u001b[2J\\u202e\\u009b31m': it is no label. Mend it.\n"
+
+
 def interrupting(number: int):
     """Sends this process a signal, as Ctrl+C or a scheduler does, and goes on until it arrives."""
 
