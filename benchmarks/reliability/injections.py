@@ -188,25 +188,31 @@ def read_page(path: Path) -> Page | Markdown:
 
 def in_pages(work: Path, place: Path, cases: Cases) -> None:
     """Every string as a label and in a text, on every page; marks stand where those of harmless words do."""
-    pages = ("report", "evaluation", "ledger", "card", "export", "doctor")
-    wanted = [*(f"{text!r}" for text in ALL), *(f"{page}: nothing acts" for page in pages), "the terminal"]
+    pages = ("report", "evaluation", "ledger", "card", "export")
+    wanted = [*map(repr, ALL), *(f"{page}: nothing acts" for page in pages), "every command ends well"]
+    wanted += [f"the terminal: {name}" for name in COMMANDS]
     if all(map(cases.has, wanted)):
         return
     make_empty(place)
     harmless, _ = write_pages(work, place / "harmless", [f"zq{number:02d} word" for number in range(len(ALL))])
     hostile, jobs = write_pages(work, place / "hostile", [mark(text, number) for number, text in enumerate(ALL)])
     usual = {name: set().union(*page.paths.values()) for name, page in harmless.items()}
+
+    def keep(case: str, good: bool, outcome: str) -> None:
+        if not cases.has(case):
+            cases.add(case, good, outcome)
+
     for number, text in enumerate(ALL):
-        cases.add(repr(text), *judge(mark(text, number), f"zq{number:02d}", hostile, usual))
-    for kind in pages[:-1]:
+        keep(repr(text), *judge(mark(text, number), f"zq{number:02d}", hostile, usual))
+    for kind in pages:
         found = {name: page.acting for name, page in hostile.items() if name.startswith(kind)}
         acting = [one for ones in found.values() for one in ones]
-        cases.add(f"{kind}: nothing acts", bool(found) and not acting, f"{len(found)} pages; {acting or 'nothing'}")
+        keep(f"{kind}: nothing acts", bool(found) and not acting, f"{len(found)} pages; {acting or 'nothing'}")
     failed = [f"{name}: {job.verdict}" for name, job in jobs.items() if job.code != 0]
-    cases.add("every command ends well", not failed, "; ".join(failed) or f"{len(jobs)} commands")
+    keep("every command ends well", not failed, "; ".join(failed) or f"{len(jobs)} commands")
     for name, job in jobs.items():
         found = sorted({f"{ord(letter):#x}" for letter in CONTROL.findall(job.text.replace("\r", ""))})
-        cases.add(f"the terminal: {name}", not found, f"control characters: {', '.join(found) or 'none'}")
+        keep(f"the terminal: {name}", not found, f"control characters: {', '.join(found) or 'none'}")
 
 
 def judge(text: str, own: str, pages: Mapping[str, Page | Markdown], usual: Mapping[str, set]) -> tuple[bool, str]:
@@ -228,8 +234,6 @@ def write_pages(work: Path, place: Path, strings: list[str]) -> tuple[dict[str, 
     """Every page and every line of a terminal that show labels and texts."""
     rows = [{"text": f"{string} anna saw rain {number}", "label": string} for number in range(8) for string in strings]
     place.mkdir(parents=True)
-    for split, part in {"train": rows[: 4 * len(strings)], "validation": rows[4 * len(strings) :]}.items():
-        (place / f"rows-{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
     data = place / "rows"
     data.mkdir()
     for split, begin, end in (("train", 0, 4), ("validation", 4, 6), ("test", 6, 8)):
@@ -261,6 +265,7 @@ def write_pages(work: Path, place: Path, strings: list[str]) -> tuple[dict[str, 
     return {name: read_page(path) for name, path in listed.items() if path.is_file()}, jobs
 
 
+COMMANDS = ("train", "evaluate", "compare", "doctor", "predict", "export", "demo")
 COMPARED = ["--strategies", "full", "--seeds", "0"]
 
 
