@@ -194,7 +194,9 @@ def in_pages(work: Path, place: Path, cases: Cases) -> None:
     if all(map(cases.has, wanted)):
         return
     make_empty(place)
-    harmless, _ = write_pages(work, place / "harmless", [f"zq{number:02d} word" for number in range(len(ALL))])
+    # Blanks before a label are told in a note, of a harmless one too.
+    words = [f"{re.match(' *', text)[0]}zq{number:02d} word" for number, text in enumerate(ALL)]
+    harmless, _ = write_pages(work, place / "harmless", words)
     hostile, jobs = write_pages(work, place / "hostile", [mark(text, number) for number, text in enumerate(ALL)])
     usual = {name: set().union(*page.paths.values()) for name, page in harmless.items()}
 
