@@ -29,7 +29,7 @@ def run(work: Path) -> list[Case]:
         if not cases.has(damage.name):
             damaged = f"checkpoint-{STRANGE if damage.strange else 12}"
             add(cases, work, damage, base, wanted, LAST, hit="checkpoint-12", named=f"{damaged}: {damage.fault}")
-    base, wanted = make_base(work, "best", BEST, killed_at=26)
+    base, wanted = make_base(work, "best", BEST, killed_at=32)
     newest, best = find_newest_and_best(base)
     for damage in (Damage("undamaged", lambda folder: None, ""), *OF_BEST.values()):
         if not cases.has(f"best checkpoint: {damage.name}"):
