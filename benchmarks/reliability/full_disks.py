@@ -222,7 +222,7 @@ def fill_datasets_cache(work: Path, cases: Cases) -> None:
         Dataset.from_list(texts).to_parquet(rows / f"{split}.parquet")
     with mount(work, 100) as disk:
         recipe, *rest = flags("reviews", work, "--num_train_epochs", "1", "--dataset", str(rows))
-        argv = [recipe, *rest, "--max_train_rows", "64", "--output_dir", str(work / "T3/run")]
+        argv = [recipe, *rest, "--max_train_rows", "64", "--output_dir", str(make_empty(work / "T3/run"))]
 
         def move_cache() -> None:
             datasets.config.HF_DATASETS_CACHE = disk.place / "cache"

@@ -1,6 +1,8 @@
 """The comparison from start to pages."""
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,7 @@ from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import Runner
 from hfkit.progress import progress, reserve_stdout
 from hfkit.runtime.commands import GOES_ON
-from hfkit.runtime.durable import explain_no_room, write_file
+from hfkit.runtime.durable import explain_no_room, require_room, write_file
 from hfkit.runtime.processes import take_rank
 
 SCHEMA = "hfkit.compare/2"
@@ -111,7 +113,10 @@ def work(argv: list[str]) -> None:
         with explain_no_room(queue.folder, GOES_ON):
             queue.work(make_plan(bench, bench.contenders()), Runner(bench).run)
     except Failure as error:  # started again, it would come no further; its parent reads this
-        print(f"error: {error}", flush=True)
+        try:
+            print(f"error: {error}", flush=True)
+        except OSError:  # its log lies on the full disk, and its exit must not fail for that
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def make_plan(bench: Bench, contenders: list[Contender]) -> Plan:
@@ -138,6 +143,7 @@ def _run_here(jobs: int, argv: list[str], queue: Queue, plan: Plan, console: Con
                     advance(total=len(cells))
                     print(f"{len(ended)}/{len(cells)} {line_of(cell, result)}", flush=True)
     if cells := queue.open_cells(plan):
+        require_room(queue.folder, GOES_ON)  # the log may have had none for a word of it
         if said := last_error(logs):
             raise Failure(f"{len(cells)} runs were left open. A worker said: {said}", f"Its log is in {logs}")
         raise UserError(f"compare_dir '{queue.folder}'", "runs were left open", f"Look into {logs}, and start again")

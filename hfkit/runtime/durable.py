@@ -200,6 +200,17 @@ def explain_no_room(place: Path, again: str | None = None) -> Iterator[None]:
         raise
 
 
+def require_room(place: Path, again: str | None = None) -> None:
+    """Refuse to go on where not even a megabyte can be written.
+
+    Raises:
+        Failure: as of `explain_no_room`.
+    """
+    if not _has_room(place):
+        with explain_no_room(place, again):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def _raise_if_full(error: BaseException, place: Path, again: str | None) -> None:
     if is_no_room(error, place):
         raise Failure(

@@ -18,7 +18,7 @@ from hfkit.cli import app
 from hfkit.errors import UserError
 from hfkit.ledger.bench import Bench, draw_rows, join_tests
 from hfkit.ledger.cells import Cell, Contender, Result, choose_factor, plan_cells
-from hfkit.ledger.compare import compare, make_plan
+from hfkit.ledger.compare import compare, last_error, make_plan
 from hfkit.ledger.facts import crossover_of, is_certain, ledger_of, mean_cost, rows_worth_all
 from hfkit.ledger.queue import MOST_STARTS, Queue
 from hfkit.ledger.runner import Runner, is_fault_of_machine
@@ -270,6 +270,14 @@ def test_a_new_command_forgets_faults_of_the_machine_and_not_those_of_a_contende
     queue.forget_faults_of_the_machine([*cells, cell("llrd")])
     assert queue.open_cells(lambda _: [*cells, cell("llrd")]) == [cell("full"), cell("llrd")]
     assert not (tmp_path / "locks" / "llrd.starts").exists()
+
+
+def test_the_error_of_a_worker_is_the_last_line_of_its_log(tmp_path):
+    assert last_error(tmp_path) is None
+    (tmp_path / "worker-0.txt").write_text("error: of another time\n1/2 full, seed 0: accuracy 1.000\n")
+    assert last_error(tmp_path) is None
+    (tmp_path / "worker-1.txt").write_text("1/2 full, seed 0\nerror: no room is left\n")
+    assert last_error(tmp_path) == "no room is left"
 
 
 def test_a_fault_of_the_machine_is_told_from_one_of_the_contender():

@@ -21,6 +21,7 @@ from hfkit.runtime.durable import (
     permit,
     replace_file,
     replace_folder,
+    require_room,
     write_file,
 )
 
@@ -148,6 +149,13 @@ def test_a_limit_on_the_size_of_files_is_one_line_too(tmp_path, write):
         with files_of_at_most(100_000), replace_file(tmp_path / "a") as part:
             write(part)
     assert (tmp_path / "a").read_text() == "earlier"
+
+
+def test_room_is_asked_for_beside_a_place(tmp_path):
+    require_room(tmp_path / "none")
+    with pytest.raises(Failure, match="no room is left"), files_of_at_most(1000):
+        require_room(tmp_path)
+    assert names_in(tmp_path) == []
 
 
 def test_other_errors_stay_what_they_are(tmp_path):
