@@ -4,6 +4,6 @@
     python -m benchmarks.reliability T2b T3         # these, again
 
 A test is a module of this folder whose docstring begins with the test's name ("T3: ...") and that has a function
-`run(work: Path) -> list[Case]`. `cases.py` has `Case`, `harness.py` runs of hfkit in forked children, `material.py` tiny
-rows and checkpoints, and `traps.py` what must not happen while something hostile is read.
+`run(work: Path) -> list[Case]`. `cases.py` has `Case`, `harness.py` runs of hfkit in forked children, `material.py`
+tiny rows and checkpoints, and `traps.py` what must not happen while something hostile is read.
 """

@@ -80,6 +80,8 @@ def holds(content: bytes, forms: Iterable[str]) -> bool:
 
 
 def judge(cases: Cases, case: str, found: list[str], jobs: Iterable[Job]) -> None:
+    if cases.has(case):  # its neighbours were cut off, and are planted with it
+        return
     codes = ", ".join(str(job.code) for job in jobs)
     broken = any(job.has_traceback or job.code == "timeout" for job in jobs)
     where = f"found in {', '.join(found)}" if found else "nowhere"
@@ -183,8 +185,9 @@ def plant_in_labels(work: Path, place: Path, cases: Cases) -> None:
     judge(cases, listed[0], find(label, [], [place / "out"], PAGES), [train])
     judge(cases, listed[1], find(label, [train], []), [train])
     push = harness.run(["hfkit", "push", str(place / "out"), "me/x", "--dry-run"], place / "push.txt")
-    found = find(label, [push], [])
-    cases.add(listed[2], push.code == 2 and not found and "looks like a secret" in push.text, push.verdict)
+    if not cases.has(listed[2]):
+        found = find(label, [push], [])
+        cases.add(listed[2], push.code == 2 and not found and "looks like a secret" in push.text, push.verdict)
     compared = ["--strategies", "full", "--seeds", "0", "--compare_dir", str(place / "compared")]
     job = harness.run(["hfkit", "compare", "--recipe", recipe, *given, *compared], place / "compare.txt", env=RANK)
     judge(cases, listed[3], find(label, [job], [place / "compared"], PAGES), [job])
@@ -271,7 +274,9 @@ def plant_in_errors(work: Path, place: Path, cases: Cases) -> None:
             argv = flags("reviews", work, "--dataset", str(data), "--output_dir", str(place / "out"), *more)
             job = harness.run(argv, place / "out.txt")
             found = [where for one in (secret, "correct-horse-7") for where in find(one, [job], [])]
-            good = job.code == 2 and not found and not job.has_traceback
+            # Columns may be understood by what they hold, and are then told.
+            codes = (0, 2) if name == "the name of a column" else (2,)
+            good = job.code in codes and not found and not job.has_traceback
             cases.add(case, good, f"{job.verdict.replace(secret, 'SECRET')}; {', '.join(found) or 'nowhere'}")
 
 
