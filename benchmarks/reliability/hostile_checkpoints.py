@@ -13,6 +13,7 @@ from transformers import AutoTokenizer, BertModel, GPT2Config, GPT2LMHeadModel
 
 from benchmarks.reliability.harness import Job
 from benchmarks.reliability.traps import Attempt, Lay, Traps
+from hfkit.training.checkpoints import TRAINED as TRAINED_MARK
 
 Attempts = Iterator[tuple[Attempt, Lay]]
 STATES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
@@ -82,9 +83,7 @@ def pickled_weights(traps: Traps) -> Attempts:
 def states(traps: Traps) -> Attempts:
     """What a run goes on from, with code in it and a seal that fits."""
     for name in (*STATES, "training_args.bin"):
-        lay = traps.lay()
-        run = lay.copy("hostile_run", "run")
-        shutil.move(run, lay.out)
+        lay = cut_run(traps)
         (checkpoint,) = lay.out.glob("checkpoint-*")
         torch.save(traps.attack(), checkpoint / name)
         reseal(checkpoint)
@@ -92,18 +91,31 @@ def states(traps: Traps) -> Attempts:
         yield Attempt(f"resume: {name} with code", resume(lay), codes, named=("would run code",) * (codes == (2,))), lay
     lay = traps.lay()
     shutil.move(lay.copy("hostile_run", "run"), lay.out)
+    (mark,) = lay.out.glob(TRAINED_MARK)
+    torch.save(traps.attack(), mark / "rng_state.pth")
+    reseal(mark)
+    case = "resume: generators with code, of a training that had ended"
+    yield Attempt(case, resume(lay), named=("would run code",)), lay
+    lay = cut_run(traps)
     (checkpoint,) = lay.out.glob("checkpoint-*")
     index_elsewhere(checkpoint, traps.outside)
     reseal(checkpoint)
     argv = resume(lay)
     yield Attempt("resume: an index that leads elsewhere", argv, named=("lie in its own folder",)), lay
-    lay = traps.lay()
-    shutil.move(lay.copy("hostile_run", "run"), lay.out)
+    lay = cut_run(traps)
     (checkpoint,) = lay.out.glob("checkpoint-*")
     shutil.copytree(checkpoint, traps.outside / "checkpoint-9")
     change_json(checkpoint / "trainer_state.json", best_model_checkpoint=str(traps.outside / "checkpoint-9"))
     reseal(checkpoint)
     yield Attempt("resume: the best checkpoint lies elsewhere", resume(lay), named=("checkpoint-9",)), lay
+
+
+def cut_run(traps: Traps) -> Lay:
+    """The run that is gone on from, without the mark that its training had ended: its checkpoint will be read."""
+    lay = traps.lay()
+    shutil.move(lay.copy("hostile_run", "run"), lay.out)
+    shutil.rmtree(lay.out / TRAINED_MARK)
+    return lay
 
 
 def train_run(lay: Lay, place: Path) -> list[str]:

@@ -7,12 +7,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
-from hfkit.errors import Failure, UserError
+from hfkit.errors import Failure, UserError, first_line
 
 # Exit codes. 75 is a temporary failure in sysexits.h, so a queue may start the command again.
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 75
+PANIC = "pyo3_runtime"  # the module of what libraries written in Rust raise when they give up: no `Exception`
 # What running the same command again does after an interruption.
 GOES_ON, ANEW = "the same command goes on", "the same command begins anew"
 TRAINING = f"{ANEW}; with --resume_from_checkpoint auto it goes on from its last checkpoint"
@@ -115,14 +116,17 @@ def run(main: Callable[[], None], again: str = TRAINING) -> None:
     except (UserError, Failure) as error:
         if "--debug" in sys.argv:
             raise
-        from hfkit.runtime.redaction import make_printable  # rare: what is imported at every start has to be little
-
-        print(f"error: {make_printable(str(error))}", file=sys.stderr)
-        sys.exit(BAD_INPUT if isinstance(error, UserError) else FAILED)
+        _end_with(error)
     except KeyboardInterrupt as interrupt:
         signals.asked = signals.asked or signal.Signals.SIGINT.name
         print(f"interrupted: {str(interrupt) or again}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except BaseException as error:
+        if type(error).__module__ != PANIC or "--debug" in sys.argv:
+            raise
+        # Such as a tokenizer's regular expression that takes exponential time, which the library breaks off.
+        fix = "Look for odd values in the input and in tokenizer.json of the checkpoint"
+        _end_with(UserError("a library", f"it gave up on what it was given ({first_line(error)})", fix))
     finally:
         gc.unfreeze()  # otherwise the interpreter warns at its end of everything it could not take down
         _leave_process_group()
@@ -130,6 +134,13 @@ def run(main: Callable[[], None], again: str = TRAINING) -> None:
             signals.let_go()
         else:  # a second signal during the exit would replace its code
             signals.ignore()
+
+
+def _end_with(error: UserError | Failure) -> NoReturn:
+    from hfkit.runtime.redaction import make_printable  # rare: what is imported at every start has to be little
+
+    print(f"error: {make_printable(str(error))}", file=sys.stderr)
+    sys.exit(BAD_INPUT if isinstance(error, UserError) else FAILED)
 
 
 def _leave_process_group() -> None:

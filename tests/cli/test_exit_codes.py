@@ -322,3 +322,17 @@ def test_a_terminal_that_lacks_characters_gets_a_sign_in_their_place(monkeypatch
     run(lambda: print("na\u00efve \udcff"))
     sys.stdout.flush()
     assert written.getvalue() == b"na?ve ?\n"
+
+
+def test_a_library_that_gives_up_ends_with_2_and_one_line():
+    code = """
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from hfkit import run
+tokenizer = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("(a|a)*$"), "isolated")
+run(lambda: tokenizer.encode("a" * 40 + "!"))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = ended.stderr.splitlines()[-1]
+    assert ended.returncode == 2 and last.startswith("error: a library: it gave up") and "retry-limit" in last
+    assert "Traceback" not in ended.stderr
