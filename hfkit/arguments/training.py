@@ -60,6 +60,13 @@ class TransferArguments(TrainingArguments):
     lora_rank: int | None = field(
         default=None, metadata={"help": "rank of low-rank adapters beside a frozen backbone; 0 trains the weights"}
     )
+    adapter: Literal["merge", "train"] = field(
+        default="merge",
+        metadata={
+            "help": "what becomes of a checkpoint that is an adapter: merge: it goes into its base; train: with"
+            " strategy=lora, its own matrices go on learning"
+        },
+    )
     pretrained: bool | None = field(
         default=None, metadata={"help": "false starts the same architecture from random weights"}
     )
@@ -130,10 +137,14 @@ class TransferArguments(TrainingArguments):
 
     def __post_init__(self) -> None:
         require_choice("strategy", self.strategy, STRATEGIES)
-        chosen = STRATEGIES[self.strategy]
+        require_choice("adapter", self.adapter, ("merge", "train"))
+        chosen, rank = STRATEGIES[self.strategy], self.lora_rank
         for name in (f.name for f in fields(chosen) if f.name not in ("summary", "decided")):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(chosen, name))
+        if self.adapter == "train":
+            self._require_adapter()
+            self.lora_rank = rank  # None, until the adapter is read
         refuse_outside(self)
         self._require_order()
         if not self.num_train_epochs > 0 and self.max_steps < 0:
@@ -187,6 +198,11 @@ class TransferArguments(TrainingArguments):
         """True if validation decides after each stage (see `Strategy`)."""
         return STRATEGIES[self.strategy].decided
 
+    @property
+    def adapted(self) -> bool:
+        """True if low-rank adapters learn beside frozen weights."""
+        return self.adapter == "train" or self.lora_rank > 0
+
     @contextmanager
     def cache_folder(self) -> Iterator[Path]:
         """`cache_dir`, or a folder in `output_dir` that is deleted at the end; shared by all processes."""
@@ -204,6 +220,12 @@ class TransferArguments(TrainingArguments):
     def may_repeat_rows(self) -> bool:
         """True if a row may be seen again, in a second epoch or in a later run."""
         return self.cache_dir is not None or self.max_steps > 0 or self.num_train_epochs > 1
+
+    def _require_adapter(self) -> None:
+        if self.strategy != "lora" or not self.pretrained:
+            given = f"strategy={self.strategy}" if self.strategy != "lora" else f"pretrained={self.pretrained}"
+            rule = "the matrices of an adapter go on learning beside the weights of its base"
+            raise UserError(f"adapter=train with {given}", rule, "Set --strategy lora, or leave out --adapter")
 
     def _require_order(self) -> None:
         if self.unfreeze_stages > 1 and self.head_only >= self.unfreeze_until:

@@ -15,6 +15,7 @@ from hfkit.errors import UserError, one_line
 from hfkit.hub.citations import citations
 from hfkit.hub.limits import find_limits
 from hfkit.hub.metadata import benchmark_result, front_matter, model_name, named_scores
+from hfkit.report.names import checkpoint_name
 from hfkit.report.pages import describe_people, templates
 from hfkit.report.schema import validate
 from hfkit.report.snippets import insert_model
@@ -62,6 +63,7 @@ def render_card(
         model=model,
         adapter=adapter,
         merged=not adapter and bool(settings.get("lora_rank")),
+        trained_on=checkpoint_name(settings["checkpoint"]) if settings.get("adapter") == "train" else None,
         subject=subject,
         score=score,
         rival=score.best(baselines, lambda contender: contender["headline"]) if baselines else None,

@@ -20,26 +20,34 @@ def add_lora(model: nn.Module, rank: int, blocks: tuple[str, ...] = ()) -> nn.Mo
     from peft import LoraConfig, get_peft_model
 
     depths = Depths.of(model, blocks)
-    modules = dict(model.named_modules())
     # Blocks only: the head is new, and is trained in full rather than adapted.
-    linear = [name for name, module in modules.items() if isinstance(module, nn.Linear | Conv1D)]
-    adapted = [name for name in linear if 0 < depths.modules[name] < depths.head]
+    adapted = [name for name in find_linear(model) if 0 < depths.modules[name] < depths.head]
     if not adapted:
         raise UserError(
             f"lora_rank={rank}",
             f"an adapter stands beside a linear layer, and the blocks of {type(model).__name__} have none",
             "Choose another --strategy",
         )
-    # Saved beside the adapter. Without them the adapter's files would load with a head drawn at random.
-    head = [
+    settings = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules=adapted)
+    settings.modules_to_save = find_head(model, depths)
+    return get_peft_model(model, settings)
+
+
+def find_linear(model: nn.Module) -> list[str]:
+    """The names of the layers that an adapter may stand beside."""
+    return [name for name, module in model.named_modules() if isinstance(module, nn.Linear | Conv1D)]
+
+
+def find_head(model: nn.Module, depths: Depths) -> list[str]:
+    """The names of the head's modules with parameters of their own, which are saved whole beside an adapter.
+
+    Without them its files would load with a head drawn at random.
+    """
+    return [
         name
-        for name, module in modules.items()
+        for name, module in model.named_modules()
         if depths.modules[name] == depths.head and any(True for _ in module.parameters(recurse=False))
     ]
-    return get_peft_model(
-        model,
-        LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules=adapted, modules_to_save=head),
-    )
 
 
 def merge_adapters(adapted: nn.Module) -> nn.Module:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import torch
 from filelock import FileLock
 from huggingface_hub import constants
 
@@ -39,7 +40,8 @@ def convert_once(sources: Sequence[Path], write: Callable[[Path], None], *facts:
         with FileLock(f"{folder}.lock"):
             if folder.is_dir():
                 return folder, False
-            with replace_folder(folder) as part:
+            # Otherwise a run that converts would draw another head than one that finds it done.
+            with replace_folder(folder) as part, torch.random.fork_rng(devices=[]):
                 write(part)
     except OSError as error:
         raise UserError(

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from huggingface_hub import file_exists, snapshot_download, try_to_load_from_cache
 from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
@@ -31,6 +32,7 @@ from hfkit.model.heads import find_label_tensors
 from hfkit.model.pickles import find_file, read_tensors
 from hfkit.model.settings_files import CONFIG, refuse_odd_settings
 from hfkit.progress import loading
+from hfkit.runtime.files import read_object
 from hfkit.samples import resolve_checkpoint
 
 ADAPTER, MODULES, POOLING = "adapter_config.json", "modules.json", "1_Pooling/config.json"
@@ -44,7 +46,9 @@ OLD_POOLINGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+OWN_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_WEIGHTS = (OWN_WEIGHTS, "adapter_model.bin")
+OWN = "hfkit_adapter"  # the folder of a merged checkpoint with the adapter itself, which may be trained on
 WHOLE = ("model*.safetensors", "pytorch_model*.bin")
 # What a folder has beside its weights: a tokenizer, or the settings of an image processor.
 READERS = ("*token*", "vocab*", "merges.txt", "*.model", "*.codes", "*processor*.json", "chat_template*", "*.tiktoken")
@@ -288,7 +292,7 @@ def merge_adapter(folder: Path, named: str) -> str:
             f"it is an adapter on '{name}', which cannot be used ({error.value}: {error.rule})",
             f"Put its base there, or mend base_model_name_or_path in its {ADAPTER}",
         ) from error
-    sources, facts = [folder / ADAPTER, weights, *readers_of(folder)], ["adapter", base]
+    sources, facts = [folder / ADAPTER, weights, *readers_of(folder)], ["adapter beside", base]
     if Path(base).is_dir():
         sources += sorted(file for file in Path(base).iterdir() if file.suffix in (".json", ".safetensors", ".bin"))
     else:
@@ -348,6 +352,27 @@ def write_merged(folder: Path, *, adapter: Path, weights: Path, base: str, auto_
     for place in (whole, adapter):  # the adapter's own come last
         for file in readers_of(place):
             shutil.copyfile(file, folder / file.name)
+    keep_adapter(adapter, weights, folder / OWN)
+
+
+def keep_adapter(adapter: Path, weights: Path, folder: Path) -> None:
+    """Save an adapter as it is, its weights in safetensors."""
+    folder.mkdir()
+    shutil.copyfile(adapter / ADAPTER, folder / ADAPTER)
+    if weights.suffix == ".bin":
+        save_file({name: tensor.contiguous() for name, tensor in read_tensors(weights).items()}, folder / OWN_WEIGHTS)
+    else:
+        shutil.copyfile(weights, folder / OWN_WEIGHTS)
+
+
+def name_base(checkpoint: str) -> str:
+    """The name of the base of a checkpoint that is an adapter; that of the checkpoint where none can be read."""
+    try:
+        folder = find_adapter(resolve_checkpoint(checkpoint))
+        settings = read_object(folder / ADAPTER, f"its {ADAPTER}", "Save it again") if folder else {}
+    except (UserError, OSError, ValueError):
+        return checkpoint
+    return str(settings.get("base_model_name_or_path") or checkpoint)
 
 
 def readers_of(folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from hfkit.arguments.hub_terms import LANGUAGE
 from hfkit.errors import UserError
+from hfkit.model.sources import name_base
 from hfkit.report.names import SAMPLE_ENCODER, checkpoint_name, dataset_name, is_hub_id
 from hfkit.samples import resolve_checkpoint
 
@@ -26,10 +27,15 @@ NOT_LEARNT = ("running_mean", "running_var", "num_batches_tracked", "position_id
 
 
 def base_origin(settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The checkpoint that a run with these settings started from (see `schema`); None where none is named."""
+    """The checkpoint that a run with these settings started from (see `schema`); None where none is named.
+
+    Where an adapter was trained on, it is the base of that one.
+    """
     checkpoint = settings.get("checkpoint")
     if not checkpoint:
         return None
+    if settings.get("adapter") == "train":
+        checkpoint = name_base(checkpoint)
     relation = "adapter" if settings.get("lora_rank") else "finetune"
     try:
         place = resolve_checkpoint(checkpoint)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from datasets import Dataset
 from torch import Tensor, nn
 
@@ -64,14 +65,19 @@ def identify(run: Run) -> dict[str, Any]:
 
 def starting_weights(model: nn.Module, unfreezing: Unfreezing, args: TransferArguments) -> list[Tensor]:
     """The beginnings of the weights that come from the checkpoint; what is new draws its own."""
-    adapted, drawn = bool(args.lora_rank), unfreezing.depths.head - args.reinit_blocks
-    return [
+    own = args.adapter == "train"
+    drawn = unfreezing.depths.head - args.reinit_blocks
+    found = [
         parameter.detach().flatten()[:LOOKED_AT].clone()
         for name, parameter in model.named_parameters()
         if args.pretrained
         and unfreezing.depths.parameters[name] < drawn
-        and (not adapted or name in unfreezing.always_frozen)
+        and (own or not args.lora_rank or name in unfreezing.always_frozen)
     ]
+    if own:  # its settings decide as much as its matrices
+        settings = model.peft_config["default"]
+        found.append(torch.tensor([settings.lora_alpha, settings.lora_dropout, settings.use_rslora]))
+    return found
 
 
 def make_claim(run: Run, identity: dict[str, Any], checkpoint: Path | None) -> Claim:

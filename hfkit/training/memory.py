@@ -25,7 +25,7 @@ def needed_bytes(parameters: int, learning: float) -> int:
 
 def learning_share(args: TransferArguments) -> float:
     """About which share of the parameters ever learns."""
-    return 0.05 if args.lora_rank > 0 or args.unfreeze_stages == 0 else 1
+    return 0.05 if args.adapted or args.unfreeze_stages == 0 else 1
 
 
 def parameters_of(task: Task, checkpoint: str, target: Target) -> int:

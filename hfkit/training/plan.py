@@ -12,6 +12,7 @@ from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError
 from hfkit.model.adapters import add_lora
 from hfkit.model.groups import layerwise_parameter_groups
+from hfkit.model.own_adapter import add_own_lora
 from hfkit.model.surgery import parse_depth_range, reinitialise, require_blocks, train_only
 from hfkit.model.unfreezing import FreezePlan, Unfreezing, make_plan
 from hfkit.training.extension import to_words
@@ -26,14 +27,17 @@ def reshape_model(model: nn.Module, args: TransferArguments, *, draw: bool = Tru
         draw: False leaves the values of weights alone, of a model that has none (torch's meta device).
 
     Raises:
-        UserError: the model has fewer blocks than the arguments name.
+        UserError: the model has fewer blocks than the arguments name, or no adapter to train on.
     """
     blocks = tuple(args.blocks)
     if draw and args.reinit_blocks:
         reinitialise(model, args.reinit_blocks, blocks)
     else:
         require_blocks(model, args.reinit_blocks, blocks)
-    if args.lora_rank:
+    if args.adapter == "train":
+        model = add_own_lora(model, args.lora_rank, blocks, load=draw)
+        args.lora_rank = model.peft_config["default"].r
+    elif args.lora_rank:
         model = add_lora(model, args.lora_rank, blocks)
     if args.train_blocks:
         train_only(model, parse_depth_range(args.train_blocks), blocks)
@@ -122,12 +126,13 @@ def closing_layer(model: nn.Module, unfreezing: Unfreezing) -> nn.Linear | None:
 
 def plan_title(args: TransferArguments) -> str:
     """The strategy, and what is done to the blocks beside it."""
+    own = ", the adapter of the checkpoint trained on" if args.adapter == "train" else ""
     anew = f", the top {args.reinit_blocks} blocks from random weights" if args.reinit_blocks else ""
     only = f", of the blocks only depths {args.train_blocks}" if args.train_blocks else ""
     coming = ""
     if args.decided:
         coming = ", first the head by itself, then what may come, each stage decided on validation"
-    return f"{args.strategy}{coming}{anew}{only}"
+    return f"{args.strategy}{own}{coming}{anew}{only}"
 
 
 def spans_of(depths: list[int]) -> list[tuple[int, int]]:

@@ -38,7 +38,7 @@ def refuse_surgery(args: TransferArguments) -> None:
         UserError: naming the flags.
     """
     alone = not args.unfreeze_stages or args.decided  # the head is fitted to the blocks as they are
-    if args.reinit_blocks and (args.lora_rank or alone):
+    if args.reinit_blocks and (args.adapted or alone):
         raise UserError(
             f"reinit_blocks={args.reinit_blocks} with strategy={args.strategy}",
             "weights drawn anew are to learn, and this strategy leaves them as they are",
