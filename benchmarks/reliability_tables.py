@@ -55,3 +55,16 @@ def mutants_line(result: dict) -> str:
         f" one at a time (`make mutants`); not missed: "
         f"{', '.join(row['guard'] for row in result['guards'] if not row['missed'])}."
     )
+
+
+def sealing_line(result: dict) -> str:
+    """The cost of the digests of a checkpoint, as a share of the CPU time of saving it."""
+    share, seconds = result["share_of_a_save"]["cpu"], result["seconds"]
+    others = " and ".join(
+        f"{seconds[name]['cpu'] / seconds['digests']['cpu']:.0f} times as much with {title}"
+        for name, title in (("sha256", "SHA-256"), ("blake2b", "BLAKE2b"))
+    )
+    return (
+        f"The digests of a checkpoint of {result['checkpoint_mb']:.0f} MB take {share['median']:.1%}"
+        f" [{share['least']:.1%}, {share['most']:.1%}] of the CPU time of saving it. It would be {others}."
+    )

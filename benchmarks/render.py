@@ -22,7 +22,8 @@ Files of the classification benchmark (see collect_classification.py) become the
 speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py, reading.py
 and startup.py write those of input_tables.py. What coverage.py writes becomes that of coverage_tables.py. Ledgers
 (ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py, and what architectures.py writes the one of
-architecture_tables.py. The tests in reliability/ and mutants.py become those of reliability_tables.py.
+architecture_tables.py. The tests in reliability/, mutants.py and sealing.py
+become those of reliability_tables.py.
 """
 
 import argparse
@@ -103,7 +104,7 @@ def section(name: str, results: Path) -> str:
     from benchmarks.architecture_tables import architectures_table
     from benchmarks.ledger_tables import claims_table, false_claims_table
     from benchmarks.prompting_tables import prompting_table
-    from benchmarks.reliability_tables import mutants_line, reliability_table
+    from benchmarks.reliability_tables import mutants_line, reliability_table, sealing_line
 
     of_one_file = {
         "architectures": architectures_table,
@@ -120,6 +121,7 @@ def section(name: str, results: Path) -> str:
         "input_side": input_side_table,
         "reliability": reliability_table,
         "mutants": mutants_line,
+        "sealing": sealing_line,
     }
     if recipe in of_one_file:
         return of_one_file[recipe](found[0])
