@@ -7,6 +7,7 @@ bar appears below the outer one and disappears when it ends.
 
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -126,17 +127,23 @@ def loading() -> Iterator[None]:
 
     The caller checks for missing weights itself, and reports them on one line where they matter.
     """
-    with silence_other_bars():
-        log = logging.getLogger("transformers.modeling_utils")
-        log.addFilter(_no_load_report)
-        try:
-            yield
-        finally:
-            log.removeFilter(_no_load_report)
+    with silence_other_bars(), hide_records("transformers.modeling_utils", "LOAD REPORT"):
+        yield
 
 
-def _no_load_report(record: logging.LogRecord) -> bool:
-    return "LOAD REPORT" not in record.getMessage()
+@contextmanager
+def hide_records(logger: str, pattern: str) -> Iterator[None]:
+    """Keep records in whose message a pattern is found from what a library logs."""
+
+    def keeps(record: logging.LogRecord) -> bool:
+        return re.search(pattern, record.getMessage()) is None
+
+    log = logging.getLogger(logger)
+    log.addFilter(keeps)
+    try:
+        yield
+    finally:
+        log.removeFilter(keeps)
 
 
 def _disable_bar(factory: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:

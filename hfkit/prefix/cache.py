@@ -27,8 +27,9 @@ from hfkit.prefix.cuts import find_cuts
 from hfkit.prefix.folders import delete_abandoned, hold_building, put_in_place
 from hfkit.prefix.layout import is_per_token, pack, unpack, width_of
 from hfkit.prefix.replay import CannotReplay, Cut, Shape, Size, Tap, read_taps, replay
-from hfkit.prefix.store import DTYPES, Damaged, Overflow, Store, Writer, free_bytes
+from hfkit.prefix.store import DTYPES, Damaged, Overflow, Store, Writer
 from hfkit.progress import track
+from hfkit.runtime.durable import measure_disk
 
 # On a CPU a pass is fastest in small batches of similar length: their activations stay in its cache.
 TOKENS_AT_ONCE, ROWS_AT_ONCE = 1024, 32
@@ -234,7 +235,7 @@ class PrefixCache:
         tokens = {tap: int(self.lengths.sum()) if is_per_token(tap) else len(self.rows) for tap in self._taps()}
         size = sum(count * width_of(tap) for tap, count in tokens.items()) * DTYPES[self.settings.dtype].itemsize
         # The least that any process sees: all of them must come to the same answer.
-        budget = min(self.settings.budget * 1e9, 0.9 * min(gather_object([free_bytes(self.settings.folder)])))
+        budget = min(self.settings.budget * 1e9, 0.9 * min(gather_object([measure_disk(self.settings.folder).free])))
         if size > budget:
             raise CannotReplay(f"the activations take {size / 1e9:.1f} GB, and {budget / 1e9:.1f} GB are left for them")
 

@@ -253,13 +253,3 @@ def description_of(folder: Path, part: int) -> Path:
 
 def _sum_of_index(rows: np.ndarray, counts: np.ndarray, sums: np.ndarray) -> int:
     return xxh3_64_intdigest(rows.tobytes() + counts.tobytes() + sums.tobytes())
-
-
-def free_bytes(folder: Path) -> int:
-    """Free space on the disk of `folder`, or of its nearest parent that exists."""
-    for place in (folder, *folder.parents):
-        try:
-            return shutil.disk_usage(place).free
-        except FileNotFoundError:
-            continue
-    return 0

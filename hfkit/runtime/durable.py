@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -251,8 +252,13 @@ def _has_room(place: Path) -> bool:
 
 def describe_room(place: Path) -> str:
     """How much room the disk of a place has, in words."""
-    usage = shutil.disk_usage(_find_folder(place))
+    usage = measure_disk(place)
     return f"{_show_size(usage.free)} of {_show_size(usage.total)} are free"
+
+
+def measure_disk(place: Path) -> Any:
+    """The disk of a place, or of the nearest folder above it that exists: bytes as `total`, `used` and `free`."""
+    return shutil.disk_usage(_find_folder(place))
 
 
 def _show_size(size: int) -> str:

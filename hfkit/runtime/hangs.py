@@ -34,7 +34,7 @@ class Place:
     started: float
 
     @classmethod
-    def own(cls) -> Self:
+    def find_own(cls) -> Self:
         return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time())
 
     def find(self) -> psutil.Process | None:

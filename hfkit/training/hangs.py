@@ -24,7 +24,7 @@ class EndHangs(TrainerCallback):
             yield
             return
         if self.watch is None:
-            self.watch = Watch(gather_object([Place.own()]))
+            self.watch = Watch(gather_object([Place.find_own()]))
             self.watch.start()
         self.watch.training = True
         try:

@@ -1,11 +1,10 @@
 """The checkpoint that a run goes on from, and its best one until then: the newest that is as it was written."""
 
 import json
-import logging
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -20,7 +19,7 @@ from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError, first_line
 from hfkit.model.pickles import read_shards
 from hfkit.model.weights import refuse_unreadable
-from hfkit.progress import loading
+from hfkit.progress import hide_records, loading
 from hfkit.training.sealed import SEAL, begin, find_fault, finish, has_seal
 
 NAME = re.compile(r"checkpoint-(\d+)")
@@ -234,19 +233,9 @@ def take_along(best: Path, folder: Path) -> None:
         finish(shutil.copytree(best, begin(final), dirs_exist_ok=True), final)
 
 
-@contextmanager
-def ignore_recorded_best() -> Iterator[None]:
+def ignore_recorded_best() -> AbstractContextManager[None]:
     """Keep the stock trainer from saying that the best checkpoint is not where the state has it: it is looked for."""
-    log = logging.getLogger("transformers.trainer")
-    log.addFilter(_not_on_best)
-    try:
-        yield
-    finally:
-        log.removeFilter(_not_on_best)
-
-
-def _not_on_best(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith("The best checkpoint ")
+    return hide_records("transformers.trainer", r"^The best checkpoint ")
 
 
 def announce(line: str) -> None:

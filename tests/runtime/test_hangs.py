@@ -32,11 +32,11 @@ def compute(process: subprocess.Popen, numbers: int) -> None:
 
 
 def place(other: subprocess.Popen) -> Place:
-    return replace(Place.own(), process=other.pid, started=psutil.Process(other.pid).create_time())
+    return replace(Place.find_own(), process=other.pid, started=psutil.Process(other.pid).create_time())
 
 
 def watch(other: subprocess.Popen) -> Watch:
-    return Watch([Place.own(), place(other)])
+    return Watch([Place.find_own(), place(other)])
 
 
 def look(watch: Watch, seconds: float) -> str | None:
@@ -84,7 +84,7 @@ def test_processes_that_wait_for_each_other_are_noticed_within_steps_alone(other
 
 
 def test_another_process_with_the_same_number_is_none_of_them(other):
-    here = Place.own()
+    here = Place.find_own()
     elsewhere = replace(place(other), host="elsewhere")
     later = replace(place(other), started=here.started + 60)
     assert elsewhere.find() is later.find() is None
