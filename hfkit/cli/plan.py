@@ -49,6 +49,7 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
     from hfkit.model.unfreezing import Unfreezing
     from hfkit.model.weights import read_config
     from hfkit.tasks import TASKS
+    from hfkit.training.budget import settle_length
     from hfkit.training.plan import plan_groups, plan_rows, plan_stages, plan_title, print_plan, reshape_model
     from hfkit.training.refusals import refuse_surgery
 
@@ -66,6 +67,7 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
         model = task.auto_model.from_config(config, trust_remote_code=False)
         model = reshape_model(model, args, draw=False)
     step_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+    settle_length(args, rows)
     epoch_steps = math.ceil(rows / step_rows)
     steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)
     unfreezing = Unfreezing(model, blocks)

@@ -27,6 +27,7 @@ from hfkit.ledger.arguments import load_recipe, scale_rates, split_flags
 from hfkit.ledger.cells import Cell, Contender
 from hfkit.progress import silence_other_bars
 from hfkit.runtime.folders import require_writable
+from hfkit.training.budget import settle_length
 from hfkit.training.checkpoints import deciding
 from hfkit.version import __version__
 
@@ -147,7 +148,9 @@ class Bench:
         """
         flags = [*self.flags, *cell.contender.flags, "--seed", str(cell.seed), "--output_dir", str(scratch), *QUIET]
         args = scale_rates(self.arguments(flags)[2], cell.factor)
-        if cell.rows is not None and args.max_steps <= 0:
+        if args.num_train_epochs is None:
+            settle_length(args, cell.rows or len(self.rows["train"]))
+        elif cell.rows is not None and args.max_steps <= 0:
             # Rows per step of one process: the number of GPUs of a machine must not change what is computed.
             step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps
             lengthen(args, steps_of_epoch=-(-cell.rows // step_rows))

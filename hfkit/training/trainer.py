@@ -34,6 +34,7 @@ from hfkit.runtime.folders import require_writable
 from hfkit.runtime.machine import measure
 from hfkit.scores.evidence import Evidence
 from hfkit.training.auto import Auto, refuse_blind
+from hfkit.training.budget import early_stopping, settle_length
 from hfkit.training.checkpoints import write_identity
 from hfkit.training.claiming import Claim, identify, make_claim, starting_weights, take_output_directory
 from hfkit.training.console import add_rates, censor_trackers, replace_printers
@@ -108,6 +109,7 @@ class TransferTrainer(Trainer):
         choose_best_by(args, task)
         self.task, self.codec, self.rows = task, codec, rows
         self.encoded = Encoded(codec, rows.splits, encoded or {})
+        settle_length(args, len(self.encoded["train"]))
         codec.fit_loss(self.encoded["train"], label_smoothing=args.label_smoothing_factor)
         with warnings.catch_warnings():
             # The codec's own loss smooths several labels too.
@@ -142,6 +144,7 @@ class TransferTrainer(Trainer):
             callbacks.append(Auto(self))
         self.holding, self.interruption, self.hangs = Holding(Path(args.output_dir)), Interruption(self), EndHangs(args)
         finalize(self, self.holding.end)
+        callbacks += early_stopping(args)
         for callback in [*callbacks, Overdue(self), self.interruption, self.hangs]:
             self.add_callback(callback)
         self.rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
