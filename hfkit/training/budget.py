@@ -52,6 +52,6 @@ def settle_length(args: TransferArguments, rows: int) -> None:
 
 
 def early_stopping(args: TransferArguments) -> list[EarlyStoppingCallback]:
-    """What ends a run whose validation no longer gains, if it was asked for and the best weights are kept."""
+    """The callback that ends a run whose validation no longer gains, if that is asked for and best weights are kept."""
     chosen = args.load_best_model_at_end and not args.decided
     return [EarlyStoppingCallback(args.patience)] if args.patience and chosen else []

@@ -49,7 +49,7 @@ def test_a_strategy_fills_what_nobody_set(tmp_path):
         ([], "seed: true", ["seed=True", "must be a whole number"]),
         ([], "seed: [1, 2]", ["seed=[1, 2]", "must be a whole number"]),
         ([], "seed: null", ["seed=None", "must be a whole number"]),
-        ([], "num_train_epochs: null", ["num_train_epochs=None", "must be a number"]),
+        ([], "max_grad_norm: null", ["max_grad_norm=None", "must be a number"]),
         ([], "weight_decay: [0.1]", ["weight_decay=[0.1]", "must be a number"]),
         ([], "weight_decay: true", ["weight_decay=True", "must be a number"]),
         ([], "bf16: 3", ["bf16=3", "must be true or false"]),

@@ -127,12 +127,12 @@ def test_the_document_holds_the_rows_of_the_table(checkpoint):
     argv = ["plan", "--checkpoint", checkpoint, "--strategy", "gradual", "--rows", "100", "--use_cpu"]
     document, rows = json.loads(hfkit(*argv, "--json").stdout), first_cells(hfkit(*argv).stdout)
     assert document["plan"] == "gradual"
-    assert document["assumed"] == {"rows": 100, "labels": 9, "epochs": 3.0, "step_rows": 8, "steps": 39}
+    assert document["assumed"] == {"rows": 100, "labels": 9, "epochs": 20.0, "step_rows": 8, "steps": 260}
     assert [[stage["stage"], stage["from_step"]] for stage in document["stages"]] == [
         [int(row[0]), int(row[1])] for row in rows
     ]
     assert [f"{stage['depths']}: {stage['names']}" for stage in document["stages"]] == [row[3] for row in rows]
-    assert document["stages"][-1]["until_step"] == 39
+    assert document["stages"][-1]["until_step"] == 260
     assert document["blocks"].startswith("4 blocks found in bert.encoder.layer.* and proven")
     assert f"{document['blocks']}.\n" in hfkit(*argv).stdout
 
