@@ -16,6 +16,7 @@ from transformers.utils import is_torch_xla_available, strtobool
 
 from hfkit import progress
 from hfkit.arguments.parse import require_choice
+from hfkit.arguments.precision import PrecisionArguments
 from hfkit.arguments.ranges import refuse_outside
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.arguments.trackers import require_trackers
@@ -33,7 +34,7 @@ KEEP_BEST = {
 
 
 @dataclass
-class TransferArguments(TrainingArguments):
+class TransferArguments(PrecisionArguments, TrainingArguments):
     """The stock training arguments and the fields of a strategy. A field left at None takes the strategy's value."""
 
     strategy: Literal[tuple(STRATEGIES)] = field(  # type: ignore[valid-type]
@@ -197,6 +198,7 @@ class TransferArguments(TrainingArguments):
             rule = "a run is pushed when it has ended, with report and card"
             raise UserError(f"hub_strategy={self.hub_strategy}", rule, "Leave it out")
         self._resolve_resume()
+        self._name_precision()
         if (self.bf16 or self.bf16_full_eval) and not (torch.accelerator.is_available() or is_torch_xla_available()):
             # A CPU computes in bfloat16 too, and the stock arguments refuse it unless the CPU was asked for by name.
             self.use_cpu = True
@@ -205,7 +207,7 @@ class TransferArguments(TrainingArguments):
         self._complete()
         refuse_unread(self)
         if (self.fp16 or self.fp16_full_eval) and self.device.type == "cpu":
-            raise UserError("fp16=True", "a CPU does not compute in float16, and would ignore it", "Try --bf16")
+            raise UserError("fp16=True", "a CPU does not compute in float16, and would ignore it", "Try --precision bf16")
         require_trackers(self.report_to)
         progress.switch(not self.disable_tqdm)
         # Pinned memory is of no use without a GPU, and every epoch would warn about it.

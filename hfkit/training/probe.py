@@ -133,6 +133,7 @@ def positions_of(logits: Tensor, inputs: Tensor, outputs: Tensor) -> Tensor | No
 
     A decoder gives every token logits, and keeps those of one.
     """
+    outputs = outputs.to(logits.dtype)  # in half precision accelerate widens the logits that the model returns
     if outputs.shape == logits.shape:
         return inputs if torch.equal(outputs, logits) else None
     if outputs.ndim != logits.ndim + 1 or outputs.shape[0] != logits.shape[0] or outputs.shape[2:] != logits.shape[1:]:

@@ -49,6 +49,7 @@ from hfkit.training.invariants import Invariants, refuse_non_finite
 from hfkit.training.overdue import PENDING, Overdue, read_pending
 from hfkit.training.patience import Patience, restore_states
 from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stages, reshape_model
+from hfkit.training.precision import Precision
 from hfkit.training.publishing import check_hub_name, make_report, publish, push_folder, remove_pickle, save_merged
 from hfkit.training.refusals import refuse_engines, refuse_flags, refuse_surgery
 from hfkit.training.resuming import (
@@ -137,8 +138,9 @@ class TransferTrainer(Trainer):
         self.caching = Caching(self)
         self.console = replace_printers(self)
         self.trackers = censor_trackers(self)
-        self.patience = Patience()
-        callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), self.patience, TellEpoch(self), self.caching]
+        self.precision, self.patience = Precision(self), Patience()
+        callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), self.precision, self.patience, TellEpoch(self)]
+        callbacks.append(self.caching)
         if args.decided:
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
@@ -350,8 +352,9 @@ class TransferTrainer(Trainer):
         """
         if self.is_world_process_zero():
             self.holding.begin()
-        identity = identify(self)
         asked = resume_from_checkpoint or self.args.extend  # an extension goes on from the newest checkpoint
+        self.precision.settle(asked)
+        identity = identify(self)
         if asked in (True, "auto") and (mark := find_trained(self, identity)) is not None:
             return take_up(self, mark)
         self.resumed_from = find_checkpoint(self.args, asked)
@@ -367,6 +370,7 @@ class TransferTrainer(Trainer):
         finally:
             self.unfreezing.release(self.model)
             self.caching.close()
+        self.precision.add_cost(self.train_cost)
         mark_trained(self, self.claim.identity)
         return output
 
