@@ -15,6 +15,7 @@ from transformers.trainer_utils import HubStrategy
 from transformers.utils import is_torch_xla_available, strtobool
 
 from hfkit import progress
+from hfkit.arguments.averages import AverageArguments
 from hfkit.arguments.parse import require_choice
 from hfkit.arguments.precision import PrecisionArguments
 from hfkit.arguments.ranges import refuse_outside
@@ -34,7 +35,7 @@ KEEP_BEST = {
 
 
 @dataclass
-class TransferArguments(PrecisionArguments, TrainingArguments):
+class TransferArguments(AverageArguments, PrecisionArguments, TrainingArguments):
     """The stock training arguments and the fields of a strategy. A field left at None takes the strategy's value."""
 
     strategy: Literal[tuple(STRATEGIES)] = field(  # type: ignore[valid-type]
@@ -163,6 +164,8 @@ class TransferArguments(PrecisionArguments, TrainingArguments):
             self.lora_rank = rank  # None, until the adapter is read
         refuse_outside(self)
         self._require_order()
+        learn = self.unfreeze_stages > 0
+        self.check_averages(adapted=self.adapted, pretrained=self.pretrained, blocks_learn=learn)
         if self.max_steps > 0:
             self.num_train_epochs = self.num_train_epochs or 3.0  # not looked at, and the stock trainer compares it
         elif self.num_train_epochs is not None and not self.num_train_epochs > 0:

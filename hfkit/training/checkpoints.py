@@ -26,7 +26,7 @@ TRAINED = "hfkit_trained"  # a folder, see `hfkit.training.trained`
 DECIDING = (
     *("learning_rate", "layer_decay", "head_learning_rate", "head_only", "unfreeze_stages", "unfreeze_until"),
     *("thaw_warmup", "lora_rank", "adapter", "pretrained", "slanted_triangular", "blocks", "seed", "data_seed"),
-    *("reinit_blocks", "train_blocks"),
+    *("reinit_blocks", "train_blocks", "ema", "wise_ft"),
     *("num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"),
     *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm"),
     *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "label_smoothing_factor", "neftune_noise_alpha"),

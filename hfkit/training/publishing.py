@@ -16,6 +16,7 @@ from hfkit.contract.task import Loaded, Task
 from hfkit.errors import Failure, UserError
 from hfkit.model.adapters import merge_adapters
 from hfkit.runtime.redaction import spell_out_controls
+from hfkit.training.averages.callback import describe_averages
 from hfkit.training.console import log_contenders
 
 if TYPE_CHECKING:
@@ -63,11 +64,12 @@ def make_report(run: Run, recipe: RecipeArguments) -> "Report":
     report.add_training(**facts)
     if isinstance(run.codec, Pictured):
         report.show(run.codec.pictures(run.encoded["train"], run.training_collator, MOST_PICTURES))
-    gain = ""
+    headline = run.task.judge.headline
+    changes = describe_averages(run.args, facts["log_history"], headline.key)
     if run.decision is not None:
-        sign = run.task.judge.headline.sign
-        gain = f"validation {sign * run.decision.before:.3f} before, {sign * run.decision.after:.3f} after tuning"
-    report.add(f"fine-tuned ({run.args.strategy})", predictions, cost=facts["cost"], description=gain)
+        before, after = headline.sign * run.decision.before, headline.sign * run.decision.after
+        changes.append(f"validation {before:.3f} before, {after:.3f} after tuning")
+    report.add(f"fine-tuned ({run.args.strategy})", predictions, cost=facts["cost"], description="; ".join(changes))
     if run.untuned is not None:
         report.add("the same, decision not tuned", run.untuned, cost=facts["cost"])
     return report

@@ -1,7 +1,8 @@
 """The mark that training has ended: a run that is killed in its baselines or report repeats no step of it.
 
-It is a folder that is sealed like a checkpoint. It has no weights: it names the checkpoint that has them, and holds
-what else comes of a training, the generators above all, so that everything after it ends as it would have.
+It is a folder that is sealed like a checkpoint. It has no weights but averaged ones: it names the checkpoint that has
+the others, and holds what else comes of a training, the generators above all, so that everything after it ends as it
+would have.
 """
 
 import json
@@ -61,6 +62,7 @@ def write_mark(trainer: Any, identity: dict[str, Any], weights: str) -> None:
                 "epoch": trainer.training_collator.epoch if varies(trainer.codec) else None,
             }
             (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            trainer.averages.write_result(folder)
             state.save_to_json(str(folder / TRAINER_STATE_NAME))
             write_identity(folder, identity)
 
@@ -112,6 +114,7 @@ def take_up(trainer: Any, mark: Path) -> TrainOutput:
     trainer.train_cost, trainer.invariants.checked = facts["cost"], facts["checked"]
     weights = mark.parent / facts["weights"]
     trainer._load_from_checkpoint(str(weights))
+    trainer.averages.read(mark)
     state = trainer.state = TrainerState.load_from_json(str(mark / TRAINER_STATE_NAME))
     state.init_training_references(trainer, state.max_steps, state.num_train_epochs, None)
     if state.best_model_checkpoint is not None:

@@ -34,6 +34,7 @@ from hfkit.runtime.folders import require_writable
 from hfkit.runtime.machine import measure
 from hfkit.scores.evidence import Evidence
 from hfkit.training.auto import Auto, refuse_blind
+from hfkit.training.averages.callback import Averages
 from hfkit.training.budget import early_stopping, settle_length
 from hfkit.training.checkpoints import write_identity
 from hfkit.training.claiming import Claim, identify, make_claim, starting_weights, take_output_directory
@@ -135,7 +136,7 @@ class TransferTrainer(Trainer):
         shard_by_blocks(self.accelerator, model, self.unfreezing.depths)
         self.invariants = Invariants(self.unfreezing)
         self.training_collator = training_collator(codec, args.seed)
-        self.caching = Caching(self)
+        self.caching, self.averages = Caching(self), Averages(self)
         self.console = replace_printers(self)
         self.trackers = censor_trackers(self)
         self.precision, self.patience = Precision(self), Patience()
@@ -147,7 +148,7 @@ class TransferTrainer(Trainer):
         self.holding, self.interruption, self.hangs = Holding(Path(args.output_dir)), Interruption(self), EndHangs(args)
         finalize(self, self.holding.end)
         callbacks += early_stopping(args)
-        for callback in [*callbacks, Overdue(self), self.interruption, self.hangs]:
+        for callback in [*callbacks, self.averages, Overdue(self), self.interruption, self.hangs]:
             self.add_callback(callback)
         self.rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
         self.judged: Dataset = self.eval_dataset  # the encoded rows of the evaluation that runs, or ran last
@@ -283,7 +284,7 @@ class TransferTrainer(Trainer):
         return super().evaluate(eval_dataset, *args, **kwargs)
 
     def evaluation_loop(self, dataloader: Any, description: str, *args: Any, **kwargs: Any) -> Any:
-        with self.console.evaluation(description, len(dataloader)), draw_for_one_loader():
+        with self.console.evaluation(description, len(dataloader)), draw_for_one_loader(), self.averages.in_place():
             return super().evaluation_loop(dataloader, description, *args, **kwargs)
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
@@ -360,6 +361,7 @@ class TransferTrainer(Trainer):
         self.resumed_from = find_checkpoint(self.args, asked)
         self.claim = make_claim(self, identity, self.resumed_from and Path(self.resumed_from))
         self.extensions = self.claim.extensions
+        self.averages.begin()
         try:
             # The console's bars last: a run that breaks off leaves the terminal as it was.
             with measure() as self.train_cost, self.args.cache_folder() as folder, self.console.bars:
@@ -367,6 +369,7 @@ class TransferTrainer(Trainer):
                     self._keep_in(folder)
                 with self.hangs.training(), self.interruption.at_safe_points():
                     output = super().train(self.resumed_from, **kwargs)
+                self.averages.choose()
         finally:
             self.unfreezing.release(self.model)
             self.caching.close()
@@ -435,6 +438,7 @@ class TransferTrainer(Trainer):
             super()._load_best_model()
         else:
             read_weights(self.model, self.state.best_model_checkpoint)
+        self.averages.read(best)
 
     def _finalize_training(self, *args, **kwargs):
         # It would delete all checkpoints but the best one before there is a mark that training has ended.
@@ -496,6 +500,7 @@ class TransferTrainer(Trainer):
                 super()._save_checkpoint(model, trial)
                 state.best_model_checkpoint = best  # the stock method looks for it where this one is written
                 if args.should_save:
+                    self.averages.write(folder)
                     state.save_to_json(str(folder / TRAINER_STATE_NAME))
         finally:
             args.save_total_limit = limit
