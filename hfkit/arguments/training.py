@@ -19,6 +19,7 @@ from hfkit.arguments.averages import AverageArguments
 from hfkit.arguments.parse import require_choice
 from hfkit.arguments.precision import PrecisionArguments
 from hfkit.arguments.ranges import refuse_outside
+from hfkit.arguments.regularisers import RegulariserArguments, refuse_contradictions
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.arguments.trackers import require_trackers
 from hfkit.arguments.unread import refuse_unfit, refuse_unread
@@ -35,7 +36,7 @@ KEEP_BEST = {
 
 
 @dataclass
-class TransferArguments(AverageArguments, PrecisionArguments, TrainingArguments):
+class TransferArguments(AverageArguments, PrecisionArguments, RegulariserArguments, TrainingArguments):
     """The stock training arguments and the fields of a strategy. A field left at None takes the strategy's value."""
 
     strategy: Literal[tuple(STRATEGIES)] = field(  # type: ignore[valid-type]
@@ -196,6 +197,7 @@ class TransferArguments(AverageArguments, PrecisionArguments, TrainingArguments)
         ):
             if getattr(self, name) is not needed:
                 raise UserError(f"{name}={getattr(self, name)}", rule, "Leave it out")
+        refuse_contradictions(self, self)
         refuse_token(self.hub_token)
         if self.hub_strategy != HubStrategy.END:
             rule = "a run is pushed when it has ended, with report and card"

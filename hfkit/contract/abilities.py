@@ -147,6 +147,18 @@ class Tuned(Protocol):
 
 
 @runtime_checkable
+class Focused(Protocol):
+    """A codec whose loss can turn to the labels that the model is in doubt of."""
+
+    def focus(self, gamma: float) -> None:
+        """Give the labels of probability p weights of (1 - p) ** gamma in the loss, until the loss is fitted again.
+
+        Raises:
+            UserError: there are no labels.
+        """
+
+
+@runtime_checkable
 class Likely(Protocol):
     """A codec that knows how likely each label is."""
 

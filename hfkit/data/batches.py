@@ -69,6 +69,36 @@ class SortedSteps(Sampler[int]):
             yield from of_step[np.argsort(self.lengths[of_step], kind="stable")].tolist()
 
 
+class EqualClasses(Sampler[int]):
+    """Rows in an order in which all classes are equally frequent; every epoch has another one, of as many rows as ever.
+
+    Within a class the rows are shuffled, and none comes again before all others of it have come. Of a class with more
+    rows than its share, each epoch has another part.
+
+    Args:
+        classes: the class of every row.
+        seed: the order is a pure function of it and of `epoch`, as with `LengthBuckets`.
+    """
+
+    def __init__(self, classes: np.ndarray, seed: int) -> None:
+        self.classes, self.seed, self.epoch = classes, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __iter__(self) -> Iterator[int]:
+        draw = np.random.default_rng([self.seed, self.epoch])
+        names = np.unique(self.classes)
+        shares = np.full(len(names), len(self) // len(names))
+        shares[draw.permutation(len(names))[: len(self) % len(names)]] += 1  # rows that are left over
+        drawn = []
+        for name, share in zip(names, shares, strict=True):
+            rows = np.flatnonzero(self.classes == name)
+            rounds, rest = divmod(share, len(rows))
+            drawn += [np.tile(rows, rounds), draw.permutation(rows)[:rest]]
+        yield from draw.permutation(np.concatenate(drawn)).tolist()
+
+
 class LongestFirst(Sampler[int]):
     """Rows by falling length, ties in their order: batches with little padding, the largest of them first.
 
@@ -108,6 +138,19 @@ def training_order(rows: Dataset, args: TrainingArguments) -> Sampler[int] | Non
     if strategy == "random" and step > args.train_batch_size:
         return SortedSteps(text_lengths(rows), step, seed)
     return None
+
+
+def class_of_each(rows: Dataset) -> np.ndarray:
+    """The class of every encoded row, (rows,).
+
+    Raises:
+        UserError: a row has several, or none, or a number instead.
+    """
+    (labels,) = columns_of(rows, ["labels"]) if "labels" in rows.column_names else [pa.nulls(0)]
+    if not pa.types.is_integer(labels.type):
+        rule = "rows are drawn by their class, and here a row has not exactly one"
+        raise UserError("balanced_sampler", rule, "Leave it out")
+    return values_of(labels)
 
 
 def evaluation_order(rows: Dataset) -> Sampler[int]:

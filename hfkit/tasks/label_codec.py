@@ -16,6 +16,7 @@ from hfkit.contract.codec import Batch, Collator, Output
 from hfkit.contract.target import Labels
 from hfkit.model.parallel import add_to_parameter
 from hfkit.model.weights import load_model
+from hfkit.tasks.losses import IGNORED, focal_cross_entropy
 
 
 class LabelCodec(ABC):
@@ -33,7 +34,7 @@ class LabelCodec(ABC):
     def __init__(self, checkpoint: str, path: str, target: Labels, head_config: Mapping[str, Any]) -> None:
         self.checkpoint, self.path, self.target, self.head_config = checkpoint, path, target, head_config
         self.labels = list(target.names)
-        self.label_smoothing = 0.0
+        self.label_smoothing = self.gamma = 0.0
         self.weights: Tensor | None = None  # of each label in the loss, (labels,)
 
     def model(self, *, pretrained: bool = True, finished: bool = False, blocks: Sequence[str] = ()) -> PreTrainedModel:
@@ -57,7 +58,10 @@ class LabelCodec(ABC):
     # The loss
 
     def fit_loss(self, encoded: Dataset, *, label_smoothing: float = 0.0) -> None:
-        self.label_smoothing, self.weights = label_smoothing, self.class_weights(encoded)
+        self.label_smoothing, self.weights, self.gamma = label_smoothing, self.class_weights(encoded), 0.0
+
+    def focus(self, gamma: float) -> None:
+        self.gamma = gamma
 
     def class_weights(self, encoded: Dataset) -> Tensor | None:
         return None
@@ -76,16 +80,20 @@ class LabelCodec(ABC):
             logits: (batch, ..., labels).
             labels: ids, (batch, ...); -100 is ignored.
         """
-        logits = logits.float()
-        total = functional.cross_entropy(
-            logits.view(-1, logits.shape[-1]),
-            labels.view(-1),
-            None if self.weights is None else self.weights.to(logits),
-            ignore_index=-100,
-            reduction="sum",
-            label_smoothing=self.label_smoothing,
-        )
-        count = (labels != -100).sum() if items is None else torch.as_tensor(items)
+        logits = logits.float().view(-1, logits.shape[-1])
+        weights = None if self.weights is None else self.weights.to(logits)
+        if self.gamma:
+            total = focal_cross_entropy(logits, labels.view(-1), self.gamma, weights)
+        else:
+            total = functional.cross_entropy(
+                logits,
+                labels.view(-1),
+                weights,
+                ignore_index=IGNORED,
+                reduction="sum",
+                label_smoothing=self.label_smoothing,
+            )
+        count = (labels != IGNORED).sum() if items is None else torch.as_tensor(items)
         return total / count.clamp(min=1)
 
     # Inputs and outputs

@@ -7,7 +7,7 @@ from transformers import TrainerCallback
 
 from hfkit.contract.abilities import varies
 from hfkit.contract.codec import Codec
-from hfkit.data.batches import LengthBuckets, SortedSteps
+from hfkit.data.batches import EqualClasses, LengthBuckets, SortedSteps
 
 
 class Run(Protocol):
@@ -30,5 +30,5 @@ class TellEpoch(TrainerCallback):
         epoch = state.global_step // self.trainer.epoch_steps
         if varies(self.trainer.codec):
             self.trainer.training_collator.epoch = epoch % args.cache_views if args.cache_views else epoch
-        if isinstance(self.trainer.train_sampler, LengthBuckets | SortedSteps):
+        if isinstance(self.trainer.train_sampler, LengthBuckets | SortedSteps | EqualClasses):
             self.trainer.train_sampler.epoch = epoch

@@ -53,6 +53,7 @@ from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stage
 from hfkit.training.precision import Precision
 from hfkit.training.publishing import check_hub_name, make_report, publish, push_folder, remove_pickle, save_merged
 from hfkit.training.refusals import refuse_engines, refuse_flags, refuse_surgery
+from hfkit.training.regularisers import balance, fit_loss
 from hfkit.training.resuming import (
     find_checkpoint,
     find_fault_of_weights,
@@ -112,7 +113,8 @@ class TransferTrainer(Trainer):
         self.task, self.codec, self.rows = task, codec, rows
         self.encoded = Encoded(codec, rows.splits, encoded or {})
         settle_length(args, len(self.encoded["train"]))
-        codec.fit_loss(self.encoded["train"], label_smoothing=args.label_smoothing_factor)
+        fit_loss(codec, self.encoded["train"], args)
+        self.balanced = balance(self.encoded["train"], codec, args)
         with warnings.catch_warnings():
             # The codec's own loss smooths several labels too.
             warnings.filterwarnings("ignore", message="Label smoothing is not compatible with multi-label")
@@ -249,7 +251,8 @@ class TransferTrainer(Trainer):
             self.data_collator = judging
 
     def _get_train_sampler(self, train_dataset=None) -> Sampler | None:
-        self.train_sampler = training_order(self.train_dataset, self.args) or super()._get_train_sampler(train_dataset)
+        order = self.balanced or training_order(self.train_dataset, self.args)
+        self.train_sampler = order or super()._get_train_sampler(train_dataset)
         return self.train_sampler
 
     def _get_dataloader(self, dataset: Dataset, *args: Any, sampler_fn: Any, **kwargs: Any) -> DataLoader:

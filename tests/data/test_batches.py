@@ -10,6 +10,7 @@ from transformers import DataCollatorForTokenClassification, DataCollatorWithPad
 
 from hfkit import TransferArguments
 from hfkit.data.batches import (
+    EqualClasses,
     LengthBuckets,
     NumberRows,
     evaluation_order,
@@ -48,6 +49,23 @@ def test_a_batch_holds_texts_of_like_length():
 @pytest.mark.parametrize("rows", [1, 7, 8, 9])
 def test_few_rows_are_all_there(rows):
     assert sorted(LengthBuckets(LENGTHS[:rows], 8, 0)) == list(range(rows))
+
+
+def test_all_classes_are_equally_frequent_and_their_rows_too():
+    classes = np.repeat([3, 7, 8], [61, 36, 6])
+    sampler, seen = EqualClasses(classes, 5), []
+    for epoch in range(4):
+        sampler.epoch = epoch
+        seen.append(list(sampler))
+        assert len(seen[-1]) == len(sampler) == 103
+        assert sorted(np.bincount(classes[seen[-1]])[[3, 7, 8]]) == [34, 34, 35]
+        times = np.bincount(seen[-1], minlength=103)
+        assert set(times[:61]) == {0, 1} and set(times[61:97]) <= {0, 1} and set(times[97:]) <= {5, 6}
+    assert len({tuple(rows) for rows in seen}) == 4 and set(seen[0]) != set(seen[1])
+    again = EqualClasses(classes, 5)
+    again.epoch = 2
+    assert list(again) == seen[2]
+    assert sorted(np.bincount(EqualClasses(np.arange(3), 0).classes[list(EqualClasses(np.arange(3), 0))])) == [1, 1, 1]
 
 
 def some_rows(count: int, processor, labels: str) -> Dataset:

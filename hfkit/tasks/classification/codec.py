@@ -57,6 +57,11 @@ class Classifier(LabelCodec):
             )
         super().fit_loss(encoded, label_smoothing=label_smoothing)
 
+    def focus(self, gamma: float) -> None:
+        if gamma and not self.kind.names_labels:
+            raise UserError(f"focal_loss={gamma}", "numbers have no classes to be in doubt of", "Leave it out")
+        super().focus(gamma)
+
     def class_weights(self, encoded: Dataset) -> Tensor | None:
         return self.kind.weights(encoded.with_format("torch")["labels"][:]) if self.balanced else None
 
@@ -70,7 +75,7 @@ class Classifier(LabelCodec):
         """
         logits = logits.float()
         weights = None if self.weights is None else self.weights.to(logits)
-        total = self.kind.loss(logits, labels, self.label_smoothing, weights)
+        total = self.kind.loss(logits, labels, self.label_smoothing, weights, self.gamma)
         return total / self.kind.count(labels, items).clamp(min=1)
 
     # The answers

@@ -23,6 +23,7 @@ from hfkit.tasks.classification.errors import choice_mistakes, number_mistakes
 from hfkit.tasks.classification.judges import ClassJudge, LabelSetJudge, NumberJudge, ScaleJudge
 from hfkit.tasks.classification.thresholds import best_shifts
 from hfkit.tasks.classification.writing import PLAIN, Writing
+from hfkit.tasks.losses import focal_binary, focal_cross_entropy
 
 RANKED = 5  # labels in a prediction
 
@@ -73,8 +74,10 @@ class Kind(ABC):
         return None
 
     @abstractmethod
-    def loss(self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
-        """The loss summed over a batch: logits (batch, labels)."""
+    def loss(
+        self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None, gamma: float = 0.0
+    ) -> Tensor:
+        """The loss summed over a batch: logits (batch, labels); `gamma` above 0 makes it a focal loss."""
 
     def count(self, labels: Tensor, items: Tensor | int | None) -> Tensor:
         """The divisor of that sum: the number of labels in the whole optimizer step."""
@@ -161,8 +164,12 @@ class OneLabel(Named):
         # A class without training rows never enters the loss.
         return len(targets) / ((counts > 0).sum() * counts.clamp(min=1))
 
-    def loss(self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+    def loss(
+        self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None, gamma: float = 0.0
+    ) -> Tensor:
         """Cross-entropy with ids (batch,), or with shares of all labels (batch, labels)."""
+        if gamma:
+            return focal_cross_entropy(logits, labels, gamma, weights)
         return functional.cross_entropy(logits, labels, weights, reduction="sum", label_smoothing=smoothing)
 
     def count(self, labels: Tensor, items: Tensor | int | None) -> Tensor:
@@ -218,8 +225,12 @@ class SeveralLabels(Named):
         # Otherwise a label of every row would have no weight, and a label of no row an infinite one.
         return (len(targets) - having).clamp(min=1) / having.clamp(min=1)
 
-    def loss(self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+    def loss(
+        self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None, gamma: float = 0.0
+    ) -> Tensor:
         """Binary cross-entropy with shares of all labels, (batch, labels)."""
+        if gamma:
+            return focal_binary(logits, labels, gamma, weights)
         soft = labels * (1 - smoothing) + smoothing / 2
         return functional.binary_cross_entropy_with_logits(logits, soft, pos_weight=weights, reduction="sum")
 
@@ -263,7 +274,9 @@ class OneNumber(Kind):
     def targets(self, gold: list, labels: list[str]) -> tuple[list[float], Any]:
         return [float(value) for value in gold], Value("float32")
 
-    def loss(self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+    def loss(
+        self, logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None, gamma: float = 0.0
+    ) -> Tensor:
         """Squared error with numbers (batch,)."""
         return (logits.squeeze(-1) - labels).square().sum()
 

@@ -1,0 +1,58 @@
+"""Flags against learning a few rows by heart. Without them, nothing of it is done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from hfkit.arguments.ranges import AMOUNT, Range
+from hfkit.errors import UserError
+
+
+class Others(Protocol):
+    """The other flags of training that these are checked against."""
+
+    label_smoothing_factor: float
+    train_sampling_strategy: str
+
+
+@dataclass
+class RegulariserArguments:
+    """Changes of the loss and of the order of rows, in training alone."""
+
+    focal_loss: float = field(
+        default=0.0,
+        metadata={"help": "how far the loss turns from labels that are learnt to those in doubt (gamma of focal loss)"},
+    )
+    balanced_sampler: bool = field(
+        default=False, metadata={"help": "draw rows so that each class is as frequent as the others in every epoch"}
+    )
+
+    ranges: ClassVar[Mapping[str, Range]] = {"focal_loss": AMOUNT}
+
+
+def refuse_contradictions(own: RegulariserArguments, others: Others) -> None:
+    """Refuse regularisers that would undo each other, or another flag.
+
+    Raises:
+        UserError: naming the flags.
+    """
+    for contradicts, named, rule, fix in (
+        (
+            own.focal_loss and others.label_smoothing_factor,
+            f"focal_loss={own.focal_loss} with label_smoothing_factor={others.label_smoothing_factor}",
+            "one takes the weight from labels that are near certain, the other asks for doubt in all of them",
+            "Leave one of them out",
+        ),
+        (
+            own.balanced_sampler and others.train_sampling_strategy not in ("auto", "random"),
+            f"balanced_sampler with train_sampling_strategy={others.train_sampling_strategy}",
+            "each of them says in which order rows come",
+            "Leave one of them out",
+        ),
+    ):
+        refuse_if(contradicts, named, rule, fix)
+
+
+def refuse_if(contradicts: Any, named: str, rule: str, fix: str) -> None:
+    if contradicts:
+        raise UserError(named, rule, fix)

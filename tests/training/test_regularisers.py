@@ -1,0 +1,103 @@
+"""What keeps a model from learning its few rows by heart: it does what its paper says, resumes, and is refused by name.
+
+The formulas of the losses are in tests/tasks/test_losses.py, the order of rows in tests/data/test_batches.py.
+"""
+
+import pytest
+from datasets import DatasetDict
+from transformers import set_seed
+
+from hfkit import TransferArguments, TransferTrainer
+from hfkit.contract.task import Loaded
+from hfkit.errors import UserError
+from hfkit.tasks import TextClassification
+from hfkit.training.invariants import digest
+from tests.fixtures.runs import trainer
+from tests.tiny import text as tiny
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory) -> tuple[TextClassification, Loaded]:
+    """22 training texts, five of them negative."""
+    splits, folder = tiny.review_splits(48, 8, 4), tmp_path_factory.mktemp("reviews")
+    labels = splits["train"]["label"][:]
+    few = [i for i, label in enumerate(labels) if label == "negative"][:5]
+    many = [i for i, label in enumerate(labels) if label == "positive"][:17]
+    splits = DatasetDict({**splits, "train": splits["train"].select(sorted(few + many))})
+    task = TextClassification(dataset=tiny.folder_of(splits, folder / "data"))
+    return task, task.load()
+
+
+def classify(reviews, checkpoint, output, *, task: dict | None = None, **flags) -> TransferTrainer:
+    """A trainer of texts, as `trainer` makes one of words."""
+    plain, rows = reviews
+    defaults = dict(num_train_epochs=2, per_device_train_batch_size=4, report_to="none", disable_tqdm=True)
+    args = TransferArguments(
+        output_dir=str(output),
+        **{**defaults, "use_cpu": True, "save_strategy": "no", "logging_steps": 1, "strategy": "full", **flags},
+    )
+    set_seed(args.seed)
+    task = TextClassification(dataset=plain.dataset, **task or {})
+    codec = task.codec(checkpoint, rows.target)
+    return TransferTrainer(model=codec.model(pretrained=args.pretrained), args=args, task=task, codec=codec, rows=rows)
+
+
+def weights(run: TransferTrainer) -> bytes:
+    return digest(run.model.state_dict().values())
+
+
+def test_a_resumed_run_draws_the_same_and_ends_with_the_same_bits(reviews, checkpoint, tmp_path):
+    flags = dict(focal_loss=2.0, balanced_sampler=True)
+    whole = classify(reviews, checkpoint, tmp_path / "whole", save_strategy="steps", save_steps=4, **flags)
+    whole.train()
+    assert whole.total_steps == 12  # epochs are as long as without balance
+    for cut in (4, 8):
+        resumed = classify(reviews, checkpoint, tmp_path / f"resumed-{cut}", **flags)
+        resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{cut}"))
+        assert weights(resumed) == weights(whole)
+    with pytest.raises(UserError, match="settings.balanced_sampler: True then, False now"):
+        classify(reviews, checkpoint, tmp_path / "other", focal_loss=2.0).train(
+            resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4")
+        )
+
+
+def test_rows_of_a_rare_class_come_as_often(reviews, checkpoint, tmp_path):
+    run = classify(reviews, checkpoint, tmp_path, balanced_sampler=True)
+    labels = [label for batch in run.get_train_dataloader() for label in batch["labels"].tolist()]
+    assert sorted(labels) == [0] * 11 + [1] * 11
+    evaluated = [label for batch in run.get_eval_dataloader() for label in batch["labels"].tolist()]
+    assert sorted(evaluated) == sorted(run.eval_dataset["labels"])
+
+
+def test_a_focus_is_of_the_task_and_not_of_a_head_that_is_fitted(reviews, checkpoint, tmp_path):
+    run = classify(reviews, checkpoint, tmp_path, focal_loss=1.5)
+    assert run.codec.gamma == 1.5
+    run.codec.fit_loss(run.train_dataset)  # as for the head of `auto`
+    assert run.codec.gamma == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "task", "message"),
+    [
+        (dict(focal_loss=2.0, label_smoothing_factor=0.1), {}, "focal_loss=2.0 with label_smoothing_factor=0.1: one"),
+        (dict(focal_loss=-1.0), {}, "focal_loss=-1.0: it must be 0 or more"),
+        (
+            dict(balanced_sampler=True, train_sampling_strategy="group_by_length"),
+            {},
+            "balanced_sampler with train_sampling_strategy=group_by_length: each",
+        ),
+        (
+            dict(balanced_sampler=True),
+            dict(class_weights="balanced"),
+            "balanced_sampler with weights of classes: rare classes would be made up for twice",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused(flags, task, message, reviews, checkpoint, tmp_path):
+    with pytest.raises(UserError, match=message):
+        classify(reviews, checkpoint, tmp_path, task=task, **flags)
+
+
+def test_words_have_no_class_to_draw_them_by(checkpoint, corpus, tmp_path):
+    with pytest.raises(UserError, match="balanced_sampler: rows are drawn by their class, and here a row has not"):
+        trainer(checkpoint, corpus, tmp_path, balanced_sampler=True)
