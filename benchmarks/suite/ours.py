@@ -1,6 +1,6 @@
 r"""One cell of the suite: a recipe's own arguments and training, no flag touched but those that say what the data is.
 
-    python -m benchmarks.suite.ours recipes/bert_ner.py --result runs/a.json --dataset path/to/wnut17 --seed 1
+python -m benchmarks.suite.ours recipes/bert_ner.py --result runs/a.json --dataset path/to/wnut17 --seed 1
 """
 
 import sys

@@ -142,7 +142,14 @@ class TransferTrainer(Trainer):
         self.console = replace_printers(self)
         self.trackers = censor_trackers(self)
         self.precision, self.patience = Precision(self), Patience()
-        callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), self.precision, self.patience, TellEpoch(self)]
+        callbacks = [
+            self.invariants,
+            self.unfreezing,
+            AnnouncePlan(self),
+            self.precision,
+            self.patience,
+            TellEpoch(self),
+        ]
         callbacks.append(self.caching)
         if args.decided:
             refuse_blind(args, task, self.eval_dataset)
