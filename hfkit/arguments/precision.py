@@ -37,9 +37,6 @@ class PrecisionArguments:
         if self.precision == "auto" and named:
             self.precision = next(iter(named.values()))
         if wrong := [given for given, name in named.items() if name != self.precision]:
-            raise UserError(
-                f"precision={self.precision} with {wrong[0]}",
-                "a run computes in one precision",
-                "Leave one of them out",
-            )
+            given = f"precision={self.precision} with {wrong[0]}"
+            raise UserError(given, "a run computes in one precision", "Leave one of them out")
         self.bf16, self.fp16 = (self.precision == name for name in HALVES)

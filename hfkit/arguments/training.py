@@ -212,9 +212,8 @@ class TransferArguments(AverageArguments, PrecisionArguments, RegulariserArgumen
         self._complete()
         refuse_unread(self)
         if (self.fp16 or self.fp16_full_eval) and self.device.type == "cpu":
-            raise UserError(
-                "fp16=True", "a CPU does not compute in float16, and would ignore it", "Try --precision bf16"
-            )
+            rule = "a CPU does not compute in float16, and would ignore it"
+            raise UserError("fp16=True", rule, "Try --precision bf16")
         require_trackers(self.report_to)
         progress.switch(not self.disable_tqdm)
         # Pinned memory is of no use without a GPU, and every epoch would warn about it.

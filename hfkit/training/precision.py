@@ -30,6 +30,7 @@ from hfkit.data.batches import rows_to_fetch
 from hfkit.errors import first_line
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.runtime.machine import measure
+from hfkit.training.budget import count_epoch_steps
 from hfkit.training.checkpoints import RUN_FILE, differences, read_identity
 from hfkit.training.claiming import identify
 from hfkit.training.extension import place_of
@@ -95,7 +96,7 @@ class Precision(TrainerCallback):
         if self.settled:
             return
         self.settled, run = True, self.trainer
-        taken = recorded(run, asked)
+        taken = find_recorded(run, asked)
         if taken is None and reason_against(run) is None:
             with measure() as self.cost:
                 # Only the first process measures: the others would disturb it, and might come to another answer.
@@ -119,7 +120,7 @@ class Precision(TrainerCallback):
             cost[name] += self.cost.pop(name, 0.0)
 
 
-def recorded(run: Run, asked: str | bool | None) -> str | None:
+def find_recorded(run: Run, asked: str | bool | None) -> str | None:
     """The precision of the checkpoint that a run goes on from, or of the same run in its output directory.
 
     So a run that is started again ends as it did, also where a trial is a close call.
@@ -162,8 +163,7 @@ def half_of(device: torch.device) -> str | None:
 def lengths(run: Run) -> tuple[int, int]:
     """Optimizer steps of an epoch, and of the whole training, as the arguments have them."""
     args = run.args
-    rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-    epoch = max(1, math.ceil(len(run.train_dataset) / rows))
+    epoch = count_epoch_steps(args, len(run.train_dataset))
     return epoch, args.max_steps if args.max_steps > 0 else math.ceil(args.num_train_epochs * epoch)
 
 

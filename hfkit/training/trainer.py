@@ -142,15 +142,8 @@ class TransferTrainer(Trainer):
         self.console = replace_printers(self)
         self.trackers = censor_trackers(self)
         self.precision, self.patience = Precision(self), Patience()
-        callbacks = [
-            self.invariants,
-            self.unfreezing,
-            AnnouncePlan(self),
-            self.precision,
-            self.patience,
-            TellEpoch(self),
-        ]
-        callbacks.append(self.caching)
+        callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), self.patience, TellEpoch(self), self.caching]
+        callbacks.append(self.precision)
         if args.decided:
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
