@@ -15,6 +15,7 @@ from transformers.trainer_utils import HubStrategy
 from transformers.utils import is_torch_xla_available, strtobool
 
 from hfkit import progress
+from hfkit.arguments.adapters import AdapterArguments
 from hfkit.arguments.averages import AverageArguments
 from hfkit.arguments.parse import require_choice
 from hfkit.arguments.precision import PrecisionArguments
@@ -36,7 +37,9 @@ KEEP_BEST = {
 
 
 @dataclass
-class TransferArguments(AverageArguments, PrecisionArguments, RegulariserArguments, TrainingArguments):
+class TransferArguments(
+    AdapterArguments, AverageArguments, PrecisionArguments, RegulariserArguments, TrainingArguments
+):
     """The stock training arguments and the fields of a strategy. A field left at None takes the strategy's value."""
 
     strategy: Literal[tuple(STRATEGIES)] = field(  # type: ignore[valid-type]
@@ -59,16 +62,6 @@ class TransferArguments(AverageArguments, PrecisionArguments, RegulariserArgumen
     )
     thaw_warmup: float | None = field(
         default=None, metadata={"help": "share of training over which a newly thawed group warms up"}
-    )
-    lora_rank: int | None = field(
-        default=None, metadata={"help": "rank of low-rank adapters beside a frozen backbone; 0 trains the weights"}
-    )
-    adapter: Literal["merge", "train"] = field(
-        default="merge",
-        metadata={
-            "help": "what becomes of a checkpoint that is an adapter: merge: it goes into its base; train: with"
-            " strategy=lora, its own matrices go on learning"
-        },
     )
     pretrained: bool | None = field(
         default=None, metadata={"help": "false starts the same architecture from random weights"}
@@ -155,14 +148,11 @@ class TransferArguments(AverageArguments, PrecisionArguments, RegulariserArgumen
 
     def __post_init__(self) -> None:
         require_choice("strategy", self.strategy, STRATEGIES)
-        require_choice("adapter", self.adapter, ("merge", "train"))
         chosen, rank = STRATEGIES[self.strategy], self.lora_rank
         for name in (f.name for f in fields(chosen) if f.name not in ("summary", "decided")):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(chosen, name))
-        if self.adapter == "train":
-            self._require_adapter()
-            self.lora_rank = rank  # None, until the adapter is read
+        self.check_adapters(rank)
         refuse_outside(self)
         self._require_order()
         learn = self.unfreeze_stages > 0
@@ -176,8 +166,6 @@ class TransferArguments(AverageArguments, PrecisionArguments, RegulariserArgumen
             if self.load_best_model_at_end:
                 rule = "validation decides after each stage when it ends"
             raise UserError(f"patience={self.patience}", rule, "Leave it out, or set --load_best_model_at_end true")
-        if self.strategy == "lora" and self.lora_rank == 0:
-            raise UserError("lora_rank=0", "strategy=lora trains adapters of rank 1 or more", "Try --strategy full")
         for name, needed, rule in (
             ("remove_unused_columns", False, "the task's collator reads columns that the model does not"),
             (
@@ -228,11 +216,6 @@ class TransferArguments(AverageArguments, PrecisionArguments, RegulariserArgumen
         """True if validation decides after each stage (see `Strategy`)."""
         return STRATEGIES[self.strategy].decided
 
-    @property
-    def adapted(self) -> bool:
-        """True if low-rank adapters learn beside frozen weights."""
-        return self.adapter == "train" or self.lora_rank > 0
-
     @contextmanager
     def cache_folder(self) -> Iterator[Path]:
         """`cache_dir`, or a folder in `output_dir` that is deleted at the end; shared by all processes."""
@@ -250,12 +233,6 @@ class TransferArguments(AverageArguments, PrecisionArguments, RegulariserArgumen
     def may_repeat_rows(self) -> bool:
         """True if a row may be seen again, in a second epoch or in a later run."""
         return self.cache_dir is not None or self.max_steps > 0 or (self.num_train_epochs or 2) > 1
-
-    def _require_adapter(self) -> None:
-        if self.strategy != "lora" or not self.pretrained:
-            given = f"strategy={self.strategy}" if self.strategy != "lora" else f"pretrained={self.pretrained}"
-            rule = "the matrices of an adapter go on learning beside the weights of its base"
-            raise UserError(f"adapter=train with {given}", rule, "Set --strategy lora, or leave out --adapter")
 
     def _require_order(self) -> None:
         if self.unfreeze_stages > 1 and self.head_only >= self.unfreeze_until:

@@ -63,7 +63,7 @@ def render_card(
         model=model,
         adapter=adapter,
         merged=not adapter and bool(settings.get("lora_rank")),
-        trained_on=checkpoint_name(settings["checkpoint"]) if settings.get("adapter") == "train" else None,
+        trained_on=checkpoint_name(settings["checkpoint"]) if settings.get("checkpoint_adapter") == "train" else None,
         subject=subject,
         score=score,
         rival=score.best(baselines, lambda contender: contender["headline"]) if baselines else None,

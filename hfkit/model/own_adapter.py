@@ -18,8 +18,8 @@ from hfkit.model.weights import load_weights
 if TYPE_CHECKING:
     from peft import LoraConfig
 
-ASKED = "adapter=train"
-MERGE = "Use --adapter merge, which merges it into its base and trains a new one"
+ASKED = "checkpoint_adapter=train"
+MERGE = "Use --checkpoint_adapter merge, which merges it into its base and trains a new one"
 PREFIX, SIDES = "base_model.model.", ("lora_A", "lora_B")  # of the names of an adapter's tensors
 OWN_SETTINGS = ("r", "lora_alpha", "lora_dropout", "use_rslora", "fan_in_fan_out", "init_lora_weights")
 # Those that the names of its tensors say as well, or that only describe it; of the others a plain one has none.

@@ -34,7 +34,7 @@ def base_origin(settings: dict[str, Any]) -> dict[str, Any] | None:
     checkpoint = settings.get("checkpoint")
     if not checkpoint:
         return None
-    if settings.get("adapter") == "train":
+    if settings.get("checkpoint_adapter") == "train":
         checkpoint = name_base(checkpoint)
     relation = "adapter" if settings.get("lora_rank") else "finetune"
     try:

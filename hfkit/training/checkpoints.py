@@ -25,8 +25,9 @@ TRAINED = "hfkit_trained"  # a folder, see `hfkit.training.trained`
 # Settings that decide the weights. The others (where to write, what to log, how to evaluate) may differ on resume.
 DECIDING = (
     *("learning_rate", "layer_decay", "head_learning_rate", "head_only", "unfreeze_stages", "unfreeze_until"),
-    *("thaw_warmup", "lora_rank", "adapter", "pretrained", "slanted_triangular", "blocks", "seed", "data_seed"),
+    *("thaw_warmup", "pretrained", "slanted_triangular", "blocks", "seed", "data_seed"),
     *("reinit_blocks", "train_blocks", "ema", "wise_ft"),
+    *("lora_rank", "checkpoint_adapter"),
     *("num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"),
     *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm"),
     *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "label_smoothing_factor", "neftune_noise_alpha"),

@@ -65,7 +65,7 @@ def identify(run: Run) -> dict[str, Any]:
 
 def starting_weights(model: nn.Module, unfreezing: Unfreezing, args: TransferArguments) -> list[Tensor]:
     """The beginnings of the weights that come from the checkpoint; what is new draws its own."""
-    own = args.adapter == "train"
+    own = args.checkpoint_adapter == "train"
     drawn = unfreezing.depths.head - args.reinit_blocks
     found = [
         parameter.detach().flatten()[:LOOKED_AT].clone()

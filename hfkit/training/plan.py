@@ -34,7 +34,7 @@ def reshape_model(model: nn.Module, args: TransferArguments, *, draw: bool = Tru
         reinitialise(model, args.reinit_blocks, blocks)
     else:
         require_blocks(model, args.reinit_blocks, blocks)
-    if args.adapter == "train":
+    if args.checkpoint_adapter == "train":
         model = add_own_lora(model, args.lora_rank, blocks, load=draw)
         args.lora_rank = model.peft_config["default"].r
     elif args.lora_rank:
@@ -126,7 +126,7 @@ def closing_layer(model: nn.Module, unfreezing: Unfreezing) -> nn.Linear | None:
 
 def plan_title(args: TransferArguments) -> str:
     """The strategy, and what is done to the blocks beside it."""
-    own = ", the adapter of the checkpoint trained on" if args.adapter == "train" else ""
+    own = ", the adapter of the checkpoint trained on" if args.checkpoint_adapter == "train" else ""
     anew = f", the top {args.reinit_blocks} blocks from random weights" if args.reinit_blocks else ""
     only = f", of the blocks only depths {args.train_blocks}" if args.train_blocks else ""
     coming = ""

@@ -99,7 +99,9 @@ def test_what_is_more_than_matrices_beside_layers_is_refused(adapter, checkpoint
         ("rank_pattern", {"query": 2}),
     ):
         plain = (adapter / "adapter_config.json").read_text()
-        with pytest.raises(UserError, match=rf"more than plain low-rank matrices \({name}=.*--adapter merge"):
+        with pytest.raises(
+            UserError, match=rf"more than plain low-rank matrices \({name}=.*--checkpoint_adapter merge"
+        ):
             read_own(change(adapter, **{name: value}))
         (adapter / "adapter_config.json").write_text(plain)
     model, tensors = AutoModelForTokenClassification.from_pretrained(checkpoint), read_own(adapter)[1]
@@ -111,32 +113,32 @@ def test_what_is_more_than_matrices_beside_layers_is_refused(adapter, checkpoint
         ("classifier.lora_A.weight", "BertForTokenClassification has no such linear layer below its head"),
         ("bert.embeddings.LayerNorm.bias", "it holds whole weights below its head"),
     ):
-        with pytest.raises(UserError, match=f"adapter=train: {rule}.*{name}.*--adapter merge"):
+        with pytest.raises(UserError, match=f"checkpoint_adapter=train: {rule}.*{name}.*--checkpoint_adapter merge"):
             find_targets(model, depths, tensors | {f"{PREFIX}{name}": value})
 
 
 def test_other_starts_other_ranks_and_no_adapter_are_refused(adapter, checkpoint):
     model = load(adapter)
-    with pytest.raises(UserError, match="lora_rank=4 with adapter=train: the adapter has rank 3"):
+    with pytest.raises(UserError, match="lora_rank=4 with checkpoint_adapter=train: the adapter has rank 3"):
         add_own_lora(model, 4)
     model.config.name_or_path = checkpoint
-    with pytest.raises(UserError, match="adapter=train: the checkpoint is no adapter"):
+    with pytest.raises(UserError, match="checkpoint_adapter=train: the checkpoint is no adapter"):
         add_own_lora(model)
     for flags, given in (({"strategy": "full"}, "strategy=full"), ({"pretrained": False}, "pretrained=False")):
-        with pytest.raises(UserError, match=f"adapter=train with {given}"):
-            TransferArguments("out", adapter="train", **{"strategy": "lora"} | flags)
+        with pytest.raises(UserError, match=f"checkpoint_adapter=train with {given}"):
+            TransferArguments("out", checkpoint_adapter="train", **{"strategy": "lora"} | flags)
 
 
 def test_a_run_of_an_own_adapter(adapter, checkpoint, corpus, tmp_path, capsys):
     """It resumes to the same bits, says what it does, and saves the matrices and what they make of their base."""
-    flags = dict(strategy="lora", adapter="train", max_steps=2)
+    flags = dict(strategy="lora", checkpoint_adapter="train", max_steps=2)
     run = trainer(str(adapter), corpus, tmp_path / "run", save_strategy="steps", save_steps=1, **flags)
     begun = run.model.get_parameter(f"{PREFIX}{QUERY}.lora_A.default.weight").clone()
     identity, settings, began = identify(run), run.model.peft_config["default"], run.starting_weights
     settings.lora_alpha += 1
     run.starting_weights = starting_weights(run.model, run.unfreezing, run.args)
     told = differences(identity, identify(run))
-    assert len(told) == 1 and told[0].startswith("weights: ") and identity["settings"]["adapter"] == "train"
+    assert len(told) == 1 and told[0].startswith("weights: ") and identity["settings"]["checkpoint_adapter"] == "train"
     settings.lora_alpha, run.starting_weights = 5, began
     run.train()
     assert "Plan: lora, the adapter of the checkpoint trained on" in capsys.readouterr().out
@@ -160,14 +162,14 @@ def test_a_run_of_an_own_adapter(adapter, checkpoint, corpus, tmp_path, capsys):
     report.save(tmp_path / "run")
     facts, text = report.facts(), (tmp_path / "run" / "report.md").read_text()
     assert facts["origin"]["base"] == {**base_origin({"checkpoint": checkpoint}), "relation": "adapter"}
-    assert (facts["settings"]["adapter"], facts["settings"]["lora_rank"]) == ("train", 3)
+    assert (facts["settings"]["checkpoint_adapter"], facts["settings"]["lora_rank"]) == ("train", 3)
     assert f"The adapter of the checkpoint was trained on, on its base {Path(checkpoint).name}." in text
     assert "The low-rank adapters of adapter were trained on, and are merged" in render_card(facts)
 
 
 @pytest.mark.slow
 def test_a_plan_knows_the_adapter(adapter):
-    flags = ["--strategy", "lora", "--adapter", "train", "--labels", "3", "--use_cpu"]
+    flags = ["--strategy", "lora", "--checkpoint_adapter", "train", "--labels", "3", "--use_cpu"]
     planned = hfkit("plan", "--checkpoint", str(adapter), *flags)
     assert planned.exit_code == 0 and "Plan: lora, the adapter of the checkpoint trained on" in planned.stdout
     # Four layers with two matrices of rank 3 beside each of two layers 32 wide, and the head.
