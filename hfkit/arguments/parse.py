@@ -114,11 +114,12 @@ def nearest_word(word: str, known: Iterable[str]) -> str:
     return max(known, key=lambda k: difflib.SequenceMatcher(None, word.partition("=")[0], k).ratio())
 
 
-def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    """Refuse a value that is not among the choices, and propose the nearest one."""
+def require_choice(name: str, value: str, choices: Iterable[str]) -> str:
+    """The value, if it is among the choices; otherwise it is refused, and the nearest one proposed."""
     if value not in choices:
         rule = f"one of {', '.join(choices)}"
         raise UserError(f"{name}='{value}'", rule, f"Did you mean '{nearest_word(str(value), choices)}'?")
+    return value
 
 
 class FlagParser(HfArgumentParser):

@@ -148,11 +148,10 @@ class TransferArguments(
 
     def __post_init__(self) -> None:
         require_choice("strategy", self.strategy, STRATEGIES)
-        chosen, rank = STRATEGIES[self.strategy], self.lora_rank
+        chosen = self.fit_strategy(STRATEGIES[self.strategy])
         for name in (f.name for f in fields(chosen) if f.name not in ("summary", "decided")):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(chosen, name))
-        self.check_adapters(rank)
         refuse_outside(self)
         self._require_order()
         learn = self.unfreeze_stages > 0

@@ -32,7 +32,7 @@ def convert_once(sources: Sequence[Path], write: Callable[[Path], None], *facts:
     hasher = hashlib.blake2b("\0".join(facts).encode(), digest_size=16)
     for file in sources:
         hasher.update(file.name.encode() + digest_file(file, file.stat().st_size, file.stat().st_mtime_ns))
-    folder = Path(constants.HF_HOME, "hfkit", "checkpoints", hasher.hexdigest())
+    folder = place_of_conversions() / hasher.hexdigest()
     if folder.is_dir():
         return folder, False
     try:
@@ -50,6 +50,16 @@ def convert_once(sources: Sequence[Path], write: Callable[[Path], None], *facts:
             "Make room, or set HF_HOME to another folder",
         ) from error
     return folder, True
+
+
+def place_of_conversions() -> Path:
+    """The folder of the cache that they lie in."""
+    return Path(constants.HF_HOME, "hfkit", "checkpoints")
+
+
+def is_converted(place: str) -> bool:
+    """Whether a checkpoint is one of them: a folder that only this machine has, and may lose."""
+    return Path(place).is_relative_to(place_of_conversions())
 
 
 @lru_cache(maxsize=64)

@@ -30,7 +30,8 @@ Where the parts without a number of their own belong:
   temperature are the head.
 * timm: the order of its authors, who put a final norm with the last block. What they leave after the blocks, such as
   VGG's two hidden layers or MobileNetV3's last convolution, is one more block; the head is the classifier alone.
-* An adapter (peft) has the depth of the module it adapts, a saved copy of a head that of the head.
+* An adapter (peft) has the depth of the module it adapts, a saved copy of a head that of the head. Virtual tokens are
+  where they enter: a prompt 0, with the embeddings, a prefix 1, with the first block that reads it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +40,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from hfkit.model.maps import find_map
-from hfkit.model.paths import base_of, find_core
+from hfkit.model.paths import base_of, find_core, find_virtual_tokens
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Depths:
         for name, parameter in core.named_parameters(remove_duplicate=False):
             # A tied weight is needed from its lowest place on: frozen there, it is frozen everywhere.
             by_identity[id(parameter)] = min(found.depths[name], by_identity.get(id(parameter), found.depths[name]))
+        if core is not model and any(id(parameter) not in by_identity for parameter in model.parameters()):
+            by_identity |= find_virtual_tokens(model)
         parameters = {name: by_identity[id(parameter)] for name, parameter in model.named_parameters()}
         tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
         reads_ids = any(by_identity[id(table.weight)] == 0 for table in tables)

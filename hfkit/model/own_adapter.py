@@ -36,7 +36,7 @@ def add_own_lora(
 ) -> nn.Module:
     """The model under peft, with the adapter that its checkpoint was merged from, on the weights of that one's base.
 
-    It computes what it did before, to rounding. As under `add_lora`, the head trains in full.
+    It computes what it did before, to rounding. As under `add_adapters`, the head trains in full.
 
     Args:
         rank: the one that was asked for, if any.

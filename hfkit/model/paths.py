@@ -7,12 +7,31 @@ from torch import nn
 
 
 def find_core(model: nn.Module) -> nn.Module:
-    """The transformers model inside wrappers that add no parameters of their own; otherwise `model` itself."""
+    """The transformers model inside wrappers that add no parameters but virtual tokens; otherwise `model` itself."""
     from transformers import PreTrainedModel
 
     core = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), model)
     held = {id(parameter) for parameter in core.parameters()}
-    return core if all(id(parameter) in held for parameter in model.parameters()) else model
+    beside = {id(parameter) for parameter in model.parameters()} - held
+    if beside:
+        beside -= find_virtual_tokens(model).keys()
+    return model if beside else core
+
+
+def find_virtual_tokens(model: nn.Module) -> dict[int, int]:
+    """The parameters of peft's virtual tokens by identity, and the depth at which they enter.
+
+    A prompt enters with the embeddings, the keys and values of a prefix from the first block on.
+    """
+    from peft import PrefixEncoder, PromptEmbedding
+
+    depths = {PromptEmbedding: 0, PrefixEncoder: 1}
+    return {
+        id(parameter): depths[type(module)]
+        for module in model.modules()
+        if type(module) in depths
+        for parameter in module.parameters()
+    }
 
 
 def model_type_of(core: nn.Module) -> str | None:

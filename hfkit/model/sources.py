@@ -49,6 +49,7 @@ OLD_POOLINGS = {
 OWN_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_WEIGHTS = (OWN_WEIGHTS, "adapter_model.bin")
 OWN = "hfkit_adapter"  # the folder of a merged checkpoint with the adapter itself, which may be trained on
+VIRTUAL = ("PREFIX_TUNING", "PROMPT_TUNING")  # kinds of adapter that are read beside the rows
 WHOLE = ("model*.safetensors", "pytorch_model*.bin")
 # What a folder has beside its weights: a tokenizer, or the settings of an image processor.
 READERS = ("*token*", "vocab*", "merges.txt", "*.model", "*.codes", "*processor*.json", "chat_template*", "*.tiktoken")
@@ -87,7 +88,7 @@ def find_folder(place: str, named: str) -> str:
     if folder.suffix == ".gguf":
         return convert_gguf(folder, named)
     if adapter := find_adapter(place):
-        return merge_adapter(adapter, named)
+        return str(adapter) if holds_virtual_tokens(adapter) else merge_adapter(adapter, named)
     if os.path.isdir(folder) and not os.path.lexists(folder / CONFIG):
         if (folder / MODULES).is_file():
             return open_modules(folder, named)
@@ -257,6 +258,13 @@ def find_adapter(place: str) -> Path | None:
             f"Move {whole[0]} or {ADAPTER} to another folder",
         )
     return folder
+
+
+def holds_virtual_tokens(folder: Path) -> bool:
+    """Whether a run has saved virtual tokens there, with the configuration of the whole: that can be asked as it is."""
+    if not (folder / ADAPTER).is_file() or not (folder / CONFIG).is_file():
+        return False
+    return read_object(folder / ADAPTER, f"{folder / ADAPTER}", "Save it again").get("peft_type") in VIRTUAL
 
 
 def merge_adapter(folder: Path, named: str) -> str:

@@ -13,7 +13,7 @@ from hfkit.model.conversions import say_once
 from hfkit.model.depth import Depths
 from hfkit.model.heads import describe_fresh_head, fit_head, labels_of, wanted_labels
 from hfkit.model.pickles import convert_pickles, read_shards
-from hfkit.model.sources import open_checkpoint
+from hfkit.model.sources import holds_virtual_tokens, open_checkpoint
 from hfkit.progress import loading
 
 # Architectures that replace modules of theirs within a forward pass.
@@ -270,6 +270,12 @@ def load_model(
         attend_in_full(config, named)
         with refuse_unreadable(auto_model, named):
             return auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
+    if holds_virtual_tokens(Path(path)):
+        from hfkit.model.virtual_tokens import load_virtual_tokens  # in its function: it imports this module
+
+        if finished:
+            return load_virtual_tokens(auto_model, path, config, named)
+        raise UserError(named, "it is virtual tokens on a base, and no weights can hold them", "Start from its base")
     if not finished:
         attend_in_full(config, named)
     model, info = load_weights(auto_model, path, config, named, ignore_mismatched_sizes=True)

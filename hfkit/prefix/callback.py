@@ -164,7 +164,7 @@ class Caching(TrainerCallback):
             return "a model in parts runs in all processes together"
         if args.torch_compile:
             return "a compiled model runs as a whole"
-        if args.lora_rank:
+        if args.adapted:
             return "adapters learn inside frozen layers"
         config = trainer.model.config.to_dict()
         if any("layerdrop" in name and share for name, share in config.items()):

@@ -35,6 +35,7 @@ def refuse_blind(args: Any, task: Task, rows: Any) -> None:
         "load_best_model_at_end": True,
         "metric_for_best_model": task.judge.headline.key,
         "lora_rank": 0,
+        "adapter": None,
         "restore_callback_states_from_checkpoint": False,
     }
     wrong = [f"{name}={getattr(args, name)}" for name, value in needed.items() if getattr(args, name) != value]

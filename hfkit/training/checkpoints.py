@@ -27,7 +27,7 @@ DECIDING = (
     *("learning_rate", "layer_decay", "head_learning_rate", "head_only", "unfreeze_stages", "unfreeze_until"),
     *("thaw_warmup", "pretrained", "slanted_triangular", "blocks", "seed", "data_seed"),
     *("reinit_blocks", "train_blocks", "ema", "wise_ft"),
-    *("lora_rank", "checkpoint_adapter"),
+    *("adapter", "lora_rank", "oft_block_size", "virtual_tokens", "checkpoint_adapter"),
     *("num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"),
     *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm"),
     *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "label_smoothing_factor", "neftune_noise_alpha"),
@@ -181,5 +181,5 @@ def _find_differences(folder: Path, identity: dict) -> list[str]:
 
 def find_results(folder: Path) -> list[Path]:
     """The results of a run in its output directory."""
-    patterns = ("adapter", "model*.safetensors", "report.*", TRAINED)
+    patterns = ("adapter", "adapter_*", "model*.safetensors", "report.*", TRAINED)
     return [*numbered_checkpoints(folder), *(path for pattern in patterns for path in folder.glob(pattern))]

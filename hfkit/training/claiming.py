@@ -72,7 +72,7 @@ def starting_weights(model: nn.Module, unfreezing: Unfreezing, args: TransferArg
         for name, parameter in model.named_parameters()
         if args.pretrained
         and unfreezing.depths.parameters[name] < drawn
-        and (own or not args.lora_rank or name in unfreezing.always_frozen)
+        and (own or not args.adapted or name in unfreezing.always_frozen)
     ]
     if own:  # its settings decide as much as its matrices
         settings = model.peft_config["default"]

@@ -10,11 +10,10 @@ from transformers import TrainerCallback
 
 from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError
-from hfkit.model.adapters import add_lora
 from hfkit.model.groups import layerwise_parameter_groups
-from hfkit.model.own_adapter import add_own_lora
 from hfkit.model.surgery import parse_depth_range, reinitialise, require_blocks, train_only
 from hfkit.model.unfreezing import FreezePlan, Unfreezing, make_plan
+from hfkit.training.adapting import adapt_model
 from hfkit.training.extension import to_words
 
 WIDEST = 1000  # columns
@@ -34,11 +33,8 @@ def reshape_model(model: nn.Module, args: TransferArguments, *, draw: bool = Tru
         reinitialise(model, args.reinit_blocks, blocks)
     else:
         require_blocks(model, args.reinit_blocks, blocks)
-    if args.checkpoint_adapter == "train":
-        model = add_own_lora(model, args.lora_rank, blocks, load=draw)
-        args.lora_rank = model.peft_config["default"].r
-    elif args.lora_rank:
-        model = add_lora(model, args.lora_rank, blocks)
+    if args.adapted:
+        model = adapt_model(model, args, draw=draw)
     if args.train_blocks:
         train_only(model, parse_depth_range(args.train_blocks), blocks)
     return model

@@ -15,6 +15,7 @@ from hfkit.contract.codec import Codec
 from hfkit.contract.task import Loaded, Task
 from hfkit.errors import Failure, UserError
 from hfkit.model.adapters import merge_adapters
+from hfkit.model.virtual_tokens import save_virtual_tokens
 from hfkit.runtime.redaction import spell_out_controls
 from hfkit.training.averages.callback import describe_averages
 from hfkit.training.console import log_contenders
@@ -137,11 +138,18 @@ def retry_later(args: TransferArguments, name: str, error: UserError | Failure) 
     return Failure(f"The run is complete in '{folder}', but it was not pushed", fix)
 
 
-def save_merged(model: nn.Module, processor: Any, folder: Path) -> None:
-    """Save a plain model with its adapters merged in, and the adapters themselves in `adapter/`."""
-    model.save_pretrained(folder / "adapter")
-    (folder / "adapter" / "README.md").unlink()  # peft's form to fill in; the card comes with the report
-    merge_adapters(model).save_pretrained(folder)
+def save_adapted(model: nn.Module, processor: Any, folder: Path, *, merged: bool) -> None:
+    """Save a plain model with its adapters merged in, and the adapters themselves in `adapter/`.
+
+    Args:
+        merged: False for virtual tokens, which no weights can hold: they are saved as they are, for their base.
+    """
+    if merged:
+        model.save_pretrained(folder / "adapter")
+        (folder / "adapter" / "README.md").unlink()  # peft's form to fill in; the card comes with the report
+        merge_adapters(model).save_pretrained(folder)
+    else:
+        save_virtual_tokens(model, folder)
     processor.save_pretrained(folder)
 
 

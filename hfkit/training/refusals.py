@@ -29,6 +29,12 @@ def refuse_flags(model: nn.Module, args: TransferArguments) -> None:
             f"{type(model).__name__} cannot recompute its blocks",
             "Leave it out",
         )
+    if args.activation_checkpointing and args.adapter == "prefix":
+        raise UserError(
+            "activation_checkpointing or gradient_checkpointing with adapter=prefix",
+            "the keys and values of a prefix are kept where blocks that are computed twice would add them twice",
+            "Leave it out, or use --adapter prompt",
+        )
 
 
 def refuse_surgery(args: TransferArguments) -> None:
@@ -103,7 +109,7 @@ def refuse_shards(model: nn.Module, args: TransferArguments, plugin: FullySharde
             f" {', '.join(sorted(SHARDED))}",
             "Launch with recipes/accelerate/ddp.yaml",
         )
-    if args.lora_rank or args.decided:
+    if args.adapted or args.decided:
         raise UserError(
             f"FSDP with strategy={args.strategy}",
             "adapters are merged into whole weights, and auto fits a head to a whole model",

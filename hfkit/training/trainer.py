@@ -19,6 +19,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_pt_utils import nested_detach
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
+from hfkit.arguments.adapters import KINDS
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments, refuse_token
 from hfkit.contract.abilities import Counted, Decision, Stored, training_collator
@@ -33,6 +34,7 @@ from hfkit.progress import silence_other_bars
 from hfkit.runtime.folders import require_writable
 from hfkit.runtime.machine import measure
 from hfkit.scores.evidence import Evidence
+from hfkit.training.adapting import leave_room
 from hfkit.training.auto import Auto, refuse_blind
 from hfkit.training.averages.callback import Averages
 from hfkit.training.budget import early_stopping, settle_length
@@ -51,7 +53,7 @@ from hfkit.training.overdue import PENDING, Overdue, read_pending
 from hfkit.training.patience import Patience, restore_states
 from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stages, reshape_model
 from hfkit.training.precision import Precision
-from hfkit.training.publishing import check_hub_name, make_report, publish, push_folder, remove_pickle, save_merged
+from hfkit.training.publishing import check_hub_name, make_report, publish, push_folder, remove_pickle, save_adapted
 from hfkit.training.refusals import refuse_engines, refuse_flags, refuse_surgery
 from hfkit.training.regularisers import balance, fit_loss
 from hfkit.training.resuming import (
@@ -109,6 +111,7 @@ class TransferTrainer(Trainer):
         blocks = tuple(args.blocks)
         model = reshape_model(model, args)
         refuse_flags(model, args)
+        leave_room(codec, args)
         choose_best_by(args, task)
         self.task, self.codec, self.rows = task, codec, rows
         self.encoded = Encoded(codec, rows.splits, encoded or {})
@@ -429,7 +432,7 @@ class TransferTrainer(Trainer):
         if self.is_fsdp_enabled:
             # The optimizer comes next, and of shards it asks a state for all that requires gradients now.
             self.unfreezing.apply(self.model, self.unfreezing.plan.lowest_trainable(self.state.global_step - 1))
-        if self.args.lora_rank or self.is_fsdp_enabled:
+        if self.args.adapted or self.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
             read_weights(self.model, resume_from_checkpoint)
@@ -437,7 +440,7 @@ class TransferTrainer(Trainer):
     def _load_best_model(self) -> None:
         best = Path(self.state.best_model_checkpoint)
         require_whole(best, find_fault_of_weights(best, sealed=has_seal(best)))
-        if self.args.lora_rank or self.is_fsdp_enabled:
+        if self.args.adapted or self.is_fsdp_enabled:
             super()._load_best_model()
         else:
             read_weights(self.model, self.state.best_model_checkpoint)
@@ -532,8 +535,8 @@ class TransferTrainer(Trainer):
             save(output_dir)  # with shards, all processes gather them
             return
         with write_model(folder) as unfinished:
-            if self.args.lora_rank:
-                save_merged(self.model, self.processing_class, unfinished)
+            if self.args.adapted:
+                save_adapted(self.model, self.processing_class, unfinished, merged=KINDS[self.args.adapter].merges)
             else:
                 save(str(unfinished))
 

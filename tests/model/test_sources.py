@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, 
 
 from hfkit.contract.target import Labels
 from hfkit.errors import UserError
-from hfkit.model.adapters import add_lora
+from hfkit.model.adapters import Adapter, add_adapters
 from hfkit.model.sources import open_checkpoint
 from hfkit.model.weights import load_model, load_whole_model, read_config
 from hfkit.tasks import NER
@@ -47,7 +47,7 @@ def save_adapter(base: str, folder: Path, *, by_task: bool) -> torch.nn.Module:
     if by_task:
         adapted = get_peft_model(model, LoraConfig(task_type="TOKEN_CLS", r=2, target_modules=["query", "value"]))
     else:
-        adapted = add_lora(model, 2)
+        adapted = add_adapters(model, Adapter("lora", 2))
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
             if "lora_B" in name:

@@ -577,7 +577,7 @@ def test_a_small_budget_switches_it_off_for_the_whole_plan(checkpoint, corpus, t
         ({}, {"word_dropout": 0.1}, "the inputs are drawn anew in every epoch"),
         ({"activation_checkpointing": True}, {}, "activation checkpointing computes layers twice"),
         ({"num_train_epochs": 1}, {}, "each row passes the frozen layers 1.0 times"),
-        ({"lora_rank": 2}, {}, "adapters learn inside frozen layers"),
+        ({"lora_rank": 2, "unfreeze_stages": 1, "head_only": 0.5}, {}, "adapters learn inside frozen layers"),
     ],
 )
 def test_it_stays_off_where_it_would_be_wrong_or_useless(flags, task, reason, checkpoint, corpus, tmp_path, capsys):

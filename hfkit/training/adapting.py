@@ -1,0 +1,37 @@
+"""A model under the adapters that its arguments ask for, and what else has to fit them."""
+
+from torch import nn
+
+from hfkit.arguments.training import TransferArguments
+from hfkit.contract.codec import Codec
+from hfkit.model.adapters import Adapter, add_adapters
+from hfkit.model.own_adapter import add_own_lora
+from hfkit.model.virtual_tokens import VIRTUAL_KINDS, add_virtual_tokens
+
+
+def adapt_model(model: nn.Module, args: TransferArguments, *, draw: bool) -> nn.Module:
+    """The model with the adapters that the arguments ask for.
+
+    Args:
+        draw: False leaves the values of weights alone, of a model that has none (torch's meta device).
+
+    Raises:
+        UserError: there is no adapter to train on, or the model has no place for one.
+    """
+    blocks = tuple(args.blocks)
+    if args.checkpoint_adapter == "train":
+        model = add_own_lora(model, args.lora_rank, blocks, load=draw)
+        args.lora_rank = model.peft_config["default"].r
+        return model
+    if args.adapter in VIRTUAL_KINDS:
+        return add_virtual_tokens(model, Adapter(args.adapter, args.virtual_tokens), blocks)
+    return add_adapters(model, Adapter(args.adapter, args.lora_rank or args.oft_block_size or 0), blocks)
+
+
+def leave_room(codec: Codec, args: TransferArguments) -> None:
+    """Let the tokenizer cut rows off where the virtual tokens before them take up the model's positions.
+
+    The limit is saved with the tokenizer, so that whoever asks the model does the same.
+    """
+    if args.adapter in VIRTUAL_KINDS:
+        codec.processor.model_max_length -= args.virtual_tokens

@@ -1,0 +1,90 @@
+"""Every kind of adapter from its first step to the saved model: frozen weights, resuming, merging and loading."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline, set_seed
+
+from hfkit import TransferArguments, TransferTrainer
+from hfkit.arguments.adapters import KINDS
+from hfkit.inference.saved import load_saved
+from hfkit.model.digests import digest
+from hfkit.tasks import TextClassification
+from tests.tiny import text
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory) -> dict[str, str]:
+    """An encoder, a decoder and a folder of reviews."""
+    place = tmp_path_factory.mktemp("places")
+    (place / "bert").mkdir()
+    (place / "gpt2").mkdir()
+    return {
+        "bert": text.bert(place / "bert", layers=2),
+        "gpt2": text.gpt2(place / "gpt2", layers=2),
+        "data": text.folder_of(text.review_splits(12, 4, 6), place / "data"),
+    }
+
+
+def trainer(places: dict[str, str], output: Path, *, model: str = "bert", rows=None, **flags) -> TransferTrainer:
+    defaults = dict(per_device_train_batch_size=4, report_to="none", disable_tqdm=True, use_cpu=True, max_steps=3)
+    args = TransferArguments(output_dir=str(output), strategy="lora", **defaults | dict(save_strategy="no") | flags)
+    task = TextClassification(dataset=places["data"])
+    set_seed(args.seed)
+    rows = rows or task.load()
+    codec = task.codec(places[model], rows.target)
+    return TransferTrainer(model=codec.model(), args=args, task=task, codec=codec, rows=rows)
+
+
+def frozen(run: TransferTrainer) -> bytes:
+    return digest(run.model.get_parameter(name) for name in sorted(run.unfreezing.always_frozen))
+
+
+SMALL = {"dora": {"lora_rank": 2}, "vera": {"lora_rank": 8}, "oft": {"oft_block_size": 8}}
+OF_KIND = {kind: SMALL.get(kind, {"virtual_tokens": 3} if not KINDS[kind].merges else {}) for kind in KINDS}
+
+
+DEFAULT = ("ia3", "prefix")  # LoRA is in tests of its own
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in DEFAULT else pytest.mark.slow) for kind in KINDS if kind != "lora"]
+)
+def test_a_kind_from_its_first_step_to_the_saved_model(kind, places, tmp_path, capsys):
+    model, merges = "gpt2" if kind == "prefix" else "bert", KINDS[kind].merges
+    # The head alone at first: frozen layers could be stored, if adapters did not thaw inside them.
+    flags = dict(model=model, adapter=kind, learning_rate=0.1, head_only=0.3, **OF_KIND[kind])
+    flags |= dict(save_strategy="steps", save_steps=1, cache_dir=str(tmp_path / "cache"))
+    run = trainer(places, tmp_path / "run", **flags)
+    before, learning = frozen(run), {name for name, one in run.model.named_parameters() if one.requires_grad}
+    own = {name for name in learning if ".modules_to_save." not in name}
+    begun = {name: run.model.get_parameter(name).clone() for name in own}
+    run.train()
+    # What was frozen has the same bits, and every adapter has moved.
+    assert frozen(run) == before and run.invariants.checked["frozen_depths_unchanged"] == 4
+    assert own and all(not torch.equal(run.model.get_parameter(name), begun[name]) for name in own)
+    depths = {run.unfreezing.depths.parameters[name] for name in own}
+    assert depths == ({1, 2} if merges else {0 if kind == "prompt" else 1})
+    assert "Prefix cache off: adapters learn inside frozen layers" in capsys.readouterr().out
+    # Resumed, it ends with the same bits.
+    again = trainer(places, tmp_path / "again", rows=run.rows, **flags)
+    again.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-1"))
+    assert digest(again.model.state_dict().values()) == digest(run.model.state_dict().values())
+    # Saved, it is loaded without hfkit, and computes the same.
+    run.save_model()
+    config, saved = AutoConfig.from_pretrained(tmp_path / "run"), str(tmp_path / "run")
+    if merges:
+        loaded = AutoModelForSequenceClassification.from_pretrained(saved)
+    else:
+        base = AutoModelForSequenceClassification.from_pretrained(places[model], config=config)
+        loaded = PeftModel.from_pretrained(base, saved)
+    batch = run.codec.inputs(run.data_collator([run.eval_dataset[i] for i in range(4)]))
+    with torch.inference_mode():
+        expected = run.model.eval()(**batch).logits
+        assert torch.allclose(loaded.eval()(**batch).logits, expected, atol=1e-5)
+    tokenizer = AutoTokenizer.from_pretrained(saved)
+    answers = pipeline("text-classification", model=loaded, tokenizer=tokenizer)(list(run.rows["test"]["text"]))
+    assert [[answer["label"]] for answer in answers] == [answer[:1] for answer in run.predictions("test")]
+    assert load_saved(saved).predictions(run.rows["test"]) == run.predictions("test")
