@@ -112,7 +112,7 @@ def facts_of(contest: Contest) -> dict[str, Any]:
     contenders = []
     for name, origin in contest.origins.items():
         score, seeds = contest.scores[name], contest.comparison.sides[name].seeds
-        run = {"status": "ok", "reason": "", "curve": []}
+        run = {"fold": None, "status": "ok", "reason": "", "curve": []}
         entry = {
             "name": name,
             "kind": "baseline" if origin == "baseline" else "strategy",
@@ -132,6 +132,7 @@ def facts_of(contest: Contest) -> dict[str, Any]:
         "failed": [],
         "skipped": [],
         "rows": {"test": contest.comparison.rows},
+        "folds": None,
         "task": {"headline": ACCURACY.key, "scores": [ACCURACY.to_json()]},
         "budgets": None,
     }

@@ -28,6 +28,7 @@ from hfkit.ledger.entries import (
     join_names,
     last_gain,
     more_rows_text,
+    noun_of,
     total_cost,
     twice_the_epochs,
 )
@@ -86,10 +87,11 @@ def _instability(strategies: Sequence[Facts]) -> list[str]:
     texts = []
     if alike := [c for c in strategies if collapsed_runs(c)]:
         counts = join_counts(alike, collapsed_runs)
-        texts.append(f"Try a lower learning rate or a longer warm-up where seeds collapsed: {counts}.")
+        texts.append(f"Try a lower learning rate or a longer warm-up where {noun_of(alike[0])}s collapsed: {counts}.")
     if failed := [c for c in strategies if failed_runs(c)]:
         counts = join_counts(failed, failed_runs)
-        texts.append(f"Find out why seeds failed, and run them again with --retry_failed true: {counts}.")
+        why = f"Find out why {noun_of(failed[0])}s failed, and run them again with --retry_failed true"
+        texts.append(f"{why}: {counts}.")
     return texts
 
 

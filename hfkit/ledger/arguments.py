@@ -41,6 +41,10 @@ class CompareArguments:
     compare_dir: str = field(
         default="runs/compare", metadata={"help": "where results and pages go; a comparison continues from there"}
     )
+    folds: int | None = field(
+        default=None,
+        metadata={"help": "cross-validation: so many folds of train and validation, each the test of one run"},
+    )
     jobs: int | None = field(
         default=None, metadata={"help": "runs at once on this machine; default: one per GPU, or per core as memory has"}
     )
@@ -51,6 +55,7 @@ class CompareArguments:
         "seeds": RANGES["seed"],
         "tune": RATE,
         "label_budgets": POSITIVE_COUNT,
+        "folds": Range(2, 1000),
         "jobs": Range(1, 4096),
     }
 
@@ -64,6 +69,13 @@ class CompareArguments:
                 raise UserError(f"{name}={values}", "each is compared once", "Name it once")
         if not self.seeds or not self.tune:
             raise UserError("seeds, tune", "at least one of each is needed", "Leave the flag out")
+        for name in ("label_budgets", "other_tests"):
+            if self.folds and getattr(self, name):
+                raise UserError(
+                    f"folds={self.folds}, {name}",
+                    "folds are judged on the rows that they hold out, after training on all others",
+                    "Leave one of the two out",
+                )
 
 
 Recipe = Callable[[list[str]], tuple]  # flags -> (RecipeArguments, task, TransferArguments)

@@ -25,6 +25,7 @@ from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
 from hfkit.ledger.arguments import load_recipe, scale_rates, split_flags
 from hfkit.ledger.cells import Cell, Contender
+from hfkit.ledger.folds import Folds
 from hfkit.progress import silence_other_bars
 from hfkit.runtime.folders import require_writable
 from hfkit.training.budget import settle_length
@@ -63,7 +64,8 @@ class Bench:
         if self.task.dataset == "sample" and self.task.max_train_rows is None:
             self.task = replace(self.task, max_train_rows=SAMPLE_ROWS)
         require_writable(Path(own.compare_dir))
-        loaded = self.task.load()
+        self.folds = Folds(self.task, own.folds) if own.folds else None
+        loaded = self.folds.whole if self.folds else self.task.load()
         self.spans = {Path(self.task.dataset).name: slice(0, len(loaded["test"]))}  # of each test among all test rows
         others: dict[str, Dataset] = {}
         for dataset in own.other_tests:
@@ -88,6 +90,8 @@ class Bench:
     @cached_property
     def available(self) -> int:
         """The training rows of the dataset, of which `--max_train_rows` takes some."""
+        if self.folds is not None:
+            return self.folds.available
         if self.task.max_train_rows is None:
             return len(self.rows["train"])
         return len(replace(self.task, max_train_rows=None).load()["train"])
@@ -132,6 +136,8 @@ class Bench:
 
     def rows_of(self, cell: Cell) -> Loaded:
         """The rows that a cell may learn from, and the tests."""
+        if cell.fold is not None:
+            return self.folds.rows_of(cell.seed, cell.fold)
         if cell.rows is None:
             return self.rows
         # With few labels, the validation split is small too.
@@ -182,12 +188,14 @@ class Bench:
     @cached_property
     def _common(self) -> dict[str, Any]:
         task = {key: value for key, value in vars(self.task).items() if not key.startswith("dataset")}
-        return {
+        common = {
             "version": __version__,
             "task": [self.task.key, settings_text(task)],
             "rows": {split: rows_digest(rows) for split, rows in self.rows.splits.items()},
             "checkpoint": self._content_of(self.task.path(self.recipe.checkpoint)),
         }
+        # Only with folds: cells of earlier versions keep their names.
+        return common if self.folds is None else common | {"folds": self.folds.count}
 
 
 def lengthen(args: TransferArguments, steps_of_epoch: int) -> None:

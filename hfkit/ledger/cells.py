@@ -1,4 +1,4 @@
-"""Cells of a comparison: one contender, one seed, one learning rate, one number of training rows."""
+"""Cells of a comparison: one contender, one seed, one learning rate, one number of training rows or one fold."""
 
 import json
 import re
@@ -26,6 +26,7 @@ class Cell:
     seed: int
     factor: float = 1.0  # on the learning rates
     rows: int | None = None  # training rows, drawn with the seed; None: all
+    fold: int | None = None  # the one held out, of folds drawn with the seed; None: there are none
 
     def key(self, facts: Mapping[str, Any]) -> str:
         """A file name: the cell in words, and 12 digits of everything that decides its result.
@@ -34,14 +35,17 @@ class Cell:
             facts: what decides the result besides the cell itself.
         """
         who = self.contender
-        decided = json.dumps(
-            [who.name, who.kind, who.flags, self.seed, self.factor, self.rows, facts], sort_keys=True, default=str
-        )
+        decides = [who.name, who.kind, who.flags, self.seed, self.factor, self.rows, facts]
+        if self.fold is not None:  # not otherwise: cells of earlier versions keep their names
+            decides.append({"fold": self.fold})
+        decided = json.dumps(decides, sort_keys=True, default=str)
         words = [self.contender.name, f"seed{self.seed}"]
         if self.factor != 1:
             words.append(f"x{self.factor:g}")
         if self.rows is not None:
             words.append(f"{self.rows}rows")
+        if self.fold is not None:
+            words.append(f"fold{self.fold + 1}")
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-")[:80]
         return f"{slug}-{blake2b(decided.encode(), digest_size=6).hexdigest()}"
 
@@ -53,6 +57,8 @@ class Cell:
             words.append(f"rates x {self.factor:g}")
         if self.rows is not None:
             words.append(f"{self.rows} rows")
+        if self.fold is not None:
+            words.append(f"fold {self.fold + 1}")
         return ", ".join(words)
 
 
@@ -90,9 +96,11 @@ Results = Mapping[Cell, Result]  # of the cells that have ended
 Plan = Callable[[Results], list[Cell]]  # results so far -> the cells that can be run, or have been
 
 
-def tuning_cells(contender: Contender, factors: Iterable[float], seed: int) -> list[Cell]:
+def tuning_cells(contender: Contender, factors: Iterable[float], seed: int, fold: int | None = None) -> list[Cell]:
     """The runs among which validation chooses a learning rate."""
-    return [Cell(contender, seed, factor) for factor in factors] if contender.kind == "strategy" else []
+    if contender.kind != "strategy":
+        return []
+    return [Cell(contender, seed, factor, fold=fold) for factor in factors]
 
 
 def choose_factor(tried: Iterable[Cell], results: Results, *, sign: int = 1) -> float:
@@ -118,6 +126,7 @@ def plan_cells(
     seeds: list[int],
     factors: list[float],
     budgets: list[int],
+    folds: int | None = None,
     sign: int = 1,
 ) -> list[Cell]:
     """The cells that can be run now or have been. The other seeds of a contender follow once its rate is chosen.
@@ -126,6 +135,9 @@ def plan_cells(
     """
     cells: list[Cell] = []
     for contender in contenders:
+        if folds:
+            cells += plan_folds(contender, results, seeds=seeds, factors=factors, folds=folds, sign=sign)
+            continue
         tried = tuning_cells(contender, factors, seeds[0])
         cells += tried
         if len(tried) > 1 and not all(cell in results for cell in tried):
@@ -141,4 +153,22 @@ def plan_cells(
             for seed in seeds_of(contender, seeds, rows)
         ]
         cells += [cell for cell in every if cell not in cells]
+    return cells
+
+
+def plan_folds(
+    contender: Contender, results: Results, *, seeds: list[int], factors: list[float], folds: int, sign: int = 1
+) -> list[Cell]:
+    """The cells of a contender in every fold of every seed.
+
+    Each fold chooses a rate of its own, by its own validation rows: one rate for all would have been chosen by rows
+    that other folds are judged on.
+    """
+    cells: list[Cell] = []
+    for seed in seeds:
+        for fold in range(folds):
+            tried = tuning_cells(contender, factors, seed, fold) or [Cell(contender, seed, fold=fold)]
+            cells += tried
+            if not cells[len(tried) :] and all(cell in results and results[cell].status == "skipped" for cell in tried):
+                return cells
     return cells

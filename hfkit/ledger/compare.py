@@ -124,7 +124,13 @@ def make_plan(bench: Bench, contenders: list[Contender]) -> Plan:
     own = bench.own
     budgets = [rows for rows in own.label_budgets if rows < len(bench.rows["train"])]
     return lambda results: plan_cells(
-        contenders, results, seeds=own.seeds, factors=own.tune, budgets=budgets, sign=bench.sign
+        contenders,
+        results,
+        seeds=own.seeds,
+        factors=own.tune,
+        budgets=budgets,
+        folds=own.folds,
+        sign=bench.sign,
     )
 
 

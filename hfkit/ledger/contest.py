@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hfkit.ledger.comparison import Comparison, Pair
+from hfkit.ledger.fold_comparison import FoldComparison
 
 Origin = Literal["pretrained", "scratch", "baseline"]
 
@@ -28,7 +29,7 @@ class Contest:
         sign: 1, or -1 if a lower score is better.
     """
 
-    comparison: Comparison
+    comparison: Comparison | FoldComparison
     validation: Mapping[str, float | None]
     seconds: Mapping[str, float]
     origins: Mapping[str, Origin]

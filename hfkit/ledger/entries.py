@@ -119,9 +119,14 @@ def more_rows_text(needed: Sequence[int | None] | None, present: int) -> str | N
 
 
 def join_counts(contenders: Sequence[Facts], runs_of: Callable[[Facts], list[Facts]]) -> str:
-    """Contenders in a sentence, each with how many of its seeds are such runs: "full (2 of 3 seeds)"."""
-    counts = [(c["name"], len(runs_of(c)), len(c["seeds"])) for c in contenders]
-    return join_names([f"{name} ({some} of {every} {plural('seed', every)})" for name, some, every in counts])
+    """Contenders in a sentence, each with how many of its runs are such: "full (2 of 3 seeds)"."""
+    counts = [(c["name"], len(runs_of(c)), len(c["seeds"]), noun_of(c)) for c in contenders]
+    return join_names([f"{name} ({some} of {every} {plural(noun, every)})" for name, some, every, noun in counts])
+
+
+def noun_of(contender: Facts) -> str:
+    """The word for what tells the runs of a contender apart: seeds, or the folds of a cross-validation."""
+    return "fold" if any(run["fold"] is not None for run in contender["seeds"]) else "seed"
 
 
 def plural(noun: str, count: int) -> str:

@@ -1,5 +1,6 @@
 """The results of a comparison as the plain values of ledger.json, from which its pages are rendered."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from hfkit.contract.view import to_columns, to_text
 from hfkit.ledger.bench import SAMPLE_ROWS, Bench
 from hfkit.ledger.budgets import find_crossovers
-from hfkit.ledger.cells import Cell, Contender, Plan, Result
+from hfkit.ledger.cells import Cell, Contender, Plan, Result, Results
 from hfkit.ledger.comparison import Comparison
 from hfkit.ledger.entries import headline_of
 from hfkit.ledger.queue import Queue
@@ -65,12 +66,8 @@ def ledger_of(bench: Bench, contenders: list[Contender], queue: Queue, plan: Pla
             "scores": [score.to_json() for score in judge.scores],
         },
         "checkpoint": checkpoint,
-        "rows": {
-            "train": len(bench.rows["train"]),
-            "train_available": bench.available,
-            "validation": len(bench.rows["validation"]),
-            "test": len(runs.rows),
-        },
+        "rows": rows_of(bench, len(runs.rows)),
+        "folds": folds_of(bench),
         "notes": notes_of(bench, test),
         "contenders": sorted(entries, key=lambda entry: -bench.sign * headline_of(entry)),
         "failed": [
@@ -94,6 +91,21 @@ def ledger_of(bench: Bench, contenders: list[Contender], queue: Queue, plan: Pla
     return withhold_secrets(to_finite(to_plain(ledger)))
 
 
+def rows_of(bench: Bench, test: int) -> dict[str, int]:
+    """The rows of each split; with folds those of a usual fold, and of test all that are held out."""
+    numbers = {split: len(bench.rows[split]) for split in ("train", "validation")}
+    if bench.folds is not None:
+        first = bench.folds.numbers_of(bench.own.seeds[0], 0)
+        numbers = {split: len(first[split]) for split in numbers}
+    return {**numbers, "train_available": bench.available, "test": test}
+
+
+def folds_of(bench: Bench) -> dict[str, int] | None:
+    """How the rows were cross-validated; None if they were not."""
+    folds = bench.folds
+    return folds and {"count": folds.count, "repeats": len(bench.own.seeds), "held_out_test": folds.held_out or 0}
+
+
 def entry_of(standing: Standing, contender: Contender) -> dict[str, Any]:
     """The part of the ledger about one contender."""
     runs, contest = standing.runs, standing.contest
@@ -101,24 +113,17 @@ def entry_of(standing: Standing, contender: Contender) -> dict[str, Any]:
     name, description = runs.bench.describe(contender)
     tried = {cell: runs.results[cell] for cell in runs.tuning_cells(contender) if cell in runs.results}
     cost = mean_cost([standalone_cost(result) for result in finished])
-    spent = [result.cost["cpu_seconds"] for cell, result in tried.items() if cell not in every and result.cost]
+    spent = sum(result.cost["cpu_seconds"] for cell, result in tried.items() if cell not in every and result.cost)
+    choices = len(every) if runs.bench.folds else 1  # each fold chooses for itself, and for its own run
     latencies = [result.latency_ms for result in finished if result.latency_ms is not None]
     return {
         "name": name,
         "kind": contender.kind,
         "description": description,
-        "tuning": {
-            "tried": [
-                {"learning_rate": rate_of(contender, runs, cell), "validation": result.validation}
-                for cell, result in tried.items()
-            ],
-            "chosen": rate_of(contender, runs, next(iter(every))),
-        }
-        if tried
-        else None,
+        "tuning": tuning_of(contender, runs, tried, every) if tried else None,
         "seeds": [seed_of(runs, cell, result) for cell, result in every.items()],
         "failed": len(every) - len(finished),
-        "cost": {**cost, "tuning_cpu_seconds": float(sum(spent))},
+        "cost": {**cost, "tuning_cpu_seconds": float(spent / choices)},
         "parameters": finished[0].parameters,
         "trained_parameters": finished[0].trained_parameters,
         "latency_ms": float(np.median(latencies)) if latencies else None,
@@ -127,6 +132,27 @@ def entry_of(standing: Standing, contender: Contender) -> dict[str, Any]:
         **contest.scores[name],
         "difference": None if name == contest.chosen else difference_of(contest.difference(name, contest.chosen)),
         "calibration": calibration_of(runs, contender),
+    }
+
+
+def tuning_of(contender: Contender, runs: Runs, tried: Results, every: Results) -> dict[str, Any]:
+    """The rates that were tried with the mean of their validation scores, and the one chosen, by most folds.
+
+    Args:
+        tried: the runs among which validation chose.
+        every: the runs that it chose.
+    """
+    scores: dict[float, list[float]] = {}
+    for cell, result in tried.items():
+        known = [] if result.validation is None else [result.validation]
+        scores.setdefault(rate_of(contender, runs, cell), []).extend(known)
+    chosen = Counter(rate_of(contender, runs, cell) for cell in every)
+    return {
+        "tried": [
+            {"learning_rate": rate, "validation": float(np.mean(of_rate)) if of_rate else None}
+            for rate, of_rate in scores.items()
+        ],
+        "chosen": chosen.most_common(1)[0][0],
     }
 
 
@@ -143,11 +169,12 @@ def rate_of(contender: Contender, runs: Runs, cell: Cell) -> float:
 
 def seed_of(runs: Runs, cell: Cell, result: Result) -> dict[str, Any]:
     """The part of an entry about one seed."""
+    place = {"seed": cell.seed, "fold": None if cell.fold is None else cell.fold + 1}
     if not result.ok:
         unknown = {"validation": None, "headline": None, "scores": {}, "curve": []}
-        return {"seed": cell.seed, "status": "failed", "reason": result.reason, **unknown}
+        return {**place, "status": "failed", "reason": result.reason, **unknown}
     return {
-        "seed": cell.seed,
+        **place,
         "status": "ok",
         "reason": "it gives every row the same answer" if result.collapsed else "",
         "validation": result.validation,
@@ -163,7 +190,12 @@ def difference_of(facts: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def calibration_of(runs: Runs, contender: Contender) -> dict[str, Any] | None:
-    """The calibration of a contender's probabilities, by its first seed that ended well; None without any."""
+    """The calibration of a contender's probabilities, by its first seed that ended well; None without any.
+
+    None with folds too: each has a model, and a temperature, of its own.
+    """
+    if runs.bench.folds is not None:
+        return None
     arrays = runs.queue.arrays(next(iter(runs.finished_cells(contender))))
     if "probabilities_test" not in arrays or "probabilities_validation" not in arrays:
         return None
@@ -239,8 +271,8 @@ def classes_of(standing: Standing) -> dict[str, Any] | None:
     """F1 of every class by contender, for its first seed; None if the task has no classes."""
     runs, judge = standing.runs, standing.runs.bench.task.judge
     per_class = {
-        standing.names[c]: judge.breakdown(runs.answers(c), runs.references).get("per_class", {})
-        for c in standing.competing
+        standing.names[c]: judge.breakdown(answers, runs.references).get("per_class", {})
+        for c, answers in standing.answers.items()
     }
     labels = sorted({label for of_one in per_class.values() for label in of_one})
     if not labels:
@@ -251,17 +283,16 @@ def classes_of(standing: Standing) -> dict[str, Any] | None:
 
 def disagreements_of(standing: Standing) -> list[dict[str, Any]]:
     """Rows that only one contender gets right, by their first seeds: contenders take turns, rows in their order."""
-    runs, names, task = standing.runs, standing.names, standing.runs.bench.task
-    if len(standing.competing) < 3:
+    runs, names, task, answers = standing.runs, standing.names, standing.runs.bench.task, standing.answers
+    if len(answers) < 3:
         return []
     perfect = task.judge.evidence(task.judge.perfect_predictions(runs.references), runs.references)
-    right = {c: ~standing.evidence[names[c]][0].differs(perfect) for c in standing.competing}
+    right = {c: ~task.judge.evidence(given, runs.references).differs(perfect) for c, given in answers.items()}
     rows = rows_worth_all(perfect, np.flatnonzero(np.sum(list(right.values()), axis=0) == 1))
     waiting = {c: rows[hits[rows]].tolist() for c, hits in right.items()}
     order = []
     for turn in range(max(map(len, waiting.values()))):
         order += [(c, of_one[turn]) for c, of_one in waiting.items() if turn < len(of_one)]
-    answers = {c: runs.answers(c) for c in standing.competing}
     disagreements = []
     for contender, row in order[:MOST_DISAGREEMENTS]:
         loaded = runs.rows[row]
@@ -309,6 +340,8 @@ def notes_of(bench: Bench, test: str) -> list[str]:
         notes.append(f"{start} rows {SAMPLE_ROWS} are trained on unless told otherwise.")
     if test != next(iter(bench.spans)):
         notes.append(f"Trained and validated on {next(iter(bench.spans))}, judged on the test rows of {test}.")
+    if bench.folds is not None:
+        notes.append(fold_note(bench))
     if own.label_budgets:
         notes.append(
             "Label budgets: rows are drawn with the seed, classes in turn, a larger draw holding the smaller ones;"
@@ -319,6 +352,21 @@ def notes_of(bench: Bench, test: str) -> list[str]:
         " baseline fitting and answering the test rows; features that several share are counted for each."
     )
     return notes
+
+
+def fold_note(bench: Bench) -> str:
+    """How the rows were cross-validated, in a sentence or more."""
+    folds, seeds = bench.folds, len(bench.own.seeds)
+    units = (
+        "rows" if folds.units is None else f"{folds.independent:,} units or groups of equal inputs, which stay whole"
+    )
+    repeats = f", drawn anew for each of {seeds} seeds" if seeds > 1 else ""
+    apart = f" The {folds.held_out:,} test rows of the dataset were not looked at." if folds.held_out else ""
+    return (
+        f"Cross-validation: {folds.count} folds of {units}{repeats}, the same for all contenders. Each fold is judged"
+        f" on the rows that it holds out, and draws its validation rows, and chooses learning rates, from the"
+        f" others.{apart}"
+    )
 
 
 def table_of(ledger: Mapping[str, Any]) -> Any:

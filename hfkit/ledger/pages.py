@@ -39,6 +39,7 @@ def _render(template: str, ledger: dict[str, Any]) -> str:
         "rate": rate_text,
         "cost": cost_text,
         "several": count_text,
+        "fold": fold_text,
     }
     sign = headline_score(ledger["task"]).sign
     contenders = rank(ledger["contenders"], sign)
@@ -47,6 +48,7 @@ def _render(template: str, ledger: dict[str, Any]) -> str:
         ledger,
         contenders=contenders,  # here in the order of their rank, the best first
         chosen=chosen,
+        run="fold" if ledger["folds"] else "seed",
         numbers={contender["name"]: i + 1 for i, contender in enumerate(contenders)},
         level=f"{100 * contenders[0]['interval']['level']:g}" if contenders else "95",
         measured=extra_costs(contenders),
@@ -146,6 +148,11 @@ def cost_text(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 or not value else f"{value:.2g}"
+
+
+def fold_text(run: Mapping[str, Any]) -> str:
+    """The fold of a run, after its seed; empty without folds."""
+    return "" if run["fold"] is None else f", fold {run['fold']}"
 
 
 def count_text(count: int, word: str) -> str:

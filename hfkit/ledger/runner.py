@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from transformers import set_seed
 
 from hfkit.contract.abilities import Likely
@@ -82,7 +82,7 @@ class Runner:
         references, headline = task.rows.references(rows["validation"]), task.judge.headline.key
         plan = trainer.plan_rows()
         facts = {
-            **self._judge(answers["test"]),
+            **self._judge(answers["test"], rows["test"]),
             "validation": task.judge.score(answers["validation"], references)[headline],
             "curve": curve_of(trainer.state.log_history, headline),
             "cost": cost | spent,
@@ -102,24 +102,25 @@ class Runner:
         with measure_energy() as spent, measure() as cost:
             answers = self.bench.make_baseline(cell).answers(self.bench.task, rows)
         facts = {
-            **self._judge(answers.predictions),
+            **self._judge(answers.predictions, rows["test"]),
             "cost": cost | spent,
             "rows": len(rows["train"]),
             "facts": dict(answers.facts),
         }
         return facts, {} if answers.probabilities is None else {"probabilities_test": answers.probabilities}
 
-    def _judge(self, answers: list) -> dict[str, Any]:
-        bench, judge = self.bench, self.bench.task.judge
-        tests = {name: judge.score(answers[span], bench.references[span]) for name, span in bench.spans.items()}
-        return {"tests": tests, "answers": answers, "collapsed": self._has_collapsed(answers)}
+    def _judge(self, answers: list, rows: Dataset) -> dict[str, Any]:
+        """The answers to the test rows of a cell, and what they are worth."""
+        task, references = self.bench.task, self.bench.task.rows.references(rows)
+        # The only test of a fold is the fold.
+        spans = {name: slice(span.start, min(span.stop, len(rows))) for name, span in self.bench.spans.items()}
+        tests = {name: task.judge.score(answers[span], references[span]) for name, span in spans.items()}
+        return {"tests": tests, "answers": answers, "collapsed": self._has_collapsed(answers, rows)}
 
-    def _has_collapsed(self, answers: list) -> bool:
+    def _has_collapsed(self, answers: list, rows: Dataset) -> bool:
         """Whether every row of several got one and the same answer."""
         view = self.bench.task.view
-        shown = (
-            to_text(view.answer(answer, row)) for answer, row in zip(answers, self.bench.rows["test"], strict=True)
-        )
+        shown = (to_text(view.answer(answer, row)) for answer, row in zip(answers, rows, strict=True))
         first = next(shown)
         return len(answers) > 1 and all(other == first for other in shown)
 
@@ -144,11 +145,12 @@ class Runner:
         )
 
     def _encode(self, cell: Cell) -> DatasetDict:
-        if cell.rows is None:
+        if cell.rows is None and cell.fold is None:
             return self._encoded
         rows = self.bench.rows_of(cell)
-        drawn = {split: self._codec.encode(rows[split], split=split, answers=True) for split in ("train", "validation")}
-        return DatasetDict({**self._encoded, **drawn})
+        own = ("train", "validation") if cell.fold is None else ("train", "validation", "test")
+        drawn = {split: self._codec.encode(rows[split], split=split, answers=True) for split in own}
+        return DatasetDict(drawn if "test" in drawn else {**self._encoded, **drawn})
 
 
 def is_fault_of_machine(error: Exception) -> bool:

@@ -10,11 +10,14 @@
                    unit (what is resampled), dataset, scores (of each its key, its title, whether higher or lower is
                    better, and the metric's name on the Hub, null where that is the key)
     checkpoint     the one that the strategies start from
-    rows           of each split, and how many training rows there were to draw from
+    rows           of each split, and how many training rows there were to draw from; with folds those of the first
+                   one, and as test all that are held out
+    folds          null without cross-validation; else how many there are, with how many seeds each, and how many test
+                   rows of the dataset were left alone
     notes          sentences that a reader must know
     contenders     those with at least one run that did not fail: what each is, the rates tried for it on validation,
-                   every seed's result and learning curve, the mean over seeds (`headline`) with its standard deviation
-                   (`spread`) and interval over test rows, the mean on validation rows (null if it has none), its
+                   the result and learning curve of every seed and fold, their mean (`headline`) with its standard
+                   deviation (`spread`) and interval over test rows, the mean on validation rows (null if none), its
                    difference from the chosen contender (null for that one itself) with the limits at the `level` at
                    which its p is tested, needed_rows from and to (null where no sensible number would do),
                    cost of one run, size, latency of one row, calibration before and after a temperature, other facts
@@ -37,7 +40,7 @@ from typing import Any
 
 from hfkit.report.schema import ANY, INTERVAL, PICTURE, REPORT, find_fault, raise_if
 
-SCHEMA = "hfkit.ledger/3"
+SCHEMA = "hfkit.ledger/4"
 COSTS = ("cpu_seconds", "wall_seconds", "peak_memory_mib", "tuning_cpu_seconds")  # others where they were measured
 
 BINS = [{"confidence": float, "accuracy": float, "rows": int}]
@@ -62,6 +65,7 @@ CONTENDER = {
     "seeds": [
         {
             "seed": (None, int),
+            "fold": (None, int),
             "status": ("ok", "failed"),
             "reason": str,
             "validation": (None, float),
@@ -93,6 +97,7 @@ LEDGER = {
     "task": REPORT["task"],
     "checkpoint": str,
     "rows": {"train": int, "train_available": int, "validation": int, "test": int},
+    "folds": (None, {"count": int, "repeats": int, "held_out_test": int}),
     "notes": [str],
     "contenders": [CONTENDER],
     "failed": [{"name": str, "seed": (None, int), "reason": str}],

@@ -12,6 +12,7 @@ from hfkit.ledger.cells import Cell, Contender, Result, Results, choose_factor, 
 from hfkit.ledger.comparison import Comparison
 from hfkit.ledger.contest import Contest, Origin
 from hfkit.ledger.entries import is_scratch
+from hfkit.ledger.fold_comparison import Fold, FoldComparison, Place
 from hfkit.ledger.queue import Queue
 from hfkit.scores.evidence import Evidence
 
@@ -24,21 +25,36 @@ class Runs:
         self.results: Results = queue.results(cells)
         self.span = bench.spans[test]
         self._evidence: dict[Cell, Evidence] = {}
+        self._factors: dict[tuple, float] = {}
 
     def cells_of(self, contender: Contender, rows: int | None = None) -> dict[Cell, Result]:
-        """The cells of a contender at its chosen rate, by seed."""
+        """The cells of a contender at its chosen rate, by seed, and of each seed by fold."""
         own = self.bench.own
-        factor = choose_factor(self.tuning_cells(contender), self.results, sign=self.bench.sign)
-        seeds = seeds_of(contender, own.seeds, rows)
+        seeds = own.seeds if self.bench.folds else seeds_of(contender, own.seeds, rows)
         return {
             cell: result
             for cell, result in self.results.items()
-            if cell.contender == contender and cell.rows == rows and cell.factor == factor and cell.seed in seeds
+            if cell.contender == contender
+            and cell.rows == rows
+            and cell.seed in seeds
+            and cell.factor == self._factor(contender, cell.seed, cell.fold)
         }
 
+    def _factor(self, contender: Contender, seed: int, fold: int | None) -> float:
+        """The rate that validation chose: one for all seeds, or with folds one in each."""
+        place = contender, seed if fold is not None else self.bench.own.seeds[0], fold
+        if place not in self._factors:
+            tried = tuning_cells(contender, self.bench.own.tune, *place[1:])
+            self._factors[place] = choose_factor(tried, self.results, sign=self.bench.sign)
+        return self._factors[place]
+
     def tuning_cells(self, contender: Contender) -> list[Cell]:
-        """The runs among which validation chooses the rate of a contender."""
-        return tuning_cells(contender, self.bench.own.tune, self.bench.own.seeds[0])
+        """The runs among which validation chooses the rate of a contender, or the rates of its folds."""
+        own = self.bench.own
+        places = (
+            [(seed, fold) for seed in own.seeds for fold in range(own.folds)] if own.folds else [(own.seeds[0], None)]
+        )
+        return [cell for place in places for cell in tuning_cells(contender, own.tune, *place)]
 
     def finished_cells(self, contender: Contender, rows: int | None = None) -> dict[Cell, Result]:
         """Those of its cells that ended well."""
@@ -52,6 +68,17 @@ class Runs:
         if cell not in self._evidence:
             self._evidence[cell] = self.bench.task.judge.evidence(result.answers[self.span], self.references)
         return self._evidence[cell]
+
+    def fold_scores(self, contender: Contender) -> dict[Place, Fold]:
+        """Its score in every fold that ended well."""
+        return {
+            (cell.seed, cell.fold): self._fold_of(cell, self.headline(result))
+            for cell, result in self.finished_cells(contender).items()
+        }
+
+    def _fold_of(self, cell: Cell, score: float) -> Fold:
+        folds, numbers = self.bench.folds, self.bench.folds.numbers_of(cell.seed, cell.fold)
+        return Fold(score, *(folds.count_units(numbers[split]) for split in ("test", "train")))
 
     @cached_property
     def rows(self) -> Dataset:
@@ -67,9 +94,20 @@ class Runs:
         """The unit that each row of this test belongs to; None if each row stands for itself."""
         return self.bench.task.units(self.rows)
 
-    def answers(self, contender: Contender) -> list:
-        """The answers to the rows of this test, by the first seed that ended well."""
-        return next(iter(self.finished_cells(contender).values())).answers[self.span]
+    def answers(self, contender: Contender) -> list | None:
+        """The answers to the rows of this test, by the first seed that ended well; None if none did in all folds."""
+        finished, folds = self.finished_cells(contender), self.bench.folds
+        if folds is None:
+            return next(iter(finished.values())).answers[self.span]
+        for seed in self.bench.own.seeds:
+            of_seed = {cell.fold: result for cell, result in finished.items() if cell.seed == seed}
+            if len(of_seed) == folds.count:
+                answers: list = [None] * len(folds.pool)
+                for fold, result in of_seed.items():
+                    for row, answer in zip(folds.held_out_rows(seed, fold), result.answers, strict=True):
+                        answers[row] = answer
+                return answers
+        return None
 
     def headline(self, result: Result) -> float:
         return self.scores(result)[self.bench.task.judge.headline.key]
@@ -88,16 +126,29 @@ class Standing:
     competing: list[Contender]
 
     @cached_property
-    def evidence(self) -> dict[str, list[Evidence]]:
-        """Of each contender its evidence with all training rows, one per seed."""
-        return {self.names[contender]: self.runs.evidence(contender) for contender in self.competing}
+    def answers(self) -> dict[Contender, list]:
+        """Of each contender its answers to all rows, by its first seed; without those whose folds failed."""
+        found = {contender: self.runs.answers(contender) for contender in self.competing}
+        return {contender: answers for contender, answers in found.items() if answers is not None}
+
+    @cached_property
+    def comparison(self) -> Comparison | FoldComparison:
+        """The contenders beside each other: on the same test rows, or in the same folds."""
+        runs, names = self.runs, self.names
+        if runs.bench.folds is None:
+            evidence = {names[contender]: runs.evidence(contender) for contender in self.competing}
+            return Comparison(evidence, units=runs.units)
+        folds = {names[contender]: runs.fold_scores(contender) for contender in self.competing}
+        judge = runs.bench.task.judge
+        perfect = judge.evidence(judge.perfect_predictions(runs.references), runs.references)
+        return FoldComparison(folds, rows=runs.bench.folds.independent, ends=perfect.ends)
 
     @cached_property
     def contest(self) -> Contest:
         """Who is compared with whom, and the outcome."""
         finished = {self.names[one]: list(self.runs.finished_cells(one).values()) for one in self.competing}
         return Contest(
-            Comparison(self.evidence, units=self.runs.units),
+            self.comparison,
             validation={name: mean_validation(results) for name, results in finished.items()},
             seconds={
                 name: float(np.mean([standalone_cost(result)["cpu_seconds"] for result in results]))

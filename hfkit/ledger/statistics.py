@@ -181,10 +181,14 @@ def allow_for_luck(side: Side, contenders: int) -> Side:
     The variance between seeds grows to the mean square of the largest of so many normal numbers, as if validation knew
     the luck of the seeds exactly.
     """
+    return replace(side, seeds_share=side.seeds_share * max(1.0, square_of_luckiest(contenders)))
+
+
+def square_of_luckiest(contenders: int) -> float:
+    """The mean square of the largest of so many normal numbers."""
     at = np.linspace(-8, 8, 4001)
     density = contenders * np.exp(-(at**2) / 2) / np.sqrt(2 * np.pi) * ndtr(at) ** (contenders - 1)
-    square = float((at**2 * density).sum() * (at[1] - at[0]))
-    return replace(side, seeds_share=side.seeds_share * max(1.0, square))
+    return float((at**2 * density).sum() * (at[1] - at[0]))
 
 
 def _error(

@@ -56,6 +56,7 @@ from hfkit.ledger.entries import (
     last_gain,
     lost_contenders,
     more_rows_text,
+    noun_of,
     plural,
     pretrained_strategies,
     total_cost,
@@ -117,8 +118,8 @@ def _first(
         return [("nothing", "No contender finished, so nothing can be said.")]
     terms = Terms.of(score)
     how = ", chosen on validation," if chosen["validation"] is not None else ""
-    rows = f"{ledger['rows']['test']:,} test {plural('row', ledger['rows']['test'])}"
-    reached = f"reaches {score.title} {score_text(chosen['headline'])} {interval_text(chosen['interval'])} on {rows}"
+    reached = f"reaches {score.title} {score_text(chosen['headline'])} {interval_text(chosen['interval'])}"
+    reached += f" {judged_on(ledger)}"
     if len(standing) == 1:
         only = "It is the only contender that finished: nothing to compare it with."
         return [("alone", f"{chosen['name']} {reached}. {only}")]
@@ -155,6 +156,15 @@ def _first(
     rank = f", the {terms.highest} of {len(standing)}{finished}" if score.best(standing, headline_of) is chosen else ""
     (rule, text), *rest = found
     return [(rule, f"{reached}{rank}, {text}"), *rest]
+
+
+def judged_on(ledger: Facts) -> str:
+    """The rows that the scores are of, in words."""
+    count, folds = ledger["rows"]["test"], ledger["folds"]
+    if not folds:
+        return f"on {count:,} test {plural('row', count)}"
+    repeats = f", {folds['repeats']} times" if folds["repeats"] > 1 else ""
+    return f"on average over {folds['count']} folds{repeats}, which hold out {count:,} rows in all"
 
 
 def _simplest_choice(chosen: Facts | None, near: Sequence[Facts], score: Score) -> Sentences:
@@ -306,14 +316,14 @@ def _failures(standing: Sequence[Facts], ledger: Facts, score: Score) -> Sentenc
     strategies = [c for c in standing if c["kind"] == "strategy"]
     chosen = choose_strategy(strategies, ledger)
     others = [c for c in standing if c is not chosen]
-    sentences = []
+    sentences, runs = [], "Folds" if ledger["folds"] else "Seeds"
     if chosen and (failed_runs(chosen) or collapsed_runs(chosen)):
         how = "chosen on validation" if chosen["name"] == ledger["chosen"] else "the pretrained strategy of validation"
         sentences.append(("unstable", _instability(chosen, how)))
     if text := count_runs(others, failed_runs):
-        sentences.append(("failed seeds", f"Seeds failed, and are left out of the scores: {text}."))
+        sentences.append(("failed seeds", f"{runs} failed, and are left out of the scores: {text}."))
     if text := count_runs(others, collapsed_runs):
-        sentences.append(("collapsed seeds", f"Seeds gave every row the same answer, and are in the scores: {text}."))
+        sentences.append(("collapsed seeds", f"{runs} gave every row the same answer, and are in the scores: {text}."))
     everywhere = "every run on all training rows" if ledger["budgets"] else "every run"
     lost = lost_contenders(ledger)
     dead = [f"{name} failed in {everywhere}: {join_reasons(reasons)}." for name, reasons in lost.items()]
@@ -336,14 +346,15 @@ def choose_strategy(strategies: Sequence[Facts], ledger: Facts) -> Facts | None:
 
 def _instability(chosen: Facts, how: str) -> str:
     failed, alike, count = failed_runs(chosen), collapsed_runs(chosen), len(chosen["seeds"])
+    noun = noun_of(chosen)
     reasons = join_reasons([run["reason"] for run in failed])
     counts = []
     if failed:
-        counts.append(f"{len(failed)} of {count} seeds failed{f' ({reasons})' if reasons else ''}")
+        counts.append(f"{len(failed)} of {count} {noun}s failed{f' ({reasons})' if reasons else ''}")
     if alike:
-        counts.append(f"{len(alike)} of {count} {plural('seed', count)} gave every row the same answer")
+        counts.append(f"{len(alike)} of {count} {plural(noun, count)} gave every row the same answer")
     state = "has collapsed" if len(alike) == len(finished_runs(chosen)) else "is unstable"
-    left = "; its score is that of the seeds that did not fail" if failed else ""
+    left = f"; its score is that of the {noun}s that did not fail" if failed else ""
     return f"{chosen['name']}, {how}, {state}: {' and '.join(counts)}{left}."
 
 
@@ -364,6 +375,8 @@ def needed_text(pair: Facts, a: Facts, b: Facts, ledger: Facts) -> str:
         # A number that is already reached comes from rounding: at that size, chance decides.
         more = max(seeds - max(len(finished_runs(c)) for c in (a, b)), 1)
         wanted.append(f"{more:,} more {plural('seed', more)}")
+    if not wanted and ledger["folds"]:
+        return "To tell a difference of this size takes more rows: other folds of the same ones add little."
     if not wanted:
         return "No sensible number of test rows or seeds would tell a difference of this size."
     return f"To tell a difference of this size takes {' or '.join(wanted)}."

@@ -57,7 +57,15 @@ def contender(name: str, headline: float, difference: dict | None = None, *, kin
         "description": "",
         "tuning": None,
         "seeds": [
-            {"seed": i, "status": "ok", "reason": "", "validation": headline, "headline": headline, "curve": []}
+            {
+                "seed": i,
+                "fold": None,
+                "status": "ok",
+                "reason": "",
+                "validation": headline,
+                "headline": headline,
+                "curve": [],
+            }
             for i in range(seeds)
         ],
         "validation": headline,
@@ -79,6 +87,7 @@ def ledger(*contenders: dict, scratch: dict | None = None, baseline: dict | None
         "failed": [],
         "skipped": [],
         "rows": {"train": 500, "validation": 100, "test": 400},
+        "folds": None,
         "task": {"headline": "accuracy", "scores": [ACCURACY.to_json()]},
         "budgets": None,
     } | more
