@@ -17,3 +17,8 @@ def seed_draws(seed: int, epoch: int, *rows: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(key >> 1))
         yield
+
+
+def make_generator(*key: int) -> np.random.Generator:
+    """A generator of numpy's that is a pure function of these numbers."""
+    return np.random.default_rng(np.random.SeedSequence(key))

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig
 
-from hfkit.arguments.ranges import PART, Range
 from hfkit.contract.abilities import Parsed, Prompt
 from hfkit.contract.target import Labels
 from hfkit.contract.task import Sample
@@ -31,13 +30,8 @@ class NER(Tagging):
         default=None,
         metadata={"help": f"column of entity tags; default: the one named {' or '.join(TAGS_COLUMNS)}"},
     )
-    word_dropout: float = field(
-        default=0.0,
-        metadata={"help": "share of the words hidden behind the mask token in training, so that context must tell"},
-    )
 
     key: ClassVar[str] = "ner"
-    ranges: ClassVar[Mapping[str, Range]] = {"word_dropout": PART}
     sample: ClassVar[Sample] = Sample("sample-text", sample_ner, license="apache-2.0", language="en")
 
     @property
@@ -67,7 +61,7 @@ class NER(Tagging):
             self.head_config(target),
             max_length=self.max_length,
             stride=self.stride,
-            word_dropout=self.word_dropout,
+            hiding=self.hiding,
         )
 
     @classmethod

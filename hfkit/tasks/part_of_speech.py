@@ -55,4 +55,5 @@ class PartOfSpeech(Tagging):
             self.head_config(target),
             max_length=self.max_length,
             stride=self.stride,
+            hiding=self.hiding,
         )

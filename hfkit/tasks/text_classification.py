@@ -14,12 +14,13 @@ from hfkit.errors import UserError
 from hfkit.samples.sentiment import sample_sentiment
 from hfkit.tasks.classification.flags import Classification
 from hfkit.tasks.classification.texts import LONGEST_TEXT, ClassifiedText, ClassifiedTexts, TextClassifier
+from hfkit.tasks.hiding import HidesWords
 
 SIDES = (("First text", "text"), ("Second text", "text_pair"))  # of a pair in a prompt
 
 
 @dataclass(frozen=True)
-class TextClassification(Classification):
+class TextClassification(HidesWords, Classification):
     """Texts, or pairs of them, with a class, several, or a number."""
 
     text_column: str | None = field(
@@ -63,6 +64,7 @@ class TextClassification(Classification):
             self.kind,
             balanced=self.class_weights == "balanced",
             max_length=self.max_length,
+            hiding=self.hiding,
         )
 
     @property

@@ -232,6 +232,19 @@ def test_fixed_draws_of_each_image_are_trained_on_in_turn(images, vit, tmp_path)
     assert losses[2][5:10] != pytest.approx(losses[0][5:10], rel=1e-4)
 
 
+def test_fixed_draws_of_hidden_words_are_trained_on_in_turn(checkpoint, corpus, tmp_path):
+    task = dict(word_dropout=0.2, span_masking=0.3)
+    flags = {**PLAIN, **SGD, **FEATURE, "num_train_epochs": 4, "cache_views": 2}
+    runs = []
+
+    def make(on: bool) -> TransferTrainer:
+        runs.append(trainer(checkpoint, corpus, tmp_path / f"{on}", task=task, prefix_cache=on, **flags))
+        return runs[-1]
+
+    require_same_training(make)
+    assert {decision(run) for run in runs} == {"on", None}
+
+
 def test_images_are_not_decoded_where_nobody_reads_them(images, vit, tmp_path):
     copy = shutil.copytree(images, tmp_path / "images")
     task = ImageClassification(dataset=str(copy), augmentation="none", flip="none")

@@ -47,7 +47,7 @@ def weights(run: TransferTrainer) -> bytes:
 
 
 def test_a_resumed_run_draws_the_same_and_ends_with_the_same_bits(reviews, checkpoint, tmp_path):
-    flags = dict(focal_loss=2.0, balanced_sampler=True)
+    flags = dict(focal_loss=2.0, balanced_sampler=True, task=dict(word_dropout=0.2, span_masking=0.2))
     whole = classify(reviews, checkpoint, tmp_path / "whole", save_strategy="steps", save_steps=4, **flags)
     whole.train()
     assert whole.total_steps == 12  # epochs are as long as without balance
@@ -56,7 +56,7 @@ def test_a_resumed_run_draws_the_same_and_ends_with_the_same_bits(reviews, check
         resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{cut}"))
         assert weights(resumed) == weights(whole)
     with pytest.raises(UserError, match="settings.balanced_sampler: True then, False now"):
-        classify(reviews, checkpoint, tmp_path / "other", focal_loss=2.0).train(
+        classify(reviews, checkpoint, tmp_path / "other", **{**flags, "balanced_sampler": False}).train(
             resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4")
         )
 

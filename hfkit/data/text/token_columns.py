@@ -32,6 +32,22 @@ def encode_texts(texts: list[list[str]], processor: Tokenizer) -> dict[str, list
     return {name: [getattr(encoding, BACKEND_NAMES[name]) for encoding in encodings] for name in names}
 
 
+def mark_word_starts(texts: list[list[str]], processor: Tokenizer, longest: int) -> list[list[int]]:
+    """1 for every token of a row that begins a word of the tokenizer's, 0 for all others, cut off as the tokens are.
+
+    Args:
+        texts: as for `encode_texts`.
+    """
+    encodings = processor(*texts, truncation=True, max_length=longest).encodings
+    found = []
+    for encoding in encodings:
+        # Words are counted from 0 again in the second text of a pair.
+        words = list(zip(encoding.sequence_ids, encoding.word_ids, strict=True))
+        pairs = zip([(None, None), *words], words, strict=False)
+        found.append([int(word[1] is not None and word != before) for before, word in pairs])
+    return found
+
+
 def is_plain(processor: Tokenizer) -> bool:
     """True if a call of the tokenizer only asks the backend."""
     return processor.is_fast and type(processor)._encode_plus is PreTrainedTokenizerFast._encode_plus

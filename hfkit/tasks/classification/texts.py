@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -28,9 +28,10 @@ from hfkit.data.bad_rows import Fault, count_skipped
 from hfkit.data.batches import text_lengths
 from hfkit.data.files import TEXT_TABLES, read_one_split, read_splits, take_split
 from hfkit.data.mapping import map_rows
+from hfkit.data.text.hiding import NOTHING, WORD_STARTS, HiddenWords, Hiding, find_stand_in
 from hfkit.data.text.padding import PaddedTexts
 from hfkit.data.text.texts import JOINT, check_texts, row_keys, text_columns, text_facts
-from hfkit.data.text.token_columns import encode_texts, lists
+from hfkit.data.text.token_columns import encode_texts, lists, mark_word_starts
 from hfkit.data.text.tokenizers import (
     find_readable_marks,
     limit_to_positions,
@@ -139,8 +140,10 @@ class TextClassifier(Classifier):
     Args:
         max_length: tokens of a row, the rest is cut off; None: `LONGEST_TEXT`, or what the model can read.
 
+        hiding: which words are hidden behind the mask token in training.
+
     Raises:
-        UserError: there is no tokenizer, or it cannot be used.
+        UserError: there is no tokenizer, or it cannot be used, or not for hiding words.
     """
 
     auto_model = AutoModelForSequenceClassification
@@ -155,9 +158,10 @@ class TextClassifier(Classifier):
         *,
         balanced: bool = False,
         max_length: int | None = None,
+        hiding: Hiding = NOTHING,
     ) -> None:
         super().__init__(checkpoint, path, target, head_config, kind, balanced=balanced)
-        self.max_length = max_length
+        self.max_length, self.hiding = max_length, hiding
         self.processor: Tokenizer = self._load_tokenizer()
         self.pooling = read_pooling(path, f"checkpoint '{checkpoint}'")
         self.collate = PaddedTexts(self.processor)
@@ -175,6 +179,8 @@ class TextClassifier(Classifier):
             kind = type(tokenizer).__name__
             say_once(f"Checkpoint '{self.checkpoint}': its tokenizer ({kind}) exists in Python only, and reads slowly.")
         separate_pairs(tokenizer)
+        if self.hiding:
+            refuse_without_words(tokenizer, self.hiding)
         return tokenizer
 
     def model(self, **options: Any) -> PreTrainedModel:
@@ -187,21 +193,23 @@ class TextClassifier(Classifier):
 
     def encode(self, rows: Dataset, *, split: str, answers: bool) -> Dataset:
         """Tokens of every row, at most `max_length`, not padded; with its `row`, whether it was `truncated`, and for
-        `answers` its `labels`.
+        `answers` its `labels`. Training rows also have `WORD_STARTS` if words of them are to be hidden.
 
         Raises:
             UserError: `max_length` does not fit the tokenizer.
             DataError: the tokenizer turns a text into nothing.
         """
         longest = self.longest(pairs="text_pair" in rows.column_names)
-        inputs = {name: List(Value("int32")) for name in self.processor.model_input_names}
+        hides = split == "train" and bool(self.hiding)
+        names = [*self.processor.model_input_names, *([WORD_STARTS] if hides else [])]
         tokens = map_rows(
             rows,
             tokenize_batch,
             f"Tokenizing {split}",
-            features=Features({**inputs, "truncated": Value("bool")}),
+            features=Features({**{name: List(Value("int32")) for name in names}, "truncated": Value("bool")}),
             processor=self.processor,
             longest=longest,
+            with_words=hides,
             marks=find_readable_marks(self.processor),
         )
         refuse_empty(split, tokens, rows)
@@ -209,6 +217,13 @@ class TextClassifier(Classifier):
             # The tokenizer keeps the last call's truncation and would save it with the model.
             self.processor.backend_tokenizer.no_truncation()
         return self.with_numbers(tokens, rows, answers=answers)
+
+    @property
+    def varies(self) -> Literal["rows"] | None:
+        return "rows" if self.hiding else None
+
+    def vary(self, seed: int) -> PaddedTexts:
+        return HiddenWords(self.processor, hiding=self.hiding, seed=seed)
 
     def longest(self, *, pairs: bool) -> int:
         """The limit of tokens in a row, including special ones."""
@@ -303,8 +318,18 @@ def inputs_taken(config: PreTrainedConfig, names: list[str]) -> list[str]:
     return [name for name in names if name in taken and not (single and name == "token_type_ids")]
 
 
-def tokenize_batch(batch: dict[str, list], processor: Tokenizer, longest: int, marks: tuple[str, ...] = ()) -> pa.Table:
-    """A batch of `text` (and `text_pair`) as tokens, cut off at `longest`, with `marks` as plain text."""
+def tokenize_batch(
+    batch: dict[str, list],
+    processor: Tokenizer,
+    longest: int,
+    marks: tuple[str, ...] = (),
+    with_words: bool = False,
+) -> pa.Table:
+    """A batch of `text` (and `text_pair`) as tokens, cut off at `longest`, with `marks` as plain text.
+
+    Args:
+        with_words: mark in `WORD_STARTS` where words begin.
+    """
     texts = [[spell_out(text, marks) for text in batch[name]] for name in ("text", "text_pair") if name in batch]
     inputs = encode_texts(texts, processor)
     truncated = [len(ids) > longest for ids in inputs["input_ids"]]
@@ -315,7 +340,21 @@ def tokenize_batch(batch: dict[str, list], processor: Tokenizer, longest: int, m
         for name, rows in inputs.items():
             for row, values in zip(long, again[name], strict=True):
                 rows[row] = values
+    if with_words:
+        inputs[WORD_STARTS] = mark_word_starts(texts, processor, longest)
     return pa.table({name: lists(rows) for name, rows in inputs.items()} | {"truncated": pa.array(truncated)})
+
+
+def refuse_without_words(tokenizer: Tokenizer, hiding: Hiding) -> None:
+    """Refuse to hide words of a tokenizer that does not know them, or has nothing to put in their place.
+
+    Raises:
+        UserError: naming the flag.
+    """
+    if not tokenizer.is_fast:
+        rule = f"{type(tokenizer).__name__} exists in Python only, and cannot say which word a token belongs to"
+        raise UserError(str(hiding), rule, "Leave it out, or use a checkpoint with a fast tokenizer (tokenizer.json)")
+    find_stand_in(tokenizer, hiding)
 
 
 def refuse_empty(split: str, tokens: Dataset, rows: Dataset) -> None:

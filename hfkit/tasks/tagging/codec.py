@@ -15,13 +15,13 @@ from hfkit.contract.abilities import Decision
 from hfkit.contract.codec import Batch, Output, Tokens
 from hfkit.contract.target import Labels
 from hfkit.data.mapping import map_rows
+from hfkit.data.text.hiding import NOTHING, HiddenWords, Hiding, find_stand_in
 from hfkit.data.text.padding import PaddedTexts
 from hfkit.data.text.tokenizers import limit_to_positions, load_tokenizer, refuse_other_vocabulary
 from hfkit.errors import UserError
 from hfkit.model.weights import read_config
 from hfkit.tasks.label_codec import LabelCodec
 from hfkit.tasks.tagging.windows import glues_words, window_facts, windows
-from hfkit.tasks.tagging.word_dropout import WordDropout
 
 HANDICAPS = tuple(step / 4 for step in range(-4, 13))  # logits
 LONGEST_WINDOW = 512  # tokens; many tokenizers name no limit, and attention is quadratic in it
@@ -34,11 +34,11 @@ class WordTagger(LabelCodec):
     Args:
         max_length: tokens in a window; None: what the model can read, at most `LONGEST_WINDOW`.
         stride: tokens that two windows share; None: a quarter of the window.
-        word_dropout: share of words hidden behind the mask token in training.
+        hiding: which words are hidden behind the mask token in training.
 
     Raises:
         UserError: there is no tokenizer, it cannot tell which word a token belongs to, or words are to be hidden and it
-            has no mask token.
+            has no token for that.
     """
 
     auto_model = AutoModelForTokenClassification
@@ -52,10 +52,10 @@ class WordTagger(LabelCodec):
         *,
         max_length: int | None = None,
         stride: int | None = None,
-        word_dropout: float = 0.0,
+        hiding: Hiding = NOTHING,
     ) -> None:
         super().__init__(checkpoint, path, target, head_config)
-        self.max_length, self.stride, self.word_dropout = max_length, stride, word_dropout
+        self.max_length, self.stride, self.hiding = max_length, stride, hiding
         self.processor: Tokenizer = self._load_tokenizer()
         self.collate = PaddedTexts(self.processor, token_labels=True)
         # The tag of a word without any token, about which the model cannot be asked.
@@ -78,12 +78,8 @@ class WordTagger(LabelCodec):
             backend = tokenizer.backend_tokenizer
             steps = [normalizers.Prepend(" "), *([backend.normalizer] if backend.normalizer else [])]
             backend.normalizer = normalizers.Sequence(steps)
-        if not 0 <= self.word_dropout < 1 or (self.word_dropout and tokenizer.mask_token is None):
-            raise UserError(
-                f"word_dropout={self.word_dropout}",
-                f"it is a share from 0 to below 1, and needs a mask token (here: {tokenizer.mask_token})",
-                "Use --word_dropout 0.1 with a checkpoint that has one, else 0",
-            )
+        if self.hiding:
+            find_stand_in(tokenizer, self.hiding)
         config = read_config(self.path)
         refuse_other_vocabulary(tokenizer, config, self.checkpoint)
         limit_to_positions(tokenizer, config)
@@ -151,11 +147,11 @@ class WordTagger(LabelCodec):
         return window_facts(encoded)
 
     @property
-    def varies(self) -> Literal["batches"] | None:
-        return "batches" if self.word_dropout else None
+    def varies(self) -> Literal["rows"] | None:
+        return "rows" if self.hiding else None
 
     def vary(self, seed: int) -> PaddedTexts:
-        return WordDropout(self.processor, token_labels=True, share=self.word_dropout, seed=seed)
+        return HiddenWords(self.processor, token_labels=True, hiding=self.hiding, seed=seed)
 
     def inputs(self, batch: Batch) -> dict[str, Tensor]:
         return {name: value for name, value in batch.items() if name not in ("labels", "word_starts")}

@@ -8,12 +8,13 @@ from transformers import AutoModelForTokenClassification
 
 from hfkit.arguments.ranges import COUNT, POSITIVE_COUNT, Range
 from hfkit.contract.task import Task
+from hfkit.tasks.hiding import HidesWords
 from hfkit.tasks.tagging.codec import LONGEST_WINDOW
 from hfkit.tasks.tagging.rows import TOKENS_COLUMNS
 
 
 @dataclass(frozen=True)
-class Tagging(Task):
+class Tagging(HidesWords, Task):
     """A tag for every word of a sentence that is split into words already."""
 
     tokens_column: str | None = field(
