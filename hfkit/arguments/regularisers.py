@@ -19,6 +19,12 @@ class Others(Protocol):
 class RegulariserArguments:
     """Changes of the loss and of the order of rows, in training alone."""
 
+    r_drop: float = field(
+        default=0.0,
+        metadata={
+            "help": "weight of how far two passes over the same rows, each with its own dropout, are apart (R-Drop)"
+        },
+    )
     focal_loss: float = field(
         default=0.0,
         metadata={"help": "how far the loss turns from labels that are learnt to those in doubt (gamma of focal loss)"},
@@ -27,7 +33,7 @@ class RegulariserArguments:
         default=False, metadata={"help": "draw rows so that each class is as frequent as the others in every epoch"}
     )
 
-    ranges: ClassVar[Mapping[str, Range]] = {"focal_loss": AMOUNT}
+    ranges: ClassVar[Mapping[str, Range]] = {"r_drop": AMOUNT, "focal_loss": AMOUNT}
 
 
 def refuse_contradictions(own: RegulariserArguments, others: Others) -> None:

@@ -159,6 +159,19 @@ class Focused(Protocol):
 
 
 @runtime_checkable
+class Compared(Protocol):
+    """A codec that knows how far two predictions for the same rows are apart."""
+
+    def divergence(self, output: Output, batch: Batch, items: Tensor | int | None = None) -> Tensor:
+        """The mean divergence of the predictions for the first half of a batch from those for the second half.
+
+        Args:
+            output, batch: the rows of the batch come twice, all of them and then all of them again.
+            items: as for `Codec.loss`; the mean is over as many, for it is added to that loss.
+        """
+
+
+@runtime_checkable
 class Likely(Protocol):
     """A codec that knows how likely each label is."""
 

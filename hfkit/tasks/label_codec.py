@@ -16,7 +16,7 @@ from hfkit.contract.codec import Batch, Collator, Output
 from hfkit.contract.target import Labels
 from hfkit.model.parallel import add_to_parameter
 from hfkit.model.weights import load_model
-from hfkit.tasks.losses import IGNORED, focal_cross_entropy
+from hfkit.tasks.losses import IGNORED, category_divergence, focal_cross_entropy
 
 
 class LabelCodec(ABC):
@@ -93,8 +93,16 @@ class LabelCodec(ABC):
                 reduction="sum",
                 label_smoothing=self.label_smoothing,
             )
-        count = (labels != IGNORED).sum() if items is None else torch.as_tensor(items)
-        return total / count.clamp(min=1)
+        return total / self.count(labels, items).clamp(min=1)
+
+    def divergence(self, output: Output, batch: Batch, items: Tensor | int | None = None) -> Tensor:
+        logits, (labels, _) = output["logits"].float(), batch["labels"].chunk(2)
+        one, other = (half[labels != IGNORED] for half in logits.chunk(2))
+        return category_divergence(one, other) / self.count(labels, items).clamp(min=1)
+
+    def count(self, labels: Tensor, items: Tensor | int | None) -> Tensor:
+        """The number of labels in the whole optimizer step, or in a batch if `items` is None."""
+        return (labels != IGNORED).sum() if items is None else torch.as_tensor(items)
 
     # Inputs and outputs
 

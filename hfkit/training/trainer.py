@@ -54,6 +54,7 @@ from hfkit.training.patience import Patience, restore_states
 from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stages, reshape_model
 from hfkit.training.precision import Precision
 from hfkit.training.publishing import check_hub_name, make_report, publish, push_folder, remove_pickle, save_adapted
+from hfkit.training.r_drop import RDrop, repeat
 from hfkit.training.refusals import refuse_engines, refuse_flags, refuse_surgery
 from hfkit.training.regularisers import balance, fit_loss
 from hfkit.training.resuming import (
@@ -145,6 +146,7 @@ class TransferTrainer(Trainer):
         self.console = replace_printers(self)
         self.trackers = censor_trackers(self)
         self.precision, self.patience = Precision(self), Patience()
+        self.r_drop = RDrop(self) if args.r_drop else None
         callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), self.patience, TellEpoch(self), self.caching]
         callbacks.append(self.precision)
         if args.decided:
@@ -180,6 +182,8 @@ class TransferTrainer(Trainer):
         self.total_steps, self.epoch_steps = values[-1], values[1]
         plan = plan_stages(self.model, self.unfreezing, args, self.total_steps, self.epoch_steps)
         self.unfreezing.plan = extend_plan(plan) if self.extensions else plan
+        if self.r_drop:
+            self.r_drop.refuse_without_draws()
         return values
 
     def _run_epoch(self, **kwargs: Any) -> None:
@@ -215,6 +219,8 @@ class TransferTrainer(Trainer):
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         loss, output = self.codec.loss(model, inputs, num_items_in_batch)
+        if self.r_drop and torch.is_grad_enabled():  # not in an evaluation
+            loss = self.r_drop.add_divergence(loss, output, inputs, num_items_in_batch)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             # Gradients are averaged over processes, and the labels were counted over all of them.
             loss = loss * (self.accelerator.num_processes // self.get_tp_size())
@@ -230,6 +236,8 @@ class TransferTrainer(Trainer):
         return items
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
+        if self.r_drop:
+            inputs.update(repeat(inputs))
         with self.caching.replay_prefix(self.model, inputs, "train"):
             loss = super().training_step(model, inputs, num_items_in_batch)
         # Under fp16 the gradient scaler skips steps with infinite gradients itself, and lowers its scale.

@@ -1,6 +1,7 @@
 """What a codec or a task can do besides is known by isinstance, and by nothing else."""
 
 from hfkit.contract.abilities import (
+    Compared,
     Focused,
     Likely,
     Pictured,
@@ -18,7 +19,7 @@ from hfkit.tasks import NER, ImageClassification, PartOfSpeech, TextClassificati
 from tests.tiny import images
 
 LABELS = Labels(("a", "b"))
-ABILITIES = (Probed, Pooled, Tuned, Likely, Focused, Varied, Stored, Pictured)
+ABILITIES = (Probed, Pooled, Tuned, Likely, Focused, Compared, Varied, Stored, Pictured)
 
 
 def abilities_of(codec) -> set[type]:
@@ -29,8 +30,8 @@ def test_codecs_have_the_abilities_of_their_medium(checkpoint, tmp_path):
     words = NER().codec(checkpoint, Labels(("O", "B-PER", "I-PER")))
     texts = TextClassification().codec(checkpoint, LABELS)
     pictures = ImageClassification().codec(images.resnet(tmp_path), LABELS)
-    assert abilities_of(words) == {Probed, Tuned, Focused, Varied}
-    assert abilities_of(texts) == {Probed, Pooled, Tuned, Likely, Focused, Varied}
+    assert abilities_of(words) == {Probed, Tuned, Focused, Compared, Varied}
+    assert abilities_of(texts) == {Probed, Pooled, Tuned, Likely, Focused, Compared, Varied}
     assert abilities_of(pictures) == {*ABILITIES} - {Pooled}
     assert (varies(words), varies(texts), varies(pictures)) == (None, None, "rows")
 

@@ -71,3 +71,42 @@ def test_words_are_focused_on_like_rows_and_numbers_are_refused(checkpoint):
         if not KINDS[problem].names_labels:
             with pytest.raises(UserError, match="focal_loss=2.0: numbers have no classes"):
                 classifier(problem).focus(2.0)
+
+
+def kl(one: np.ndarray, other: np.ndarray) -> float:
+    """KL(one || other) of two distributions over the last axis."""
+    return float((one * np.log(one / other)).sum())
+
+
+@pytest.mark.parametrize("problem", KINDS)
+def test_two_predictions_are_as_far_apart_as_their_distributions(problem):
+    """The mean of both divergences; of numbers, between the normal distributions whose likelihood the loss is."""
+    codec, (one, labels) = classifier(problem), batch_of(problem)
+    other = one + torch.from_numpy(DRAW.normal(size=one.shape)).float()
+    a, b = one.double().numpy(), other.double().numpy()
+    if problem == "single-label":
+        expected = (kl(softmax(a), softmax(b)) + kl(softmax(b), softmax(a))) / 2 / 12
+    elif problem == "multi-label":
+        p, q = (np.stack([1 / (1 + np.exp(-logits)), 1 / (1 + np.exp(logits))], -1) for logits in (a, b))
+        expected = (kl(p, q) + kl(q, p)) / 2 / 48
+    else:
+        variance = 0.5  # exp(-(y - mean) ** 2 / (2 * 0.5)) is the squared error's
+        expected = ((a - b) ** 2 / (2 * variance)).mean()
+    output, batch = {"logits": torch.cat([one, other])}, {"labels": torch.cat([labels, labels])}
+    assert codec.divergence(output, batch).item() == pytest.approx(expected, rel=1e-4)
+    whole = codec.divergence(output, batch, 10 * labels.numel())
+    assert whole.item() == pytest.approx(expected / 10, rel=1e-4)
+    if problem == "single-label":  # mixed images: their trainer counts every share as a label
+        shares = functional.one_hot(labels, 4).float()
+        mixed = codec.divergence(output, {"labels": torch.cat([shares, shares])}, 10 * shares.numel())
+        torch.testing.assert_close(mixed, whole)
+
+
+def test_of_words_only_predictions_where_tags_are_judged_are_compared(checkpoint):
+    codec = NER().codec(checkpoint, classifier("single-label").target)
+    other = LOGITS + DRAW.normal(size=LOGITS.shape)
+    pairs = [(softmax(a), softmax(b)) for a, b, tag in zip(LOGITS, other, IDS, strict=True) if tag != -100]
+    expected = sum((kl(p, q) + kl(q, p)) / 2 for p, q in pairs) / 5
+    output = {"logits": torch.from_numpy(np.stack([LOGITS, other]))}
+    batch = {"labels": torch.from_numpy(np.stack([IDS, IDS]))}
+    assert codec.divergence(output, batch).item() == pytest.approx(expected, rel=1e-4)

@@ -3,7 +3,9 @@
 The formulas of the losses are in tests/tasks/test_losses.py, the order of rows in tests/data/test_batches.py.
 """
 
+import numpy as np
 import pytest
+import torch
 from datasets import DatasetDict
 from transformers import set_seed
 
@@ -47,7 +49,7 @@ def weights(run: TransferTrainer) -> bytes:
 
 
 def test_a_resumed_run_draws_the_same_and_ends_with_the_same_bits(reviews, checkpoint, tmp_path):
-    flags = dict(focal_loss=2.0, balanced_sampler=True, task=dict(word_dropout=0.2, span_masking=0.2))
+    flags = dict(r_drop=1.0, focal_loss=2.0, balanced_sampler=True, task=dict(word_dropout=0.2, span_masking=0.2))
     whole = classify(reviews, checkpoint, tmp_path / "whole", save_strategy="steps", save_steps=4, **flags)
     whole.train()
     assert whole.total_steps == 12  # epochs are as long as without balance
@@ -74,6 +76,78 @@ def test_a_focus_is_of_the_task_and_not_of_a_head_that_is_fitted(reviews, checkp
     assert run.codec.gamma == 1.5
     run.codec.fit_loss(run.train_dataset)  # as for the head of `auto`
     assert run.codec.gamma == 0
+
+
+def test_the_loss_of_a_step_is_the_mean_of_two_passes_and_how_far_they_are_apart(reviews, checkpoint, tmp_path):
+    """Written out in numpy, over two micro-batches a step; the first pass is in the first half of each batch."""
+    run = classify(reviews, checkpoint, tmp_path, r_drop=0.7, gradient_accumulation_steps=2, num_train_epochs=1)
+    passes, labels_of = [], {}
+
+    def record(model, inputs, output):
+        if torch.is_grad_enabled():
+            passes.append(output["logits"].detach().double().numpy())
+
+    step = run.training_step
+
+    def keep_labels(model, inputs, *args):
+        labels_of[len(passes)] = inputs["labels"].numpy()
+        return step(model, inputs, *args)
+
+    run.training_step = keep_labels
+    run.model.register_forward_hook(record)
+    run.train()
+    assert [len(both) for both in passes] == [8, 8, 8, 8, 8, 4]
+    of_batch = []
+    for number, both in enumerate(passes):
+        p = np.exp(both) / np.exp(both).sum(1, keepdims=True)
+        (one, other), labels = np.split(p, 2), labels_of[number]
+        assert not np.array_equal(one, other)
+        losses = [-np.log(half[np.arange(len(labels)), labels]).sum() for half in (one, other)]
+        apart = (one * np.log(one / other)).sum() + (other * np.log(other / one)).sum()
+        of_batch.append((sum(losses) / 2 + 0.7 * apart / 2, len(labels)))
+    steps = [of_batch[start : start + 2] for start in (0, 2, 4)]
+    expected = [sum(total for total, _ in step) / sum(rows for _, rows in step) for step in steps]
+    logged = [entry["loss"] for entry in run.state.log_history if "loss" in entry]
+    assert logged == pytest.approx(expected, abs=2e-4)
+
+
+def test_both_passes_start_from_the_same_stored_prefix(checkpoint, corpus, tmp_path):
+    runs = []
+    for on in (True, False):
+        run = trainer(
+            checkpoint,
+            corpus,
+            tmp_path / f"{on}",
+            r_drop=1.0,
+            strategy="gradual",
+            head_only=0.25,
+            unfreeze_stages=2,
+            unfreeze_until=0.8,
+            prefix_cache=on,
+            cache_dtype="float32",
+            num_train_epochs=3,
+        )
+        run.train()
+        runs.append(run)
+    cached, plain = ([e["loss"] for e in run.state.log_history if "loss" in e] for run in runs)
+    assert cached == pytest.approx(plain, rel=1e-3)
+    assert "on" in [entry.get("prefix_cache") for entry in runs[0].state.log_history]
+
+
+def test_an_evaluation_has_the_plain_loss(reviews, checkpoint, tmp_path):
+    losses = [classify(reviews, checkpoint, tmp_path, **flags).evaluate()["eval_loss"] for flags in ({}, {"r_drop": 5})]
+    assert losses[0] == losses[1]
+
+
+def test_two_passes_without_any_draw_are_refused_before_the_first_step(reviews, checkpoint, tmp_path):
+    run = classify(reviews, checkpoint, tmp_path, r_drop=1.0)
+    before = torch.get_rng_state()
+    for module in run.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    with pytest.raises(UserError, match="r_drop=1.0: nothing in what learns of BertForSequenceClassification draws"):
+        run.train()
+    assert torch.equal(torch.get_rng_state(), before) and not (tmp_path / "hfkit_run.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,14 @@ class Classifier(LabelCodec):
         logits = logits.float()
         weights = None if self.weights is None else self.weights.to(logits)
         total = self.kind.loss(logits, labels, self.label_smoothing, weights, self.gamma)
-        return total / self.kind.count(labels, items).clamp(min=1)
+        return total / self.count(labels, items).clamp(min=1)
+
+    def divergence(self, output: Output, batch: Batch, items: Tensor | int | None = None) -> Tensor:
+        one, other = output["logits"].float().chunk(2)
+        return self.kind.divergence(one, other) / self.count(batch["labels"].chunk(2)[0], items).clamp(min=1)
+
+    def count(self, labels: Tensor, items: Tensor | int | None) -> Tensor:
+        return self.kind.count(labels, items)
 
     # The answers
 

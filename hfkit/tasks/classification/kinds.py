@@ -23,7 +23,13 @@ from hfkit.tasks.classification.errors import choice_mistakes, number_mistakes
 from hfkit.tasks.classification.judges import ClassJudge, LabelSetJudge, NumberJudge, ScaleJudge
 from hfkit.tasks.classification.thresholds import best_shifts
 from hfkit.tasks.classification.writing import PLAIN, Writing
-from hfkit.tasks.losses import focal_binary, focal_cross_entropy
+from hfkit.tasks.losses import (
+    binary_divergence,
+    category_divergence,
+    focal_binary,
+    focal_cross_entropy,
+    number_divergence,
+)
 
 RANKED = 5  # labels in a prediction
 
@@ -79,8 +85,12 @@ class Kind(ABC):
     ) -> Tensor:
         """The loss summed over a batch: logits (batch, labels); `gamma` above 0 makes it a focal loss."""
 
+    @abstractmethod
+    def divergence(self, one: Tensor, other: Tensor) -> Tensor:
+        """How far the logits of two passes are apart, summed over a batch: (batch, labels) each."""
+
     def count(self, labels: Tensor, items: Tensor | int | None) -> Tensor:
-        """The divisor of that sum: the number of labels in the whole optimizer step."""
+        """The divisor of those sums: the number of labels in the whole optimizer step."""
         return torch.as_tensor(labels.numel() if items is None else items)
 
     # Deciding
@@ -172,6 +182,9 @@ class OneLabel(Named):
             return focal_cross_entropy(logits, labels, gamma, weights)
         return functional.cross_entropy(logits, labels, weights, reduction="sum", label_smoothing=smoothing)
 
+    def divergence(self, one: Tensor, other: Tensor) -> Tensor:
+        return category_divergence(one, other)
+
     def count(self, labels: Tensor, items: Tensor | int | None) -> Tensor:
         # Mixed labels are a row of shares, and the trainer counts each share as a label.
         return super().count(labels, items) / (labels.shape[1] if labels.ndim == 2 else 1)
@@ -234,6 +247,9 @@ class SeveralLabels(Named):
         soft = labels * (1 - smoothing) + smoothing / 2
         return functional.binary_cross_entropy_with_logits(logits, soft, pos_weight=weights, reduction="sum")
 
+    def divergence(self, one: Tensor, other: Tensor) -> Tensor:
+        return binary_divergence(one, other)
+
     def answers(self, logits: np.ndarray, labels: list[str]) -> list[list[str]]:
         return [[labels[i] for i in np.flatnonzero(row > 0)] for row in logits]
 
@@ -279,6 +295,9 @@ class OneNumber(Kind):
     ) -> Tensor:
         """Squared error with numbers (batch,)."""
         return (logits.squeeze(-1) - labels).square().sum()
+
+    def divergence(self, one: Tensor, other: Tensor) -> Tensor:
+        return number_divergence(one, other)
 
     def answers(self, logits: np.ndarray, labels: list[str]) -> list:
         return [float(value) for value in logits[:, 0]]
