@@ -116,6 +116,7 @@ def refuse_shards(model: nn.Module, args: TransferArguments, plugin: FullySharde
             "Launch with recipes/accelerate/ddp.yaml, or choose another --strategy",
         )
     for name, found, needed, fix in (
+        ("mixout", args.mixout, 0, "Leave it out"),
         ("fsdp_version", plugin.fsdp_version, 2, "Set it to 2"),
         ("fsdp_state_dict_type", plugin.state_dict_type.name, "FULL_STATE_DICT", "Set it to FULL_STATE_DICT"),
         ("fsdp_offload_params", isinstance(plugin.cpu_offload, CPUOffloadPolicy), False, "Leave it out"),

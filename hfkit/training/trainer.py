@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from hfkit.contract.codec import Codec
 from hfkit.contract.task import Loaded, Task
 from hfkit.data.batches import evaluation_order, rows_to_fetch, training_order
 from hfkit.errors import UserError
+from hfkit.model.mixout import Mixout
 from hfkit.model.parallel import rebuild_wrapper, shard_by_blocks
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.prefix.callback import ROWS, Caching, NumberedBatches, NumberedRows
@@ -163,6 +165,7 @@ class TransferTrainer(Trainer):
         self.decision: Decision | None = None
         self.untuned: list | None = None  # answers to test before the decision was moved
         self.read: Callable[..., dict[str, Tensor]] = codec.outputs  # what an evaluation keeps of the model's output
+        self.mixout = Mixout(model, self.unfreezing.depths, args.mixout, args.reinit_blocks) if args.mixout else None
         self.starting_weights = starting_weights(model, self.unfreezing, args)
         self._size: int | None = None  # parameters besides the embeddings
         self.claim: Claim | None = None  # what it says of itself, since training began
@@ -381,7 +384,8 @@ class TransferTrainer(Trainer):
             with measure() as self.train_cost, self.args.cache_folder() as folder, self.console.bars:
                 if self.args.may_repeat_rows:
                     self._keep_in(folder)
-                with self.hangs.training(), self.interruption.at_safe_points():
+                mixing = self.mixout.mixing() if self.mixout else nullcontext()
+                with self.hangs.training(), self.interruption.at_safe_points(), mixing:
                     output = super().train(self.resumed_from, **kwargs)
                 self.averages.choose()
         finally:

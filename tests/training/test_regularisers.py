@@ -3,6 +3,8 @@
 The formulas of the losses are in tests/tasks/test_losses.py, the order of rows in tests/data/test_batches.py.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -49,7 +51,13 @@ def weights(run: TransferTrainer) -> bytes:
 
 
 def test_a_resumed_run_draws_the_same_and_ends_with_the_same_bits(reviews, checkpoint, tmp_path):
-    flags = dict(r_drop=1.0, focal_loss=2.0, balanced_sampler=True, task=dict(word_dropout=0.2, span_masking=0.2))
+    flags = dict(
+        r_drop=1.0,
+        mixout=0.4,
+        focal_loss=2.0,
+        balanced_sampler=True,
+        task=dict(word_dropout=0.2, span_masking=0.2),
+    )
     whole = classify(reviews, checkpoint, tmp_path / "whole", save_strategy="steps", save_steps=4, **flags)
     whole.train()
     assert whole.total_steps == 12  # epochs are as long as without balance
@@ -134,6 +142,31 @@ def test_both_passes_start_from_the_same_stored_prefix(checkpoint, corpus, tmp_p
     assert "on" in [entry.get("prefix_cache") for entry in runs[0].state.log_history]
 
 
+def test_weights_are_mixed_with_those_of_the_checkpoint_while_they_learn_and_at_no_other_time(
+    reviews, checkpoint, tmp_path
+):
+    """In the first stage the lowest block is frozen; the top one and the head have no weights in the checkpoint."""
+    plan = dict(strategy="gradual", head_only=0.0, unfreeze_stages=2, unfreeze_until=0.5)
+    run = classify(reviews, checkpoint, tmp_path, mixout=0.4, reinit_blocks=1, num_train_epochs=1, **plan)
+    names, mixed = list(run.model.state_dict()), {step: set() for step in range(6)}
+
+    def watch(number, layer, inputs, output):
+        plain = torch.nn.functional.linear(inputs[0], layer.weight, layer.bias)
+        if not torch.equal(output, plain):
+            mixed[run.state.global_step].add(number)
+
+    layers = [block.output.dense for block in run.model.bert.encoder.layer] + [run.model.classifier]
+    for number, layer in enumerate(layers):
+        layer.register_forward_hook(partial(watch, number))
+    run.train()
+    assert [mixed[step] for step in (1, 2, 3, 4, 5)] == [{1, 2}, {1, 2}, {0, 1, 2}, {0, 1, 2}, {0, 1, 2}]
+    assert list(run.model.state_dict()) == names
+    mixed[6] = set()
+    run.evaluate()
+    run.model.train()(**run.codec.inputs(run.data_collator(run.train_dataset.to_list())))
+    assert mixed[6] == set() and all("forward" not in vars(module) for module in run.model.modules())
+
+
 def test_an_evaluation_has_the_plain_loss(reviews, checkpoint, tmp_path):
     losses = [classify(reviews, checkpoint, tmp_path, **flags).evaluate()["eval_loss"] for flags in ({}, {"r_drop": 5})]
     assert losses[0] == losses[1]
@@ -160,6 +193,12 @@ def test_two_passes_without_any_draw_are_refused_before_the_first_step(reviews, 
             {},
             "balanced_sampler with train_sampling_strategy=group_by_length: each",
         ),
+        (dict(mixout=1.0), {}, "mixout=1.0: it must be 0 or more and below 1"),
+        (dict(mixout=0.5, strategy="feature-extraction"), {}, "mixout=0.5 with strategy=feature-extraction: it mixes"),
+        (dict(mixout=0.5, strategy="lora"), {}, "mixout=0.5 with strategy=lora: it mixes"),
+        (dict(mixout=0.5, strategy="scratch"), {}, "mixout=0.5 with random weights: it mixes"),
+        (dict(mixout=0.5, torch_compile=True), {}, "mixout=0.5 with torch_compile: "),
+        (dict(mixout=0.5, reinit_blocks=4), {}, "mixout=0.5: .* no pretrained block of BertForSequenceClassification"),
         (
             dict(balanced_sampler=True),
             dict(class_weights="balanced"),
