@@ -154,8 +154,12 @@ class TransferArguments(
                 setattr(self, name, getattr(chosen, name))
         refuse_outside(self)
         self._require_order()
-        learn = self.unfreeze_stages > 0
-        self.check_averages(adapted=self.adapted, pretrained=self.pretrained, blocks_learn=learn)
+        self.check_averages(
+            adapted=self.adapted,
+            pretrained=self.pretrained,
+            blocks_learn=self.unfreeze_stages > 0,
+            evaluated=self.eval_strategy != "no",
+        )
         if self.max_steps > 0:
             self.num_train_epochs = self.num_train_epochs or 3.0  # not looked at, and the stock trainer compares it
         elif self.num_train_epochs is not None and not self.num_train_epochs > 0:

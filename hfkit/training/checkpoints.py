@@ -21,12 +21,13 @@ from hfkit.training.sealed import delete, delete_unfinished
 
 RUN_FILE = "hfkit_run.json"
 TRAINED = "hfkit_trained"  # a folder, see `hfkit.training.trained`
+SOUP = "hfkit_soup"  # likewise, see `hfkit.training.averages.soup`
 
 # Settings that decide the weights. The others (where to write, what to log, how to evaluate) may differ on resume.
 DECIDING = (
     *("learning_rate", "layer_decay", "head_learning_rate", "head_only", "unfreeze_stages", "unfreeze_until"),
     *("thaw_warmup", "pretrained", "slanted_triangular", "blocks", "seed", "data_seed"),
-    *("reinit_blocks", "train_blocks", "ema", "wise_ft"),
+    *("reinit_blocks", "train_blocks", "ema", "soup", "wise_ft"),
     *("adapter", "lora_rank", "oft_block_size", "virtual_tokens", "checkpoint_adapter"),
     *("num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"),
     *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm"),
@@ -181,5 +182,5 @@ def _find_differences(folder: Path, identity: dict) -> list[str]:
 
 def find_results(folder: Path) -> list[Path]:
     """The results of a run in its output directory."""
-    patterns = ("adapter", "adapter_*", "model*.safetensors", "report.*", TRAINED)
+    patterns = ("adapter", "adapter_*", "model*.safetensors", "report.*", TRAINED, SOUP)
     return [*numbered_checkpoints(folder), *(path for pattern in patterns for path in folder.glob(pattern))]

@@ -51,7 +51,7 @@ class Claim:
 
 def identify(run: Run) -> dict[str, Any]:
     """The identity of a run, as it would be without extensions (see `run_identity`)."""
-    choosing = [run.eval_dataset] if run.args.load_best_model_at_end or run.args.wise_ft else []
+    choosing = [run.eval_dataset] if run.args.load_best_model_at_end or run.args.chooses else []
     return run_identity(
         run.args.to_dict(),
         task=vars(run.task),

@@ -35,6 +35,7 @@ def mark_trained(trainer: Any, identity: dict[str, Any]) -> None:
     weights = find_weights(trainer)
     if args.save_strategy != SaveStrategy.NO and not trainer.is_fsdp_enabled and weights is not None:
         write_mark(trainer, identity, weights)
+    trainer.averages.clear()
     # The stock trainer does so at the end of its training, before there would be a mark.
     if args.should_save and args.save_total_limit == 1 and state.best_model_checkpoint:
         keep_alone(Path(args.output_dir), state.best_model_checkpoint)
@@ -115,6 +116,7 @@ def take_up(trainer: Any, mark: Path) -> TrainOutput:
     weights = mark.parent / facts["weights"]
     trainer._load_from_checkpoint(str(weights))
     trainer.averages.read(mark)
+    trainer.averages.clear()
     state = trainer.state = TrainerState.load_from_json(str(mark / TRAINER_STATE_NAME))
     state.init_training_references(trainer, state.max_steps, state.num_train_epochs, None)
     if state.best_model_checkpoint is not None:

@@ -17,6 +17,13 @@ def test_shares_come_from_the_end_to_the_start(tmp_path):
     assert read(["--wise_ft", "auto"], tmp_path).wise_ft_shares == (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 
 
+def test_a_soup_is_of_so_many(tmp_path):
+    evaluated = ["--eval_strategy", "epoch"]
+    assert [
+        read([*flags, *evaluated], tmp_path).soup_size for flags in ([], ["--soup", "3"], ["--soup", "greedy"])
+    ] == [*(0, 3, 5)]
+
+
 @pytest.mark.parametrize(
     ("argv", "why"),
     [
@@ -27,6 +34,10 @@ def test_shares_come_from_the_end_to_the_start(tmp_path):
         (["--wise_ft", "auto", "--strategy", "scratch"], "begin at random"),
         (["--wise_ft", "auto", "--strategy", "feature-extraction"], "never learn"),
         (["--ema", "1"], "ema=1"),
+        (["--soup", "1", "--eval_strategy", "epoch"], "a number from 2 to 999"),
+        (["--soup", "all", "--eval_strategy", "epoch"], "a number from 2 to 999"),
+        (["--soup", "greedy"], "none are"),
+        (["--soup", "3", "--eval_strategy", "epoch", "--strategy", "lora"], "adapters"),
     ],
     ids=" ".join,
 )

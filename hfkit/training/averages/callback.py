@@ -18,13 +18,14 @@ from hfkit.contract.codec import Codec, Collator
 from hfkit.contract.task import Task
 from hfkit.errors import UserError
 from hfkit.model.unfreezing import Unfreezing, saved_state
-from hfkit.scores.evidence import Evidence, total
 from hfkit.training.averages.interpolation import interpolate
 from hfkit.training.averages.moving import MovingAverage
+from hfkit.training.averages.soup import Ingredients, cook, rank_steps
+from hfkit.training.extension import last_step_of
 
 FILE = "hfkit_averages.safetensors"  # in a checkpoint, and in the mark that training has ended
 AVERAGE, START = "average/", "start/"  # before the names of its tensors
-WISE_FT = "wise_ft"  # an entry in the log
+SOUP, WISE_FT = "soup", "wise_ft"  # entries in the log
 CHOSEN_ON = "the validation rows that these scores are of"
 
 
@@ -41,7 +42,10 @@ class Run(Protocol):
     data_collator: Collator
     encoded: Mapping[str, Dataset]
     unfreezing: Unfreezing
-    evidence: Evidence
+    accelerator: Any
+    judged: Dataset
+    is_in_train: bool
+    extensions: list[dict]
     resumed_from: str | None
     is_fsdp_enabled: bool
 
@@ -49,22 +53,27 @@ class Run(Protocol):
 
 
 def refuse_averages(run: Run) -> None:
-    """Refuse averages of a model in parts, and a choice without rows to choose on.
+    """Refuse averages of a model in parts, and a choice without rows to choose on, or by another score.
 
     Raises:
         UserError: naming the flag.
     """
     args = run.args
-    named = " ".join(f"--{name}" for name in ("ema", "wise_ft") if vars(args)[name])
+    named = " ".join(f"--{name}" for name in ("ema", "soup", "wise_ft") if vars(args)[name])
     if args.averages and run.is_fsdp_enabled:
         rule = "averages are made of whole weights"
         raise UserError(f"{named} with FSDP", rule, "Launch with recipes/accelerate/ddp.yaml, or leave it out")
-    if args.wise_ft and not len(run.encoded["validation"]):
-        raise UserError(named, "the share is chosen on validation rows, and there are none", "Leave it out")
+    if args.chooses and not len(run.encoded["validation"]):
+        raise UserError(named, "validation rows decide, and there are none", "Leave it out")
+    metric, headline = args.metric_for_best_model, run.task.judge.headline.key
+    if args.soup and args.load_best_model_at_end and metric not in (headline, f"eval_{headline}"):
+        rule = f"a soup begins with the best weights by {headline}, and others were to be kept"
+        raise UserError(f"{named} with metric_for_best_model={metric}", rule, "Leave out one of them")
 
 
 class Averages(TrainerCallback):
-    """Keeps a moving average of what learns (--ema), and at the end goes back towards the start (--wise_ft).
+    """Keeps a moving average of what learns (--ema), and at the end averages the best weights of the run (--soup) and
+    goes back towards its start (--wise_ft).
 
     - Evaluations see the averages, so the best checkpoint is the one whose averages are best. A checkpoint holds both:
       the weights to go on from, and the averages to be kept.
@@ -82,6 +91,7 @@ class Averages(TrainerCallback):
         self.start: dict[str, Tensor] = {}  # whatever may learn, on the CPU, as training found it
         self.head_start: dict[str, Tensor] = {}  # where it is part of the start
         self.tensors: dict[str, Tensor] = {}  # of the model: whatever learns at the moment
+        self.ingredients = Ingredients(Path(run.args.output_dir))
         self._lowest: int | None = None  # trainable depth, when they were found
 
     # Called by the trainer
@@ -92,7 +102,7 @@ class Averages(TrainerCallback):
         A run that is resumed was built from the same ones: that is part of its identity.
         """
         run = self.run
-        if run.args.wise_ft and (run.resumed_from is None or not self.start):
+        if run.args.chooses and (run.resumed_from is None or not self.start):
             self.start = to_cpu(self._find_learning(0))
 
     @contextmanager
@@ -109,21 +119,45 @@ class Averages(TrainerCallback):
 
     def choose(self) -> None:
         """Choose on validation between the weights that training ended with and others. All processes have to ask."""
-        run, args = self.run, self.run.args
-        if not args.wise_ft:
+        if self.run.args.soup_size:
+            self._choose_soup()
+        if self.run.args.wise_ft:
+            self._choose_share()
+        self.start = {}
+
+    def _choose_soup(self) -> None:
+        run, headline = self.run, self.run.task.judge.headline
+        steps = self.ingredients.find_whole(self._rank_steps())
+        if not steps:
+            say("Soup: there is nothing to average.")
             return
-        depths = run.unfreezing.depths
-        drawn = depths.head - args.reinit_blocks
-        start = {name: value for name, value in self.start.items() if depths.parameters.get(name, drawn) < drawn}
+        tensors = self._find_learning(min(run.unfreezing.plan.lowest))
+        soup = cook(run, tensors, self.start, steps, self.ingredients.read, self._headline, headline.sign)
+        self._note(SOUP, soup)
+
+    def _choose_share(self) -> None:
+        run, args, depths = self.run, self.run.args, self.run.unfreezing.depths
+        start = {
+            name: value for name, value in self.start.items() if depths.parameters.get(name, self._drawn) < self._drawn
+        }
         chosen = interpolate(
             run, start | self.head_start, self.start, args.wise_ft_shares, self._headline, run.task.judge.headline.sign
         )
         if chosen is None:
             say("WiSE-FT: the weights have not moved from where they began.")
             return
-        chosen |= {"head": "interpolated" if self.head_start else "kept", "chosen_on": CHOSEN_ON}
-        run.state.log_history.append({"step": run.state.global_step, WISE_FT: chosen})
-        say(f"WiSE-FT: {to_words(chosen, run.task.judge.headline.key)}, chosen on these rows.")
+        self._note(WISE_FT, chosen | {"head": "interpolated" if self.head_start else "kept"})
+
+    def _note(self, name: str, chosen: dict[str, Any]) -> None:
+        """Put a choice into the log, and say it."""
+        run = self.run
+        run.state.log_history.append({"step": run.state.global_step, name: chosen | {"chosen_on": CHOSEN_ON}})
+        say(f"{to_words(name, chosen, run.task.judge.headline.key)}, chosen on these rows.")
+
+    def clear(self) -> None:
+        """Delete what was kept to choose from, once nothing will be chosen any more. All processes may ask."""
+        if self.run.args.should_save:
+            self.ingredients.clear()
 
     def write(self, folder: Path) -> None:
         """Write into a checkpoint what a resumed run needs, and the averages that its evaluation has judged."""
@@ -162,6 +196,10 @@ class Averages(TrainerCallback):
                 held = read_part(Path(resumed), AVERAGE)
                 self.average.values = {name: value.to(args.device) for name, value in held.items()}
                 self._follow()
+        if args.soup_size:
+            if args.should_save:
+                self.ingredients.begin(resumed and Path(resumed), state.global_step)
+            self.run.accelerator.wait_for_everyone()
         if state.global_step == 0 and self.start:
             head = self._find_head()
             if any(not torch.equal(value.detach().cpu(), self.start[name]) for name, value in head.items()):
@@ -178,6 +216,19 @@ class Averages(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if self.average is not None:
             self.average.update(self.tensors, state.global_step)
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        run = self.run
+        if not args.soup_size or not run.is_in_train or run.judged is not run.eval_dataset:
+            return
+        best = self._rank_steps()
+        if state.global_step in best:
+            # What was drawn at random is kept even while it is frozen: a resumed run may draw something else.
+            kept = self._find_learning(min(run.unfreezing.lowest, self._drawn))
+            averages = self.average.values if self.average is not None else {}
+            self.ingredients.write(run, state.global_step, {name: averages.get(name, kept[name]) for name in kept})
+        if args.should_save:
+            self.ingredients.keep(best)
 
     def on_train_end(self, args, state, control, **kwargs):
         if self.average is None:
@@ -206,13 +257,26 @@ class Averages(TrainerCallback):
             if depth >= lowest and name not in unfreezing.always_frozen
         }
 
+    @property
+    def _drawn(self) -> int:
+        """The lowest depth with weights that were drawn at random."""
+        args = self.run.args
+        return self.run.unfreezing.depths.head - args.reinit_blocks if args.pretrained else 0
+
     def _find_head(self) -> dict[str, Tensor]:
         learning = self._find_learning(self.run.unfreezing.depths.head)
         return {name: value for name, value in learning.items() if isinstance(value, nn.Parameter)}
 
+    def _rank_steps(self) -> list[int]:
+        """The steps of the best evaluations so far; of a run that was extended, since then."""
+        run, headline = self.run, self.run.task.judge.headline
+        begun = last_step_of(run.extensions) if run.extensions else -1
+        log = [entry for entry in run.state.log_history if entry["step"] > begun]
+        return rank_steps(log, f"eval_{headline.key}", headline.sign, run.args.soup_size)
+
     def _headline(self) -> float:
-        self.run.predict(self.run.encoded["validation"])
-        return total(self.run.evidence)
+        metrics = self.run.predict(self.run.encoded["validation"]).metrics
+        return float(metrics[f"test_{self.run.task.judge.headline.key}"])  # as the log has it, to the last bit
 
 
 def to_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -234,15 +298,17 @@ def say(line: str) -> None:
         print(line)
 
 
-def to_words(chosen: Mapping[str, Any], headline: str) -> str:
-    """The choice of a share as text."""
-    return (
-        f"{chosen['share']:g} of the way from the start to the end, validation {headline} {chosen['before']:.3f} before"
-        f" and {chosen['after']:.3f} after"
-    )
+def to_words(name: str, chosen: Mapping[str, Any], headline: str) -> str:
+    """A choice as text."""
+    if name == SOUP:
+        what = f"Soup: the average of the weights of steps {', '.join(map(str, chosen['steps']))}"
+    else:
+        what = f"WiSE-FT: {chosen['share']:g} of the way from the start to the end"
+    return f"{what}, validation {headline} {chosen['before']:.3f} before and {chosen['after']:.3f} after"
 
 
 def describe_averages(args: TransferArguments, log: list[dict[str, Any]], headline: str) -> list[str]:
     """The averages that a run ended with, in words."""
     found = [f"weights averaged with decay {args.ema:g}"] if args.ema is not None else []
-    return found + [f"WiSE-FT: {to_words(entry[WISE_FT], headline)}" for entry in log if WISE_FT in entry]
+    chosen = [(name, entry[name]) for entry in log for name in (SOUP, WISE_FT) if name in entry]
+    return found + [to_words(name, choice, headline) for name, choice in chosen]
