@@ -72,7 +72,8 @@ def test_it_is_the_average_of_what_was_kept_and_no_worse_than_the_best(whole):
     assert not (folder / SOUP).exists()
 
 
-@pytest.mark.parametrize("cut", [pytest.param(3, marks=pytest.mark.slow), 9])
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", [3, 9])
 def test_a_run_resumed_elsewhere_cooks_the_same(cut, whole, checkpoint, corpus, tmp_path):
     run, _ = whole
     resumed = trainer(checkpoint, corpus, tmp_path / "other", **FLAGS)
@@ -80,6 +81,7 @@ def test_a_run_resumed_elsewhere_cooks_the_same(cut, whole, checkpoint, corpus, 
     assert bits(resumed) == bits(run) and entry_of(resumed, "soup") == entry_of(run, "soup")
 
 
+@pytest.mark.slow
 def test_weights_that_were_damaged_are_left_out_with_a_line(whole, checkpoint, corpus, tmp_path, capsys):
     run, _ = whole
     folder = shutil.copytree(Path(run.args.output_dir, "killed"), tmp_path / "damaged")
