@@ -29,6 +29,7 @@ class Meter(TrainerCallback):
         self.trainer, self.flops = trainer, {"padded": 0.0}
         self.steps: list[tuple[float, int, int, float]] = []
         self.ready: float | None = None  # CPU seconds of the process when the first step began
+        self.parameters: list[torch.nn.Parameter] = []
         trainer.add_callback(self)
         encoder = getattr(trainer.model.base_model, "encoder", None)
         self.config = trainer.model.config
@@ -51,10 +52,12 @@ class Meter(TrainerCallback):
 
     def on_step_begin(self, args, state, control, **kwargs):
         if self.ready is None:
+            # Once: a walk through all modules in every step took longer than much of what is measured.
+            self.parameters = list(kwargs["model"].parameters())
             self.ready = time.process_time()
 
-    def on_step_end(self, args, state, control, model=None, **kwargs):
-        learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    def on_step_end(self, args, state, control, **kwargs):
+        learning = sum(p.numel() for p in self.parameters if p.requires_grad)
         epoch = int((state.global_step - 1) * args.num_train_epochs // state.max_steps)
         self.steps.append((time.process_time(), epoch, learning, time.perf_counter()))
 

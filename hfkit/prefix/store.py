@@ -176,8 +176,9 @@ class Store:
         of_tap = self.taps[tap]
         sizes = (of_tap.counts[rows] * of_tap.width * self.dtype.itemsize).tolist()
         place = memoryview(bytearray(max(sizes, default=0)))
-        for row, size in zip(rows.tolist(), sizes, strict=True):
-            if not self._fill(place[:size], tap, row):
+        starts = (of_tap.starts[rows] * of_tap.width * self.dtype.itemsize).tolist()
+        for row, size, start, wanted in zip(rows.tolist(), sizes, starts, of_tap.sums[rows].tolist(), strict=True):
+            if not self._fill(place[:size], tap, row, start, wanted):
                 raise self._damage_of(tap, [row])
 
     def _damage_of(self, tap: int, rows: list[int]) -> Damaged:
@@ -194,29 +195,36 @@ class Store:
         counts = of_tap.counts[rows]
         found, end, lost = np.empty(int(counts.sum()) * size, dtype=np.uint8), 0, []
         whole = memoryview(found)
-        for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
-            place = whole[end : end + count * size]
-            if not self._fill(place, tap, row):
+        sizes = (counts * size).tolist()
+        # All at once: a number taken out of an array by itself costs as much as reading a row.
+        places, sums = (of_tap.starts[rows] * size).tolist(), of_tap.sums[rows].tolist()
+        for row, length, start, wanted in zip(rows.tolist(), sizes, places, sums, strict=True):
+            if not self._fill(whole[end : end + length], tap, row, start, wanted):
                 lost.append(row)
-            end += count * size
+            end += length
         if lost:
             raise self._damage_of(tap, lost)
         return torch.from_numpy(found).view(self.dtype).view(-1, of_tap.width).float()
 
-    def _fill(self, place: memoryview, tap: int, row: int) -> bool:
-        """Read one row into its place; false if its bytes are not those that were written."""
-        if (tap, row) in self.restored:
+    def _fill(self, place: memoryview, tap: int, row: int, start: int, wanted: int) -> bool:
+        """Read one row into its place; false if its bytes are not those that were written.
+
+        Args:
+            start: of the row in its file, in bytes.
+            wanted: its checksum.
+        """
+        if self.restored and (tap, row) in self.restored:
             place[:] = self.restored[tap, row]
             return True
-        of_tap = self.taps[tap]
-        file = of_tap.files[self.part[row]]
+        files = self.taps[tap].files
+        file = files[self.part[row]] if len(files) > 1 else files[0]
         try:
             # Not through a memory map: the system kills a process that reads behind the end of a file cut short.
-            file.seek(int(of_tap.starts[row]) * of_tap.width * self.dtype.itemsize)
+            file.seek(start)
             length = file.readinto(place)
         except OSError:
             return False
-        return length == len(place) and xxh3_64_intdigest(place) == int(of_tap.sums[row])
+        return length == len(place) and xxh3_64_intdigest(place) == wanted
 
     def restore(self, tap: int, rows: Sequence[int], counts: np.ndarray, values: Tensor) -> None:
         """Take these activations instead of those on disk from now on; arguments as for `Writer.append`, of one tap.

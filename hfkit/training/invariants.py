@@ -24,8 +24,11 @@ class NonFinite(RuntimeError):
     """A loss or gradient is nan or infinite. Raised before the optimizer step: the weights are untouched."""
 
 
-def refuse_non_finite(step: int, loss: Tensor, learning: Iterable[tuple[str, nn.Parameter]]) -> None:
+def refuse_non_finite(step: int, loss: Tensor, learning: Iterable[tuple[str, nn.Parameter]]) -> Tensor | None:
     """Stop before the optimizer step if the loss, or a gradient of what is `learning`, is not finite.
+
+    Returns:
+        The norm of every gradient; None where there is none, or where processes hold parts of one.
 
     Raises:
         NonFinite: naming the step and the tensors.
@@ -35,7 +38,7 @@ def refuse_non_finite(step: int, loss: Tensor, learning: Iterable[tuple[str, nn.
     norms = torch.stack(torch._foreach_norm([local_part(g) for g in gradients])) if named else torch.zeros(1)
     norms = sum_over_processes(norms, gradients)
     if torch.isfinite(loss).all() and torch.isfinite(norms).all():
-        return
+        return norms if named and not any(map(is_sharded, gradients)) else None
     bad = [name for (name, _), norm in zip(named, norms, strict=False) if not torch.isfinite(norm)]
     tensors = f"; {len(bad)} non-finite gradients, first {', '.join(bad[:5])}" if bad else ""
     raise NonFinite(

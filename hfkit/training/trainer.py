@@ -70,6 +70,7 @@ from hfkit.training.resuming import (
 from hfkit.training.saving import best_after, rotate, write_model, write_sealed
 from hfkit.training.scheduling import require_all_groups, schedule_groups
 from hfkit.training.sealed import has_seal
+from hfkit.training.sparing import clip_by_norms, spare_steps
 from hfkit.training.trained import find_trained, mark_trained, take_up
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ class TransferTrainer(Trainer):
         self.resumed_from: str | None = None
         self.unfinished: Path | None = None  # where checkpoints are written at the moment
         self.generators: dict[str, Any] | None = None  # see `hfkit.training.overdue`, like the next ones
+        self.norms: Tensor | None = None  # of the gradients of this step
         self.grad_norm: Tensor | float | None = None
         self.learning_rate: float | None = None
         self.pending: dict[str, Any] = {}
@@ -245,12 +247,15 @@ class TransferTrainer(Trainer):
             loss = super().training_step(model, inputs, num_items_in_batch)
         # Under fp16 the gradient scaler skips steps with infinite gradients itself, and lowers its scale.
         complete = self.accelerator.sync_gradients and not self.args.fp16
-        refuse_non_finite(self.state.global_step, loss, self.unfreezing.trainable if complete else ())
+        self.norms = refuse_non_finite(self.state.global_step, loss, self.unfreezing.trainable if complete else ())
         return loss
 
     def _clip_grad_norm(self, model: nn.Module) -> Tensor:
         # The stock method walks through every module in each step: with a head alone that is half of its cost.
-        return self.accelerator.clip_grad_norm_([p for _, p in self.unfreezing.trainable], self.args.max_grad_norm)
+        learning = [p for _, p in self.unfreezing.trainable]
+        if self.norms is None or self.is_fsdp_enabled:
+            return self.accelerator.clip_grad_norm_(learning, self.args.max_grad_norm)
+        return clip_by_norms(learning, self.norms, self.args.max_grad_norm)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         if self._size is None:
@@ -385,7 +390,7 @@ class TransferTrainer(Trainer):
                 if self.args.may_repeat_rows:
                     self._keep_in(folder)
                 mixing = self.mixout.mixing() if self.mixout else nullcontext()
-                with self.hangs.training(), self.interruption.at_safe_points(), mixing:
+                with spare_steps(self.args.device), self.hangs.training(), self.interruption.at_safe_points(), mixing:
                     output = super().train(self.resumed_from, **kwargs)
                 self.averages.choose()
         finally:
