@@ -1,4 +1,4 @@
-"""What a step of training can do without, and its result stays the same bit for bit.
+"""Work that a step of training can do without, while its result stays the same bit for bit.
 
 With a head alone to learn, most of a step is none of its arithmetic. Measured: docs/speed.md.
 """

@@ -117,9 +117,7 @@ def test_a_comparison_in_folds_scores_each_run_on_the_rows_it_held_out(flags):
         held = bench.folds.rows_of(cell.seed, cell.fold)["test"]
         scores = bench.task.judge.score(result.answers, bench.task.rows.references(held))
         assert list(result.tests.values()) == [pytest.approx(scores)]
-    assert (
-        "on average over 2 folds, which hold out 36 rows in all" in ledger["verdict"]["sentences"][0]["text"]
-    )
+    assert "on average over 2 folds, which hold out 36 rows in all" in ledger["verdict"]["sentences"][0]["text"]
     for name in ("ledger.html", "ledger.md"):
         assert "sd over folds" in pages[name] and "folds ok / failed" in pages[name]
         assert "The 16 test rows of the dataset were not looked at" in pages[name]
