@@ -51,6 +51,13 @@ class TransferArguments(
         default=None, metadata={"help": "each block below learns at this factor of the one above it"}
     )
     head_learning_rate: float | None = field(default=None, metadata={"help": "peak rate of the new head"})
+    fit_head: bool | None = field(
+        default=None,
+        metadata={
+            "help": "fit the new head to frozen features in closed form before the first step, in place of --head_only,"
+            " whose steps are taken where it cannot be fitted; false where --head_only is given and this is not"
+        },
+    )
     head_only: float | None = field(
         default=None, metadata={"help": "share of training (0 to 1) in which only the head learns"}
     )
@@ -149,6 +156,8 @@ class TransferArguments(
     def __post_init__(self) -> None:
         require_choice("strategy", self.strategy, STRATEGIES)
         chosen = self.fit_strategy(STRATEGIES[self.strategy])
+        if self.fit_head is None and self.head_only is not None:
+            self.fit_head = False  # steps were asked for by name
         for name in (f.name for f in fields(chosen) if f.name not in ("summary", "decided")):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(chosen, name))

@@ -50,7 +50,16 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
     from hfkit.model.weights import read_config
     from hfkit.tasks import TASKS
     from hfkit.training.budget import settle_length
-    from hfkit.training.plan import plan_groups, plan_rows, plan_stages, plan_title, print_plan, reshape_model
+    from hfkit.training.plan import (
+        find_obstacle,
+        fitted_row,
+        plan_groups,
+        plan_rows,
+        plan_stages,
+        plan_title,
+        print_plan,
+        reshape_model,
+    )
     from hfkit.training.refusals import refuse_surgery
 
     own_flags = ("--task", "--rows", "--labels", "--json")
@@ -71,19 +80,22 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
     epoch_steps = math.ceil(rows / step_rows)
     steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)
     unfreezing = Unfreezing(model, blocks)
-    unfreezing.plan = plan_stages(model, unfreezing, args, steps, epoch_steps)
+    obstacle = find_obstacle(model, unfreezing, args)
+    unfreezing.plan = plan_stages(model, unfreezing, args, steps, epoch_steps, fitted=obstacle is None)
     epochs = steps / epoch_steps
     assumed = (
         f"{rows} rows (--rows), {epochs:g} epochs (--num_train_epochs), {step_rows} rows a step"
         " (--per_device_train_batch_size)"
     )
+    title = plan_title(args, obstacle)
     groups = plan_groups(model, unfreezing, args)
-    described = plan_rows(model, unfreezing, groups, total_steps=steps, epochs=epochs)
+    described = [fitted_row(model, unfreezing)] if obstacle is None else []
+    described += plan_rows(model, unfreezing, groups, total_steps=steps, epochs=epochs)
     if args.process_index:
         return
     if as_json:
         known = {"rows": rows, "labels": labels, "epochs": epochs, "step_rows": step_rows, "steps": steps}
-        document = {"plan": plan_title(args), "assumed": known, "stages": described, "blocks": unfreezing.depths.origin}
+        document = {"plan": title, "assumed": known, "stages": described, "blocks": unfreezing.depths.origin}
         print(json.dumps(document, indent=1, allow_nan=False))
         return
-    print_plan(described, f"{plan_title(args)}, if training has {assumed}", unfreezing.depths.origin)
+    print_plan(described, f"{title}, if training has {assumed}", unfreezing.depths.origin)

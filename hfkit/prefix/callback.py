@@ -43,6 +43,7 @@ class Run(Protocol):
     model: nn.Module
     codec: Codec
     unfreezing: Unfreezing
+    fitting: Any
     train_dataset: Dataset
     eval_dataset: Dataset
     judged: Dataset  # the encoded rows that are evaluated
@@ -271,7 +272,7 @@ class Caching(TrainerCallback):
         steps = sum(end - start for start, end, low in zip(plan.starts, ends, plan.lowest, strict=True) if low > 0)
         every = {"epoch": trainer.epoch_steps, "steps": args.eval_steps}.get(str(args.eval_strategy.value))
         evaluations = int(steps / every) if every else 0
-        if args.decided:  # the head is fitted on one more pass of each split, and judged
+        if trainer.fitting.obstacle is None:  # the head is fitted on one more pass of each split, and judged
             return steps / trainer.epoch_steps + 1, evaluations + 2
         return steps / trainer.epoch_steps, evaluations
 

@@ -54,7 +54,7 @@ def curves(
         headline: the key of the headline score in the log, behind `eval_`.
         title: what a reader calls it.
     """
-    starts = [row["from_epoch"] for row in plan[1:]]
+    starts = [row["from_epoch"] for row in plan if row["stage"] != 0][1:]
     wanted = [
         ("Loss", {"training": "loss", "validation": "eval_loss"}, False),
         (f"{title} on validation", {"validation": f"eval_{headline}"}, False),

@@ -1,6 +1,5 @@
 """The strategy that picks itself: a linear probe first, then stage by stage for as long as validation gains by it."""
 
-from pathlib import Path
 from typing import Any, Protocol
 
 from accelerate import PartialState
@@ -8,7 +7,6 @@ from datasets import Dataset
 from torch import nn
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from hfkit.contract.task import Loaded, Task
 from hfkit.errors import UserError
@@ -16,7 +14,6 @@ from hfkit.model.unfreezing import FreezePlan, Unfreezing
 from hfkit.scores.evidence import Evidence, total
 from hfkit.scores.score import Score
 from hfkit.scores.statistics import paired_difference
-from hfkit.training.plan import closing_layer
 
 ENTRY = "auto"  # a decision in the log
 LEVEL = 0.05  # a gain is one where chance alone would make as much less often than this
@@ -93,23 +90,20 @@ class Run(Protocol):
     eval_dataset: Dataset
     judged: Dataset
     evaluated: Any
-    caching: Any
     unfreezing: Unfreezing
     total_steps: int
     is_in_train: bool
 
     def references(self, split: str) -> list: ...
-    def evaluate(self) -> dict[str, float]: ...
-    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool: ...
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None: ...
 
 
 class Auto(TrainerCallback, ExportableState):
-    """Fits the head before the first step, judges every stage at its end, and stops where thawing no longer pays.
+    """Judges the fitted head and every stage at its end, and stops where thawing no longer pays.
 
     The plan holds all stages that may come and stays a pure function of the step; a decision only ends it. Decisions
     are kept in the log, so a resumed run knows them. The best evaluation of the run is restored by the stock trainer:
-    the fitted head is saved as checkpoint-0, and what came later counts where its headline is higher.
+    `FitHead`, which comes after this, saves the fitted head as checkpoint-0, and what came later counts where its
+    headline is higher.
     """
 
     def __init__(self, trainer: Run) -> None:
@@ -132,17 +126,6 @@ class Auto(TrainerCallback, ExportableState):
                 self._end(state, control)
             return
         self.before = self.within = None
-        # Imported here: most runs fit no head, and need not wait for it.
-        from hfkit.training.probe import fit_head
-
-        linear = closing_layer(model, self.trainer.unfreezing)
-        if linear is None or not fit_head(self.trainer, linear):
-            return
-        trainer = self.trainer
-        metrics = trainer.evaluate()  # on_evaluate decides
-        trainer._determine_best_metric(metrics, trial=None)
-        state.best_model_checkpoint = str(Path(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-0"))
-        trainer._save_checkpoint(model, trial=None)
 
     def on_evaluate(self, args, state, control, **kwargs):
         trainer, plan = self.trainer, self.trainer.unfreezing.plan

@@ -25,8 +25,8 @@ SOUP = "hfkit_soup"  # likewise, see `hfkit.training.averages.soup`
 
 # Settings that decide the weights. The others (where to write, what to log, how to evaluate) may differ on resume.
 DECIDING = (
-    *("learning_rate", "layer_decay", "head_learning_rate", "head_only", "unfreeze_stages", "unfreeze_until"),
-    *("thaw_warmup", "pretrained", "slanted_triangular", "blocks", "seed", "data_seed"),
+    *("learning_rate", "layer_decay", "head_learning_rate", "fit_head", "head_only", "unfreeze_stages"),
+    *("unfreeze_until", "thaw_warmup", "pretrained", "slanted_triangular", "blocks", "seed", "data_seed"),
     *("reinit_blocks", "train_blocks", "ema", "soup", "wise_ft"),
     *("adapter", "lora_rank", "oft_block_size", "virtual_tokens", "checkpoint_adapter"),
     *("num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"),

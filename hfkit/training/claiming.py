@@ -51,7 +51,9 @@ class Claim:
 
 def identify(run: Run) -> dict[str, Any]:
     """The identity of a run, as it would be without extensions (see `run_identity`)."""
-    choosing = [run.eval_dataset] if run.args.load_best_model_at_end or run.args.chooses else []
+    # They choose the best weights, or the penalty of a fitted head.
+    chooses = run.args.load_best_model_at_end or run.args.chooses or run.args.fit_head
+    choosing = [run.eval_dataset] if chooses else []
     return run_identity(
         run.args.to_dict(),
         task=vars(run.task),

@@ -1,7 +1,7 @@
 """The plan as a table: which stage trains what, from when, at which rates. Printed before the first step."""
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +17,7 @@ from hfkit.training.adapting import adapt_model
 from hfkit.training.extension import to_words
 
 WIDEST = 1000  # columns
+FITTED = 0  # the stage in which the head is fitted, before the first step
 
 
 def reshape_model(model: nn.Module, args: TransferArguments, *, draw: bool = True) -> nn.Module:
@@ -53,17 +54,26 @@ def plan_groups(model: nn.Module, unfreezing: Unfreezing, args: TransferArgument
 
 
 def plan_stages(
-    model: nn.Module, unfreezing: Unfreezing, args: TransferArguments, total_steps: int, epoch_steps: int
+    model: nn.Module,
+    unfreezing: Unfreezing,
+    args: TransferArguments,
+    total_steps: int,
+    epoch_steps: int,
+    *,
+    fitted: bool = False,
 ) -> FreezePlan:
     """The stages as the arguments want them (see `make_plan`); where validation decides, those that may come.
 
     Where each is decided on validation, it ends with an evaluation.
 
+    Args:
+        fitted: the head is fitted before the first step, and needs no steps of its own.
+
     Raises:
         UserError: a stage would train nothing, or the plan does not fit the model.
     """
     shares = {
-        "head_only": args.head_only,
+        "head_only": 0.0 if fitted else args.head_only,
         "unfreeze_stages": args.unfreeze_stages,
         "unfreeze_until": args.unfreeze_until,
     }
@@ -75,7 +85,7 @@ def plan_stages(
         return plan
     every = evaluated_every(args, total_steps, epoch_steps)
     periods = total_steps // every
-    if closing_layer(model, unfreezing) is None and not args.head_only and periods > 2:
+    if not fitted and not args.head_only and periods > 2:
         shares["head_only"] = 1 / periods
     shares["unfreeze_stages"] = min(args.unfreeze_stages, unfreezing.depths.head)
     wanted = make_plan(unfreezing.depths.head, total_steps, **shares)
@@ -116,19 +126,36 @@ def closing_layer(model: nn.Module, unfreezing: Unfreezing) -> nn.Linear | None:
         if isinstance(module, nn.Linear)
         and unfreezing.depths.modules[name] == unfreezing.depths.head
         and module.out_features == model.config.num_labels
+        and not any(f"{name}.{own}" in unfreezing.always_frozen for own, _ in module.named_parameters())
     ]
     return found[0] if len(found) == 1 else None
 
 
-def plan_title(args: TransferArguments) -> str:
-    """The strategy, and what is done to the blocks beside it."""
+def find_obstacle(model: nn.Module, unfreezing: Unfreezing, args: TransferArguments) -> str | None:
+    """Why the head cannot be fitted before the first step, as far as model and flags tell; None if nothing is known."""
+    if not args.fit_head:
+        return "not asked for"
+    if not args.pretrained or args.reinit_blocks:
+        return "blocks below it are drawn anew"
+    if closing_layer(model, unfreezing) is None:
+        return "no single layer of it makes the logits"
+    return None
+
+
+def plan_title(args: TransferArguments, obstacle: str | None = None) -> str:
+    """The strategy, and what is done to the blocks beside it.
+
+    Args:
+        obstacle: to the fit of the head, None where it is fitted.
+    """
     own = ", the adapter of the checkpoint trained on" if args.checkpoint_adapter == "train" else ""
     anew = f", the top {args.reinit_blocks} blocks from random weights" if args.reinit_blocks else ""
     only = f", of the blocks only depths {args.train_blocks}" if args.train_blocks else ""
     coming = ""
     if args.decided:
         coming = ", first the head by itself, then what may come, each stage decided on validation"
-    return f"{args.strategy}{own}{coming}{anew}{only}"
+    steps = "" if obstacle is None or not args.fit_head else f", the head not fitted in closed form ({obstacle})"
+    return f"{args.strategy}{own}{coming}{anew}{only}{steps}"
 
 
 def spans_of(depths: list[int]) -> list[tuple[int, int]]:
@@ -180,6 +207,24 @@ def plan_rows(
     return rows
 
 
+def fitted_row(model: nn.Module, unfreezing: Unfreezing) -> dict:
+    """The row of the plan before the first: the layer that makes the logits, fitted in closed form."""
+    depths, linear = unfreezing.depths, closing_layer(model, unfreezing)
+    size = sum(parameter.numel() for parameter in linear.parameters())
+    return {
+        "stage": FITTED,
+        "from_step": 0,
+        "until_step": 0,
+        "from_epoch": 0.0,
+        "depths": str(depths.head),
+        "names": f"{depths.names[-1]}, fitted in closed form",
+        "trainable": size,
+        "share": size / sum(parameter.numel() for parameter in model.parameters()),
+        "lowest_learning_rate": 0.0,
+        "highest_learning_rate": 0.0,
+    }
+
+
 def plan_table(rows: list[dict], title: str) -> Table:
     """The plan for a terminal."""
     table = Table(title=title, title_justify="left")
@@ -187,6 +232,8 @@ def plan_table(rows: list[dict], title: str) -> Table:
         table.add_column(column, justify="left" if column == "depths that learn" else "right", no_wrap=True)
     for row in rows:
         low, high = (f"{row[f'{end}_learning_rate']:.1e}" for end in ("lowest", "highest"))
+        if row["stage"] == FITTED:
+            low = high = "–"
         table.add_row(
             str(row["stage"]),
             str(row["from_step"]),
@@ -211,6 +258,7 @@ class Planned(Protocol):
 
     unfreezing: Unfreezing
     extensions: list[dict]
+    fitting: Any
 
     def plan_rows(self) -> list[dict]: ...
 
@@ -223,5 +271,5 @@ class AnnouncePlan(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
-            title = plan_title(args) + to_words(self.trainer.extensions)
+            title = plan_title(args, self.trainer.fitting.obstacle) + to_words(self.trainer.extensions)
             print_plan(self.trainer.plan_rows(), title, self.trainer.unfreezing.depths.origin)

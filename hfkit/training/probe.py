@@ -1,7 +1,7 @@
-"""The head of a model, fitted to what the frozen layers give it: the first stage of a strategy that picks itself."""
+"""The layer that makes the logits, fitted to what the frozen layers give it: the computation behind `FitHead`."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from hfkit.baselines.frozen.features import BATCH, mark_labelled
 from hfkit.baselines.frozen.linear import Features, fit_penalties, place_outputs, scale_of
 from hfkit.baselines.frozen.linear_probe import ROW_SEARCH, TOKEN_SEARCH
-from hfkit.contract.abilities import Probed
 from hfkit.contract.task import Task
 from hfkit.data.batches import is_text, text_lengths
+from hfkit.errors import UserError
 from hfkit.prefix.callback import Caching
 from hfkit.progress import track
+
+MOST = 2**28  # numbers that are fitted: the inputs of the layer at all positions, 1 GiB
 
 
 class Run(Protocol):
@@ -36,20 +38,21 @@ class Run(Protocol):
     def references(self, split: str) -> list: ...
 
 
-def fit_head(trainer: Run, linear: nn.Linear) -> bool:
+def fit_head(trainer: Run, linear: nn.Linear) -> dict[str, float]:
     """Fit the layer that makes the logits to what the frozen layers give it, with the best penalty on validation.
 
+    All processes end with the same weights.
+
     Returns:
-        Whether it was: not where `linear` does not make the logits. All processes end with the same weights.
+        The `penalty`, the headline on `validation`, and how many `positions` were fitted: rows, or tokens of them.
+
+    Raises:
+        UserError: `linear` does not make the logits of some row.
     """
-    if not isinstance(trainer.codec, Probed):
-        return False
-    features = {}
-    for split, rows in (("train", trainer.train_dataset), ("eval", trainer.eval_dataset)):
-        found = head_inputs(trainer, linear, rows, split)
-        if found is None:
-            return False
-        features[split] = found
+    features = {
+        "train": head_inputs(trainer, linear, trainer.train_dataset, "train", most=MOST // linear.in_features),
+        "eval": head_inputs(trainer, linear, trainer.eval_dataset, "eval"),
+    }
     codec, judge, train = trainer.codec, trainer.task.judge, features["train"]
     references = trainer.references("validation")
     centre = torch.zeros(train.inputs.shape[1])
@@ -65,16 +68,16 @@ def fit_head(trainer: Run, linear: nn.Linear) -> bool:
     head = nn.Linear(train.inputs.shape[1], linear.out_features, bias=linear.bias is not None)
     gold = features["eval"]
     search = TOKEN_SEARCH if train.places.ndim == 2 else ROW_SEARCH
-    best_score, best = -np.inf, None
+    best_score, best_penalty, best = -np.inf, np.nan, []
     plain = copy.copy(codec)  # labels are not smoothed here, whatever training does
     plain.fit_loss(trainer.train_dataset)
-    for _ in fit_penalties(head, train, plain.loss_of_logits, search, desc="Head: fitting"):
+    for penalty in fit_penalties(head, train, plain.loss_of_logits, search, desc="Head: fitting"):
         with torch.no_grad():
             outputs = place_outputs(offset + unit * head(gold.inputs), gold, codec)
         predictions = codec.decode_reduced(outputs, trainer.eval_dataset)
         score = judge.headline.sign * judge.score(predictions, references)[judge.headline.key]
         if score > best_score:
-            best_score, best = score, [p.detach().clone() for p in head.parameters()]
+            best_score, best_penalty, best = score, penalty, [p.detach().clone() for p in head.parameters()]
     weight = unit * best[0] / spread
     with torch.no_grad():
         linear.weight.copy_(weight)
@@ -82,17 +85,39 @@ def fit_head(trainer: Run, linear: nn.Linear) -> bool:
             linear.bias.copy_(offset + unit * best[1] - weight @ centre)
         for parameter in linear.parameters():
             parameter.copy_(broadcast(parameter.detach().clone()))
-    return True
+    return {
+        "penalty": best_penalty,
+        "validation": float(judge.headline.sign * best_score),
+        "positions": len(train.targets),
+    }
 
 
-def head_inputs(trainer: Run, linear: nn.Linear, rows: Dataset, split: str) -> Features | None:
-    """The inputs of `linear` at every labelled position of `rows`; None where its outputs are not the logits.
+def makes_logits(trainer: Run, linear: nn.Linear) -> bool:
+    """Whether the outputs of `linear` are the logits of the model, asked of two rows."""
+    numbers = list(range(min(2, len(trainer.eval_dataset))))
+    with watch(linear) as seen:
+        logits, _ = trainer.caching.logits(trainer.model, trainer.eval_dataset, numbers, "eval")
+    return bool(seen) and positions_of(logits, *seen[-1]) is not None
+
+
+def head_inputs(trainer: Run, linear: nn.Linear, rows: Dataset, split: str, most: int | None = None) -> Features:
+    """The inputs of `linear` at the labelled positions of `rows`.
 
     One forward pass without dropout in batches of like length, above the frozen layers where these are stored, by all
     processes together.
+
+    Args:
+        most: positions that are wanted; where there are more, rows are taken at equal distances.
+
+    Raises:
+        UserError: its outputs are not the logits of some row.
     """
     state, trainer.judged = PartialState(), trainer.eval_dataset
-    order = np.argsort(text_lengths(rows), kind="stable") if is_text(rows) else np.arange(len(rows))
+    chosen = np.arange(len(rows))
+    if most is not None and (count := count_positions(rows["labels"])) > most:
+        chosen = np.linspace(0, len(rows) - 1, max(1, len(rows) * most // count)).astype(int)
+    lengths = text_lengths(rows)[chosen] if is_text(rows) else np.zeros(len(chosen))
+    order = chosen[np.argsort(lengths, kind="stable")]
     batches = [order[start : start + BATCH].tolist() for start in range(0, len(order), BATCH)]
     found: list[tuple[int, Tensor, Tensor]] = []
     fits, by_token = True, False
@@ -111,10 +136,18 @@ def head_inputs(trainer: Run, linear: nn.Linear, rows: Dataset, split: str) -> F
             here = targets[i] != -100 if by_token else slice(i, i + 1)
             found.append((row, inputs[i][here], targets[i][here]) if by_token else (row, inputs[here], targets[here]))
     if not all(gather_object([fits])):
-        return None
+        rule = f"the outputs of its last layer are not the logits of every row of {split}"
+        raise UserError("fit_head=True", rule, "Add --fit_head false")
     by_row = {row: parts for row, *parts in gather_object(found)}
-    inputs, targets = (torch.cat(parts) for parts in zip(*(by_row[row] for row in range(len(rows))), strict=True))
-    return Features(inputs, targets, mark_labelled(rows["labels"]) if by_token else np.ones(len(rows), dtype=bool))
+    inputs, targets = (torch.cat(parts) for parts in zip(*(by_row[row] for row in chosen.tolist()), strict=True))
+    places = mark_labelled(rows.select(chosen)["labels"]) if by_token else np.ones(len(chosen), dtype=bool)
+    return Features(inputs, targets, places)
+
+
+def count_positions(labels: Sequence) -> int:
+    """Rows, or where every token has a label of its own, the tokens that have one."""
+    first = labels[0]
+    return int(mark_labelled(labels).sum()) if isinstance(first, list) and isinstance(first[0], int) else len(labels)
 
 
 @contextmanager

@@ -46,6 +46,7 @@ from hfkit.training.console import add_rates, censor_trackers, replace_printers
 from hfkit.training.epochs import TellEpoch
 from hfkit.training.evaluating import Encoded, Evaluated, choose_best_by, in_row_order, tune_decision
 from hfkit.training.extension import extend_plan, last_step_of, refuse_extension
+from hfkit.training.fitting import FitHead
 from hfkit.training.generators import draw_for_one_loader, set_generators
 from hfkit.training.hangs import EndHangs
 from hfkit.training.holding import Holding
@@ -148,17 +149,18 @@ class TransferTrainer(Trainer):
         self.caching, self.averages = Caching(self), Averages(self)
         self.console = replace_printers(self)
         self.trackers = censor_trackers(self)
-        self.precision, self.patience = Precision(self), Patience()
+        self.precision, self.patience, self.fitting = Precision(self), Patience(), FitHead(self)
         self.r_drop = RDrop(self) if args.r_drop else None
         callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), self.patience, TellEpoch(self), self.caching]
         callbacks.append(self.precision)
         if args.decided:
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
+        callbacks += [self.averages, self.fitting]  # a fit that is evaluated is one of the weights to average
         self.holding, self.interruption, self.hangs = Holding(Path(args.output_dir)), Interruption(self), EndHangs(args)
         finalize(self, self.holding.end)
         callbacks += early_stopping(args)
-        for callback in [*callbacks, self.averages, Overdue(self), self.interruption, self.hangs]:
+        for callback in [*callbacks, Overdue(self), self.interruption, self.hangs]:
             self.add_callback(callback)
         self.rates: dict[int, float] = {}  # depth -> rate of the last optimizer step
         self.judged: Dataset = self.eval_dataset  # the encoded rows of the evaluation that runs, or ran last
@@ -185,7 +187,8 @@ class TransferTrainer(Trainer):
     def set_initial_training_values(self, args, dataloader):
         values = super().set_initial_training_values(args, dataloader)
         self.total_steps, self.epoch_steps = values[-1], values[1]
-        plan = plan_stages(self.model, self.unfreezing, args, self.total_steps, self.epoch_steps)
+        fitted = self.fitting.decide()
+        plan = plan_stages(self.model, self.unfreezing, args, self.total_steps, self.epoch_steps, fitted=fitted)
         self.unfreezing.plan = extend_plan(plan) if self.extensions else plan
         if self.r_drop:
             self.r_drop.refuse_without_draws()
@@ -483,7 +486,7 @@ class TransferTrainer(Trainer):
 
     def plan_rows(self) -> list[dict]:
         """The plan as rows (see `hfkit.training.plan`); known once training has begun."""
-        return plan_rows(
+        rows = plan_rows(
             self.model,
             self.unfreezing,
             self.groups(),
@@ -491,6 +494,7 @@ class TransferTrainer(Trainer):
             epochs=self.total_steps / self.epoch_steps,
             first_step=last_step_of(self.extensions),
         )
+        return self.fitting.plan_rows(rows)
 
     def _get_learning_rate(self) -> float:
         # The stock method reports group 0, here the embeddings; --learning_rate means the top block.

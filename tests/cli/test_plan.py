@@ -30,13 +30,24 @@ def test_gradual_is_planned_stage_by_stage(checkpoint):
     assert ended.exit_code == 0, ended.output
     assert ended.stdout.startswith("Plan: gradual")
     rows = first_cells(ended.stdout)
-    assert [row[0] for row in rows] == [str(stage) for stage in range(1, len(rows) + 1)]
-    assert len(rows) > 2
-    assert rows[0][3] == "5: head"
+    assert [row[0] for row in rows] == [str(stage) for stage in range(len(rows))]
+    assert len(rows) > 3
+    assert rows[0][3] == "5: head, fitted in closed form" and rows[0][5] == "–"
+    assert rows[1][3] == "3-5: encoder.layer.2 … head"
     assert rows[-1][3] == "0-5: embeddings … head"
     assert rows[-1][4].endswith("(100.0%)")
     starts = [int(row[1]) for row in rows]
-    assert starts[0] == 0 and starts == sorted(set(starts))
+    assert starts[:2] == [0, 0] and starts[1:] == sorted(set(starts))
+
+
+def test_where_the_head_is_not_fitted_it_has_steps_of_its_own(checkpoint):
+    steps = hfkit("plan", "--checkpoint", checkpoint, "--rows", "100", "--head_only", "0.1")
+    assert first_cells(steps.stdout)[0][:4] == ["1", "0", "0.00", "5: head"]
+    anew = hfkit("plan", "--checkpoint", checkpoint, "--rows", "100", "--reinit_blocks", "1")
+    assert " ".join(anew.stdout.split()).startswith(
+        "Plan: gradual, the top 1 blocks from random weights, the head not fitted in closed form (blocks below it are"
+    )
+    assert first_cells(anew.stdout)[0][:4] == ["1", "0", "0.00", "5: head"]
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_what_is_trained_is_what_the_stage_says(blind, larger, tmp_path):
     run.add_callback(at("on_step_end", compare))
     run.train()
     rows = run.facts()["plan"]
-    assert [row["until_step"] for row in rows] == [16, 32, 64] and rows[-1]["depths"] == "0-5"
+    assert [row["until_step"] for row in rows] == [0, 16, 32, 64] and rows[-1]["depths"] == "0-5"
     assert [round(entry["epoch"], 3) for entry in run.state.log_history if "eval_f1" in entry] == [0, 1, 2, 3, 4]
     # Each stage has rates of its own, from low to high and back.
     rates = [entry["learning_rate"] for entry in run.state.log_history if "learning_rate" in entry]

@@ -200,16 +200,16 @@ class Averages(TrainerCallback):
             if args.should_save:
                 self.ingredients.begin(resumed and Path(resumed), state.global_step)
             self.run.accelerator.wait_for_everyone()
-        if state.global_step == 0 and self.start:
-            head = self._find_head()
-            if any(not torch.equal(value.detach().cpu(), self.start[name]) for name, value in head.items()):
-                self.head_start = to_cpu(head)  # it was fitted
 
     def on_step_begin(self, args, state, control, **kwargs):
         if self.average is not None and self.run.unfreezing.lowest != self._lowest:
             self._follow()
         plan, head = self.run.unfreezing.plan, self.run.unfreezing.depths.head
         step = state.global_step
+        if self.start and step == 0:
+            found = self._find_head()
+            if any(not torch.equal(value.detach().cpu(), self.start[name]) for name, value in found.items()):
+                self.head_start = to_cpu(found)  # it was fitted
         if self.start and step > 0 and plan.lowest_trainable(step) < head == plan.lowest_trainable(step - 1):
             self.head_start = to_cpu(self._find_head())  # it learnt by itself until now
 
