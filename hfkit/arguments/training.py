@@ -173,10 +173,8 @@ class TransferArguments(
             self.num_train_epochs = self.num_train_epochs or 3.0  # not looked at, and the stock trainer compares it
         elif self.num_train_epochs is not None and not self.num_train_epochs > 0:
             raise UserError(f"num_train_epochs={self.num_train_epochs}", "it must be above 0", "Set 1 or more")
-        if self.patience and (not self.load_best_model_at_end or STRATEGIES[self.strategy].decided):
+        if self.patience and not self.load_best_model_at_end:
             rule = "it goes by the best weights so far, which are not kept"
-            if self.load_best_model_at_end:
-                rule = "validation decides after each stage when it ends"
             raise UserError(f"patience={self.patience}", rule, "Leave it out, or set --load_best_model_at_end true")
         for name, needed, rule in (
             ("remove_unused_columns", False, "the task's collator reads columns that the model does not"),

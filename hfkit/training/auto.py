@@ -14,10 +14,11 @@ from hfkit.model.unfreezing import FreezePlan, Unfreezing
 from hfkit.scores.evidence import Evidence, total
 from hfkit.scores.score import Score
 from hfkit.scores.statistics import paired_difference
+from hfkit.training.budget import PATIENCE
 
 ENTRY = "auto"  # a decision in the log
 LEVEL = 0.05  # a gain is one where chance alone would make as much less often than this
-STRIKES = 2  # stages in a row that were worse than the best before them end training
+STRIKES = 2  # stages in a row that were worse than the best before them, beyond noise, end training
 STOP, ON = "stop", "go on"
 ENOUGH = "even answers without a fault would not be better beyond noise"
 
@@ -53,14 +54,25 @@ def chance_of(now: Evidence, before: Evidence, headline: Score) -> dict[str, flo
     return found | {"p": pair["p"] / 2 if headline.sign * pair["difference"] > 0 else 1 - pair["p"] / 2}
 
 
-def decide(gain: dict[str, float] | None, left: float, strikes: int, *, last: bool, sign: int = 1) -> tuple[str, str]:
+def is_worse(gain: dict[str, float]) -> bool:
+    """Whether a stage is below the best before it by more than chance alone would make."""
+    return 1 - gain["p"] < LEVEL
+
+
+def decide(
+    gain: dict[str, float] | None, left: float, strikes: int, *, last: bool, waited: int = 0, sign: int = 1
+) -> tuple[str, str]:
     """`stop` or `go on`, and why, in words.
+
+    A stage that is no better is no reason to stop: from a fitted head the first steps of the blocks are often down, and
+    few validation rows could not tell. Nor is a score that validation could hardly see improve: test rows may differ.
 
     Args:
         gain: of the stage over the best before it, as `chance_of` has it; None of the first.
         left: the one-sided p of answers without a fault against the best so far.
-        strikes: stages in a row that were worse, this one included.
+        strikes: stages in a row that were worse beyond noise, this one included.
         last: no stage is left.
+        waited: evaluations in a row without a gain, if they are more than the patience is; else 0.
         sign: -1 where a lower headline is better.
     """
     if gain is None:
@@ -70,10 +82,12 @@ def decide(gain: dict[str, float] | None, left: float, strikes: int, *, last: bo
     else:
         noise = "beyond" if min(gain["p"], 1 - gain["p"]) < LEVEL else "within"
         found = f"{'better' if sign * gain['difference'] > 0 else 'worse'}, {noise} noise"
+    if left >= LEVEL:
+        found = f"{found}; {ENOUGH}"
     if last:
         return STOP, f"{found}; nothing is left to thaw"
-    if left >= LEVEL:
-        return STOP, f"{found}; {ENOUGH}"
+    if waited:
+        return STOP, f"{found}; {waited} evaluations without a gain"
     if strikes >= STRIKES:
         return STOP, f"{found}, {strikes} stages in a row"
     return ON, found
@@ -98,7 +112,7 @@ class Run(Protocol):
 
 
 class Auto(TrainerCallback, ExportableState):
-    """Judges the fitted head and every stage at its end, and stops where thawing no longer pays.
+    """Judges the fitted head and every stage at its end, and stops where training no longer pays.
 
     The plan holds all stages that may come and stays a pure function of the step; a decision only ends it. Decisions
     are kept in the log, so a resumed run knows them. The best evaluation of the run is restored by the stock trainer:
@@ -110,10 +124,11 @@ class Auto(TrainerCallback, ExportableState):
         self.trainer = trainer
         self.before: list | None = None  # predictions of the best evaluation before this stage
         self.within: list | None = None  # and of the best one in it
+        self.waited = 0  # evaluations in a row without a gain
 
     def state(self) -> dict[str, Any]:
         """Kept in a checkpoint: a resumed run compares with the same answers."""
-        return {"args": {}, "attributes": {"before": self.before, "within": self.within}}
+        return {"args": {}, "attributes": {"before": self.before, "within": self.within, "waited": self.waited}}
 
     # Called by the training loop
 
@@ -121,25 +136,32 @@ class Auto(TrainerCallback, ExportableState):
         decided = decisions(state.log_history)
         if state.global_step or decided:
             kept = state.stateful_callbacks[type(self).__name__]["attributes"]
-            self.before, self.within = kept["before"], kept["within"]
+            self.before, self.within, self.waited = kept["before"], kept["within"], kept["waited"]
             if decided and decided[-1]["decision"] == STOP:
                 self._end(state, control)
             return
-        self.before = self.within = None
+        self.before, self.within, self.waited = None, None, 0
 
     def on_evaluate(self, args, state, control, **kwargs):
         trainer, plan = self.trainer, self.trainer.unfreezing.plan
         if not trainer.is_in_train or trainer.judged is not trainer.eval_dataset:
             return
         found = trainer.evaluated.predictions
+        best = [self._goodness(one) for one in (self.before, self.within) if one is not None]
+        self.waited = 0 if not best or self._goodness(found) > max(best) else self.waited + 1
         if self.within is None or self._goodness(found) > self._goodness(self.within):
             self.within = found
         ends = [*plan.starts[1:], trainer.total_steps]
         if state.global_step == 0:
             self._decide(state, control, 0, trainer.unfreezing.depths.head)
-        elif state.global_step in ends:
-            stage = ends.index(state.global_step)
-            self._decide(state, control, stage + 1, plan.lowest[stage])
+            return
+        stage = sum(end < state.global_step for end in ends)  # the one that this step was taken in
+        patience = PATIENCE if args.patience is None else args.patience
+        waited = self.waited if patience and self.waited >= patience else 0
+        if waited and stage + 1 < len(ends) and self._left() < LEVEL:
+            waited = 0  # the next stage may do what this one could not
+        if waited or state.global_step in ends:
+            self._decide(state, control, stage + 1, plan.lowest[stage], waited)
 
     def _evidence(self, predictions: list) -> Evidence:
         """The evidence of answers to validation, by unit: ten rows of one patient are no ten chances to be better."""
@@ -150,7 +172,14 @@ class Auto(TrainerCallback, ExportableState):
     def _goodness(self, predictions: list) -> float:
         return self.trainer.task.judge.headline.sign * total(self._evidence(predictions))
 
-    def _decide(self, state: Any, control: Any, stage: int, lowest: int) -> None:
+    def _left(self) -> float:
+        """The one-sided p of answers without a fault against the best so far."""
+        judge = self.trainer.task.judge
+        perfect = self._evidence(judge.perfect_predictions(self.trainer.references("validation")))
+        best = max((one for one in (self.before, self.within) if one is not None), key=self._goodness)
+        return chance_of(perfect, self._evidence(best), judge.headline)["p"]
+
+    def _decide(self, state: Any, control: Any, stage: int, lowest: int, waited: int = 0) -> None:
         trainer, judge = self.trainer, self.trainer.task.judge
         headline, within = judge.headline, self._evidence(self.within)
         entry: dict[str, Any] = {"stage": stage, "lowest_depth": lowest, "validation": total(within)}
@@ -162,14 +191,11 @@ class Auto(TrainerCallback, ExportableState):
             gain = chance_of(within, before, headline)
             entry |= {"best_before": total(before), **gain}
             earlier = decisions(state.log_history)
-            better = headline.sign * gain["difference"]
-            strikes = earlier[-1]["worse_in_a_row"] + 1 if better < 0 else 0
-            if better > 0:
+            strikes = earlier[-1]["worse_in_a_row"] + 1 if is_worse(gain) else 0
+            if headline.sign * gain["difference"] > 0:
                 self.before = self.within
-        perfect = self._evidence(judge.perfect_predictions(trainer.references("validation")))
-        left = chance_of(perfect, self._evidence(self.before), headline)["p"]
         last = state.global_step >= trainer.total_steps
-        decision, why = decide(gain, left, strikes, last=last, sign=headline.sign)
+        decision, why = decide(gain, self._left(), strikes, last=last, waited=waited, sign=headline.sign)
         entry |= {"worse_in_a_row": strikes, "decision": decision, "why": why}
         state.log_history.append({"step": state.global_step, ENTRY: entry})
         self.within = None

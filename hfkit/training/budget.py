@@ -53,5 +53,5 @@ def settle_length(args: TransferArguments, rows: int) -> None:
 
 def early_stopping(args: TransferArguments) -> list[EarlyStoppingCallback]:
     """The callback that ends a run whose validation no longer gains, if that is asked for and best weights are kept."""
-    chosen = args.load_best_model_at_end and not args.decided
+    chosen = args.load_best_model_at_end and not args.decided  # `auto` has a patience of its own
     return [EarlyStoppingCallback(args.patience)] if args.patience and chosen else []

@@ -53,18 +53,20 @@ def judged(run: TransferTrainer) -> list[float]:
     return [entry["eval_f1"] for entry in run.state.log_history if "eval_f1" in entry]
 
 
-def test_it_stops_after_the_probe_where_the_features_are_enough(checkpoint, larger, tmp_path, capsys):
-    run = trainer(checkpoint, larger, tmp_path, **AUTO)
+def test_the_probe_is_kept_where_the_features_are_enough(checkpoint, larger, tmp_path, capsys):
+    """Validation could hardly see a gain: training goes on for its patience, and no stage further."""
+    run = trainer(checkpoint, larger, tmp_path, **AUTO, patience=1)
     before = {name: p.detach().clone() for name, p in run.model.named_parameters()}
     run.train()
-    [decision] = decisions(run.state.log_history)
-    assert decision["stage"] == 0 and decision["decision"] == STOP and ENOUGH in decision["why"]
+    decision, last = decisions(run.state.log_history)
+    assert decision["stage"] == 0 and decision["decision"] == ON and ENOUGH in decision["why"]
+    assert last["stage"] == 1 and last["decision"] == STOP and "1 evaluations without a gain" in last["why"]
     assert decision["lowest_depth"] == run.unfreezing.depths.head and decision["validation"] > 0.95
-    assert run.state.global_step == 0
+    assert 0 < run.state.global_step < run.state.max_steps
     moved = {name for name, p in run.model.named_parameters() if not torch.equal(p, before[name])}
     assert moved == {"classifier.weight", "classifier.bias"}
-    assert [row["depths"] for row in run.facts()["plan"]] == ["5"]
-    assert f"Stage 0, depths from 5: validation f1 {decision['validation']:.3f}: stop" in capsys.readouterr().out
+    assert [row["depths"] for row in run.facts()["plan"]] == ["5", "3-5"]
+    assert f"Stage 0, depths from 5: validation f1 {decision['validation']:.3f}: go on" in capsys.readouterr().out
 
 
 def test_it_goes_to_the_top_where_only_everything_can_learn(blind, larger, tmp_path):
@@ -82,9 +84,8 @@ def test_it_goes_to_the_top_where_only_everything_can_learn(blind, larger, tmp_p
 def test_rows_of_two_patients_are_no_evidence_for_another_stage(checkpoint, faulty, tmp_path):
     run = trainer(checkpoint, faulty, tmp_path, task={"unit_column": "patient"}, **AUTO)
     run.train()
-    [decision] = decisions(run.state.log_history)  # without the column there are three
-    assert decision["stage"] == 0 and ENOUGH in decision["why"]
-    assert decision["validation"] == pytest.approx(run.state.best_metric) and decision["validation"] < 0.95
+    decision, *_ = decisions(run.state.log_history)  # without the column there is much left to gain
+    assert decision["stage"] == 0 and ENOUGH in decision["why"] and decision["validation"] < 0.95
 
 
 def test_two_ruinous_stages_end_training_and_the_probe_is_restored(checkpoint, faulty, tmp_path):
@@ -198,13 +199,13 @@ def test_two_processes_decide_alike(more_pairs):
     ("gain", "left", "strikes", "last", "decision", "words"),
     [
         (None, 0.001, 0, False, ON, "first"),
-        (None, 0.2, 0, False, STOP, ENOUGH),
+        (None, 0.2, 0, False, ON, ENOUGH),
         ((0.1, 0.01), 0.001, 0, False, ON, "better, beyond noise"),
         ((0.1, 0.3), 0.001, 0, False, ON, "better, within noise"),
         ((0.0, 0.5), 0.001, 0, False, ON, "no better"),
         ((-0.1, 0.99), 0.001, 1, False, ON, "worse, beyond noise"),
-        ((-0.1, 0.7), 0.001, 2, False, STOP, "worse, within noise, 2 stages in a row"),
-        ((0.1, 0.01), 0.06, 0, False, STOP, ENOUGH),
+        ((-0.1, 0.99), 0.001, 2, False, STOP, "worse, beyond noise, 2 stages in a row"),
+        ((0.1, 0.01), 0.06, 0, False, ON, ENOUGH),
         ((0.1, 0.01), 0.001, 0, True, STOP, "nothing is left"),
     ],
 )
