@@ -43,7 +43,7 @@ def main() -> None:
     # Model: the pretrained encoder under a new head with one logit per label.
     model = codec.model(pretrained=args.pretrained, blocks=args.blocks)
 
-    # Training: the strategy says which blocks learn when, and how fast; the best epoch on validation is kept.
+    # Training: the strategy says which blocks learn when, and how fast; the best weights on validation are kept.
     trainer = TransferTrainer(model=model, args=args, task=task, codec=codec, rows=rows)
     trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
     trainer.tune_decision()  # moves the head's bias to where F1, not accuracy, is best on validation

@@ -46,7 +46,7 @@ def main() -> None:
     # Model: the pretrained backbone under a new head with one logit per label.
     model = codec.model(pretrained=args.pretrained, blocks=args.blocks)
 
-    # Training: the strategy says which blocks learn when, and how fast; the best epoch on validation is kept.
+    # Training: the strategy says which blocks learn when, and how fast; the best weights on validation are kept.
     trainer = TransferTrainer(model=model, args=args, task=task, codec=codec, rows=rows)
     trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
     trainer.tune_decision()  # of several labels an image: each gets a threshold of its own
