@@ -133,8 +133,9 @@ class TransferArguments(
         default=None,
         metadata={"help": "folder to keep what is computed once; default: in output_dir, deleted when training ends"},
     )
-    cache_dtype: Literal["float16", "bfloat16", "float32"] = field(
-        default="float16", metadata={"help": "precision of stored activations"}
+    cache_dtype: Literal["auto", "float16", "bfloat16", "float32"] = field(
+        default="auto",
+        metadata={"help": "precision of stored activations; auto: bfloat16 where a run computes in it, else float16"},
     )
     cache_budget: float = field(
         default=20.0, metadata={"help": "GB that stored activations, or pictures, of a split may take"}

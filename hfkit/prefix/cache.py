@@ -27,6 +27,7 @@ from hfkit.prefix.cuts import find_cuts
 from hfkit.prefix.folders import delete_abandoned, hold_building, put_in_place
 from hfkit.prefix.layout import is_per_token, pack, unpack, width_of
 from hfkit.prefix.replay import CannotReplay, Cut, Shape, Size, Tap, read_taps, replay
+from hfkit.prefix.rounding import TOLERANCE, computing_in_float32, is_close, is_within_rounding
 from hfkit.prefix.store import DTYPES, Damaged, Overflow, Store, Writer
 from hfkit.progress import track
 from hfkit.runtime.durable import measure_disk
@@ -34,9 +35,6 @@ from hfkit.runtime.durable import measure_disk
 # On a CPU a pass is fastest in small batches of similar length: their activations stay in its cache.
 TOKENS_AT_ONCE, ROWS_AT_ONCE = 1024, 32
 CHECKED_ROWS = 8
-# How far an activation may lie from another one of the same row, as a share of the largest, by the precision in which
-# it is stored or computed. Two things differ: the rounding, and the padding of the batch it was computed in.
-TOLERANCE = {"float32": 1e-4, "float16": 2e-3, "bfloat16": 2e-2}
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Settings:
     folder: Path
     dtype: str = "float16"
     computed: str = "float32"  # the precision of the forward pass
+    mixed: bool = False  # by autocast: the model could compute in float32 as well
     budget: float = 20.0  # GB, for one split
     keep: bool = False  # the files, for later runs
 
@@ -267,24 +266,38 @@ class PrefixCache:
         # The key may miss something that decides an activation: a kernel, a driver. Hence the rows that are run again.
         draw = np.random.default_rng(len(self.rows))
         chosen = draw.choice(len(self.rows), min(CHECKED_ROWS, len(self.rows)), replace=False)
-        batch = self._batch(chosen)
-        with torch.inference_mode():
-            real = read_taps(self.frozen.model, self.cuts[depth].taps, batch)
-        for i, (tap, value) in enumerate(zip(self.cuts[depth].taps, real, strict=True)):
-            if not self._equals(store, i, chosen, pack(tap, value, batch)[0].float()):
-                store.close()
-                return None
-        return store
+        if self._equals(store, depth, chosen, self._batch(chosen)):
+            return store
+        store.close()
+        return None
 
-    def _equals(self, store: Store, tap: int, rows: np.ndarray, wanted: Tensor) -> bool:
-        """Whether a store holds the wanted activations of some rows, up to its precision."""
-        try:
-            found = store.read(tap, rows)
-        except Damaged:
-            return False
-        tolerated = self.settings.tolerance * wanted.abs().max().item()
-        # `<=`, and not `not >`: a nan is no match either.
-        return found.shape == wanted.shape and bool((found.to(wanted) - wanted).abs().max() <= tolerated)
+    def holds(self, depth: int, rows: np.ndarray, batch: Mapping[str, Tensor]) -> bool:
+        """Whether the store of a cut holds what the frozen layers return for a batch, up to rounding."""
+        return self._equals(self.stores[depth], depth, rows, batch)
+
+    def _equals(self, store: Store, depth: int, rows: np.ndarray, batch: Mapping[str, Tensor]) -> bool:
+        model, taps = self.frozen.model, self.cuts[depth].taps
+        with torch.inference_mode():
+            real, exact = read_taps(model, taps, batch), []
+            if self.settings.mixed:
+                with computing_in_float32(model):
+                    exact = read_taps(model, taps, batch)
+        for i, (tap, value) in enumerate(zip(taps, real, strict=True)):
+            wanted, counts = pack(tap, value, batch)
+            try:
+                found = store.read(i, rows).to(self.device)
+            except Damaged:
+                return False
+            if found.shape != wanted.shape:
+                return False
+            if not exact:
+                close = is_close(found, wanted.float(), self.settings.tolerance)
+            else:
+                own = wanted.to(DTYPES[self.settings.dtype]).float()
+                close = is_within_rounding(found, own, pack(tap, exact[i], batch)[0].float(), counts)
+            if not close:
+                return False
+        return True
 
     def _compute(self, places: Mapping[int, Path], desc: str) -> None:
         """Fill the missing stores, all cuts in one pass over this process's share of the rows."""

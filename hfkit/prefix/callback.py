@@ -25,13 +25,15 @@ from hfkit.data.batches import columns_of, is_number, rows_to_fetch
 from hfkit.data.digests import rows_digest
 from hfkit.data.loader_workers import hand_over
 from hfkit.model.unfreezing import Unfreezing
-from hfkit.prefix.cache import TOLERANCE, Frozen, PrefixCache, Settings, evaluating
+from hfkit.prefix.cache import Frozen, PrefixCache, Settings, evaluating
 from hfkit.prefix.replay import CannotReplay
+from hfkit.prefix.rounding import TOLERANCE
 from hfkit.prefix.store import Damaged
 
 ROWS = "row_numbers"  # the name they have in a batch
 DECISION, ON = "prefix_cache", "on"  # in the log; else the reason
 LOOSER = 2  # times as far as activations logits may lie apart: the layers above add to it
+FAR = "activations lie further from float32 than rounding explains"
 WORTH = 1.5  # times that each row must pass the frozen layers: once is what building costs
 
 
@@ -185,7 +187,8 @@ class Caching(TrainerCallback):
         coarse = args.fp16 or args.device.type != "cpu"
         computed = "bfloat16" if args.bf16 else "float16" if coarse else "float32"
         keep = args.cache_dir is not None
-        settings = Settings(self.folder, args.cache_dtype, computed, args.cache_budget, keep=keep)
+        mixed = args.bf16 or args.fp16
+        settings = Settings(self.folder, args.cache_dtype, computed, mixed, args.cache_budget, keep)
         drawn_anew = varies(trainer.codec) is not None
         views = args.cache_views if drawn_anew else 1
         passes, evaluations = self._passes()
@@ -305,6 +308,7 @@ class Caching(TrainerCallback):
         The untouched model, and the model from the cut on, with this batch's own activations rounded as they are
         stored, may differ by that rounding. From the same model with the store's activations, only what padding does to
         a computation may tell them apart: a store that is wrong by a thousandth is no longer hidden by the rounding.
+        In half precision that is told from the activations: of logits there may be a handful, which differ by chance.
         """
         codec, settings = self.trainer.codec, cache.settings
         given = codec.inputs(inputs)
@@ -319,6 +323,7 @@ class Caching(TrainerCallback):
                     replayed = codec.logits(model(**bare), inputs)
             except Damaged:
                 real = rounded = replayed = real[:0]
+            far = settings.mixed and real.numel() > 0 and not cache.holds(depth, rows, given)
         # A batch may hold nothing to compare (sentences without words are legal): the largest of nothing does not
         # exist, and the next batch is the first then. Of all processes, or some would go on and others not.
         if not all(gather_object([real.numel() > 0])):
@@ -329,11 +334,11 @@ class Caching(TrainerCallback):
         found = [((one - other).abs().max().item() / largest, LOOSER * limit) for one, other, limit in pairs]
         # `not … <=`, and not `>`: a nan is no match either.
         wrong = [apart for apart, limit in found if not apart <= limit]
-        fine = not any(gather_object([bool(wrong)]))
-        if not fine:
-            apart = wrong[0] if wrong else max(apart for apart, _ in found)
-            self._give_up(f"at depth {depth} logits differ by {apart:.2g} of the largest")
-        return fine
+        told = gather_object([f"logits differ by {wrong[0]:.2g} of the largest" if wrong else far and FAR])
+        reason = next(filter(None, told), None)
+        if reason is not None:
+            self._give_up(f"at depth {depth} {reason}")
+        return reason is None
 
     def _give_up(self, reason: str) -> None:
         self.close()

@@ -40,7 +40,7 @@ from hfkit.training.plan import plan_stages
 ENTRY = "precision"  # in the log
 NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-SETTINGS = frozenset(f"settings.{name}" for name in HALVES)
+SETTINGS = frozenset(f"settings.{name}" for name in (*HALVES, "cache_dtype"))  # that are settled here
 
 AGREE = 0.05  # of the spread of the logits, which may be the mean distance of those in half precision
 WORTH = 1.15  # times as fast: less is not told from noise, and float32 is exact
@@ -93,10 +93,15 @@ class Precision(TrainerCallback):
         Args:
             asked: the checkpoint that the run goes on from; True and 'auto' mean the newest one in `output_dir`.
         """
-        if self.settled:
-            return
+        args = self.trainer.args
+        found = find_recorded(self.trainer, asked) if "auto" in (args.precision, args.cache_dtype) else None
+        if not self.settled:
+            self._settle(found and next((name for name in HALVES if found.get(name)), "fp32"))
+        if args.cache_dtype == "auto":
+            args.cache_dtype = (found or {}).get("cache_dtype") or ("bfloat16" if args.bf16 else "float16")
+
+    def _settle(self, taken: str | None) -> None:
         self.settled, run = True, self.trainer
-        taken = find_recorded(run, asked)
         if taken is None and reason_against(run) is None:
             with measure() as self.cost:
                 # Only the first process measures: the others would disturb it, and might come to another answer.
@@ -120,8 +125,8 @@ class Precision(TrainerCallback):
             cost[name] += self.cost.pop(name, 0.0)
 
 
-def find_recorded(run: Run, asked: str | bool | None) -> str | None:
-    """The precision of the checkpoint that a run goes on from, or of the same run in its output directory.
+def find_recorded(run: Run, asked: str | bool | None) -> dict[str, Any] | None:
+    """The settings of the checkpoint that a run goes on from, or of the same run in its output directory.
 
     So a run that is started again ends as it did, also where a trial is a close call.
     """
@@ -131,7 +136,7 @@ def find_recorded(run: Run, asked: str | bool | None) -> str | None:
     saved = read_identity(folder)
     if not asked and not {place_of(found) for found in differences(saved, identify(run))} <= SETTINGS:
         return None  # another run, that will be refused or overwritten
-    return next((name for name in HALVES if saved["settings"].get(name)), "fp32")
+    return saved["settings"]
 
 
 def reason_against(run: Run) -> str | None:

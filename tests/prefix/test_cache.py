@@ -534,16 +534,6 @@ def test_a_hundredth_does_not_hide_in_the_precision_of_what_is_stored(checkpoint
     assert "Prefix cache off: at depth 5 logits differ by" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "dtype",
-    ["float16", pytest.param("float32", marks=pytest.mark.slow), pytest.param("bfloat16", marks=pytest.mark.slow)],
-)
-def test_computing_in_bfloat16_is_no_reason_against_it(dtype, checkpoint, corpus, tmp_path):
-    run = kept_run(checkpoint, corpus, tmp_path, cache_dtype=dtype, bf16=True, num_train_epochs=2)
-    run.train()
-    assert decision(run) == "on"
-
-
 def test_whatever_decides_the_activations_has_a_cache_of_its_own(checkpoint, corpus, tmp_path):
     kept_run(checkpoint, corpus, tmp_path).train()
     folder, counts = tmp_path / "kept" / "activations", [1]

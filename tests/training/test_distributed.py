@@ -48,6 +48,14 @@ def test_a_pair_builds_a_cache_in_disjoint_parts_and_trains_as_without(more_pair
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.slow
+def test_a_pair_computes_in_what_its_first_process_has_chosen(more_pairs):
+    require_equal_replicas(more_pairs / "tried")
+    log = json.loads((more_pairs / "tried" / "log.json").read_text())
+    assert log["precision"]["taken"] == "bf16" and log["prefix_cache"] == "on"
+    assert digests(more_pairs / "tried, resumed") == digests(more_pairs / "tried")
+
+
 def held(store: Path) -> list[int]:
     return [row for file in store.glob("rows*.npy") for row in np.load(file).tolist()]
 
