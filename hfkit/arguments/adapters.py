@@ -14,38 +14,59 @@ from hfkit.errors import UserError
 class Kind:
     """A kind of adapter."""
 
-    name: str  # for people
     summary: str
+    parts: str  # what learns, for people; its size in place of {}
     learning_rate: float  # peak rate with strategy=lora
     sized: str | None = None  # the flag that says how large it is
     size: int = 0  # the flag's value if it is not given
     merges: bool = True  # False: what learns is read beside the rows, and no weights can hold it
 
 
-RANK = STRATEGIES["lora"].lora_rank
 KINDS: dict[str, Kind] = {
-    "lora": Kind("LoRA", "a low-rank matrix beside the weights (Hu et al. 2021)", 1e-3, "lora_rank", RANK),
-    "dora": Kind("DoRA", "that, and the length of each row of the weights (Liu et al. 2024)", 1e-3, "lora_rank", RANK),
-    "ia3": Kind("IA3", "a factor for each output, or for each input where a layer narrows (Liu et al. 2022)", 1e-2),
+    "lora": Kind(
+        "a product of two low-rank matrices beside the weights (Hu et al. 2021)",
+        "low-rank adapters (LoRA of rank {})",
+        1e-3,
+        "lora_rank",
+        STRATEGIES["lora"].lora_rank,
+    ),
+    "dora": Kind(
+        "that, and the length of each row of the weights (Liu et al. 2024)",
+        "low-rank adapters with lengths (DoRA of rank {})",
+        1e-3,
+        "lora_rank",
+        STRATEGIES["lora"].lora_rank,
+    ),
+    "ia3": Kind(
+        "a factor for each output, or for each input where a layer narrows (Liu et al. 2022)",
+        "factors of activations (IA3)",
+        1e-2,
+    ),
     "vera": Kind(
-        "VeRA",
         "two vectors around random matrices that all layers share (Kopiczko et al. 2024)",
+        "vectors around shared random matrices (VeRA of rank {})",
         1e-2,
         "lora_rank",
         256,
     ),
-    "oft": Kind("OFT", "a rotation of the inputs, in blocks (Qiu et al. 2023)", 1e-3, "oft_block_size", 32),
+    "oft": Kind(
+        "a rotation of the inputs, in blocks (Qiu et al. 2023)",
+        "rotations of inputs (OFT in blocks of {})",
+        1e-3,
+        "oft_block_size",
+        32,
+    ),
     "prefix": Kind(
-        "prefix tuning",
         "keys and values of virtual tokens before those of the rows, in every block (Li and Liang 2021)",
+        "keys and values of {} virtual tokens (prefix tuning)",
         1e-2,
         "virtual_tokens",
         20,
         merges=False,
     ),
     "prompt": Kind(
-        "prompt tuning",
         "embeddings of virtual tokens before those of the rows (Lester et al. 2021)",
+        "embeddings of {} virtual tokens (prompt tuning)",
         1e-2,
         "virtual_tokens",
         20,
@@ -184,5 +205,13 @@ class AdapterArguments:
 
 def kind_of(settings: Mapping[str, Any]) -> Kind | None:
     """The kind of adapter that a run with these settings trained; None if it trained weights."""
-    found = settings.get("adapter") or ("lora" if settings.get("lora_rank") else None)
-    return KINDS.get(found)
+    name = settings.get("adapter")
+    if name not in KINDS:  # a report of before there were others than LoRA
+        name = "lora" if settings.get("lora_rank") else None
+    return KINDS.get(name)
+
+
+def describe_parts(settings: Mapping[str, Any]) -> str | None:
+    """What learnt beside the frozen weights in a run with these settings, for people; None if it trained weights."""
+    kind = kind_of(settings)
+    return kind and kind.parts.format(settings.get(kind.sized or ""))

@@ -10,6 +10,7 @@ import yaml
 from jinja2 import Template
 from markupsafe import Markup
 
+from hfkit.arguments.adapters import describe_parts, kind_of
 from hfkit.arguments.strategies import STRATEGIES
 from hfkit.errors import UserError, one_line
 from hfkit.hub.citations import citations
@@ -32,7 +33,8 @@ PICTURES = "examples"  # and the one of the pictures that its card shows
 SPLITS = ("train", "validation", "test")
 # The settings that say how the weights were trained; the command and report.json hold the rest.
 TRAINING = (
-    *("strategy", "learning_rate", "layer_decay", "head_learning_rate", "lora_rank", "num_train_epochs"),
+    *("strategy", "learning_rate", "layer_decay", "head_learning_rate", "num_train_epochs"),
+    *("adapter", "lora_rank", "oft_block_size", "virtual_tokens"),
     *("per_device_train_batch_size", "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps"),
     *("weight_decay", "seed", "data_seed"),
 )
@@ -62,7 +64,8 @@ def render_card(
         front_matter=Markup(yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True).rstrip()),
         model=model,
         adapter=adapter,
-        merged=not adapter and bool(settings.get("lora_rank")),
+        kind=kind_of(settings),
+        parts=describe_parts(settings),
         trained_on=checkpoint_name(settings["checkpoint"]) if settings.get("checkpoint_adapter") == "train" else None,
         subject=subject,
         score=score,

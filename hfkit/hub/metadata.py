@@ -5,6 +5,7 @@ from typing import Any
 
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
+from hfkit.arguments.adapters import kind_of
 from hfkit.arguments.hub_terms import BENCHMARK
 from hfkit.report.pages import words
 from hfkit.scores.score import Score, headline_score
@@ -32,9 +33,11 @@ def front_matter(report: dict[str, Any], model: str, *, adapter: bool = False) -
     """The metadata of the card of `model`: what is not known has no key.
 
     Args:
-        adapter: the card is that of the low-rank adapters alone, not of the whole model.
+        adapter: the card is that of the adapters alone, not of the whole model.
     """
     settings, task = report["settings"], report["task"]
+    kind = kind_of(settings)
+    adapter = adapter or (kind is not None and not kind.merges)
     base, data = report["origin"]["base"] or {}, report["origin"]["dataset"]
     based = base.get("relation") is not None
     scores = named_scores(report)

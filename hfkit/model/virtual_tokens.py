@@ -112,7 +112,8 @@ def run_probe(model: nn.Module) -> Iterator[dict[str, Tensor]]:
         ids = rows.get("input_ids")
         if ids is None:
             continue
-        rows = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        # Masks are looked into, and on torch's meta device they hold nothing.
+        rows = {"input_ids": ids} | ({} if ids.is_meta else {"attention_mask": torch.ones_like(ids)})
         try:
             model(**rows)
         except Exception as error:
@@ -144,15 +145,27 @@ def require_use(adapted: "PeftModel", rows: dict[str, Tensor], shape: torch.Size
     found = torch.autograd.grad(logits.square().sum(), list(learning.values()), allow_unused=True)
     if idle := [name for name, gradient in zip(learning, found, strict=True) if gradient is None]:
         raise ValueError(f"it does not use {idle[0]}, which is to learn")
-    padding = adapted.config.pad_token_id or 0
-    longer = {name: functional.pad(value, (0, 4), value=padding) for name, value in rows.items()}
-    longer["attention_mask"] = functional.pad(rows["attention_mask"], (0, 4))
-    with torch.no_grad():
-        padded = adapted(**longer)["logits"]
-    padded = padded[:, : logits.shape[1]] if logits.ndim == 3 else padded
-    if not logits.is_meta and not torch.allclose(padded, logits, atol=SAME * logits.abs().max().item()):
-        raise ValueError("its answer to a row would depend on the padding behind it")
+    if not logits.is_meta:
+        require_same_when_padded(adapted, rows, logits)
     adapted.train(training)
+
+
+@torch.no_grad()
+def require_same_when_padded(adapted: "PeftModel", rows: dict[str, Tensor], logits: Tensor) -> None:
+    """Refuse a model that answers otherwise to the same rows with padding behind them.
+
+    Raises:
+        ValueError: saying so.
+    """
+    padding = adapted.config.pad_token_id or 0
+    longer = {
+        "input_ids": functional.pad(rows["input_ids"], (0, 4), value=padding),
+        "attention_mask": functional.pad(rows["attention_mask"], (0, 4)),
+    }
+    padded = adapted(**longer)["logits"]
+    padded = padded[:, : logits.shape[1]] if logits.ndim == 3 else padded
+    if not torch.allclose(padded, logits, atol=SAME * logits.abs().max().item()):
+        raise ValueError("its answer to a row would depend on the padding behind it")
 
 
 def save_virtual_tokens(adapted: "PeftModel", folder: Path) -> None:

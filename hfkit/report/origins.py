@@ -15,6 +15,7 @@ from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 from safetensors import SafetensorError, safe_open
 
+from hfkit.arguments.adapters import kind_of
 from hfkit.arguments.hub_terms import LANGUAGE
 from hfkit.errors import UserError
 from hfkit.model.sources import name_base
@@ -36,7 +37,7 @@ def base_origin(settings: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if settings.get("checkpoint_adapter") == "train":
         checkpoint = name_base(checkpoint)
-    relation = "adapter" if settings.get("lora_rank") else "finetune"
+    relation = "adapter" if kind_of(settings) else "finetune"
     try:
         place = resolve_checkpoint(checkpoint)
     except UserError:

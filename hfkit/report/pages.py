@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from hfkit.arguments.adapters import describe_parts
 from hfkit.report import plots
 from hfkit.report.names import checkpoint_name, dataset_name
 from hfkit.scores.score import headline_text
@@ -71,6 +72,7 @@ def render_page(template: str, report: dict[str, Any]) -> str:
         subject=report["contenders"][0],
         level=f"{100 * report['contenders'][0]['interval']['level']:g}",
         people=describe_people(report),
+        parts=describe_parts(report["settings"]),
         notes=report["data"].get("notes", []),
         draws=RESAMPLES,
         most=MOST,

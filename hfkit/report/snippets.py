@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hfkit.arguments.adapters import kind_of
 from hfkit.contract.snippets import literal
 from hfkit.contract.target import Target
 from hfkit.contract.task import Task
@@ -36,23 +37,44 @@ def write_snippets(
         facts: what the report says of the data.
         base: the checkpoint that the run started from (see `schema`).
     """
+    kind = kind_of(settings)
+    if base is not None and kind is not None and not kind.merges:
+        loaded = put_on_base(task, base, "has the labels, what reads the inputs, and what learnt", "")
+        asking = task.view.snippet(MODEL, target, examples, facts, loaded="\n".join(loaded))
+        return {"model": import_peft(asking, task), "adapter": None}
     model = task.view.snippet(MODEL, target, examples, facts)
     if base is None or base["relation"] != "adapter" or settings.get("reinit_blocks"):
         return {"model": model, "adapter": None}
+    inside = f", subfolder={literal('adapter')}).merge_and_unload("
+    home = "has the labels and what reads the inputs; the adapters lie in its folder adapter/"
+    asking = task.view.snippet(MODEL, target, examples, facts, loaded="\n".join(put_on_base(task, base, home, inside)))
+    return {"model": model, "adapter": import_peft(asking, task)}
+
+
+def put_on_base(task: Task, base: Mapping[str, Any], home: str, inside: str) -> list[str]:
+    """Lines of Python that load adapters onto their base.
+
+    Args:
+        home: what the saved model's place has, in words.
+        inside: where the adapters lie in it, and what is done with them then.
+    """
     auto_model, auto_processor = task.auto_model.__name__, task.view.auto_processor
-    loaded = [
-        f"home = {literal(MODEL)}  # has the labels and what reads the inputs; the adapters lie in its folder adapter/",
+    return [
+        f"home = {literal(MODEL)}  # {home}",
         f"base = {auto_model}.from_pretrained(",
         f"    {literal(base['id'] or base['name'])},",
         "    config=AutoConfig.from_pretrained(home),",
         f"    dtype={literal('float32')},",
         "    ignore_mismatched_sizes=True,",
         ")",
-        f"model = PeftModel.from_pretrained(base, home, subfolder={literal('adapter')}).merge_and_unload()",
+        f"model = PeftModel.from_pretrained(base, home{inside})",
         f"processor = {auto_processor}.from_pretrained(home)",
     ]
-    asking = task.view.snippet(MODEL, target, examples, facts, loaded="\n".join(loaded))
-    return {"model": model, "adapter": add_imports(asking, {"AutoConfig", auto_model, auto_processor})}
+
+
+def import_peft(snippet: str, task: Task) -> str:
+    """A snippet that also imports what `put_on_base` uses, beside the names on its first line."""
+    return add_imports(snippet, {"AutoConfig", task.auto_model.__name__, task.view.auto_processor})
 
 
 def add_imports(snippet: str, names: set[str]) -> str:

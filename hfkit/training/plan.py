@@ -8,6 +8,7 @@ from rich.table import Table
 from torch import nn
 from transformers import TrainerCallback
 
+from hfkit.arguments.adapters import describe_parts
 from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError
 from hfkit.model.groups import layerwise_parameter_groups
@@ -148,7 +149,11 @@ def plan_title(args: TransferArguments, obstacle: str | None = None) -> str:
     Args:
         obstacle: to the fit of the head, None where it is fitted.
     """
-    own = ", the adapter of the checkpoint trained on" if args.checkpoint_adapter == "train" else ""
+    own = ""
+    if args.checkpoint_adapter == "train":
+        own = ", the adapter of the checkpoint trained on"
+    elif args.adapted and (args.strategy, args.adapter) != ("lora", "lora"):
+        own = f", {describe_parts(vars(args))}"
     anew = f", the top {args.reinit_blocks} blocks from random weights" if args.reinit_blocks else ""
     only = f", of the blocks only depths {args.train_blocks}" if args.train_blocks else ""
     coming = ""

@@ -4,13 +4,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from peft import PeftModel
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline, set_seed
 
-from hfkit import TransferArguments, TransferTrainer
-from hfkit.arguments.adapters import KINDS
+from hfkit import RecipeArguments, TransferArguments, TransferTrainer
+from hfkit.arguments.adapters import KINDS, describe_parts
+from hfkit.hub.card import render_card
+from hfkit.hub.lint import lint_card
 from hfkit.inference.saved import load_saved
 from hfkit.model.digests import digest
+from hfkit.report.snippets import insert_model
 from hfkit.tasks import TextClassification
 from tests.tiny import text
 
@@ -38,6 +42,10 @@ def trainer(places: dict[str, str], output: Path, *, model: str = "bert", rows=N
     return TransferTrainer(model=codec.model(), args=args, task=task, codec=codec, rows=rows)
 
 
+def report_text(folder: Path) -> str:
+    return (folder / "run" / "report.md").read_text(encoding="utf-8")
+
+
 def frozen(run: TransferTrainer) -> bytes:
     return digest(run.model.get_parameter(name) for name in sorted(run.unfreezing.always_frozen))
 
@@ -52,7 +60,7 @@ DEFAULT = ("ia3", "prefix")  # LoRA is in tests of its own
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind in DEFAULT else pytest.mark.slow) for kind in KINDS if kind != "lora"]
 )
-def test_a_kind_from_its_first_step_to_the_saved_model(kind, places, tmp_path, capsys):
+def test_a_kind_from_its_first_step_to_the_saved_model(kind, places, tmp_path, capsys, monkeypatch):
     model, merges = "gpt2" if kind == "prefix" else "bert", KINDS[kind].merges
     # The head alone at first: frozen layers could be stored, if adapters did not thaw inside them.
     flags = dict(model=model, adapter=kind, learning_rate=0.1, head_only=0.3, **OF_KIND[kind])
@@ -88,3 +96,21 @@ def test_a_kind_from_its_first_step_to_the_saved_model(kind, places, tmp_path, c
     answers = pipeline("text-classification", model=loaded, tokenizer=tokenizer)(list(run.rows["test"]["text"]))
     assert [[answer["label"]] for answer in answers] == [answer[:1] for answer in run.predictions("test")]
     assert load_saved(saved).predictions(run.rows["test"]) == run.predictions("test")
+    # Told: what learnt, in how many parameters, and how it is loaded.
+    report = run.report(RecipeArguments(checkpoint=places[model]))
+    report.judge()
+    report.save(tmp_path / "run")
+    facts, parts = report.facts(), describe_parts(vars(run.args))
+    trained = sum(run.model.get_parameter(name).numel() for name in learning)
+    assert f"Beside the frozen weights learnt {parts}, and the head: {trained:,} parameters" in report_text(tmp_path)
+    card = render_card(facts)
+    assert parts in card and lint_card(card, facts) == []
+    assert ModelCard(card).data.library_name == ("transformers" if merges else "peft")
+    assert ("import PeftModel" in facts["snippets"]["model"]) == (not merges)
+    if not merges:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "base").symlink_to(places[model])
+        names: dict = {}
+        exec(insert_model(facts["snippets"]["model"], "run").replace(Path(places[model]).name, "base"), names)  # noqa: S102
+        with torch.inference_mode():
+            assert torch.allclose(names["model"](**batch).logits, expected, atol=1e-5)

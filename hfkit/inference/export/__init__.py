@@ -17,6 +17,7 @@ from hfkit.inference.export.parity import (
     refuse_different,
 )
 from hfkit.inference.saved import SavedModel, load_saved
+from hfkit.model.sources import holds_virtual_tokens
 from hfkit.runtime.durable import replace_folder
 from hfkit.version import __version__
 
@@ -55,6 +56,7 @@ def export(
     from hfkit.inference.export.graph import find_outputs, open_graph, to_8_bits, trace, weight_bytes
 
     saved = load_saved(place, revision=revision)
+    refuse_virtual_tokens(saved)
     saved.model.to("cpu")
     folder = default_folder(place, quantize) if folder is None else folder
     refuse_foreign(folder)
@@ -82,6 +84,20 @@ def export(
         saved.codec.processor.save_pretrained(part)
         finish(part, saved, record)
     return {"folder": str(folder), **record}
+
+
+def refuse_virtual_tokens(saved: SavedModel) -> None:
+    """Refuse a model with virtual tokens: they are put before the rows by peft, outside of the model's own pass.
+
+    Raises:
+        UserError: naming it.
+    """
+    if holds_virtual_tokens(saved.folder):
+        raise UserError(
+            f"model '{saved.place}'",
+            "peft puts virtual tokens before its rows, and a graph of that is not proven to answer as it does",
+            "Use it through peft, or train with --adapter lora, which is merged into the weights",
+        )
 
 
 def describe(
