@@ -20,8 +20,10 @@ class Kind:
     sized: str | None = None  # the flag that says how large it is
     size: int = 0  # the flag's value if it is not given
     merges: bool = True  # False: what learns is read beside the rows, and no weights can hold it
+    beside: tuple[str, ...] = ()  # the widths of weights beside which peft trains it and takes it off again
 
 
+WIDTHS = ("8bit", "4bit")
 KINDS: dict[str, Kind] = {
     "lora": Kind(
         "a product of two low-rank matrices beside the weights (Hu et al. 2021)",
@@ -29,6 +31,7 @@ KINDS: dict[str, Kind] = {
         1e-3,
         "lora_rank",
         STRATEGIES["lora"].lora_rank,
+        beside=WIDTHS,
     ),
     "dora": Kind(
         "that, and the length of each row of the weights (Liu et al. 2024)",
@@ -36,6 +39,7 @@ KINDS: dict[str, Kind] = {
         1e-3,
         "lora_rank",
         STRATEGIES["lora"].lora_rank,
+        beside=("4bit",),
     ),
     "ia3": Kind(
         "a factor for each output, or for each input where a layer narrows (Liu et al. 2022)",
@@ -48,6 +52,7 @@ KINDS: dict[str, Kind] = {
         1e-2,
         "lora_rank",
         256,
+        beside=WIDTHS,
     ),
     "oft": Kind(
         "a rotation of the inputs, in blocks (Qiu et al. 2023)",
@@ -55,6 +60,7 @@ KINDS: dict[str, Kind] = {
         1e-3,
         "oft_block_size",
         32,
+        beside=WIDTHS,
     ),
     "prefix": Kind(
         "keys and values of virtual tokens before those of the rows, in every block (Li and Liang 2021)",
@@ -73,6 +79,7 @@ KINDS: dict[str, Kind] = {
         merges=False,
     ),
 }
+BESIDE = {name: " or ".join(kind.beside) for name, kind in KINDS.items() if kind.beside}
 SIZES = {kind.sized for kind in KINDS.values() if kind.sized is not None}
 OF_CHECKPOINTS = ("merge", "train")
 
@@ -116,6 +123,13 @@ class AdapterArguments:
             " strategy=lora, its own matrices go on learning"
         },
     )
+    quantize: Literal[WIDTHS] | None = field(  # type: ignore[valid-type]
+        default=None,
+        metadata={
+            "help": "keep the frozen linear layers in so many bits while adapters learn beside them, with bitsandbytes;"
+            f" with adapter={', '.join(f'{name} ({widths})' for name, widths in BESIDE.items())}"
+        },
+    )
 
     ranges: ClassVar[Mapping[str, Range]] = {"oft_block_size": Range(2, 2**16), "virtual_tokens": POSITIVE_COUNT}
 
@@ -135,6 +149,7 @@ class AdapterArguments:
             self._require_lora()
             self.adapter = "lora"
             self._refuse_sizes("lora_rank")
+            self._require_floats("checkpoint_adapter=train")
             return replace(chosen, lora_rank=None)  # until the adapter is read
         asked, rank = self.adapter, chosen.lora_rank if self.lora_rank is None else self.lora_rank
         if self.strategy == "lora" and rank == 0 and asked is None:
@@ -142,10 +157,13 @@ class AdapterArguments:
         self.adapter = asked or ("lora" if rank > 0 else None)
         if self.adapter is None:
             self._refuse_sizes(None)
+            self._require_floats(f"strategy={self.strategy}")
             return chosen
         kind = KINDS[require_choice("adapter", self.adapter, KINDS)]
         self._refuse_sizes(kind.sized)
         self._refuse_idle(chosen, f"adapter={asked}" if asked else f"lora_rank={rank}")
+        if self.quantize is not None and require_choice("quantize", self.quantize, WIDTHS) not in kind.beside:
+            self._require_floats(f"adapter={self.adapter}")
         if asked is not None:
             self._take_size(kind)
         if asked is not None and self.strategy == "lora":
@@ -160,6 +178,16 @@ class AdapterArguments:
         if given == 0:
             raise UserError(f"adapter={self.adapter}, {kind.sized}=0", "it is 1 or more", "Leave one of them out")
         setattr(self, kind.sized, kind.size if given is None else given)
+
+    def _require_floats(self, given: str) -> None:
+        """Refuse weights in few bits beside something that learns otherwise, or that peft does not take off them."""
+        if self.quantize is not None:
+            learners = ", ".join(f"{name} ({widths})" for name, widths in BESIDE.items())
+            raise UserError(
+                f"quantize={self.quantize} with {given}",
+                f"weights in few bits cannot learn, and the adapters beside them are {learners}",
+                "Set --strategy lora with one of these, or leave out --quantize",
+            )
 
     def _refuse_sizes(self, sized: str | None) -> None:
         """Refuse a size that the kind of adapter does not have."""

@@ -58,7 +58,10 @@ def _settings_of(core: nn.Module) -> str | None:
     """All that decides how a model of its class runs; None if only the model itself knows."""
     if model_type_of(core) is None:
         return None
-    return json.dumps(core.config.to_dict(), sort_keys=True, default=str)
+    settings = core.config.to_dict()
+    # In few bits it runs in the same order, and some of these weights cannot be recorded.
+    settings.pop("quantization_config", None)
+    return json.dumps(settings, sort_keys=True, default=str)
 
 
 def _make_map(core: nn.Module, names: list[str], blocks: Sequence[str]) -> Map:

@@ -6,6 +6,7 @@ from hfkit.arguments.training import TransferArguments
 from hfkit.contract.codec import Codec
 from hfkit.model.adapters import Adapter, add_adapters
 from hfkit.model.own_adapter import add_own_lora
+from hfkit.model.quantising import quantise
 from hfkit.model.virtual_tokens import VIRTUAL_KINDS, add_virtual_tokens
 
 
@@ -23,6 +24,8 @@ def adapt_model(model: nn.Module, args: TransferArguments, *, draw: bool) -> nn.
         model = add_own_lora(model, args.lora_rank, blocks, load=draw)
         args.lora_rank = model.peft_config["default"].r
         return model
+    if args.quantize and draw:
+        model = quantise(model, args.quantize, blocks)
     if args.adapter in VIRTUAL_KINDS:
         return add_virtual_tokens(model, Adapter(args.adapter, args.virtual_tokens), blocks)
     return add_adapters(model, Adapter(args.adapter, args.lora_rank or args.oft_block_size or 0), blocks)

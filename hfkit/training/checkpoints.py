@@ -28,7 +28,7 @@ DECIDING = (
     *("learning_rate", "layer_decay", "head_learning_rate", "fit_head", "head_only", "unfreeze_stages"),
     *("unfreeze_until", "thaw_warmup", "pretrained", "slanted_triangular", "blocks", "seed", "data_seed"),
     *("reinit_blocks", "train_blocks", "ema", "soup", "wise_ft"),
-    *("adapter", "lora_rank", "oft_block_size", "virtual_tokens", "checkpoint_adapter"),
+    *("adapter", "lora_rank", "oft_block_size", "virtual_tokens", "quantize", "checkpoint_adapter"),
     *("num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"),
     *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm"),
     *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "label_smoothing_factor", "neftune_noise_alpha"),

@@ -8,6 +8,7 @@ from datasets import Dataset
 from torch import nn
 from transformers import TrainerCallback
 
+from hfkit.arguments.adapters import KINDS
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments
 from hfkit.contract.abilities import Decision, Pictured
@@ -15,6 +16,7 @@ from hfkit.contract.codec import Codec
 from hfkit.contract.task import Loaded, Task
 from hfkit.errors import Failure, UserError
 from hfkit.model.adapters import merge_adapters
+from hfkit.model.quantising import merge_into_floats
 from hfkit.model.virtual_tokens import save_virtual_tokens
 from hfkit.runtime.redaction import spell_out_controls
 from hfkit.training.averages.callback import describe_averages
@@ -138,16 +140,16 @@ def retry_later(args: TransferArguments, name: str, error: UserError | Failure) 
     return Failure(f"The run is complete in '{folder}', but it was not pushed", fix)
 
 
-def save_adapted(model: nn.Module, processor: Any, folder: Path, *, merged: bool) -> None:
+def save_adapted(model: nn.Module, processor: Any, folder: Path, args: TransferArguments) -> None:
     """Save a plain model with its adapters merged in, and the adapters themselves in `adapter/`.
 
-    Args:
-        merged: False for virtual tokens, which no weights can hold: they are saved as they are, for their base.
+    No weights can hold virtual tokens: these are saved as they are, for their base.
     """
-    if merged:
+    if KINDS[args.adapter].merges:
         model.save_pretrained(folder / "adapter")
         (folder / "adapter" / "README.md").unlink()  # peft's form to fill in; the card comes with the report
-        merge_adapters(model).save_pretrained(folder)
+        merged = merge_into_floats(model, folder / "adapter") if args.quantize else merge_adapters(model)
+        merged.save_pretrained(folder)
     else:
         save_virtual_tokens(model, folder)
     processor.save_pretrained(folder)

@@ -29,6 +29,12 @@ def refuse_flags(model: nn.Module, args: TransferArguments) -> None:
             f"{type(model).__name__} cannot recompute its blocks",
             "Leave it out",
         )
+    if args.quantize and args.world_size > 1:
+        raise UserError(
+            f"quantize={args.quantize} with {args.world_size} processes",
+            "not proven to keep the same few bits in all of them",
+            "Start one process, or leave it out",
+        )
     if args.activation_checkpointing and args.adapter == "prefix":
         raise UserError(
             "activation_checkpointing or gradient_checkpointing with adapter=prefix",

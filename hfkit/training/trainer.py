@@ -20,7 +20,6 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_pt_utils import nested_detach
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
-from hfkit.arguments.adapters import KINDS
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments, refuse_token
 from hfkit.contract.abilities import Counted, Decision, Stored, training_collator
@@ -557,7 +556,7 @@ class TransferTrainer(Trainer):
             return
         with write_model(folder) as unfinished:
             if self.args.adapted:
-                save_adapted(self.model, self.processing_class, unfinished, merged=KINDS[self.args.adapter].merges)
+                save_adapted(self.model, self.processing_class, unfinished, self.args)
             else:
                 save(str(unfinished))
 
