@@ -240,6 +240,6 @@ def kind_of(settings: Mapping[str, Any]) -> Kind | None:
 
 
 def describe_parts(settings: Mapping[str, Any]) -> str | None:
-    """What learnt beside the frozen weights in a run with these settings, for people; None if it trained weights."""
+    """The parts that learnt beside frozen weights in a run with these settings, in words; None if weights learnt."""
     kind = kind_of(settings)
     return kind and kind.parts.format(settings.get(kind.sized or ""))

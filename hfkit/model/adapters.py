@@ -21,7 +21,7 @@ LORA_DROPOUT = 0.05
 
 @dataclass(frozen=True)
 class Adapter:
-    """The parts that are put into a model."""
+    """A kind of adapter and its size."""
 
     kind: str
     size: int = 0  # rank, inputs that are rotated together, or virtual tokens; 0: the kind has none

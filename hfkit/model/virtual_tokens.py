@@ -78,7 +78,7 @@ def name_of_base(model: nn.Module, adapter: Adapter) -> str:
 
 
 def find_task_type(model: nn.Module) -> str:
-    """The task of a model, as peft calls it.
+    """The name that peft has for the task of a model.
 
     Raises:
         LookupError: it has no name for it.
