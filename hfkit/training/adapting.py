@@ -1,5 +1,8 @@
 """A model under the adapters that its arguments ask for, and what else has to fit them."""
 
+from collections.abc import Mapping
+
+from datasets import Dataset
 from torch import nn
 
 from hfkit.arguments.training import TransferArguments
@@ -31,10 +34,18 @@ def adapt_model(model: nn.Module, args: TransferArguments, *, draw: bool) -> nn.
     return add_adapters(model, Adapter(args.adapter, args.lora_rank or args.oft_block_size or 0), blocks)
 
 
-def leave_room(codec: Codec, args: TransferArguments) -> None:
+def leave_room(codec: Codec, args: TransferArguments, encoded: Mapping[str, Dataset] | None) -> Mapping[str, Dataset]:
     """Let the tokenizer cut rows off where the virtual tokens before them take up the model's positions.
 
     The limit is saved with the tokenizer, so that whoever asks the model does the same.
+
+    Args:
+        encoded: splits that are encoded already.
+
+    Returns:
+        Those of them that still fit: with virtual tokens none, for a row may be as long as the model reads.
     """
-    if args.adapter in VIRTUAL_KINDS:
-        codec.processor.model_max_length -= args.virtual_tokens
+    if args.adapter not in VIRTUAL_KINDS:
+        return encoded or {}
+    codec.processor.model_max_length -= args.virtual_tokens
+    return {}

@@ -115,10 +115,9 @@ class TransferTrainer(Trainer):
         blocks = tuple(args.blocks)
         model = reshape_model(model, args)
         refuse_flags(model, args)
-        leave_room(codec, args)
         choose_best_by(args, task)
         self.task, self.codec, self.rows = task, codec, rows
-        self.encoded = Encoded(codec, rows.splits, encoded or {})
+        self.encoded = Encoded(codec, rows.splits, leave_room(codec, args, encoded))
         settle_length(args, len(self.encoded["train"]))
         fit_loss(codec, self.encoded["train"], args)
         self.balanced = balance(self.encoded["train"], codec, args)
