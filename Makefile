@@ -34,8 +34,9 @@ ledgers:  ## The seven measured ledgers, what the literature says against them, 
 	python -m benchmarks.false_claims
 	python benchmarks/render.py
 
-coverage:  ## How often intervals hold the truth, in simulations: 20 minutes of one core, resumable
+coverage:  ## How often intervals hold the truth, in simulations: 25 minutes of one core, resumable
 	nice python -m benchmarks.coverage
+	nice python -m benchmarks.fold_coverage
 	python benchmarks/render.py
 
 reliability:  ## Faults on purpose, and README's table of what came of them: an hour of CPU, resumable

@@ -20,9 +20,9 @@ bert_ner_*.json; nothing between the two lines is typed. A result file is:
 
 Files of the classification benchmark (see collect_classification.py) become the tables of classification_tables.py, and
 speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py, reading.py
-and startup.py write those of input_tables.py. What coverage.py writes becomes that of coverage_tables.py. Ledgers
-(ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py, and what architectures.py writes the one of
-architecture_tables.py. The tests in reliability/, mutants.py and sealing.py
+and startup.py write those of input_tables.py. What coverage.py and fold_coverage.py write becomes those of
+coverage_tables.py. Ledgers (ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py, and what
+architectures.py writes the one of architecture_tables.py. The tests in reliability/, mutants.py and sealing.py
 become those of reliability_tables.py.
 """
 
@@ -93,7 +93,7 @@ def section(name: str, results: Path) -> str:
         return f"No result file yet (`benchmarks/results/{recipe}_*.json`)."
     # Not above: started as a program, this file's own folder is all that can be imported from.
     from benchmarks.classification_tables import classification_table, gain_table, image_input_table
-    from benchmarks.coverage_tables import coverage_table
+    from benchmarks.coverage_tables import coverage_table, fold_coverage_table
     from benchmarks.input_tables import bucketing_table, input_side_table, reading_table, startup_table
     from benchmarks.speed_tables import scaling_table, speed_table
 
@@ -109,6 +109,7 @@ def section(name: str, results: Path) -> str:
     of_one_file = {
         "architectures": architectures_table,
         "coverage": coverage_table,
+        "fold_coverage": fold_coverage_table,
         "ledgers_claims": claims_table,
         "false_claims": false_claims_table,
         "prompting": prompting_table,
