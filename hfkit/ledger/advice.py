@@ -114,6 +114,8 @@ def _edges(strategies: Sequence[Facts]) -> list[str]:
 def _is_at_edge(contender: Facts, edge: Callable[[set[float]], float]) -> bool:
     """Whether validation chose the rate at this end of several."""
     tuning = contender["tuning"]
+    if tuning and any(trial["changes"] for trial in tuning["tried"]):
+        return False  # a search draws between the ends of its space, and never at them
     rates = {trial["learning_rate"] for trial in tuning["tried"]} if tuning else set()
     return len(rates) > 1 and tuning["chosen"] == edge(rates)
 

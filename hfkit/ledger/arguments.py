@@ -15,6 +15,9 @@ from hfkit.arguments.training import TransferArguments
 from hfkit.errors import UserError, one_line
 from hfkit.runtime.files import require_file
 
+TUNERS = ("grid", "random", "optuna")
+TRIALS = 16  # of a search
+
 
 @dataclass(frozen=True)
 class CompareArguments:
@@ -31,6 +34,24 @@ class CompareArguments:
     tune: list[float] = field(
         default_factory=lambda: [1.0],
         metadata={"help": "factors on a strategy's learning rates; validation chooses with the first seed"},
+    )
+    tuner: str = field(
+        default="grid",
+        metadata={
+            "help": "grid: the factors of --tune; random: trials drawn from a space of settings; optuna: trials that go"
+            " by the results of those before, of which some are ended early"
+        },
+    )
+    trials: int | None = field(
+        default=None,
+        metadata={"help": f"runs that --tuner random or optuna takes for each strategy; default: {TRIALS}"},
+    )
+    tune_space: str | None = field(
+        default=None,
+        metadata={
+            "help": "file of JSON or YAML with the settings to search: of each flag {low, high, log}, or a list of"
+            " values"
+        },
     )
     label_budgets: list[int] = field(
         default_factory=list, metadata={"help": "numbers of training rows to draw, for scores against labels"}
@@ -55,6 +76,7 @@ class CompareArguments:
         "seeds": RANGES["seed"],
         "tune": RATE,
         "label_budgets": POSITIVE_COUNT,
+        "trials": Range(2, 10_000),
         "folds": Range(2, 1000),
         "jobs": Range(1, 4096),
     }
@@ -69,6 +91,15 @@ class CompareArguments:
                 raise UserError(f"{name}={values}", "each is compared once", "Name it once")
         if not self.seeds or not self.tune:
             raise UserError("seeds, tune", "at least one of each is needed", "Leave the flag out")
+        require_choice("tuner", self.tuner, TUNERS)
+        for name in ("trials", "tune_space") if self.tuner == "grid" else ():
+            if getattr(self, name) is not None:
+                raise UserError(
+                    f"{name}={getattr(self, name)}", "a grid is what --tune says", "Add --tuner random or optuna"
+                )
+        if self.tuner != "grid" and self.folds:
+            rule = "each fold would need a search of its own"
+            raise UserError(f"folds={self.folds}, tuner={self.tuner}", rule, "Leave one of the two out")
         for name in ("label_budgets", "other_tests"):
             if self.folds and getattr(self, name):
                 raise UserError(

@@ -23,9 +23,11 @@ from hfkit.contract.task import Loaded, Task
 from hfkit.contract.view import Number
 from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
-from hfkit.ledger.arguments import load_recipe, scale_rates, split_flags
-from hfkit.ledger.cells import Cell, Contender
+from hfkit.ledger.arguments import TRIALS, load_recipe, scale_rates, split_flags
+from hfkit.ledger.cells import Cell, Contender, Search
 from hfkit.ledger.folds import Folds
+from hfkit.ledger.search import OptunaSearch, RandomSearch, import_optuna
+from hfkit.ledger.space import Choice, Space, apply_factors, default_space, flags_of, read_space
 from hfkit.progress import silence_other_bars
 from hfkit.runtime.folders import require_writable
 from hfkit.training.budget import settle_length
@@ -35,6 +37,8 @@ from hfkit.version import __version__
 SAMPLE_ROWS = 160  # of a bundled sample, unless a flag says otherwise: a comparison trains dozens of times
 FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single one
 CHOOSING = ("eval_strategy", "eval_steps", "eval_delay", "greater_is_better")  # which weights are the best ones
+SHARED = "activations"  # folder of what trials compute once for all of them
+NOT_SEARCHED = ("seed", "strategy", "output_dir", "cache_dir", "resume_from_checkpoint")
 QUIET = (
     *("--overwrite_output_dir", "true", "--save_only_model", "true"),
     *("--report_to", "none", "--resume_from_checkpoint", "false", "--push_to_hub", "false"),
@@ -54,6 +58,7 @@ class Bench:
     def __init__(self, argv: list[str]) -> None:
         self.argv = argv
         self.own, self.flags = own, flags = split_flags(argv)
+        self.space = read_space(own.tune_space) if own.tune_space else None
         self._keys: dict[Cell, str] = {}
         self._content_of = cache(content_of)  # weights do not change while they are compared
         self.arguments = load_recipe(own.recipe)
@@ -64,6 +69,7 @@ class Bench:
         if self.task.dataset == "sample" and self.task.max_train_rows is None:
             self.task = replace(self.task, max_train_rows=SAMPLE_ROWS)
         require_writable(Path(own.compare_dir))
+        self.search = self._make_search()
         self.folds = Folds(self.task, own.folds) if own.folds else None
         loaded = self.folds.whole if self.folds else self.task.load()
         self.spans = {Path(self.task.dataset).name: slice(0, len(loaded["test"]))}  # of each test among all test rows
@@ -118,9 +124,38 @@ class Bench:
                     "all contenders start from one checkpoint and see the same rows",
                     "Give flags of the task, and --checkpoint, to the whole comparison, or compare in another folder",
                 )
+            if self.search is not None:
+                self._refuse_space(contender)
         require_flags(self.recipe)
         baselines = {name: make_baseline(name, self.recipe) for name in self.recipe.baseline}
         return strategies + [Contender(name, "baseline", seeded=one.seeded) for name, one in baselines.items()]
+
+    def _make_search(self) -> Search | None:
+        own = self.own
+        if own.tuner == "random":
+            return RandomSearch(self.space_of, own.trials or TRIALS, own.seeds[0])
+        if own.tuner == "optuna":
+            import_optuna()  # refused now if it is missing
+            return OptunaSearch(self.space_of, own.trials or TRIALS, own.seeds[0], self.sign)
+        return None
+
+    def space_of(self, contender: Contender) -> tuple[Space, TransferArguments]:
+        """The space of a search over a strategy, and the strategy's own settings."""
+        args = self.args_of(Cell(contender, self.own.seeds[0]), Path("unused"))
+        return self.space or default_space(args, self.own.tune), args
+
+    def _refuse_space(self, contender: Contender) -> None:
+        """Refuse a space whose values are no settings of training, or change more than that."""
+        for name, span in self.space_of(contender)[0].items():
+            ends = span.values if isinstance(span, Choice) else (span.low, span.high)
+            for value in ends:
+                flags = [*self.flags, *contender.flags, *flags_of(((name, value),))]
+                if self.arguments(flags)[:2] != self.asked[:2] or name in NOT_SEARCHED:
+                    raise UserError(f"tune_space {name}", "a search is over settings of training alone", "Leave it out")
+
+    def is_trial(self, cell: Cell) -> bool:
+        """Whether a cell is one of a search; its other seeds are not."""
+        return cell.changes is not None and cell.seed == self.own.seeds[0] and cell.rows is None
 
     def make_baseline(self, cell: Cell) -> Baseline:
         """The baseline of a cell; if the cell draws its rows, it learns from all of them."""
@@ -152,15 +187,24 @@ class Bench:
         Args:
             scratch: folder for its files.
         """
-        flags = [*self.flags, *cell.contender.flags, "--seed", str(cell.seed), "--output_dir", str(scratch), *QUIET]
-        args = scale_rates(self.arguments(flags)[2], cell.factor)
+        changes = cell.changes or ()
+        own = [*cell.contender.flags, *flags_of(changes), "--seed", str(cell.seed), "--output_dir", str(scratch)]
+        args = apply_factors(scale_rates(self.arguments([*self.flags, *own, *QUIET])[2], cell.factor), changes)
+        if self.is_trial(cell) and args.cache_dir is None:
+            # What frozen layers make of the same rows is the same in all of them.
+            args.cache_dir = str(Path(self.own.compare_dir, SHARED))
         if args.num_train_epochs is None:
-            settle_length(args, cell.rows or len(self.rows["train"]))
+            settle_length(args, cell.rows or self._count_training_rows(cell))
         elif cell.rows is not None and args.max_steps <= 0:
             # Rows per step of one process: the number of GPUs of a machine must not change what is computed.
             step_rows = args.per_device_train_batch_size * args.gradient_accumulation_steps
             lengthen(args, steps_of_epoch=-(-cell.rows // step_rows))
         return args
+
+    def _count_training_rows(self, cell: Cell) -> int:
+        if cell.fold is None:
+            return len(self.rows["train"])
+        return len(self.folds.numbers_of(cell.seed, cell.fold)["train"])
 
     # What decides a result
 

@@ -3,9 +3,13 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+from hfkit.ledger.space import Changes, changes_text
+
+Pruner = Callable[[int, float], bool]  # evaluation (from 1), its score, higher is better -> whether to end the run
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Cell:
     factor: float = 1.0  # on the learning rates
     rows: int | None = None  # training rows, drawn with the seed; None: all
     fold: int | None = None  # the one held out, of folds drawn with the seed; None: there are none
+    changes: Changes | None = None  # settings of a trial, beside its strategy's own; None: there was no search
 
     def key(self, facts: Mapping[str, Any]) -> str:
         """A file name: the cell in words, and 12 digits of everything that decides its result.
@@ -38,6 +43,8 @@ class Cell:
         decides = [who.name, who.kind, who.flags, self.seed, self.factor, self.rows, facts]
         if self.fold is not None:  # not otherwise: cells of earlier versions keep their names
             decides.append({"fold": self.fold})
+        if self.changes is not None:
+            decides.append({"changes": self.changes})
         decided = json.dumps(decides, sort_keys=True, default=str)
         words = [self.contender.name, f"seed{self.seed}"]
         if self.factor != 1:
@@ -46,6 +53,8 @@ class Cell:
             words.append(f"{self.rows}rows")
         if self.fold is not None:
             words.append(f"fold{self.fold + 1}")
+        if self.changes is not None:
+            words.append(changes_text(self.changes) or "as-it-is")
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-")[:80]
         return f"{slug}-{blake2b(decided.encode(), digest_size=6).hexdigest()}"
 
@@ -59,6 +68,8 @@ class Cell:
             words.append(f"{self.rows} rows")
         if self.fold is not None:
             words.append(f"fold {self.fold + 1}")
+        if self.changes:
+            words.append(changes_text(self.changes))
         return ", ".join(words)
 
 
@@ -66,8 +77,8 @@ class Cell:
 class Result:
     """The outcome of a cell, as plain values; what was not measured is None."""
 
-    status: Literal["ok", "skipped", "failed"]
-    reason: str = ""  # why it was skipped or failed
+    status: Literal["ok", "skipped", "failed", "pruned"]
+    reason: str = ""  # why it was skipped, failed or ended early
     machine: bool = False  # it failed for something that the contender cannot help, such as a full disk
     answers: list = field(default_factory=list)  # one per test row
     tests: dict[str, dict[str, float]] = field(default_factory=dict)  # all scores, by the name of the test
@@ -96,6 +107,16 @@ Results = Mapping[Cell, Result]  # of the cells that have ended
 Plan = Callable[[Results], list[Cell]]  # results so far -> the cells that can be run, or have been
 
 
+class Search(Protocol):
+    """Asks for trials of one strategy (see `ledger.search`)."""
+
+    def trials(self, contender: Contender, results: Results) -> tuple[list[Cell], bool]:
+        """The trials that can be run or have been, the strategy's own settings first, and whether these are all."""
+
+    def pruner(self, cell: Cell) -> Pruner | None:
+        """The judge of a trial that is about to run; None if it is to run to its end."""
+
+
 def tuning_cells(contender: Contender, factors: Iterable[float], seed: int, fold: int | None = None) -> list[Cell]:
     """The runs among which validation chooses a learning rate."""
     if contender.kind != "strategy":
@@ -103,15 +124,26 @@ def tuning_cells(contender: Contender, factors: Iterable[float], seed: int, fold
     return [Cell(contender, seed, factor, fold=fold) for factor in factors]
 
 
-def choose_factor(tried: Iterable[Cell], results: Results, *, sign: int = 1) -> float:
-    """The factor with the best validation score. Ties, or no finished run, give the first; without any, 1.
+def choose_cell(tried: Iterable[Cell], results: Results, *, sign: int = 1) -> Cell:
+    """The run with the best validation score. Ties, or no finished run, give the first.
 
     Args:
+        tried: one or more.
         sign: 1, or -1 if a lower score is better.
     """
-    scores = {cell.factor: results[cell].validation if cell in results else None for cell in tried}
-    known = {factor: sign * score for factor, score in scores.items() if score is not None}
-    return max(known, key=known.__getitem__) if known else next(iter(scores), 1.0)
+    scores = {cell: results[cell].validation if cell in results else None for cell in tried}
+    known = {cell: sign * score for cell, score in scores.items() if score is not None}
+    return max(known, key=known.__getitem__) if known else next(iter(scores))
+
+
+def try_cells(
+    contender: Contender, results: Results, factors: Iterable[float], seed: int, search: Search | None = None
+) -> tuple[list[Cell], bool]:
+    """The runs among which validation chooses, as far as they are known, and whether the choice can be made."""
+    if search is not None and contender.kind == "strategy":
+        return search.trials(contender, results)
+    tried = tuning_cells(contender, factors, seed)
+    return tried, len(tried) < 2 or all(cell in results for cell in tried)
 
 
 def seeds_of(contender: Contender, seeds: list[int], rows: int | None = None) -> list[int]:
@@ -127,9 +159,14 @@ def plan_cells(
     factors: list[float],
     budgets: list[int],
     folds: int | None = None,
+    search: Search | None = None,
     sign: int = 1,
 ) -> list[Cell]:
     """The cells that can be run now or have been. The other seeds of a contender follow once its rate is chosen.
+
+    Args:
+        search: finds settings in place of the factors.
+        sign: 1, or -1 if a lower score is better.
 
     A contender that was refused in its first run is not run again.
     """
@@ -138,17 +175,17 @@ def plan_cells(
         if folds:
             cells += plan_folds(contender, results, seeds=seeds, factors=factors, folds=folds, sign=sign)
             continue
-        tried = tuning_cells(contender, factors, seeds[0])
+        tried, complete = try_cells(contender, results, factors, seeds[0], search)
         cells += tried
-        if len(tried) > 1 and not all(cell in results for cell in tried):
+        if not complete:
             continue
-        factor = choose_factor(tried, results, sign=sign)
-        first = tried or [Cell(contender, seeds[0], factor)]
+        first = tried or [Cell(contender, seeds[0])]
         if all(cell in results and results[cell].status == "skipped" for cell in first):
             cells += [cell for cell in first if cell not in cells]
             continue
+        chosen = choose_cell(first, results, sign=sign)
         every = [
-            Cell(contender, seed, factor, rows)
+            replace(chosen, seed=seed, rows=rows)
             for rows in (None, *budgets)
             for seed in seeds_of(contender, seeds, rows)
         ]

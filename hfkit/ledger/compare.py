@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from hfkit.errors import Failure, UserError
 from hfkit.ledger.arguments import split_flags
-from hfkit.ledger.bench import Bench
+from hfkit.ledger.bench import SHARED, Bench
 from hfkit.ledger.cells import Cell, Contender, Plan, Result, plan_cells
 from hfkit.ledger.engines.local import default_jobs, start_worker, watch_workers
 from hfkit.ledger.facts import ledger_of, table_of
@@ -96,6 +97,8 @@ def _run(argv: list[str]) -> dict[str, dict[str, Any]]:
         for sentence in ledger["verdict"]["sentences"]:
             console.print(sentence["text"], highlight=False, markup=False)
         console.print(f"Ledger: {page}", highlight=False, markup=False, soft_wrap=True)
+    if not queue.open_cells(plan):
+        shutil.rmtree(queue.folder / SHARED, ignore_errors=True)
     lost = {cell: result for cell, result in queue.results(queue.cells(plan)).items() if result.machine}
     if lost:
         raise Failure(
@@ -130,6 +133,7 @@ def make_plan(bench: Bench, contenders: list[Contender]) -> Plan:
         factors=own.tune,
         budgets=budgets,
         folds=own.folds,
+        search=bench.search,
         sign=bench.sign,
     )
 
@@ -168,6 +172,8 @@ def line_of(cell: Cell, result: Result) -> str:
     """One ended cell in one line."""
     setting = f", {cell.setting}" if cell.setting else ""
     run = f"{cell.contender.name}, seed {cell.seed}{setting}"
+    if result.status == "pruned":
+        return f"{run}: {result.reason}, {result.cost['cpu_seconds']:.0f} CPU s"
     if not result.ok:
         return f"{run}: {result.status} ({result.reason})"
     key, score = next(iter(next(iter(result.tests.values())).items()))

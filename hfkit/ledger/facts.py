@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hfkit.contract.view import to_columns, to_text
+from hfkit.ledger.arguments import TRIALS
 from hfkit.ledger.bench import SAMPLE_ROWS, Bench
 from hfkit.ledger.budgets import find_crossovers
 from hfkit.ledger.cells import Cell, Contender, Plan, Result, Results
@@ -77,7 +78,7 @@ def ledger_of(bench: Bench, contenders: list[Contender], queue: Queue, plan: Pla
                 "reason": f"{cell.setting}: {result.reason}" if cell.setting else result.reason,
             }
             for cell, result in runs.results.items()
-            if not result.ok and cell.contender not in skipped
+            if not result.ok and result.status != "pruned" and cell.contender not in skipped
         ],
         "skipped": [{"name": names[contender], "reason": reason} for contender, reason in skipped.items()],
         "chosen": contest.chosen,
@@ -112,7 +113,9 @@ def entry_of(standing: Standing, contender: Contender) -> dict[str, Any]:
     every, finished = runs.cells_of(contender), list(runs.finished_cells(contender).values())
     name, description = runs.bench.describe(contender)
     tried = {cell: runs.results[cell] for cell in runs.tuning_cells(contender) if cell in runs.results}
-    cost = mean_cost([standalone_cost(result) for result in finished])
+    # A trial of a search shares what frozen layers compute with the others: it costs less than a run by itself.
+    alone = [result for cell, result in every.items() if result.ok and not runs.bench.is_trial(cell)]
+    cost = mean_cost([standalone_cost(result) for result in alone or finished])
     spent = sum(result.cost["cpu_seconds"] for cell, result in tried.items() if cell not in every and result.cost)
     choices = len(every) if runs.bench.folds else 1  # each fold chooses for itself, and for its own run
     latencies = [result.latency_ms for result in finished if result.latency_ms is not None]
@@ -136,24 +139,29 @@ def entry_of(standing: Standing, contender: Contender) -> dict[str, Any]:
 
 
 def tuning_of(contender: Contender, runs: Runs, tried: Results, every: Results) -> dict[str, Any]:
-    """The rates that were tried with the mean of their validation scores, and the one chosen, by most folds.
+    """The settings that were tried with the mean of their validation scores, and those chosen, by most folds.
 
     Args:
         tried: the runs among which validation chose.
         every: the runs that it chose.
     """
-    scores: dict[float, list[float]] = {}
+    groups: dict[tuple, list[Result]] = {}
     for cell, result in tried.items():
-        known = [] if result.validation is None else [result.validation]
-        scores.setdefault(rate_of(contender, runs, cell), []).extend(known)
-    chosen = Counter(rate_of(contender, runs, cell) for cell in every)
-    return {
-        "tried": [
-            {"learning_rate": rate, "validation": float(np.mean(of_rate)) if of_rate else None}
-            for rate, of_rate in scores.items()
-        ],
-        "chosen": chosen.most_common(1)[0][0],
-    }
+        groups.setdefault((cell.factor, cell.changes), []).append(result)
+    rates = {(cell.factor, cell.changes): rate_of(contender, runs, cell) for cell in (*tried, *every)}
+    chosen = Counter((cell.factor, cell.changes) for cell in every).most_common(1)[0][0]
+    found = []
+    for settings, results in groups.items():
+        known = [result.validation for result in results if result.validation is not None]
+        found.append(
+            {
+                "learning_rate": rates[settings],
+                "validation": float(np.mean(known)) if known else None,
+                "pruned": any(result.status == "pruned" for result in results),
+                "changes": dict(settings[1] or ()),
+            }
+        )
+    return {"tried": found, "chosen": rates[chosen], "changes": dict(chosen[1] or ())}
 
 
 def mean_cost(costs: list[Mapping[str, float]]) -> dict[str, float]:
@@ -342,6 +350,8 @@ def notes_of(bench: Bench, test: str) -> list[str]:
         notes.append(f"Trained and validated on {next(iter(bench.spans))}, judged on the test rows of {test}.")
     if bench.folds is not None:
         notes.append(fold_note(bench))
+    if bench.search is not None:
+        notes.append(search_note(bench))
     if own.label_budgets:
         notes.append(
             "Label budgets: rows are drawn with the seed, classes in turn, a larger draw holding the smaller ones;"
@@ -352,6 +362,20 @@ def notes_of(bench: Bench, test: str) -> list[str]:
         " baseline fitting and answering the test rows; features that several share are counted for each."
     )
     return notes
+
+
+def search_note(bench: Bench) -> str:
+    """How settings were searched, in a sentence or more."""
+    own = bench.own
+    ways = {
+        "random": "drawn at random",
+        "optuna": "of which each goes by the results of those before (Optuna's tree-structured Parzen estimator), and"
+        " is ended if it falls behind their median",
+    }
+    return (
+        f"Settings of each strategy are the best on validation of {own.trials or TRIALS} trials with seed"
+        f" {own.seeds[0]}, {ways[own.tuner]}; the first is the strategy as it is."
+    )
 
 
 def fold_note(bench: Bench) -> str:

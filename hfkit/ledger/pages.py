@@ -8,6 +8,7 @@ from typing import Any
 from hfkit.ledger import plots as ledger_plots
 from hfkit.ledger.entries import more_rows_text
 from hfkit.ledger.schema import COSTS, validate_ledger
+from hfkit.ledger.space import changes_text
 from hfkit.report import plots
 from hfkit.report.pages import cell_text, templates
 from hfkit.scores.score import headline_score
@@ -40,6 +41,7 @@ def _render(template: str, ledger: dict[str, Any]) -> str:
         "cost": cost_text,
         "several": count_text,
         "fold": fold_text,
+        "changes": lambda changes: changes_text(tuple(changes.items())),
     }
     sign = headline_score(ledger["task"]).sign
     contenders = rank(ledger["contenders"], sign)

@@ -11,12 +11,14 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 from transformers import set_seed
 
+from hfkit.arguments.training import TransferArguments
 from hfkit.contract.abilities import Likely
 from hfkit.contract.codec import Codec
 from hfkit.contract.view import to_text
 from hfkit.errors import UserError, one_line
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Cell, Result
+from hfkit.ledger.pruning import Pruning
 from hfkit.report.schema import to_finite, to_plain
 from hfkit.runtime.durable import describe_room, is_no_room
 from hfkit.runtime.energy import measure_energy
@@ -44,7 +46,7 @@ class Runner:
         try:
             run = self._run_baseline if cell.contender.kind == "baseline" else self._run_strategy
             facts, arrays = run(cell, scratch)
-            return Result("ok", **to_finite(to_plain(facts))), arrays
+            return Result(**{"status": "ok", **to_finite(to_plain(facts))}), arrays
         except UserError as error:
             return Result("skipped", str(error)), {}
         except Exception as error:  # whatever it is, the other cells go on
@@ -68,9 +70,26 @@ class Runner:
             rows=rows,
             encoded=encoded,
         )
+        pruning = self._make_pruning(cell, args)
+        if pruning is not None:
+            trainer.add_callback(pruning)
         with measure_energy() as spent, measure() as cost:
             trainer.train()
-            trainer.tune_decision(keep_untuned=False)
+            if pruning is None or pruning.ended_at is None:
+                trainer.tune_decision(keep_untuned=False)
+        settings = {
+            "curve": curve_of(trainer.state.log_history, task.judge.headline.key),
+            "cost": cost | spent,
+            "parameters": trainer.model.num_parameters(),
+            "trained_parameters": max(stage["trainable"] for stage in trainer.plan_rows()),
+            "learning_rate": args.learning_rate,
+            "head_learning_rate": args.head_learning_rate,
+            "epochs": args.num_train_epochs,
+            "rows": len(rows["train"]),
+        }
+        if pruning is not None and pruning.ended_at is not None:
+            reason = f"ended after evaluation {pruning.ended_at}: behind the median of the trials before it"
+            return {"status": "pruned", "reason": reason, **settings}, {}
         outputs, answers, seconds = {}, {}, {}
         for split in ("validation", "test"):
             start = time.perf_counter()
@@ -80,21 +99,22 @@ class Runner:
             if not all(np.isfinite(values).all() for values in outputs[split].values()):
                 raise FloatingPointError(f"the outputs on {split} are not finite: the weights have grown beyond bounds")
         references, headline = task.rows.references(rows["validation"]), task.judge.headline.key
-        plan = trainer.plan_rows()
         facts = {
+            **settings,
             **self._judge(answers["test"], rows["test"]),
             "validation": task.judge.score(answers["validation"], references)[headline],
-            "curve": curve_of(trainer.state.log_history, headline),
-            "cost": cost | spent,
-            "parameters": trainer.model.num_parameters(),
-            "trained_parameters": max(stage["trainable"] for stage in plan),
             "latency_ms": 1000 * seconds["test"] / len(rows["test"]),
-            "learning_rate": args.learning_rate,
-            "head_learning_rate": args.head_learning_rate,
-            "epochs": args.num_train_epochs,
-            "rows": len(rows["train"]),
         }
         return facts, probabilities_of(codec, outputs, trainer.encoded, references, rows.labels)
+
+    def _make_pruning(self, cell: Cell, args: TransferArguments) -> Pruning | None:
+        """The callback that may end a trial of a search; None where none may."""
+        search = self.bench.search
+        if search is None or not self.bench.is_trial(cell) or args.decided:  # those end their stages themselves
+            return None
+        falls_behind = search.pruner(cell)
+        key = f"eval_{self.bench.task.judge.headline.key}"
+        return falls_behind and Pruning(falls_behind, key, self.bench.sign)
 
     def _run_baseline(self, cell: Cell, scratch: Path) -> tuple[dict[str, Any], Arrays]:
         rows = self.bench.rows_of(cell)

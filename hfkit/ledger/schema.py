@@ -15,7 +15,8 @@
     folds          null without cross-validation; else how many there are, with how many seeds each, and how many test
                    rows of the dataset were left alone
     notes          sentences that a reader must know
-    contenders     those with at least one run that did not fail: what each is, the rates tried for it on validation,
+    contenders     those with at least one run that did not fail: what each is, the rates and other settings
+                   tried for it on validation (null in the place of a score where a trial failed or was pruned),
                    the result and learning curve of every seed and fold, their mean (`headline`) with its standard
                    deviation (`spread`) and interval over test rows, the mean on validation rows (null if none), its
                    difference from the chosen contender (null for that one itself) with the limits at the `level` at
@@ -61,7 +62,16 @@ CONTENDER = {
     "name": str,
     "kind": ("strategy", "baseline"),
     "description": str,
-    "tuning": (None, {"tried": [{"learning_rate": float, "validation": (None, float)}], "chosen": float}),
+    "tuning": (
+        None,
+        {
+            "tried": [
+                {"learning_rate": float, "validation": (None, float), "pruned": bool, "changes": {...: ANY}},
+            ],
+            "chosen": float,
+            "changes": {...: ANY},
+        },
+    ),
     "seeds": [
         {
             "seed": (None, int),

@@ -1,14 +1,14 @@
 """The ended runs of a comparison, by contender, and the scores of those that finished."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from datasets import Dataset
 
 from hfkit.ledger.bench import Bench
-from hfkit.ledger.cells import Cell, Contender, Result, Results, choose_factor, seeds_of, tuning_cells
+from hfkit.ledger.cells import Cell, Contender, Result, Results, choose_cell, seeds_of, try_cells, tuning_cells
 from hfkit.ledger.comparison import Comparison
 from hfkit.ledger.contest import Contest, Origin
 from hfkit.ledger.entries import is_scratch
@@ -25,7 +25,7 @@ class Runs:
         self.results: Results = queue.results(cells)
         self.span = bench.spans[test]
         self._evidence: dict[Cell, Evidence] = {}
-        self._factors: dict[tuple, float] = {}
+        self._choices: dict[tuple, Cell] = {}
 
     def cells_of(self, contender: Contender, rows: int | None = None) -> dict[Cell, Result]:
         """The cells of a contender at its chosen rate, by seed, and of each seed by fold."""
@@ -37,24 +37,31 @@ class Runs:
             if cell.contender == contender
             and cell.rows == rows
             and cell.seed in seeds
-            and cell.factor == self._factor(contender, cell.seed, cell.fold)
+            and cell == replace(self._choose(cell), seed=cell.seed, rows=cell.rows)
         }
 
-    def _factor(self, contender: Contender, seed: int, fold: int | None) -> float:
-        """The rate that validation chose: one for all seeds, or with folds one in each."""
-        place = contender, seed if fold is not None else self.bench.own.seeds[0], fold
-        if place not in self._factors:
-            tried = tuning_cells(contender, self.bench.own.tune, *place[1:])
-            self._factors[place] = choose_factor(tried, self.results, sign=self.bench.sign)
-        return self._factors[place]
+    def _choose(self, cell: Cell) -> Cell:
+        """The run that validation chose: one for all seeds, or with folds one in each."""
+        seed = cell.seed if cell.fold is not None else self.bench.own.seeds[0]
+        place = cell.contender, seed, cell.fold
+        if place not in self._choices:
+            tried = self._list_tried(*place) or [Cell(cell.contender, seed, fold=cell.fold)]
+            self._choices[place] = choose_cell(tried, self.results, sign=self.bench.sign)
+        return self._choices[place]
+
+    def _list_tried(self, contender: Contender, seed: int, fold: int | None) -> list[Cell]:
+        """The runs among which validation chose."""
+        if fold is not None:
+            return tuning_cells(contender, self.bench.own.tune, seed, fold)
+        return try_cells(contender, self.results, self.bench.own.tune, seed, self.bench.search)[0]
 
     def tuning_cells(self, contender: Contender) -> list[Cell]:
-        """The runs among which validation chooses the rate of a contender, or the rates of its folds."""
+        """The runs among which validation chooses the settings of a contender, or of its folds."""
         own = self.bench.own
         places = (
             [(seed, fold) for seed in own.seeds for fold in range(own.folds)] if own.folds else [(own.seeds[0], None)]
         )
-        return [cell for place in places for cell in tuning_cells(contender, own.tune, *place)]
+        return [cell for place in places for cell in self._list_tried(contender, *place)]
 
     def finished_cells(self, contender: Contender, rows: int | None = None) -> dict[Cell, Result]:
         """Those of its cells that ended well."""

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from hfkit.cli import app
 from hfkit.errors import UserError
 from hfkit.ledger.bench import Bench, draw_rows, join_tests
-from hfkit.ledger.cells import Cell, Contender, Result, choose_factor, plan_cells
+from hfkit.ledger.cells import Cell, Contender, Result, choose_cell, plan_cells
 from hfkit.ledger.compare import compare, last_error, make_plan
 from hfkit.ledger.facts import crossover_of, is_certain, ledger_of, mean_cost, rows_worth_all
 from hfkit.ledger.queue import MOST_STARTS, Queue
@@ -295,8 +295,8 @@ def test_other_seeds_wait_for_the_rate_and_a_refused_contender_is_asked_once():
         cell(factor=factor): Result("ok", validation=score) for factor, score in ((0.5, 0.1), (1.0, 0.7), (2.0, None))
     }
     assert plan_cells([full], results, **settings)[-1] == cell(seed=1, factor=1.0)
-    assert choose_factor(results, results) == 1.0 and choose_factor(results, results, sign=-1) == 0.5
-    assert choose_factor([cell(factor=0.3), cell(factor=3.0)], {cell(factor=3.0): Result("failed")}) == 0.3
+    assert choose_cell(results, results).factor == 1.0 and choose_cell(results, results, sign=-1).factor == 0.5
+    assert choose_cell([cell(factor=0.3), cell(factor=3.0)], {cell(factor=3.0): Result("failed")}).factor == 0.3
     refused = {cell(factor=factor): Result("skipped") for factor in (0.5, 1.0, 2.0)}
     assert plan_cells([full], refused, **settings) == [*refused]
 

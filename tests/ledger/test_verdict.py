@@ -349,7 +349,10 @@ def test_advice_looks_at_every_contender():
     facts = usual()
     for run in facts["contenders"][1]["seeds"]:
         run["curve"] = curved(0.3, 0.7)
-    facts["contenders"][1]["tuning"] = {"tried": [{"learning_rate": r} for r in (1e-5, 3e-5)], "chosen": 3e-5}
+    facts["contenders"][1]["tuning"] = {
+        "tried": [{"learning_rate": r, "changes": {}} for r in (1e-5, 3e-5)],
+        "chosen": 3e-5,
+    }
     texts = write_verdict(facts)["next"]
     assert any(text.startswith("Train scratch longer") for text in texts)
     assert any("higher learning rates for scratch (3e-05)" in text for text in texts)
@@ -398,9 +401,18 @@ def curved(*validation: float) -> list[dict]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"tuning": {"tried": [{"learning_rate": r} for r in (1e-5, 3e-5)], "chosen": 3e-5}}, "Try higher learning"),
-        ({"tuning": {"tried": [{"learning_rate": r} for r in (1e-5, 3e-5)], "chosen": 1e-5}}, "Try lower learning"),
-        ({"tuning": {"tried": [{"learning_rate": r} for r in (1e-5, 3e-5, 1e-4)], "chosen": 3e-5}}, None),
+        (
+            {"tuning": {"tried": [{"learning_rate": r, "changes": {}} for r in (1e-5, 3e-5)], "chosen": 3e-5}},
+            "Try higher learning",
+        ),
+        (
+            {"tuning": {"tried": [{"learning_rate": r, "changes": {}} for r in (1e-5, 3e-5)], "chosen": 1e-5}},
+            "Try lower learning",
+        ),
+        (
+            {"tuning": {"tried": [{"learning_rate": r, "changes": {}} for r in (1e-5, 3e-5, 1e-4)], "chosen": 3e-5}},
+            None,
+        ),
         ({"curve": curved(0.6, 0.7, 0.75)}, "longer, such as with --num_train_epochs 6: validation still gained 0.050"),
         ({"curve": curved(0.6, 0.7, 0.7)}, None),
         ({"curve": curved(0.6)}, None),
@@ -431,7 +443,10 @@ def test_advice_is_five_lines_at_most_and_one_for_all_that_it_is_true_of():
     several = [contender(name, 0.9 - i / 100, pair(-i / 100, 0.05, rows=(700, 900))) for i, name in enumerate("abcdef")]
     several[0]["difference"] = None
     for one, chosen in zip(several, (1e-5, 1e-5, 1e-5, 1e-4, 3e-5, 3e-5), strict=True):
-        one["tuning"] = {"tried": [{"learning_rate": rate} for rate in (1e-5, 3e-5, 1e-4)], "chosen": chosen}
+        one["tuning"] = {
+            "tried": [{"learning_rate": rate, "changes": {}} for rate in (1e-5, 3e-5, 1e-4)],
+            "chosen": chosen,
+        }
         one["calibration"] = {"ece": 0.12, "ece_scaled": 0.02, "temperature": 2.5}
         for run in one["seeds"]:
             run["curve"] = curved(0.6, 0.7)
