@@ -22,8 +22,8 @@ Files of the classification benchmark (see collect_classification.py) become the
 speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py, reading.py
 and startup.py write those of input_tables.py. What coverage.py and fold_coverage.py write becomes those of
 coverage_tables.py. Ledgers (ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py, and what
-architectures.py writes the one of architecture_tables.py. The tests in reliability/, mutants.py and sealing.py
-become those of reliability_tables.py.
+architectures.py writes the one of architecture_tables.py, and tuning.py that of tuning_tables.py. The tests in
+reliability/, mutants.py and sealing.py become those of reliability_tables.py.
 """
 
 import argparse
@@ -105,11 +105,13 @@ def section(name: str, results: Path) -> str:
     from benchmarks.ledger_tables import claims_table, false_claims_table
     from benchmarks.prompting_tables import prompting_table
     from benchmarks.reliability_tables import mutants_line, reliability_table, sealing_line
+    from benchmarks.tuning_tables import tuning_table
 
     of_one_file = {
         "architectures": architectures_table,
         "coverage": coverage_table,
         "fold_coverage": fold_coverage_table,
+        "tuning": tuning_table,
         "ledgers_claims": claims_table,
         "false_claims": false_claims_table,
         "prompting": prompting_table,

@@ -141,7 +141,9 @@ def try_cells(
 ) -> tuple[list[Cell], bool]:
     """The runs among which validation chooses, as far as they are known, and whether the choice can be made."""
     if search is not None and contender.kind == "strategy":
-        return search.trials(contender, results)
+        tried, complete = search.trials(contender, results)
+        refused = tried[0] in results and results[tried[0]].status == "skipped"
+        return (tried[:1], True) if refused else (tried, complete)
     tried = tuning_cells(contender, factors, seed)
     return tried, len(tried) < 2 or all(cell in results for cell in tried)
 

@@ -88,6 +88,7 @@ def test_the_best_trial_runs_with_every_seed_once_all_have_ended():
     assert every[3:] == [
         Cell(FULL, seed, rows=rows, changes=best.changes) for rows, seed in ((None, 1), (8, 0), (8, 1))
     ]
+    assert plan_cells([FULL], {trials[0]: Result("skipped")}, **settings) == trials[:1]
     # A pruned trial has no score, and is never chosen.
     pruned = results | {best: Result("pruned", curve=[{"epoch": 1.0, "validation": 0.99}])}
     assert plan_cells([FULL], pruned, **settings)[3].changes != best.changes
