@@ -2,10 +2,11 @@
 
     python -m benchmarks.tuning --data path/to/data --weights path/to/weights [--repeats 5] [--only NAME ...]
 
-Every search is over `--strategy full`, in cells of `hfkit compare`, one after the other in this process. The grid is
-five factors on the rates; random and Optuna start anew with each repeat's seed, which is that of the trainings too, and
-run until they have spent what the grid of that repeat has. A trial that ends later does not count. Cells lie in
-runs/bench/tuning, and what is there is not run again; the result is benchmarks/results/tuning.json.
+Few rows of each set, for a laptop's hour or two. Every search is over `--strategy full`, in cells of `hfkit compare`,
+one after the other in this process. The grid is five factors on the rates; random and Optuna start anew with each
+repeat's seed, which is that of the trainings too, and run until they have spent what the grid of that repeat has. A
+trial that ends later does not count. Cells lie in runs/bench/tuning, and what is there is not run again; the result is
+benchmarks/results/tuning.json.
 """
 
 import argparse
@@ -13,6 +14,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from datasets import Dataset
 
 from hfkit.ledger.bench import Bench
 from hfkit.ledger.cells import Cell, Result, Results, choose_cell
@@ -25,19 +29,17 @@ FOLDER, RESULT = Path("runs/bench/tuning"), Path(__file__).parent / "results" / 
 GRID = ("0.1", "0.3", "1", "3", "10")
 TUNERS = ("grid", "random", "optuna")
 MOST_TRIALS = 40
+ROWS = {"train": 160, "validation": 160, "test": 200}  # at most: of larger splits, rows at equal distances
 SETS: dict[str, tuple[str, ...]] = {
-    "uci_sentiment amazon, 200 rows": (
-        *("--recipe", "recipes/bert_sentiment.py", "--dataset", "{data}/uci_sentiment_sentences/amazon"),
-        *("--checkpoint", "{weights}/paraphrase-minilm-l3-v2", "--max_train_rows", "200", "--num_train_epochs", "6"),
+    "uci_sentiment_sentences/amazon": (
+        *("--recipe", "recipes/bert_sentiment.py", "--checkpoint", "{weights}/paraphrase-minilm-l3-v2"),
+        *("--max_length", "32", "--num_train_epochs", "5"),
     ),
-    "wnut17, 300 rows": (
-        *("--recipe", "recipes/bert_ner.py", "--dataset", "{data}/wnut17", "--max_train_rows", "300"),
-        *("--checkpoint", "{weights}/paraphrase-minilm-l3-v2", "--num_train_epochs", "6"),
+    "wnut17": (
+        *("--recipe", "recipes/bert_ner.py", "--checkpoint", "{weights}/paraphrase-minilm-l3-v2"),
+        *("--max_length", "48", "--num_train_epochs", "5"),
     ),
-    "hate_offensive_tweets, 300 rows": (
-        *("--recipe", "recipes/bert_sentiment.py", "--dataset", "{data}/hate_offensive_tweets"),
-        *("--checkpoint", "{weights}/paraphrase-minilm-l3-v2", "--max_train_rows", "300", "--num_train_epochs", "6"),
-    ),
+    "digits_shift/optdigits": ("--recipe", "recipes/vit_images.py", "--num_train_epochs", "5"),
 }
 
 
@@ -67,10 +69,11 @@ def search(name: str, tuner: str, repeat: int, budget: float | None, args: argpa
     Args:
         budget: CPU seconds of training; None: as many as its trials take.
     """
-    flags = [flag.format(data=args.data, weights=args.weights) for flag in SETS[name]]
+    flags = [flag.format(weights=args.weights) for flag in SETS[name]]
     ways = ["--tune", *GRID] if tuner == "grid" else ["--tuner", tuner, "--trials", str(MOST_TRIALS)]
-    folder = FOLDER / f"{name}-{repeat}".replace(" ", "_").replace(",", "")
-    own = ["--strategies", "full", "--seeds", str(repeat), "--compare_dir", str(folder), "--jobs", "1", "--use_cpu"]
+    folder = FOLDER / f"{name}-{repeat}".replace("/", "-")
+    own = ["--dataset", str(thin(Path(args.data, name), FOLDER / "rows" / name))]
+    own += ["--strategies", "full", "--seeds", str(repeat), "--compare_dir", str(folder), "--jobs", "1", "--use_cpu"]
     bench = Bench([*flags, *ways, *own])
     contender = bench.contenders()[0]
     queue, plan = Queue(folder, bench.key), make_plan(bench, [contender])
@@ -100,6 +103,18 @@ def search(name: str, tuner: str, repeat: int, budget: float | None, args: argpa
         "pruned": statuses.count("pruned"),
         "failed": statuses.count("failed") + statuses.count("skipped"),
     }
+
+
+def thin(source: Path, target: Path) -> Path:
+    """The folder of a copy of a dataset with few rows."""
+    target.mkdir(parents=True, exist_ok=True)
+    for split, most in ROWS.items():
+        rows = Dataset.from_parquet(str(source / f"{split}.parquet"))
+        if len(rows) > most:
+            rows = rows.select(np.linspace(0, len(rows) - 1, most).round().astype(int))
+        if not (target / f"{split}.parquet").is_file():
+            rows.to_parquet(str(target / f"{split}.parquet"))
+    return target
 
 
 def spent(results: Mapping[Cell, Result], cells: list[Cell]) -> float:
