@@ -19,7 +19,7 @@ def test_replicas_stay_equal_through_every_thaw(pairs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("run", ["checkpointing", "accumulating", "cached", "cached later"])
+@pytest.mark.parametrize("run", ["checkpointing", "accumulating", "regularised", "cached", "cached later"])
 def test_replicas_stay_equal_in_every_way_to_train(run, more_pairs):
     require_equal_replicas(more_pairs / run)
 

@@ -3,7 +3,9 @@
 The formulas of the losses are in tests/tasks/test_losses.py, the order of rows in tests/data/test_batches.py.
 """
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ from datasets import DatasetDict
 from transformers import set_seed
 
 from hfkit import TransferArguments, TransferTrainer
-from hfkit.contract.task import Loaded
+from hfkit.contract.task import Loaded, Task
 from hfkit.errors import UserError
-from hfkit.tasks import TextClassification
+from hfkit.tasks import NER, ImageClassification, PartOfSpeech, TextClassification
 from hfkit.training.invariants import digest
 from tests.fixtures.runs import trainer
+from tests.tiny import images
 from tests.tiny import text as tiny
 
 
@@ -32,18 +35,20 @@ def reviews(tmp_path_factory) -> tuple[TextClassification, Loaded]:
     return task, task.load()
 
 
-def classify(reviews, checkpoint, output, *, task: dict | None = None, **flags) -> TransferTrainer:
-    """A trainer of texts, as `trainer` makes one of words."""
-    plain, rows = reviews
+def make(task: Task, checkpoint: str, output: Path, rows: Loaded | None = None, **flags) -> TransferTrainer:
+    """A trainer of any task, as the fixture `trainer` makes one of words."""
     defaults = dict(num_train_epochs=2, per_device_train_batch_size=4, report_to="none", disable_tqdm=True)
-    args = TransferArguments(
-        output_dir=str(output),
-        **{**defaults, "use_cpu": True, "save_strategy": "no", "logging_steps": 1, "strategy": "full", **flags},
-    )
+    defaults |= dict(use_cpu=True, save_strategy="no", logging_steps=1, strategy="full")
+    args = TransferArguments(output_dir=str(output), **{**defaults, **flags})
     set_seed(args.seed)
-    task = TextClassification(dataset=plain.dataset, **task or {})
+    rows = rows or task.load()
     codec = task.codec(checkpoint, rows.target)
     return TransferTrainer(model=codec.model(pretrained=args.pretrained), args=args, task=task, codec=codec, rows=rows)
+
+
+def classify(reviews, checkpoint, output, *, task: dict | None = None, **flags) -> TransferTrainer:
+    plain, rows = reviews
+    return make(TextClassification(dataset=plain.dataset, **task or {}), checkpoint, output, rows, **flags)
 
 
 def weights(run: TransferTrainer) -> bytes:
@@ -214,3 +219,41 @@ def test_what_contradicts_itself_is_refused(flags, task, message, reviews, check
 def test_words_have_no_class_to_draw_them_by(checkpoint, corpus, tmp_path):
     with pytest.raises(UserError, match="balanced_sampler: rows are drawn by their class, and here a row has not"):
         trainer(checkpoint, corpus, tmp_path, balanced_sampler=True)
+
+
+def change_answers(problem: str, answer: Callable, folder: Path) -> TextClassification:
+    splits = tiny.review_splits(16, 4, 4).map(lambda row: {"answer": answer(row["label"])}, remove_columns=["label"])
+    return TextClassification(dataset=tiny.folder_of(splits.rename_column("answer", "label"), folder), problem=problem)
+
+
+MAKERS = {
+    "words": lambda folder: NER(max_train_rows=16, word_dropout=0.1, span_masking=0.1),
+    "parts of speech": lambda folder: PartOfSpeech(max_train_rows=16, word_dropout=0.1, span_masking=0.1),
+    "one label": lambda folder: TextClassification(max_train_rows=16),
+    "several labels": lambda folder: change_answers("multi-label", lambda label: [label, "any"], folder),
+    "numbers": lambda folder: change_answers("regression", lambda label: label.count("e") / 2, folder),
+    "grades": lambda folder: change_answers("ordinal", lambda label: label.count("e"), folder),
+    "pictures": lambda folder: ImageClassification(dataset=images.image_folder(folder)),
+    "mixed pictures": lambda folder: ImageClassification(dataset=images.image_folder(folder), mix="both"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("doubt", [dict(label_smoothing_factor=0.1), dict(focal_loss=1.0)])
+@pytest.mark.parametrize("kind", MAKERS)
+def test_every_task_trains_with_whatever_fits_its_answers(kind, doubt, checkpoint, tmp_path):
+    task = MAKERS[kind](tmp_path / "data")
+    if "pictures" in kind:
+        checkpoint = images.vit(tmp_path / "vit")
+    flags = dict(mixout=0.3, reinit_blocks=1, num_train_epochs=1, **doubt)
+    if "pictures" not in kind:  # a ViT has no dropout
+        flags |= dict(r_drop=1.0)
+    if kind in ("one label", "pictures", "mixed pictures"):
+        flags |= dict(balanced_sampler=True)
+    if kind in ("numbers", "grades"):
+        with pytest.raises(UserError, match="numbers have no classes"):
+            make(task, checkpoint, tmp_path / "run", **flags)
+        del flags[next(iter(doubt))]
+    run = make(task, checkpoint, tmp_path / "run", **flags)
+    run.train()
+    assert run.state.global_step == run.total_steps > 0 and len(run.predictions("validation"))
