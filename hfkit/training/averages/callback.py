@@ -271,7 +271,7 @@ class Averages(TrainerCallback):
         """The steps of the best evaluations so far; of a run that was extended, since then."""
         run, headline = self.run, self.run.task.judge.headline
         begun = last_step_of(run.extensions) if run.extensions else -1
-        log = [entry for entry in run.state.log_history if entry["step"] > begun]
+        log = [entry for entry in run.state.log_history if entry.get("step", 0) > begun]
         return rank_steps(log, f"eval_{headline.key}", headline.sign, run.args.soup_size)
 
     def _headline(self) -> float:

@@ -193,6 +193,20 @@ def test_without_a_best_checkpoint_the_last_averages_are_kept(whole, checkpoint,
 
 
 @pytest.mark.slow
+def test_adapters_are_averaged_too(checkpoint, corpus, tmp_path):
+    flags = FLAGS | {"strategy": "lora", "wise_ft": []}
+    run = trainer(checkpoint, corpus, tmp_path / "whole", **flags)
+    run.train()
+    assert headline(run) == run.state.best_metric
+    resumed = trainer(checkpoint, corpus, tmp_path / "resumed", **flags)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-6"))
+    assert bits(resumed) == bits(run)
+    again = trainer(checkpoint, corpus, tmp_path / "resumed", **flags)
+    again.train(resume_from_checkpoint="auto")
+    assert bits(again) == bits(run) and again.state.log_history == resumed.state.log_history
+
+
+@pytest.mark.slow
 def test_two_processes_choose_alike(checkpoint, corpus, tmp_path):
     flags = {**FLAGS, "save_total_limit": 1, "soup": "greedy"}
     ended = launch([job(tmp_path, "averaged", checkpoint, corpus, flags)])
