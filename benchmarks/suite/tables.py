@@ -26,7 +26,9 @@ def collect() -> None:
 def collect_set(name: str, one: Set) -> dict[str, Any] | None:
     """Scores, difference and cost of both sides on a set, over the seeds that both have; None without any."""
     rate = chosen_rate(name, one)
-    seeds = [seed for seed in SEEDS if rate and own_path(name, seed).is_file() and stock_path(name, rate, seed).is_file()]
+    seeds = [
+        seed for seed in SEEDS if rate and own_path(name, seed).is_file() and stock_path(name, rate, seed).is_file()
+    ]
     if not seeds:
         return None
     paths = {
@@ -73,8 +75,7 @@ def suite_table(result: dict) -> str:
     ]
     for row in result["sets"]:
         sides = [
-            f"{score_text(row['scores'][side]['headline'])}"
-            f" {interval_text(row['scores'][side]['interval'])}"
+            f"{score_text(row['scores'][side]['headline'])} {interval_text(row['scores'][side]['interval'])}"
             for side in ("hfkit", "stock")
         ]
         gap = row["difference"]
@@ -87,8 +88,8 @@ def suite_table(result: dict) -> str:
         )
     machine = result["environment"]
     text = (
-        "\\* The defaults were chosen by looking at this set; the others were judged once. Bold: beyond noise, over test"
-        f" rows and seeds. `python -m benchmarks.suite`, {machine['cpu']}, CPU only, one thread a run."
+        "\\* The defaults were chosen by looking at this set; the others were judged once. Bold: beyond noise, over"
+        f" test rows and seeds. `python -m benchmarks.suite`, {machine['cpu']}, CPU only, one thread a run."
     )
     return "\n".join([*lines, "", text])
 
@@ -100,7 +101,7 @@ def suite_line(result: dict) -> str:
     below = sum(gap["different"] and gap["difference"] < 0 for gap in gaps)
     cheap = sum(row["cpu_ratio"] <= 0.5 for row in result["sets"])
     return (
-        f"Without a flag touched, hfkit is above the stock Trainer, tuned over its rates and given the same steps, beyond"
-        f" noise on {above} of {len(gaps)} real datasets, and below on {below}; on {cheap} it takes at most half of the"
+        "Without a flag touched, hfkit is above the stock Trainer, tuned over its rates and given the same steps,"
+        f" beyond noise on {above} of {len(gaps)} real datasets, and below on {below}; on {cheap} it takes at most half of the"
         " CPU seconds of one stock run ([table](docs/results.md#the-default-beside-the-tuned-stock-trainer))."
     )
