@@ -102,6 +102,6 @@ def suite_line(result: dict) -> str:
     cheap = sum(row["cpu_ratio"] <= 0.5 for row in result["sets"])
     return (
         "Without a flag touched, hfkit is above the stock Trainer, tuned over its rates and given the same steps,"
-        f" beyond noise on {above} of {len(gaps)} real datasets, and below on {below}; on {cheap} it takes at most half of the"
-        " CPU seconds of one stock run ([table](docs/results.md#the-default-beside-the-tuned-stock-trainer))."
+        f" beyond noise on {above} of {len(gaps)} real datasets, and below on {below}; on {cheap} it takes at most half"
+        " of the CPU seconds of one stock run ([table](docs/results.md#the-default-beside-the-tuned-stock-trainer))."
     )

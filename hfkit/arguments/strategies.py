@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+FITS = ("no", "judge", "start")
+
 
 @dataclass(frozen=True)
 class Strategy:
@@ -14,7 +16,7 @@ class Strategy:
     learning_rate: float  # peak rate of the top block
     layer_decay: float = 1.0  # each block below learns at this factor of the one above it
     head_learning_rate: float | None = None  # None: learning_rate
-    fit_head: bool = False  # the head is fitted to frozen features before the first step, in place of head_only
+    fit_head: str = "no"  # of FITS: whether the head is fitted to frozen features before the first step, and what for
     head_only: float = 0.0  # share of training in which only the head learns
     unfreeze_stages: int = 1  # equal groups of blocks, thawed from the top down; 0 never thaws a block
     unfreeze_until: float = 0.0  # share of training at which the last group thaws
@@ -29,7 +31,7 @@ STRATEGIES: dict[str, Strategy] = {
         summary="the backbone stays frozen, only the new head learns",
         learning_rate=1e-4,
         head_learning_rate=5e-3,
-        fit_head=True,
+        fit_head="start",
         unfreeze_stages=0,
     ),
     "full": Strategy(summary="every parameter learns at one rate from the first step", learning_rate=1e-4),
@@ -44,7 +46,7 @@ STRATEGIES: dict[str, Strategy] = {
         learning_rate=1e-4,
         layer_decay=0.95,
         head_learning_rate=1e-3,
-        fit_head=True,
+        fit_head="judge",
         head_only=0.05,
         unfreeze_stages=3,
         unfreeze_until=0.2,
@@ -54,7 +56,7 @@ STRATEGIES: dict[str, Strategy] = {
         summary="linear probing, then fine-tuning of everything (Kumar et al. 2022)",
         learning_rate=1e-4,
         head_learning_rate=1e-3,
-        fit_head=True,
+        fit_head="judge",
         head_only=0.15,
         thaw_warmup=0.05,
     ),
@@ -67,7 +69,7 @@ STRATEGIES: dict[str, Strategy] = {
     "auto": Strategy(
         summary="the head fitted on frozen features, then stages thawed from the top while validation gains by it",
         learning_rate=1e-4,
-        fit_head=True,
+        fit_head="judge",
         unfreeze_stages=3,
         unfreeze_until=0.4,
         decided=True,

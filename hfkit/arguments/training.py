@@ -21,7 +21,7 @@ from hfkit.arguments.parse import require_choice
 from hfkit.arguments.precision import PrecisionArguments
 from hfkit.arguments.ranges import refuse_outside
 from hfkit.arguments.regularisers import RegulariserArguments, refuse_contradictions
-from hfkit.arguments.strategies import STRATEGIES
+from hfkit.arguments.strategies import FITS, STRATEGIES
 from hfkit.arguments.trackers import require_trackers
 from hfkit.arguments.unread import refuse_unfit, refuse_unread
 from hfkit.errors import UserError, one_line
@@ -51,11 +51,12 @@ class TransferArguments(
         default=None, metadata={"help": "each block below learns at this factor of the one above it"}
     )
     head_learning_rate: float | None = field(default=None, metadata={"help": "peak rate of the new head"})
-    fit_head: bool | None = field(
+    fit_head: Literal[FITS] | None = field(  # type: ignore[valid-type]
         default=None,
         metadata={
-            "help": "fit the new head to frozen features in closed form before the first step, in place of --head_only,"
-            " whose steps are taken where it cannot be fitted; false where --head_only is given and this is not"
+            "help": "fit the new head to frozen features in closed form before the first step: judge: it is judged, and"
+            " kept if nothing later is better, and training starts from the head as it was; start: training starts"
+            " from it, in place of --head_only"
         },
     )
     head_only: float | None = field(
@@ -156,9 +157,11 @@ class TransferArguments(
 
     def __post_init__(self) -> None:
         require_choice("strategy", self.strategy, STRATEGIES)
+        if self.fit_head is not None:
+            require_choice("fit_head", self.fit_head, FITS)
         chosen = self.fit_strategy(STRATEGIES[self.strategy])
-        if self.fit_head is None and self.head_only is not None:
-            self.fit_head = False  # steps were asked for by name
+        if self.fit_head is None and self.head_only is not None and chosen.fit_head == "start":
+            self.fit_head = "no"  # steps were asked for by name
         for name in (f.name for f in fields(chosen) if f.name not in ("summary", "decided")):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(chosen, name))

@@ -81,7 +81,9 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
     steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)
     unfreezing = Unfreezing(model, blocks)
     obstacle = find_obstacle(model, unfreezing, args)
-    unfreezing.plan = plan_stages(model, unfreezing, args, steps, epoch_steps, fitted=obstacle is None)
+    unfreezing.plan = plan_stages(
+        model, unfreezing, args, steps, epoch_steps, fitted=obstacle is None and args.fit_head == "start"
+    )
     epochs = steps / epoch_steps
     assumed = (
         f"{rows} rows (--rows), {epochs:g} epochs (--num_train_epochs), {step_rows} rows a step"

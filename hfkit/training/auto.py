@@ -124,11 +124,13 @@ class Auto(TrainerCallback, ExportableState):
         self.trainer = trainer
         self.before: list | None = None  # predictions of the best evaluation before this stage
         self.within: list | None = None  # and of the best one in it
+        self.best: float | None = None  # goodness of the best evaluation since the first step
         self.waited = 0  # evaluations in a row without a gain
 
     def state(self) -> dict[str, Any]:
         """Kept in a checkpoint: a resumed run compares with the same answers."""
-        return {"args": {}, "attributes": {"before": self.before, "within": self.within, "waited": self.waited}}
+        names = ("before", "within", "best", "waited")
+        return {"args": {}, "attributes": {name: getattr(self, name) for name in names}}
 
     # Called by the training loop
 
@@ -136,20 +138,24 @@ class Auto(TrainerCallback, ExportableState):
         decided = decisions(state.log_history)
         if state.global_step or decided:
             kept = state.stateful_callbacks[type(self).__name__]["attributes"]
-            self.before, self.within, self.waited = kept["before"], kept["within"], kept["waited"]
+            for name, value in kept.items():
+                setattr(self, name, value)
             if decided and decided[-1]["decision"] == STOP:
                 self._end(state, control)
             return
-        self.before, self.within, self.waited = None, None, 0
+        self.before, self.within, self.best, self.waited = None, None, None, 0
 
     def on_evaluate(self, args, state, control, **kwargs):
         trainer, plan = self.trainer, self.trainer.unfreezing.plan
         if not trainer.is_in_train or trainer.judged is not trainer.eval_dataset:
             return
         found = trainer.evaluated.predictions
-        best = [self._goodness(one) for one in (self.before, self.within) if one is not None]
-        self.waited = 0 if not best or self._goodness(found) > max(best) else self.waited + 1
-        if self.within is None or self._goodness(found) > self._goodness(self.within):
+        goodness = self._goodness(found)
+        if state.global_step:
+            # A fitted head may be far ahead at first: what counts is that training gains.
+            gained = self.best is None or goodness > self.best
+            self.best, self.waited = (goodness, 0) if gained else (self.best, self.waited + 1)
+        if self.within is None or goodness > self._goodness(self.within):
             self.within = found
         ends = [*plan.starts[1:], trainer.total_steps]
         if state.global_step == 0:

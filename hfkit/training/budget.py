@@ -51,7 +51,35 @@ def settle_length(args: TransferArguments, rows: int) -> None:
             args.save_strategy, args.save_steps = IntervalStrategy.STEPS, every
 
 
+class Waiting(EarlyStoppingCallback):
+    """Early stopping that counts what training gains, not by how much it is behind a head that was fitted before it."""
+
+    def __init__(self, patience: int) -> None:
+        super().__init__(patience)
+        self.best: float | None = None  # of the evaluations since the first step
+
+    def check_metric_value(self, args, state, control, metric_value):
+        if state.global_step == 0:
+            return
+        sign = 1 if args.greater_is_better else -1
+        if self.best is None or sign * metric_value > sign * self.best:
+            self.best, self.early_stopping_patience_counter = float(metric_value), 0
+        else:
+            self.early_stopping_patience_counter += 1
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        if state.global_step:
+            super().on_evaluate(args, state, control, metrics, **kwargs)
+
+    def state(self) -> dict:
+        kept = super().state()
+        return {
+            "args": {"patience": self.early_stopping_patience},
+            "attributes": {**kept["attributes"], "best": self.best},
+        }
+
+
 def early_stopping(args: TransferArguments) -> list[EarlyStoppingCallback]:
     """The callback that ends a run whose validation no longer gains, if that is asked for and best weights are kept."""
     chosen = args.load_best_model_at_end and not args.decided  # `auto` has a patience of its own
-    return [EarlyStoppingCallback(args.patience)] if args.patience and chosen else []
+    return [Waiting(args.patience)] if args.patience and chosen else []

@@ -52,7 +52,7 @@ class Claim:
 def identify(run: Run) -> dict[str, Any]:
     """The identity of a run, as it would be without extensions (see `run_identity`)."""
     # They choose the best weights, or the penalty of a fitted head.
-    chooses = run.args.load_best_model_at_end or run.args.chooses or run.args.fit_head
+    chooses = run.args.load_best_model_at_end or run.args.chooses or run.args.fit_head != "no"
     choosing = [run.eval_dataset] if chooses else []
     return run_identity(
         run.args.to_dict(),

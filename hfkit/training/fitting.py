@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from datasets import Dataset
-from torch import nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, IntervalStrategy
 
@@ -15,6 +16,10 @@ from hfkit.prefix.callback import Caching
 from hfkit.training.plan import closing_layer, find_obstacle, fitted_row
 from hfkit.training.resuming import read_state
 
+JUDGE, START = "judge", "start"  # see `FITS`
+INITIAL = (
+    "hfkit_head.safetensors"  # in checkpoint-0: the layer that training starts from, where it is not the fitted one
+)
 ENTRY = "fitted_head"  # in the log: the penalty that was chosen, and the headline on validation
 
 
@@ -41,6 +46,10 @@ class Run(Protocol):
 class FitHead(TrainerCallback):
     """Fits the layer that makes the logits to what the frozen layers give it, before the first optimizer step.
 
+    With fit_head=start, training goes on from there. With fit_head=judge it starts from the head as it was, and the fit
+    is only a contender: a probe that knows the training rows by heart has a loss of next to nothing, from which the
+    blocks learn little.
+
     The fit is evaluated like an epoch, and saved as checkpoint-0 where the best weights are kept: the best of a run may
     be the probe itself. The log remembers it, so a resumed run does not fit again. Its penalty is the best of a few on
     the rows that evaluate it, which makes its score on validation a little too good, as it does that of an epoch that
@@ -50,26 +59,40 @@ class FitHead(TrainerCallback):
     def __init__(self, trainer: Run) -> None:
         self.trainer = trainer
         self.obstacle: str | None = "training has not begun"  # None: the head is fitted, or was
+        self.initial: dict[str, Tensor] = {}  # the layer as it was, where training starts from that
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         trainer = self.trainer
-        if self.obstacle is not None or state.global_step or was_fitted(state.log_history):
+        if self.obstacle is not None or state.global_step:
             return
+        linear = closing_layer(model, trainer.unfreezing)
+        if was_fitted(state.log_history):
+            if args.fit_head == JUDGE:
+                self.initial = load_file(Path(trainer.resumed_from, INITIAL))
+                linear.load_state_dict(self.initial)
+            return
+        if args.fit_head == JUDGE:
+            self.initial = {name: value.detach().cpu().clone() for name, value in linear.state_dict().items()}
         # Imported here: a run that fits no head need not wait for it.
         from hfkit.training.probe import fit_head
 
-        found = fit_head(trainer, closing_layer(model, trainer.unfreezing))
-        state.log_history.append({"step": 0, ENTRY: found})
-        if args.eval_strategy == IntervalStrategy.NO:
-            return
-        metrics = trainer.evaluate()
-        if args.load_best_model_at_end:
-            trainer._determine_best_metric(metrics, trial=None)
-            state.best_model_checkpoint = str(Path(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-0"))
-            trainer._save_checkpoint(model, trial=None)
+        state.log_history.append({"step": 0, ENTRY: fit_head(trainer, linear)})
+        if args.eval_strategy != IntervalStrategy.NO:
+            metrics = trainer.evaluate()
+            if args.load_best_model_at_end:
+                trainer._determine_best_metric(metrics, trial=None)
+                state.best_model_checkpoint = str(Path(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-0"))
+                trainer._save_checkpoint(model, trial=None)
+        if self.initial:
+            linear.load_state_dict(self.initial)
+
+    def write(self, checkpoint: Path) -> None:
+        """Keep the layer as it was beside the fitted one: a resumed run may have drawn another."""
+        if self.initial and self.trainer.state.global_step == 0:
+            save_file(self.initial, checkpoint / INITIAL)
 
     def decide(self) -> bool:
-        """Whether the head of this run is fitted: asked once, before the plan is made, of all processes.
+        """Whether this run starts from a fitted head: asked once, before the plan is made, of all processes.
 
         A resumed run keeps to what its log says.
         """
@@ -80,7 +103,7 @@ class FitHead(TrainerCallback):
             self.obstacle = None if fitted else "it was not when the run began"
         elif self.obstacle is None:
             self.obstacle = find_obstacle_in_run(trainer)
-        return self.obstacle is None
+        return self.obstacle is None and trainer.args.fit_head == START
 
     def plan_rows(self, rows: list[dict]) -> list[dict]:
         """The rows of the plan behind that of the fit; the fit alone if training ended with it."""

@@ -68,7 +68,7 @@ def plan_stages(
     Where each is decided on validation, it ends with an evaluation.
 
     Args:
-        fitted: the head is fitted before the first step, and needs no steps of its own.
+        fitted: training starts from a fitted head, which needs no steps of its own.
 
     Raises:
         UserError: a stage would train nothing, or the plan does not fit the model.
@@ -134,8 +134,10 @@ def closing_layer(model: nn.Module, unfreezing: Unfreezing) -> nn.Linear | None:
 
 def find_obstacle(model: nn.Module, unfreezing: Unfreezing, args: TransferArguments) -> str | None:
     """Why the head cannot be fitted before the first step, as far as model and flags tell; None if nothing is known."""
-    if not args.fit_head:
+    if args.fit_head == "no":
         return "not asked for"
+    if args.fit_head == "judge" and not args.load_best_model_at_end:
+        return "the best weights are not kept"
     if not args.pretrained or args.reinit_blocks:
         return "blocks below it are drawn anew"
     if closing_layer(model, unfreezing) is None:
@@ -159,7 +161,7 @@ def plan_title(args: TransferArguments, obstacle: str | None = None) -> str:
     coming = ""
     if args.decided:
         coming = ", first the head by itself, then what may come, each stage decided on validation"
-    steps = "" if obstacle is None or not args.fit_head else f", the head not fitted in closed form ({obstacle})"
+    steps = "" if obstacle is None or args.fit_head != "start" else f", the head not fitted in closed form ({obstacle})"
     return f"{args.strategy}{own}{coming}{anew}{only}{steps}"
 
 

@@ -137,7 +137,7 @@ def head_inputs(trainer: Run, linear: nn.Linear, rows: Dataset, split: str, most
             found.append((row, inputs[i][here], targets[i][here]) if by_token else (row, inputs[here], targets[here]))
     if not all(gather_object([fits])):
         rule = f"the outputs of its last layer are not the logits of every row of {split}"
-        raise UserError("fit_head=True", rule, "Add --fit_head false")
+        raise UserError("fit_head", rule, "Add --fit_head no")
     by_row = {row: parts for row, *parts in gather_object(found)}
     inputs, targets = (torch.cat(parts) for parts in zip(*(by_row[row] for row in chosen.tolist()), strict=True))
     places = mark_labelled(rows.select(chosen)["labels"]) if by_token else np.ones(len(chosen), dtype=bool)

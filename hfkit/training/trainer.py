@@ -538,6 +538,7 @@ class TransferTrainer(Trainer):
         if self.args.should_save:
             write_identity(Path(output_dir), self.claim.identity)
             Path(output_dir, PENDING).write_text(json.dumps(self.pending) + "\n", encoding="utf-8")
+            self.fitting.write(Path(output_dir))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
