@@ -6,16 +6,28 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from peft import PeftModel
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline, set_seed
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    pipeline,
+    set_seed,
+)
 
 from hfkit import RecipeArguments, TransferArguments, TransferTrainer
 from hfkit.arguments.adapters import KINDS, describe_parts
+from hfkit.errors import UserError
 from hfkit.hub.card import render_card
 from hfkit.hub.lint import lint_card
 from hfkit.inference.saved import load_saved
+from hfkit.model.adapters import Adapter
 from hfkit.model.digests import digest
+from hfkit.model.virtual_tokens import add_virtual_tokens
 from hfkit.report.snippets import insert_model
 from hfkit.tasks import TextClassification
+from tests.fixtures import runs
 from tests.tiny import text
 
 
@@ -93,6 +105,10 @@ def test_a_kind_from_its_first_step_to_the_saved_model(kind, places, tmp_path, c
         expected = run.model.eval()(**batch).logits
         assert torch.allclose(loaded.eval()(**batch).logits, expected, atol=1e-5)
     tokenizer = AutoTokenizer.from_pretrained(saved)
+    if not merges:  # the longest row leaves the virtual tokens room
+        longest = tokenizer(" ".join(list(run.rows["test"]["text"]) * 20), truncation=True, return_tensors="pt")
+        assert longest["input_ids"].shape[1] == config.max_position_embeddings - 3
+        assert loaded(**run.codec.inputs(longest)).logits.isfinite().all()
     answers = pipeline("text-classification", model=loaded, tokenizer=tokenizer)(list(run.rows["test"]["text"]))
     assert [[answer["label"]] for answer in answers] == [answer[:1] for answer in run.predictions("test")]
     assert load_saved(saved).predictions(run.rows["test"]) == run.predictions("test")
@@ -114,3 +130,28 @@ def test_a_kind_from_its_first_step_to_the_saved_model(kind, places, tmp_path, c
         exec(insert_model(facts["snippets"]["model"], "run").replace(Path(places[model]).name, "base"), names)  # noqa: S102
         with torch.inference_mode():
             assert torch.allclose(names["model"](**batch).logits, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "said"),
+    [
+        (AutoModelForTokenClassification, "prompt", r"its answers would be of the shape \(3, 11, 2\) instead of"),
+        (AutoModelForSequenceClassification, "prompt", "its answer to a row would depend on the padding behind it"),
+        (AutoModel, "prompt", "peft puts virtual tokens before the rows of language models alone"),
+    ],
+)
+def test_virtual_tokens_that_a_model_makes_no_use_of_are_refused(model, kind, said, places):
+    config = AutoConfig.from_pretrained(places["gpt2"], pad_token_id=0)
+    with pytest.raises(UserError, match=f"adapter={kind} of size 3: it does not fit GPT2.*{said}.*such as lora"):
+        add_virtual_tokens(model.from_config(config), Adapter(kind, 3))
+
+
+@pytest.mark.slow
+def test_a_prefix_before_words(checkpoint, corpus, tmp_path):
+    """Each word has its own answer, of a saved model too."""
+    run = runs.trainer(checkpoint, corpus, tmp_path, strategy="lora", adapter="prefix", virtual_tokens=4, max_steps=3)
+    run.train()
+    run.save_model()
+    assert load_saved(str(tmp_path)).predictions(run.rows["test"]) == run.predictions("test")
+    with pytest.raises(UserError, match="it is virtual tokens on a base, .* Start from its base"):
+        runs.trainer(str(tmp_path), corpus, tmp_path / "next")
