@@ -44,7 +44,11 @@ class RegulariserArguments:
         metadata={"help": "how far the loss turns from labels that are learnt to those in doubt (gamma of focal loss)"},
     )
     balanced_sampler: bool = field(
-        default=False, metadata={"help": "draw rows so that each class is as frequent as the others in every epoch"}
+        default=False,
+        metadata={
+            "help": "draw rows so that each class is as frequent as the others in every epoch; probabilities are then"
+            " those of classes that are equally frequent"
+        },
     )
 
     ranges: ClassVar[Mapping[str, Range]] = {"r_drop": AMOUNT, "mixout": PART, "focal_loss": AMOUNT}

@@ -55,7 +55,7 @@ def test_other_ways_of_sharding_are_refused(changes, named, checkpoint, corpus, 
         refuse_shards(run.model, run.args, plugin(**changes))
 
 
-@pytest.mark.parametrize("flags", [{"strategy": "lora"}, {"fp16": True}], ids=str)
+@pytest.mark.parametrize("flags", [{"strategy": "lora"}, {"fp16": True}, {"mixout": 0.3}], ids=str)
 def test_what_needs_whole_weights_is_refused(flags, checkpoint, corpus, tmp_path):
     run = trainer(checkpoint, corpus, tmp_path, **{"strategy": flags.get("strategy", "full")})
     for name, value in flags.items():
