@@ -310,7 +310,7 @@ class Task(ABC):
 
         None if every row stands for itself. Loaded rows keep the column that `unit_column` names as `unit`.
         """
-        return None if self.unit_column is None else np.array(rows["unit"])
+        return None if self.unit_column is None else np.array(rows["unit"][:])
 
     def path(self, checkpoint: str) -> str:
         """The folder or Hub id that `checkpoint` stands for (see `open_checkpoint`).

@@ -19,7 +19,7 @@ def find_unit_column(dataset: DatasetDict, given: str | None) -> str | None:
 def check_units(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
     """The unit of every row as a string, and a fault for each row without one."""
     units, faults = [], []
-    for row, unit in enumerate(rows[column]):
+    for row, unit in enumerate(rows[column][:]):
         if type(unit) not in (str, int) or unit == "":
             rule = "a row belongs to one unit, named by a text or a whole number"
             faults.append(Fault(row, column, to_words(unit), rule, MEND))

@@ -140,7 +140,7 @@ def head_inputs(trainer: Run, linear: nn.Linear, rows: Dataset, split: str, most
         raise UserError("fit_head", rule, "Add --fit_head no")
     by_row = {row: parts for row, *parts in gather_object(found)}
     inputs, targets = (torch.cat(parts) for parts in zip(*(by_row[row] for row in chosen.tolist()), strict=True))
-    places = mark_labelled(rows.select(chosen)["labels"]) if by_token else np.ones(len(chosen), dtype=bool)
+    places = mark_labelled(rows.select(chosen)["labels"][:]) if by_token else np.ones(len(chosen), dtype=bool)
     return Features(inputs, targets, places)
 
 

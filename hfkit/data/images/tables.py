@@ -87,7 +87,7 @@ def refuse_unnamed(rows: Dataset, path: Path) -> None:
 def divide_by_folder(rows: Dataset) -> dict[str, Dataset]:
     """The rows by the split that the first folder of every path names; all as train if one names none."""
     places: dict[str | None, list[int]] = defaultdict(list)
-    for row, name in enumerate(rows[FILE_NAME]):
+    for row, name in enumerate(rows[FILE_NAME][:]):
         folders = (name or "").replace("\\", "/").removeprefix("./").split("/")[:-1]
         places[split_of_folder(folders[0]) if folders else None].append(row)
     if None in places:

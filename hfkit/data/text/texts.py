@@ -80,7 +80,7 @@ def text_columns(dataset: DatasetDict, text: str | None, pair: str | None, other
 def check_texts(rows: Dataset, column: str) -> tuple[list[str], list[Fault]]:
     """The texts of a column, and a fault for each row without one."""
     texts, faults = [], []
-    for row, text in enumerate(rows[column]):
+    for row, text in enumerate(rows[column][:]):
         fault = text_fault(row, column, text)
         texts.append("" if fault else text)
         if fault:
@@ -103,4 +103,4 @@ def text_facts(rows: Dataset) -> dict[str, Any]:
 
 def row_keys(rows: Dataset) -> list[tuple[str, ...]]:
     """The texts of every row; equal keys mean the same input."""
-    return list(zip(*(rows[name] for name in ("text", "text_pair") if name in rows.column_names), strict=True))
+    return list(zip(*(rows[name][:] for name in ("text", "text_pair") if name in rows.column_names), strict=True))

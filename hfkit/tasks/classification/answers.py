@@ -262,7 +262,7 @@ def refuse_unlearnable(train: Dataset, column: str, out_of_scope: str | None = N
     Raises:
         UserError: there is nothing to learn.
     """
-    answers = list(train["label"])
+    answers = train["label"][:]
     if all(answer == answers[0] for answer in answers):
         raise UserError(
             f"column '{column}'",
@@ -285,7 +285,7 @@ def thin(train: Dataset, kind: AnswerKind, wanted: int) -> Dataset:
     """
     if wanted >= len(train):
         return train
-    answers = list(train["label"])
+    answers = train["label"][:]
     first: dict[Any, int] = {}
     for row, answer in enumerate(answers):
         first |= dict.fromkeys((label for label in kind.labels_of(answer) if label not in first), row)

@@ -115,7 +115,7 @@ class Classifier(LabelCodec):
     ) -> Decision:
         logits = outputs["logits"]
         before = headline(self.decode_reduced(logits, encoded))
-        shift = self.kind.shift(mean_by_row(logits, encoded), first_of_row(list(encoded["labels"]), encoded))
+        shift = self.kind.shift(mean_by_row(logits, encoded), first_of_row(encoded["labels"][:], encoded))
         if shift is None:
             return Decision(np.zeros(len(self.labels)), before, before)
         return Decision(shift, before, headline(self.decode_reduced(logits + shift.astype(logits.dtype), encoded)))
@@ -123,7 +123,7 @@ class Classifier(LabelCodec):
 
 def mean_by_row(outputs: np.ndarray, encoded: Dataset) -> np.ndarray:
     """The mean output of every row over its views, (rows, labels)."""
-    row = np.array(encoded["row"])
+    row = np.array(encoded["row"][:])
     means = np.zeros((row.max(initial=-1) + 1, outputs.shape[-1]))
     np.add.at(means, row, outputs)
     return means / np.bincount(row)[:, None]
@@ -131,5 +131,5 @@ def mean_by_row(outputs: np.ndarray, encoded: Dataset) -> np.ndarray:
 
 def first_of_row(values: list, encoded: Dataset) -> list:
     """The value of each row's first view."""
-    first = np.unique(np.array(encoded["row"]), return_index=True)[1]
+    first = np.unique(np.array(encoded["row"][:]), return_index=True)[1]
     return [values[i] for i in first]

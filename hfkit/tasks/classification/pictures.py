@@ -195,12 +195,12 @@ class ClassifiedPictures(ClassifiedRows):
         for split, rows in splits.items():
             of_splits[split] = {"rows": len(rows), **self.kind.facts(self.references(rows)), **image_facts(rows)}
             if split != "train" and learnt is not None:
-                of_splits[split]["rows_shared_with_train"] = sum(mark in learnt for mark in rows["fingerprint"])
+                of_splits[split]["rows_shared_with_train"] = sum(mark in learnt for mark in rows["fingerprint"][:])
             of_splits[split]["skipped"] = count_skipped(rows)
         return {"problem": self.problem, **of_splits}
 
     def content(self, rows: Dataset) -> list[str]:
-        return list(rows["fingerprint"])
+        return rows["fingerprint"][:]
 
 
 @dataclass(frozen=True)
@@ -333,7 +333,7 @@ class PictureClassifier(Classifier):
         return collator.with_cache(encoded, folder, budget) if self.variation.shrunk else collator
 
     def facts(self, encoded: Dataset) -> dict[str, Any]:
-        views = len(encoded) // max(len(set(encoded["row"])), 1)
+        views = len(encoded) // max(len(set(encoded["row"][:])), 1)
         return {"views": views} if views > 1 else {}
 
     def features(self, outputs: Any, batch: Batch) -> Tensor:

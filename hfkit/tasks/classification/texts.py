@@ -240,7 +240,7 @@ class TextClassifier(Classifier):
     def tokens(self, rows: Dataset) -> Tokens:
         limit, marks = self.longest(pairs="text_pair" in rows.column_names), find_readable_marks(self.processor)
         names = [name for name in ("text", "text_pair") if name in rows.column_names]
-        texts = [[spell_out(text, marks) for text in rows[name]] for name in names]
+        texts = [[spell_out(text, marks) for text in rows[name][:]] for name in names]
         return Tokens(encode_texts(texts, self.processor)["input_ids"], limit, windowed=False)
 
     def facts(self, encoded: Dataset) -> dict[str, Any]:
@@ -248,7 +248,7 @@ class TextClassifier(Classifier):
         return {
             "median_tokens": float(np.median(lengths)),
             "most_tokens": int(lengths.max()),
-            "truncated": sum(encoded["truncated"]),
+            "truncated": sum(encoded["truncated"][:]),
         }
 
     def features(self, outputs: Any, batch: Batch) -> Tensor:

@@ -172,16 +172,16 @@ class WordTagger(LabelCodec):
     def decode_reduced(self, reduced: np.ndarray, encoded: Dataset) -> list[list[str]]:
         """One tag per word."""
         tags = [[self.without_token] * words for words in self._words_of_rows(encoded)]
-        for output, row, words in zip(reduced, encoded["row"], encoded["words"], strict=True):
+        for output, row, words in zip(reduced, encoded["row"][:], encoded["words"][:], strict=True):
             # By order, not by position: a tokenizer that pads on the left shifts the positions.
             for word, label in zip(words, output[output != -100].tolist(), strict=True):
                 tags[row][word] = self.labels[label]
         return tags
 
     def _words_of_rows(self, encoded: Dataset) -> list[int]:
-        rows = np.array(encoded["row"])
+        rows = np.array(encoded["row"][:])
         first = np.diff(rows, prepend=-1) != 0
-        return np.array(encoded["words_in_row"])[first].tolist()
+        return np.array(encoded["words_in_row"][:])[first].tolist()
 
     def features(self, outputs: Any, batch: Batch) -> Tensor:
         return outputs.last_hidden_state

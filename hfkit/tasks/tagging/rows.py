@@ -109,7 +109,7 @@ class TaggedWords:
         return unknown_tags(tags, column, set(names_of(target)), by_model=finished)
 
     def refuse_unlearnable(self, train: Dataset, raw: Raw) -> None:
-        known = set(chain.from_iterable(train["tags"]))
+        known = set(chain.from_iterable(train["tags"][:]))
         # Entities are checked in `settle`: if only train has none, the better error names rows of the other splits.
         if not self.entities and len(known) < 2:
             raise UserError(
@@ -127,14 +127,14 @@ class TaggedWords:
                 "every tag is O, so there is nothing to find" if "tags" in raw.columns else "there is no span at all",
                 f"Check that this is the {'tag column' if 'tags' in raw.columns else 'column of spans'}",
             )
-        scheme = scheme_of(chain.from_iterable(rows["tags"] for rows in splits.values()))
+        scheme = scheme_of(chain.from_iterable(rows["tags"][:] for rows in splits.values()))
         return DatasetDict({split: iob2_rows(rows, scheme) for split, rows in splits.items()})
 
     def classes(self, rows: Dataset) -> list[tuple[str, ...]] | None:
         """The types of the entities in each row; plain tags are none."""
         if not self.entities:
             return None
-        return [tuple(sorted(types_of([tags]))) for tags in rows["tags"]]
+        return [tuple(sorted(types_of([tags]))) for tags in rows["tags"][:]]
 
     def thin(self, train: Dataset, most: int) -> Dataset:
         return train.select(space_evenly(len(train), most))
@@ -151,13 +151,13 @@ class TaggedWords:
 
     def target(self, splits: DatasetDict) -> Labels:
         """O, then B- and I- of every type in any split, by type; or all plain tags."""
-        tags = chain.from_iterable(rows["tags"] for rows in splits.values())
+        tags = chain.from_iterable(rows["tags"][:] for rows in splits.values())
         if not self.entities:
             return Labels(tuple(sorted(set(chain.from_iterable(tags)))))
         return Labels(("O", *(f"{prefix}-{kind}" for kind in sorted(types_of(tags)) for prefix in "BI")))
 
     def references(self, rows: Dataset) -> list[list[str]]:
-        return list(rows["tags"])
+        return rows["tags"][:]
 
     def facts(self, splits: DatasetDict) -> dict[str, Any]:
         """For each split its rows, words, tags and repeats, and all changes to them."""
@@ -166,11 +166,11 @@ class TaggedWords:
         of_splits = {split: count(rows) for split, rows in splits.items()}
         for split, rows in splits.items():
             if split != "train" and seen_in_train is not None:
-                shared = sum(tuple(words) in seen_in_train for words in rows["tokens"])
+                shared = sum(tuple(words) in seen_in_train for words in rows["tokens"][:])
                 of_splits[split]["rows_shared_with_train"] = shared
             of_splits[split]["skipped"] = count_skipped(rows)
         scheme = next(iter(splits.values()))["scheme"][0] if self.entities else PLAIN
         return {"scheme": scheme, **of_splits}
 
     def content(self, rows: Dataset) -> list[str]:
-        return [" ".join(words) for words in rows["tokens"]]
+        return [" ".join(words) for words in rows["tokens"][:]]

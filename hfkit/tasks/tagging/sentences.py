@@ -18,7 +18,7 @@ PLAIN = "plain"  # the scheme of tags that mark no entities
 def check_words(rows: Dataset, column: str) -> tuple[list[list[str]], list[Fault]]:
     """The words of every row, and a fault for each row that is no list of strings."""
     sentences, faults = [], []
-    for row, words in enumerate(map(read_cell, rows[column])):
+    for row, words in enumerate(map(read_cell, rows[column][:])):
         fault = word_fault(row, column, words)
         sentences.append([] if fault else words)
         if fault:
@@ -58,7 +58,7 @@ def check_tags(
     """
     of_value = tag_of(names_of(rows, column), entities=entities)
     checked, faults = [], []
-    for row, (words, tags) in enumerate(zip(sentences, map(read_cell, rows[column]), strict=True)):
+    for row, (words, tags) in enumerate(zip(sentences, map(read_cell, rows[column][:]), strict=True)):
         found: list[str] = []
         if row not in known_bad:
             try:
@@ -186,7 +186,7 @@ def types_of(tags: Iterable[Sequence[str]]) -> set[str]:
 
 def iob2_rows(rows: Dataset, scheme: str) -> Dataset:
     """Rows with their tags in IOB2, and with columns about the change of each row."""
-    tags = list(rows["tags"])
+    tags = rows["tags"][:]
     converted = [to_iob2(sentence, scheme) for sentence in tags]
     columns = {
         "tags": ([sentence for sentence, _ in converted], List(Value("string"))),
@@ -205,10 +205,10 @@ def entity_facts(rows: Dataset) -> dict[str, Any]:
 
     Repeated rows have the same words, whatever their tags.
     """
-    words, found = list(rows["tokens"]), [entities(tags) for tags in rows["tags"]]
+    words, found = rows["tokens"][:], [entities(tags) for tags in rows["tags"][:]]
     mended = {}
     if "mended" in rows.column_names:
-        mended["mended_spans"] = dict(sorted(Counter(chain.from_iterable(rows["mended"])).items()))
+        mended["mended_spans"] = dict(sorted(Counter(chain.from_iterable(rows["mended"][:])).items()))
     return {
         "rows": len(words),
         "words": sum(map(len, words)),
@@ -216,19 +216,19 @@ def entity_facts(rows: Dataset) -> dict[str, Any]:
         "rows_without_entities": sum(not row for row in found),
         "rows_without_words": sum(not row for row in words),
         "repeated_rows": len(words) - len(set(map(tuple, words))),
-        "converted_rows": sum(rows["converted"]),
-        "invalid_transitions": sum(rows["invalid_transitions"]),
+        "converted_rows": sum(rows["converted"][:]),
+        "invalid_transitions": sum(rows["invalid_transitions"][:]),
         **mended,
     }
 
 
 def tag_facts(rows: Dataset) -> dict[str, Any]:
     """Counts of one loaded split of plain tags."""
-    words = list(rows["tokens"])
+    words = rows["tokens"][:]
     return {
         "rows": len(words),
         "words": sum(map(len, words)),
-        "classes": dict(sorted(Counter(chain.from_iterable(rows["tags"])).items())),
+        "classes": dict(sorted(Counter(chain.from_iterable(rows["tags"][:])).items())),
         "rows_without_words": sum(not row for row in words),
         "repeated_rows": len(words) - len(set(map(tuple, words))),
     }

@@ -56,7 +56,7 @@ class TaggedText:
     def mistakes(
         self, predictions: list[list[str]], references: list[list[str]], rows: Dataset, limit: int
     ) -> list[Mistake]:
-        return quote_texts(entity_mistakes(predictions, references, list(rows["tokens"]), limit), rows)
+        return quote_texts(entity_mistakes(predictions, references, rows["tokens"][:], limit), rows)
 
     def choices(self, target: Target) -> Choice:
         """The types of entities."""
@@ -70,7 +70,7 @@ class TaggedText:
     def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
         """An entity of each type with the words around it: the first in a sentence of suitable length."""
         found: dict[str, tuple[bool, int, int, int]] = {}
-        for row, tags in enumerate(rows["tags"]):
+        for row, tags in enumerate(rows["tags"][:]):
             for kind, start, end in entities(tags):
                 plain = end - start < len(tags) <= MOST_WORDS
                 if kind not in found or (plain and not found[kind][0]):
@@ -120,7 +120,7 @@ class WordTags:
     def mistakes(
         self, predictions: list[list[str]], references: list[list[str]], rows: Dataset, limit: int
     ) -> list[Mistake]:
-        return quote_texts(tag_mistakes(predictions, references, list(rows["tokens"]), limit), rows)
+        return quote_texts(tag_mistakes(predictions, references, rows["tokens"][:], limit), rows)
 
     def choices(self, target: Target) -> Choice:
         return Choice(tuple(names_of(target)), several=True)
@@ -131,7 +131,7 @@ class WordTags:
     def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
         """A word with each tag and the words around it: the first in a sentence of suitable length."""
         found: dict[str, tuple[bool, int, int]] = {}
-        for row, tags in enumerate(rows["tags"]):
+        for row, tags in enumerate(rows["tags"][:]):
             plain = 1 < len(tags) <= MOST_WORDS
             for word, tag in enumerate(tags):
                 if tag not in found or (plain and not found[tag][0]):
