@@ -20,6 +20,7 @@ from hfkit.arguments.averages import AverageArguments
 from hfkit.arguments.parse import require_choice
 from hfkit.arguments.precision import PrecisionArguments
 from hfkit.arguments.ranges import refuse_outside
+from hfkit.arguments.rates import RateArguments
 from hfkit.arguments.regularisers import RegulariserArguments, refuse_contradictions
 from hfkit.arguments.strategies import FITS, STRATEGIES
 from hfkit.arguments.trackers import require_trackers
@@ -38,7 +39,7 @@ KEEP_BEST = {
 
 @dataclass
 class TransferArguments(
-    AdapterArguments, AverageArguments, PrecisionArguments, RegulariserArguments, TrainingArguments
+    AdapterArguments, AverageArguments, PrecisionArguments, RateArguments, RegulariserArguments, TrainingArguments
 ):
     """The stock training arguments and the fields of a strategy. A field left at None takes the strategy's value."""
 
@@ -206,6 +207,7 @@ class TransferArguments(
             raise UserError(f"hub_strategy={self.hub_strategy}", rule, "Leave it out")
         self._resolve_resume()
         self._name_precision()
+        self.check_rates(fp16=self.fp16)
         if (self.bf16 or self.bf16_full_eval) and not (torch.accelerator.is_available() or is_torch_xla_available()):
             # A CPU computes in bfloat16 too, and the stock arguments refuse it unless the CPU was asked for by name.
             self.use_cpu = True

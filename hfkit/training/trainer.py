@@ -57,6 +57,7 @@ from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stage
 from hfkit.training.precision import Precision
 from hfkit.training.publishing import check_hub_name, make_report, publish, push_folder, remove_pickle, save_adapted
 from hfkit.training.r_drop import RDrop, repeat
+from hfkit.training.rate_range import RateRange, scale_groups
 from hfkit.training.refusals import refuse_engines, refuse_flags, refuse_surgery
 from hfkit.training.regularisers import balance, fit_loss
 from hfkit.training.resuming import (
@@ -155,6 +156,7 @@ class TransferTrainer(Trainer):
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
         callbacks += [self.averages, self.fitting]  # a fit that is evaluated is one of the weights to average
+        callbacks.append(RateRange(self))
         self.holding, self.interruption, self.hangs = Holding(Path(args.output_dir)), Interruption(self), EndHangs(args)
         finalize(self, self.holding.end)
         callbacks += early_stopping(args)
@@ -487,7 +489,7 @@ class TransferTrainer(Trainer):
         rows = plan_rows(
             self.model,
             self.unfreezing,
-            self.groups(),
+            scale_groups(self.groups(), self.state.log_history),
             total_steps=self.total_steps,
             epochs=self.total_steps / self.epoch_steps,
             first_step=last_step_of(self.extensions),
