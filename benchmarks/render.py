@@ -104,6 +104,7 @@ def section(name: str, results: Path) -> str:
     from benchmarks.architecture_tables import architectures_table
     from benchmarks.ledger_tables import claims_table, false_claims_table
     from benchmarks.prompting_tables import prompting_table
+    from benchmarks.rate_tables import rate_range_table
     from benchmarks.reliability_tables import mutants_line, reliability_table, sealing_line
     from benchmarks.tuning_tables import tuning_table
 
@@ -115,6 +116,7 @@ def section(name: str, results: Path) -> str:
         "ledgers_claims": claims_table,
         "false_claims": false_claims_table,
         "prompting": prompting_table,
+        "rate_range": rate_range_table,
         "image_input": image_input_table,
         "speed": speed_table,
         "scaling": scaling_table,
