@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--max_length", type=int, default=256)
     parser.add_argument("--max_train_rows", type=int, default=None, help="train on this many, evenly spaced")
     parser.add_argument("--warmup", type=float, default=0.0, help="share of training in which the rate rises")
+    parser.add_argument("--bf16", action="store_true", help="compute in bfloat16, as the stock flag does it")
     parser.add_argument("--frozen", action="store_true", help="only what stands on the encoder learns")
     parser.add_argument("--group_by_length", action="store_true", help="the stock sampler of rows of like length")
     parser.add_argument("--last", action="store_true", help="no evaluation while training: the last weights are kept")
@@ -116,6 +117,8 @@ def stock_trainer(args: argparse.Namespace, raw: DatasetDict, task: Task) -> Non
                 num_train_epochs=args.epochs,
                 max_steps=args.steps,
                 warmup_steps=args.warmup,
+                bf16=args.bf16,
+                use_cpu=args.bf16 and not torch.accelerator.is_available(),
                 eval_steps=max(1, round(args.steps / EVALUATIONS)) if args.steps > 0 else None,
                 save_steps=max(1, round(args.steps / EVALUATIONS)) if args.steps > 0 else 500,
                 per_device_train_batch_size=args.batch_size,
@@ -150,7 +153,10 @@ def stock_trainer(args: argparse.Namespace, raw: DatasetDict, task: Task) -> Non
     write_cell(
         args.result,
         {"test": answers["test"]},
-        contender="stock Trainer" + ", frozen" * args.frozen + ", grouped by length" * args.group_by_length,
+        contender="stock Trainer"
+        + ", bfloat16" * args.bf16
+        + ", frozen" * args.frozen
+        + ", grouped by length" * args.group_by_length,
         task=args.task,
         dataset=Path(args.dataset).name,
         headline=judge.headline.key,

@@ -106,6 +106,7 @@ def section(name: str, results: Path) -> str:
     from benchmarks.prompting_tables import prompting_table
     from benchmarks.rate_tables import rate_range_table
     from benchmarks.reliability_tables import mutants_line, reliability_table, sealing_line
+    from benchmarks.suite.tables import suite_line, suite_table
     from benchmarks.tuning_tables import tuning_table
 
     of_one_file = {
@@ -127,6 +128,7 @@ def section(name: str, results: Path) -> str:
         "reliability": reliability_table,
         "mutants": mutants_line,
         "sealing": sealing_line,
+        "suite": suite_line if part == "line" else suite_table,
     }
     if recipe in of_one_file:
         return of_one_file[recipe](found[0])

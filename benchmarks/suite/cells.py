@@ -16,8 +16,8 @@ def data_of(name: str) -> Path:
     return FOLDER / "data" / name
 
 
-def stock_path(name: str, rate: str, seed: int) -> Path:
-    return FOLDER / "cells" / name / f"stock-{rate}-{seed}.json"
+def stock_path(name: str, rate: str, seed: int, precision: str = "bf16") -> Path:
+    return FOLDER / "cells" / name / f"stock-{rate}-{precision}-{seed}.json"
 
 
 def own_path(name: str, seed: int, label: str = "default") -> Path:
@@ -30,12 +30,13 @@ def count_steps(rows: int) -> int:
     return count_passes(epoch_steps) * epoch_steps
 
 
-def stock_cell(name: str, one: Set, rows: int, weights: Path, rate: str, seed: int) -> Cell:
-    path = stock_path(name, rate, seed)
+def stock_cell(name: str, one: Set, rows: int, weights: Path, rate: str, seed: int, precision: str = "bf16") -> Cell:
+    path = stock_path(name, rate, seed, precision)
     checkpoint = ["--checkpoint", str(weights / one.checkpoint)] if one.checkpoint else []
     settings = ["--steps", str(count_steps(rows)), "--batch_size", str(BATCH), "--warmup", "0.1"]
     command = ["benchmarks.peers", one.kind, "--dataset", str(data_of(name)), *settings, *checkpoint]
-    return path, [*command, "--learning_rate", rate, "--seed", str(seed), "--result", str(path)]
+    half = ["--bf16"] if precision == "bf16" else []
+    return path, [*command, *half, "--learning_rate", rate, "--seed", str(seed), "--result", str(path)]
 
 
 def own_cell(

@@ -34,7 +34,8 @@ from hfkit.training.budget import settle_length
 from hfkit.training.checkpoints import deciding
 from hfkit.version import __version__
 
-SAMPLE_ROWS = 160  # of a bundled sample, unless a flag says otherwise: a comparison trains dozens of times
+# Of a bundled sample, unless a flag says otherwise: a comparison trains dozens of times.
+SAMPLE_ROWS, SAMPLE_EPOCHS = 160, 6.0
 FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single one
 CHOOSING = ("eval_strategy", "eval_steps", "eval_delay", "greater_is_better")  # which weights are the best ones
 SHARED = "activations"  # folder of what trials compute once for all of them
@@ -193,7 +194,9 @@ class Bench:
         if self.is_trial(cell) and args.cache_dir is None:
             # What frozen layers make of the same rows is the same in all of them.
             args.cache_dir = str(Path(self.own.compare_dir, SHARED))
-        if args.num_train_epochs is None:
+        if args.num_train_epochs is None and self.task.dataset == "sample" and cell.rows is None:
+            args.num_train_epochs = SAMPLE_EPOCHS
+        elif args.num_train_epochs is None:
             settle_length(args, cell.rows or self._count_training_rows(cell))
         elif cell.rows is not None and args.max_steps <= 0:
             # Rows per step of one process: the number of GPUs of a machine must not change what is computed.
