@@ -33,8 +33,8 @@ PICTURES = "examples"  # and the one of the pictures that its card shows
 SPLITS = ("train", "validation", "test")
 # The settings that say how the weights were trained; the command and report.json hold the rest.
 TRAINING = (
-    *("strategy", "learning_rate", "layer_decay", "head_learning_rate", "num_train_epochs"),
-    *("adapter", "lora_rank", "oft_block_size", "virtual_tokens", "quantize"),
+    *("strategy", "learning_rate", "layer_decay", "head_learning_rate"),
+    *("adapter", "lora_rank", "oft_block_size", "virtual_tokens", "quantize", "num_train_epochs"),
     *("per_device_train_batch_size", "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps"),
     *("weight_decay", "seed", "data_seed"),
 )
