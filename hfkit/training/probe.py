@@ -121,7 +121,7 @@ def head_inputs(trainer: Run, linear: nn.Linear, rows: Dataset, split: str, most
     """
     state, trainer.judged = PartialState(), trainer.eval_dataset
     chosen = np.arange(len(rows))
-    if most is not None and (count := count_positions(rows["labels"])) > most:
+    if most is not None and (count := count_positions(rows["labels"][:])) > most:
         chosen = np.linspace(0, len(rows) - 1, max(1, len(rows) * most // count)).astype(int)
     lengths = text_lengths(rows)[chosen] if is_text(rows) else np.zeros(len(chosen))
     order = chosen[np.argsort(lengths, kind="stable")]

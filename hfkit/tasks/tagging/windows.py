@@ -120,17 +120,17 @@ def first_tokens(word_ids: list[list[int | None]], stride: int) -> list[list[tup
 
 def first_windows(prepared: Dataset) -> list[bool]:
     """True for each window that is the first of its row."""
-    rows = list(prepared["row"])
+    rows = prepared["row"][:]
     return [row != before for before, row in zip([None, *rows], rows, strict=False)]
 
 
 def window_facts(prepared: Dataset) -> dict[str, int]:
     """The numbers of windows of a split, of rows in several windows, and of words without any token."""
     firsts = first_windows(prepared)
-    cut = {row for row, first in zip(prepared["row"], firsts, strict=True) if not first}
-    words = sum(prepared["words_in_row"])
+    cut = {row for row, first in zip(prepared["row"][:], firsts, strict=True) if not first}
+    words = sum(prepared["words_in_row"][:])
     return {
         "windows": len(firsts),
         "rows_in_several_windows": len(cut),
-        "words_without_tokens": words - sum(map(len, prepared["words"])),
+        "words_without_tokens": words - sum(map(len, prepared["words"][:])),
     }
