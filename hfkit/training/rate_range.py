@@ -153,7 +153,7 @@ def factors_by_depth(sweeps: Sequence[Sweep], head: int) -> list[float]:
 
 
 def to_line(sweeps: Sequence[Sweep], factors: Sequence[float]) -> str:
-    """What was found, as one line."""
+    """The factors that were found, as one line."""
     parts = []
     for sweep, end in zip(sweeps, [len(factors), *(sweep.lowest_depth for sweep in sweeps)], strict=False):
         first, last = sweep.lowest_depth, end - 1
@@ -348,5 +348,5 @@ def put_back(run: Run, lowest: int) -> Iterator[None]:
 
 
 def copy_state(of_one: Mapping[str, Any]) -> dict[str, Any]:
-    """What an optimizer remembers of one parameter, in memory of its own."""
+    """The state that an optimizer holds of one parameter, in memory of its own."""
     return {name: value.clone() if isinstance(value, Tensor) else copy.copy(value) for name, value in of_one.items()}
