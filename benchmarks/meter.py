@@ -68,7 +68,8 @@ class Meter(TrainerCallback):
             self.trainer.train()
         return cost | {
             "steps": self.step_costs(),
-            "cpu_seconds_to_first_step": self.ready - began,
+            # A head may be fitted without a step.
+            "cpu_seconds_to_first_step": None if self.ready is None else self.ready - began,
             "padded_forward_flops": self.flops["padded"],
         }
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-FITS = ("no", "judge", "start")
+FITS = ("no", "judge", "start", "only")
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class TransferArguments(
         metadata={
             "help": "fit the new head to frozen features in closed form before the first step: judge: it is judged, and"
             " kept if nothing later is better, and training starts from the head as it was; start: training starts"
-            " from it, in place of --head_only"
+            " from it, in place of --head_only; only: training ends with it, where the blocks never learn"
         },
     )
     head_only: float | None = field(
@@ -167,6 +167,9 @@ class TransferArguments(
             if getattr(self, name) is None:
                 setattr(self, name, getattr(chosen, name))
         refuse_outside(self)
+        if self.fit_head == "only" and self.unfreeze_stages:
+            rule = "training would end with the fit, and the blocks are to learn"
+            raise UserError(f"fit_head=only with strategy={self.strategy}", rule, "Set --strategy feature-extraction")
         self._require_order()
         self.check_averages(
             adapted=self.adapted,

@@ -16,7 +16,7 @@ from hfkit.prefix.callback import Caching
 from hfkit.training.plan import closing_layer, find_obstacle, fitted_row
 from hfkit.training.resuming import read_state
 
-JUDGE, START = "judge", "start"  # see `FITS`
+JUDGE, START, ONLY = "judge", "start", "only"  # see `FITS`
 INITIAL = (
     "hfkit_head.safetensors"  # in checkpoint-0: the layer that training starts from, where it is not the fitted one
 )
@@ -48,7 +48,7 @@ class FitHead(TrainerCallback):
 
     With fit_head=start, training goes on from there. With fit_head=judge it starts from the head as it was, and the fit
     is only a contender: a probe that knows the training rows by heart has a loss of next to nothing, from which the
-    blocks learn little.
+    blocks learn little. With fit_head=only, training ends with the fit.
 
     The fit is evaluated like an epoch, and saved as checkpoint-0 where the best weights are kept: the best of a run may
     be the probe itself. The log remembers it, so a resumed run does not fit again. Its penalty is the best of a few on
@@ -65,6 +65,8 @@ class FitHead(TrainerCallback):
         trainer = self.trainer
         if self.obstacle is not None or state.global_step:
             return
+        if args.fit_head == ONLY:
+            control.should_training_stop = True
         linear = closing_layer(model, trainer.unfreezing)
         if was_fitted(state.log_history):
             if args.fit_head == JUDGE:
@@ -103,7 +105,7 @@ class FitHead(TrainerCallback):
             self.obstacle = None if fitted else "it was not when the run began"
         elif self.obstacle is None:
             self.obstacle = find_obstacle_in_run(trainer)
-        return self.obstacle is None and trainer.args.fit_head == START
+        return self.obstacle is None and trainer.args.fit_head in (START, ONLY)
 
     def plan_rows(self, rows: list[dict]) -> list[dict]:
         """The rows of the plan behind that of the fit; the fit alone if training ended with it."""

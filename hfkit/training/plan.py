@@ -161,7 +161,11 @@ def plan_title(args: TransferArguments, obstacle: str | None = None) -> str:
     coming = ""
     if args.decided:
         coming = ", first the head by itself, then what may come, each stage decided on validation"
-    steps = "" if obstacle is None or args.fit_head != "start" else f", the head not fitted in closed form ({obstacle})"
+    steps = (
+        ""
+        if obstacle is None or args.fit_head not in ("start", "only")
+        else f", the head not fitted in closed form ({obstacle})"
+    )
     return f"{args.strategy}{own}{coming}{anew}{only}{steps}"
 
 

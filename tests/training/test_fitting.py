@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from hfkit import KEEP_BEST, TransferArguments
+from hfkit.errors import UserError
 from hfkit.training.fitting import ENTRY, was_fitted
 from hfkit.training.invariants import digest
 from tests.fixtures.runs import at, trainer
@@ -86,6 +87,21 @@ def test_without_rows_that_choose_the_penalty_the_head_has_steps_of_its_own(chec
     assert not was_fitted(run.state.log_history)
     assert run.unfreezing.plan.lowest == (run.unfreezing.depths.head, 0)
     assert "the head not fitted in closed form (no validation rows choose its penalty)" in capsys.readouterr().out
+
+
+def test_a_fit_alone_takes_no_step_and_is_resumed_without_another(checkpoint, larger, tmp_path):
+    flags = {**KEEP_BEST, "strategy": "feature-extraction", "fit_head": "only", "num_train_epochs": 3}
+    run = trainer(checkpoint, larger, tmp_path, **flags)
+    run.train()
+    assert run.state.global_step == 0 and [row["stage"] for row in run.plan_rows()] == [0]
+    assert [entry["eval_f1"] for entry in run.state.log_history if "eval_f1" in entry][0] > 0.9
+    for resume in ("auto", str(tmp_path / "checkpoint-0")):
+        again = trainer(checkpoint, larger, tmp_path, **flags)
+        again.train(resume_from_checkpoint=resume)
+        assert again.state.global_step == 0 and sum(ENTRY in entry for entry in again.state.log_history) == 1
+        assert digest(again.model.state_dict().values()) == digest(run.model.state_dict().values())
+    with pytest.raises(UserError, match="fit_head=only with strategy=gradual"):
+        TransferArguments(output_dir=str(tmp_path), use_cpu=True, strategy="gradual", fit_head="only")
 
 
 def test_lora_may_start_from_the_probe_too(checkpoint, larger, tmp_path):
