@@ -7,6 +7,8 @@ import numpy as np
 
 from hfkit.report.pages import markdown_text, score_text
 
+FEWEST = 5  # repeats that say something
+
 
 def tuning_table(result: dict[str, Any]) -> str:
     """A line for each set and search: means over repeats, with their standard deviations."""
@@ -24,7 +26,10 @@ def tuning_table(result: dict[str, Any]) -> str:
             scores = [mean_text([run[key] for run in own]) for key in ("validation", "test")]
             heading = f"{markdown_text(name)} ({own[0]['score']})"
             lines.append(f"| {heading} | {tuner} | {len(own)} | {' | '.join([*scores, *counts])} |")
-    lines += ["", "Means over repeats ± their standard deviation.", "", f"Measured by `{result['command']}`."]
+    lines += ["", "Means over repeats ± their standard deviation."]
+    if max(run["repeat"] for run in runs) < FEWEST - 1:
+        lines += ["So few repeats say little about which search is better."]
+    lines += ["", f"Measured by `{result['command']}`."]
     return "\n".join(lines)
 
 
