@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from accelerate import PartialState
 from accelerate.utils import broadcast
 from datasets import Dataset
 from safetensors.torch import load_file, save_file
@@ -22,6 +21,7 @@ from hfkit.training.averages.interpolation import interpolate
 from hfkit.training.averages.moving import MovingAverage
 from hfkit.training.averages.soup import Ingredients, cook, rank_steps
 from hfkit.training.extension import last_step_of
+from hfkit.training.resuming import announce
 
 FILE = "hfkit_averages.safetensors"  # in a checkpoint, and in the mark that training has ended
 AVERAGE, START = "average/", "start/"  # before the names of its tensors
@@ -129,7 +129,7 @@ class Averages(TrainerCallback):
         run, headline = self.run, self.run.task.judge.headline
         steps = self.ingredients.find_whole(self._rank_steps())
         if not steps:
-            say("Soup: there is nothing to average.")
+            announce("Soup: there is nothing to average.")
             return
         tensors = self._find_learning(min(run.unfreezing.plan.lowest))
         soup = cook(run, tensors, self.start, steps, self.ingredients.read, self._headline, headline.sign)
@@ -144,7 +144,7 @@ class Averages(TrainerCallback):
             run, start | self.head_start, self.start, args.wise_ft_shares, self._headline, run.task.judge.headline.sign
         )
         if chosen is None:
-            say("WiSE-FT: the weights have not moved from where they began.")
+            announce("WiSE-FT: the weights have not moved from where they began.")
             return
         self._note(WISE_FT, chosen | {"head": "interpolated" if self.head_start else "kept"})
 
@@ -152,7 +152,7 @@ class Averages(TrainerCallback):
         """Put a choice into the log, and say it."""
         run = self.run
         run.state.log_history.append({"step": run.state.global_step, name: chosen | {"chosen_on": CHOSEN_ON}})
-        say(f"{to_words(name, chosen, run.task.judge.headline.key)}, chosen on these rows.")
+        announce(f"{to_words(name, chosen, run.task.judge.headline.key)}, chosen on these rows.")
 
     def clear(self) -> None:
         """Delete what was kept to choose from, once nothing will be chosen any more. All processes may ask."""
@@ -292,16 +292,12 @@ def read_part(folder: Path, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in held.items() if name.startswith(prefix)}
 
 
-def say(line: str) -> None:
-    """Print a line, once for all processes."""
-    if PartialState().is_main_process:
-        print(line)
-
-
 def to_words(name: str, chosen: Mapping[str, Any], headline: str) -> str:
     """A choice as text."""
     if name == SOUP:
-        what = f"Soup: the average of the weights of steps {', '.join(map(str, chosen['steps']))}"
+        steps = ", ".join(map(str, chosen["steps"]))
+        alone = f"Soup: the weights of step {steps} alone"
+        what = f"Soup: the average of the weights of steps {steps}" if "," in steps else alone
     else:
         what = f"WiSE-FT: {chosen['share']:g} of the way from the start to the end"
     return f"{what}, validation {headline} {chosen['before']:.3f} before and {chosen['after']:.3f} after"
