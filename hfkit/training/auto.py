@@ -164,7 +164,7 @@ class Auto(TrainerCallback, ExportableState):
         stage = sum(end < state.global_step for end in ends)  # the one that this step was taken in
         patience = PATIENCE if args.patience is None else args.patience
         waited = self.waited if patience and self.waited >= patience else 0
-        if waited and stage + 1 < len(ends) and self._left() < LEVEL:
+        if waited and stage + 1 < len(ends) and self._chance_left() < LEVEL:
             waited = 0  # the next stage may do what this one could not
         if waited or state.global_step in ends:
             self._decide(state, control, stage + 1, plan.lowest[stage], waited)
@@ -178,7 +178,7 @@ class Auto(TrainerCallback, ExportableState):
     def _goodness(self, predictions: list) -> float:
         return self.trainer.task.judge.headline.sign * total(self._evidence(predictions))
 
-    def _left(self) -> float:
+    def _chance_left(self) -> float:
         """The one-sided p of answers without a fault against the best so far."""
         judge = self.trainer.task.judge
         perfect = self._evidence(judge.perfect_predictions(self.trainer.references("validation")))
@@ -201,7 +201,7 @@ class Auto(TrainerCallback, ExportableState):
             if headline.sign * gain["difference"] > 0:
                 self.before = self.within
         last = state.global_step >= trainer.total_steps
-        decision, why = decide(gain, self._left(), strikes, last=last, waited=waited, sign=headline.sign)
+        decision, why = decide(gain, self._chance_left(), strikes, last=last, waited=waited, sign=headline.sign)
         entry |= {"worse_in_a_row": strikes, "decision": decision, "why": why}
         state.log_history.append({"step": state.global_step, ENTRY: entry})
         self.within = None

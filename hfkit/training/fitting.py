@@ -120,6 +120,8 @@ class FitHead(TrainerCallback):
 
 def find_obstacle_in_run(trainer: Run) -> str | None:
     """Why the head of a run cannot be fitted, as one batch of it shows, in words; None if it can."""
+    if trainer.args.fit_head == JUDGE and not trainer.args.load_best_model_at_end:
+        return "the best weights are not kept"
     if not isinstance(trainer.codec, Probed):
         return "the task has no logit for each label and row"
     if trainer.is_fsdp_enabled:

@@ -136,8 +136,6 @@ def find_obstacle(model: nn.Module, unfreezing: Unfreezing, args: TransferArgume
     """Why the head cannot be fitted before the first step, as far as model and flags tell; None if nothing is known."""
     if args.fit_head == "no":
         return "not asked for"
-    if args.fit_head == "judge" and not args.load_best_model_at_end:
-        return "the best weights are not kept"
     if not args.pretrained or args.reinit_blocks:
         return "blocks below it are drawn anew"
     if closing_layer(model, unfreezing) is None:

@@ -195,6 +195,7 @@ def recipe_watched(*argv: str, signalled: tuple[int, int] | None = None) -> list
 def test_an_interrupted_training_goes_on_by_the_same_command(checkpoint, corpus, tmp_path, capsys):
     flags = ["--checkpoint", checkpoint, "--dataset", corpus, "--per_device_train_batch_size", "4", "--use_cpu"]
     flags += ["--baseline", "lexicon", "--disable_tqdm", "true", "--resume_from_checkpoint", "auto"]
+    flags += ["--num_train_epochs", "2"]
     argv = [*flags, "--output_dir", str(tmp_path / "run")]
     # In the middle of the second epoch of six steps each; the step that begins then is still taken.
     assert recipe_watched(*argv, signalled=(8, signal.SIGTERM))[-1] == 9

@@ -33,7 +33,7 @@ def test_gradual_is_planned_stage_by_stage(checkpoint):
     assert [row[0] for row in rows] == [str(stage) for stage in range(len(rows))]
     assert len(rows) > 3
     assert rows[0][3] == "5: head, fitted in closed form" and rows[0][5] == "–"
-    assert rows[1][3] == "3-5: encoder.layer.2 … head"
+    assert [row[3] for row in rows[1:3]] == ["5: head", "3-5: encoder.layer.2 … head"]
     assert rows[-1][3] == "0-5: embeddings … head"
     assert rows[-1][4].endswith("(100.0%)")
     starts = [int(row[1]) for row in rows]
@@ -41,9 +41,13 @@ def test_gradual_is_planned_stage_by_stage(checkpoint):
 
 
 def test_where_the_head_is_not_fitted_it_has_steps_of_its_own(checkpoint):
-    steps = hfkit("plan", "--checkpoint", checkpoint, "--rows", "100", "--head_only", "0.1")
-    assert first_cells(steps.stdout)[0][:4] == ["1", "0", "0.00", "5: head"]
-    anew = hfkit("plan", "--checkpoint", checkpoint, "--rows", "100", "--reinit_blocks", "1")
+    start = ["--checkpoint", checkpoint, "--rows", "100", "--fit_head", "start"]
+    fitted = hfkit("plan", *start)
+    assert [row[:4] for row in first_cells(fitted.stdout)[:2]] == [
+        ["0", "0", "0.00", "5: head, fitted in closed form"],
+        ["1", "0", "0.00", "3-5: encoder.layer.2 … head"],
+    ]
+    anew = hfkit("plan", *start, "--reinit_blocks", "1")
     assert " ".join(anew.stdout.split()).startswith(
         "Plan: gradual, the top 1 blocks from random weights, the head not fitted in closed form (blocks below it are"
     )
@@ -55,7 +59,7 @@ def test_where_the_head_is_not_fitted_it_has_steps_of_its_own(checkpoint):
     [pytest.param(name, marks=() if name in ("gradual", "lora", "auto") else pytest.mark.slow) for name in STRATEGIES],
 )
 def test_the_plan_is_the_one_that_training_prints(strategy, checkpoint, corpus, tmp_path, capsys):
-    judged = KEEP_BEST if strategy == "auto" else {}
+    judged = KEEP_BEST if STRATEGIES[strategy].fit_head == "judge" else {}  # as recipes do
     trainer = runs.trainer(checkpoint, corpus, tmp_path, strategy=strategy, num_train_epochs=1, **judged)
     capsys.readouterr()
     trainer.train()

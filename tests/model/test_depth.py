@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 import transformers as hf
-from peft import LoraConfig, PromptTuningConfig, get_peft_model
+from peft import LoraConfig, PromptEncoderConfig, get_peft_model
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -1048,7 +1048,7 @@ def test_a_part_that_the_layout_does_not_name_is_refused():
 
 def test_parameters_that_a_wrapper_adds_are_not_guessed():
     prompted = get_peft_model(
-        build(CASES["bert sequence"]), PromptTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=2)
+        build(CASES["bert sequence"]), PromptEncoderConfig(task_type="SEQ_CLS", num_virtual_tokens=2)
     )
     with pytest.raises(UserError, match="PeftModelForSequenceClassification"):
         Depths.of(prompted)

@@ -221,7 +221,7 @@ def recipe(checkpoint, earlier_run, tmp_path_factory) -> Callable[..., None]:
 
     def run(*argv: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sys.argv", [RECIPE, *base, "--max_steps", "1", *argv])
+            patch.setattr("sys.argv", [RECIPE, *base, "--max_steps", "1", "--fit_head", "no", *argv])
             runpy.run_path(RECIPE, run_name="__main__")
 
     run()

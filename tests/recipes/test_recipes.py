@@ -55,7 +55,7 @@ BERT_NER = ROOT / "recipes" / "bert_ner.py"
 def launched(checkpoint, corpus, tmp_path_factory) -> tuple[subprocess.CompletedProcess, Path]:
     """One epoch of the recipe on the tiny corpus."""
     place = tmp_path_factory.mktemp("launched-from-a-folder-with-a-name-longer-than-a-terminal-is-wide") / "run"
-    argv = ["--checkpoint", checkpoint, "--dataset", corpus, "--num_train_epochs", "1"]
+    argv = ["--checkpoint", checkpoint, "--dataset", corpus, "--num_train_epochs", "1", "--fit_head", "no"]
     argv += ["--per_device_train_batch_size", "4", "--output_dir", str(place)]  # steps enough for two stages
     return launch(BERT_NER, *argv, cwd=ROOT), place
 
@@ -98,7 +98,7 @@ def test_its_model_is_a_plain_one(launched):
 
 @pytest.mark.parametrize("strategy", ["lora", "feature-extraction"])
 def test_other_strategies_end_in_a_plain_model_too(strategy, checkpoint, corpus, tmp_path):
-    argv = ["--checkpoint", checkpoint, "--dataset", corpus, "--strategy", strategy, "--max_steps", "3"]
+    argv = ["--checkpoint", checkpoint, "--dataset", corpus, "--strategy", strategy, "--max_steps", "3", "--fit_head", "no"]
     run_here(BERT_NER, *argv, "--output_dir", str(tmp_path))
     report = report_of(tmp_path)
     validate(report)

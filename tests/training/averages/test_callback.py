@@ -18,7 +18,7 @@ from tests.fixtures.runs import at, trainer
 from tests.tiny import text as tiny
 
 GRADUAL = {"strategy": "gradual", "head_only": 0.2, "unfreeze_stages": 2, "unfreeze_until": 0.6}
-GRADUAL |= {"learning_rate": 1e-2}
+GRADUAL |= {"learning_rate": 1e-2, "fit_head": "no"}
 FLAGS = {
     **GRADUAL,
     **KEEP_BEST,
