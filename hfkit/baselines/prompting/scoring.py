@@ -56,11 +56,8 @@ def compare_scores(model: PreTrainedModel, requests: Sequence[Request]) -> str:
         Request(context, (min(answers, key=len), max(answers, key=len)))
         for context, answers in (by_length[0], by_length[-1])
     ]
-    start = shared_start(requests)
-    most = best_nodes(model, [len(request.context) for request in requests], start)
-    split = any(len(group_answers(request.answers, most)) > 1 for request in requests)
     try:
-        ours = shared_scores(model, few, start=start, most=0 if split else None)  # in the way that is tried
+        ours = shared_scores(model, few, start=shared_start(requests))
     except REFUSALS as error:
         return first_line(error)
     gap = np.abs(np.concatenate(ours) - np.concatenate(whole_scores(model, few))).max()
@@ -114,6 +111,11 @@ def tree_of(answers: tuple[tuple[int, ...], ...]) -> Tree:
 class SharedLayer(DynamicLayer):
     """Keys and values of one beginning for a batch of any size; tokens fed after it are seen and not kept."""
 
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self.keys, self.values = keys, values  # (1, heads, tokens, features)
+
     def update(self, key_states: Tensor, value_states: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
         rows = len(key_states)
         return (
@@ -122,24 +124,12 @@ class SharedLayer(DynamicLayer):
         )
 
 
-def hold(cache: Cache | None, kind: type[DynamicLayer]) -> Cache | None:
-    """The keys and values of a cache, (1, heads, tokens, features) each, in layers of another kind."""
-    if cache is None:
-        return None
-    layers = []
-    for layer in cache.layers:
-        layers.append(kind())
-        layers[-1].lazy_initialization(layer.keys, layer.values)
-        layers[-1].keys, layers[-1].values = layer.keys, layer.values
-    return Cache(layers=layers)
-
-
-def read_beginning(model: PreTrainedModel, tokens: Sequence[int], after: Cache | None = None) -> Cache | None:
-    """The keys and values of every layer for what was read before and `tokens`, in a batch of one; None for neither."""
+def read_beginning(model: PreTrainedModel, tokens: Sequence[int]) -> Cache | None:
+    """The keys and values of every layer for `tokens`, in a batch of one; None for no tokens."""
     if not tokens:
-        return after
+        return None
     # Without the configuration, which may ask for layers that forget whatever leaves their window.
-    cache = DynamicCache() if after is None else hold(after, DynamicLayer)
+    cache = DynamicCache()
     model(
         input_ids=torch.tensor([tokens], device=model.device),
         past_key_values=cache,
@@ -149,89 +139,45 @@ def read_beginning(model: PreTrainedModel, tokens: Sequence[int], after: Cache |
     return cache
 
 
-class Piece(NamedTuple):
-    """Some answers of a request, which are fed together."""
-
-    request: int
-    numbers: tuple[int, ...]  # of the answers
-    context: tuple[int, ...]  # what is fed of it before them
-    answers: tuple[tuple[int, ...], ...]
-
-    @classmethod
-    def make_all(cls, number: int, request: Request, most: int, start: int) -> list["Piece"]:
-        """The answers of a request in groups of about `most` nodes, after its context from `start` on."""
-        return [
-            cls(number, group, request.context[start:], tuple(request.answers[i] for i in group))
-            for group in group_answers(request.answers, most)
-        ]
-
-
 @torch.inference_mode()
 def shared_scores(
-    model: PreTrainedModel,
-    requests: Sequence[Request],
-    *,
-    start: int | None = None,
-    most: int | None = None,
-    desc: str | None = None,
+    model: PreTrainedModel, requests: Sequence[Request], *, start: int | None = None, desc: str | None = None
 ) -> list[np.ndarray]:
     """Mean log-probabilities, with the `start` tokens that all contexts share read once.
 
-    Answers stand side by side after their context, and a mask lets each see nothing but itself and the context. Where
-    they are so many that a request is fed in several groups, its context is read once as well, up to the last token.
-
-    Args:
-        most: nodes of answers to feed with a context; the best number by default.
+    Answers stand side by side after their context, and a mask lets each see nothing but itself and the context.
     """
     if not requests:
         return []
     start = shared_start(requests) if start is None else start
-    if most is None:
-        most = best_nodes(model, [len(request.context) for request in requests], start)
-    together: list[Piece] = []
-    alone: list[tuple[int, list[Piece]]] = []  # the tokens of the context that are read before them
-    for number, request in enumerate(requests):
-        pieces = Piece.make_all(number, request, most, start)
-        if len(pieces) == 1:
-            together += pieces
-            continue
-        read = len(request.context) - 1
-        pieces = Piece.make_all(number, request, min(most, best_nodes(model, [read + 1], read)), read)
-        alone += [(read, batch) for batch in batch_pieces(model, pieces, read)]
-    batches = [(start, batch) for batch in batch_pieces(model, together, start)] + alone
+    cache = read_beginning(model, requests[0].context[:start])
+    if cache is not None:
+        cache = Cache(layers=[SharedLayer(layer.keys, layer.values) for layer in cache.layers])
+    most = best_nodes(model, [len(request.context) for request in requests], start)
+    places, pieces = [], []
+    for i, request in enumerate(requests):
+        for numbers in group_answers(request.answers, most):
+            places.append((i, list(numbers)))
+            pieces.append(request._replace(answers=tuple(request.answers[number] for number in numbers)))
     means = [np.zeros(len(request.answers)) for request in requests]
-    beginning = read_beginning(model, requests[0].context[:start])
-    read, cache = (0, start), hold(beginning, SharedLayer)  # which request's context, and how much of it
-    for before, batch in track(batches, desc):
-        of_batch = (batch[0].request, before) if before > start else (0, start)
-        if of_batch != read:
-            rest = requests[of_batch[0]].context[start:before]
-            read, cache = of_batch, hold(read_beginning(model, rest, beginning), SharedLayer)
-        for piece, found in zip(batch, score_batch(model, batch, cache, before), strict=True):
-            means[piece.request][list(piece.numbers)] = found
+    for fed in track(list(batch_requests(model, pieces, start)), desc):
+        trees = [tree_of(pieces[place].answers) for place in fed]
+        ids, positions, mask = lay_out_batch([pieces[place].context[start:] for place in fed], trees, start)
+        logits = model(
+            input_ids=ids.to(model.device),
+            position_ids=positions.to(model.device),
+            attention_mask=mask.to(model.device),
+            past_key_values=cache,
+            use_cache=cache is not None,
+            **limit_logits(model, count := max(len(tree.tokens) for tree in trees) + 1),
+        ).logits[:, -count:]
+        totals = logits.float().logsumexp(-1)  # (rows, nodes)
+        for row, (place, tree) in enumerate(zip(fed, trees, strict=True)):
+            parent, target = tree.parent.to(model.device), tree.target.to(model.device)
+            each = (logits[row, parent, target].float() - totals[row, parent]).double().cpu().numpy()
+            i, numbers = places[place]
+            means[i][numbers] = np.bincount(tree.answer, each) / np.bincount(tree.answer)
     return means
-
-
-def score_batch(model: PreTrainedModel, batch: list[Piece], cache: Cache | None, start: int) -> Iterator[np.ndarray]:
-    """The mean log-probabilities of each piece's answers, after the `start` tokens in the cache and its context."""
-    device = model.device
-    trees = [tree_of(piece.answers) for piece in batch]
-    ids, positions, mask = lay_out_batch([piece.context for piece in batch], trees, start)
-    logits = model(
-        input_ids=ids.to(device),
-        position_ids=positions.to(device),
-        attention_mask=mask.to(device),
-        past_key_values=cache,
-        use_cache=cache is not None,
-        **limit_logits(model, count := max(len(tree.tokens) for tree in trees) + 1),
-    ).logits[:, -count:]
-    totals = logits.float().logsumexp(-1)  # (rows, nodes)
-    counts = [len(tree.parent) for tree in trees]
-    row = torch.arange(len(trees)).repeat_interleave(torch.tensor(counts)).to(device)
-    parent, target = (torch.cat(of_trees).to(device) for of_trees in zip(*(tree[-2:] for tree in trees), strict=True))
-    each = (logits[row, parent, target].float() - totals[row, parent]).double().cpu().numpy()
-    for tree, values in zip(trees, np.split(each, np.cumsum(counts)[:-1]), strict=True):
-        yield np.bincount(tree.answer, values) / np.bincount(tree.answer)
 
 
 def best_nodes(model: PreTrainedModel, lengths: list[int], start: int) -> int:
@@ -259,22 +205,21 @@ def group_answers(answers: tuple[tuple[int, ...], ...], most: int) -> tuple[tupl
     return tuple(map(tuple, groups))
 
 
-def batch_pieces(model: PreTrainedModel, pieces: Sequence[Piece], start: int) -> Iterator[list[Piece]]:
-    """Batches of pieces of like length, after `start` tokens that all of them see."""
+def batch_requests(model: PreTrainedModel, requests: Sequence[Request], start: int) -> Iterator[list[int]]:
+    """Batches of requests of like length, by their places."""
     config = model.config.get_text_config()
-    batch: list[Piece] = []
+    batch: list[int] = []
     widest = 0
-    for piece in sorted(pieces, key=lambda piece: len(piece.context)):
-        nodes = len(tree_of(piece.answers).tokens) + 1
+    for place in sorted(range(len(requests)), key=lambda place: len(requests[place].context)):
+        nodes = len(tree_of(requests[place].answers).tokens) + 1
         widest = max(widest, nodes)
-        fed, rows = len(piece.context) + widest, len(batch) + 1
+        fed, rows = len(requests[place].context) - start + widest, len(batch) + 1
         numbers = rows * max(widest * config.vocab_size, (fed + start) * fed, (fed + start) * config.hidden_size)
         if batch and (rows * fed > TOKENS or numbers > LARGEST):
             yield batch
             batch, widest = [], nodes
-        batch.append(piece)
-    if batch:
-        yield batch
+        batch.append(place)
+    yield batch
 
 
 def lay_out_batch(rows: list[tuple[int, ...]], trees: list[Tree], start: int) -> tuple[Tensor, Tensor, Tensor]:
