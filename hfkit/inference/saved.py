@@ -29,6 +29,7 @@ from hfkit.errors import DataError, UserError, first_line
 from hfkit.model.weights import read_config
 from hfkit.progress import track
 from hfkit.runtime.files import expand_home, read_object
+from hfkit.runtime.machine import has_bfloat16
 
 # The files of a Hub repository that are downloaded: no code, and nothing from subfolders. Pickles only where there is
 # nothing else: their tensors are read, and they are never run.
@@ -406,9 +407,13 @@ def fits_head(task: type[Task], config: PreTrainedConfig) -> bool:
 
 
 def find_precision(settings: dict[str, Any], model: PreTrainedModel) -> torch.dtype | None:
-    """The precision in which the trainer evaluated the model; None for fp32."""
+    """The precision in which the trainer evaluated the model; None for fp32.
+
+    Where it was measured rather than asked for, a processor that would have to emulate it computes in fp32.
+    """
     if settings.get("bf16") is True:
-        return torch.bfloat16
+        emulated = model.device.type == "cpu" and not has_bfloat16()
+        return None if emulated and settings.get("precision") == "auto" else torch.bfloat16
     # On a CPU half floats are slow and cover little.
     return torch.float16 if settings.get("fp16") is True and model.device.type == "cuda" else None
 

@@ -41,6 +41,13 @@ def environment() -> dict[str, Any]:
     }
 
 
+def has_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16; without them it is emulated, many times as slowly."""
+    import torch
+
+    return any(there is True and "bf16" in name for name, there in torch.cpu.get_capabilities().items())
+
+
 def command() -> str:
     """The command line of this process, quoted for a shell, without interpreter and launcher.
 

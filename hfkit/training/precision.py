@@ -29,7 +29,7 @@ from hfkit.contract.codec import Batch, Codec, Collator
 from hfkit.data.batches import rows_to_fetch
 from hfkit.errors import first_line
 from hfkit.model.unfreezing import Unfreezing
-from hfkit.runtime.machine import measure
+from hfkit.runtime.machine import has_bfloat16, measure
 from hfkit.training.budget import count_epoch_steps
 from hfkit.training.checkpoints import RUN_FILE, differences, read_identity
 from hfkit.training.claiming import identify
@@ -143,7 +143,7 @@ def reason_against(run: Run) -> str | None:
     """Why no trial is made, in words; None where one is."""
     args = run.args
     if half_of(args.device) is None:
-        return f"no half precision is known to pay on {args.device.type}"
+        return f"no half precision is known to pay on this {args.device.type}"
     if run.is_fsdp_enabled:
         return "a model in parts runs in all processes together"
     epoch_steps, steps = lengths(run)
@@ -158,7 +158,9 @@ def reason_against(run: Run) -> str | None:
 
 def half_of(device: torch.device) -> str | None:
     """The half precision that a kind of device computes in, if any."""
-    if device.type in ("cpu", "xpu"):
+    if device.type == "cpu":
+        return "bf16" if has_bfloat16() else None
+    if device.type == "xpu":
         return "bf16"
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"

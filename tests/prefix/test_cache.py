@@ -33,10 +33,12 @@ from tests.tasks.test_image_classification import trainer as image_trainer
 from tests.tiny import images as tiny_images
 from tests.tiny import text as tiny
 
+# What steps make of a cache: a head that is fitted before them has tests of its own.
 FEATURE = {"strategy": "feature-extraction", "fit_head": "no"}
 # Of 24 steps 0 to 5 train the head, 6 to 9 one block more, 10 to 13 another, the rest everything.
 GRADUAL = {"strategy": "gradual", "head_only": 0.25, "unfreeze_stages": 3, "unfreeze_until": 0.58} | {
-    **{"num_train_epochs": 4, "fit_head": "no"}
+    "num_train_epochs": 4,
+    "fit_head": "no",
 }
 PLAIN = {"cache_dtype": "float32", "eval_strategy": "epoch"}
 SGD = {"optim": "sgd", "learning_rate": 0.05, "head_learning_rate": 0.1}  # Adam divides by gradients near 0

@@ -9,6 +9,7 @@ import torch
 
 from hfkit import TransferArguments
 from hfkit.errors import UserError
+from hfkit.inference import saved
 from hfkit.tasks import ImageClassification
 from hfkit.training import precision
 from hfkit.training.generators import read_generators
@@ -31,6 +32,7 @@ def tries(monkeypatch):
     """However short a run is, a trial is made, and half precision need not be faster."""
     for name in ("FEWEST_STEPS", "FEWEST_OPERATIONS", "WORTH"):
         monkeypatch.setattr(precision, name, 0)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
     return monkeypatch
 
 
@@ -39,6 +41,17 @@ def test_a_short_run_computes_in_float32_without_a_trial(checkpoint, corpus, tmp
     assert reason_against(run) == "too few steps for a trial to pay"
     run.train()
     assert not run.args.bf16 and entries(run) == [] and "Precision" not in capsys.readouterr().out
+
+
+def test_no_trial_is_made_of_what_the_processor_emulates(tries, checkpoint, corpus, tmp_path):
+    run = trainer(checkpoint, corpus, tmp_path)
+    assert reason_against(run) is None
+    tries.setattr(precision, "has_bfloat16", lambda: False)
+    assert reason_against(run) == "no half precision is known to pay on this cpu"
+    measured, named = {"bf16": True, "precision": "auto"}, {"bf16": True, "precision": "bf16"}
+    for there, precisions in ((True, [torch.bfloat16] * 2), (False, [None, torch.bfloat16])):
+        tries.setattr(saved, "has_bfloat16", lambda there=there: there)
+        assert [saved.find_precision(settings, run.model) for settings in (measured, named)] == precisions
 
 
 def test_what_a_trial_chooses_ends_with_the_bits_of_that_precision_by_name(tries, checkpoint, corpus, tmp_path, capsys):
