@@ -164,7 +164,7 @@ def test_a_run_of_an_own_adapter(adapter, checkpoint, corpus, tmp_path, capsys):
     assert facts["origin"]["base"] == {**base_origin({"checkpoint": checkpoint}), "relation": "adapter"}
     assert (facts["settings"]["checkpoint_adapter"], facts["settings"]["lora_rank"]) == ("train", 3)
     assert f"The adapter of the checkpoint was trained on, on its base {Path(checkpoint).name}." in text
-    assert "The low-rank adapters of adapter were trained on, and are merged" in render_card(facts)
+    assert " of adapter were trained on, and are merged into these weights." in render_card(facts)
 
 
 @pytest.mark.slow

@@ -98,7 +98,18 @@ def test_its_model_is_a_plain_one(launched):
 
 @pytest.mark.parametrize("strategy", ["lora", "feature-extraction"])
 def test_other_strategies_end_in_a_plain_model_too(strategy, checkpoint, corpus, tmp_path):
-    argv = ["--checkpoint", checkpoint, "--dataset", corpus, "--strategy", strategy, "--max_steps", "3", "--fit_head", "no"]
+    argv = [
+        "--checkpoint",
+        checkpoint,
+        "--dataset",
+        corpus,
+        "--strategy",
+        strategy,
+        "--max_steps",
+        "3",
+        "--fit_head",
+        "no",
+    ]
     run_here(BERT_NER, *argv, "--output_dir", str(tmp_path))
     report = report_of(tmp_path)
     validate(report)
