@@ -67,7 +67,7 @@ STRATEGIES: dict[str, Strategy] = {
         lora_rank=16,
     ),
     "auto": Strategy(
-        summary="the head fitted on frozen features and judged, then stages thawed from the top until validation gains no more",
+        summary="the head fitted to frozen features and judged, then stages thawed until validation gains no more",
         learning_rate=1e-4,
         fit_head="judge",
         unfreeze_stages=3,
