@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -267,6 +268,23 @@ def holds_virtual_tokens(folder: Path) -> bool:
     return read_object(folder / ADAPTER, f"{folder / ADAPTER}", "Save it again").get("peft_type") in VIRTUAL
 
 
+@contextmanager
+def refuse_base(named: str, base: str) -> Iterator[None]:
+    """Say of what goes wrong with the base of an adapter whose base it is.
+
+    Args:
+        named: the adapter, as the user gave it.
+    """
+    try:
+        yield
+    except UserError as error:
+        raise UserError(
+            named,
+            f"it is an adapter on '{base}', which cannot be used ({error.value}: {error.rule})",
+            f"Put its base there, or mend base_model_name_or_path in its {ADAPTER}",
+        ) from error
+
+
 def merge_adapter(folder: Path, named: str) -> str:
     """A folder with an adapter's base into whose weights it is merged.
 
@@ -291,15 +309,9 @@ def merge_adapter(folder: Path, named: str) -> str:
             f"it is an adapter that cannot be merged into a base ({first_line(error)})",
             "Use one that changes weights, such as LoRA, with base_model_name_or_path in its adapter_config.json",
         ) from error
-    try:
+    with refuse_base(named, name):
         base = open_checkpoint(name)
         config = read_config(base)
-    except UserError as error:
-        raise UserError(
-            named,
-            f"it is an adapter on '{name}', which cannot be used ({error.value}: {error.rule})",
-            f"Put its base there, or mend base_model_name_or_path in its {ADAPTER}",
-        ) from error
     sources, facts = [folder / ADAPTER, weights, *readers_of(folder)], ["adapter beside", base]
     if Path(base).is_dir():
         sources += sorted(file for file in Path(base).iterdir() if file.suffix in (".json", ".safetensors", ".bin"))

@@ -18,7 +18,7 @@ from hfkit.model.adapters import Adapter, refuse_unfit
 from hfkit.model.conversions import is_converted
 from hfkit.model.depth import Depths
 from hfkit.model.probe import probe_rows
-from hfkit.model.sources import ADAPTER, MODELS, OWN_WEIGHTS, open_checkpoint, read_shapes
+from hfkit.model.sources import MODELS, OWN_WEIGHTS, open_checkpoint, read_shapes, refuse_base
 from hfkit.model.weights import load_weights, refuse_unfinished, refuse_unreadable
 from hfkit.progress import loading
 
@@ -189,15 +189,9 @@ def load_virtual_tokens(auto_model: Any, place: str, config: PreTrainedConfig, n
     from peft import PeftConfig, PeftModel
 
     name = str(PeftConfig.from_pretrained(place).base_model_name_or_path)
-    try:
+    with refuse_base(named, name):
         base = open_checkpoint(name)
         model, info = load_weights(auto_model, base, config, named, ignore_mismatched_sizes=True)
-    except UserError as error:
-        raise UserError(
-            named,
-            f"it is an adapter on '{name}', which cannot be used ({error.value}: {error.rule})",
-            f"Put its base there, or mend base_model_name_or_path in its {ADAPTER}",
-        ) from error
     fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
     held = {name.removeprefix("base_model.") for name in read_shapes(Path(place, OWN_WEIGHTS))}
     refuse_unfinished(named, fresh - held)
