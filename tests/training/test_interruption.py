@@ -11,7 +11,8 @@ from hfkit.runtime.commands import INTERRUPTED, SIGNALS
 from hfkit.training.sealed import find_fault
 from tests.fixtures import runs
 
-FLAGS = {"eval_strategy": "epoch", "save_strategy": "epoch", "load_best_model_at_end": True}  # of six steps each
+# Epochs have six steps each.
+FLAGS = {"eval_strategy": "epoch", "save_strategy": "epoch", "load_best_model_at_end": True, "fit_head": "no"}
 
 
 @pytest.fixture(scope="module")

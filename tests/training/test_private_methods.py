@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from transformers import Trainer
 
-from hfkit.training import auto, overdue, trained, trainer
+from hfkit.training import auto, fitting, overdue, trained, trainer
 from hfkit.training.trainer import TransferTrainer
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ def test_a_call_gives_what_the_stock_trainer_takes(name):
 
 def test_the_list_is_complete_and_no_name_of_our_own_hides_a_stock_one():
     own = {name for name in vars(TransferTrainer) if name.startswith("_") and not name.startswith("__")}
-    used = own.union(*(private_names(module) for module in (trainer, auto, overdue, trained)))
+    used = own.union(*(private_names(module) for module in (trainer, auto, fitting, overdue, trained)))
     assert {name for name in used if hasattr(Trainer, name)} == {*OVERRIDDEN, *CALLED}
 
 
