@@ -35,7 +35,7 @@ from hfkit.training.checkpoints import deciding
 from hfkit.version import __version__
 
 # Of a bundled sample, unless a flag says otherwise: a comparison trains dozens of times.
-SAMPLE_ROWS, SAMPLE_EPOCHS = 160, 6.0
+SAMPLE_ROWS, SAMPLE_EPOCHS = 160, 4.0
 FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single one
 CHOOSING = ("eval_strategy", "eval_steps", "eval_delay", "greater_is_better")  # which weights are the best ones
 SHARED = "activations"  # folder of what trials compute once for all of them
