@@ -235,6 +235,11 @@ class TransferArguments(
         """True if validation decides after each stage (see `Strategy`)."""
         return STRATEGIES[self.strategy].decided
 
+    @property
+    def starts_fitted(self) -> bool:
+        """True if a fitted head is where training starts, or ends, and not only a contender."""
+        return self.fit_head in ("start", "only")
+
     @contextmanager
     def cache_folder(self) -> Iterator[Path]:
         """`cache_dir`, or a folder in `output_dir` that is deleted at the end; shared by all processes."""

@@ -49,7 +49,7 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
     from hfkit.model.unfreezing import Unfreezing
     from hfkit.model.weights import read_config
     from hfkit.tasks import TASKS
-    from hfkit.training.budget import settle_length
+    from hfkit.training.budget import count_epoch_steps, settle_length
     from hfkit.training.plan import (
         find_obstacle,
         fitted_row,
@@ -77,13 +77,12 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
         model = reshape_model(model, args, draw=False)
     step_rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     settle_length(args, rows)
-    epoch_steps = math.ceil(rows / step_rows)
+    epoch_steps = count_epoch_steps(args, rows)
     steps = args.max_steps if args.max_steps > 0 else math.ceil(epoch_steps * args.num_train_epochs)
     unfreezing = Unfreezing(model, blocks)
     obstacle = find_obstacle(model, unfreezing, args)
-    unfreezing.plan = plan_stages(
-        model, unfreezing, args, steps, epoch_steps, fitted=obstacle is None and args.fit_head == "start"
-    )
+    fitted = obstacle is None and args.starts_fitted
+    unfreezing.plan = plan_stages(model, unfreezing, args, steps, epoch_steps, fitted=fitted)
     epochs = steps / epoch_steps
     assumed = (
         f"{rows} rows (--rows), {epochs:g} epochs (--num_train_epochs), {step_rows} rows a step"

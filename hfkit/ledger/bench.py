@@ -30,13 +30,12 @@ from hfkit.ledger.search import OptunaSearch, RandomSearch, import_optuna
 from hfkit.ledger.space import Choice, Space, apply_factors, default_space, flags_of, read_space
 from hfkit.progress import silence_other_bars
 from hfkit.runtime.folders import require_writable
-from hfkit.training.budget import settle_length
+from hfkit.training.budget import FEWEST_STEPS, settle_length
 from hfkit.training.checkpoints import deciding
 from hfkit.version import __version__
 
 # Of a bundled sample, unless a flag says otherwise: a comparison trains dozens of times.
 SAMPLE_ROWS, SAMPLE_EPOCHS = 160, 4.0
-FEWEST_STEPS = 60  # of training on few labels: an epoch of 8 rows is a single one
 CHOOSING = ("eval_strategy", "eval_steps", "eval_delay", "greater_is_better")  # which weights are the best ones
 SHARED = "activations"  # folder of what trials compute once for all of them
 NOT_SEARCHED = ("seed", "strategy", "output_dir", "cache_dir", "resume_from_checkpoint")

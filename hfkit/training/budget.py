@@ -28,8 +28,7 @@ def count_passes(epoch_steps: int) -> int:
 
 def count_epoch_steps(args: TransferArguments, rows: int) -> int:
     """Optimizer steps of one pass over so many training rows, as the stock trainer counts them."""
-    batches = math.ceil(math.ceil(rows / args.world_size) / args.train_batch_size)
-    return max(1, math.ceil(batches / args.gradient_accumulation_steps))
+    return max(1, math.ceil(rows / (args.train_batch_size * args.gradient_accumulation_steps * args.world_size)))
 
 
 def settle_length(args: TransferArguments, rows: int) -> None:
@@ -59,8 +58,6 @@ class Waiting(EarlyStoppingCallback):
         self.best: float | None = None  # of the evaluations since the first step
 
     def check_metric_value(self, args, state, control, metric_value):
-        if state.global_step == 0:
-            return
         sign = 1 if args.greater_is_better else -1
         if self.best is None or sign * metric_value > sign * self.best:
             self.best, self.early_stopping_patience_counter = float(metric_value), 0

@@ -16,10 +16,9 @@ from hfkit.prefix.callback import Caching
 from hfkit.training.plan import closing_layer, find_obstacle, fitted_row
 from hfkit.training.resuming import read_state
 
-JUDGE, START, ONLY = "judge", "start", "only"  # see `FITS`
-INITIAL = (
-    "hfkit_head.safetensors"  # in checkpoint-0: the layer that training starts from, where it is not the fitted one
-)
+JUDGE, ONLY = "judge", "only"  # see `FITS`
+# In checkpoint-0: the layer that training starts from, where that is not the fitted one.
+INITIAL = "hfkit_head.safetensors"
 ENTRY = "fitted_head"  # in the log: the penalty that was chosen, and the headline on validation
 
 
@@ -105,7 +104,7 @@ class FitHead(TrainerCallback):
             self.obstacle = None if fitted else "it was not when the run began"
         elif self.obstacle is None:
             self.obstacle = find_obstacle_in_run(trainer)
-        return self.obstacle is None and trainer.args.fit_head in (START, ONLY)
+        return self.obstacle is None and trainer.args.starts_fitted
 
     def plan_rows(self, rows: list[dict]) -> list[dict]:
         """The rows of the plan behind that of the fit; the fit alone if training ended with it."""

@@ -159,11 +159,7 @@ def plan_title(args: TransferArguments, obstacle: str | None = None) -> str:
     coming = ""
     if args.decided:
         coming = ", first the head by itself, then what may come, each stage decided on validation"
-    steps = (
-        ""
-        if obstacle is None or args.fit_head not in ("start", "only")
-        else f", the head not fitted in closed form ({obstacle})"
-    )
+    steps = f", the head not fitted in closed form ({obstacle})" if obstacle is not None and args.starts_fitted else ""
     return f"{args.strategy}{own}{coming}{anew}{only}{steps}"
 
 

@@ -17,9 +17,9 @@ from hfkit.ledger.pages import render_ledger
 from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import Runner
 from hfkit.tasks import TextClassification
+from tests.fixtures.comparing import review_flags
 from tests.tiny import text as tiny
 
-ROOT = Path(__file__).parents[2]
 SIZES = {"train": 24, "validation": 12, "test": 16}
 
 
@@ -86,14 +86,7 @@ def test_folds_that_cannot_be_filled_are_refused(texts, count, flags, fragment):
 
 @pytest.fixture
 def flags(checkpoint, texts, tmp_path) -> list[str]:
-    argv = [
-        "--recipe",
-        str(ROOT / "recipes" / "bert_sentiment.py"),
-        "--checkpoint",
-        checkpoint,
-        "--dataset",
-        str(texts),
-    ]
+    argv = review_flags(checkpoint, texts)
     argv += ["--num_train_epochs", "1", "--strategies", "feature-extraction", "--seeds", "5", "--folds", "2"]
     argv += ["--baseline", "majority", "tf-idf", "--validation_share", "0.2"]
     return [*argv, "--compare_dir", str(tmp_path / "compare"), "--jobs", "1", "--use_cpu"]

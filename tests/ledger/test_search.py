@@ -19,9 +19,9 @@ from hfkit.ledger.queue import Queue
 from hfkit.ledger.runner import Runner
 from hfkit.ledger.search import OptunaSearch, RandomSearch, prune_by_median
 from hfkit.ledger.space import Choice, Span, apply_factors, changes_text, default_space, flags_of, read_space
+from tests.fixtures.comparing import review_flags
 from tests.tiny import text as tiny
 
-ROOT = Path(__file__).parents[2]
 FULL = Contender("full", "strategy", ("--strategy", "full"))
 SPACE = {"rates": Span(0.1, 10.0, log=True), "weight_decay": Span(0.0, 0.5), "optim": Choice(("adamw_torch", "sgd"))}
 
@@ -144,14 +144,7 @@ def flags(checkpoint, tmp_path) -> list[str]:
             {"text": " ".join(row["tokens"]), "label": "ab"[i % 2]} for i, row in enumerate(tiny.ner_rows(count, seed))
         ]
         Dataset.from_list(rows).to_parquet(str(tmp_path / f"{split}.parquet"))
-    argv = [
-        "--recipe",
-        str(ROOT / "recipes" / "bert_sentiment.py"),
-        "--checkpoint",
-        checkpoint,
-        "--dataset",
-        str(tmp_path),
-    ]
+    argv = review_flags(checkpoint, tmp_path)
     argv += ["--num_train_epochs", "3", "--strategies", "feature-extraction", "--seeds", "0", "--baseline", "majority"]
     return [*argv, "--tuner", "optuna", "--compare_dir", str(tmp_path / "compare"), "--jobs", "1", "--use_cpu"]
 
