@@ -97,12 +97,16 @@ class TransferArguments(
             " ten times"
         },
     )
+    keep_weights: Literal["latest", "best"] = field(
+        default="latest",
+        metadata={
+            "help": "of the evaluations of a run: best: of the highest score on validation; latest: of the latest one"
+            " that is within one standard error of it"
+        },
+    )
     patience: int | None = field(
         default=None,
-        metadata={
-            "help": "evaluations in a row without a gain that end training; 0: none do; default: 4, or 0 where the"
-            " length is given"
-        },
+        metadata={"help": "evaluations in a row without a gain that end training; 0: none do; default: 0, of auto 4"},
     )
     resume_from_checkpoint: str | None = field(
         default=None,
@@ -160,6 +164,7 @@ class TransferArguments(
         require_choice("strategy", self.strategy, STRATEGIES)
         if self.fit_head is not None:
             require_choice("fit_head", self.fit_head, FITS)
+        require_choice("keep_weights", self.keep_weights, ("latest", "best"))
         chosen = self.fit_strategy(STRATEGIES[self.strategy])
         if self.fit_head is None and self.head_only is not None and chosen.fit_head == "start":
             self.fit_head = "no"  # steps were asked for by name

@@ -14,10 +14,10 @@ from hfkit.model.unfreezing import FreezePlan, Unfreezing
 from hfkit.scores.evidence import Evidence, total
 from hfkit.scores.score import Score
 from hfkit.scores.statistics import paired_difference
-from hfkit.training.budget import PATIENCE
 
 ENTRY = "auto"  # a decision in the log
 LEVEL = 0.05  # a gain is one where chance alone would make as much less often than this
+PATIENCE = 4  # evaluations in a row without a gain end a stage that is not the last
 STRIKES = 2  # stages in a row that were worse than the best before them, beyond noise, end training
 STOP, ON = "stop", "go on"
 ENOUGH = "even answers without a fault would not be better beyond noise"

@@ -10,7 +10,6 @@ STEPS = 1000  # optimizer steps that a run aims at, in whole passes over its tra
 FEWEST_PASSES, MOST_PASSES = 3, 20
 FEWEST_STEPS = 60  # in which the rates can rise and fall, however few rows there are
 EVALUATIONS = 10  # of such a run, at equal distances
-PATIENCE = 4  # of them in a row without a gain end it
 
 
 def count_passes(epoch_steps: int) -> int:
@@ -41,8 +40,6 @@ def settle_length(args: TransferArguments, rows: int) -> None:
         return
     epoch_steps = count_epoch_steps(args, rows)
     args.num_train_epochs = float(count_passes(epoch_steps))
-    if args.patience is None:
-        args.patience = PATIENCE
     if args.eval_strategy == IntervalStrategy.EPOCH:
         every = max(1, round(args.num_train_epochs * epoch_steps / EVALUATIONS))
         args.eval_strategy, args.eval_steps = IntervalStrategy.STEPS, every

@@ -51,6 +51,7 @@ from hfkit.training.hangs import EndHangs
 from hfkit.training.holding import Holding
 from hfkit.training.interruption import Interruption
 from hfkit.training.invariants import Invariants, refuse_non_finite
+from hfkit.training.keeping import Keeping
 from hfkit.training.overdue import PENDING, Overdue, read_pending
 from hfkit.training.patience import Patience, restore_states
 from hfkit.training.plan import AnnouncePlan, plan_groups, plan_rows, plan_stages, reshape_model
@@ -149,9 +150,10 @@ class TransferTrainer(Trainer):
         self.console = replace_printers(self)
         self.trackers = censor_trackers(self)
         self.precision, self.patience, self.fitting = Precision(self), Patience(), FitHead(self)
+        self.keeping = Keeping(self)
         self.r_drop = RDrop(self) if args.r_drop else None
         callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), self.patience, TellEpoch(self), self.caching]
-        callbacks.append(self.precision)
+        callbacks += [self.precision, self.keeping]
         if args.decided:
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
@@ -456,6 +458,11 @@ class TransferTrainer(Trainer):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
             read_weights(self.model, resume_from_checkpoint)
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        found = super()._determine_best_metric(metrics, trial)
+        self.keeping.choose(metrics, is_best=found)
+        return found
 
     def _load_best_model(self) -> None:
         best = Path(self.state.best_model_checkpoint)

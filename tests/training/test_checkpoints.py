@@ -42,6 +42,7 @@ def test_a_run_that_keeps_its_best_epoch_resumes_to_the_same_bits(checkpoint, co
 BEST = {
     **{"strategy": "full", "num_train_epochs": 3, "eval_strategy": "epoch", "save_strategy": "epoch"},
     **{"load_best_model_at_end": True, "metric_for_best_model": EntityJudge.headline.key, "learning_rate": 3e-3},
+    **{"keep_weights": "best"},
 }
 
 

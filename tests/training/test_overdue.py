@@ -49,6 +49,7 @@ def test_a_cut_within_an_evaluation_that_chooses_the_best_epoch(checkpoint, corp
     flags = {
         **{"strategy": "full", "num_train_epochs": 3, "eval_strategy": "epoch", "save_strategy": "epoch"},
         **{"load_best_model_at_end": True, "metric_for_best_model": EntityJudge.headline.key, "learning_rate": 3e-3},
+        **{"keep_weights": "best"},
     }
     whole = trainer(checkpoint, corpus, tmp_path / "whole", **flags)
     whole.train()

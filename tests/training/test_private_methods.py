@@ -23,6 +23,7 @@ OVERRIDDEN = {
     "_init_training_state": "the best checkpoint is found in an output directory that was moved",
     "_load_from_checkpoint": "the stock method loses the backbone of some models",
     "_load_best_model": "the same",
+    "_determine_best_metric": "the latest weights that are as good as the best are kept",
     "_get_learning_rate": "the rate of the top block, not that of the first group",
     "_prepare_for_training": "the output directory is claimed once plan and optimizer were not refused",
     "_load_rng_state": "what was made up for comes between the checkpoint and the next step",
@@ -37,7 +38,6 @@ OVERRIDDEN = {
 # Methods that are called only, with the arguments that they are given.
 CALLED = {
     "_prepare_inputs": ("inputs",),
-    "_determine_best_metric": ("metrics", "trial"),
     "_save_rng_state": ("output_dir",),
     "_maybe_log_save_evaluate": (
         *("tr_loss", "grad_norm", "model", "trial", "epoch", "ignore_keys_for_eval", "start_time", "learning_rate"),

@@ -23,6 +23,7 @@ FLAGS = {"strategy": "gradual", "max_steps": 9, "save_strategy": "steps", "save_
 BEST = {
     **{"strategy": "full", "num_train_epochs": 3, "eval_strategy": "epoch", "save_strategy": "epoch"},
     **{"load_best_model_at_end": True, "metric_for_best_model": EntityJudge.headline.key, "learning_rate": 3e-3},
+    **{"keep_weights": "best"},
 }
 
 
