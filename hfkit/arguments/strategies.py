@@ -22,6 +22,7 @@ class Strategy:
     unfreeze_until: float = 0.0  # share of training at which the last group thaws
     thaw_warmup: float = 0.0  # share of training over which a newly thawed group warms up
     lora_rank: int = 0  # above 0: the backbone stays fixed, and low-rank adapters beside it learn
+    freeze_embeddings: bool = False  # of a checkpoint: depth 0 never learns
     pretrained: bool = True  # False: the same architecture from random weights
     decided: bool = False  # validation decides after the fit of the head, and after each stage
 
@@ -69,6 +70,8 @@ STRATEGIES: dict[str, Strategy] = {
     "auto": Strategy(
         summary="the head fitted to frozen features and judged, then stages thawed until validation gains no more",
         learning_rate=1e-4,
+        layer_decay=0.95,
+        head_learning_rate=1e-3,
         fit_head="judge",
         unfreeze_stages=3,
         unfreeze_until=0.4,

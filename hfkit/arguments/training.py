@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -71,6 +71,9 @@ class TransferArguments(
     )
     thaw_warmup: float | None = field(
         default=None, metadata={"help": "share of training over which a newly thawed group warms up"}
+    )
+    freeze_embeddings: bool | None = field(
+        default=None, metadata={"help": "depth 0, what stands before the first block, never learns"}
     )
     pretrained: bool | None = field(
         default=None, metadata={"help": "false starts the same architecture from random weights"}
@@ -168,6 +171,8 @@ class TransferArguments(
         chosen = self.fit_strategy(STRATEGIES[self.strategy])
         if self.fit_head is None and self.head_only is not None and chosen.fit_head == "start":
             self.fit_head = "no"  # steps were asked for by name
+        if False in (self.pretrained, chosen.pretrained):
+            chosen = replace(chosen, freeze_embeddings=False)  # they know nothing yet
         for name in (f.name for f in fields(chosen) if f.name not in ("summary", "decided")):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(chosen, name))

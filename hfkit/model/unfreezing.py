@@ -46,15 +46,16 @@ class FreezePlan:
 
 
 def make_plan(
-    head: int, total_steps: int, *, head_only: float, unfreeze_stages: int, unfreeze_until: float
+    head: int, total_steps: int, *, head_only: float, unfreeze_stages: int, unfreeze_until: float, bottom: int = 0
 ) -> FreezePlan:
     """The plan of a strategy: first the head alone, then the depths below it in equal groups, from the top down.
 
     Args:
         head: depth of the head, N + 1.
         head_only: share of training in which only the head learns.
-        unfreeze_stages: number of groups in which the depths 0..N thaw; with 0 none of them ever does.
+        unfreeze_stages: number of groups in which the depths thaw; with 0 none of them ever does.
         unfreeze_until: share of training at which the last group thaws; later stages are spread evenly before it.
+        bottom: the lowest depth that thaws.
 
     Raises:
         UserError: more stages than the model has depths or torch.compile tolerates, or shares outside 0..1.
@@ -76,12 +77,14 @@ def make_plan(
     spread = max(0.0, unfreeze_until - head_only)
     shares = [head_only + spread * i / gaps for i in range(unfreeze_stages)]
     starts = [round(share * total_steps) for share in shares]
-    lowest = [round(head * (unfreeze_stages - 1 - i) / unfreeze_stages) for i in range(unfreeze_stages)]
+    learning = head - bottom
+    lowest = [bottom + round(learning * (unfreeze_stages - 1 - i) / unfreeze_stages) for i in range(unfreeze_stages)]
     if starts[0] > 0:
         starts, lowest = [0, *starts], [head, *lowest]
     # In a very short training several stages begin at the same step. The last of them wins: dict keys are unique.
     stages = dict(zip(starts, lowest, strict=True))
-    return FreezePlan(tuple(stages), tuple(stages.values()))
+    # Of more groups than depths some are empty.
+    return FreezePlan(tuple(stages), tuple(stages.values())).restricted_to(bottom, head, head)
 
 
 def _is_frozen_norm(module: nn.Module) -> bool:

@@ -34,7 +34,7 @@ DECIDING = (
     *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "label_smoothing_factor", "neftune_noise_alpha"),
     *("bf16", "fp16", "tf32", "full_determinism", "dataloader_drop_last", "train_sampling_strategy"),
     *("average_tokens_across_devices", "ignore_data_skip", "load_best_model_at_end", "metric_for_best_model"),
-    "keep_weights",
+    *("keep_weights", "freeze_embeddings"),
     *("prefix_cache", "cache_dtype", "cache_views"),
     *("r_drop", "mixout", "focal_loss", "balanced_sampler", "find_rate"),
 )

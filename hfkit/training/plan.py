@@ -18,6 +18,7 @@ from hfkit.training.adapting import adapt_model
 from hfkit.training.extension import to_words
 
 WIDEST = 1000  # columns
+EMBEDDINGS = 0  # their depth
 FITTED = 0  # the stage in which the head is fitted, before the first step
 
 
@@ -73,23 +74,26 @@ def plan_stages(
     Raises:
         UserError: a stage would train nothing, or the plan does not fit the model.
     """
+    head = unfreezing.depths.head
     shares = {
         "head_only": 0.0 if fitted else args.head_only,
         "unfreeze_stages": args.unfreeze_stages,
         "unfreeze_until": args.unfreeze_until,
+        # Of a model without blocks all that is pretrained stands where embeddings do.
+        "bottom": EMBEDDINGS + 1 if args.freeze_embeddings and not args.train_blocks and head > 1 else EMBEDDINGS,
     }
     if not args.decided:
-        plan = make_plan(unfreezing.depths.head, total_steps, **shares)
+        plan = make_plan(head, total_steps, **shares)
         if args.train_blocks:
-            plan = plan.restricted_to(*parse_depth_range(args.train_blocks), unfreezing.depths.head)
+            plan = plan.restricted_to(*parse_depth_range(args.train_blocks), head)
         refuse_idle(model, unfreezing, plan, args)
         return plan
     every = evaluated_every(args, total_steps, epoch_steps)
     periods = total_steps // every
     if not fitted and not args.head_only and periods > 2:
         shares["head_only"] = 1 / periods
-    shares["unfreeze_stages"] = min(args.unfreeze_stages, unfreezing.depths.head)
-    wanted = make_plan(unfreezing.depths.head, total_steps, **shares)
+    shares["unfreeze_stages"] = min(args.unfreeze_stages, head)
+    wanted = make_plan(head, total_steps, **shares)
     starts = [min(round(start / every), max(0, periods - 1)) * every for start in wanted.starts]
     stages = dict(zip(starts, wanted.lowest, strict=True))
     plan = FreezePlan(tuple(stages), tuple(stages.values()))
@@ -155,12 +159,16 @@ def plan_title(args: TransferArguments, obstacle: str | None = None) -> str:
     elif args.adapted and (args.strategy, args.adapter) != ("lora", "lora"):
         own = f", {describe_parts(vars(args))}"
     anew = f", the top {args.reinit_blocks} blocks from random weights" if args.reinit_blocks else ""
-    only = f", of the blocks only depths {args.train_blocks}" if args.train_blocks else ""
+    frozen = ""
+    if args.train_blocks:
+        frozen = f", of the blocks only depths {args.train_blocks}"
+    elif args.freeze_embeddings and args.unfreeze_stages:
+        frozen = ", the embeddings frozen"
     coming = ""
     if args.decided:
         coming = ", first the head by itself, then what may come, each stage decided on validation"
     steps = f", the head not fitted in closed form ({obstacle})" if obstacle is not None and args.starts_fitted else ""
-    return f"{args.strategy}{own}{coming}{anew}{only}{steps}"
+    return f"{args.strategy}{own}{coming}{anew}{frozen}{steps}"
 
 
 def spans_of(depths: list[int]) -> list[tuple[int, int]]:

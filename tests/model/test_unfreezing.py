@@ -165,3 +165,11 @@ def test_norms_frozen_before_training_hold_still_at_any_depth(resnet):
     unfreezing.apply(resnet, 0)
     moved = statistics_moved(resnet, unfreezing)
     assert {name for name, moves in moved.items() if moves} == {name for name in moved if name.startswith(learning)}
+
+
+def test_depths_below_the_bottom_never_thaw_and_the_groups_stay_equal():
+    plan = make_plan(7, 1000, head_only=0.1, unfreeze_stages=3, unfreeze_until=0.4, bottom=1)
+    assert plan == FreezePlan((0, 100, 250, 400), (7, 5, 3, 1))
+    assert plan.thaw_step(0) is None
+    few = make_plan(3, 1000, head_only=0.1, unfreeze_stages=3, unfreeze_until=0.4, bottom=1)
+    assert few == FreezePlan((0, 100, 400), (3, 2, 1))

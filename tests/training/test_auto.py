@@ -20,6 +20,8 @@ from tests.tasks.test_image_classification import trainer as image_trainer
 from tests.tiny import images as tiny_images
 from tests.tiny import text as tiny
 
+HIGH = {"learning_rate": 1e-2, "head_learning_rate": 1e-2, "layer_decay": 1.0}
+
 
 @pytest.fixture(scope="module")
 def larger(tmp_path_factory) -> str:
@@ -70,7 +72,7 @@ def test_the_probe_is_kept_where_the_features_are_enough(checkpoint, larger, tmp
 
 
 def test_it_goes_to_the_top_where_only_everything_can_learn(blind, larger, tmp_path):
-    run = trainer(blind, larger, tmp_path, **{**AUTO, "num_train_epochs": 10}, learning_rate=1e-2)
+    run = trainer(blind, larger, tmp_path, **{**AUTO, "num_train_epochs": 10}, **HIGH)
     run.train()
     found = decisions(run.state.log_history)
     assert [decision["stage"] for decision in found] == [0, 1, 2, 3]
