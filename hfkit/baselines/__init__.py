@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hfkit.baselines.lexicon import Lexicon
     from hfkit.baselines.majority import Majority
     from hfkit.baselines.pixel_probe import PixelProbe
+    from hfkit.baselines.prompting.decision import Decision
     from hfkit.baselines.prompting.prompting import FewShotPrompt, ZeroShotPrompt
     from hfkit.baselines.tfidf import NGrams, TfIdf
     from hfkit.baselines.word_tags import WordTags
@@ -31,6 +32,7 @@ __all__ = [
     "KNN",
     "Answers",
     "Baseline",
+    "Decision",
     "Hog",
     "FewShotPrompt",
     "Lexicon",
@@ -55,6 +57,7 @@ __getattr__ = import_on_first_use(
         "Answers": ".base",
         "BASELINES": ".choice",
         "Baseline": ".base",
+        "Decision": ".prompting.decision",
         "Hog": ".hog",
         "KNN": ".frozen.knn",
         "FewShotPrompt": ".prompting.prompting",

@@ -42,6 +42,7 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
         recipe.prompt_orders,
         recipe.checkpoint,
     ),
+    "decision": lambda recipe: baselines.Decision(recipe.prompt_checkpoint, recipe.label_texts),
 }
 # Baselines that need a checkpoint of their own: its flag, and an example.
 CHECKPOINTS = {
@@ -49,6 +50,7 @@ CHECKPOINTS = {
     "zero-shot-clip": ("clip_checkpoint", "openai/clip-vit-base-patch32"),
     "zero-shot-prompt": ("prompt_checkpoint", "HuggingFaceTB/SmolLM2-135M"),
     "few-shot-prompt": ("prompt_checkpoint", "HuggingFaceTB/SmolLM2-135M"),
+    "decision": ("prompt_checkpoint", "HuggingFaceTB/SmolLM2-135M-Instruct"),
 }
 
 
