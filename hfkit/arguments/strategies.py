@@ -52,6 +52,7 @@ STRATEGIES: dict[str, Strategy] = {
         unfreeze_stages=3,
         unfreeze_until=0.2,
         thaw_warmup=0.05,
+        freeze_embeddings=True,
     ),
     "lp-ft": Strategy(
         summary="linear probing, then fine-tuning of everything (Kumar et al. 2022)",
@@ -75,6 +76,7 @@ STRATEGIES: dict[str, Strategy] = {
         fit_head="judge",
         unfreeze_stages=3,
         unfreeze_until=0.4,
+        freeze_embeddings=True,
         decided=True,
     ),
     "scratch": Strategy(

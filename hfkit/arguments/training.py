@@ -22,7 +22,7 @@ from hfkit.arguments.precision import PrecisionArguments
 from hfkit.arguments.ranges import refuse_outside
 from hfkit.arguments.rates import RateArguments
 from hfkit.arguments.regularisers import RegulariserArguments, refuse_contradictions
-from hfkit.arguments.strategies import FITS, STRATEGIES
+from hfkit.arguments.strategies import FITS, STRATEGIES, Strategy
 from hfkit.arguments.trackers import require_trackers
 from hfkit.arguments.unread import refuse_unfit, refuse_unread
 from hfkit.errors import UserError, one_line
@@ -171,8 +171,7 @@ class TransferArguments(
         chosen = self.fit_strategy(STRATEGIES[self.strategy])
         if self.fit_head is None and self.head_only is not None and chosen.fit_head == "start":
             self.fit_head = "no"  # steps were asked for by name
-        if False in (self.pretrained, chosen.pretrained):
-            chosen = replace(chosen, freeze_embeddings=False)  # they know nothing yet
+        chosen = self._fit_embeddings(chosen)
         for name in (f.name for f in fields(chosen) if f.name not in ("summary", "decided")):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(chosen, name))
@@ -267,6 +266,23 @@ class TransferArguments(
     def may_repeat_rows(self) -> bool:
         """True if a row may be seen again, in a second epoch or in a later run."""
         return self.cache_dir is not None or self.max_steps > 0 or (self.num_train_epochs or 2) > 1
+
+    def _fit_embeddings(self, chosen: Strategy) -> Strategy:
+        """The settings of a strategy, whose embeddings learn where something else says what does.
+
+        Raises:
+            UserError: they were to be frozen there.
+        """
+        others = {
+            "pretrained=False": False in (self.pretrained, chosen.pretrained),  # they know nothing yet
+            f"adapter={self.adapter}": self.adapted,  # a prompt is learnt at their depth
+            f"train_blocks={self.train_blocks}": self.train_blocks is not None,
+        }
+        found = [name for name, true in others.items() if true]
+        if found and self.freeze_embeddings:
+            rule = "what learns is said already"
+            raise UserError(f"freeze_embeddings=True with {found[0]}", rule, "Leave out one of them")
+        return replace(chosen, freeze_embeddings=False) if found else chosen
 
     def _require_order(self) -> None:
         if self.unfreeze_stages > 1 and self.head_only >= self.unfreeze_until:

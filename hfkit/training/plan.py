@@ -80,7 +80,7 @@ def plan_stages(
         "unfreeze_stages": args.unfreeze_stages,
         "unfreeze_until": args.unfreeze_until,
         # Of a model without blocks all that is pretrained stands where embeddings do.
-        "bottom": EMBEDDINGS + 1 if args.freeze_embeddings and not args.train_blocks and head > 1 else EMBEDDINGS,
+        "bottom": EMBEDDINGS + 1 if args.freeze_embeddings and head > 1 else EMBEDDINGS,
     }
     if not args.decided:
         plan = make_plan(head, total_steps, **shares)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from hfkit import TransferArguments, UserError
 from tests.fixtures.runs import trainer
 
 
@@ -18,3 +19,14 @@ def test_the_blocks_learn_and_the_embeddings_stay_as_they_were(strategy, checkpo
     assert {name for name in unmoved if depths[name] > 0} == set()
     assert {name for name in depths if depths[name] == 0} == unmoved
     assert run.facts()["plan"][-1]["depths"] == f"1-{run.unfreezing.depths.head}"
+
+
+OTHERS = [{"strategy": "scratch"}, {"pretrained": False}, {"adapter": "prompt"}, {"train_blocks": "0-1"}]
+
+
+@pytest.mark.parametrize("flags", OTHERS, ids=str)
+def test_where_something_else_says_what_learns_they_are_not_frozen(flags, tmp_path):
+    args = {"output_dir": str(tmp_path), "use_cpu": True, **flags}
+    assert TransferArguments(**args).freeze_embeddings is False
+    with pytest.raises(UserError, match="freeze_embeddings=True with"):
+        TransferArguments(**args, freeze_embeddings=True)
