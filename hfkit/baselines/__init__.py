@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hfkit.baselines.frozen.setfit import SetFit
     from hfkit.baselines.frozen.similarity import SimilarityZeroShot
     from hfkit.baselines.hog import Hog
+    from hfkit.baselines.kneser_ney import ByteCounter
     from hfkit.baselines.lexicon import Lexicon
     from hfkit.baselines.majority import Majority
     from hfkit.baselines.pixel_probe import PixelProbe
@@ -33,6 +34,7 @@ __all__ = [
     "Answers",
     "Baseline",
     "Decision",
+    "ByteCounter",
     "Hog",
     "FewShotPrompt",
     "Lexicon",
@@ -58,6 +60,7 @@ __getattr__ = import_on_first_use(
         "BASELINES": ".choice",
         "Baseline": ".base",
         "Decision": ".prompting.decision",
+        "ByteCounter": ".kneser_ney",
         "Hog": ".hog",
         "KNN": ".frozen.knn",
         "FewShotPrompt": ".prompting.prompting",

@@ -18,6 +18,7 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
     "word-tags": lambda recipe: baselines.WordTags(),
     "tf-idf": lambda recipe: baselines.TfIdf(),
     "n-grams": lambda recipe: baselines.NGrams(),
+    "kneser-ney": lambda recipe: baselines.ByteCounter(),
     "pixels": lambda recipe: baselines.PixelProbe(),
     "hog": lambda recipe: baselines.Hog(),
     "linear-probe": lambda recipe: baselines.LinearProbe(recipe.checkpoint, recipe.features_dir),

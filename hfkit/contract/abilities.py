@@ -255,6 +255,29 @@ class MultiText(Protocol):
         """
 
 
+class Stretch(NamedTuple):
+    """A text that is to be predicted, and the text before it."""
+
+    before: str
+    text: str
+
+
+@runtime_checkable
+class Spoken(Protocol):
+    """Rows whose answers say how likely texts are, so that a counter of characters can answer them too."""
+
+    def stretches(self, rows: Dataset) -> list[list[Stretch]]:
+        """The texts of every loaded row that are to be predicted, in order."""
+
+    def to_answer(self, nats: float, symbols: int) -> Any:
+        """The answer to a row, as the judge takes it.
+
+        Args:
+            nats: minus the logarithm of the probability of all its texts.
+            symbols: into which the contender divides them.
+        """
+
+
 def training_collator(codec: Codec, seed: int) -> Collator:
     """The collator of training: that of evaluation, unless inputs vary at random."""
     return codec.vary(seed) if isinstance(codec, Varied) and codec.varies else codec.collate

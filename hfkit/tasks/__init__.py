@@ -13,6 +13,7 @@ HOMES = {
     "PartOfSpeech": "part_of_speech",
     "TextClassification": "text_classification",
     "ImageClassification": "image_classification",
+    "LanguageModelling": "language_model",
 }
 
 

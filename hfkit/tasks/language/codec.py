@@ -1,0 +1,335 @@
+"""The common part of codecs whose model predicts the next token: windows, packed rows, the loss, and likelihoods."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from hfkit.contract.codec import Batch, Output
+from hfkit.contract.target import Nothing
+from hfkit.data.batches import columns_of, text_lengths
+from hfkit.data.notes import tell
+from hfkit.data.text.packing import cut_windows, pack
+from hfkit.data.text.padding import padding_multiple
+from hfkit.data.text.token_columns import lists_of
+from hfkit.data.text.tokenizers import limit_to_positions, load_tokenizer, refuse_other_vocabulary
+from hfkit.errors import UserError
+from hfkit.model.weights import load_model, read_config
+from hfkit.tasks.language.isolation import cacheless, isolates_documents, refuse_two_way
+from hfkit.tasks.language.judges import Likelihood
+from hfkit.tasks.losses import IGNORED
+
+LONGEST_ROW = 1024  # tokens; attention is quadratic in it
+INPUTS = ("input_ids", "attention_mask", "position_ids")
+
+
+class Document(NamedTuple):
+    """The tokens of a row, or of a part of it that is read by itself."""
+
+    row: int
+    ids: list[int]
+    counted: Sequence[bool]  # whether a token is to be predicted; the first one never is
+
+
+class CausalCodec(ABC):
+    """A tokenizer and a model that predicts the next token.
+
+    A place in a row of inputs has its own next token as label, so that nothing is shifted later. Documents share rows
+    of training where the model keeps them apart (see `isolation`); each place has its position within its document. For
+    evaluation every window has a row of its own: rows are sorted by length there, and its numbers do not depend on its
+    neighbours.
+
+    Args:
+        checkpoint: as the user named it.
+        path: the folder or Hub id that it stands for.
+        head_config: the entries for the head in the model's configuration.
+        max_length: tokens that are read at once; None: what the model can read, at most `LONGEST_ROW`.
+        stride: tokens that a window has in common with the one before it, as context; None: a quarter of the window.
+
+    Raises:
+        UserError: there is no tokenizer, or it cannot be used.
+    """
+
+    target = Nothing()
+    splits_marks = True  # special tokens in a text are read as plain text
+
+    def __init__(
+        self,
+        checkpoint: str,
+        path: str,
+        head_config: Mapping[str, Any],
+        *,
+        max_length: int | None = None,
+        stride: int | None = None,
+    ) -> None:
+        self.checkpoint, self.path, self.head_config = checkpoint, path, head_config
+        self.max_length, self.stride = max_length, stride
+        self.label_smoothing = 0.0
+        self.keywords: dict[str, Any] = {}  # of a forward pass
+        self.packs: bool | None = None  # whether documents share rows; None: no model was tried yet
+        self.processor: Tokenizer = self._load_tokenizer()
+        self.collate = PackedRows(self.processor)
+
+    def _load_tokenizer(self) -> Tokenizer:
+        tokenizer = load_tokenizer(self.path, self.checkpoint, split_special_tokens=self.splits_marks)
+        config = read_config(self.path)
+        refuse_other_vocabulary(tokenizer, config, self.checkpoint)
+        limit_to_positions(tokenizer, config)
+        return tokenizer
+
+    @property
+    def start(self) -> int:
+        """The token before a text, from which its first token is predicted."""
+        known = self.processor
+        tokens = (known.bos_token_id, known.eos_token_id, known.pad_token_id)
+        return next(token for token in tokens if token is not None)
+
+    def model(self, *, pretrained: bool = True, finished: bool = False, blocks: Sequence[str] = ()) -> PreTrainedModel:
+        """The stock model; whether it keeps documents in one row apart is tried on it, and remembered.
+
+        Raises:
+            UserError: see `Codec.model`; also a model that reads in both directions.
+        """
+        named = f"{'model' if finished else 'checkpoint'} '{self.checkpoint}'"
+        flags = {"pretrained": pretrained, "finished": finished, "blocks": blocks}
+        model = load_model(AutoModelForCausalLM, self.path, named, self.head_config, **flags)
+        self.keywords = cacheless(model)
+        refuse_two_way(model, named)
+        if not finished:
+            self.packs = isolates_documents(model)
+        return model
+
+    # Rows to batches
+
+    def window(self) -> tuple[int, int]:
+        """The number of tokens that are read at once, and the number that two windows have in common.
+
+        Raises:
+            UserError: `max_length` or `stride` do not fit the model.
+        """
+        limit = self.processor.model_max_length
+        room = min(limit, LONGEST_ROW) if self.max_length is None else self.max_length
+        if not 1 < room <= limit:
+            raise UserError(
+                f"max_length {room}",
+                f"a row holds two tokens or more, and at most the {limit} that the model reads",
+                "Set --max_length between them, or leave it out",
+            )
+        stride = room // 4 if self.stride is None else self.stride
+        if not 0 <= stride < room:
+            raise UserError(
+                f"stride {stride}",
+                f"two windows share fewer tokens than the {room} that one holds",
+                "Set a smaller --stride, or leave it out",
+            )
+        return room, stride
+
+    def lay_out(self, documents: Sequence[Document], split: str, *, together: bool, shared: int) -> Dataset:
+        """Encoded rows of some documents, in the order of their rows.
+
+        Args:
+            together: several documents may share a row, if the model keeps them apart.
+            shared: tokens that two windows of one document have in common.
+        """
+        room, _ = self.window()
+        pieces = [piece for one in documents for piece in cut(one, room, shared)]
+        if not together:
+            return to_rows(pieces)
+        if self.packs is None:
+            self.model(pretrained=False)
+        if not self.packs:
+            tell(f"{split}: one document a row, for the model would see one from another in a row of several")
+            return to_rows(pieces)
+        rows = pack([len(piece.ids) for piece in pieces], room)
+        used, whole = sum(len(piece.ids) for piece in pieces), len(rows) * room
+        tell(
+            f"{split}: {len(pieces):,} pieces of documents are packed into {len(rows):,} rows of {room:,} tokens, of"
+            f" which {(whole - used) / whole:.1%} stay empty"
+        )
+        return to_packed_rows(pieces, rows)
+
+    @abstractmethod
+    def encode(self, rows: Dataset, *, split: str, answers: bool) -> Dataset: ...
+
+    def facts(self, encoded: Dataset) -> dict[str, Any]:
+        """The numbers of tokens that are predicted, and of rows; with packing also the share that stays empty."""
+        lengths = text_lengths(encoded)
+        (labels,) = columns_of(encoded, ["labels"])
+        counted = int((labels.values.to_numpy() != IGNORED).sum())
+        found = {"predicted_tokens": counted, "tokens": int(lengths.sum()), "encoded_rows": len(encoded)}
+        if "position_ids" in encoded.column_names:
+            room, _ = self.window()
+            found["empty_share"] = float(1 - lengths.sum() / (room * len(encoded)))
+        return found
+
+    def inputs(self, batch: Batch) -> dict[str, Tensor]:
+        return {name: batch[name] for name in INPUTS if name in batch}
+
+    # The loss
+
+    def fit_loss(self, encoded: Dataset, *, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = label_smoothing
+
+    def count_targets(self, batch: Batch) -> int:
+        return int((batch["labels"] != IGNORED).sum())
+
+    def loss(self, model: nn.Module, batch: Batch, items: Tensor | int | None = None) -> tuple[Tensor, Output]:
+        """Cross-entropy of the next token, over every target of the optimizer step."""
+        output = model(**self.inputs(batch), **self.keywords)
+        total = functional.cross_entropy(
+            output["logits"].float().flatten(0, 1),
+            batch["labels"].flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
+            label_smoothing=self.label_smoothing,
+        )
+        count = self.count_targets(batch) if items is None else items
+        return total / torch.as_tensor(count).clamp(min=1), output
+
+    # Outputs
+
+    def logits(self, output: Output, batch: Batch) -> Tensor:
+        """The logits of every place with a label, (places, vocabulary)."""
+        return output["logits"][batch["labels"] != IGNORED]
+
+    def outputs(self, model: nn.Module, batch: Batch, known: Output | None = None) -> dict[str, Tensor]:
+        """`nats`: minus the logarithm of the probability of each piece's tokens, (batch, pieces in a row)."""
+        output = model(**self.inputs(batch), **self.keywords) if known is None else known
+        return {"nats": sum_by_piece(output["logits"], batch)}
+
+    def decode(self, outputs: Mapping[str, np.ndarray], encoded: Dataset) -> list[Likelihood]:
+        """How likely the text of every row is."""
+        owners, tokens = list_pieces(encoded)
+        counts = count_values(encoded, "pieces") if "pieces" in encoded.column_names else np.ones(len(encoded), int)
+        nats = np.concatenate([of_row[:count] for of_row, count in zip(outputs["nats"], counts, strict=True)])
+        rows = int(owners.max(initial=-1)) + 1
+        sums, counted = np.bincount(owners, nats, rows), np.bincount(owners, tokens, rows)
+        return [
+            Likelihood(nats=float(one), tokens=int(many), answer=None) for one, many in zip(sums, counted, strict=True)
+        ]
+
+
+class Piece(NamedTuple):
+    """A window of a document: inputs, and the next token of each where it is to be predicted."""
+
+    row: int
+    ids: list[int]
+    labels: list[int]
+
+
+def cut(document: Document, room: int, shared: int) -> list[Piece]:
+    """The windows of a document. Those without a label are left out, except the first of all."""
+    row, ids, counted = document
+    labels = [token if counts else IGNORED for token, counts in zip(ids[1:], counted[1:], strict=True)] or [IGNORED]
+    pieces = []
+    for window in cut_windows(len(labels), room, shared):
+        own = [IGNORED] * window.known + labels[window.start + window.known : window.end]
+        pieces.append(Piece(row, ids[window.start : window.end], own))
+    return [piece for piece in pieces if any(label != IGNORED for label in piece.labels)] or pieces[:1]
+
+
+def to_rows(pieces: Sequence[Piece]) -> Dataset:
+    """A row for each piece."""
+    lengths = [len(piece.ids) for piece in pieces]
+    columns = {
+        "row": pa.array([piece.row for piece in pieces], pa.int32()),
+        "input_ids": join([piece.ids for piece in pieces], lengths),
+        "labels": join([piece.labels for piece in pieces], lengths),
+    }
+    return Dataset(pa.table(columns))
+
+
+def to_packed_rows(pieces: Sequence[Piece], rows: Sequence[Sequence[int]]) -> Dataset:
+    """A row for several pieces each, with the `position_ids` of every token in its piece, and of every piece the row
+    that it belongs to (`pieces`)."""
+    order = [piece for row in rows for piece in row]
+    lengths = [len(pieces[piece].ids) for piece in order]
+    widths = [sum(len(pieces[piece].ids) for piece in row) for row in rows]
+    places = np.concatenate([np.arange(length) for length in lengths])
+    columns = {
+        "row": pa.array([pieces[row[0]].row for row in rows], pa.int32()),
+        "input_ids": join([pieces[piece].ids for piece in order], widths),
+        "labels": join([pieces[piece].labels for piece in order], widths),
+        "position_ids": lists_of(places, np.array(widths)),
+        "pieces": join([[pieces[piece].row] for piece in order], [len(row) for row in rows]),
+    }
+    return Dataset(pa.table(columns))
+
+
+def join(parts: Sequence[Sequence[int]], lengths: Sequence[int]) -> pa.ListArray:
+    """Numbers one after the other as lists of these lengths."""
+    return lists_of(np.concatenate([np.asarray(part, dtype=np.int32) for part in parts]), np.array(lengths))
+
+
+def count_values(encoded: Dataset, column: str) -> np.ndarray:
+    """The number of values in every list of a column, (rows,)."""
+    return np.diff(columns_of(encoded, [column])[0].offsets.to_numpy(zero_copy_only=False))
+
+
+def list_pieces(encoded: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Of every piece the row that it belongs to, and its predicted tokens, (pieces,) each, in order."""
+    (labels,) = columns_of(encoded, ["labels"])
+    counted = np.concatenate([[0], np.cumsum(labels.values.to_numpy() != IGNORED)])
+    if "position_ids" not in encoded.column_names:
+        (row,), ends = columns_of(encoded, ["row"]), labels.offsets.to_numpy(zero_copy_only=False)
+        return row.to_numpy(), np.diff(counted[ends])
+    places, pieces = columns_of(encoded, ["position_ids", "pieces"])
+    starts = np.flatnonzero(places.values.to_numpy() == 0)
+    return pieces.values.to_numpy(), np.diff(counted[np.append(starts, len(counted) - 1)])
+
+
+def sum_by_piece(logits: Tensor, batch: Batch) -> Tensor:
+    """Minus the logarithm of the probability of the labels of each piece, (batch, pieces)."""
+    labels = batch["labels"]
+    nats = functional.cross_entropy(
+        logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
+    ).view(labels.shape)
+    if "position_ids" not in batch:
+        return nats.sum(1, keepdim=True)
+    piece = (batch["position_ids"] == 0).cumsum(1) - 1  # (batch, tokens)
+    return nats.new_zeros(len(labels), int(piece.max()) + 1).scatter_add_(1, piece, nats)
+
+
+class PackedRows:
+    """Encoded rows -> a batch, padded on the right, where a model that reads from left to right sees nothing of it.
+
+    Rows of several documents have `position_ids` and no mask: where positions start again, a document begins, and the
+    padding is one more of them.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.filling, self.longest, self.multiple = tokenizer.pad_token_id, tokenizer.model_max_length, None
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        if self.multiple is None:
+            self.multiple = padding_multiple()
+        lengths = [len(row["input_ids"]) for row in rows]
+        width = -(-max(lengths) // self.multiple) * self.multiple
+        width = int(max(max(lengths), min(width, self.longest)))
+        batch = {"input_ids": fill(rows, "input_ids", width, self.filling)}
+        if "labels" in rows[0]:
+            batch["labels"] = fill(rows, "labels", width, IGNORED)
+        if "position_ids" in rows[0]:
+            positions = fill(rows, "position_ids", width, 0)
+            for places, length in zip(positions, lengths, strict=True):
+                places[length:] = torch.arange(width - length)
+            batch["position_ids"] = positions
+        else:
+            batch["attention_mask"] = (torch.arange(width) < torch.tensor(lengths)[:, None]).long()
+        return batch
+
+
+def fill(rows: Sequence[Mapping[str, Any]], name: str, width: int, filling: int) -> Tensor:
+    """A column of lists as one tensor, (rows, width), padded on the right."""
+    padded = np.full((len(rows), width), filling, dtype=np.int64)
+    for places, row in zip(padded, rows, strict=True):
+        places[: len(row[name])] = row[name]
+    return torch.from_numpy(padded)
