@@ -1,6 +1,6 @@
 """Optional abilities of tasks and codecs: asked for by isinstance, never by name."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -275,6 +275,31 @@ class Spoken(Protocol):
         Args:
             nats: minus the logarithm of the probability of all its texts.
             symbols: into which the contender divides them.
+        """
+
+
+@runtime_checkable
+class Conversed(Protocol):
+    """A codec whose model answers in a conversation."""
+
+    def reply(
+        self,
+        model: nn.Module,
+        turns: Sequence[Mapping[str, str]],
+        *,
+        most_tokens: int | None = None,
+        temperature: float = 0.0,
+    ) -> Iterator[str]:
+        """The answer to the last turn, piece by piece as it is written.
+
+        Args:
+            turns: a `role` (system, user or assistant) and a `content` each; the last is the user's. Where they are
+                more than the model reads, the first ones are left out.
+            most_tokens: of the answer; None: those of the task.
+            temperature: 0 takes the likeliest token every time; otherwise tokens are drawn with torch's generator.
+
+        Raises:
+            UserError: the turns do not fit the model.
         """
 
 

@@ -14,6 +14,7 @@ HOMES = {
     "TextClassification": "text_classification",
     "ImageClassification": "image_classification",
     "LanguageModelling": "language_model",
+    "Chat": "chat",
 }
 
 

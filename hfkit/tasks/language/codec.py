@@ -15,14 +15,15 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.contract.codec import Batch, Output
 from hfkit.contract.target import Nothing
-from hfkit.data.batches import columns_of, text_lengths
+from hfkit.data.batches import columns_of
 from hfkit.data.notes import tell
-from hfkit.data.text.packing import cut_windows, pack
+from hfkit.data.text.packing import Part, cut_windows, measure, pack
 from hfkit.data.text.padding import padding_multiple
 from hfkit.data.text.token_columns import lists_of
 from hfkit.data.text.tokenizers import limit_to_positions, load_tokenizer, refuse_other_vocabulary
 from hfkit.errors import UserError
 from hfkit.model.weights import load_model, read_config
+from hfkit.progress import hide_records
 from hfkit.tasks.language.isolation import cacheless, isolates_documents, refuse_two_way
 from hfkit.tasks.language.judges import Likelihood
 from hfkit.tasks.losses import IGNORED
@@ -100,11 +101,14 @@ class CausalCodec(ABC):
         """
         named = f"{'model' if finished else 'checkpoint'} '{self.checkpoint}'"
         flags = {"pretrained": pretrained, "finished": finished, "blocks": blocks}
-        model = load_model(AutoModelForCausalLM, self.path, named, self.head_config, **flags)
-        self.keywords = cacheless(model)
-        refuse_two_way(model, named)
-        if not finished:
-            self.packs = isolates_documents(model)
+        # A row of documents begins with the token for padding where that is the end token, and has no mask. transformers
+        # warns of that once: here, unheard.
+        with hide_records("transformers.modeling_utils", "recommend passing in an `attention_mask`"):
+            model = load_model(AutoModelForCausalLM, self.path, named, self.head_config, **flags)
+            self.keywords = cacheless(model)
+            refuse_two_way(model, named)
+            if not finished:
+                self.packs = isolates_documents(model)
         return model
 
     # Rows to batches
@@ -149,25 +153,25 @@ class CausalCodec(ABC):
             tell(f"{split}: one document a row, for the model would see one from another in a row of several")
             return to_rows(pieces)
         rows = pack([len(piece.ids) for piece in pieces], room)
-        used, whole = sum(len(piece.ids) for piece in pieces), len(rows) * room
-        tell(
-            f"{split}: {len(pieces):,} pieces of documents are packed into {len(rows):,} rows of {room:,} tokens, of"
-            f" which {(whole - used) / whole:.1%} stay empty"
-        )
-        return to_packed_rows(pieces, rows)
+        encoded = to_packed_rows(pieces, rows)
+        parts = sum(map(len, rows))
+        whole = f"{len(pieces):,} pieces of documents" if parts == len(pieces) else f"documents in {parts:,} pieces"
+        empty = self.facts(encoded)["empty_share"]
+        tell(f"{split}: {whole} are packed into {len(rows):,} rows of {room:,} tokens, {empty:.1%} of them empty")
+        return encoded
 
     @abstractmethod
     def encode(self, rows: Dataset, *, split: str, answers: bool) -> Dataset: ...
 
     def facts(self, encoded: Dataset) -> dict[str, Any]:
         """The numbers of tokens that are predicted, and of rows; with packing also the share that stays empty."""
-        lengths = text_lengths(encoded)
         (labels,) = columns_of(encoded, ["labels"])
         counted = int((labels.values.to_numpy() != IGNORED).sum())
-        found = {"predicted_tokens": counted, "tokens": int(lengths.sum()), "encoded_rows": len(encoded)}
-        if "position_ids" in encoded.column_names:
-            room, _ = self.window()
-            found["empty_share"] = float(1 - lengths.sum() / (room * len(encoded)))
+        tokens = len(labels.values)
+        found = {"predicted_tokens": counted, "tokens": tokens, "encoded_rows": len(encoded)}
+        if "filled" in encoded.column_names:
+            filled = sum(encoded["filled"][:])
+            found |= {"tokens": filled, "empty_share": 1 - filled / tokens}
         return found
 
     def inputs(self, batch: Batch) -> dict[str, Tensor]:
@@ -247,19 +251,33 @@ def to_rows(pieces: Sequence[Piece]) -> Dataset:
     return Dataset(pa.table(columns))
 
 
-def to_packed_rows(pieces: Sequence[Piece], rows: Sequence[Sequence[int]]) -> Dataset:
-    """A row for several pieces each, with the `position_ids` of every token in its piece, and of every piece the row
-    that it belongs to (`pieces`)."""
-    order = [piece for row in rows for piece in row]
-    lengths = [len(pieces[piece].ids) for piece in order]
-    widths = [sum(len(pieces[piece].ids) for piece in row) for row in rows]
-    places = np.concatenate([np.arange(length) for length in lengths])
+def to_packed_rows(pieces: Sequence[Piece], rows: Sequence[Sequence[Part]]) -> Dataset:
+    """A row for several pieces each, all of them equally wide: a batch of them needs no padding of its own.
+
+    Every token has its position in its piece; what stays empty is one more piece, without labels. A row also has the
+    number of tokens that are `filled`, and of each piece the row of the dataset that it belongs to (`pieces`).
+    """
+    widths = [measure(row) for row in rows]
+    width = max(widths)
+    ids, labels, places = (np.full((len(rows), width), filling) for filling in (0, IGNORED, 0))
+    for number, row in enumerate(rows):
+        at = 0
+        for part in row:
+            length, own = part.end - part.start, slice(part.start, part.end)
+            ids[number, at : at + length] = pieces[part.piece].ids[own]
+            labels[number, at : at + length] = pieces[part.piece].labels[own]
+            places[number, at : at + length] = np.arange(length)
+            at += length
+        places[number, at:] = np.arange(width - at)
+    owners = np.array([pieces[part.piece].row for row in rows for part in row])
+    equal = np.full(len(rows), width)
     columns = {
-        "row": pa.array([pieces[row[0]].row for row in rows], pa.int32()),
-        "input_ids": join([pieces[piece].ids for piece in order], widths),
-        "labels": join([pieces[piece].labels for piece in order], widths),
-        "position_ids": lists_of(places, np.array(widths)),
-        "pieces": join([[pieces[piece].row] for piece in order], [len(row) for row in rows]),
+        "row": pa.array([pieces[row[0].piece].row for row in rows], pa.int32()),
+        "filled": pa.array(widths, pa.int32()),
+        "input_ids": lists_of(ids.ravel(), equal),
+        "labels": lists_of(labels.ravel(), equal),
+        "position_ids": lists_of(places.ravel(), equal),
+        "pieces": lists_of(owners, np.array([len(row) for row in rows])),
     }
     return Dataset(pa.table(columns))
 
@@ -278,12 +296,15 @@ def list_pieces(encoded: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Of every piece the row that it belongs to, and its predicted tokens, (pieces,) each, in order."""
     (labels,) = columns_of(encoded, ["labels"])
     counted = np.concatenate([[0], np.cumsum(labels.values.to_numpy() != IGNORED)])
+    ends = labels.offsets.to_numpy(zero_copy_only=False)
     if "position_ids" not in encoded.column_names:
-        (row,), ends = columns_of(encoded, ["row"]), labels.offsets.to_numpy(zero_copy_only=False)
+        (row,) = columns_of(encoded, ["row"])
         return row.to_numpy(), np.diff(counted[ends])
-    places, pieces = columns_of(encoded, ["position_ids", "pieces"])
+    places, pieces, filled = columns_of(encoded, ["position_ids", "pieces", "filled"])
     starts = np.flatnonzero(places.values.to_numpy() == 0)
-    return pieces.values.to_numpy(), np.diff(counted[np.append(starts, len(counted) - 1)])
+    tokens = np.diff(counted[np.append(starts, len(counted) - 1)])
+    empty = (ends[:-1] + filled.to_numpy())[filled.to_numpy() < np.diff(ends)]  # where the rest of a row begins
+    return pieces.values.to_numpy(), tokens[~np.isin(starts, empty)]
 
 
 def sum_by_piece(logits: Tensor, batch: Batch) -> Tensor:
@@ -301,8 +322,7 @@ def sum_by_piece(logits: Tensor, batch: Batch) -> Tensor:
 class PackedRows:
     """Encoded rows -> a batch, padded on the right, where a model that reads from left to right sees nothing of it.
 
-    Rows of several documents have `position_ids` and no mask: where positions start again, a document begins, and the
-    padding is one more of them.
+    Rows of several documents have `position_ids` and no mask: where positions start again, a document begins.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -318,10 +338,7 @@ class PackedRows:
         if "labels" in rows[0]:
             batch["labels"] = fill(rows, "labels", width, IGNORED)
         if "position_ids" in rows[0]:
-            positions = fill(rows, "position_ids", width, 0)
-            for places, length in zip(positions, lengths, strict=True):
-                places[length:] = torch.arange(width - length)
-            batch["position_ids"] = positions
+            batch["position_ids"] = fill(rows, "position_ids", width, 0)
         else:
             batch["attention_mask"] = (torch.arange(width) < torch.tensor(lengths)[:, None]).long()
         return batch

@@ -1,8 +1,8 @@
 """Whether a causal model can read several documents in one row without seeing one from another: tried, not looked up."""
 
 import inspect
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch

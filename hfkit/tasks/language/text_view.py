@@ -79,8 +79,6 @@ class DocumentView:
         ]
         return "\n".join(
             [
-                "import math",
-                "",
                 "import torch",
                 "from transformers import AutoModelForCausalLM, AutoTokenizer",
                 "",
@@ -91,8 +89,8 @@ class DocumentView:
                 f"ids = processor(text, add_special_tokens=False)[{literal('input_ids')}]",
                 "inputs = torch.tensor([[start, *ids]])",
                 "with torch.no_grad():",
-                "    nats = model(input_ids=inputs, labels=inputs).loss.item() * len(ids)",
-                "print(nats / math.log(2) / len(text.encode()), \"bits per byte\")",
+                "    nats = model(input_ids=inputs, labels=inputs).loss * len(ids)",
+                f"print(nats.item() / 0.693147 / len(text.encode()), {literal('bits per byte')})",
                 "written = model.generate(",
                 "    inputs, attention_mask=torch.ones_like(inputs), max_new_tokens=20, do_sample=False",
                 ")",
