@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hfkit.cli.card import card
+from hfkit.cli.chat import chat
 from hfkit.cli.compare import Compare, compare
 from hfkit.cli.demo import demo
 from hfkit.cli.doctor import doctor
@@ -53,3 +54,4 @@ app.add_typer(card, name="card")
 app.command(cls=Command)(push)
 app.command(cls=Command)(export)
 app.command(cls=Command)(demo)
+app.command(cls=Command)(chat)

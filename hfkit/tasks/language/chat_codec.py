@@ -233,7 +233,12 @@ class ChatCodec(CausalCodec):
 
         writer = Thread(target=generate, daemon=True)  # a reader that has seen enough need not wait for it
         writer.start()
-        yield from streamer
+        begun = False
+        for piece in streamer:
+            piece = piece if begun else piece.lstrip()
+            begun = begun or bool(piece)
+            if piece:
+                yield piece
         writer.join()
         if failed:
             raise failed[0]

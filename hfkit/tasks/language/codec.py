@@ -106,7 +106,7 @@ class CausalCodec(ABC):
         with hide_records("transformers.modeling_utils", "recommend passing in an `attention_mask`"):
             model = load_model(AutoModelForCausalLM, self.path, named, self.head_config, **flags)
             self.keywords = cacheless(model)
-            refuse_two_way(model, named)
+            refuse_two_way(model, named, self.processor.pad_token_id)
             if not finished:
                 self.packs = isolates_documents(model)
         return model

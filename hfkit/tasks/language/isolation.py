@@ -25,13 +25,17 @@ def count_positions(lengths: list[int]) -> Tensor:
     return torch.cat([torch.arange(length) for length in lengths])
 
 
-def refuse_two_way(model: PreTrainedModel, named: str) -> None:
+def refuse_two_way(model: PreTrainedModel, named: str, first: int) -> None:
     """Refuse a model whose logits at a token change with the tokens behind it: it would be told what it is to predict.
+
+    Args:
+        first: the token that is tried first.
 
     Raises:
         UserError: naming its class.
     """
     ids = make_ids(model)[None]
+    ids[0, 0] = first
     changed = ids.clone()
     changed[0, -1] = ids[0, 0]
     with trying(model):
