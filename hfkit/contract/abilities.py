@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from datasets import Dataset
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 
 from hfkit.contract.codec import Batch, Codec, Collator, Output
 from hfkit.contract.rows import Rows
@@ -117,7 +118,7 @@ class Pooled(Protocol):
 class Decision(NamedTuple):
     """The best place for the decision on some rows."""
 
-    shift: np.ndarray  # to be added to the logits, (labels,)
+    shift: np.ndarray  # to be added to the logits, (labels,); or to another number that decides, (1,)
     before: float  # the headline without the shift
     after: float  # the headline with it
 
@@ -142,8 +143,13 @@ class Tuned(Protocol):
             headline: scores predictions for these rows; higher is better.
         """
 
-    def apply(self, decision: Decision, head: Sequence[nn.Parameter]) -> bool:
-        """Move the decision in the parameters of the head; False if none of them can hold it."""
+    def apply(self, decision: Decision, head: Sequence[nn.Parameter], config: PreTrainedConfig) -> bool:
+        """Move the decision in the parameters of the head; False if none of them can hold it.
+
+        Args:
+            config: of the model, saved with it. What no parameter can hold, such as a margin between two kinds of
+                answers, is an entry of its own there, named hfkit_….
+        """
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from hfkit.contract.abilities import Decision
 from hfkit.contract.codec import Batch, Collator, Output
@@ -140,7 +140,7 @@ class LabelCodec(ABC):
 
     # The decision
 
-    def apply(self, decision: Decision, head: Sequence[nn.Parameter]) -> bool:
+    def apply(self, decision: Decision, head: Sequence[nn.Parameter], config: PreTrainedConfig) -> bool:
         """Move the bias with one value per label, if the head has exactly one."""
         biases = [parameter for parameter in head if parameter.shape == (len(self.labels),)]
         if len(biases) != 1:

@@ -121,7 +121,7 @@ def tune_decision(run: Run, *, keep_untuned: bool) -> dict[str, float]:
     if not decision.shift.any():
         return {"before": sign * decision.before, "after": sign * decision.before}
     untuned = run.predictions("test") if keep_untuned else None
-    if not run.codec.apply(decision, head_parameters(run)):
+    if not run.codec.apply(decision, head_parameters(run), run.model.config):
         return {"before": sign * decision.before, "after": sign * decision.before}
     run.decision, run.untuned = decision, untuned
     return {"before": sign * decision.before, "after": sign * decision.after}

@@ -227,7 +227,7 @@ def test_a_moved_decision_is_that_of_the_moved_head(checkpoint):
         outputs = {name: value.numpy() for name, value in codec.decision_outputs(model, batch, known).items()}
         decision = codec.decision(outputs, encoded, headline)
         assert decision.before == 0 and decision.shift.tolist() == [-0.75, 0.0, 0.0, 0.0, 0.0]
-        assert codec.apply(decision, list(model.classifier.parameters()))
+        assert codec.apply(decision, list(model.classifier.parameters()), model.config)
         answers = {name: value.numpy() for name, value in codec.outputs(model, batch).items()}
     assert headline(codec.decode(answers, encoded)) == decision.after > 0
 

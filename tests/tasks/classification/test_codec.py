@@ -5,6 +5,7 @@ import pytest
 import torch
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch.nn import functional
+from transformers import PreTrainedConfig
 
 from hfkit import TransferArguments, TransferTrainer
 from hfkit.contract.target import Labels
@@ -163,9 +164,9 @@ def test_a_decision_is_moved_in_the_bias_of_the_head_and_nowhere_else():
     codec, head = classifier("multi-label", "abc"), torch.nn.Linear(2, 3)
     before = head.bias.detach().clone()
     decision = codec.decision({"logits": np.full((4, 3), -1.0)}, with_targets(codec, [["a"]] * 4), len)
-    assert decision.shift.any() and codec.apply(decision, list(head.parameters()))
+    assert decision.shift.any() and codec.apply(decision, list(head.parameters()), PreTrainedConfig())
     torch.testing.assert_close(head.bias.detach() - before, torch.from_numpy(decision.shift).float())
-    assert not codec.apply(decision, [head.weight])
+    assert not codec.apply(decision, [head.weight], PreTrainedConfig())
 
 
 def test_rows_of_several_views_are_one_answer_by_their_mean():
