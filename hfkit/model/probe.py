@@ -12,6 +12,7 @@ from hfkit.model.paths import model_type_of
 
 ROWS = 3
 LENGTHS = (8, 32, 130)  # tokens; some models cut a text into pieces of a fixed length
+TOGETHER = 2  # texts of a row, for models that read several
 SIDES = (64, 224)  # pixels, where neither configuration nor weights say how many
 SAMPLES = (2_000, 16_000)  # of a recording
 FRAMES = (64, 256)  # of a spectrogram
@@ -53,6 +54,10 @@ def probe_rows(model: nn.Module) -> Iterator[dict[str, Tensor]]:
             yield {
                 name: value.to(device, dtype if value.is_floating_point() else None) for name, value in inputs.items()
             }
+    if main == "input_ids":
+        # A model that chooses among texts takes all of a row at once, and fails on rows of one.
+        ids = _make_ids(model, sizes, ROWS * TOGETHER, LENGTHS[0])
+        yield {main: ids.view(ROWS, TOGETHER, -1).to(device)}
 
 
 def _make_input(name: str, model: nn.Module, sizes: Mapping[str, Any], rows: int, wish: int) -> Tensor:

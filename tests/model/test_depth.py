@@ -1097,3 +1097,11 @@ def test_a_declaration_overrides_what_is_known():
 def test_a_pattern_that_matches_nothing_is_refused():
     with pytest.raises(UserError, match=r"blocks 'encoder\.layers\.\*'.*\"fnet\.encoder\.layer\.\*\""):
         Depths.of(build(FNET), ["encoder.layers.*"])
+
+
+def test_a_model_that_chooses_among_texts_is_mapped_on_rows_of_several():
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
+    model = hf.BertForMultipleChoice(hf.BertConfig(vocab_size=20, **sizes))
+    depths = Depths.of(model)
+    assert depths.names == ("embeddings", "encoder.layer.0", "encoder.layer.1", "head")
+    assert depths.parameters["classifier.weight"] == depths.head == 3
