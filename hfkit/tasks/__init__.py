@@ -12,6 +12,7 @@ HOMES = {
     "NER": "ner",
     "PartOfSpeech": "part_of_speech",
     "TextClassification": "text_classification",
+    "QuestionAnswering": "question_answering",
     "ImageClassification": "image_classification",
     "LanguageModelling": "language_model",
     "Chat": "chat",

@@ -7,6 +7,23 @@ from torch.nn import functional
 IGNORED = -100
 
 
+def cross_entropy_within(logits: Tensor, choosable: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy of rows that choose among unlike numbers of things.
+
+    Args:
+        logits: (rows, things).
+        choosable: whether a row has that thing at all, (rows, things).
+        targets: the right one, (rows,).
+        smoothing: the share of the target that is spread over all that a row has.
+    """
+    logs = logits.masked_fill(~choosable, torch.finfo(logits.dtype).min / 2).log_softmax(-1)
+    right = -logs.gather(-1, targets[:, None])[:, 0]
+    if not smoothing:
+        return right.sum()
+    spread = -logs.masked_fill(~choosable, 0.0).sum(-1) / choosable.sum(-1)
+    return ((1 - smoothing) * right + smoothing * spread).sum()
+
+
 def focal_cross_entropy(logits: Tensor, targets: Tensor, gamma: float, weights: Tensor | None = None) -> Tensor:
     """Cross-entropy in which a label of probability p counts (1 - p) ** gamma times.
 

@@ -357,7 +357,7 @@ class TransferTrainer(Trainer):
     def tune_decision(self, *, keep_untuned: bool = True) -> dict[str, float]:
         """Move the decision to where the headline is best on validation, rows that were not trained on.
 
-        Nothing but the head's own parameters moves, or an entry of the configuration; the saved model stays a plain one.
+        Nothing moves but the head's own parameters, or an entry of the configuration: what is saved stays plain.
 
         Args:
             keep_untuned: answer the test rows first if it moves, so that the report can show both.

@@ -1,6 +1,5 @@
 """Classified texts and pairs of texts: rows, codec and view."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -11,12 +10,7 @@ import pyarrow as pa
 import torch
 from datasets import Dataset, DatasetDict, Features, List, Value
 from torch import Tensor
-from transformers import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-    AutoModelForSequenceClassification,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.contract.codec import Batch, Tokens
@@ -51,6 +45,7 @@ from hfkit.tasks.classification.kinds import Kind
 from hfkit.tasks.classification.label_columns import ANSWER_COLUMNS
 from hfkit.tasks.classification.onnx_snippets import TEXTS
 from hfkit.tasks.classification.view import ClassifiedView
+from hfkit.tasks.inputs import inputs_taken
 
 LONGEST_TEXT = 256  # tokens; attention is quadratic in it, and what matters is usually near the start
 TEXT = "The parcel came a day late, but all of it was there."
@@ -170,7 +165,7 @@ class TextClassifier(Classifier):
         # A "[SEP]" or "</s>" in a text does not end it: BART and T5 would pool there, or fail.
         options: dict[str, Any] = {"split_special_tokens": True}
         tokenizer, config = load_tokenizer(self.path, self.checkpoint, **options), read_config(self.path)
-        names = inputs_taken(config, tokenizer.model_input_names)
+        names = inputs_taken(config, tokenizer.model_input_names, self.auto_model)
         if names != tokenizer.model_input_names:
             tokenizer = load_tokenizer(self.path, self.checkpoint, **options, model_input_names=names)
         refuse_other_vocabulary(tokenizer, config, self.checkpoint)
@@ -306,16 +301,6 @@ def cut_at(facts: Mapping[str, Any]) -> int | None:
     """The number of tokens at which rows were cut off; None if none was."""
     splits = [of_split for of_split in facts.values() if isinstance(of_split, dict) and of_split.get("truncated")]
     return max((of_split["most_tokens"] for of_split in splits), default=None)
-
-
-def inputs_taken(config: PreTrainedConfig, names: list[str]) -> list[str]:
-    """The tokenizer's outputs that the model takes: a generic tokenizer gives token types to every model."""
-    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
-        return names  # loading the model will be refused with a message
-    taken = inspect.signature(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)].forward).parameters
-    # A model with one token type has no embedding for the second text of a pair.
-    single = getattr(config, "type_vocab_size", None) == 1
-    return [name for name in names if name in taken and not (single and name == "token_type_ids")]
 
 
 def tokenize_batch(
