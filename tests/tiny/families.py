@@ -97,6 +97,7 @@ def tokenizer(
     base: Callable[[], hf.PreTrainedTokenizerFast],
     template: str,
     *,
+    pair: str | None = None,
     token_types: bool = False,
     padding_side: str = "right",
     **special: str,
@@ -108,7 +109,9 @@ def tokenizer(
         backend.add_special_tokens(list(special.values()))
         tokens = [word.partition(":")[0] for word in template.split() if not word.startswith("$")]
         backend.post_processor = processors.TemplateProcessing(
-            single=template, special_tokens=[(token, backend.token_to_id(token)) for token in dict.fromkeys(tokens)]
+            single=template,
+            pair=pair,
+            special_tokens=[(token, backend.token_to_id(token)) for token in dict.fromkeys(tokens)],
         )
         return hf.PreTrainedTokenizerFast(
             tokenizer_object=backend,
@@ -123,16 +126,18 @@ def tokenizer(
 
 BERT = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
 ROBERTA = {"pad_token": "<pad>", "cls_token": "<s>", "sep_token": "</s>", "bos_token": "<s>", "eos_token": "</s>"}
-wordpiece = tokenizer(tiny.wordpiece, "[CLS] $A [SEP]", token_types=True, **BERT)
-wordpiece_alone = tokenizer(tiny.wordpiece, "[CLS] $A [SEP]", **BERT)
-bytes_framed = tokenizer(tiny.byte_bpe, "<s> $A </s>", **ROBERTA)
-pieces_framed = tokenizer(tiny.unigram, "<s> $A </s>", unk_token="<unk>", **ROBERTA)
-pieces_classed = tokenizer(tiny.unigram, "[CLS] $A [SEP]", token_types=True, **BERT)
+CLASSED, ROBERTAS = "[CLS] $A [SEP] $B:1 [SEP]:1", "<s> $A </s> </s> $B </s>"  # pairs
+wordpiece = tokenizer(tiny.wordpiece, "[CLS] $A [SEP]", pair=CLASSED, token_types=True, **BERT)
+wordpiece_alone = tokenizer(tiny.wordpiece, "[CLS] $A [SEP]", pair=CLASSED, **BERT)
+bytes_framed = tokenizer(tiny.byte_bpe, "<s> $A </s>", pair=ROBERTAS, **ROBERTA)
+pieces_framed = tokenizer(tiny.unigram, "<s> $A </s>", pair=ROBERTAS, unk_token="<unk>", **ROBERTA)
+pieces_classed = tokenizer(tiny.unigram, "[CLS] $A [SEP]", pair=CLASSED, token_types=True, **BERT)
 pieces_ended = tokenizer(tiny.unigram, "$A </s>", pad_token="<pad>", unk_token="<unk>", eos_token="</s>")
 # The class token comes last and has a type of its own.
 pieces_xlnet = tokenizer(
     tiny.unigram,
     "$A <sep> <cls>:2",
+    pair="$A <sep> $B:1 <sep>:1 <cls>:2",
     token_types=True,
     padding_side="left",
     pad_token="<pad>",

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, Features, List, Value
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
@@ -248,3 +248,34 @@ def llama_gguf(file: Path) -> LlamaForCausalLM:
     writer.write_tensors_to_file()
     writer.close()
     return model
+
+
+def questions(rows: int, seed: int, *, unanswerable: float = 0.0, sentences: int = 2) -> list[dict]:
+    """Questions for the place in a passage, or for the first person, with a rule that can be learnt: places and people
+    are few. A passage without a place does not answer the first.
+    """
+    draw, found = random.Random(seed), []
+    while len(found) < rows:
+        told = ner_rows(draw.randint(1, sentences), draw.randrange(10**6))
+        words = [word for row in told for word in row["tokens"]]
+        context = " ".join(words)
+        kind = draw.choice(["in", "and"])  # words that the tiny tokenizers know
+        wanted = [word for word in words if word in (PLACES if kind == "in" else PEOPLE)]
+        if not wanted and draw.random() >= unanswerable:
+            continue
+        answers = {"text": wanted[:1], "answer_start": [context.index(word) for word in wanted[:1]]}
+        found.append({"question": f"{kind} ?", "context": context, "answers": answers})
+    return found
+
+
+def question_splits(train: int = 96, validation: int = 24, test: int = 24, **flags: float) -> DatasetDict:
+    """The tiny questions as a DatasetDict of `question`, `context` and `answers`."""
+    sizes = {"train": train, "validation": validation, "test": test}
+    answers = {"text": List(Value("string")), "answer_start": List(Value("int32"))}
+    features = Features({"question": Value("string"), "context": Value("string"), "answers": answers})
+    return DatasetDict(
+        {
+            split: Dataset.from_list(questions(count, seed, **flags), features=features)
+            for seed, (split, count) in enumerate(sizes.items())
+        }
+    )

@@ -141,8 +141,8 @@ class SpanFinder:
         Besides the model's inputs a window has `row`; `first`, the place of its first token of the passage; `null`,
         that of the token for no answer; `begins` and `ends`, the characters of the passage at which its tokens begin
         and end; `context`, the passage (only in the first window of a row), and `cut`, whether the question was cut
-        off (there too). With `answers` also the places of the first and the last token of the gold answer, which are `null`
-        in windows without it. Of a training row some windows without it may be missing (see `negatives`).
+        off (there too). With `answers` also the places of the first and the last token of the gold answer, which are
+        `null` in windows without it. Of a training row some windows without it may be missing (see `negatives`).
 
         Raises:
             UserError: `max_length` or `stride` do not fit the tokenizer.

@@ -24,12 +24,12 @@ ASK = """\
 inputs = processor(question, passage, return_offsets_mapping=True, return_tensors={pt})
 offsets = inputs.pop({offset_mapping})[0].tolist()
 output = model(**inputs)
-start, end = output.start_logits[0], output.end_logits[0]
+start, end = output.start_logits[0].tolist(), output.end_logits[0].tolist()
 best = (-1e9, 0, 0)
 for first in [place for place, side in enumerate(inputs.sequence_ids(0)) if side == 1]:
     for last in range(first, min(first + {longest}, len(offsets))):
         if inputs.sequence_ids(0)[last] == 1:
-            best = max(best, (float(start[first] + end[last]), offsets[first][0], offsets[last][1]))
+            best = max(best, (start[first] + end[last], offsets[first][0], offsets[last][1]))
 """
 GRAPH = """\
 import numpy as np
@@ -43,7 +43,12 @@ session = onnxruntime.InferenceSession(f"{FOLDER}/model.onnx")
 question, passage = "Who wrote to Charles Babbage?", "Ada Lovelace wrote to Charles Babbage from London."
 # Of a longer passage this reads the beginning: give it in windows that overlap.
 inputs = tokenizer(
-    [question], [passage], truncation="only_second", max_length=@longest@, return_offsets_mapping=True, return_tensors="np"
+    [question],
+    [passage],
+    truncation="only_second",
+    max_length=@longest@,
+    return_offsets_mapping=True,
+    return_tensors="np",
 )
 offsets = inputs.pop("offset_mapping")[0]
 given = {one.name: inputs[one.name] for one in session.get_inputs()}
@@ -171,7 +176,7 @@ class AnsweredQuestions:
             [
                 *lines,
                 "null = inputs.input_ids[0].tolist().index(processor.cls_token_id) if processor.cls_token else 0",
-                "nothing = float(start[null] + end[null])  # the score of no answer",
+                "nothing = start[null] + end[null]  # the score of no answer",
                 f"print({literal('')} if nothing - best[0] > {margin} else passage[best[1] : best[2]])",
             ]
         )
@@ -202,7 +207,7 @@ def mark(passage: str, places: Iterable[tuple[int, int]], *, cuts: Iterable[tupl
 
 
 def clip_around(gold: Spans, ours: Spans) -> tuple[Spans, Spans]:
-    """Both answers in the words around them, the same ones; an ellipsis stands for those between two that are far apart.
+    """Both answers in the words around them, the same ones; an ellipsis stands for those between two far apart.
 
     Args:
         gold, ours: the same words with marks of their own.
