@@ -21,7 +21,7 @@ def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, QuestionA
     return parse(
         (RecipeArguments, QuestionAnswering, TransferArguments),
         argv=argv,
-        baseline=[],
+        baseline=["near-words", "likest-sentence"],
         output_dir="runs/bert-qa",
         strategy="gradual",
         per_device_train_batch_size=16,

@@ -12,7 +12,7 @@ from random import Random
 from samples_source.questions_material import FACTS, HELD, SHARED, WORDS
 
 FOLDER = Path(__file__).parents[1] / "hfkit" / "samples" / "questions"
-SIZES = {"train": 230, "validation": 50, "test": 60}  # passages
+SIZES = {"train": 130, "validation": 40, "test": 60}  # passages
 QUESTIONS = 3  # about each
 UNANSWERABLE = 0.25  # of the questions
 HELD_OUT_SHARE = 0.4  # of the sentences and questions of validation and test: from templates train never uses

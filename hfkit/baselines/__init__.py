@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hfkit.baselines.kneser_ney import ByteCounter
     from hfkit.baselines.lexicon import Lexicon
     from hfkit.baselines.majority import Majority
+    from hfkit.baselines.options import LikestOption, LongestOption, MajorityPlace
+    from hfkit.baselines.passages import LikestSentence, NearWords
     from hfkit.baselines.pixel_probe import PixelProbe
     from hfkit.baselines.prompting.decision import Decision
     from hfkit.baselines.prompting.prompting import FewShotPrompt, ZeroShotPrompt
@@ -38,9 +40,14 @@ __all__ = [
     "Hog",
     "FewShotPrompt",
     "Lexicon",
+    "LikestOption",
+    "LikestSentence",
     "LinearProbe",
+    "LongestOption",
     "Majority",
+    "MajorityPlace",
     "NGrams",
+    "NearWords",
     "NearestMean",
     "PixelProbe",
     "SetFit",
@@ -66,8 +73,13 @@ __getattr__ = import_on_first_use(
         "FewShotPrompt": ".prompting.prompting",
         "Lexicon": ".lexicon",
         "LinearProbe": ".frozen.linear_probe",
+        "LikestOption": ".options",
+        "LikestSentence": ".passages",
+        "LongestOption": ".options",
         "Majority": ".majority",
+        "MajorityPlace": ".options",
         "NGrams": ".tfidf",
+        "NearWords": ".passages",
         "NearestMean": ".frozen.nearest_mean",
         "PixelProbe": ".pixel_probe",
         "SetFit": ".frozen.setfit",

@@ -13,6 +13,7 @@ HOMES = {
     "PartOfSpeech": "part_of_speech",
     "TextClassification": "text_classification",
     "QuestionAnswering": "question_answering",
+    "MultipleChoice": "multiple_choice",
     "ImageClassification": "image_classification",
     "LanguageModelling": "language_model",
     "Chat": "chat",

@@ -279,3 +279,21 @@ def question_splits(train: int = 96, validation: int = 24, test: int = 24, **fla
             for seed, (split, count) in enumerate(sizes.items())
         }
     )
+
+
+def choices(rows: int, seed: int) -> list[dict]:
+    """Questions with two to four options of which one is right, by a rule that can be learnt: it is a place."""
+    draw, found = random.Random(seed), []
+    for _ in range(rows):
+        options = [draw.choice(PLACES), *draw.sample(NOUNS, draw.randint(1, 3))]
+        draw.shuffle(options)
+        right = next(place for place, option in enumerate(options) if option in PLACES)
+        question = f"{draw.choice(PEOPLE)} left in"
+        found.append({"question": question, "choices": options, "label": right})
+    return found
+
+
+def choice_splits(train: int = 96, validation: int = 24, test: int = 24) -> DatasetDict:
+    """The tiny choices as a DatasetDict of `question`, `choices` and `label`."""
+    sizes = {"train": train, "validation": validation, "test": test}
+    return DatasetDict({split: Dataset.from_list(choices(n, seed)) for seed, (split, n) in enumerate(sizes.items())})
