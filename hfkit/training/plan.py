@@ -74,13 +74,16 @@ def plan_stages(
     Raises:
         UserError: a stage would train nothing, or the plan does not fit the model.
     """
-    head = unfreezing.depths.head
+    head, tied = unfreezing.depths.head, is_tied(unfreezing)
+    # A head that is tied to the embeddings cannot learn by itself: blocks that thaw in turns then begin at the top.
+    alone = not (fitted or tied and args.unfreeze_stages > 1 and not args.decided)
+    # A tied head learns where the embeddings do, and of a model without blocks all that is pretrained stands there.
+    frozen = args.freeze_embeddings and head > 1 and not tied
     shares = {
-        "head_only": 0.0 if fitted else args.head_only,
+        "head_only": args.head_only if alone else 0.0,
         "unfreeze_stages": args.unfreeze_stages,
         "unfreeze_until": args.unfreeze_until,
-        # Of a model without blocks all that is pretrained stands where embeddings do.
-        "bottom": EMBEDDINGS + 1 if args.freeze_embeddings and head > 1 else EMBEDDINGS,
+        "bottom": EMBEDDINGS + 1 if frozen else EMBEDDINGS,
     }
     if not args.decided:
         plan = make_plan(head, total_steps, **shares)
@@ -99,6 +102,11 @@ def plan_stages(
     plan = FreezePlan(tuple(stages), tuple(stages.values()))
     refuse_idle(model, unfreezing, plan, args)
     return plan
+
+
+def is_tied(unfreezing: Unfreezing) -> bool:
+    """Whether the head has no weights of its own."""
+    return max(unfreezing.depths.parameters.values()) < unfreezing.depths.head
 
 
 def refuse_idle(model: nn.Module, unfreezing: Unfreezing, plan: FreezePlan, args: TransferArguments) -> None:
