@@ -17,6 +17,8 @@ HOMES = {
     "ImageClassification": "image_classification",
     "LanguageModelling": "language_model",
     "Chat": "chat",
+    "Summarization": "summarization",
+    "Translation": "translation",
 }
 
 
