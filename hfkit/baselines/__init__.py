@@ -11,6 +11,7 @@ from hfkit.runtime.lazy import import_on_first_use
 if TYPE_CHECKING:
     from hfkit.baselines.base import Answers, Baseline
     from hfkit.baselines.choice import BASELINES, choose_baselines
+    from hfkit.baselines.copying import Copy, Lead
     from hfkit.baselines.frozen.knn import KNN
     from hfkit.baselines.frozen.linear_probe import LinearProbe
     from hfkit.baselines.frozen.nearest_mean import NearestMean
@@ -37,8 +38,10 @@ __all__ = [
     "Baseline",
     "Decision",
     "ByteCounter",
+    "Copy",
     "Hog",
     "FewShotPrompt",
+    "Lead",
     "Lexicon",
     "LikestOption",
     "LikestSentence",
@@ -68,9 +71,11 @@ __getattr__ = import_on_first_use(
         "Baseline": ".base",
         "Decision": ".prompting.decision",
         "ByteCounter": ".kneser_ney",
+        "Copy": ".copying",
         "Hog": ".hog",
         "KNN": ".frozen.knn",
         "FewShotPrompt": ".prompting.prompting",
+        "Lead": ".copying",
         "Lexicon": ".lexicon",
         "LinearProbe": ".frozen.linear_probe",
         "LikestOption": ".options",
