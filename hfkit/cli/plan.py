@@ -88,7 +88,7 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
         f"{rows} rows (--rows), {epochs:g} epochs (--num_train_epochs), {step_rows} rows a step"
         " (--per_device_train_batch_size)"
     )
-    title = plan_title(args, obstacle)
+    title = plan_title(args, unfreezing.plan, obstacle)
     groups = plan_groups(model, unfreezing, args)
     described = [fitted_row(model, unfreezing)] if obstacle is None else []
     described += plan_rows(model, unfreezing, groups, total_steps=steps, epochs=epochs)

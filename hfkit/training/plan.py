@@ -76,11 +76,11 @@ def plan_stages(
     """
     head, tied = unfreezing.depths.head, is_tied(unfreezing)
     # A head that is tied to the embeddings cannot learn by itself: blocks that thaw in turns then begin at the top.
-    alone = not (fitted or tied and args.unfreeze_stages > 1 and not args.decided)
+    from_the_top = tied and args.unfreeze_stages > 1 and not args.decided
     # A tied head learns where the embeddings do, and of a model without blocks all that is pretrained stands there.
     frozen = args.freeze_embeddings and head > 1 and not tied
     shares = {
-        "head_only": args.head_only if alone else 0.0,
+        "head_only": 0.0 if fitted or from_the_top else args.head_only,
         "unfreeze_stages": args.unfreeze_stages,
         "unfreeze_until": args.unfreeze_until,
         "bottom": EMBEDDINGS + 1 if frozen else EMBEDDINGS,
@@ -155,10 +155,11 @@ def find_obstacle(model: nn.Module, unfreezing: Unfreezing, args: TransferArgume
     return None
 
 
-def plan_title(args: TransferArguments, obstacle: str | None = None) -> str:
+def plan_title(args: TransferArguments, plan: FreezePlan, obstacle: str | None = None) -> str:
     """The strategy, and what is done to the blocks beside it.
 
     Args:
+        plan: the stages of the run.
         obstacle: to the fit of the head, None where it is fitted.
     """
     own = ""
@@ -170,7 +171,7 @@ def plan_title(args: TransferArguments, obstacle: str | None = None) -> str:
     frozen = ""
     if args.train_blocks:
         frozen = f", of the blocks only depths {args.train_blocks}"
-    elif args.freeze_embeddings and args.unfreeze_stages:
+    elif args.freeze_embeddings and plan.lowest[-1] == EMBEDDINGS + 1:
         frozen = ", the embeddings frozen"
     coming = ""
     if args.decided:
@@ -292,5 +293,6 @@ class AnnouncePlan(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
-            title = plan_title(args, self.trainer.fitting.obstacle) + to_words(self.trainer.extensions)
-            print_plan(self.trainer.plan_rows(), title, self.trainer.unfreezing.depths.origin)
+            trainer = self.trainer
+            title = plan_title(args, trainer.unfreezing.plan, trainer.fitting.obstacle) + to_words(trainer.extensions)
+            print_plan(trainer.plan_rows(), title, trainer.unfreezing.depths.origin)

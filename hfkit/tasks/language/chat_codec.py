@@ -302,5 +302,7 @@ class ChatRows(PackedRows):
     def prompts(self, prompts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
         width = max(map(len, prompts))
         turned = [{"ids": list(prompt)[::-1], "mask": [1] * len(prompt)} for prompt in prompts]
-        ids, mask = (fill(turned, name, width, filling).flip(1) for name, filling in (("ids", self.filling), ("mask", 0)))
+        ids, mask = (
+            fill(turned, name, width, filling).flip(1) for name, filling in (("ids", self.filling), ("mask", 0))
+        )
         return {PROMPT: ids, MASK: mask}

@@ -268,7 +268,9 @@ def read_messages(row: int, column: str, value: Any) -> list[Message] | Fault:
         content = message.get("content") if message.get("content") is not None else message.get("value")
         if str(role).lower() not in ROLES:
             fix = "Write system, user or assistant (or ShareGPT's human and gpt), and leave calls of tools out"
-            return Fault(row, column, f"role {to_words(role)}", "a turn is the system's, the user's or the assistant's", fix)
+            return Fault(
+                row, column, f"role {to_words(role)}", "a turn is the system's, the user's or the assistant's", fix
+            )
         if isinstance(content, list):  # parts, as of models that also see pictures
             content = join_parts(content)
         if not isinstance(content, str):
@@ -316,5 +318,7 @@ def find_fault(
     if not turns or (answered and ASSISTANT not in turns):
         value = ", ".join(roles) or "no turn"
         missing = "answer of the assistant" if answered else "question of the user"
-        return Fault(row, column, value, f"a conversation has an {missing}" if answered else f"it has a {missing}", MEND)
+        return Fault(
+            row, column, value, f"a conversation has an {missing}" if answered else f"it has a {missing}", MEND
+        )
     return None

@@ -85,7 +85,9 @@ class LikelihoodJudge:
 
     def perfect_predictions(self, references: list) -> list[Likelihood]:
         """Models to which the texts are no surprise at all."""
-        return [Likelihood(nats=0.0, tokens=0, answer=gold if isinstance(gold, str) else gold[-1]) for gold in references]
+        return [
+            Likelihood(nats=0.0, tokens=0, answer=gold if isinstance(gold, str) else gold[-1]) for gold in references
+        ]
 
 
 def bits_of_sums(sums: np.ndarray) -> np.ndarray:

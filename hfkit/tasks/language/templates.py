@@ -174,5 +174,3 @@ def count_equal(one: Sequence[int], other: Sequence[int]) -> int:
             break
         count += 1
     return count
-
-

@@ -43,9 +43,7 @@ class DocumentView:
         self, predictions: list[Likelihood], references: list[str], rows: Dataset, limit: int
     ) -> list[Mistake]:
         """The documents that are the greatest surprise, byte for byte."""
-        costs = [
-            to_bits(ours["nats"], count_bytes(gold)) for ours, gold in zip(predictions, references, strict=True)
-        ]
+        costs = [to_bits(ours["nats"], count_bytes(gold)) for ours, gold in zip(predictions, references, strict=True)]
         worst = sorted(range(len(costs)), key=lambda row: (-costs[row], row))[:limit]
         return [
             Mistake(

@@ -161,7 +161,9 @@ def test_rows_to_predict_need_no_targets():
 
 
 def test_facts_tell_repeats_and_what_is_shared_with_train(tmp_path):
-    task = Summarization(dataset=write(tmp_path, test={"document": ["Anna left.", "Anna left."], "summary": ["a", "b"]}))
+    task = Summarization(
+        dataset=write(tmp_path, test={"document": ["Anna left.", "Anna left."], "summary": ["a", "b"]})
+    )
     loaded = task.load()
     facts = task.rows.facts(loaded.splits)
     assert facts["test"]["repeated_rows"] == 1 and facts["test"]["rows_shared_with_train"] == 2

@@ -146,7 +146,13 @@ def test_lengths_that_do_not_fit_are_refused(flags, fragments, checkpoints):
 def test_the_way_to_write_is_saved_with_the_model(checkpoints, tmp_path):
     stock = AutoModelForSeq2SeqLM.from_pretrained(checkpoints["bart"])
     stock.generation_config = GenerationConfig(
-        **{**stock.generation_config.to_dict(), "min_length": 20, "num_beams": 4, "length_penalty": 2.0, "max_length": 30}
+        **{
+            **stock.generation_config.to_dict(),
+            "min_length": 20,
+            "num_beams": 4,
+            "length_penalty": 2.0,
+            "max_length": 30,
+        }
     )
     stock.save_pretrained(tmp_path / "news")
     codec_of(checkpoints["bart"]).processor.save_pretrained(tmp_path / "news")
@@ -205,7 +211,9 @@ def test_languages_are_tokens_where_the_checkpoint_has_them(checkpoints, tmp_pat
         data = Dataset.from_dict({"source": ["anna in"], "target": [["in paris"]]})
         encoded = codec.encode(data, split="test", answers=True)
         assert tokenizer.convert_tokens_to_ids(source) in encoded[0]["input_ids"] and language in encoded[0]["labels"]
-        written = model.generate(**{name: codec.collate([encoded[0]])[name] for name in ("input_ids", "attention_mask")})
+        written = model.generate(
+            **{name: codec.collate([encoded[0]])[name] for name in ("input_ids", "attention_mask")}
+        )
         assert language in written[0, :2].tolist()
         assert Translation.flags_of(model.config) == {
             "source_prefix": "",
