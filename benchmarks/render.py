@@ -36,6 +36,7 @@ from hfkit.arguments.strategies import STRATEGIES
 from hfkit.hub.card import render_card
 from hfkit.model.families import FAMILIES
 from hfkit.report.pages import interval_text, markdown_text, score_text, signed_text
+from hfkit.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -74,6 +75,8 @@ def render(page: str, results: Path) -> str:
 
 def section(name: str, results: Path) -> str:
     kind, _, recipe = name.partition(":")
+    if kind == "tasks":
+        return tasks_table()
     if kind == "strategies":
         return strategies_table()
     if kind == "families":
@@ -133,6 +136,20 @@ def section(name: str, results: Path) -> str:
     if recipe in of_one_file:
         return of_one_file[recipe](found[0])
     return "\n\n".join(map(results_table, found))
+
+
+def tasks_table() -> str:
+    """Each task with the recipes that import it, and the score that decides."""
+    lines = ["| task | its rows | recipes | judged by |", "|---|---|---|---|"]
+    recipes = {path: path.read_text("utf-8") for path in sorted((ROOT / "recipes").glob("*.py"))}
+    for task in TASKS:
+        imported = f"from hfkit.tasks import {task.__name__}\n"
+        names = ", ".join(f"`{path.name}`" for path, text in recipes.items() if imported in text)
+        score = task().judge.headline
+        direction = "" if score.sign > 0 else " (lower is better)"
+        rows = markdown_text(task.__doc__.splitlines()[0].removesuffix("."))
+        lines.append(f"| `{task.key}` | {rows} | {names} | {score.title}{direction} |")
+    return "\n".join(lines)
 
 
 def strategies_table() -> str:
