@@ -56,7 +56,7 @@ class TransferArguments(
         default=None,
         metadata={
             "help": "fit the new head to frozen features in closed form before the first step: judge: it is judged, and"
-            " kept if nothing later is better, and training starts from the head as it was; start: training starts"
+            " kept if all that is later is worse, and training starts from the head as it was; start: training starts"
             " from it, in place of --head_only; only: training ends with it, where the blocks never learn"
         },
     )

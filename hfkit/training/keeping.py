@@ -29,21 +29,15 @@ class Keeping(TrainerCallback, ExportableState):
     """Keeps the latest weights whose score is within one standard error of the best (Breiman et al. 1984, 3.4.3).
 
     The highest of ten scores on a hundred rows is mostly luck, and the luck of an early evaluation costs what the low
-    rates at the end of a schedule would have gained. A fitted head that training starts beside is no part of its
-    course: only higher scores take its place.
+    rates at the end of a schedule would have gained. That holds for a head fitted before the first step as well.
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.error: float | None = None  # standard error of the best score since the first step
-        self.fitted: float | None = None  # the score of a head that was fitted before it
+        self.error: float | None = None  # standard error of the best score; None before there is one
 
     def state(self) -> dict[str, Any]:
-        return {"args": {}, "attributes": {"error": self.error, "fitted": self.fitted}}
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        if state.best_metric is None:  # nothing was judged yet; what a resumed run had is restored with its state
-            self.error, self.fitted = None, None
+        return {"args": {}, "attributes": {"error": self.error}}
 
     def choose(self, metrics: dict[str, float], *, is_best: bool) -> None:
         """Keep the weights of this evaluation, if they are good enough: the stock trainer kept them if they are best.
@@ -54,19 +48,10 @@ class Keeping(TrainerCallback, ExportableState):
         run, state, headline = self.run, self.run.state, f"eval_{self.run.task.judge.headline.key}"
         if run.args.keep_weights != LATEST or f"eval_{run.args.metric_for_best_model}" != headline:
             return
-        score = metrics[headline]
-        if state.global_step == 0:
-            self.fitted = score
-        elif is_best:
+        if is_best:
             self.error = standard_error(run)
-        elif self.error is not None and self._is_close(score):
+        elif self.error is not None and abs(state.best_metric - metrics[headline]) <= self.error:
             state.best_global_step = state.global_step
-
-    def _is_close(self, score: float) -> bool:
-        sign = 1 if self.run.args.greater_is_better else -1
-        if self.fitted is not None and sign * score <= sign * self.fitted:
-            return False
-        return sign * (self.run.state.best_metric - score) <= self.error
 
 
 def standard_error(run: Run) -> float:

@@ -57,7 +57,7 @@ def judged(run: TransferTrainer) -> list[float]:
 
 def test_the_probe_is_kept_where_the_features_are_enough(checkpoint, larger, tmp_path, capsys):
     """Validation could hardly see a gain: training goes on for its patience, and no stage further."""
-    run = trainer(checkpoint, larger, tmp_path, **AUTO, patience=1)
+    run = trainer(checkpoint, larger, tmp_path, **AUTO, patience=1, keep_weights="best")
     before = {name: p.detach().clone() for name, p in run.model.named_parameters()}
     run.train()
     decision, *_, last = decisions(run.state.log_history)

@@ -16,7 +16,7 @@ ROWS = 100
 FLAGS = {**KEEP_BEST, "strategy": "full", "save_total_limit": None, "logging_steps": 50}
 
 
-def follow(scores: list[float], *, first: int = 1, better: str = "higher", keep: str = "latest") -> int:
+def follow(scores: list[float], *, better: str = "higher", keep: str = "latest") -> int:
     """The step whose weights are kept after evaluations whose scores are shares of a hundred rows."""
     sign = 1 if better == "higher" else -1
     state = TrainerState(best_metric=-sign * np.inf)
@@ -28,7 +28,7 @@ def follow(scores: list[float], *, first: int = 1, better: str = "higher", keep:
         rows={"validation": None},
     )
     keeping = Keeping(run)
-    for step, score in enumerate(scores, first):
+    for step, score in enumerate(scores, 1):
         hits = (np.arange(ROWS) < round(score * ROWS)).astype(float)
         run.evidence = Sums(hits[:, None], lambda sums: sums[..., 0] / ROWS)
         is_best = sign * score > sign * state.best_metric
@@ -53,12 +53,6 @@ def test_the_latest_within_one_standard_error_of_the_best_is_kept(scores, kept):
     assert follow(scores) == kept
     assert follow([1 - score for score in scores], better="lower") == kept
     assert follow(scores, keep="best") == int(np.argmax(scores)) + 1
-
-
-def test_only_a_higher_score_takes_the_place_of_a_fitted_head():
-    assert follow([0.9, 0.89, 0.9], first=0) == 0
-    assert follow([0.9, 0.89, 0.92, 0.91], first=0) == 3
-    assert follow([0.9, 0.89, 0.92, 0.9], first=0) == 2
 
 
 def test_a_run_ends_with_the_weights_that_it_keeps_and_so_does_a_resumed_one(checkpoint, tmp_path):
