@@ -115,8 +115,8 @@ class Auto(TrainerCallback, ExportableState):
     """Judges the fitted head and every stage at its end, and stops where training no longer pays.
 
     The plan holds all stages that may come and stays a pure function of the step; a decision only ends it. Decisions
-    are kept in the log, so a resumed run knows them. The weights of an evaluation are restored at the end (see `Keeping`):
-    `FitHead`, which comes after this, saves the fitted head as checkpoint-0.
+    are kept in the log, so a resumed run knows them. The weights of an evaluation are restored at the end (see
+    `Keeping`): `FitHead`, which comes after this, saves the fitted head as checkpoint-0.
     """
 
     def __init__(self, trainer: Run) -> None:
