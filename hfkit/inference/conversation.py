@@ -1,6 +1,6 @@
 """A conversation with a saved model: its turns, and the answers as they are written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -18,7 +18,8 @@ class Conversation:
     system: str | None = None
     most_tokens: int | None = None  # of an answer; None: those of the task
     temperature: float = 0.0
-    turns: list[dict[str, str]] = field(default_factory=list)
+    turns_before: Sequence[Mapping[str, str]] = ()  # of an earlier conversation that goes on
+    turns: list[dict[str, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.saved.codec, Conversed):
@@ -35,6 +36,8 @@ class Conversation:
 
     def begin_anew(self) -> None:
         self.turns = [{"role": "system", "content": self.system}] if self.system else []
+        self.turns += [dict(turn) for turn in self.turns_before]
+        self.turns_before = ()
 
     def answer(self, text: str) -> Iterator[str]:
         """The answer to the next turn of the user, piece by piece; both turns are remembered once it is whole.

@@ -1,7 +1,7 @@
 """The page itself, made of gradio's parts. Nothing is fetched from elsewhere, and nothing is sent."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,11 @@ from urllib.parse import urlsplit
 import gradio as gr
 from starlette.middleware import Middleware
 
+from hfkit.contract.abilities import Conversed
 from hfkit.contract.rows import Media
 from hfkit.contract.view import Choice, Number, Spans, to_text
+from hfkit.errors import UserError
+from hfkit.inference.conversation import Conversation
 from hfkit.inference.demo.asking import DemoModel, Reply, TimedModel, Unanswered
 from hfkit.inference.demo.guard import Guard
 from hfkit.inference.examples import report_rows
@@ -36,7 +39,10 @@ def read_input(given: Any) -> Any:
 
 
 def build_page(model: DemoModel, folder: Path) -> gr.Blocks:
-    """Inputs, a button, the answer, and rows to try; their pictures are written into `folder`."""
+    """Inputs, a button, the answer, and rows to try, whose pictures are written into `folder`; or a conversation, with
+    a model that can hold one."""
+    if isinstance(model.saved.codec, Conversed):
+        return build_conversation(model)
     timed = TimedModel(model)
     with gr.Blocks(title=model.name, analytics_enabled=False) as app:
         gr.Markdown(model.about())
@@ -58,6 +64,38 @@ def build_page(model: DemoModel, folder: Path) -> gr.Blocks:
         if rows := example_inputs(model, folder):
             gr.Examples(rows, inputs, label=examples_label(model), cache_examples=False)
     return app
+
+
+def build_conversation(model: DemoModel) -> gr.Blocks:
+    """Turns, and a field for the next one; an answer appears as it is written."""
+
+    def answer(text: str, history: list[dict[str, Any]]) -> Iterator[str]:
+        try:
+            model.refuse_unusual({model.columns[0]: text})
+            written = ""
+            for piece in Conversation(model.saved, turns_before=read_turns(history)).answer(text):
+                written += piece
+                yield written
+        except (Unanswered, UserError) as error:
+            raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # shown as HTML
+
+    with gr.Blocks(title=model.name, analytics_enabled=False) as app:
+        gr.Markdown(model.about())
+        # Plain text: what a model writes is no markup.
+        turns = gr.Chatbot(label="Conversation", height=400, render_markdown=False)
+        gr.ChatInterface(answer, chatbot=turns, api_name="ask", save_history=False, flagging_mode="never")
+    return app
+
+
+def read_turns(history: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The turns of a conversation as gradio keeps them: a text, or a list of parts with a text each."""
+    turns = []
+    for turn in history:
+        content = turn["content"]
+        if not isinstance(content, str):
+            content = "".join(part if isinstance(part, str) else part.get("text", "") for part in content)
+        turns.append({"role": turn["role"], "content": content})
+    return turns
 
 
 def make_inputs(model: DemoModel) -> list[Any]:

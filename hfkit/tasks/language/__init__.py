@@ -1,1 +1,1 @@
-"""What tasks share whose models write from left to right: likelihoods of texts, documents in rows, and conversations."""
+"""The parts that language models share: likelihoods of texts, documents in rows, and conversations."""

@@ -153,7 +153,7 @@ class ChatCodec(CausalCodec):
         return found
 
     def write(self, model: nn.Module, prompts: Tensor, mask: Tensor, most: int) -> Tensor:
-        """The likeliest token every time, until the answer ends, (batch, most); -100 behind that, and for empty prompts.
+        """The likeliest token every time, until the answer ends, (batch, most); -100 behind it, and for empty prompts.
 
         Args:
             prompts: padded on the left, (batch, tokens).

@@ -101,10 +101,12 @@ class CausalCodec(ABC):
         """
         named = f"{'model' if finished else 'checkpoint'} '{self.checkpoint}'"
         flags = {"pretrained": pretrained, "finished": finished, "blocks": blocks}
-        # A row of documents begins with the token for padding where that is the end token, and has no mask. transformers
-        # warns of that once: here, unheard.
+        # A row of documents begins with the token for padding where that is the end token, and has no mask.
+        # transformers warns of that once: here, unheard.
         with hide_records("transformers.modeling_utils", "recommend passing in an `attention_mask`"):
             model = load_model(AutoModelForCausalLM, self.path, named, self.head_config, **flags)
+            # Generation pads with it, and the trainer would set it later.
+            model.config.get_text_config().pad_token_id = model.config.pad_token_id = self.processor.pad_token_id
             self.keywords = cacheless(model)
             refuse_two_way(model, named, self.processor.pad_token_id)
             if not finished:

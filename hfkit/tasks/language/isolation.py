@@ -1,4 +1,4 @@
-"""Whether a causal model can read several documents in one row without seeing one from another: tried, not looked up."""
+"""Whether a causal model keeps the documents of one row apart, and reads in one direction: tried, not looked up."""
 
 import inspect
 from collections.abc import Iterator

@@ -22,6 +22,7 @@ PLAIN = (
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
 GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")  # marks the assistant's part, in templates that have it
+BLANKS = " \n\u2581"  # the last one is SentencePiece's
 SystemMessage = Literal["keep", "merge", "drop"]
 
 
@@ -141,7 +142,7 @@ class Template:
         stops = self.stops
         last = max((place for place, token in enumerate(ids) if token in stops), default=len(ids) - 1)
         rest = self.tokenizer.decode(ids[last + 1 :], skip_special_tokens=True)
-        return len(ids) if rest.strip() else last + 1
+        return len(ids) if rest.strip(BLANKS) else last + 1
 
     def mark_by_template(self, messages: Sequence[Message]) -> Marked:
         """The same by the mark that the template has."""

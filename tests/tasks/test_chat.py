@@ -1,0 +1,153 @@
+"""An assistant: its own tokens are learnt, long conversations too, and it writes answers."""
+
+import subprocess
+import sys
+
+import pytest
+from datasets import Dataset
+from transformers import set_seed
+
+from hfkit import TransferArguments, TransferTrainer
+from hfkit.contract.view import Example, Text
+from hfkit.errors import DataError, UserError
+from hfkit.inference.conversation import Conversation, load_conversation
+from hfkit.inference.saved import load_saved
+from hfkit.tasks import Chat
+from tests.fixtures.commands import hfkit
+from tests.tasks.language.test_templates import STRICT
+from tests.tiny.language import KNOWN, causal, conversations, write_rows
+
+QUESTION = "anna left oslo. who left?"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return causal("GPT-2", tmp_path_factory.mktemp("gpt2"))
+
+
+@pytest.fixture(scope="module")
+def finished(checkpoint, tmp_path_factory):
+    """A run that learnt to answer with one name, whatever is asked."""
+    folder = tmp_path_factory.mktemp("chat")
+
+    def turns(rows, seed):
+        answer = {"role": "assistant", "content": "anna."}
+        found = conversations(rows, seed)
+        return [[answer if turn["role"] == "assistant" else turn for turn in messages] for messages in found]
+
+    task = Chat(dataset=write_rows(folder / "rows", "messages", turns), exact_match_tokens=8, max_new_tokens=8)
+    args = TransferArguments(
+        output_dir=str(folder / "run"),
+        num_train_epochs=15,
+        per_device_train_batch_size=4,
+        learning_rate=2e-2,
+        strategy="full",
+        eval_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=True,
+    )
+    set_seed(0)
+    rows = task.load()
+    codec = task.codec(checkpoint, rows.target)
+    run = TransferTrainer(model=codec.model(), args=args, task=task, codec=codec, rows=rows)
+    run.train()
+    run.save_model()
+    return run, str(folder / "run")
+
+
+def encode(checkpoint, rows, split="test", **flags):
+    task = Chat(**flags)
+    codec = task.codec(checkpoint, task.guess_target(0))
+    return codec, codec.encode(Dataset.from_dict({"messages": rows}), split=split, answers=True)
+
+
+def test_the_supervised_share_is_told(checkpoint, capsys):
+    codec, encoded = encode(checkpoint, conversations(12, 0), split="train")
+    share = codec.facts(encoded)["supervised_share"]
+    assert 0.05 < share < 0.5 and "tokens are the assistant's, and learnt" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("longest", [64, 24])
+def test_every_token_of_the_assistant_is_learnt_once_however_long_a_conversation_is(checkpoint, longest):
+    rows = conversations(6, 0)
+    codec, encoded = encode(checkpoint, rows, max_length=longest)
+    learnt = [label for row in encoded["labels"] for label in row if label != -100]
+    spoken = [[m["content"] for m in messages if m["role"] == "assistant"] for messages in rows]
+    text = codec.processor.decode(learnt).replace(codec.processor.eos_token, "|")
+    assert text == "".join(f" {answer}|" for answers in spoken for answer in answers)
+
+
+def test_it_learns_to_answer_and_is_judged_by_what_it_writes(finished):
+    run, _ = finished
+    scores = run.evaluate(run.encoded["test"])
+    assert scores["eval_exact_match"] == 1 and scores["eval_bits_per_byte"] < 0.5
+
+
+def test_a_saved_model_scores_and_answers_as_in_training(finished):
+    run, place = finished
+    own = run.predictions("test")
+    saved = load_saved(place, exact_match_tokens=8)
+    again = saved.predictions(run.rows["test"], batch_size=8)
+    assert [one["answer"] for one in again] == [one["answer"] for one in own]
+    assert [round(one["nats"], 3) for one in again] == [round(one["nats"], 3) for one in own]
+    (predicted,) = saved.predict_table(Dataset.from_dict({"prompt": [QUESTION]}))
+    assert predicted.record == "anna."
+
+
+def test_it_is_talked_to_turn_by_turn(finished):
+    talk = load_conversation(finished[1], system="be short.")
+    assert "".join(talk.answer(QUESTION)) == "anna."
+    assert [turn["role"] for turn in talk.turns] == ["system", "user", "assistant"]
+    for _ in range(4):  # more than the model reads: the first turns are left out
+        assert "".join(talk.answer(QUESTION)) == "anna."
+    talk.begin_anew()
+    assert talk.turns == [{"role": "system", "content": "be short."}]
+
+
+def test_the_command_answers_lines(finished):
+    result = hfkit("chat", finished[1], given=f"{QUESTION}\n\n/new\n{QUESTION}\n")
+    assert result.exit_code == 0 and result.stdout == "anna.\nanna.\n"
+
+
+def test_the_demo_is_a_conversation(finished):
+    pytest.importorskip("gradio")
+    result = hfkit("demo", finished[1], "--check")
+    assert result.exit_code == 0 and '"anna."' in result.stdout
+
+
+def test_a_model_of_another_kind_is_not_talked_to(checkpoint):
+    saved = load_saved(checkpoint, task="language-modelling")
+    with pytest.raises(UserError, match="cannot be talked to"):
+        Conversation(saved)
+
+
+def test_a_template_that_refuses_the_system_is_quoted_with_the_fix(checkpoint, tmp_path):
+    tokenizer = KNOWN["GPT-2"].processor()
+    folder = causal("GPT-2", tmp_path)
+    tokenizer.chat_template = STRICT
+    tokenizer.save_pretrained(folder)
+    turns = conversations(1, 1)[0][-2:]
+    rows = [turns, [{"role": "system", "content": "be short."}, *turns]]
+    with pytest.raises(DataError, match="row 1.*System role not supported.*--system_message merge"):
+        encode(folder, rows)
+    assert len(encode(folder, rows, system_message="merge")[1]) == 2
+
+
+def test_a_template_that_writes_no_answer_leaves_nothing_to_learn(tmp_path):
+    tokenizer = KNOWN["GPT-2"].processor()
+    folder = causal("GPT-2", tmp_path)
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}{% endfor %}"
+    )
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(DataError, match="none of them the assistant's"):
+        encode(folder, conversations(2, 0))
+
+
+@pytest.mark.slow
+def test_the_snippet_answers(finished):
+    code = Chat().view.snippet(finished[1], Chat().guess_target(0), [Example(Text(QUESTION))], {})
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip().startswith("anna.")
