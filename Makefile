@@ -55,6 +55,8 @@ samples:  ## Write the bundled samples anew: data in seconds, checkpoints in an 
 	python -m samples_source.make_ner
 	python -m samples_source.make_sentiment
 	python -m samples_source.make_pos
+	python -m samples_source.make_questions
+	python -m samples_source.make_choices
 	python -m samples_source.make_backbones --architecture resnet
 	python -m samples_source.make_backbones --architecture vit
 	python -m samples_source.make_gpt2 --output hfkit/samples/gpt2 \

@@ -189,7 +189,7 @@ class RowsOfOptions:
         return Dataset.from_dict(values, features=Features(kinds_of(values))), sorted(faults, key=lambda one: one.row)
 
     def input_columns(self, facts: Mapping[str, Any]) -> tuple[str, ...]:
-        """What stands before the options, and a column for each of these."""
+        """The columns of a question, a context or both, and one for each option."""
         counts = [
             found["most_options"] for found in facts.values() if isinstance(found, dict) and "most_options" in found
         ]
