@@ -77,8 +77,8 @@ def plan_stages(
     head, tied = unfreezing.depths.head, is_tied(unfreezing)
     # A head that is tied to the embeddings cannot learn by itself: blocks that thaw in turns then begin at the top.
     from_the_top = tied and args.unfreeze_stages > 1 and not args.decided
-    # A tied head learns where the embeddings do, and of a model without blocks all that is pretrained stands there.
-    frozen = args.freeze_embeddings and head > 1 and not tied
+    # What a tied head writes with are the embeddings, and of a model without blocks all that is pretrained stands there.
+    frozen = args.freeze_embeddings and head > 1 and not tied and not writes_with_embeddings(model)
     shares = {
         "head_only": 0.0 if fitted or from_the_top else args.head_only,
         "unfreeze_stages": args.unfreeze_stages,
@@ -107,6 +107,12 @@ def plan_stages(
 def is_tied(unfreezing: Unfreezing) -> bool:
     """Whether the head has no weights of its own."""
     return max(unfreezing.depths.parameters.values()) < unfreezing.depths.head
+
+
+def writes_with_embeddings(model: nn.Module) -> bool:
+    """Whether the last layer of a language model has the weights of its embeddings."""
+    last = model.get_output_embeddings()
+    return last is not None and last.weight is model.get_input_embeddings().weight
 
 
 def refuse_idle(model: nn.Module, unfreezing: Unfreezing, plan: FreezePlan, args: TransferArguments) -> None:
