@@ -22,7 +22,7 @@ class Strategy:
     unfreeze_until: float = 0.0  # share of training at which the last group thaws
     thaw_warmup: float = 0.0  # share of training over which a newly thawed group warms up
     lora_rank: int = 0  # above 0: the backbone stays fixed, and low-rank adapters beside it learn
-    freeze_embeddings: bool = False  # of a checkpoint: depth 0 never learns
+    freeze_embeddings: bool = False  # of a checkpoint: tables at depth 0 never learn
     pretrained: bool = True  # False: the same architecture from random weights
     decided: bool = False  # validation decides after the fit of the head, and after each stage
 

@@ -73,7 +73,7 @@ class TransferArguments(
         default=None, metadata={"help": "share of training over which a newly thawed group warms up"}
     )
     freeze_embeddings: bool | None = field(
-        default=None, metadata={"help": "depth 0, what stands before the first block, never learns"}
+        default=None, metadata={"help": "tables of embeddings before the first block never learn"}
     )
     pretrained: bool | None = field(
         default=None, metadata={"help": "false starts the same architecture from random weights"}

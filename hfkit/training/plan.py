@@ -77,8 +77,7 @@ def plan_stages(
     head, tied = unfreezing.depths.head, is_tied(unfreezing)
     # A head that is tied to the embeddings cannot learn by itself: blocks that thaw in turns then begin at the top.
     from_the_top = tied and args.unfreeze_stages > 1 and not args.decided
-    # What a tied head writes with are the embeddings, and of a model without blocks all that is pretrained stands there.
-    frozen = args.freeze_embeddings and head > 1 and not tied and not writes_with_embeddings(model)
+    frozen = args.freeze_embeddings and not tied and are_only_read(model, unfreezing)
     shares = {
         "head_only": 0.0 if fitted or from_the_top else args.head_only,
         "unfreeze_stages": args.unfreeze_stages,
@@ -109,10 +108,16 @@ def is_tied(unfreezing: Unfreezing) -> bool:
     return max(unfreezing.depths.parameters.values()) < unfreezing.depths.head
 
 
-def writes_with_embeddings(model: nn.Module) -> bool:
-    """Whether the last layer of a language model has the weights of its embeddings."""
-    last = model.get_output_embeddings()
-    return last is not None and last.weight is model.get_input_embeddings().weight
+def are_only_read(model: nn.Module, unfreezing: Unfreezing) -> bool:
+    """Whether what stands before the blocks is tables of embeddings, and no layer writes with them.
+
+    A stem of convolutions is no table: it has few parameters, and pictures unlike those of the checkpoint want another.
+    """
+    depths, last = unfreezing.depths, model.get_output_embeddings()
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    below = [p for name, p in model.named_parameters() if depths.parameters[name] == EMBEDDINGS]
+    share = sum(p.numel() for p in below if id(p) in tables) / max(1, sum(p.numel() for p in below))
+    return depths.head > 1 and share > 0.5 and (last is None or id(last.weight) not in tables)
 
 
 def refuse_idle(model: nn.Module, unfreezing: Unfreezing, plan: FreezePlan, args: TransferArguments) -> None:

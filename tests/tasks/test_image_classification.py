@@ -431,8 +431,8 @@ def test_a_resumed_run_ends_as_the_uninterrupted_one(checkpoints, images, tmp_pa
     whole = make()
     whole.train()
     lowest = [entry["lowest_trainable_depth"] for entry in whole.state.log_history if "loss" in entry]
-    assert lowest[0] > lowest[-1] == 1
-    last_thaw = lowest.index(1)
+    assert lowest[0] > lowest[-1] == 0
+    last_thaw = lowest.index(0)
     for cut in (last_thaw, 7):
         resumed = make()
         resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{cut}"))

@@ -1,13 +1,22 @@
 """A plan has something to train in each of its stages."""
 
 import pytest
-from transformers import BartConfig, BartForConditionalGeneration
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    BertConfig,
+    BertForSequenceClassification,
+    GPT2Config,
+    GPT2LMHeadModel,
+    ResNetConfig,
+    ResNetForImageClassification,
+)
 
 from hfkit import TransferArguments
 from hfkit.errors import UserError
 from hfkit.model.unfreezing import Unfreezing
-from hfkit.training.plan import plan_stages
-from tests.tiny.families import BART
+from hfkit.training.plan import plan_stages, plan_title
+from tests.tiny.families import BART, SIZES
 
 
 @pytest.mark.parametrize("strategy", ["feature-extraction", "auto", "lp-ft", "gradual", "full"])
@@ -21,3 +30,20 @@ def test_a_head_without_weights_of_its_own_is_not_trained_alone(strategy, tmp_pa
     refused = f"strategy '{strategy}': the head of BartForConditionalGeneration shares its weights"
     with pytest.raises(UserError, match=refused):
         plan_stages(model, Unfreezing(model), args, 40, 10)
+
+
+@pytest.mark.parametrize("kind", ["tables", "stem", "written with"])
+def test_only_tables_of_embeddings_are_frozen_for_good(kind, tmp_path):
+    model = {
+        "tables": lambda: BertForSequenceClassification(BertConfig(**SIZES, vocab_size=400)),
+        "stem": lambda: ResNetForImageClassification(
+            ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])
+        ),
+        "written with": lambda: GPT2LMHeadModel(
+            GPT2Config(n_embd=16, n_head=2, n_layer=3, n_positions=32, vocab_size=400)
+        ),
+    }[kind]()
+    args = TransferArguments(output_dir=str(tmp_path), strategy="gradual", use_cpu=True)
+    plan = plan_stages(model, Unfreezing(model), args, 40, 10)
+    assert plan.lowest[-1] == (1 if kind == "tables" else 0)
+    assert ("the embeddings frozen" in plan_title(args, plan)) == (kind == "tables")
