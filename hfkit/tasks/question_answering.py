@@ -1,12 +1,13 @@
 """Question answering: the stretch of a passage that answers a question about it, or that there is none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from transformers import AutoModelForQuestionAnswering
 
 from hfkit.arguments.ranges import COUNT, POSITIVE_COUNT, Range
+from hfkit.contract.abilities import Parsed, Prompt
 from hfkit.contract.target import Nothing, Target
 from hfkit.contract.task import Sample, Task
 from hfkit.samples.questions import sample_questions
@@ -15,6 +16,8 @@ from hfkit.tasks.spans.judge import AnswerJudge
 from hfkit.tasks.spans.rows import ANSWERS, PASSAGES, QUESTIONS, Questions
 from hfkit.tasks.spans.target import Stretches
 from hfkit.tasks.spans.view import AnsweredQuestions
+
+UNANSWERED = "no answer"  # in prompts
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,25 @@ class QuestionAnswering(Task):
     def view(self) -> AnsweredQuestions:
         return AnsweredQuestions(self.judge, self.max_answer_tokens)
 
+    # What a language model is asked
+
+    def prompt_names(self, labels: list[str]) -> list[str]:
+        return labels
+
+    def prompt(self, row: Mapping[str, Any], names: Mapping[str, str], shots: Sequence[Mapping[str, Any]]) -> Prompt:
+        """The question for words of the passage."""
+        return Prompt(
+            f"Answer each question with the fewest words of its passage that do, or '{UNANSWERED}' if none do.",
+            tuple((ask_for_words(shot), next(iter(shot["texts"]), UNANSWERED)) for shot in shots),
+            ask_for_words(row),
+        )
+
+    def read_completion(self, completion: str, row: Mapping[str, Any], names: Mapping[str, str]) -> Parsed:
+        """The first line, whether it stands in the passage or not; nothing where it says so."""
+        text = completion.strip().partition("\n")[0].strip()
+        unanswered = text.strip(" .'\"").casefold() == UNANSWERED
+        return Parsed({"text": "" if unanswered else text, "start": None, "end": None}, bool(text))
+
     def codec(self, checkpoint: str, target: Target) -> SpanFinder:
         return SpanFinder(
             checkpoint,
@@ -91,3 +113,8 @@ class QuestionAnswering(Task):
 
     def guess_target(self, labels: int) -> Any:
         return Stretches()
+
+
+def ask_for_words(row: Mapping[str, Any]) -> str:
+    """A row as it appears in a prompt, passage and question on a line each: prompts are read line by line."""
+    return f"Passage: {' '.join(row['context'].split())}\nQuestion: {' '.join(row['question'].split())}"

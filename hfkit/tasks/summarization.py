@@ -39,6 +39,10 @@ class Summarization(Generation):
     sample: ClassVar[Sample] = Sample("sample-t5", sample_reports, license="apache-2.0", language="en")
 
     @property
+    def asked(self) -> tuple[str, str]:
+        return "Summarize each text.", "Summary:"
+
+    @property
     def rows(self) -> TextPairs:
         return TextPairs(
             self.source_column,

@@ -66,8 +66,8 @@ def test_what_it_cannot_answer_is_refused(assistant, task, tmp_path):
     with pytest.raises(UserError, match="here they are written"):
         ner = NER(dataset=tiny.ner_folder(tmp_path / "ner"))
         Decision(assistant).answers(ner, ner.load())
-    with pytest.raises(UserError, match="27 labels: a decision has a letter for each option, 26 at most"):
-        refuse_options([str(n) for n in range(27)], task.key)
+    with pytest.raises(UserError, match="27 options: a decision has a letter for each option, 26 at most"):
+        refuse_options(27, task.key)
     tokenizer = tiny.byte_bpe()
     with pytest.raises(UserError, match="no chat template"):
         Questions(tokenizer, 100, "plain")

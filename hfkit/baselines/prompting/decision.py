@@ -22,7 +22,7 @@ from hfkit.baselines.prompting.label_texts import label_texts, read_label_texts
 from hfkit.baselines.prompting.language_models import load_language_model, longest_prompt
 from hfkit.baselines.prompting.layout import Request, refuse_template
 from hfkit.baselines.prompting.scoring import Scorer
-from hfkit.contract.abilities import Prompt, Prompted
+from hfkit.contract.abilities import Headed, Prompt, Prompted
 from hfkit.contract.task import Loaded, Task
 from hfkit.errors import UserError, first_line
 
@@ -51,15 +51,20 @@ class Decision(Baseline):
         names = task.prompt_names(rows.labels)
         texts = dict(zip(names, label_texts(names, read_label_texts(self.label_texts)), strict=True))
         prompts = [task.prompt(row, texts, ()) for row in rows["test"]]
-        refuse_options(prompts[0].options, task.key)
-        head = label_head(task, rows, self.name)
+        for count in sorted({len(prompt.options) for prompt in prompts}):
+            refuse_options(count, task.key)
+        head = label_head(task, rows, self.name) if isinstance(task, Headed) else None
         model, tokenizer = load_language_model(self.prompt_checkpoint)
         asked = Questions(tokenizer, longest_prompt(model, tokenizer), self.prompt_checkpoint)
         requests = asked.write(prompts)
         scores = Scorer(model.to(PartialState().device)).score(requests, desc=self.name)
+        facts = {"prompt_checkpoint": self.prompt_checkpoint, "prompts": len(prompts), "prompts_cut": asked.cut}
+        if head is None:
+            chosen = [prompt.options[int(found.argmax())] for prompt, found in zip(prompts, scores, strict=True)]
+            read = [task.read_completion(text, row, texts) for text, row in zip(chosen, rows["test"], strict=True)]
+            return Answers([answer.prediction for answer in read], facts=facts)
         logs = np.array(scores)  # of each letter, and the next token is one of all: only differences count
         test = target_rows(head, rows["test"])
-        facts = {"prompt_checkpoint": self.prompt_checkpoint, "prompts": len(prompts), "prompts_cut": asked.cut}
         return Answers(head.decode_reduced(logs, test), softmax(logs, axis=-1), facts)
 
 
@@ -86,8 +91,8 @@ class Questions:
 
     def write(self, prompts: Sequence[Prompt]) -> list[Request]:
         """The requests in tokens, with one token for each option."""
-        letters = self.find_letters(len(prompts[0].options))
-        return [Request(self.tokenise(prompt), letters) for prompt in prompts]
+        letters = self.find_letters(max(len(prompt.options) for prompt in prompts))
+        return [Request(self.tokenise(prompt), letters[: len(prompt.options)]) for prompt in prompts]
 
     def tokenise(self, prompt: Prompt) -> tuple[int, ...]:
         state = prompt.query
@@ -132,14 +137,14 @@ def request_of(state: str, prompt: Prompt) -> dict[str, Any]:
     return {"state": state, "questions": {"answer": question}}
 
 
-def refuse_options(options: Sequence[str], task: str) -> None:
+def refuse_options(count: int, task: str) -> None:
     """Refuse what has no answers to choose from, or more than there are letters.
 
     Raises:
         UserError: naming the task.
     """
     fix = "Use --baseline zero-shot-prompt"
-    if not options:
+    if count == 0:
         raise UserError(f"task '{task}'", "a decision chooses one of several answers, and here they are written", fix)
-    if len(options) > MOST:
-        raise UserError(f"{len(options)} labels", f"a decision has a letter for each option, {MOST} at most", fix)
+    if count > MOST:
+        raise UserError(f"{count} options", f"a decision has a letter for each option, {MOST} at most", fix)

@@ -18,7 +18,7 @@ from hfkit.baselines.prompting.label_texts import label_texts, read_label_texts
 from hfkit.baselines.prompting.language_models import load_language_model, longest_prompt
 from hfkit.baselines.prompting.layout import FittedRequest, Layout
 from hfkit.baselines.prompting.scoring import Scorer
-from hfkit.contract.abilities import LabelHead, Prompt, Prompted
+from hfkit.contract.abilities import Headed, LabelHead, Prompt, Prompted
 from hfkit.contract.task import Loaded, Task
 from hfkit.errors import UserError
 
@@ -33,10 +33,11 @@ ANSWERS_READ = 1000  # training rows that decide how long a written answer may b
 class ZeroShotPrompt(Baseline):
     """The likeliest answer after an instruction, by the mean log-probability of its tokens.
 
-    Where a task has no answers to choose from, the model writes one, and `Prompted.read_completion` reads it.
+    Answers to choose from are the labels, or a row's own options. Where a task has none, the model writes an answer, and
+    `Prompted.read_completion` reads it.
 
-    Each answer's probability may be divided by its probability for inputs without content (contextual calibration:
-    Zhao et al. 2021, "Calibrate Before Use"). Validation rows, which no prompt shows, decide whether it is.
+    Each label's probability may be divided by its probability for inputs without content (contextual calibration: Zhao
+    et al. 2021, "Calibrate Before Use"). Validation rows, which no prompt shows, decide whether it is.
     """
 
     prompt_checkpoint: str
@@ -55,12 +56,15 @@ class ZeroShotPrompt(Baseline):
         texts = dict(zip(names, label_texts(names, read_label_texts(self.label_texts)), strict=True))
         # Before anything is loaded: rows that a prompt cannot ask about are refused here.
         chooses = bool(task.prompt(rows["test"][0], texts, ()).options)
-        head = label_head(task, rows, self.name) if chooses else None
-        picks = self.pick_demonstrations(task, rows, texts, balanced=chooses)
+        head = label_head(task, rows, self.name) if chooses and isinstance(task, Headed) else None
+        picks = self.pick_demonstrations(task, rows, texts, balanced=head is not None)
         model, tokenizer = load_language_model(self.prompt_checkpoint)
         layout = Layout(tokenizer)
         asker = Asker(task, rows, texts, layout, Scorer(model.to(PartialState().device)))
-        answers = write_answers(asker, picks) if head is None else choose_answers(asker, picks, head)
+        if head is not None:
+            answers = choose_answers(asker, picks, head)
+        else:
+            answers = (choose_options if chooses else write_answers)(asker, picks)
         left_out = asker.left_out
         if left_out["prompts_shortened"] or left_out["prompts_cut"]:
             log.warning(
@@ -210,6 +214,23 @@ def choose_answers(asker: Asker, picks: Mapping[str, list[list[tuple]]], head: L
             "beginning_shared": asker.scorer.shares,
         },
     )
+
+
+def choose_options(asker: Asker, picks: Mapping[str, list[list[tuple]]]) -> Answers:
+    """The likeliest of each row's own options."""
+    task, test = asker.task, asker.rows["test"]
+    headlines, first = [], []
+    for order, of_test in enumerate(picks["test"]):
+        # One at a time: what all prompts share in tokens is told from one list of answers.
+        requests = [asker.requests([row], [pick])[0].request for row, pick in zip(test, of_test, strict=True)]
+        scores = asker.scorer.score(requests, desc=f"prompts, order {order + 1} of {len(picks['test'])}")
+        ours = [
+            task.read_completion(task.prompt(row, asker.texts, ()).options[int(found.argmax())], row, asker.texts)
+            for row, found in zip(test, scores, strict=True)
+        ]
+        headlines.append(score_of(task, [answer.prediction for answer in ours], task.rows.references(test)))
+        first = first or [answer.prediction for answer in ours]
+    return Answers(first, facts={"orders": {"raw": summarise(headlines)}, "beginning_shared": asker.scorer.shares})
 
 
 def write_answers(asker: Asker, picks: Mapping[str, list[list[tuple]]]) -> Answers:

@@ -1,12 +1,13 @@
 """The flags that all tasks have in common whose models read a text and write another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from transformers import AutoModelForSeq2SeqLM, PreTrainedConfig
 
 from hfkit.arguments.ranges import COUNT, POSITIVE_COUNT, Range
+from hfkit.contract.abilities import Parsed, Prompt
 from hfkit.contract.target import Nothing
 from hfkit.contract.task import Task
 from hfkit.errors import UserError
@@ -54,6 +55,27 @@ class Generation(Task):
         "num_beams": POSITIVE_COUNT,
         "no_repeat_ngram_size": COUNT,
     }
+
+    # What a language model is asked
+
+    @property
+    def asked(self) -> tuple[str, str]:
+        """The instruction of a prompt, and what stands before the text that is written."""
+        raise NotImplementedError
+
+    def prompt_names(self, labels: list[str]) -> list[str]:
+        return labels
+
+    def prompt(self, row: Mapping[str, Any], names: Mapping[str, str], shots: Sequence[Mapping[str, Any]]) -> Prompt:
+        """The question for a text about a source, each on one line: prompts are read line by line."""
+        instruction, cue = self.asked
+        pairs = [(f"Text: {' '.join(shot['source'].split())}", " ".join(shot["target"][0].split())) for shot in shots]
+        return Prompt(instruction, tuple(pairs), f"Text: {' '.join(row['source'].split())}", cue)
+
+    def read_completion(self, completion: str, row: Mapping[str, Any], names: Mapping[str, str]) -> Parsed:
+        """The first line."""
+        text = completion.strip().partition("\n")[0].strip()
+        return Parsed(text, bool(text))
 
     def __post_init__(self) -> None:
         super().__post_init__()
