@@ -33,8 +33,8 @@ ANSWERS_READ = 1000  # training rows that decide how long a written answer may b
 class ZeroShotPrompt(Baseline):
     """The likeliest answer after an instruction, by the mean log-probability of its tokens.
 
-    Answers to choose from are the labels, or a row's own options. Where a task has none, the model writes an answer, and
-    `Prompted.read_completion` reads it.
+    Answers to choose from are the labels, or a row's own options. Where a task has none, the model writes an answer,
+    and `Prompted.read_completion` reads it.
 
     Each label's probability may be divided by its probability for inputs without content (contextual calibration: Zhao
     et al. 2021, "Calibrate Before Use"). Validation rows, which no prompt shows, decide whether it is.
