@@ -8,7 +8,7 @@ from hfkit.baselines.base import Answers, Baseline, column_of
 from hfkit.contract.task import Loaded, Task
 
 # Behind a mark that ends a sentence, and what closes with it; blanks follow, except in Chinese and Japanese.
-END = re.compile(r"(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？])")
+END = re.compile(r"(?<=[.!?…])[\"'”“’»)\]]*\s+|(?<=[。！？])")
 
 
 def split_sentences(text: str) -> list[str]:

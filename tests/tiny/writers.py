@@ -39,6 +39,7 @@ def make_model(architecture: str, vocabulary: int, *, layers: int = 2, hidden: i
             num_layers=layers,
             num_decoder_layers=layers,
             num_heads=2,
+            dropout_rate=0.0,
             decoder_start_token_id=0,
             task_specific_params={"summarization": {"prefix": PREFIX}},
             **ids,

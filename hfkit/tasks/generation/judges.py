@@ -55,7 +55,7 @@ class SummaryJudge:
         try:
             from rouge_score.rouge_scorer import RougeScorer
         except ImportError as error:
-            raise missing("rouge-score") from error
+            raise missing_package("rouge-score") from error
         keys = [score.key for score in self.scores]
         return RougeScorer(keys, self.stemmer, tokenizer=AnyWords() if self.words == "any" else None)
 
@@ -95,7 +95,7 @@ class SummaryJudge:
         return [gold[0] for gold in references]
 
     def facts(self, targets: list[list[str]]) -> dict[str, Any]:
-        """What a reader has to know of how ROUGE was counted; and a warning if its words are no measure."""
+        """How ROUGE was counted, for a reader; and a warning if its words are no measure."""
         share = foreign_share([gold[0] for gold in targets[:1000]])
         if self.words == "english" and share > FOREIGN:
             tell(
@@ -125,7 +125,7 @@ class TranslationJudge:
             from sacrebleu.metrics import BLEU as Bleu
             from sacrebleu.metrics import CHRF as ChrF
         except ImportError as error:
-            raise missing("sacrebleu") from error
+            raise missing_package("sacrebleu") from error
         return Bleu(tokenize=self.tokenizer), ChrF()
 
     def require(self) -> None:
@@ -178,7 +178,7 @@ def mean_of(sums: np.ndarray) -> np.ndarray:
     return sums[..., 0] / np.maximum(sums[..., 1], 1e-300)
 
 
-def missing(package: str) -> UserError:
+def missing_package(package: str) -> UserError:
     """The error for a score whose package is not there."""
     return UserError(
         f"the scores of written text are counted by {package}",

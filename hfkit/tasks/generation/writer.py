@@ -320,7 +320,7 @@ class Writer:
         """
         writer = extract_model_from_parallel(model)
         given: dict[str, Any] = {name: batch[name] for name in INPUTS}
-        if known is not None:
+        if known is not None and "labels" in batch:  # without them the decoder had no inputs, and nothing ran
             given["encoder_outputs"] = BaseModelOutput(last_hidden_state=known["encoder_last_hidden_state"])
             del given["input_ids"]
         written = writer.generate(**given)[:, 1:]  # without the token that starts the decoder

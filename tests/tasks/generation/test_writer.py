@@ -40,11 +40,11 @@ def rows(count: int = 12, seed: int = 0) -> Dataset:
     return Dataset.from_list([{"source": row["document"], "target": [row["summary"]]} for row in found])
 
 
-def stir(model: PreTrainedModel) -> PreTrainedModel:
-    """The model with weights so large that its answers depend on what it reads."""
+def stir(model: PreTrainedModel, times: int) -> PreTrainedModel:
+    """The model with weights so much larger that its answers depend on what it reads."""
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.mul_(4 if parameter.ndim > 1 else 1)
+            parameter.mul_(times if parameter.ndim > 1 else 1)
         for name, bias in model.named_buffers():
             if name == "final_logits_bias":
                 bias[:, :4] = -1000  # none of the special tokens
@@ -75,10 +75,10 @@ def stock_answers(model, codec: Writer, data: Dataset, place: Path) -> list[str]
     return [text.strip() for text in codec.processor.batch_decode(ids, skip_special_tokens=True)]
 
 
-@pytest.mark.parametrize("kind", ["t5", "bart"])
-def test_the_answers_and_the_loss_are_those_of_the_stock_trainer(kind, checkpoints, tmp_path):
+@pytest.mark.parametrize(("kind", "times"), [("t5", 3), ("bart", 10)])
+def test_the_answers_and_the_loss_are_those_of_the_stock_trainer(kind, times, checkpoints, tmp_path):
     codec, data = codec_of(checkpoints[kind], max_target_length=12), rows()
-    model = stir(codec.model()).eval()
+    model = stir(codec.model(), times).eval()
     encoded = codec.encode(data, split="test", answers=True)
     batch = codec.collate([encoded[row] for row in range(8)])
     with torch.no_grad():
