@@ -37,7 +37,8 @@ class RecipeArguments:
     )
     setfit_shots: int = field(default=8, metadata={"help": "rows of each class that the baseline setfit learns from"})
     prompt_checkpoint: str | None = field(
-        default=None, metadata={"help": "language model of the prompts: 'sample-gpt2', a model id, or a folder"}
+        default=None,
+        metadata={"help": "language model of the prompts: 'sample-gpt2', 'smollm2', a model id, or a folder"},
     )
     shots: int = field(
         default=4, metadata={"help": "training rows that a prompt shows: of every class if balanced, else in all"}

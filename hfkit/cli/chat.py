@@ -35,7 +35,6 @@ def chat(
 
         hfkit chat runs/chat-assistant
         hfkit chat runs/chat-assistant --system "Answer in one short sentence." --temperature 0.7
-        echo "Repeat this: bell, drum." | hfkit chat runs/chat-assistant
 
     Exit codes: 0 it was ended; 1 something failed; 2 the model cannot be talked to.
     """

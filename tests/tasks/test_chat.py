@@ -10,7 +10,7 @@ from transformers import set_seed
 from hfkit import TransferArguments, TransferTrainer
 from hfkit.contract.view import Example, Text
 from hfkit.errors import DataError, UserError
-from hfkit.inference.conversation import Conversation, load_conversation
+from hfkit.inference.conversation import load_conversation
 from hfkit.inference.saved import load_saved
 from hfkit.tasks import Chat
 from tests.fixtures.commands import hfkit
@@ -106,21 +106,10 @@ def test_it_is_talked_to_turn_by_turn(finished):
     assert talk.turns == [{"role": "system", "content": "be short."}]
 
 
-def test_the_command_answers_lines(finished):
-    result = hfkit("chat", finished[1], given=f"{QUESTION}\n\n/new\n{QUESTION}\n")
-    assert result.exit_code == 0 and result.stdout == "anna.\nanna.\n"
-
-
 def test_the_demo_is_a_conversation(finished):
     pytest.importorskip("gradio")
     result = hfkit("demo", finished[1], "--check")
     assert result.exit_code == 0 and '"anna."' in result.stdout
-
-
-def test_a_model_of_another_kind_is_not_talked_to(checkpoint):
-    saved = load_saved(checkpoint, task="language-modelling")
-    with pytest.raises(UserError, match="cannot be talked to"):
-        Conversation(saved)
 
 
 def test_a_template_that_refuses_the_system_is_quoted_with_the_fix(checkpoint, tmp_path):
@@ -132,7 +121,7 @@ def test_a_template_that_refuses_the_system_is_quoted_with_the_fix(checkpoint, t
     rows = [turns, [{"role": "system", "content": "be short."}, *turns]]
     with pytest.raises(DataError, match="row 1.*System role not supported.*--system_message merge"):
         encode(folder, rows)
-    assert len(encode(folder, rows, system_message="merge")[1]) == 2
+    assert set(encode(folder, rows, system_message="merge")[1]["row"]) == {0, 1}
 
 
 def test_a_template_that_writes_no_answer_leaves_nothing_to_learn(tmp_path):
@@ -151,3 +140,16 @@ def test_the_snippet_answers(finished):
     code = Chat().view.snippet(finished[1], Chat().guess_target(0), [Example(Text(QUESTION))], {})
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip().startswith("anna.")
+
+
+@pytest.mark.slow
+def test_virtual_tokens_are_refused_because_they_would_join_documents(checkpoint, tmp_path):
+    task = Chat(dataset=write_rows(tmp_path / "rows", "messages", conversations))
+    args = TransferArguments(
+        output_dir=str(tmp_path / "run"), adapter="prompt", max_steps=1, use_cpu=True, report_to="none"
+    )
+    rows = task.load()
+    codec = task.codec(checkpoint, rows.target)
+    run = TransferTrainer(model=codec.model(), args=args, task=task, codec=codec, rows=rows)
+    with pytest.raises(UserError, match="virtual tokens stand once before a row"):
+        run.train()

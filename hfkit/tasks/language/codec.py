@@ -24,7 +24,7 @@ from hfkit.data.text.tokenizers import limit_to_positions, load_tokenizer, refus
 from hfkit.errors import UserError
 from hfkit.model.weights import load_model, read_config
 from hfkit.progress import hide_records
-from hfkit.tasks.language.isolation import cacheless, isolates_documents, refuse_two_way
+from hfkit.tasks.language.isolation import cacheless, isolates_documents, refuse_two_way, refuse_virtual_tokens
 from hfkit.tasks.language.judges import Likelihood
 from hfkit.tasks.losses import IGNORED
 
@@ -146,7 +146,7 @@ class CausalCodec(ABC):
             shared: tokens that two windows of one document have in common.
         """
         room, _ = self.window()
-        pieces = [piece for one in documents for piece in cut(one, room, shared)]
+        pieces = [piece for one in documents for piece in cut_document(one, room, shared)]
         if not together:
             return to_rows(pieces)
         if self.packs is None:
@@ -188,7 +188,12 @@ class CausalCodec(ABC):
         return int((batch["labels"] != IGNORED).sum())
 
     def loss(self, model: nn.Module, batch: Batch, items: Tensor | int | None = None) -> tuple[Tensor, Output]:
-        """Cross-entropy of the next token, over every target of the optimizer step."""
+        """Cross-entropy of the next token, over every target of the optimizer step.
+
+        Raises:
+            UserError: virtual tokens stand before the rows.
+        """
+        refuse_virtual_tokens(model)
         output = model(**self.inputs(batch), **self.keywords)
         total = functional.cross_entropy(
             output["logits"].float().flatten(0, 1),
@@ -231,7 +236,7 @@ class Piece(NamedTuple):
     labels: list[int]
 
 
-def cut(document: Document, room: int, shared: int) -> list[Piece]:
+def cut_document(document: Document, room: int, shared: int) -> list[Piece]:
     """The windows of a document. Those without a label are left out, except the first of all."""
     row, ids, counted = document
     labels = [token if counts else IGNORED for token, counts in zip(ids[1:], counted[1:], strict=True)] or [IGNORED]

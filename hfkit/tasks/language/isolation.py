@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -65,6 +66,23 @@ def isolates_documents(model: PreTrainedModel) -> bool:
         rows = [torch.cat([before, second])[None] for before in (first, first.flip(0))]
         one, other = (run(model, input_ids=row, position_ids=places)[:, TOKENS:] for row in rows)
     return torch.equal(one, other) and bool((one - alone).abs().max() <= CLOSE * alone.abs().max())
+
+
+def refuse_virtual_tokens(model: nn.Module) -> None:
+    """Refuse a model that peft puts virtual tokens before: it then ignores positions, and documents are not kept apart.
+
+    Raises:
+        UserError: naming the kind.
+    """
+    from peft import PeftModel  # in its function: whoever asks a saved model need not wait for it
+
+    core = extract_model_from_parallel(model)
+    if isinstance(core, PeftModel) and core.active_peft_config.is_prompt_learning:
+        raise UserError(
+            f"adapter {core.active_peft_config.peft_type.value.lower().replace('_', ' ')}",
+            "virtual tokens stand once before a row, and here a row holds several documents",
+            "Use --adapter lora",
+        )
 
 
 def make_ids(model: PreTrainedModel) -> Tensor:

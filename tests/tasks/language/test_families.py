@@ -89,7 +89,9 @@ def test_a_family_goes_the_whole_path(kind, name, checkpoints, rows, tmp_path, c
     run = trainer(task, checkpoints[name], tmp_path / "run", cache_dir=str(tmp_path / "cache"))
     before = run.evaluate()["eval_bits_per_byte"]
     run.train()
-    assert run.unfreezing.plan.lowest == (4, 2, 0) and "prefix cache off" not in capsys.readouterr().out.lower()
+    # The head is tied to the embeddings, or these stay as they are.
+    assert run.unfreezing.plan.lowest in ((4, 2, 0), (4, 3, 1))
+    assert "prefix cache off" not in capsys.readouterr().out.lower()
     assert run.evaluate()["eval_bits_per_byte"] < before
     own = run.predictions("test")
     run.save_model()
