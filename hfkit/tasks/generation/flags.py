@@ -53,6 +53,7 @@ class Generation(Task):
         "max_source_length": POSITIVE_COUNT,
         "max_target_length": POSITIVE_COUNT,
         "num_beams": POSITIVE_COUNT,
+        "length_penalty": Range(),
         "no_repeat_ngram_size": COUNT,
     }
 
