@@ -53,7 +53,7 @@ class Generation(Task):
         "max_source_length": POSITIVE_COUNT,
         "max_target_length": POSITIVE_COUNT,
         "num_beams": POSITIVE_COUNT,
-        "length_penalty": Range(),
+        "length_penalty": Range(0.0),
         "no_repeat_ngram_size": COUNT,
     }
 
