@@ -1,5 +1,6 @@
 """An assistant: its own tokens are learnt, long conversations too, and it writes answers."""
 
+import json
 import subprocess
 import sys
 
@@ -106,10 +107,17 @@ def test_it_is_talked_to_turn_by_turn(finished):
     assert talk.turns == [{"role": "system", "content": "be short."}]
 
 
-def test_the_demo_is_a_conversation(finished):
+@pytest.mark.slow
+def test_the_demo_is_a_conversation_that_goes_on(finished):
     pytest.importorskip("gradio")
+    from hfkit.inference.demo import load_demo
+    from hfkit.inference.demo.page import answer_turn
+
     result = hfkit("demo", finished[1], "--check")
-    assert result.exit_code == 0 and '"anna."' in result.stdout
+    assert result.exit_code == 0 and json.loads(result.stdout)["prediction"] == "anna."
+    model = load_demo(finished[1])
+    asked, answered = {"role": "user", "content": [{"type": "text", "text": QUESTION}]}, {"content": "anna."}
+    assert list(answer_turn(model, QUESTION, [asked, {"role": "assistant", **answered}]))[-1] == "anna."
 
 
 def test_a_template_that_refuses_the_system_is_quoted_with_the_fix(checkpoint, tmp_path):

@@ -38,7 +38,7 @@ class Part(NamedTuple):
     end: int  # excluded
 
 
-def pack(lengths: Sequence[int] | np.ndarray, room: int) -> list[list[Part]]:
+def pack(lengths: Sequence[int] | np.ndarray, room: int, *, may_cut: bool = True) -> list[list[Part]]:
     """Pieces of documents in as few rows as `MOST_EMPTY` of them asks for; a function of the lengths alone.
 
     Each goes whole into the fullest row that has room for it, the longest first. Where that leaves too much empty, as
@@ -47,11 +47,12 @@ def pack(lengths: Sequence[int] | np.ndarray, room: int) -> list[list[Part]]:
 
     Args:
         lengths: of every piece, from 1 to `room`.
+        may_cut: False leaves rows as empty as they are, where the end of a piece means nothing without its beginning.
     """
     rows = [[Part(piece, 0, int(lengths[piece])) for piece in row] for row in fit_whole(lengths, room)]
     total = int(np.sum(lengths))
     fewest = max(-(-total // room), int(total / (room * (1 - MOST_EMPTY))))
-    if len(rows) > fewest:
+    if may_cut and len(rows) > fewest:
         rows = sorted(rows, key=lambda row: -measure(row))
         rows = pour(rows[:fewest], [part for row in rows[fewest:] for part in row], room)
     return sorted(sorted(row) for row in rows)

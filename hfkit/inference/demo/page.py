@@ -71,11 +71,7 @@ def build_conversation(model: DemoModel) -> gr.Blocks:
 
     def answer(text: str, history: list[dict[str, Any]]) -> Iterator[str]:
         try:
-            model.refuse_unusual({model.columns[0]: text})
-            written = ""
-            for piece in Conversation(model.saved, turns_before=read_turns(history)).answer(text):
-                written += piece
-                yield written
+            yield from answer_turn(model, text, history)
         except (Unanswered, UserError) as error:
             raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # shown as HTML
 
@@ -85,6 +81,20 @@ def build_conversation(model: DemoModel) -> gr.Blocks:
         turns = gr.Chatbot(label="Conversation", height=400, render_markdown=False)
         gr.ChatInterface(answer, chatbot=turns, api_name="ask", save_history=False, flagging_mode="never")
     return app
+
+
+def answer_turn(model: DemoModel, text: str, history: list[dict[str, Any]]) -> Iterator[str]:
+    """The answer to the next turn of a conversation: all that is written so far, again and again.
+
+    Raises:
+        Unanswered: there is nothing to answer, or too much.
+        UserError: the turns do not fit the model.
+    """
+    model.refuse_unusual({model.columns[0]: text})
+    written = ""
+    for piece in Conversation(model.saved, turns_before=read_turns(history)).answer(text):
+        written += piece
+        yield written
 
 
 def read_turns(history: list[dict[str, Any]]) -> list[dict[str, str]]:

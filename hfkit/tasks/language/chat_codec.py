@@ -1,6 +1,7 @@
 """The codec of an assistant: conversations to tokens of which only the assistant's are learnt, and answers written."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
@@ -37,6 +38,7 @@ class ChatCodec(CausalCodec):
         UserError: see `CausalCodec`; also a checkpoint with neither template nor end token.
     """
 
+    may_cut = False  # nobody learns to answer from the second half of an answer
     splits_marks = False  # the template writes them into the text
 
     def __init__(
@@ -87,7 +89,7 @@ class ChatCodec(CausalCodec):
         Raises:
             DataError: see `encode`.
         """
-        with self.explain(row, messages, split):
+        with explain_refusal(row, messages, split):
             marked = self.template.mark(messages)
         if not any(any(one.counted[1:]) for one in marked):
             raise DataError(
@@ -100,14 +102,11 @@ class ChatCodec(CausalCodec):
             )
         return marked
 
-    def explain(self, row: int, messages: Sequence[Message], split: str) -> "Explanation":
-        return Explanation(row, messages, split)
-
     def encode_prompts(self, conversations: Sequence[Sequence[Message]], split: str) -> Dataset:
         """A row for each conversation that is to be answered."""
         ids = []
         for row, messages in enumerate(conversations):
-            with self.explain(row, messages, split):
+            with explain_refusal(row, messages, split):
                 ids.append(self.template.ask(messages))
         limit = self.window()[0] - self.room_of_answer(self.most_tokens)
         features = Features({"row": Value("int32"), "input_ids": List(Value("int32")), "asked": Value("bool")})
@@ -131,7 +130,10 @@ class ChatCodec(CausalCodec):
         return Dataset(encoded.data.table.append_column("prompt", added.data.table["prompt"]))
 
     def tokens(self, rows: Dataset) -> Tokens:
-        ids = [self.template.encode(self.template.render(self.template.prepare(row))) for row in rows["messages"][:]]
+        ids = []
+        for row, messages in enumerate(rows["messages"][:]):
+            with explain_refusal(row, messages, "input"):
+                ids.append(self.template.encode(self.template.render(self.template.prepare(messages))))
         return Tokens(ids, self.window()[0], windowed=True)
 
     def facts(self, encoded: Dataset) -> dict[str, Any]:
@@ -261,31 +263,25 @@ class ChatCodec(CausalCodec):
             rest = rest[2:]  # a question with its answer
 
 
-class Explanation:
-    """Within it, what a template refuses becomes an error with its row."""
+@contextmanager
+def explain_refusal(row: int, messages: Sequence[Message], split: str) -> Iterator[None]:
+    """Within it, what a template refuses becomes an error with its row.
 
-    def __init__(self, row: int, messages: Sequence[Message], split: str) -> None:
-        self.row, self.messages, self.split = row, messages, split
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if not isinstance(error, Refused):
-            return
-        roles = ", ".join(message["role"] for message in self.messages)
-        with_system = self.messages[0]["role"] == SYSTEM
-        fix = (
-            "Set --system_message merge to put it before the user's first turn, or drop to leave it out"
-            if with_system
-            else "Change the turns, or use a checkpoint with another template"
-        )
+    Raises:
+        DataError: quoting the template.
+    """
+    try:
+        yield
+    except Refused as error:
+        fix = "Change the turns, or use a checkpoint with another template"
+        if messages[0]["role"] == SYSTEM:
+            fix = "Set --system_message merge to put it before the user's first turn, or drop to leave it out"
         raise DataError(
-            f"turns of {roles}",
+            f"turns of {', '.join(message['role'] for message in messages)}",
             f"the checkpoint's chat template takes them, and here it says: {error}",
             fix,
-            split=self.split,
-            row=self.row,
+            split=split,
+            row=row,
             column="messages",
         ) from error
 

@@ -60,6 +60,7 @@ class CausalCodec(ABC):
     """
 
     target = Nothing()
+    may_cut = True  # a document may be continued in another row of training, to fill it
     splits_marks = True  # special tokens in a text are read as plain text
 
     def __init__(
@@ -154,7 +155,7 @@ class CausalCodec(ABC):
         if not self.packs:
             tell(f"{split}: one document a row, for the model would see one from another in a row of several")
             return to_rows(pieces)
-        rows = pack([len(piece.ids) for piece in pieces], room)
+        rows = pack([len(piece.ids) for piece in pieces], room, may_cut=self.may_cut)
         encoded = to_packed_rows(pieces, rows)
         parts = sum(map(len, rows))
         whole = f"{len(pieces):,} pieces of documents" if parts == len(pieces) else f"documents in {parts:,} pieces"

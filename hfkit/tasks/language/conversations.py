@@ -315,10 +315,8 @@ def find_fault(
             fix = f"Join the two turns, or add the {'answer' if first == USER else 'question'} between them"
             value = f"two turns of the {first} in a row"
             return Fault(row, column, value, "user and assistant take turns", fix)
-    if not turns or (answered and ASSISTANT not in turns):
-        value = ", ".join(roles) or "no turn"
-        missing = "answer of the assistant" if answered else "question of the user"
-        return Fault(
-            row, column, value, f"a conversation has an {missing}" if answered else f"it has a {missing}", MEND
-        )
+    missing = ASSISTANT if answered else USER
+    if missing not in turns:
+        rule = f"a conversation has a turn of the {missing}"
+        return Fault(row, column, f"turns of {', '.join(roles) or 'nobody'}", rule, MEND)
     return None

@@ -52,7 +52,7 @@ BAD = {
     "two users": ([*ASKED, *ASKED, *TURNS[1:]], "take turns"),
     "late system": ([*TURNS, {"role": "system", "content": "be short."}], "comes first"),
     "empty turn": ([*ASKED, {"role": "assistant", "content": " "}], "every turn has a text"),
-    "no answer": (ASKED, "has an answer of the assistant"),
+    "no answer": (ASKED, "has a turn of the assistant"),
     "a tool": ([*ASKED, {"role": "tool", "content": "42"}], "the system's, the user's or the assistant's"),
     "no text": ([*ASKED, {"role": "assistant", "content": None}], "a turn is a text"),
 }

@@ -14,7 +14,12 @@ from hfkit.tasks.language.isolation import isolates_documents
 from tests.tiny.language import CAUSAL, causal, conversations, documents, write_rows
 
 STAGES = {"strategy": "gradual", "layer_decay": 0.8, "head_only": 0.17, "unfreeze_stages": 2, "unfreeze_until": 0.67}
-SLOW = [name if name in ("GPT-2", "Gemma 3") else pytest.param(name, marks=pytest.mark.slow) for name in CAUSAL]
+ALWAYS = ((LanguageModelling, "GPT-2"), (Chat, "Gemma 3"))  # in every run of the suite
+PATHS = [
+    pytest.param(kind, name, id=f"{kind.key}-{name}", marks=() if (kind, name) in ALWAYS else pytest.mark.slow)
+    for kind in (LanguageModelling, Chat)
+    for name in CAUSAL
+]
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +87,7 @@ def test_a_model_whose_positions_do_not_isolate_is_found_out(checkpoints):
     assert isolates_documents(GPT2LMHeadModel.from_pretrained(checkpoints["GPT-2"]))
 
 
-@pytest.mark.parametrize("name", SLOW)
-@pytest.mark.parametrize("kind", [LanguageModelling, Chat], ids=["texts", "turns"])
+@pytest.mark.parametrize(("kind", "name"), PATHS)
 def test_a_family_goes_the_whole_path(kind, name, checkpoints, rows, tmp_path, capsys):
     task = kind(dataset=str(rows / ("texts" if kind is LanguageModelling else "turns")))
     run = trainer(task, checkpoints[name], tmp_path / "run", cache_dir=str(tmp_path / "cache"))
