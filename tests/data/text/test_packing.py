@@ -43,6 +43,6 @@ def test_short_documents_are_never_cut():
 
 def test_pieces_that_may_not_be_cut_stay_whole_whatever_stays_empty():
     assert [[tuple(part) for part in row] for row in pack([70, 70, 50], 128, may_cut=False)] == [
-        [(0, 0, 70), (2, 0, 50)],
-        [(1, 0, 70)],
+        [(0, 0, 70)],
+        [(1, 0, 70), (2, 0, 50)],
     ]
