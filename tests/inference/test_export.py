@@ -24,7 +24,7 @@ from hfkit.contract.target import Labels
 from hfkit.errors import UserError
 from hfkit.inference.export import export, parity
 from hfkit.inference.export.graph import find_outputs, trace
-from hfkit.inference.export.parity import SENTENCE, encode_material, make_extremes
+from hfkit.inference.export.parity import SENTENCE, encode_material, is_same, make_extremes
 from hfkit.inference.saved import SavedModel, load_saved
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests.fixtures.examples import examples_of
@@ -357,3 +357,19 @@ def logits_of(model: Path, picture: Path) -> np.ndarray:
     row = {"bytes": picture.read_bytes(), "path": None}
     (found,) = saved.predict_table(Dataset.from_list([{"image": row}]))
     return np.array([found.likelihoods[label] for label in saved.labels])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"text": "a", "probability": 0.5}, {"text": "a", "probability": 0.4}, True),
+        ({"text": "a", "probability": 0.5}, {"text": "b", "probability": 0.5}, False),
+        ({"choice": 1, "probabilities": [0.1, 0.9]}, {"choice": 1, "probabilities": [0.2, 0.8]}, True),
+        ({"choice": 1, "probabilities": [0.1, 0.9]}, {"choice": 0, "probabilities": [0.1, 0.9]}, False),
+        ([{"label": "PER", "start": 0}], [{"label": "PER", "start": 1}], False),
+        ("a", "a", True),
+        (["a"], ["a", "b"], False),
+    ],
+)
+def test_how_sure_an_answer_is_does_not_make_it_another(one, other, same):
+    assert is_same(one, other) is same

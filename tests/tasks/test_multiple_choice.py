@@ -91,6 +91,16 @@ def test_evaluate_plan_and_doctor_know_it(place, checkpoint):
     assert looked.exit_code == 0 and json.loads(looked.stdout)["findings"]
 
 
+@pytest.mark.slow
+def test_the_graph_chooses_as_the_model_does(place):
+    pytest.importorskip("onnxruntime")
+    result = command("export", str(place / "run"), "--output_dir", str(place / "onnx"))
+    assert result.exit_code == 0, result.output
+    record = json.loads((place / "onnx" / "export.json").read_text())["hfkit"]
+    assert all(found["equal_predictions"] == 1 for found in record["parity"].values())
+    assert record["inputs"]["input_ids"] == ["batch", "texts", "sequence"]
+
+
 def test_options_that_a_row_lacks_have_no_share_in_anything(checkpoint):
     codec = MultipleChoice().codec(checkpoint, Nothing())
     model = codec.model().eval()

@@ -26,7 +26,8 @@ from transformers.exporters.configs import ExportFormat
 from hfkit.errors import UserError, first_line
 from hfkit.inference.saved import SavedModel
 
-AXES = ("batch", "sequence")  # the names of those sides of an input that may have any length
+# The names of those sides of an input that may have any length; a model may read several texts of a row.
+AXES = {1: ("batch",), 2: ("batch", "sequence"), 3: ("batch", "texts", "sequence")}
 
 
 class ReadOutput(Mapping[str, Tensor]):
@@ -83,7 +84,11 @@ def trace(saved: SavedModel, batch: Mapping[str, Tensor], outputs: Sequence[str]
     """
     model = saved.model
     # Pictures are all of one size: that of the processor.
-    sides = {name: {side: Dim.AUTO for side in range(2 if value.ndim == 2 else 1)} for name, value in batch.items()}
+    axes = {
+        name: AXES[value.ndim if value.ndim == 2 or not value.is_floating_point() else 1]
+        for name, value in batch.items()
+    }
+    sides = {name: {side: Dim.AUTO for side in range(len(named))} for name, named in axes.items()}
     try:
         with silence_exporters(), return_only(model, outputs):
             graph = OnnxExporter().export(model, dict(batch), OnnxConfig(opset_version=opset, dynamic_shapes=sides))
@@ -100,25 +105,25 @@ def trace(saved: SavedModel, batch: Mapping[str, Tensor], outputs: Sequence[str]
             f"torch writes this model with operators of version {program.opset_imports['']}",
             "Leave --opset out",
         )
-    name_sides(saved, graph, sides)
+    name_sides(saved, graph, axes)
     return graph
 
 
-def name_sides(saved: SavedModel, graph: ExportedModel, sides: Mapping[str, Mapping[int, Any]]) -> None:
-    """Name the sides of any length `batch` and `sequence`.
+def name_sides(saved: SavedModel, graph: ExportedModel, axes: Mapping[str, Sequence[str]]) -> None:
+    """Name the sides of any length, as `axes` has them for every input.
 
     Raises:
         UserError: one has become a number, because the model computes with its length outside the graph.
     """
     for value in graph.program.graph.inputs:
-        for side in sides[value.name]:
+        for side, axis in enumerate(axes[value.name]):
             if isinstance(value.shape[side], int):
                 raise UserError(
                     f"model '{saved.place}'",
-                    f"its graph would take only a {AXES[side]} of {value.shape[side]} in '{value.name}'",
+                    f"its graph would take only a {axis} of {value.shape[side]} in '{value.name}'",
                     "Use it through transformers",
                 )
-            value.shape[side] = AXES[side]
+            value.shape[side] = axis
 
 
 @contextmanager

@@ -165,7 +165,7 @@ class Comparison:
         records = [(view.record(model, row), view.record(graph, row)) for model, graph, row in pairs]
         if any(isinstance(model, float) for model, _ in records):
             return None
-        return float(np.mean([model == graph for model, graph in records]))
+        return float(np.mean([is_same(model, graph) for model, graph in records]))
 
     def to_json(self) -> dict[str, Any]:
         """For the record."""
@@ -193,6 +193,15 @@ class Comparison:
             "after": total(after),
             **paired_difference(after, before),
         }
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two records give the same answer. Numbers of any precision within them say how sure it is."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return (isinstance(one, float) and isinstance(other, float)) or one == other
 
 
 def compare(rows: EncodedMaterial, session: onnxruntime.InferenceSession) -> Comparison:
