@@ -22,7 +22,6 @@ class Strategy:
     unfreeze_until: float = 0.0  # share of training at which the last group thaws
     thaw_warmup: float = 0.0  # share of training over which a newly thawed group warms up
     lora_rank: int = 0  # above 0: the backbone stays fixed, and low-rank adapters beside it learn
-    freeze_embeddings: bool = False  # of a checkpoint: tables at depth 0 never learn
     pretrained: bool = True  # False: the same architecture from random weights
     decided: bool = False  # validation decides after the fit of the head, and after each stage
 
@@ -52,7 +51,6 @@ STRATEGIES: dict[str, Strategy] = {
         unfreeze_stages=3,
         unfreeze_until=0.2,
         thaw_warmup=0.05,
-        freeze_embeddings=True,
     ),
     "lp-ft": Strategy(
         summary="linear probing, then fine-tuning of everything (Kumar et al. 2022)",
@@ -76,7 +74,6 @@ STRATEGIES: dict[str, Strategy] = {
         fit_head="judge",
         unfreeze_stages=3,
         unfreeze_until=0.4,
-        freeze_embeddings=True,
         decided=True,
     ),
     "scratch": Strategy(

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,7 @@ from hfkit.arguments.precision import PrecisionArguments
 from hfkit.arguments.ranges import refuse_outside
 from hfkit.arguments.rates import RateArguments
 from hfkit.arguments.regularisers import RegulariserArguments, refuse_contradictions
-from hfkit.arguments.strategies import FITS, STRATEGIES, Strategy
+from hfkit.arguments.strategies import FITS, STRATEGIES
 from hfkit.arguments.trackers import require_trackers
 from hfkit.arguments.unread import refuse_unfit, refuse_unread
 from hfkit.errors import UserError, one_line
@@ -72,8 +72,8 @@ class TransferArguments(
     thaw_warmup: float | None = field(
         default=None, metadata={"help": "share of training over which a newly thawed group warms up"}
     )
-    freeze_embeddings: bool | None = field(
-        default=None, metadata={"help": "tables of embeddings before the first block never learn"}
+    freeze_embeddings: bool = field(
+        default=False, metadata={"help": "tables of embeddings before the first block never learn"}
     )
     pretrained: bool | None = field(
         default=None, metadata={"help": "false starts the same architecture from random weights"}
@@ -171,11 +171,11 @@ class TransferArguments(
         chosen = self.fit_strategy(STRATEGIES[self.strategy])
         if self.fit_head is None and self.head_only is not None and chosen.fit_head == "start":
             self.fit_head = "no"  # steps were asked for by name
-        chosen = self._fit_embeddings(chosen)
         for name in (f.name for f in fields(chosen) if f.name not in ("summary", "decided")):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(chosen, name))
         refuse_outside(self)
+        self._refuse_frozen_embeddings()
         if self.fit_head == "only" and self.unfreeze_stages:
             rule = "training would end with the fit, and the blocks are to learn"
             raise UserError(f"fit_head=only with strategy={self.strategy}", rule, "Set --strategy feature-extraction")
@@ -267,22 +267,20 @@ class TransferArguments(
         """True if a row may be seen again, in a second epoch or in a later run."""
         return self.cache_dir is not None or self.max_steps > 0 or (self.num_train_epochs or 2) > 1
 
-    def _fit_embeddings(self, chosen: Strategy) -> Strategy:
-        """The settings of a strategy, whose embeddings learn where something else says what does.
+    def _refuse_frozen_embeddings(self) -> None:
+        """Refuse to freeze embeddings where something else says what learns.
 
         Raises:
-            UserError: they were to be frozen there.
+            UserError: naming both flags.
         """
         others = {
-            "pretrained=False": False in (self.pretrained, chosen.pretrained),  # they know nothing yet
+            "pretrained=False": not self.pretrained,  # they know nothing yet
             f"adapter={self.adapter}": self.adapted,  # a prompt is learnt at their depth
             f"train_blocks={self.train_blocks}": self.train_blocks is not None,
         }
-        found = [name for name, true in others.items() if true]
-        if found and self.freeze_embeddings:
+        for name in (name for name, true in others.items() if true and self.freeze_embeddings):
             rule = "what learns is said already"
-            raise UserError(f"freeze_embeddings=True with {found[0]}", rule, "Leave out one of them")
-        return replace(chosen, freeze_embeddings=False) if found else chosen
+            raise UserError(f"freeze_embeddings=True with {name}", rule, "Leave out one of them")
 
     def _require_order(self) -> None:
         if self.unfreeze_stages > 1 and self.head_only >= self.unfreeze_until:

@@ -24,10 +24,7 @@ from tests.tiny.families import FAMILIES, OTHERS, Family
 TASKS = {"text": TextClassification, "image": ImageClassification}
 ROWS = {"train": 12, "validation": 4, "test": 6}
 # Of six steps the first trains the head alone; the upper half thaws after it, and the lower half in the second epoch.
-STAGES = {
-    **{"strategy": "gradual", "layer_decay": 0.8, "head_only": 0.17, "unfreeze_stages": 2, "unfreeze_until": 0.67},
-    "freeze_embeddings": False,
-}
+STAGES = {"strategy": "gradual", "layer_decay": 0.8, "head_only": 0.17, "unfreeze_stages": 2, "unfreeze_until": 0.67}
 STARTS, SAVED = (0, 1, 4), 2
 COLOURS = {"blue": (20, 40, 220), "green": (30, 200, 40), "red": (220, 30, 20)}
 

@@ -43,7 +43,7 @@ def test_only_tables_of_embeddings_are_frozen_for_good(kind, tmp_path):
             GPT2Config(n_embd=16, n_head=2, n_layer=3, n_positions=32, vocab_size=400)
         ),
     }[kind]()
-    args = TransferArguments(output_dir=str(tmp_path), strategy="gradual", use_cpu=True)
+    args = TransferArguments(output_dir=str(tmp_path), strategy="gradual", freeze_embeddings=True, use_cpu=True)
     plan = plan_stages(model, Unfreezing(model), args, 40, 10)
     assert plan.lowest[-1] == (1 if kind == "tables" else 0)
     assert ("the embeddings frozen" in plan_title(args, plan)) == (kind == "tables")

@@ -151,7 +151,7 @@ def test_weights_are_mixed_with_those_of_the_checkpoint_while_they_learn_and_at_
     reviews, checkpoint, tmp_path
 ):
     """In the first stage the lowest block is frozen; the top one and the head have no weights in the checkpoint."""
-    plan = dict(strategy="gradual", head_only=0.0, unfreeze_stages=2, unfreeze_until=0.5, freeze_embeddings=False)
+    plan = dict(strategy="gradual", head_only=0.0, unfreeze_stages=2, unfreeze_until=0.5)
     run = classify(reviews, checkpoint, tmp_path, mixout=0.4, reinit_blocks=1, num_train_epochs=1, **plan)
     names, mixed = list(run.model.state_dict()), {step: set() for step in range(6)}
 

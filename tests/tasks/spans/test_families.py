@@ -18,7 +18,6 @@ NAMES = ("BERT", "RoBERTa", "DistilBERT", "DeBERTa-v2, -v3", "ELECTRA", "ModernB
 IN_EVERY_RUN = ("BERT", "XLNet")  # XLNet pads on the left, and its token for the whole row comes last
 # Of six steps the first trains the head alone, the upper half thaws after it, and the lower half in the second epoch.
 STAGES = {"strategy": "gradual", "layer_decay": 0.8, "head_only": 0.17, "unfreeze_stages": 2, "unfreeze_until": 0.67}
-EVERYTHING = {"freeze_embeddings": False}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,6 @@ def test_a_family_goes_the_whole_path(name, data, tmp_path):
         prefix_cache=True,
         cache_dir=str(tmp_path / "cache"),
         **STAGES,
-        **EVERYTHING,
     )
     task = QuestionAnswering(dataset=data, max_length=32, stride=8)
     set_seed(args.seed)
