@@ -1,4 +1,6 @@
-"""README's tables of what happens before and beside the model: start-up, the order of batches, the input side."""
+"""README's tables of what happens before and beside the model: start-up, order of batches, input side, windows."""
+
+from statistics import median
 
 from hfkit.report.pages import markdown_text, score_text, signed_text
 
@@ -62,6 +64,21 @@ def input_side_table(result: dict) -> str:
         f"| {spread_text(own['over_first'])} |"
         for words, own, peer in parts
     ]
+    return measured(lines, result)
+
+
+def qa_windows_table(result: dict) -> str:
+    """CPU seconds from questions to windows and from logits to answers, beside the stock script's loops."""
+    lines = [
+        f"| {result['windows']:,} windows of {result['rows']:,} questions | hfkit, CPU s | run_qa.py, CPU s |",
+        "|---|---:|---:|",
+    ]
+    for words, part in (("made of questions and passages", "windows"), ("turned into answers", "answers")):
+        sides = ([one[side][f"{part}_seconds"] for one in result["rounds"]] for side in ("ours", "stock"))
+        lines.append(f"| {words} | " + " | ".join(f"{median(seconds):.2f}" for seconds in sides) + " |")
+    ours, stock, ratio = result["ours_cpu_seconds"], result["stock_cpu_seconds"], result["ratio"]
+    spread = f"[{ratio['least']:.1f}, {ratio['most']:.1f}]"
+    lines.append(f"| both | {ours:.2f} | {stock:.2f}: **{ratio['median']:.1f}** times as many {spread} |")
     return measured(lines, result)
 
 

@@ -19,9 +19,9 @@ bert_ner_*.json; nothing between the two lines is typed. A result file is:
     comparison   {first, second, difference, low, high}: test F1 of the first above the second; {} for none
 
 Files of the classification benchmark (see collect_classification.py) become the tables of classification_tables.py, and
-speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py, reading.py
-and startup.py write those of input_tables.py. What coverage.py and fold_coverage.py write becomes those of
-coverage_tables.py. Ledgers (ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py, and what
+speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py,
+qa_windows.py, reading.py and startup.py write those of input_tables.py. What coverage.py and fold_coverage.py write
+becomes those of coverage_tables.py. Ledgers (ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py, and what
 architectures.py writes the one of architecture_tables.py, and tuning.py that of tuning_tables.py. The tests in
 reliability/, mutants.py and sealing.py become those of reliability_tables.py.
 """
@@ -97,7 +97,13 @@ def section(name: str, results: Path) -> str:
     # Not above: started as a program, this file's own folder is all that can be imported from.
     from benchmarks.classification_tables import classification_table, gain_table, image_input_table
     from benchmarks.coverage_tables import coverage_table, fold_coverage_table
-    from benchmarks.input_tables import bucketing_table, input_side_table, reading_table, startup_table
+    from benchmarks.input_tables import (
+        bucketing_table,
+        input_side_table,
+        qa_windows_table,
+        reading_table,
+        startup_table,
+    )
     from benchmarks.speed_tables import scaling_table, speed_table
 
     if recipe == "classification":
@@ -128,6 +134,7 @@ def section(name: str, results: Path) -> str:
         "startup": startup_table,
         "bucketing": bucketing_table,
         "input_side": input_side_table,
+        "qa_windows": qa_windows_table,
         "reliability": reliability_table,
         "mutants": mutants_line,
         "sealing": sealing_line,
