@@ -21,8 +21,8 @@ bert_ner_*.json; nothing between the two lines is typed. A result file is:
 Files of the classification benchmark (see collect_classification.py) become the tables of classification_tables.py, and
 speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py,
 qa_windows.py, reading.py and startup.py write those of input_tables.py. What coverage.py and fold_coverage.py write
-becomes those of coverage_tables.py. Ledgers (ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py, and what
-architectures.py writes the one of architecture_tables.py, and tuning.py that of tuning_tables.py. The tests in
+becomes those of coverage_tables.py. Ledgers (ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py,
+and what architectures.py writes the one of architecture_tables.py, and tuning.py that of tuning_tables.py. The tests in
 reliability/, mutants.py and sealing.py become those of reliability_tables.py.
 """
 
