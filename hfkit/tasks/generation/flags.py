@@ -97,7 +97,7 @@ class Generation(Task):
 
     @property
     def view(self) -> WrittenText:
-        return WrittenText(self.source_prefix)
+        return WrittenText()
 
     def codec(self, checkpoint: str, target: Nothing) -> Writer:
         return Writer(

@@ -16,17 +16,10 @@ LONG = 2  # times as many words as the gold text
 
 
 class WrittenText:
-    """Texts and what is written for them.
-
-    Args:
-        prefix: text that the model expects before a source; None: what its checkpoint names.
-    """
+    """Texts and what is written for them."""
 
     answers: ClassVar[type[Shown]] = Text
     auto_processor: ClassVar[str] = "AutoTokenizer"
-
-    def __init__(self, prefix: str | None = None) -> None:
-        self.prefix = prefix
 
     def row(self, row: Mapping[str, Any]) -> Text:
         return Text(row["source"])
@@ -78,7 +71,7 @@ class WrittenText:
                 "",
                 *(ways if loaded is None else [loaded]),
                 f"text = {literal(plain_text(examples) or SENTENCE)}",
-                f"prefix = model.config.{'hfkit_source_prefix'}  # what it was trained to find before every text",
+                "prefix = model.config.hfkit_source_prefix  # what it was trained to find before every text",
                 f"inputs = processor(prefix + text, truncation=True, return_tensors={literal('pt')})",
                 "written = model.generate(**inputs)",
                 "print(processor.batch_decode(written, skip_special_tokens=True)[0])",

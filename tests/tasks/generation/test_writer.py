@@ -94,6 +94,9 @@ def test_the_answers_and_the_loss_are_those_of_the_stock_trainer(kind, times, ch
         assert codec.loss(model, batch)[0].item() == pytest.approx(smooth.item(), abs=1e-6)
         known = codec.outputs(model, batch, output)["written"]
         assert torch.equal(known, codec.outputs(model, batch)["written"])  # with the encoder's output or without
+    twice = {name: torch.cat([value, value]) for name, value in batch.items()}
+    with torch.no_grad():  # the same rows twice, without dropout
+        assert codec.divergence(codec.loss(model, twice)[1], twice).item() == pytest.approx(0, abs=1e-5)
     ours = codec.decode(run_model(codec, model, encoded, batch_size=5), encoded)
     assert ours == stock_answers(model, codec, data, tmp_path) and len(set(ours)) > 2
 
