@@ -154,7 +154,7 @@ def test_the_snippet_answers(finished):
 def test_virtual_tokens_are_refused_because_they_would_join_documents(checkpoint, tmp_path):
     task = Chat(dataset=write_rows(tmp_path / "rows", "messages", conversations))
     args = TransferArguments(
-        output_dir=str(tmp_path / "run"), adapter="prompt", max_steps=1, use_cpu=True, report_to="none"
+        output_dir=str(tmp_path / "run"), adapter="prefix", max_steps=1, use_cpu=True, report_to="none"
     )
     rows = task.load()
     codec = task.codec(checkpoint, rows.target)
