@@ -22,7 +22,7 @@ def headlines(report: dict) -> dict[str, float]:
 
 def test_a_few_rows_of_the_sample_end_in_a_report_a_card_and_a_talk(tmp_path):
     folder = tmp_path / "chat"
-    report = run(folder, "--max_train_rows", "40", "--num_train_epochs", "2")
+    report = run(folder, "--max_train_rows", "40", "--num_train_epochs", "1")
     assert (report["task"]["key"], report["task"]["headline"]) == ("chat", "bits_per_byte")
     assert list(headlines(report)) == ["fine-tuned (lora)", "Kneser-Ney bytes"] and report["rows"] == 90
     assert 0.1 < report["data"]["train"]["supervised_share"] < 0.3

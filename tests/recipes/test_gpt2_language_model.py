@@ -20,7 +20,7 @@ def headlines(report: dict) -> dict[str, float]:
 
 
 def test_a_few_rows_of_the_sample_end_in_a_report_and_a_card(tmp_path):
-    report = run(tmp_path / "lm", "--max_train_rows", "40", "--num_train_epochs", "2")
+    report = run(tmp_path / "lm", "--max_train_rows", "40", "--num_train_epochs", "1")
     assert (report["task"]["key"], report["task"]["headline"]) == ("language-modelling", "bits_per_byte")
     assert list(headlines(report)) == ["fine-tuned (gradual)", "Kneser-Ney bytes"] and report["rows"] == 100
     assert report["data"]["train"]["empty_share"] < 0.03

@@ -39,7 +39,7 @@ def finished(checkpoint, tmp_path_factory):
     task = Chat(dataset=write_rows(folder / "rows", "messages", turns), exact_match_tokens=8, max_new_tokens=8)
     args = TransferArguments(
         output_dir=str(folder / "run"),
-        num_train_epochs=15,
+        num_train_epochs=12,
         per_device_train_batch_size=4,
         learning_rate=2e-2,
         strategy="full",
