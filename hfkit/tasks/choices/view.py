@@ -82,7 +82,7 @@ class ChosenOption:
                 f"inputs = processor(*pairs, padding=True, truncation=True, return_tensors={literal('pt')})",
                 "output = model(**{name: value[None] for name, value in inputs.items()})",
                 "probabilities = output.logits[0].softmax(-1).tolist()",
-                "best = max(range(len(options)), key=probabilities.__getitem__)",
+                "best = probabilities.index(max(probabilities))",
                 "print(options[best], probabilities[best])",
             ]
         )
