@@ -82,6 +82,24 @@ def qa_windows_table(result: dict) -> str:
     return measured(lines, result)
 
 
+def generation_table(result: dict) -> str:
+    """CPU seconds of an evaluation in which a model writes, beside the stock trainer's."""
+    lines = [
+        "| model | rows | tokens written, median to most | hfkit, CPU s | Seq2SeqTrainer, CPU s "
+        "| stock against it [lowest, highest] | texts unlike |",
+        "|---|---:|---|---:|---:|---|---:|",
+    ]
+    for found in result["models"]:
+        own, peer = (found["cpu_seconds"][name] for name in ("ours", "stock"))
+        written, ratio = found["tokens_written"], found["ratio"]
+        spread = {"median": ratio["median"], "lowest": ratio["low"], "highest": ratio["high"]}
+        lines.append(
+            f"| {found['model']} | {found['rows']} | {written['median']:.0f} to {written['most']} "
+            f"| {own['median']:.1f} | {peer['median']:.1f} | {spread_text(spread)} | {found['unlike_texts']} |"
+        )
+    return measured(lines, result)
+
+
 def reading_table(result: dict) -> str:
     """CPU seconds from a file of rows to a table, beside a tuned way."""
     lines = [

@@ -99,6 +99,7 @@ def section(name: str, results: Path) -> str:
     from benchmarks.coverage_tables import coverage_table, fold_coverage_table
     from benchmarks.input_tables import (
         bucketing_table,
+        generation_table,
         input_side_table,
         qa_windows_table,
         reading_table,
@@ -135,6 +136,7 @@ def section(name: str, results: Path) -> str:
         "bucketing": bucketing_table,
         "input_side": input_side_table,
         "qa_windows": qa_windows_table,
+        "generation": generation_table,
         "reliability": reliability_table,
         "mutants": mutants_line,
         "sealing": sealing_line,
