@@ -12,6 +12,7 @@ from hfkit.contract.view import Choice
 from hfkit.doctor.findings import Finding, quote
 from hfkit.doctor.repeats import normalise
 from hfkit.doctor.rows import Rows
+from hfkit.scores.evidence import SHARE
 
 FEW = 10  # training rows of a class
 SMALL = 200  # rows of a split that is judged on
@@ -31,12 +32,21 @@ def size_findings(rows: Rows) -> list[Finding]:
     for split in ("validation", "test"):
         count = rows.sampled.get(split, len(rows.splits[split]))
         if count < SMALL:
-            # The widest that an interval of a share can be.
-            wide = 100 * 1.96 * (0.25 / max(count, 1)) ** 0.5
-            what = f"{split} has {count} rows: a score on them is known to about ±{wide:.0f} points"
+            what = f"{split} has {count} rows: {limit_of_score(rows, count)}"
             fix = "Move rows here from train" if len(rows.splits["train"]) > 5 * count else "Collect more rows"
             found.append(Finding("data", "sizes", "note", what, fix=fix))
     return found
+
+
+def limit_of_score(rows: Rows, count: int) -> str:
+    """How well a score on so many rows is known."""
+    judge, some = rows.task.judge, rows.splits["train"].select(range(1))
+    gold = rows.task.rows.references(some)
+    if judge.evidence(judge.perfect_predictions(gold), gold).ends != SHARE:
+        return "few to know a score by"
+    # The widest that an interval of a share can be.
+    wide = 100 * 1.96 * (0.25 / max(count, 1)) ** 0.5
+    return f"a score on them is known to about ±{wide:.0f} points"
 
 
 def label_findings(rows: Rows) -> list[Finding]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,12 +22,12 @@ from hfkit.contract.codec import Codec
 from hfkit.contract.target import Labels
 from hfkit.contract.task import Task
 from hfkit.doctor import machine, model, packages, places
-from hfkit.doctor.answers import fold_label
+from hfkit.doctor.answers import fold_label, size_findings
 from hfkit.doctor.checkup import examine_rows
 from hfkit.doctor.findings import SCHEMA, SEVERITIES, Checkup, Finding, quote
 from hfkit.doctor.repeats import FEWEST
 from hfkit.doctor.rows import read_rows
-from hfkit.tasks import NER, ImageClassification, TextClassification
+from hfkit.tasks import NER, ImageClassification, LanguageModelling, TextClassification
 from tests.fixtures.commands import hfkit
 from tests.fixtures.examples import examples_of
 from tests.tiny import images as tiny_images
@@ -850,3 +851,12 @@ def test_nothing_is_cut_in_a_pipe(capsys):
 def test_labels_that_a_reader_takes_for_one_are_alike(other):
     assert fold_label(other) == fold_label("good day") != fold_label("good days")
     assert fold_label("01") == fold_label("1") != fold_label("0")
+
+
+def test_a_score_that_is_no_share_is_not_known_to_so_many_points():
+    task = LanguageModelling()
+    found = size_findings(SimpleNamespace(task=task, splits=task.load().splits, sampled={}))
+    assert [one.what for one in found] == [
+        "validation has 80 rows: few to know a score by",
+        "test has 100 rows: few to know a score by",
+    ]
