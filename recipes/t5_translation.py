@@ -6,6 +6,7 @@
 Every value below is a default; a --config YAML overrides it, and the command line overrides both. Without flags it
 trains a tiny T5 of this project on sentences in English and in a made-up language, without a network. Any model of
 AutoModelForSeq2SeqLM fits: T5, BART, Pegasus, Marian, mBART, NLLB.
+Measured results: model_cards/t5-translation.md
 """
 
 from transformers import set_seed
