@@ -7,6 +7,7 @@
 Every value below is a default; a --config YAML overrides it, and the command line overrides both. Without flags it
 trains the bundled encoder on bundled synthetic questions, without a network. Rows may have unlike numbers of options,
 in a list or in columns.
+Measured results: model_cards/bert-multiple-choice.md
 """
 
 from transformers import set_seed

@@ -10,7 +10,7 @@ from random import Random
 from samples_source.choices_material import NAMES, PAIRS, SIZES, WAYS
 
 FOLDER = Path(__file__).parents[1] / "hfkit" / "samples" / "choices"
-ROWS = {"train": 320, "validation": 80, "test": 150}
+ROWS = {"train": 100, "validation": 80, "test": 150}
 FEWEST, MOST = 2, 5  # options
 HELD_OUT_SHARE = 0.4  # of validation and test: from ways of asking that train never uses
 SEED = 13

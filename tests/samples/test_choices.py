@@ -16,7 +16,7 @@ def test_the_committed_script_writes_the_committed_files(tmp_path):
 
 def test_things_of_one_split_are_options_in_no_other():
     corpus = sample_choices()
-    assert {split: len(corpus[split]) for split in SPLITS} == {"train": 320, "validation": 80, "test": 150}
+    assert {split: len(corpus[split]) for split in SPLITS} == {"train": 100, "validation": 80, "test": 150}
     things = [{option for options in corpus[split]["choices"] for option in options} for split in SPLITS]
     assert not things[0] & things[1] and not things[0] & things[2] and not things[1] & things[2]
 
