@@ -82,9 +82,8 @@ class ConversationView:
                 "",
                 *(ways if loaded is None else [loaded]),
                 f"turns = [{{{quoted['role']}: {quoted['user']}, {quoted['content']}: {text}}}]",
-                "inputs = processor.apply_chat_template(",
-                f"    turns, add_generation_prompt=True, return_dict=True, return_tensors={quoted['pt']}",
-                ")",
+                "inputs = processor.apply_chat_template(turns, add_generation_prompt=True, return_dict=True,"
+                f" return_tensors={quoted['pt']})",
                 "written = model.generate(**inputs, max_new_tokens=40, do_sample=False)",
                 f"answer = written[0, inputs[{quoted['input_ids']}].shape[1] :]",
                 "print(processor.decode(answer, skip_special_tokens=True))",

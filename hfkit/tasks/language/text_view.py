@@ -89,9 +89,8 @@ class DocumentView:
                 "with torch.no_grad():",
                 "    nats = model(input_ids=inputs, labels=inputs).loss * len(ids)",
                 f"print(nats.item() / 0.693147 / len(text.encode()), {literal('bits per byte')})",
-                "written = model.generate(",
-                "    inputs, attention_mask=torch.ones_like(inputs), max_new_tokens=20, do_sample=False",
-                ")",
+                "written = model.generate(inputs, attention_mask=torch.ones_like(inputs), max_new_tokens=20,"
+                " do_sample=False)",
                 "print(processor.decode(written[0], skip_special_tokens=True))",
             ]
         )
