@@ -2,24 +2,24 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig
 
 from hfkit.contract.abilities import Decision
 from hfkit.contract.codec import Batch, Collator, Output
 from hfkit.contract.target import Labels
 from hfkit.model.parallel import add_to_parameter
-from hfkit.model.weights import load_model
+from hfkit.tasks.checkpoint_codec import CheckpointCodec
 from hfkit.tasks.losses import IGNORED, category_divergence, focal_cross_entropy
 
 
-class LabelCodec(ABC):
+class LabelCodec(CheckpointCodec, ABC):
     """A checkpoint's processor and the labels of a head.
 
     Args:
@@ -28,26 +28,14 @@ class LabelCodec(ABC):
         head_config: the entries for the head in the model's configuration.
     """
 
-    auto_model: ClassVar[type]
     collate: Collator
 
     def __init__(self, checkpoint: str, path: str, target: Labels, head_config: Mapping[str, Any]) -> None:
-        self.checkpoint, self.path, self.target, self.head_config = checkpoint, path, target, head_config
+        super().__init__(checkpoint, path, head_config)
+        self.target = target
         self.labels = list(target.names)
         self.label_smoothing = self.gamma = 0.0
         self.weights: Tensor | None = None  # of each label in the loss, (labels,)
-
-    def model(self, *, pretrained: bool = True, finished: bool = False, blocks: Sequence[str] = ()) -> PreTrainedModel:
-        named = f"{'model' if finished else 'checkpoint'} '{self.checkpoint}'"
-        return load_model(
-            self.auto_model,
-            self.path,
-            named,
-            self.head_config,
-            pretrained=pretrained,
-            finished=finished,
-            blocks=blocks,
-        )
 
     def tokens(self, rows: Dataset) -> None:
         return None

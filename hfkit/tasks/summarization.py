@@ -39,7 +39,7 @@ class Summarization(Generation):
     sample: ClassVar[Sample] = Sample("sample-t5", sample_reports, license="apache-2.0", language="en")
 
     @property
-    def asked(self) -> tuple[str, str]:
+    def instruction(self) -> tuple[str, str]:
         return "Summarize each text.", "Summary:"
 
     @property

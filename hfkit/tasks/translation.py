@@ -53,7 +53,7 @@ class Translation(Generation):
         return () if self.languages is None else (f"translation_{self.source_language}_to_{self.target_language}",)
 
     @property
-    def asked(self) -> tuple[str, str]:
+    def instruction(self) -> tuple[str, str]:
         into = f" into {self.target_language}" if self.target_language else ""
         return f"Translate each text{into}.", "Translation:"
 

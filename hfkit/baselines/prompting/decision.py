@@ -18,9 +18,9 @@ from transformers.decision import DecisionConfig, label_token_ids
 
 from hfkit.baselines.base import Answers, Baseline
 from hfkit.baselines.logits import label_head, learnt_target, target_rows
-from hfkit.baselines.prompting.label_texts import label_texts, read_label_texts
 from hfkit.baselines.prompting.language_models import load_language_model, longest_prompt
 from hfkit.baselines.prompting.layout import Request, refuse_template
+from hfkit.baselines.prompting.prompting import name_answers, read_options
 from hfkit.baselines.prompting.scoring import Scorer
 from hfkit.contract.abilities import Headed, Prompt, Prompted
 from hfkit.contract.task import Loaded, Task
@@ -48,8 +48,7 @@ class Decision(Baseline):
         if not isinstance(task, Prompted):
             raise UserError(f"task '{task.key}'", "a prompt cannot do this task", "Use another baseline")
         rows = Loaded(rows.splits, learnt_target(task, rows))
-        names = task.prompt_names(rows.labels)
-        texts = dict(zip(names, label_texts(names, read_label_texts(self.label_texts)), strict=True))
+        texts = name_answers(task, rows, self.label_texts)
         prompts = [task.prompt(row, texts, ()) for row in rows["test"]]
         for count in sorted({len(prompt.options) for prompt in prompts}):
             refuse_options(count, task.key)
@@ -60,9 +59,7 @@ class Decision(Baseline):
         scores = Scorer(model.to(PartialState().device)).score(requests, desc=self.name)
         facts = {"prompt_checkpoint": self.prompt_checkpoint, "prompts": len(prompts), "prompts_cut": asked.cut}
         if head is None:
-            chosen = [prompt.options[int(found.argmax())] for prompt, found in zip(prompts, scores, strict=True)]
-            read = [task.read_completion(text, row, texts) for text, row in zip(chosen, rows["test"], strict=True)]
-            return Answers([answer.prediction for answer in read], facts=facts)
+            return Answers(read_options(task, prompts, scores, rows["test"], texts), facts=facts)
         logs = np.array(scores)  # of each letter, and the next token is one of all: only differences count
         test = target_rows(head, rows["test"])
         return Answers(head.decode_reduced(logs, test), softmax(logs, axis=-1), facts)

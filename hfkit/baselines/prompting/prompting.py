@@ -52,8 +52,7 @@ class ZeroShotPrompt(Baseline):
             raise UserError(f"task '{task.key}'", "a prompt cannot do this task", "Use another baseline")
         validation = space_evenly(rows["validation"], VALIDATION_ROWS)
         rows = Loaded(DatasetDict({**rows.splits, "validation": validation}), learnt_target(task, rows))
-        names = task.prompt_names(rows.labels)
-        texts = dict(zip(names, label_texts(names, read_label_texts(self.label_texts)), strict=True))
+        texts = name_answers(task, rows, self.label_texts)
         # Before anything is loaded: rows that a prompt cannot ask about are refused here.
         chooses = bool(task.prompt(rows["test"][0], texts, ()).options)
         head = label_head(task, rows, self.name) if chooses and isinstance(task, Headed) else None
@@ -216,20 +215,40 @@ def choose_answers(asker: Asker, picks: Mapping[str, list[list[tuple]]], head: L
     )
 
 
+def name_answers(task: Task, rows: Loaded, typed: str | None) -> dict[str, str]:
+    """The words for each of the names that answers to a prompt use.
+
+    Args:
+        typed: the user's own, see `read_label_texts`.
+    """
+    names = task.prompt_names(rows.labels)
+    return dict(zip(names, label_texts(names, read_label_texts(typed)), strict=True))
+
+
+def read_options(
+    task: Task, prompts: Sequence[Prompt], scores: Sequence[np.ndarray], rows: Dataset, texts: Mapping[str, str]
+) -> list:
+    """The predictions that the likeliest option of every row makes.
+
+    Args:
+        scores: of the options of every row.
+    """
+    chosen = [prompt.options[int(found.argmax())] for prompt, found in zip(prompts, scores, strict=True)]
+    return [task.read_completion(text, row, texts).prediction for text, row in zip(chosen, rows, strict=True)]
+
+
 def choose_options(asker: Asker, picks: Mapping[str, list[list[tuple]]]) -> Answers:
     """The likeliest of each row's own options."""
     task, test = asker.task, asker.rows["test"]
+    references, prompts = task.rows.references(test), asker.prompts(test, [()] * len(test))
     headlines, first = [], []
     for order, of_test in enumerate(picks["test"]):
         # One at a time: what all prompts share in tokens is told from one list of answers.
         requests = [asker.requests([row], [pick])[0].request for row, pick in zip(test, of_test, strict=True)]
         scores = asker.scorer.score(requests, desc=f"prompts, order {order + 1} of {len(picks['test'])}")
-        ours = [
-            task.read_completion(task.prompt(row, asker.texts, ()).options[int(found.argmax())], row, asker.texts)
-            for row, found in zip(test, scores, strict=True)
-        ]
-        headlines.append(score_of(task, [answer.prediction for answer in ours], task.rows.references(test)))
-        first = first or [answer.prediction for answer in ours]
+        ours = read_options(task, prompts, scores, test, asker.texts)
+        headlines.append(score_of(task, ours, references))
+        first = first or ours
     return Answers(first, facts={"orders": {"raw": summarise(headlines)}, "beginning_shared": asker.scorer.shares})
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 from datasets import Dataset, Features, List, Value
 from torch import Tensor, nn
-from transformers import AutoModelForMultipleChoice, PreTrainedModel
+from transformers import AutoModelForMultipleChoice
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.contract.codec import Batch, Output, Tokens
@@ -18,10 +18,9 @@ from hfkit.data.batches import text_lengths
 from hfkit.data.mapping import map_rows
 from hfkit.data.text.padding import PaddedTexts
 from hfkit.data.text.token_columns import encode_texts, lists
-from hfkit.data.text.tokenizers import limit_to_positions, load_tokenizer, refuse_other_vocabulary, separate_pairs
 from hfkit.errors import UserError
-from hfkit.model.weights import load_model, read_config
-from hfkit.tasks.inputs import inputs_taken
+from hfkit.tasks.checkpoint_codec import CheckpointCodec
+from hfkit.tasks.inputs import load_text_tokenizer
 from hfkit.tasks.losses import category_divergence, cross_entropy_within
 
 LONGEST_PAIR = 256  # tokens; attention is quadratic in it
@@ -58,7 +57,7 @@ class PaddedOptions(PaddedTexts):
         return batch
 
 
-class Chooser:
+class Chooser(CheckpointCodec):
     """A tokenizer, and one logit for every option of a row.
 
     Args:
@@ -80,36 +79,17 @@ class Chooser:
         *,
         max_length: int | None = None,
     ) -> None:
-        self.checkpoint, self.path, self.target, self.head_config = checkpoint, path, target, head_config
+        super().__init__(checkpoint, path, head_config)
+        self.target = target
         self.max_length, self.label_smoothing = max_length, 0.0
         self.processor: Tokenizer = self._load_tokenizer()
         self.collate = PaddedOptions(self.processor)
 
     def _load_tokenizer(self) -> Tokenizer:
-        # A "[SEP]" in a text does not end it.
-        options: dict[str, Any] = {"split_special_tokens": True}
-        tokenizer, config = load_tokenizer(self.path, self.checkpoint, **options), read_config(self.path)
-        names = inputs_taken(config, tokenizer.model_input_names, self.auto_model)
-        if names != tokenizer.model_input_names:
-            tokenizer = load_tokenizer(self.path, self.checkpoint, **options, model_input_names=names)
-        refuse_other_vocabulary(tokenizer, config, self.checkpoint)
-        limit_to_positions(tokenizer, config)
-        separate_pairs(tokenizer)
+        tokenizer = load_text_tokenizer(self.path, self.checkpoint, self.auto_model)
         # What is asked stands at the end of what is told before it.
         tokenizer.truncation_side = "left"
         return tokenizer
-
-    def model(self, *, pretrained: bool = True, finished: bool = False, blocks: Sequence[str] = ()) -> PreTrainedModel:
-        named = f"{'model' if finished else 'checkpoint'} '{self.checkpoint}'"
-        return load_model(
-            self.auto_model,
-            self.path,
-            named,
-            self.head_config,
-            pretrained=pretrained,
-            finished=finished,
-            blocks=blocks,
-        )
 
     # Rows to batches
 

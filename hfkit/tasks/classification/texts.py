@@ -28,24 +28,19 @@ from hfkit.data.text.texts import JOINT, check_texts, row_keys, text_columns, te
 from hfkit.data.text.token_columns import encode_texts, lists, mark_word_starts
 from hfkit.data.text.tokenizers import (
     find_readable_marks,
-    limit_to_positions,
-    load_tokenizer,
-    refuse_other_vocabulary,
-    separate_pairs,
     spell_out,
 )
 from hfkit.data.units import find_unit_column
 from hfkit.errors import DataError, UserError
 from hfkit.model.conversions import say_once
 from hfkit.model.sources import read_pooling
-from hfkit.model.weights import read_config
 from hfkit.tasks.classification.codec import Classifier
 from hfkit.tasks.classification.flags import ClassifiedRows
 from hfkit.tasks.classification.kinds import Kind
 from hfkit.tasks.classification.label_columns import ANSWER_COLUMNS
 from hfkit.tasks.classification.onnx_snippets import TEXTS
 from hfkit.tasks.classification.view import ClassifiedView
-from hfkit.tasks.inputs import inputs_taken
+from hfkit.tasks.inputs import load_text_tokenizer
 
 LONGEST_TEXT = 256  # tokens; attention is quadratic in it, and what matters is usually near the start
 TEXT = "The parcel came a day late, but all of it was there."
@@ -162,18 +157,10 @@ class TextClassifier(Classifier):
         self.collate = PaddedTexts(self.processor)
 
     def _load_tokenizer(self) -> Tokenizer:
-        # A "[SEP]" or "</s>" in a text does not end it: BART and T5 would pool there, or fail.
-        options: dict[str, Any] = {"split_special_tokens": True}
-        tokenizer, config = load_tokenizer(self.path, self.checkpoint, **options), read_config(self.path)
-        names = inputs_taken(config, tokenizer.model_input_names, self.auto_model)
-        if names != tokenizer.model_input_names:
-            tokenizer = load_tokenizer(self.path, self.checkpoint, **options, model_input_names=names)
-        refuse_other_vocabulary(tokenizer, config, self.checkpoint)
-        limit_to_positions(tokenizer, config)
+        tokenizer = load_text_tokenizer(self.path, self.checkpoint, self.auto_model)
         if not tokenizer.is_fast:
             kind = type(tokenizer).__name__
             say_once(f"Checkpoint '{self.checkpoint}': its tokenizer ({kind}) exists in Python only, and reads slowly.")
-        separate_pairs(tokenizer)
         if self.hiding:
             refuse_without_words(tokenizer, self.hiding)
         return tokenizer

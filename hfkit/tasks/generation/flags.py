@@ -1,5 +1,6 @@
 """The flags that all tasks have in common whose models read a text and write another."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -60,16 +61,16 @@ class Generation(Task):
     # What a language model is asked
 
     @property
-    def asked(self) -> tuple[str, str]:
+    @abstractmethod
+    def instruction(self) -> tuple[str, str]:
         """The instruction of a prompt, and what stands before the text that is written."""
-        raise NotImplementedError
 
     def prompt_names(self, labels: list[str]) -> list[str]:
         return labels
 
     def prompt(self, row: Mapping[str, Any], names: Mapping[str, str], shots: Sequence[Mapping[str, Any]]) -> Prompt:
         """The question for a text about a source, each on one line: prompts are read line by line."""
-        instruction, cue = self.asked
+        instruction, cue = self.instruction
         pairs = [(f"Text: {' '.join(shot['source'].split())}", " ".join(shot["target"][0].split())) for shot in shots]
         return Prompt(instruction, tuple(pairs), f"Text: {' '.join(row['source'].split())}", cue)
 

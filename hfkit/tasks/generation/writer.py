@@ -32,7 +32,8 @@ from hfkit.data.text.tokenizers import (
 )
 from hfkit.errors import UserError
 from hfkit.model.conversions import say_once
-from hfkit.model.weights import load_model, read_config
+from hfkit.model.weights import read_config
+from hfkit.tasks.checkpoint_codec import CheckpointCodec
 from hfkit.tasks.losses import IGNORED, category_divergence
 
 LONGEST_SOURCE, LONGEST_TARGET = 512, 128  # tokens, unless flags say otherwise
@@ -84,7 +85,7 @@ class PaddedPairs:
         return batch
 
 
-class Writer:
+class Writer(CheckpointCodec):
     """A tokenizer and the way to write: what is put before a source, in which languages, how long, with which search.
 
     The model is given the labels, of which each architecture makes the inputs of its decoder in its own way; the loss
@@ -103,6 +104,8 @@ class Writer:
         UserError: there is no tokenizer, it cannot be used, or it does not know a language.
     """
 
+    auto_model = AutoModelForSeq2SeqLM
+
     def __init__(
         self,
         checkpoint: str,
@@ -117,11 +120,11 @@ class Writer:
         max_target_length: int | None = None,
         search: Search = DEFAULT,
     ) -> None:
-        self.checkpoint, self.path, self.target = checkpoint, path, target
+        self.target = target
         self.languages, self.search = languages, search
         self.config = read_config(path)
         self.prefix = find_prefix(self.config, prefix_keys) if prefix is None else prefix
-        self.head_config = {**head_config, PREFIX: self.prefix}
+        super().__init__(checkpoint, path, {**head_config, PREFIX: self.prefix})
         self.processor: Tokenizer = self._load_tokenizer()
         self.marks = find_readable_marks(self.processor)
         self.max_source_length, self.max_target_length = max_source_length, max_target_length
@@ -155,16 +158,7 @@ class Writer:
                 )
 
     def model(self, *, pretrained: bool = True, finished: bool = False, blocks: Sequence[str] = ()) -> PreTrainedModel:
-        named = f"{'model' if finished else 'checkpoint'} '{self.checkpoint}'"
-        model = load_model(
-            AutoModelForSeq2SeqLM,
-            self.path,
-            named,
-            self.head_config,
-            pretrained=pretrained,
-            finished=finished,
-            blocks=blocks,
-        )
+        model = super().model(pretrained=pretrained, finished=finished, blocks=blocks)
         self._set_generation(model, finished=finished)
         return model
 

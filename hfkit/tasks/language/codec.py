@@ -22,8 +22,9 @@ from hfkit.data.text.padding import padding_multiple
 from hfkit.data.text.token_columns import lists_of
 from hfkit.data.text.tokenizers import limit_to_positions, load_tokenizer, refuse_other_vocabulary
 from hfkit.errors import UserError
-from hfkit.model.weights import load_model, read_config
+from hfkit.model.weights import read_config
 from hfkit.progress import hide_records
+from hfkit.tasks.checkpoint_codec import CheckpointCodec
 from hfkit.tasks.language.isolation import cacheless, isolates_documents, refuse_two_way, refuse_virtual_tokens
 from hfkit.tasks.language.judges import Likelihood
 from hfkit.tasks.losses import IGNORED
@@ -40,7 +41,7 @@ class Document(NamedTuple):
     counted: Sequence[bool]  # whether a token is to be predicted; the first one never is
 
 
-class CausalCodec(ABC):
+class CausalCodec(CheckpointCodec, ABC):
     """A tokenizer and a model that predicts the next token.
 
     A place in a row of inputs has its own next token as label, so that nothing is shifted later. Documents share rows
@@ -59,6 +60,7 @@ class CausalCodec(ABC):
         UserError: there is no tokenizer, or it cannot be used.
     """
 
+    auto_model = AutoModelForCausalLM
     target = Nothing()
     may_cut = True  # a document may be continued in another row of training, to fill it
     splits_marks = True  # special tokens in a text are read as plain text
@@ -72,7 +74,7 @@ class CausalCodec(ABC):
         max_length: int | None = None,
         stride: int | None = None,
     ) -> None:
-        self.checkpoint, self.path, self.head_config = checkpoint, path, head_config
+        super().__init__(checkpoint, path, head_config)
         self.max_length, self.stride = max_length, stride
         self.label_smoothing = 0.0
         self.keywords: dict[str, Any] = {}  # of a forward pass
@@ -100,16 +102,14 @@ class CausalCodec(ABC):
         Raises:
             UserError: see `Codec.model`; also a model that reads in both directions.
         """
-        named = f"{'model' if finished else 'checkpoint'} '{self.checkpoint}'"
-        flags = {"pretrained": pretrained, "finished": finished, "blocks": blocks}
         # A row of documents begins with the token for padding where that is the end token, and has no mask.
         # transformers warns of that once: here, unheard.
         with hide_records("transformers.modeling_utils", "recommend passing in an `attention_mask`"):
-            model = load_model(AutoModelForCausalLM, self.path, named, self.head_config, **flags)
+            model = super().model(pretrained=pretrained, finished=finished, blocks=blocks)
             # Generation pads with it, and the trainer would set it later.
             model.config.get_text_config().pad_token_id = model.config.pad_token_id = self.processor.pad_token_id
             self.keywords = cacheless(model)
-            refuse_two_way(model, named, self.processor.pad_token_id)
+            refuse_two_way(model, self.name_source(finished=finished), self.processor.pad_token_id)
             if not finished:
                 self.packs = isolates_documents(model)
         return model

@@ -17,11 +17,11 @@ from hfkit.data.batches import text_lengths
 from hfkit.data.mapping import map_rows
 from hfkit.data.text.padding import PaddedTexts
 from hfkit.data.text.token_columns import encode_texts
-from hfkit.data.text.tokenizers import limit_to_positions, load_tokenizer, refuse_other_vocabulary, separate_pairs
 from hfkit.errors import UserError
 from hfkit.model.conversions import say_once
-from hfkit.model.weights import load_model, read_config
-from hfkit.tasks.inputs import inputs_taken
+from hfkit.model.weights import read_config
+from hfkit.tasks.checkpoint_codec import CheckpointCodec
+from hfkit.tasks.inputs import load_text_tokenizer
 from hfkit.tasks.losses import category_divergence, cross_entropy_within
 from hfkit.tasks.spans.search import Best, choose_window, find_best
 from hfkit.tasks.spans.target import MARGIN, Stretches
@@ -48,7 +48,7 @@ class PaddedWindows(PaddedTexts):
         return batch
 
 
-class SpanFinder:
+class SpanFinder(CheckpointCodec):
     """A tokenizer, and what a head for stretches of text learns and says.
 
     Args:
@@ -75,7 +75,8 @@ class SpanFinder:
         longest: int = 30,
         negatives: int | None = None,
     ) -> None:
-        self.checkpoint, self.path, self.target, self.head_config = checkpoint, path, target, head_config
+        super().__init__(checkpoint, path, head_config)
+        self.target = target
         self.max_length, self.stride, self.longest, self.negatives = max_length, stride, longest, negatives
         self.margin = target.margin if isinstance(target, Stretches) else None
         self.label_smoothing = 0.0
@@ -84,9 +85,7 @@ class SpanFinder:
         self.collate = PaddedWindows(self.processor)
 
     def _load_tokenizer(self) -> Tokenizer:
-        # A "[SEP]" in a passage does not end it.
-        options: dict[str, Any] = {"split_special_tokens": True}
-        tokenizer, config = load_tokenizer(self.path, self.checkpoint, **options), read_config(self.path)
+        tokenizer = load_text_tokenizer(self.path, self.checkpoint, self.auto_model)
         if not tokenizer.is_fast:
             raise UserError(
                 f"checkpoint '{self.checkpoint}'",
@@ -94,27 +93,12 @@ class SpanFinder:
                 " it cannot say where in the text a token stands",
                 "Use a checkpoint with a fast tokenizer (tokenizer.json)",
             )
-        names = inputs_taken(config, tokenizer.model_input_names, self.auto_model)
-        if names != tokenizer.model_input_names:
-            tokenizer = load_tokenizer(self.path, self.checkpoint, **options, model_input_names=names)
-        refuse_other_vocabulary(tokenizer, config, self.checkpoint)
-        limit_to_positions(tokenizer, config)
-        separate_pairs(tokenizer)
         tokenizer.truncation_side = "right"
         return tokenizer
 
     def model(self, *, pretrained: bool = True, finished: bool = False, blocks: Sequence[str] = ()) -> PreTrainedModel:
-        named = f"{'model' if finished else 'checkpoint'} '{self.checkpoint}'"
-        self._compare_heads(named, finished=finished, pretrained=pretrained)
-        return load_model(
-            self.auto_model,
-            self.path,
-            named,
-            self.head_config,
-            pretrained=pretrained,
-            finished=finished,
-            blocks=blocks,
-        )
+        self._compare_heads(self.name_source(finished=finished), finished=finished, pretrained=pretrained)
+        return super().model(pretrained=pretrained, finished=finished, blocks=blocks)
 
     def _compare_heads(self, named: str, *, finished: bool, pretrained: bool) -> None:
         """Refuse a finished model, and tell of a checkpoint, whose head finds answers in another way."""
