@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--dev", action="store_true", help="the sets that defaults were chosen on, and no others")
     parser.add_argument("--sides", nargs="+", choices=("ours", "stock"), default=("ours", "stock"))
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+    parser.add_argument("--precisions", nargs="+", choices=("bf16", "fp32"), default=("bf16", "fp32"), help="of stock")
     parser.add_argument("--label", default="default", help="name of a try that is no default")
     parser.add_argument("--flags", default="", help="flags of that try, in quotes")
     parser.add_argument("--jobs", type=int, default=1)
@@ -53,7 +54,7 @@ def waves(names: list[str], args: argparse.Namespace) -> Iterator[list[Cell]]:
                 for name in names
                 for rate in rates_of(name, seed)
             ]
-            if seed == 0:
+            if seed == 0 and "fp32" in args.precisions:
                 yield [
                     stock_cell(name, SETS[name], count_rows(name), args.weights, rate, seed, "fp32")
                     for name in names
