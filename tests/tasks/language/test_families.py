@@ -106,6 +106,19 @@ def test_a_family_goes_the_whole_path(kind, name, checkpoints, rows, tmp_path, c
     np.testing.assert_allclose([one["nats"] for one in again], [one["nats"] for one in own], rtol=1e-5)
 
 
+@pytest.mark.parametrize(("kind", "name"), ALWAYS, ids=[kind.key for kind, _ in ALWAYS])
+def test_a_resumed_run_ends_with_the_same_bits(kind, name, checkpoints, rows, tmp_path):
+    task = kind(dataset=str(rows / ("texts" if kind is LanguageModelling else "turns")))
+    often = {"save_strategy": "steps", "save_steps": 3, "max_steps": 7}
+    whole = trainer(task, checkpoints[name], tmp_path / "run", **often)
+    whole.train()
+    resumed = trainer(task, checkpoints[name], tmp_path / "run", **often)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-3"))
+    assert resumed.state.global_step == 7
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+
+
 @pytest.mark.parametrize("name", ["GPT-2", "Llama"])
 def test_one_document_has_the_loss_of_the_stock_model(name, checkpoints, rows):
     task = LanguageModelling(dataset=str(rows / "texts"))
