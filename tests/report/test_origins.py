@@ -64,6 +64,13 @@ def test_a_local_checkpoint_is_known_by_its_card(tmp_path):
     assert base_origin({}) is None
 
 
+def test_a_checkpoint_in_a_package_has_the_id_and_the_licence_of_the_hub(monkeypatch):
+    monkeypatch.setattr("hfkit.samples.find_spec", lambda module: None)  # whether it is installed or not
+    origin = base_origin({"checkpoint": "smollm2"})
+    assert (origin["id"], origin["license"]) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")
+    assert origin["revision"] is None
+
+
 def test_a_folder_that_looks_like_an_id_is_no_id(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("runs/encoder").mkdir(parents=True)
