@@ -12,7 +12,8 @@ from random import Random
 from samples_source.questions_material import FACTS, HELD, SHARED, WORDS
 
 FOLDER = Path(__file__).parents[1] / "hfkit" / "samples" / "questions"
-SIZES = {"train": 130, "validation": 40, "test": 60}  # passages
+SIZES = {"train": 110, "validation": 40, "test": 60}  # passages
+FACTS_TOLD = (2, 1)  # of the first and the second subject of a passage
 QUESTIONS = 3  # about each
 UNANSWERABLE = 0.25  # of the questions
 HELD_OUT_SHARE = 0.4  # of the sentences and questions of validation and test: from templates train never uses
@@ -69,8 +70,8 @@ def passage(draw: Draw) -> dict:
             subjects.append(name)
             taken.add(name)
     told: list[tuple[str, str, str, dict[str, str]]] = []  # sentence, subject, fact, slots
-    for subject in subjects:
-        facts = draw.shuffle(sorted(FACTS[kind]))[:2]
+    for subject, facts_told in zip(subjects, FACTS_TOLD, strict=True):
+        facts = draw.shuffle(sorted(FACTS[kind]))[:facts_told]
         for fact in facts:
             sentence, slots = tell(draw, kind, fact, subject, taken)
             told.append((sentence, subject, fact, slots))
