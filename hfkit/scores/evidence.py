@@ -2,7 +2,7 @@
 
 A bootstrap draws how often each row counts, and a paired test swaps the answers of two contenders row by row. Both only
 ask an `Evidence`. The same statistics therefore hold for scores that are formulas of sums (`Sums`), for those of two
-columns of numbers (`Paired`), and for scores that are sums of nothing, such as rankings.
+columns of numbers (`Paired`), and for rankings, which are sums of nothing (`Ranked` in ranked.py).
 """
 
 from collections.abc import Callable, Sequence
