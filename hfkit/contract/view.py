@@ -3,6 +3,7 @@
 Everything shown is one of a few kinds of values, and the report, the card and the demo draw each kind in one way.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -25,6 +26,31 @@ class Picture:
     """A picture as a data URI of a PNG or JPEG, which a page shows without a request."""
 
     uri: str
+
+
+class Box(NamedTuple):
+    """An upright box in the pixels of a picture, from its left upper corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    label: str
+    score: float | None = None  # how sure a model is of it; None: it is a gold one
+
+    def to_json(self) -> dict[str, Any]:
+        sides = {name: round(float(side), 2) for name, side in zip(self._fields, self[:4], strict=False)}
+        return {**sides, "label": self.label, "score": None if self.score is None else round(float(self.score), 4)}
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """A picture and labelled boxes in it."""
+
+    picture: Picture  # of any size: the boxes are stretched with it
+    width: int  # of the picture in whose pixels the boxes are
+    height: int
+    boxes: tuple[Box, ...]
 
 
 class Span(NamedTuple):
@@ -72,7 +98,7 @@ class Number:
     whole: bool = False
 
 
-Shown = Text | Picture | Spans | Choice | Number
+Shown = Text | Picture | Boxes | Spans | Choice | Number
 
 
 @dataclass(frozen=True)
@@ -95,6 +121,11 @@ class Mistake:
             spans["predicted"] = [span._asdict() for span in self.predicted.spans]
             row = {"text": self.given.text} if isinstance(self.given, Text) else {}  # more than the words of the spans
             return {**which, **row, "offset": shown.offset, "words": shown.total, "tokens": list(shown.tokens), **spans}
+        if isinstance(self.gold, Boxes) and isinstance(self.predicted, Boxes):
+            shown = self.gold
+            boxes = {"gold": [box.to_json() for box in shown.boxes]}
+            boxes["predicted"] = [box.to_json() for box in self.predicted.boxes]
+            return {**which, "picture": shown.picture.uri, "width": shown.width, "height": shown.height, **boxes}
         return {**which, **to_columns(self.given), "gold": to_text(self.gold), "predicted": to_text(self.predicted)}
 
 
@@ -114,6 +145,8 @@ def to_columns(shown: Shown) -> dict[str, str]:
     """A value as the `text` and `picture` of a record; one of them is empty."""
     if isinstance(shown, Picture):
         return {"text": "", "picture": shown.uri}
+    if isinstance(shown, Boxes):
+        return {"text": "", "picture": shown.picture.uri}
     return {"text": to_text(shown), "picture": ""}
 
 
@@ -130,7 +163,15 @@ def to_text(shown: Shown) -> str:
         return f"{shown.value:g}"
     if isinstance(shown, Picture):
         return "a picture"
+    if isinstance(shown, Boxes):
+        return count_labels([box.label for box in shown.boxes])
     raise TypeError(f"a {type(shown).__name__} is none of the values that can be shown: {Shown}")
+
+
+def count_labels(labels: Sequence[str]) -> str:
+    """How often each label occurs, in words, the most frequent first."""
+    counts = sorted(Counter(labels).items(), key=lambda one: (-one[1], one[0]))
+    return ", ".join(f"{count} × {label}" for label, count in counts) or "none"
 
 
 class View(Protocol):

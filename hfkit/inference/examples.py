@@ -28,9 +28,9 @@ def report_rows(report: Mapping[str, Any], columns: Sequence[str]) -> list[dict[
 
 def mistake_row(mistake: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any] | None:
     """The row of one mistake; None if the report does not hold a value for each of the columns."""
-    if "text" not in mistake:
-        return {"tokens": mistake["tokens"]} if len(columns) == 1 else None
     if mistake.get("picture"):
         return {columns[0]: {"bytes": base64.b64decode(mistake["picture"].partition(",")[2]), "path": None}}
+    if "text" not in mistake:
+        return {"tokens": mistake["tokens"]} if len(columns) == 1 else None
     texts = mistake["text"].split(JOINT) if len(columns) > 1 else [mistake["text"]]
     return dict(zip(columns, texts, strict=True)) if len(texts) == len(columns) else None

@@ -4,14 +4,16 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from hfkit.arguments.adapters import describe_parts
+from hfkit.contract.view import Boxes, to_text
 from hfkit.report import plots
+from hfkit.report.drawings import style_labels
 from hfkit.report.names import checkpoint_name, dataset_name
 from hfkit.scores.score import headline_text
 from hfkit.scores.statistics import RESAMPLES
@@ -84,6 +86,7 @@ def render_page(template: str, report: dict[str, Any]) -> str:
         else [],
         heat=plots.heat(breakdown["confusion"]) if breakdown and breakdown["confusion"] else [],
         colours=plots.colours(breakdown["per_class"] if breakdown else labels_of(report["errors"])),
+        styles=style_labels(dict.fromkeys([*report["data"].get("labels", []), *sorted(labels_of(report["errors"]))])),
         pieces=plots.pieces,
         tables=tables(facts_for_tables(report["data"]))
         + tables({name: facts for name, facts in report["origin"].items() if facts}),
@@ -160,7 +163,9 @@ def clip(text: str, most: int) -> str:
 
 
 def labels_of(errors: list[dict[str, Any]]) -> set[str]:
-    return {span["label"] for error in errors if "tokens" in error for span in error["gold"] + error["predicted"]}
+    """The labels of all spans or boxes of mistakes."""
+    drawn = (error for error in errors if "tokens" in error or "width" in error)
+    return {one["label"] for error in drawn for one in error["gold"] + error["predicted"]}
 
 
 def extremes(per_class: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, dict[str, Any]]]]:
@@ -174,6 +179,19 @@ def extremes(per_class: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[st
     rest = [item for item in tested if item not in lowest]
     highest = sorted(rest, key=lambda item: (-item[1]["f1"], -item[1]["support"]))[:half]
     return [(f"{len(part)} {name} F1", dict(part)) for name, part in (("lowest", lowest), ("highest", highest)) if part]
+
+
+def render_boxes(shown: Boxes, labels: Sequence[str]) -> str:
+    """A picture with its boxes and a legend, as HTML for any page.
+
+    Args:
+        labels: all that a model knows, so that each looks the same on every picture.
+    """
+    parts = templates(markdown=False).get_template("charts.html.j2").module
+    styles, boxes = style_labels(labels), [box.to_json() for box in shown.boxes]
+    used = {label: styles[label] for label in styles if any(box.label == label for box in shown.boxes)}
+    drawn = parts.boxes(shown.picture.uri, shown.width, shown.height, boxes, styles, to_text(shown))
+    return str(drawn) + str(parts.legend(used))
 
 
 def is_small(picture: str) -> bool:

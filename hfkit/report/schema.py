@@ -37,7 +37,8 @@
                  test was drawn from, and with the rows that were left out), kind, why, and either tokens
                  (the words from `offset` on, of `words` in all) with gold and predicted spans (positions in tokens,
                  end excluded), and the row's text if it has more than those words; or the row's text or picture, one of
-                 them empty, with gold and predicted class in words
+                 them empty, with gold and predicted class in words; or the row's picture, the width and height of the
+                 one in whose pixels the gold and predicted boxes are, and these
     pictures     augmented training samples with their labels; [] if there are none
     environment  machine and versions
 
@@ -64,6 +65,8 @@ COST = {...: float}
 INTERVAL = {"low": float, "high": float, "level": float, "note": str}
 PICTURE = re.compile("data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")
 SPANS = [{"start": int, "end": int, "label": str}]
+BOXES = [{"left": float, "top": float, "right": float, "bottom": float, "label": str, "score": (float, None)}]
+BOXED = {"picture": PICTURE, "width": int, "height": int, "gold": BOXES, "predicted": BOXES}
 SPANNED = {"offset": int, "words": int, "tokens": [str], "gold": SPANS, "predicted": SPANS}
 WHICH = {"row": int, "kind": str, "why": str}
 AGREEMENT = {
@@ -143,6 +146,7 @@ REPORT = {
         (
             {**WHICH, "text": str, **SPANNED},
             {**WHICH, **SPANNED},
+            {**WHICH, **BOXED},
             {**WHICH, "text": str, "picture": ("", PICTURE), "gold": str, "predicted": str},
         )
     ],

@@ -1,7 +1,7 @@
 """The page itself, made of gradio's parts. Nothing is fetched from elsewhere, and nothing is sent."""
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ from starlette.middleware import Middleware
 
 from hfkit.contract.abilities import Conversed
 from hfkit.contract.rows import Media
-from hfkit.contract.view import Choice, Number, Spans, to_text
+from hfkit.contract.view import Boxes, Choice, Number, Spans, to_text
 from hfkit.errors import UserError
 from hfkit.inference.conversation import Conversation
 from hfkit.inference.demo.asking import DemoModel, Reply, TimedModel, Unanswered
 from hfkit.inference.demo.guard import Guard
 from hfkit.inference.examples import report_rows
-from hfkit.report.pages import escape_markdown
+from hfkit.report.pages import escape_markdown, render_boxes
 
 MOST_EXAMPLES = 6
 TOP = 5  # labels shown of a ranking
@@ -55,7 +55,8 @@ def build_page(model: DemoModel, folder: Path) -> gr.Blocks:
 
         def ask(*values: Any) -> tuple[Any, str]:
             try:
-                return render(timed.answer(dict(zip(model.columns, map(read_input, values), strict=True))))
+                reply = timed.answer(dict(zip(model.columns, map(read_input, values), strict=True)))
+                return render(reply, model.saved.choices.labels)
             except Unanswered as error:
                 raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # shown as HTML
 
@@ -126,6 +127,8 @@ def make_output(model: DemoModel) -> Any:
     kind, choices = model.saved.task.view.answers, model.saved.choices
     if kind is Spans:
         return gr.HighlightedText(label="Answer", show_legend=True)
+    if kind is Boxes:
+        return gr.HTML(label="Answer")
     if kind is Number:
         return gr.Number(label=f"Answer ({', '.join(choices.labels)})" if choices.labels else "Answer")
     if kind is Choice:
@@ -133,9 +136,15 @@ def make_output(model: DemoModel) -> Any:
     return gr.Markdown(label="Answer")
 
 
-def render(reply: Reply) -> tuple[Any, str]:
-    """The value for `make_output`, and the note below it."""
+def render(reply: Reply, labels: Sequence[str] = ()) -> tuple[Any, str]:
+    """The value for `make_output`, and the note below it.
+
+    Args:
+        labels: all that the model knows.
+    """
     match reply.shown:
+        case Boxes():
+            return render_boxes(reply.shown, labels), reply.note or ("" if reply.shown.boxes else "Nothing was found.")
         case Spans():
             note = reply.note or ("" if reply.shown.spans else "Nothing was found.")
             return highlight(reply.shown), note
