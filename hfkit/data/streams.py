@@ -82,7 +82,7 @@ class Reading:
         return found
 
     def is_picture(self, name: str) -> bool:
-        return Path(name).suffix.lower() in self.pictures and find_fault(expand_home(name)) is None
+        return name.lower().endswith(tuple(self.pictures)) and find_fault(expand_home(name)) is None
 
     def source(self, name: str) -> Source:
         if name == STDIN:

@@ -19,6 +19,7 @@ from PIL import Image as Pillow
 
 from hfkit.data.bad_rows import Fault
 from hfkit.data.images.pictures import DEEP, FORMATS, Refused, deep_pixels, read_orientation
+from hfkit.data.images.scans import Part, kind_of, read_scan, split_part
 from hfkit.errors import DataError, first_line
 from hfkit.progress import progress
 
@@ -41,6 +42,8 @@ class Look:
     animated: bool = False
     rotated: bool = False  # by its EXIF tag
     faint: bool = False  # of more than 8 bits, and so dark that it may hold fewer
+    frames: int = 1  # or slices, of a scan whose middle one is meant
+    how: str = ""  # the numbers of a scan became grey
 
 
 LOOK = Features(
@@ -53,6 +56,8 @@ LOOK = Features(
         "animated": Value("bool"),
         "rotated": Value("bool"),
         "faint": Value("bool"),
+        "frames": Value("int32"),
+        "how": Value("string"),
     }
 )
 
@@ -109,7 +114,7 @@ def in_threads(
 ) -> Iterator[tuple[int, dict | None, Look | Refused]]:
     def one(row: int, image: dict | None) -> Look | Refused:
         try:
-            return Look() if row in known else look(bytes_of(image), most_megapixels)
+            return Look() if row in known else look(bytes_of(image), most_megapixels, part_of(image))
         except Refused as error:
             return error
 
@@ -122,8 +127,14 @@ def in_threads(
 
 def name_image(image: dict | None) -> str:
     """An image by the name its owner knows."""
-    path = image and image["path"]
-    return f"image '{os.sep.join(Path(path).parts[-3:])}'" if path else "the embedded image" if image else "null"
+    path, part = split_part(image and image["path"])
+    named = f"image '{os.sep.join(Path(path).parts[-3:])}'" if path else "the embedded image" if image else "null"
+    return named if part.frame is None else f"{named}, frame {part.frame}"
+
+
+def part_of(image: dict | None) -> Part:
+    """The frame of a scan that a row means, and how it is looked at."""
+    return split_part(image and image["path"])[1]
 
 
 def bytes_of(image: dict | None) -> bytes:
@@ -135,19 +146,24 @@ def bytes_of(image: dict | None) -> bytes:
     if image is None or image["bytes"] is None and image["path"] is None:
         raise Refused("every row has an image", "Remove the row")
     try:
-        return Path(image["path"]).read_bytes() if image["bytes"] is None else image["bytes"]
+        return Path(split_part(image["path"])[0]).read_bytes() if image["bytes"] is None else image["bytes"]
     except OSError as error:
         raise Refused(f"it cannot be read ({error.strerror})", "Mend or remove it") from error
 
 
-def look(data: bytes, most_megapixels: float) -> Look:
+def look(data: bytes, most_megapixels: float, part: Part = Part()) -> Look:  # noqa: B008
     """The facts of an image file, after reading it to its end.
+
+    Args:
+        part: of a scan, which is one image for each part.
 
     Raises:
         Refused: it is empty, no image, damaged, too large, or its mode has no known range.
     """
     if not data:
         raise Refused("the file is empty", "Remove it, or fetch it again")
+    if kind_of(data) is not None:
+        return look_at_scan(data, most_megapixels, part)
     try:
         image = Pillow.open(BytesIO(data), formats=FORMATS)
         # Known from the header, before a small file becomes gigabytes of pixels.
@@ -189,6 +205,24 @@ def look(data: bytes, most_megapixels: float) -> Look:
     return seen
 
 
+def look_at_scan(data: bytes, most_megapixels: float, part: Part) -> Look:
+    """The facts of one picture of a scan; its mode is that of the picture, after its numbers became grey.
+
+    Raises:
+        Refused: see `read_scan`.
+    """
+    scan = read_scan(data, part, most_megapixels)
+    return Look(
+        fingerprint=hashlib.blake2b(data + part.to_text().encode(), digest_size=16).hexdigest(),
+        format=scan.picture.format or "",
+        mode=scan.picture.mode,
+        width=scan.picture.width,
+        height=scan.picture.height,
+        frames=scan.frames if part.frame is None else 1,
+        how=scan.how,
+    )
+
+
 def refuse_foreign(data: bytes) -> Refused:
     """The error for a file that no decoder knows, with a way to read it if there is one."""
     brands = data[8 : min(int.from_bytes(data[:4], "big"), 256)] if data[4:8] == b"ftyp" else b""
@@ -198,6 +232,9 @@ def refuse_foreign(data: bytes) -> Refused:
         return Refused("a HEIC image needs pillow-heif, which is not installed", 'Run: pip install "hfkit[heif]"')
     if b"<svg" in data[:1000].lower():
         return Refused("an SVG is a drawing and holds no pixels", "Save it as PNG")
+    # CMS, as DICOM encrypts whole files (PS3.15, annex E), and what openssl begins with.
+    if data[:1] == b"\x30" and b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03" in data[:64] or data[:8] == b"Salted__":
+        return Refused("the file is encrypted", "Decrypt it, or remove the row")
     kinds = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
     return Refused(f"it cannot be read as an image ({kinds})", "Remove it, or save it as one")
 
@@ -221,6 +258,11 @@ def describe_conversions(rows: Dataset) -> str:
     ]
     parts += [f"{count:,} of several frames by the first"] if (count := sum(rows["animated"])) else []
     parts += [f"{count:,} turned by the EXIF tag"] if (count := sum(rows["rotated"])) else []
+    parts += (
+        [f"{n:,} of several frames or slices by the middle one"] if (n := (np.array(rows["frames"]) > 1).sum()) else []
+    )
+    ways = Counter((kind, how) for kind, how in zip(rows["format"], rows["how"], strict=True) if how)
+    parts += [f"{count:,} {kind} {how}" for (kind, how), count in ways.most_common()]
     return ", ".join(parts)
 
 

@@ -77,7 +77,14 @@ def find_pictures(folder: Path, *, allow_outside: bool = False) -> Found:
 
 
 def is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    """Whether a file is a picture by its name; a DICOM often has no suffix, and is known by its first bytes."""
+    if path.suffix:
+        return path.name.lower().endswith(tuple(SUFFIXES))
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def sort_key(path: Path, folder: Path) -> list[tuple[str, str]]:

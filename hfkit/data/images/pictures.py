@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
+from hfkit.data.images.scans import SUFFIXES as SCANS
+from hfkit.data.images.scans import Refused, kind_of, read_scan, split_part
+
 Pillow.init()  # at once: otherwise every thread would begin to load the plugins
 if find_spec("pillow_heif"):
     import pillow_heif
@@ -21,6 +24,7 @@ TOP = 65_535  # the white of 16 bits, and of whole numbers in 32
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k"),
+    *SCANS,
     *(".heic", ".heif", ".hif", ".svg"),  # their owner calls them images, and is told where they cannot be read
 }
 # The EXIF tag of orientation -> the turn that makes the picture upright.
@@ -35,18 +39,11 @@ TURNS = {
 }
 
 
-class Refused(Exception):
-    """The rule that an image breaks, a fix, and the decoder's message."""
-
-    def __init__(self, rule: str, fix: str, detail: str = "") -> None:
-        super().__init__(rule)
-        self.rule, self.fix, self.detail = rule, fix, detail
-
-
 def open_image(image: dict[str, Any], folder: Path) -> Pillow.Image:
-    """Open an image without decoding its pixels; relative paths begin at `folder`."""
-    data = (folder / image["path"]).read_bytes() if image["bytes"] is None else image["bytes"]
-    return Pillow.open(BytesIO(data), formats=FORMATS)
+    """Open an image, without decoding its pixels unless it is a scan; relative paths begin at `folder`."""
+    path, part = split_part(image["path"])
+    data = (folder / path).read_bytes() if image["bytes"] is None else image["bytes"]
+    return Pillow.open(BytesIO(data), formats=FORMATS) if kind_of(data) is None else read_scan(data, part).picture
 
 
 def turn_upright(image: Pillow.Image, channels: int, turn: int) -> Pillow.Image:
