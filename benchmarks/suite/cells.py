@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from benchmarks.suite.sets import BATCH, RECIPES, Set
+from benchmarks.suite.sets import RECIPES, Set
 from hfkit.training.budget import count_passes
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -24,16 +24,16 @@ def own_path(name: str, seed: int, label: str = "default") -> Path:
     return FOLDER / "cells" / name / f"{label}-{seed}.json"
 
 
-def count_steps(rows: int) -> int:
+def count_steps(rows: int, batch: int) -> int:
     """Optimizer steps that hfkit takes by default, and the stock trainer is given."""
-    epoch_steps = -(-rows // BATCH)
+    epoch_steps = -(-rows // batch)
     return count_passes(epoch_steps) * epoch_steps
 
 
 def stock_cell(name: str, one: Set, rows: int, weights: Path, rate: str, seed: int, precision: str = "bf16") -> Cell:
     path = stock_path(name, rate, seed, precision)
     checkpoint = ["--checkpoint", str(weights / one.checkpoint)] if one.checkpoint else []
-    settings = ["--steps", str(count_steps(rows)), "--batch_size", str(BATCH), "--warmup", "0.1"]
+    settings = ["--steps", str(count_steps(rows, one.batch)), "--batch_size", str(one.batch), "--warmup", "0.1"]
     command = ["benchmarks.peers", one.kind, "--dataset", str(data_of(name)), *settings, *checkpoint]
     half = ["--bf16"] if precision == "bf16" else []
     return path, [*command, *half, "--learning_rate", rate, "--seed", str(seed), "--result", str(path)]

@@ -10,7 +10,7 @@ SEED = 0  # of the draws below
 MOST_VALIDATION, MOST_TEST = 500, 2000  # rows; evaluations should not cost more than training
 TEXT_RATES = ("5e-5", "1.5e-4", "4e-4")
 IMAGE_RATES = ("3e-4", "1e-3", "3e-3")
-BATCH = 16
+BATCHES = {"text": 16, "ner": 16, "image": 32}  # of both sides: the recipes' own
 RECIPES = {"text": "recipes/bert_sentiment.py", "ner": "recipes/bert_ner.py", "image": "recipes/resnet_images.py"}
 MOBILENET = "mobilenet-v1-0.25-224"
 
@@ -35,6 +35,10 @@ class Set:
     flags: tuple[str, ...] = ()
     few: int | None = None
     checkpoint: str | None = None
+
+    @property
+    def batch(self) -> int:
+        return BATCHES[self.kind]
 
     @property
     def rates(self) -> tuple[str, ...]:
