@@ -100,6 +100,33 @@ def generation_table(result: dict) -> str:
     return measured(lines, result)
 
 
+def packing_table(result: dict) -> str:
+    """Tokens that pass through a language model for each one of a document, and CPU seconds, packed and padded."""
+    ours, stock = (result[f"{side}_tokens_per_real_token"] for side in ("ours", "stock"))
+    seconds, tokens = result["cpu_seconds"], result["rounds"][0]["ours"]["real_tokens"]
+    lines = [
+        f"| {tokens:,} tokens of {result['rows']:,} documents | packed | padded, as stock | padded against packed |",
+        "|---|---:|---:|---|",
+        f"| tokens through the model for each of a document | {ours:.3f} | {stock:.3f} | {stock / ours:.2f} |",
+        f"| CPU seconds of forward and backward passes | {seconds['ours']:.1f} | {seconds['stock']:.1f} "
+        f"| {spread_text(result['ratio'])} |",
+    ]
+    return measured(lines, result)
+
+
+def cached_heads_table(result: dict) -> str:
+    """CPU seconds of a step above a frozen prefix, computed anew and read from the store."""
+    lines = [
+        "| what learns | a step, CPU s | with the stored prefix, CPU s | ratio [lowest, highest] |",
+        "|---|---:|---:|---|",
+    ]
+    for head in result["heads"]:
+        seconds = head["cpu_seconds"]
+        ratio = spread_text(head["ratio"])
+        lines.append(f"| {head['head']} | {seconds['plain']:.3f} | {seconds['stored']:.3f} | {ratio} |")
+    return measured(lines, result)
+
+
 def reading_table(result: dict) -> str:
     """CPU seconds from a file of rows to a table, beside a tuned way."""
     lines = [

@@ -99,8 +99,10 @@ def section(name: str, results: Path) -> str:
     from benchmarks.coverage_tables import coverage_table, fold_coverage_table
     from benchmarks.input_tables import (
         bucketing_table,
+        cached_heads_table,
         generation_table,
         input_side_table,
+        packing_table,
         qa_windows_table,
         reading_table,
         startup_table,
@@ -137,6 +139,8 @@ def section(name: str, results: Path) -> str:
         "input_side": input_side_table,
         "qa_windows": qa_windows_table,
         "generation": generation_table,
+        "packing": packing_table,
+        "cached_heads": cached_heads_table,
         "reliability": reliability_table,
         "mutants": mutants_line,
         "sealing": sealing_line,
