@@ -19,8 +19,8 @@ def run(folder: Path, *argv: str) -> dict:
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
 
-def test_a_few_rows_of_the_sample_end_in_a_report_and_a_card(tmp_path):
-    report = run(tmp_path / "bert-pos", "--max_train_rows", "64")
+def test_a_few_rows_of_the_sample_end_in_a_report_and_a_card(checkpoint, tmp_path):
+    report = run(tmp_path / "bert-pos", "--max_train_rows", "64", "--checkpoint", checkpoint)
     assert (report["task"]["key"], report["task"]["headline"]) == ("pos", "accuracy")
     assert report["data"]["train"]["rows"] == 64 and report["rows"] == 160
     assert list(headlines(report)) == ["fine-tuned (gradual)", "word tags", "linear probe"]
