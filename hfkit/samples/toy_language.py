@@ -1,8 +1,8 @@
 """The bundled sentences in English and in a made-up language."""
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hfkit.samples.rows import read_rows
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -14,12 +14,4 @@ def sample_toy_language() -> "DatasetDict":
     This project wrote them for trying out the kit (see README.md in this folder). A score on them says nothing about
     real text.
     """
-    # Imported here: resolving a checkpoint should not wait for it.
-    from datasets import Dataset, DatasetDict, Features, Value
-
-    features = Features({"source": Value("string"), "target": Value("string")})
-    splits = {}
-    for split in ("train", "validation", "test"):
-        lines = (Path(__file__).parent / "toy_language" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
-        splits[split] = Dataset.from_list([json.loads(line) for line in lines], features=features, split=split)
-    return DatasetDict(splits)
+    return read_rows("toy_language", {"source": "string", "target": "string"})

@@ -11,7 +11,7 @@ from hfkit.contract.target import Labels
 from hfkit.contract.task import Sample
 from hfkit.data.text.tags import split_tag
 from hfkit.errors import UserError
-from hfkit.samples import sample_ner
+from hfkit.samples.ner import sample_ner
 from hfkit.tasks.tagging.codec import WordTagger
 from hfkit.tasks.tagging.flags import Tagging
 from hfkit.tasks.tagging.judges import EntityJudge

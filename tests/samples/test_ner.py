@@ -11,7 +11,7 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
 from hfkit import samples
-from hfkit.samples import sample_ner
+from hfkit.samples.ner import sample_ner
 from samples_source import make_ner
 from samples_source.ner_material import HELD_OUT, NAMES, SHARED
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from datasets import Dataset
 
-from hfkit.contract.snippets import literal
+from hfkit.contract.snippets import literal, write_program
 from hfkit.contract.target import Target
 from hfkit.contract.view import Example, Mistake, Shown, Text
 from hfkit.data.text.texts import JOINT
@@ -66,25 +66,19 @@ class ChosenOption:
         loaded: str | None = None,
     ) -> str:
         """With the model class alone: transformers has no pipeline for it."""
-        ways = [
-            f"processor = AutoTokenizer.from_pretrained({literal(model)})",
-            f"model = AutoModelForMultipleChoice.from_pretrained({literal(model)})",
-        ]
         # As one text: a list has more than one way to be laid out, and a formatted card must stay the card.
-        return "\n".join(
-            [
-                "from transformers import AutoModelForMultipleChoice, AutoTokenizer",
-                "",
-                *(ways if loaded is None else [loaded]),
-                f"question = {literal(QUESTION)}",
-                f"options = {literal('|'.join(OPTIONS))}.split({literal('|')})",
-                "pairs = [[question] * len(options), options]",
-                f"inputs = processor(*pairs, padding=True, truncation=True, return_tensors={literal('pt')})",
-                "output = model(**{name: value[None] for name, value in inputs.items()})",
-                "probabilities = output.logits[0].softmax(-1).tolist()",
-                "best = probabilities.index(max(probabilities))",
-                "print(options[best], probabilities[best])",
-            ]
+        return write_program(
+            "AutoModelForMultipleChoice",
+            model,
+            loaded,
+            f"question = {literal(QUESTION)}",
+            f"options = {literal('|'.join(OPTIONS))}.split({literal('|')})",
+            "pairs = [[question] * len(options), options]",
+            f"inputs = processor(*pairs, padding=True, truncation=True, return_tensors={literal('pt')})",
+            "output = model(**{name: value[None] for name, value in inputs.items()})",
+            "probabilities = output.logits[0].softmax(-1).tolist()",
+            "best = probabilities.index(max(probabilities))",
+            "print(options[best], probabilities[best])",
         )
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from datasets import Dataset
 
-from hfkit.contract.snippets import literal, plain_text
+from hfkit.contract.snippets import literal, plain_text, write_program
 from hfkit.contract.target import Target
 from hfkit.contract.view import Example, Mistake, Shown, Text
 from hfkit.tasks.generation.words import count_words, split_words
@@ -61,21 +61,15 @@ class WrittenText:
         loaded: str | None = None,
     ) -> str:
         """With `generate()`: the pipelines for summaries and translations are gone since transformers 5."""
-        ways = [
-            f"processor = AutoTokenizer.from_pretrained({literal(model)})",
-            f"model = AutoModelForSeq2SeqLM.from_pretrained({literal(model)})",
-        ]
-        return "\n".join(
-            [
-                "from transformers import AutoModelForSeq2SeqLM, AutoTokenizer",
-                "",
-                *(ways if loaded is None else [loaded]),
-                f"text = {literal(plain_text(examples) or SENTENCE)}",
-                "prefix = model.config.hfkit_source_prefix  # what it was trained to find before every text",
-                f"inputs = processor(prefix + text, truncation=True, return_tensors={literal('pt')})",
-                "written = model.generate(**inputs)",
-                "print(processor.batch_decode(written, skip_special_tokens=True)[0])",
-            ]
+        return write_program(
+            "AutoModelForSeq2SeqLM",
+            model,
+            loaded,
+            f"text = {literal(plain_text(examples) or SENTENCE)}",
+            "prefix = model.config.hfkit_source_prefix  # what it was trained to find before every text",
+            f"inputs = processor(prefix + text, truncation=True, return_tensors={literal('pt')})",
+            "written = model.generate(**inputs)",
+            "print(processor.batch_decode(written, skip_special_tokens=True)[0])",
         )
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from datasets import Dataset
 
-from hfkit.contract.snippets import literal, plain_text
+from hfkit.contract.snippets import literal, plain_text, write_program
 from hfkit.contract.target import Target
 from hfkit.contract.view import Example, Mistake, Shown, Text
 from hfkit.tasks.language.conversations import write
@@ -71,21 +71,15 @@ class ConversationView:
     ) -> str:
         """An answer to one question."""
         text = literal(plain_text(examples) or QUESTION)
-        ways = [
-            f"processor = AutoTokenizer.from_pretrained({literal(model)})",
-            f"model = AutoModelForCausalLM.from_pretrained({literal(model)})",
-        ]
         quoted = {name: literal(name) for name in ("role", "user", "content", "pt", "input_ids")}
-        return "\n".join(
-            [
-                "from transformers import AutoModelForCausalLM, AutoTokenizer",
-                "",
-                *(ways if loaded is None else [loaded]),
-                f"turns = [{{{quoted['role']}: {quoted['user']}, {quoted['content']}: {text}}}]",
-                "inputs = processor.apply_chat_template(turns, add_generation_prompt=True, return_dict=True,"
-                f" return_tensors={quoted['pt']})",
-                "written = model.generate(**inputs, max_new_tokens=40, do_sample=False)",
-                f"answer = written[0, inputs[{quoted['input_ids']}].shape[1] :]",
-                "print(processor.decode(answer, skip_special_tokens=True))",
-            ]
+        return write_program(
+            "AutoModelForCausalLM",
+            model,
+            loaded,
+            f"turns = [{{{quoted['role']}: {quoted['user']}, {quoted['content']}: {text}}}]",
+            "inputs = processor.apply_chat_template(turns, add_generation_prompt=True, return_dict=True,"
+            f" return_tensors={quoted['pt']})",
+            "written = model.generate(**inputs, max_new_tokens=40, do_sample=False)",
+            f"answer = written[0, inputs[{quoted['input_ids']}].shape[1] :]",
+            "print(processor.decode(answer, skip_special_tokens=True))",
         )

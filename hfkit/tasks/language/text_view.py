@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from datasets import Dataset
 
-from hfkit.contract.snippets import literal, plain_text
+from hfkit.contract.snippets import literal, plain_text, write_program
 from hfkit.contract.target import Target
 from hfkit.contract.view import Example, Mistake, Number, Shown, Text
 from hfkit.tasks.language.judges import Likelihood, count_bytes, perplexity, to_bits
@@ -71,26 +71,20 @@ class DocumentView:
     ) -> str:
         """The continuation of a text, and its bits per byte."""
         text = literal(plain_text(examples) or TEXT)
-        ways = [
-            f"processor = AutoTokenizer.from_pretrained({literal(model)})",
-            f"model = AutoModelForCausalLM.from_pretrained({literal(model)})",
-        ]
-        return "\n".join(
-            [
-                "import torch",
-                "from transformers import AutoModelForCausalLM, AutoTokenizer",
-                "",
-                *(ways if loaded is None else [loaded]),
-                f"text = {text}",
-                "start = processor.bos_token_id",
-                "start = processor.eos_token_id if start is None else start",
-                f"ids = processor(text, add_special_tokens=False)[{literal('input_ids')}]",
-                "inputs = torch.tensor([[start, *ids]])",
-                "with torch.no_grad():",
-                "    nats = model(input_ids=inputs, labels=inputs).loss * len(ids)",
-                f"print(nats.item() / 0.693147 / len(text.encode()), {literal('bits per byte')})",
-                "written = model.generate(inputs, attention_mask=torch.ones_like(inputs), max_new_tokens=20,"
-                " do_sample=False)",
-                "print(processor.decode(written[0], skip_special_tokens=True))",
-            ]
+        return write_program(
+            "AutoModelForCausalLM",
+            model,
+            loaded,
+            f"text = {text}",
+            "start = processor.bos_token_id",
+            "start = processor.eos_token_id if start is None else start",
+            f"ids = processor(text, add_special_tokens=False)[{literal('input_ids')}]",
+            "inputs = torch.tensor([[start, *ids]])",
+            "with torch.no_grad():",
+            "    nats = model(input_ids=inputs, labels=inputs).loss * len(ids)",
+            f"print(nats.item() / 0.693147 / len(text.encode()), {literal('bits per byte')})",
+            "written = model.generate(inputs, attention_mask=torch.ones_like(inputs), max_new_tokens=20,"
+            " do_sample=False)",
+            "print(processor.decode(written[0], skip_special_tokens=True))",
+            imports=["import torch"],
         )

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from datasets import Dataset
 
-from hfkit.contract.snippets import literal
+from hfkit.contract.snippets import literal, write_program
 from hfkit.contract.target import Target
 from hfkit.contract.view import Example, Mistake, Shown, Span, Spans, Text
 from hfkit.data.text.texts import JOINT
@@ -156,30 +156,22 @@ class AnsweredQuestions:
         loaded: str | None = None,
     ) -> str:
         """With the model class alone: transformers has no pipeline for it any more. It reads one window."""
-        ways = [
-            f"processor = AutoTokenizer.from_pretrained({literal(model)})",
-            f"model = AutoModelForQuestionAnswering.from_pretrained({literal(model)})",
-        ]
         names = {"pt": literal("pt"), "offset_mapping": literal("offset_mapping"), "longest": self.longest}
         lines = [
-            "from transformers import AutoModelForQuestionAnswering, AutoTokenizer",
-            "",
-            *(ways if loaded is None else [loaded]),
             f"question = {literal(PAIR[0])}",
             f"passage = {literal(PAIR[1])}  # a longer one: in windows",
             ASK.format(**names).rstrip(),
         ]
         if getattr(target, "margin", None) is None:
-            return "\n".join([*lines, "print(passage[best[1] : best[2]])"])
-        margin = "model.config.hfkit_no_answer_margin"
-        return "\n".join(
-            [
-                *lines,
+            lines.append("print(passage[best[1] : best[2]])")
+        else:
+            margin = "model.config.hfkit_no_answer_margin"
+            lines += [
                 "null = inputs.input_ids[0].tolist().index(processor.cls_token_id) if processor.cls_token else 0",
                 "nothing = start[null] + end[null]  # the score of no answer",
                 f"print({literal('')} if nothing - best[0] > {margin} else passage[best[1] : best[2]])",
             ]
-        )
+        return write_program("AutoModelForQuestionAnswering", model, loaded, *lines)
 
     def onnx_snippet(self, inputs: Mapping[str, Sequence[str]], longest: int | None) -> str:
         return GRAPH.replace("@longest@", str(longest))
