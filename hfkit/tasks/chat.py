@@ -4,21 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from transformers import AutoModelForCausalLM
-
 from hfkit.arguments.ranges import COUNT, POSITIVE_COUNT, Range
 from hfkit.contract.target import Nothing
-from hfkit.contract.task import Sample, Task
+from hfkit.contract.task import Sample
 from hfkit.samples.errands import sample_errands
 from hfkit.tasks.language.chat_codec import ChatCodec
 from hfkit.tasks.language.chat_view import ConversationView
-from hfkit.tasks.language.codec import LONGEST_ROW
 from hfkit.tasks.language.conversations import Conversations
+from hfkit.tasks.language.flags import Language
 from hfkit.tasks.language.judges import LikelihoodJudge
 
 
 @dataclass(frozen=True)
-class Chat(Task):
+class Chat(Language):
     """Conversations of a user and an assistant."""
 
     messages_column: str | None = field(
@@ -37,17 +35,6 @@ class Chat(Task):
             " refuse it"
         },
     )
-    max_length: int | None = field(
-        default=None,
-        metadata={"help": f"tokens that are read at once; default: {LONGEST_ROW}, or what the model reads"},
-    )
-    stride: int | None = field(
-        default=None,
-        metadata={
-            "help": "tokens that a window of a long conversation repeats of the one before it, as context; default: a"
-            " quarter of the window"
-        },
-    )
     max_new_tokens: int = field(default=128, metadata={"help": "tokens of an answer that is written, at most"})
     exact_match_tokens: int = field(
         default=0,
@@ -58,12 +45,7 @@ class Chat(Task):
     )
 
     key: ClassVar[str] = "chat"
-    tag: ClassVar[str] = "text-generation"
-    auto_model: ClassVar[type] = AutoModelForCausalLM
-    target_kind: ClassVar[type[Nothing]] = Nothing
     ranges: ClassVar[Mapping[str, Range]] = {
-        "max_length": POSITIVE_COUNT,
-        "stride": COUNT,
         "max_new_tokens": POSITIVE_COUNT,
         "exact_match_tokens": COUNT,
     }

@@ -1,23 +1,19 @@
 """Language modelling: how likely documents are, token by token from left to right."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from transformers import AutoModelForCausalLM
-
-from hfkit.arguments.ranges import COUNT, POSITIVE_COUNT, Range
 from hfkit.contract.target import Nothing
-from hfkit.contract.task import Sample, Task
+from hfkit.contract.task import Sample
 from hfkit.samples.logbook import sample_logbook
-from hfkit.tasks.language.codec import LONGEST_ROW
+from hfkit.tasks.language.flags import Language
 from hfkit.tasks.language.judges import LikelihoodJudge
 from hfkit.tasks.language.text_view import DocumentView
 from hfkit.tasks.language.texts import TextCodec, Texts
 
 
 @dataclass(frozen=True)
-class LanguageModelling(Task):
+class LanguageModelling(Language):
     """Documents whose next token is predicted at every place."""
 
     text_column: str | None = field(
@@ -30,23 +26,8 @@ class LanguageModelling(Task):
             " paragraphs where there are blank lines"
         },
     )
-    max_length: int | None = field(
-        default=None,
-        metadata={"help": f"tokens that are read at once; default: {LONGEST_ROW}, or what the model reads"},
-    )
-    stride: int | None = field(
-        default=None,
-        metadata={
-            "help": "tokens that a window of a long document repeats of the one before it, as context, when it is"
-            " evaluated; default: a quarter of the window"
-        },
-    )
 
     key: ClassVar[str] = "language-modelling"
-    tag: ClassVar[str] = "text-generation"
-    auto_model: ClassVar[type] = AutoModelForCausalLM
-    target_kind: ClassVar[type[Nothing]] = Nothing
-    ranges: ClassVar[Mapping[str, Range]] = {"max_length": POSITIVE_COUNT, "stride": COUNT}
     sample: ClassVar[Sample] = Sample("sample-gpt2", sample_logbook, license="apache-2.0", language="en")
 
     @property

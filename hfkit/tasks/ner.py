@@ -7,12 +7,10 @@ from typing import Any, ClassVar
 from transformers import PreTrainedConfig
 
 from hfkit.contract.abilities import Parsed, Prompt
-from hfkit.contract.target import Labels
 from hfkit.contract.task import Sample
 from hfkit.data.text.tags import split_tag
 from hfkit.errors import UserError
 from hfkit.samples.ner import sample_ner
-from hfkit.tasks.tagging.codec import WordTagger
 from hfkit.tasks.tagging.flags import Tagging
 from hfkit.tasks.tagging.judges import EntityJudge
 from hfkit.tasks.tagging.prompts import NOTHING, read_entities, write_entities
@@ -52,17 +50,6 @@ class NER(Tagging):
     @property
     def view(self) -> TaggedText:
         return TaggedText()
-
-    def codec(self, checkpoint: str, target: Labels) -> WordTagger:
-        return WordTagger(
-            checkpoint,
-            self.path(checkpoint),
-            target,
-            self.head_config(target),
-            max_length=self.max_length,
-            stride=self.stride,
-            hiding=self.hiding,
-        )
 
     @classmethod
     def flags_of(cls, config: PreTrainedConfig) -> dict[str, Any]:

@@ -4,10 +4,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import ClassVar
 
-from hfkit.contract.target import Labels
 from hfkit.contract.task import Sample
 from hfkit.samples.pos import sample_pos
-from hfkit.tasks.tagging.codec import WordTagger
 from hfkit.tasks.tagging.flags import Tagging
 from hfkit.tasks.tagging.judges import TagJudge
 from hfkit.tasks.tagging.rows import TaggedWords
@@ -46,14 +44,3 @@ class PartOfSpeech(Tagging):
     @property
     def view(self) -> WordTags:
         return WordTags()
-
-    def codec(self, checkpoint: str, target: Labels) -> WordTagger:
-        return WordTagger(
-            checkpoint,
-            self.path(checkpoint),
-            target,
-            self.head_config(target),
-            max_length=self.max_length,
-            stride=self.stride,
-            hiding=self.hiding,
-        )

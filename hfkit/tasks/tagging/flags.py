@@ -1,4 +1,4 @@
-"""The flags that all tasks have in common whose rows are words with tags."""
+"""The flags and the codec that all tasks have in common whose rows are words with tags."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 from transformers import AutoModelForTokenClassification
 
 from hfkit.arguments.ranges import COUNT, POSITIVE_COUNT, Range
+from hfkit.contract.target import Labels
 from hfkit.contract.task import Task
 from hfkit.tasks.hiding import HidesWords
-from hfkit.tasks.tagging.codec import LONGEST_WINDOW
+from hfkit.tasks.tagging.codec import LONGEST_WINDOW, WordTagger
 from hfkit.tasks.tagging.rows import TOKENS_COLUMNS
 
 
@@ -40,3 +41,14 @@ class Tagging(HidesWords, Task):
     tag: ClassVar[str] = "token-classification"
     auto_model: ClassVar[type] = AutoModelForTokenClassification
     ranges: ClassVar[Mapping[str, Range]] = {"max_length": POSITIVE_COUNT, "stride": COUNT}
+
+    def codec(self, checkpoint: str, target: Labels) -> WordTagger:
+        return WordTagger(
+            checkpoint,
+            self.path(checkpoint),
+            target,
+            self.head_config(target),
+            max_length=self.max_length,
+            stride=self.stride,
+            hiding=self.hiding,
+        )
