@@ -53,6 +53,26 @@ class Boxes:
     boxes: tuple[Box, ...]
 
 
+class Area(NamedTuple):
+    """The pixels of one class in a picture."""
+
+    label: str
+    share: float  # of all pixels
+    mark: str  # the colour and the pattern in which they are drawn, as a data URI of a small PNG
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A picture onto which the areas of classes are drawn, and what they are."""
+
+    drawn: Picture
+    areas: tuple[Area, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        areas = [{"label": area.label, "share": round(area.share, 4), "mark": area.mark} for area in self.areas]
+        return {"drawn": self.drawn.uri, "areas": areas}
+
+
 class Span(NamedTuple):
     """A label for the tokens from `start` to, but not including, `end`."""
 
@@ -98,7 +118,7 @@ class Number:
     whole: bool = False
 
 
-Shown = Text | Picture | Boxes | Spans | Choice | Number
+Shown = Text | Picture | Boxes | Mask | Spans | Choice | Number
 
 
 @dataclass(frozen=True)
@@ -126,6 +146,9 @@ class Mistake:
             boxes = {"gold": [box.to_json() for box in shown.boxes]}
             boxes["predicted"] = [box.to_json() for box in self.predicted.boxes]
             return {**which, "picture": shown.picture.uri, "width": shown.width, "height": shown.height, **boxes}
+        if isinstance(self.gold, Mask) and isinstance(self.predicted, Mask):
+            sides = {"gold": self.gold.to_json(), "predicted": self.predicted.to_json()}
+            return {**which, "picture": to_columns(self.given)["picture"], **sides}
         return {**which, **to_columns(self.given), "gold": to_text(self.gold), "predicted": to_text(self.predicted)}
 
 
@@ -147,6 +170,8 @@ def to_columns(shown: Shown) -> dict[str, str]:
         return {"text": "", "picture": shown.uri}
     if isinstance(shown, Boxes):
         return {"text": "", "picture": shown.picture.uri}
+    if isinstance(shown, Mask):
+        return {"text": "", "picture": shown.drawn.uri}
     return {"text": to_text(shown), "picture": ""}
 
 
@@ -165,6 +190,8 @@ def to_text(shown: Shown) -> str:
         return "a picture"
     if isinstance(shown, Boxes):
         return count_labels([box.label for box in shown.boxes])
+    if isinstance(shown, Mask):
+        return ", ".join(f"{area.label} {area.share:.1%}" for area in shown.areas) or "none"
     raise TypeError(f"a {type(shown).__name__} is none of the values that can be shown: {Shown}")
 
 

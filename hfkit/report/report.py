@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hfkit.contract.task import Loaded, Task
-from hfkit.contract.view import Boxes, Example, Picture, Text, to_text
+from hfkit.contract.view import Boxes, Example, Mask, Picture, Text, to_text
 from hfkit.errors import UserError
 from hfkit.progress import progress
 from hfkit.report.drawings import draw_boxes
@@ -344,6 +344,8 @@ def shorten(example: Example) -> Example:
     shown, around = example.shown, MOST_LETTERS // 2
     if isinstance(shown, Boxes):
         shown = Picture(draw_boxes(shown))  # a card shows files, in which nothing can be laid over a picture
+    if isinstance(shown, Mask):
+        shown = shown.drawn
     if not isinstance(shown, Picture):
         shown = Text(clip(withhold_secrets(to_plain(to_text(shown))), MOST_LETTERS))
     return Example(shown, clip(before[::-1], around)[::-1], clip(after, around))

@@ -38,7 +38,8 @@
                  (the words from `offset` on, of `words` in all) with gold and predicted spans (positions in tokens,
                  end excluded), and the row's text if it has more than those words; or the row's text or picture, one of
                  them empty, with gold and predicted class in words; or the row's picture, the width and height of the
-                 one in whose pixels the gold and predicted boxes are, and these
+                 one in whose pixels the gold and predicted boxes are, and these; or the row's picture, and that with
+                 the gold and the predicted areas drawn onto it, with the share and the mark of each
     pictures     augmented training samples with their labels; [] if there are none
     environment  machine and versions
 
@@ -67,6 +68,8 @@ PICTURE = re.compile("data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")
 SPANS = [{"start": int, "end": int, "label": str}]
 BOXES = [{"left": float, "top": float, "right": float, "bottom": float, "label": str, "score": (float, None)}]
 BOXED = {"picture": PICTURE, "width": int, "height": int, "gold": BOXES, "predicted": BOXES}
+AREAS = {"drawn": PICTURE, "areas": [{"label": str, "share": float, "mark": PICTURE}]}
+MASKED = {"picture": PICTURE, "gold": AREAS, "predicted": AREAS}
 SPANNED = {"offset": int, "words": int, "tokens": [str], "gold": SPANS, "predicted": SPANS}
 WHICH = {"row": int, "kind": str, "why": str}
 AGREEMENT = {
@@ -147,6 +150,7 @@ REPORT = {
             {**WHICH, "text": str, **SPANNED},
             {**WHICH, **SPANNED},
             {**WHICH, **BOXED},
+            {**WHICH, **MASKED},
             {**WHICH, "text": str, "picture": ("", PICTURE), "gold": str, "predicted": str},
         )
     ],

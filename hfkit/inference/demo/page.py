@@ -12,13 +12,13 @@ from starlette.middleware import Middleware
 
 from hfkit.contract.abilities import Conversed
 from hfkit.contract.rows import Media
-from hfkit.contract.view import Boxes, Choice, Number, Spans, to_text
+from hfkit.contract.view import Boxes, Choice, Mask, Number, Spans, to_text
 from hfkit.errors import UserError
 from hfkit.inference.conversation import Conversation
 from hfkit.inference.demo.asking import DemoModel, Reply, TimedModel, Unanswered
 from hfkit.inference.demo.guard import Guard
 from hfkit.inference.examples import report_rows
-from hfkit.report.pages import escape_markdown, render_boxes
+from hfkit.report.pages import escape_markdown, render_boxes, render_mask
 
 MOST_EXAMPLES = 6
 TOP = 5  # labels shown of a ranking
@@ -127,7 +127,7 @@ def make_output(model: DemoModel) -> Any:
     kind, choices = model.saved.task.view.answers, model.saved.choices
     if kind is Spans:
         return gr.HighlightedText(label="Answer", show_legend=True)
-    if kind is Boxes:
+    if kind in (Boxes, Mask):
         return gr.HTML(label="Answer")
     if kind is Number:
         return gr.Number(label=f"Answer ({', '.join(choices.labels)})" if choices.labels else "Answer")
@@ -145,6 +145,8 @@ def render(reply: Reply, labels: Sequence[str] = ()) -> tuple[Any, str]:
     match reply.shown:
         case Boxes():
             return render_boxes(reply.shown, labels), reply.note or ("" if reply.shown.boxes else "Nothing was found.")
+        case Mask():
+            return render_mask(reply.shown), reply.note
         case Spans():
             note = reply.note or ("" if reply.shown.spans else "Nothing was found.")
             return highlight(reply.shown), note
