@@ -312,6 +312,10 @@ class Task(ABC):
         """
         return None if self.unit_column is None else np.array(rows["unit"][:])
 
+    def name_unit(self, rows: Dataset) -> str:
+        """The name of what intervals draw: one of `units`, in the words of its column, or a row."""
+        return self.rows.unit if self.unit_column is None else self.unit_column
+
     def path(self, checkpoint: str) -> str:
         """The folder or Hub id that `checkpoint` stands for (see `open_checkpoint`).
 

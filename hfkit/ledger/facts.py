@@ -62,7 +62,7 @@ def ledger_of(bench: Bench, contenders: list[Contender], queue: Queue, plan: Pla
             "key": task.key,
             "name": task.tag,
             "headline": judge.headline.key,
-            "unit": task.unit_column or task.rows.unit,
+            "unit": task.name_unit(runs.rows),
             "dataset": dataset_name(test),
             "scores": [score.to_json() for score in judge.scores],
         },

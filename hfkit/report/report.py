@@ -172,7 +172,7 @@ class Report:
         mistakes = task.view.mistakes(self._predictions, self.references, test, MOST_ERRORS)
         examples = task.view.examples(self.rows.splits.get("train", test), MOST_LABELS)
         examples = {label: shorten(example) for label, example in examples.items()}
-        unit = task.rows.unit if task.unit_column is None else words(task.unit_column)
+        unit = words(task.name_unit(test))
         data, origin = to_plain(self._data()), to_plain(self._origin())
         report = {
             "schema": SCHEMA,
