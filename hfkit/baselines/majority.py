@@ -39,8 +39,9 @@ def constant_logits(train: Dataset, labels: int) -> np.ndarray:
     targets = train.with_format("numpy")["labels"][:]
     # Half a row more keeps a label that training lacks finite.
     if targets.ndim == 2:
-        having = targets.sum(0)
-        return np.log(having + 0.5) - np.log(len(targets) - having + 0.5)
+        known = targets != -100
+        having = np.where(known, targets, 0).sum(0)
+        return np.log(having + 0.5) - np.log(known.sum(0) - having + 0.5)
     if np.issubdtype(targets.dtype, np.integer):
         return np.log((np.bincount(targets, minlength=labels) + 0.5) / len(targets))
     return targets.mean(keepdims=True, dtype=float)

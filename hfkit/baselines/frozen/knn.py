@@ -89,7 +89,9 @@ def vote(targets: Tensor, cosines: Tensor, places: Tensor, count: int, labels: i
         prior = one_hot(targets, labels).double().mean(0)
         total = torch.zeros(len(weight), labels).scatter_add_(1, targets[places[:, :count]], weight)
     else:
-        prior = targets.double().mean(0)
+        known = targets != -100
+        prior = torch.where(known, targets, 0).double().sum(0) / known.sum(0).clamp(min=1)
+        targets = torch.where(known, targets, prior.to(targets))  # what is not known says no more than the others
         total = sum(targets[places[:, near]] * weight[:, near, None] for near in range(count))
     # Half a row more keeps a label that training lacks finite.
     prior = (prior * len(targets) + 0.5) / (len(targets) + 1)
