@@ -15,6 +15,7 @@ HOMES = {
     "QuestionAnswering": "question_answering",
     "MultipleChoice": "multiple_choice",
     "ImageClassification": "image_classification",
+    "MedicalImages": "medical_images",
     "LanguageModelling": "language_model",
     "Chat": "chat",
     "Summarization": "summarization",

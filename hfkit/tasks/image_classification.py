@@ -92,6 +92,13 @@ class ImageClassification(Classification):
             self.sample.rows,
         )
 
+    @property
+    def variation(self) -> Variation:
+        """How training images vary, and in how many views the others are seen."""
+        return Variation(
+            self.augmentation, self.flip == "horizontal", self.mix, self.mix_alpha, self.image_cache, self.tta
+        )
+
     def codec(self, checkpoint: str, target: Labels) -> PictureClassifier:
         return PictureClassifier(
             checkpoint,
@@ -100,9 +107,7 @@ class ImageClassification(Classification):
             self.head_config(target),
             self.kind,
             folder=folder_of(self.dataset),
-            variation=Variation(
-                self.augmentation, self.flip == "horizontal", self.mix, self.mix_alpha, self.image_cache, self.tta
-            ),
+            variation=self.variation,
             balanced=self.class_weights == "balanced",
         )
 

@@ -1,6 +1,8 @@
 """Tiny scans: DICOM and NIfTI files made in memory, with or without what real ones get wrong."""
 
+from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,33 @@ def dicom(pixels: np.ndarray, *, syntax: Any = None, bits: int | None = None, **
     old = str(ExplicitVRLittleEndian).encode()
     assert len(syntax) == len(old)
     return written.replace(old, syntax.encode(), 1)
+
+
+def study(folder: Path, patients: Mapping[str, int]) -> str:
+    """DICOM files of so many patients in each split, two of each, and a table of findings as CheXpert has them.
+
+    A mass is a bright square on the left, an effusion a bright lower edge; every fifth answer is uncertain and every
+    seventh blank. Tags name planted people.
+    """
+    random, number = np.random.default_rng(0), 0
+    for split, count in patients.items():
+        lines = ["Path,Mass,Effusion,Fracture"]
+        for patient in range(count):
+            for _ in range(2):
+                mass, effusion = number % 2, number // 2 % 2
+                pixels = random.integers(900, 1500, (40, 36)).astype(np.uint16)
+                pixels[8:20, 4:16] += np.uint16(2000 * mass)
+                pixels[-6:] += np.uint16(2000 * effusion)
+                name = f"{split}/{number:03d}.dcm"
+                (folder / split).mkdir(parents=True, exist_ok=True)
+                tags = {**PERSON, "PatientID": f"{PERSON['PatientID']}-{split}-{patient}"}
+                (folder / name).write_bytes(dicom(pixels, WindowCenter=2000, WindowWidth=4000, **tags))
+                mass = "-1" if number % 5 == 4 else mass
+                effusion = "" if number % 7 == 6 else effusion
+                lines.append(f"{name},{mass},{effusion},{int(number % 4 == 0)}")
+                number += 1
+        (folder / f"{split}.csv").write_text("\n".join(lines) + "\n")
+    return str(folder)
 
 
 def nifti(values: np.ndarray, affine: np.ndarray | None = None, *, packed: bool = False, **fields: Any) -> bytes:

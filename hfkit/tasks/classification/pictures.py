@@ -81,10 +81,22 @@ class ClassifiedPictures(ClassifiedRows):
     def read(self, source: Source, only_one: Only | None) -> Raw:
         require_vision()
         raw, roots, image_column = self._images(source, only_one)
-        unit = find_unit_column(raw, self.unit_column)
+        raw, unit = self.find_units(raw, roots, image_column)
         raw, label_column, writing = self.find_answers(raw, [image_column], unit)
         columns = {"image": image_column, "label": label_column} | ({"unit": unit} if unit else {})
         return Raw(raw, columns, tuple(roots), writing)
+
+    def find_units(self, raw: DatasetDict, roots: Sequence[Path], image_column: str) -> tuple[DatasetDict, str | None]:
+        """The splits, and their column of units; None if there is none."""
+        return raw, find_unit_column(raw, self.unit_column)
+
+    def choose_parts(self, images: Dataset, came: Dataset) -> Dataset:
+        """Located images, with the parts of scans that are meant behind their paths.
+
+        Args:
+            came: their rows in the dataset.
+        """
+        return images
 
     def _images(self, source: Source, only_one: Only | None) -> tuple[DatasetDict, list[Path], str]:
         """The rows as they came, the folders their files may lie in, and the column of images."""
@@ -153,7 +165,7 @@ class ClassifiedPictures(ClassifiedRows):
         from hfkit.data.images.files import cast_images, look_at_all
         from hfkit.data.images.paths import locate_images
 
-        rows = rows.select_columns([column])
+        came, rows = rows, rows.select_columns([column])
         rows = rows if column == "image" else rows.rename_column(column, "image")
         rows, astray = locate_images(
             cast_images(rows, split, column),
@@ -163,6 +175,7 @@ class ClassifiedPictures(ClassifiedRows):
             column=column,
         )
         known = {fault.row for fault in astray}
+        rows = self.choose_parts(rows, came)
         rows, unusable = look_at_all(rows, split, column, most_megapixels=self.max_megapixels, known=known)
         return rows, astray + unusable
 
