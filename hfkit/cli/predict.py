@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from hfkit.contract.task import Task
     from hfkit.data.streams import Chunk, Reading, Source
     from hfkit.inference.asking import Asking
+    from hfkit.inference.explanations import Explanations
     from hfkit.inference.saved import SavedModel
 
 TEXT_BATCHES, OTHER_BATCHES = 16, 4  # of a chunk: texts are sorted by length within it, pictures are larger
 OWN_FLAGS = (
     *("--text", "--output", "--format", "--probabilities", "--batch_size", "--on_bad_row", "--encoding", "--sheet"),
-    *("--task", "--revision", "--escape_formulas", "--no_escape_formulas"),
+    *("--task", "--revision", "--escape_formulas", "--no_escape_formulas", "--explain", "--explain_most"),
 )
 
 
@@ -75,6 +76,13 @@ def predict(
         ),
     ] = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="add that of every label")] = False,
+    explain: Annotated[
+        Path | None,
+        typer.Option("--explain", help="folder for pictures of what answers rest on, one a row", readable=False),
+    ] = None,
+    explain_most: Annotated[
+        int, typer.Option("--explain_most", min=1, help="rows to write such a picture of, the first ones")
+    ] = 100,
     batch_size: Annotated[int, typer.Option("--batch_size", min=1, help="rows that the model sees at once")] = 32,
     on_bad_row: Annotated[
         OnBadRow,
@@ -105,6 +113,9 @@ def predict(
     In CSV, a text that a spreadsheet would run as a formula (it begins with = + - @) gets a ' before it, unless
     --no_escape_formulas is given; numbers and JSON stay as they are.
 
+    With --explain DIR, a model for pictures writes where it looks: each picture in grey under colours from violet (no
+    part in the answer) to yellow, with its file in the column `explanation`. It is a hint, not a proof.
+
     The flags of the model's task are accepted too, such as --text_column, --max_length or --allow_outside_images; they
     win over those of its run.
 
@@ -112,6 +123,7 @@ def predict(
         hfkit predict runs/bert-sentiment --text "anna likes the sea" --probabilities
         hfkit predict runs/bert-ner sentences.jsonl --output entities.jsonl
         hfkit predict runs/vit-images pictures picture.png
+        hfkit predict runs/vit-images pictures picture.png --explain looked
 
     Exit codes: 0 every row has its line; 1 something failed; 2 the model or the input cannot be read, or a row cannot
     be asked; 75 interrupted.
@@ -120,6 +132,7 @@ def predict(
     words = [word for word in [*(inputs or []), *context.args] if word != "--debug"]
     kind = format or (Format.csv if output is not None and output.suffix.lower() == ".csv" else Format.jsonl)
     request = Request(model, words, text or [], output, kind, encoding, sheet, revision, task, escape_formulas)
+    request = replace(request, explain=explain and str(explain), explain_most=explain_most)
     again = ANEW if output is None or "-" in words else f"{GOES_ON} behind what {output}.part holds"
     run(lambda: write(request, batch_size, skip=on_bad_row == OnBadRow.skip, every=probabilities), again)
 
@@ -147,6 +160,8 @@ class Request:
     revision: str | None
     task: str | None
     escape: bool = True  # formulas in the cells of a CSV
+    explain: str | None = None  # a folder for pictures of what answers rest on
+    explain_most: int = 100  # rows
 
     @property
     def layout(self) -> Layout:
@@ -242,13 +257,15 @@ def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None
         tool = request.kind.value if request.kind in (Format.doccano, Format.prodigy) else None
         if tool is not None and not answers_with_spans(saved):
             raise UserError(f"--format {tool}", f"a model for {saved.task.key} finds no spans", "Write jsonl or csv")
-        asking = Asking(saved, batch_size, skip, every, tool)
+        explanations = make_explanations(saved, request, inputs)
+        asking = Asking(saved, batch_size, skip, every, tool, explanations)
         chunks = (chunk for source in sources for chunk in reading.chunks(source))
         if request.output is None:
             ascii_only = not can_write_all(stdout)
             rows, faults = write_to_stdout(stdout, asking, chunks, replace(request.layout, ascii=ascii_only))
         else:
             own = (request.encoding, request.sheet, request.kind.value, request.escape, batch_size, skip, every)
+            own += (request.explain, request.explain_most) if request.explain else ()
             flags += map(str, own)
             work = identify_work(saved, inputs, request.texts, sources, flags)
             rows, faults = write_to_file(request.output, work, asking, chunks, request.layout)
@@ -258,6 +275,25 @@ def write(request: Request, batch_size: int, *, skip: bool, every: bool) -> None
                 f", {faults.total():,} of them without a prediction ({', '.join(map(count_text, faults.items()))})"
             )
         print(summary + (f": {request.output}" if request.output else ""), file=sys.stderr)
+
+
+def make_explanations(saved: "SavedModel", request: Request, inputs: list[str]) -> "Explanations | None":
+    """The pictures of what answers rest on, if they are asked for.
+
+    Raises:
+        UserError: the model has none, or their folder is none.
+    """
+    from datasets import Dataset
+
+    from hfkit.inference.explanations import Explanations
+
+    if request.explain is None:
+        return None
+    saved.explain(Dataset.from_dict({}), [])  # refused before any row is read
+    found = Explanations(request.explain, request.explain_most)
+    found.refuse_inputs(inputs)
+    found.make_folder()
+    return found
 
 
 def can_write_all(stream: TextIO) -> bool:
@@ -298,7 +334,7 @@ def write_to_stdout(
     """
     rows, faults, columns = 0, Counter(), []
     for chunk in chunks:
-        records, found = asking.answers(chunk)
+        records, found = asking.answers(chunk, rows)
         columns = columns or list(records[0])
         try:
             stdout.write(format_rows(records, layout, columns, header=not rows))
@@ -328,7 +364,7 @@ def write_to_file(
                 passed += len(chunk.records)
                 if passed <= part.rows:
                     continue
-                records, found = asking.answers(chunk)
+                records, found = asking.answers(chunk, part.rows)
                 faults.update(fault.rule for fault in found)
                 header, columns = not columns, columns or list(records[0])
                 piece = format_rows(records, layout, columns, header=header)

@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig
 from hfkit.contract.codec import Batch, Codec, Collator, Output
 from hfkit.contract.rows import Rows
 from hfkit.contract.target import Target, names_of
-from hfkit.contract.view import Choice, View
+from hfkit.contract.view import Choice, Picture, View
 
 
 class Prompt(NamedTuple):
@@ -226,6 +226,28 @@ class Pictured(Protocol):
 
     def pictures(self, encoded: Dataset, collator: Collator, limit: int) -> list[dict[str, str]]:
         """At most `limit` encoded rows as `collator` passes them to the model: the `picture` and `label` of each."""
+
+
+@runtime_checkable
+class Explained(Protocol):
+    """A codec that knows which places of its rows, which are pictures, an answer rests on."""
+
+    def saliency(self, model: nn.Module, encoded: Dataset, answers: Sequence[Any]) -> list[np.ndarray]:
+        """How much every place of a picture speaks for the answer to it, (height, width) of each, from 0 to 1.
+
+        A map covers the whole picture, upright, whatever of it the model reads; its sides are in proportion to the
+        picture's. The model is left as it was, gradients included.
+
+        Args:
+            encoded: without answers (see `Codec.encode`).
+            answers: one plain answer for each row that was encoded.
+
+        Raises:
+            UserError: the model's architecture does not allow it.
+        """
+
+    def overlay(self, row: Mapping[str, Any], saliency: np.ndarray, most: int) -> Picture:
+        """The picture of a loaded or encoded row under the colours of its map, at most `most` pixels a side."""
 
 
 @runtime_checkable

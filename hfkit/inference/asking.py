@@ -6,6 +6,7 @@ from typing import Any
 from hfkit.data.bad_rows import Fault
 from hfkit.data.streams import Chunk, Record
 from hfkit.errors import UserError
+from hfkit.inference.explanations import COLUMN, Explanations
 from hfkit.inference.saved import PredictedRow, SavedModel
 
 ADDED = ("prediction", "probability", "probabilities", "error")
@@ -22,25 +23,42 @@ class Asking:
     skip: bool  # write the fault of a bad row in its place; False refuses the first one
     every: bool  # write the probability of every label too
     tool: str | None = None  # one of SPAN_COLUMNS: spans are written as it imports them
+    explanations: Explanations | None = None  # where pictures of what answers rest on are written
 
-    def answers(self, chunk: Chunk) -> tuple[list[Record], list[Fault]]:
+    def answers(self, chunk: Chunk, number: int = 0) -> tuple[list[Record], list[Fault]]:
         """The rows of a chunk with the model's answers, and the faults among them.
+
+        Args:
+            number: of the first of these rows among all that are asked about.
 
         Raises:
             UserError: a row is bad and not to be skipped, or the columns do not fit.
         """
         added = ADDED if self.tool is None else (SPAN_COLUMNS[self.tool], "error")
+        added = added if self.explanations is None else (*added, COLUMN)
         if taken := [name for name in added if name in chunk.rows.column_names]:
             raise UserError(
                 f"column '{taken[0]}' of {chunk.source}", "the prediction goes into that column", "Rename the column"
             )
-        predicted = self.saved.in_folder(chunk.folder).predict_table(chunk.rows, batch_size=self.batch_size)
+        explained = self.explanations.left_from(number) if self.explanations else 0
+        predicted = self.saved.in_folder(chunk.folder).predict_table(
+            chunk.rows, batch_size=self.batch_size, explained=explained
+        )
         faults = [one.fault for one in predicted if one.fault]
         if faults and not self.skip:
             raise bad_row_error(chunk, faults[0])
         columns = chunk.rows.column_names
         rows = zip(chunk.records, predicted, strict=True)
-        return [{**own_columns(record, columns), **self.new_columns(one)} for record, one in rows], faults
+        return [
+            {**own_columns(record, columns), **self.new_columns(one), **self.picture_column(place, one)}
+            for place, (record, one) in enumerate(rows, number)
+        ], faults
+
+    def picture_column(self, number: int, predicted: PredictedRow) -> Record:
+        """The file that shows what the answer to a row rests on; {} where nobody has asked for one."""
+        if self.explanations is None:
+            return {}
+        return {COLUMN: predicted.looked_at and self.explanations.save(number, predicted.looked_at)}
 
     def new_columns(self, predicted: PredictedRow) -> Record:
         if self.tool is not None:

@@ -18,11 +18,11 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from hfkit.arguments.parse import nearest_word, parse
-from hfkit.contract.abilities import Likely, list_choices
+from hfkit.contract.abilities import Explained, Likely, list_choices
 from hfkit.contract.codec import Codec
 from hfkit.contract.target import names_of
 from hfkit.contract.task import Task
-from hfkit.contract.view import Choice
+from hfkit.contract.view import Choice, Picture
 from hfkit.data.bad_rows import Fault
 from hfkit.data.batches import evaluation_order, restore_row_order, rows_to_fetch
 from hfkit.errors import DataError, UserError, first_line
@@ -35,6 +35,7 @@ from hfkit.runtime.machine import has_bfloat16
 # nothing else: their tensors are read, and they are never run.
 PICKLES = ["pytorch_model*.bin"]
 FETCHED, LEFT = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"], ["*/*"]
+LARGEST_MAP = 640  # pixels of the longer side of a picture under a map
 
 
 class Predictions(NamedTuple):
@@ -52,6 +53,7 @@ class PredictedRow(NamedTuple):
     row: Mapping[str, Any] | None = None  # in the columns of the task
     likelihoods: dict[str, float] | None = None  # of every label, if the codec knows them
     fault: Fault | None = None
+    looked_at: Picture | None = None  # the row under the map of what its answer rests on, if that was asked for
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,31 @@ class SavedModel:
             return nullcontext()
         return torch.autocast(self.model.device.type, self.precision)
 
-    def predict_table(self, raw: Dataset, *, batch_size: int = 32) -> list[PredictedRow]:
-        """The answer to every row of a table, in order; a bad row has its fault instead.
+    def explain(self, rows: Dataset, answers: Sequence[Any], most: int = LARGEST_MAP) -> list[Picture]:
+        """Checked rows under maps of the places that the answers to them rest on (see `Explained`).
+
+        Args:
+            most: pixels of the longer side of a picture.
 
         Raises:
-            UserError: the table lacks the columns that the task reads.
+            UserError: the task's rows are no pictures, or the model's architecture does not allow it.
+        """
+        if not isinstance(self.codec, Explained):
+            rule = f"a model for {self.task.key} has no map of what its answers rest on"
+            raise UserError(f"model '{self.place}'", rule, "Ask it without --explain")
+        if not len(rows):
+            return []
+        maps = self.codec.saliency(self.model, self.encode(rows), answers)
+        return [self.codec.overlay(row, found, most) for row, found in zip(rows, maps, strict=True)]
+
+    def predict_table(self, raw: Dataset, *, batch_size: int = 32, explained: int = 0) -> list[PredictedRow]:
+        """The answer to every row of a table, in order; a bad row has its fault instead.
+
+        Args:
+            explained: how many rows from the first on show what their answer rests on (see `explain`).
+
+        Raises:
+            UserError: the table lacks the columns that the task reads, or the model cannot be explained.
         """
         rows, faults = self.task.rows.to_predict(raw)
         bad = {fault.row: fault for fault in reversed(faults)}
@@ -166,6 +188,11 @@ class SavedModel:
                 likelihoods = dict(zip(self.labels, found.likelihoods[place].tolist(), strict=True))
             own = rows[row]
             predicted[row] = PredictedRow(answer, self.task.view.record(answer, own), own, likelihoods)
+        if explained:
+            wanted = [row for row in good if row < explained]
+            drawn = self.explain(rows.select(wanted), found.answers[: len(wanted)])
+            for row, picture in zip(wanted, drawn, strict=True):
+                predicted[row] = predicted[row]._replace(looked_at=picture)
         return predicted
 
     def unreadable_rows(self, rows: Dataset, numbers: Sequence[int]) -> dict[int, Fault]:

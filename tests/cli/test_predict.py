@@ -10,10 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
+from PIL import Image
 
 from hfkit.contract.rows import Only
 from hfkit.data.streams import Reading
@@ -428,3 +430,27 @@ def test_a_table_that_datasets_wrote_keeps_its_columns(finished_runs):
     DatasetDict(test=rows)["test"].to_parquet("some.parquet")
     (row,) = read_rows(hfkit("predict", SENTIMENT, "some.parquet"))
     assert row["label"] == 1 and row["text"] == "anna likes rain."
+
+
+def test_pictures_of_what_answers_rest_on_are_written_beside_the_answers(finished_runs):
+    one_by_one = ("predict", IMAGES, "pictures", "--batch_size", "1")  # in chunks of four
+    rows = read_rows(hfkit(*one_by_one, "--explain", "looked", "--explain_most", "5"))
+    assert len(rows) == 6
+    files = [row["explanation"] for row in rows]
+    assert files == [*(f"looked/explained-{number:06}.png" for number in range(5)), None]
+    plain = read_rows(hfkit(*one_by_one))
+    assert [row | {"explanation": None} for row in plain] == [row | {"explanation": None} for row in rows]
+    for row, file in zip(rows[:5], files[:5], strict=True):
+        with Image.open(row["image"]) as given, Image.open(file) as drawn:
+            assert drawn.size[0] * given.size[1] == drawn.size[1] * given.size[0]
+    assert hfkit(*one_by_one, "--explain", "again", "--output", "answers.jsonl").exit_code == 0
+    for file in files[:5]:  # of other batches, and so with other rounding
+        with Image.open(file) as one, Image.open(file.replace("looked", "again")) as other:
+            assert np.abs(np.asarray(one, int) - np.asarray(other, int)).max() <= 2
+
+
+def test_what_cannot_be_explained_is_refused_before_a_row_is_read(finished_runs):
+    assert "no map" in read_refusal(hfkit("predict", SENTIMENT, "reviews.csv", "--explain", "looked"))
+    assert "lies in the input" in read_refusal(hfkit("predict", IMAGES, "pictures", "--explain", "pictures/looked"))
+    assert "no folder" in read_refusal(hfkit("predict", IMAGES, "pictures", "--explain", "picture.png"))
+    assert not Path("looked").exists() and not Path("pictures/looked").exists()

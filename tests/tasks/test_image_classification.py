@@ -17,13 +17,14 @@ from PIL import ImageOps
 from transformers import AutoImageProcessor, pipeline, set_seed
 
 from hfkit import TransferArguments, TransferTrainer
-from hfkit.contract.abilities import training_collator
+from hfkit.contract.abilities import Explained, training_collator
 from hfkit.contract.target import Labels
 from hfkit.contract.view import Picture
 from hfkit.data.digests import rows_digest
 from hfkit.errors import UserError
 from hfkit.report.schema import validate
 from hfkit.tasks import ImageClassification
+from hfkit.tasks.classification.kinds import KINDS
 from tests.fixtures.encoding import facts_of, prepare, run_model
 from tests.tiny import images as tiny
 
@@ -514,3 +515,47 @@ def test_images_have_no_length_to_group_by(checkpoints, images, tmp_path):
     run = trainer(checkpoints["resnet"], task, tmp_path, train_sampling_strategy="group_by_length")
     with pytest.raises(UserError, match="train_sampling_strategy=group_by_length"):
         run.train()
+
+
+# Where the model looks
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("problem", ["single-label", "multi-label", "regression"])
+def test_every_picture_gets_a_map_of_its_own_shape(name, problem, checkpoints, images):
+    rows = ImageClassification(dataset=images).load()["test"].select(range(3))
+    labels = {"single-label": ("blue", "green", "red"), "multi-label": ("blue", "red"), "regression": ("score",)}
+    answers = {"single-label": [["red"], ["blue"], ["red"]], "multi-label": [["red"], [], ["blue", "red"]]}
+    target = Labels(labels[problem], KINDS[problem].problem_type)
+    task = ImageClassification(dataset=images, problem=problem)
+    codec = task.codec(checkpoints[name], target)
+    assert isinstance(codec, Explained)
+    maps = codec.saliency(
+        codec.model(), codec.encode(rows, split="test", answers=False), answers.get(problem, [0.0, 1.0, 2.0])
+    )
+    for row, found in zip(rows, maps, strict=True):
+        assert found.shape == (row["height"], row["width"]) and 0 <= found.min() <= found.max() <= 1
+        drawn = opened(codec.overlay(row, found, 320).uri)
+        assert drawn.size[0] * row["height"] == drawn.size[1] * row["width"]
+
+
+def test_a_turned_photo_and_another_view_have_the_map_of_the_upright_picture(checkpoints, tmp_path):
+    upright = Pillow.effect_noise((48, 20), 90).convert("RGB")
+    upright.paste((220, 40, 30), (30, 2, 44, 16))
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # a viewer turns it by 90 degrees to the right, so it is kept turned to the left
+    upright.save(tmp_path / "upright.png")
+    upright.transpose(Pillow.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    paths = Dataset.from_dict({"image": ["upright.png", "turned.png"]})
+    maps = {}
+    for tta in ("none", "flip"):
+        task = ImageClassification(dataset=str(tmp_path), tta=tta)
+        rows, faults = task.rows.to_predict(paths)
+        codec = task.codec(checkpoints["vit"], Labels(("blue", "green", "red")))
+        torch.manual_seed(0)
+        model, encoded = codec.model(), codec.encode(rows, split="test", answers=False)
+        maps[tta] = codec.saliency(model, encoded, [["red"], ["red"]])
+        assert not faults
+    one, other = maps["none"]
+    assert one.shape == (20, 48) and one.max() > 0 and np.array_equal(one, other)
+    assert all(np.array_equal(*pair) for pair in zip(maps["none"], maps["flip"], strict=True))

@@ -111,6 +111,10 @@ class Kind(ABC):
         """The shift of the logits with the best headline; None if nothing helps."""
         return None
 
+    def speak_for(self, answers: list, logits: Tensor, labels: list[str]) -> Tensor:
+        """How strongly the logits of each row speak for an answer to it, (rows,), for gradients."""
+        return logits[:, 0]
+
     # Showing
 
     def record(self, prediction: Any) -> Any:
@@ -196,6 +200,11 @@ class OneLabel(Named):
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         return torch.from_numpy(logits).softmax(-1).numpy()
 
+    def speak_for(self, answers: list[list[str]], logits: Tensor, labels: list[str]) -> Tensor:
+        """The logit of the best label above the mean of all: what raises every logit speaks for none."""
+        best = torch.tensor([labels.index(ranked[0]) for ranked in answers], device=logits.device)
+        return logits.gather(1, best[:, None])[:, 0] - logits.mean(1)
+
     def record(self, prediction: list[str]) -> str:
         return prediction[0]
 
@@ -255,6 +264,11 @@ class SeveralLabels(Named):
 
     def likelihoods(self, logits: np.ndarray) -> np.ndarray:
         return torch.from_numpy(logits).sigmoid().numpy()
+
+    def speak_for(self, answers: list[list[str]], logits: Tensor, labels: list[str]) -> Tensor:
+        """The sum of the logits of the labels in the answer; of a row without any, the largest logit."""
+        given = torch.tensor([[label in answer for label in labels] for answer in answers], device=logits.device)
+        return torch.where(given.any(1), (logits * given).sum(1), logits.amax(1))
 
     def shift(self, logits: np.ndarray, targets: list) -> np.ndarray | None:
         """A threshold for each label, as a shift of its logit, so that 0 still decides."""

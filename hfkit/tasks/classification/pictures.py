@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from datasets import Dataset, DatasetDict, Image, Value, concatenate_datasets, config
 from huggingface_hub.constants import HF_HUB_CACHE
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
 from hfkit.contract.codec import Batch, Collator
@@ -49,6 +49,7 @@ IMAGE_COLUMNS = (
     ("file", "images", "fname", "local_path", "full_path", "relative_path"),
 )
 PICTURE, THUMBNAIL = 96, 128  # pixels
+EXPLAINED = 8  # pictures at once: their gradients need the memory of training
 KEY = ["fingerprint", "width", "height"]  # by which a decoded image is kept
 
 
@@ -371,6 +372,34 @@ class PictureClassifier(Classifier):
             {"picture": data_uri(picture, PICTURE), "label": describe_target(target, names)}
             for picture, target in zip(pictures, batch["labels"], strict=True)
         ]
+
+    def saliency(self, model: nn.Module, encoded: Dataset, answers: Sequence[Any]) -> list[np.ndarray]:
+        """The places that speak for each answer: of the whole picture, also where the answer is a mean over views."""
+        from hfkit.data.images.batches import WHOLE
+        from hfkit.data.images.frames import Framing, place_map
+        from hfkit.data.images.pictures import decode_image
+        from hfkit.model.saliency import Explainer
+
+        whole = np.flatnonzero(np.array(encoded["view"][:]) == WHOLE)
+        framing, explainer, found = Framing(self.processor), None, []
+        for start in range(0, len(whole), EXPLAINED):
+            rows = [encoded[int(row)] for row in whole[start : start + EXPLAINED]]
+            of_rows = list(answers[start : start + EXPLAINED])
+            pixels = self.collate(rows)["pixel_values"].to(next(model.parameters()).device)
+            explainer = explainer or Explainer.of(model, pixels, lambda output: output["logits"])
+            maps = explainer.maps(
+                pixels, lambda output, of_rows=of_rows: self.kind.speak_for(of_rows, output["logits"], self.labels)
+            )
+            for row, of_row in zip(rows, maps, strict=True):
+                width, height = decode_image(row["image"], self.folder, 1).size
+                found.append(place_map(of_row, framing.frame_of(width, height), width, height))
+        return found
+
+    def overlay(self, row: Mapping[str, Any], saliency: np.ndarray, most: int) -> Picture:
+        from hfkit.data.images.overlays import draw_map, png_uri
+        from hfkit.data.images.pictures import decode_image
+
+        return Picture(png_uri(draw_map(decode_image(row["image"], self.folder, 3), saliency, most)))
 
     def _names_of_targets(self, encoded: Dataset) -> dict[int, str]:
         """The label of each id, or of each place in a row of shares; {} for numbers."""
