@@ -11,7 +11,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTraine
 from hfkit.errors import Failure, UserError, first_line
 from hfkit.model.conversions import say_once
 from hfkit.model.depth import Depths
-from hfkit.model.heads import describe_fresh_head, fit_head, labels_of, wanted_labels
+from hfkit.model.heads import describe_fresh_head, find_label_tensors, fit_head, labels_of, wanted_labels
 from hfkit.model.pickles import convert_pickles, read_shards
 from hfkit.model.sources import holds_virtual_tokens, open_checkpoint
 from hfkit.progress import loading
@@ -285,6 +285,9 @@ def load_model(
         return model
     depths = Depths.of(model, blocks)
     lost = sorted(key for key in fresh if key in depths.parameters and depths.parameters[key] < depths.head)
+    if lost:
+        # A detector scores classes within its body too, where it chooses the places it looks at.
+        lost = [key for key in lost if key not in find_label_tensors(model)[0]]
     if lost:
         raise UserError(
             named,
