@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hfkit.baselines.majority import Majority
     from hfkit.baselines.options import LikestOption, LongestOption, MajorityPlace
     from hfkit.baselines.passages import LikestSentence, NearWords
+    from hfkit.baselines.pixel_classes import PixelColours
     from hfkit.baselines.pixel_probe import PixelProbe
     from hfkit.baselines.prompting.decision import Decision
     from hfkit.baselines.prompting.prompting import FewShotPrompt, ZeroShotPrompt
@@ -52,6 +53,7 @@ __all__ = [
     "NGrams",
     "NearWords",
     "NearestMean",
+    "PixelColours",
     "PixelProbe",
     "SetFit",
     "SimilarityZeroShot",
@@ -86,6 +88,7 @@ __getattr__ = import_on_first_use(
         "NGrams": ".tfidf",
         "NearWords": ".passages",
         "NearestMean": ".frozen.nearest_mean",
+        "PixelColours": ".pixel_classes",
         "PixelProbe": ".pixel_probe",
         "SetFit": ".frozen.setfit",
         "SimilarityZeroShot": ".frozen.similarity",

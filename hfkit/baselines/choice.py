@@ -28,6 +28,7 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
     "longest-option": lambda recipe: baselines.LongestOption(),
     "majority-place": lambda recipe: baselines.MajorityPlace(),
     "pixels": lambda recipe: baselines.PixelProbe(),
+    "pixel-colours": lambda recipe: baselines.PixelColours(),
     "hog": lambda recipe: baselines.Hog(),
     "linear-probe": lambda recipe: baselines.LinearProbe(recipe.checkpoint, recipe.features_dir),
     "knn": lambda recipe: baselines.KNN(recipe.checkpoint, recipe.features_dir),

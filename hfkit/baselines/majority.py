@@ -8,6 +8,8 @@ from datasets import Dataset
 
 from hfkit.baselines.base import Answers, Baseline
 from hfkit.baselines.logits import decide, headline_on, label_head, target_splits
+from hfkit.baselines.pixel_classes import paint_most_frequent
+from hfkit.contract.abilities import Pixelwise
 from hfkit.contract.target import names_of
 from hfkit.contract.task import Loaded, Task
 
@@ -16,8 +18,8 @@ from hfkit.contract.task import Loaded, Task
 class Majority(Baseline):
     """Says the same of every row: labels by how frequent they are in training, or the mean of its numbers.
 
-    For tasks with one answer per row. Of several labels it says those whose share in training is above the threshold
-    that is best on validation.
+    For tasks with one answer per row, or per pixel. Of several labels it says those whose share in training is above
+    the threshold that is best on validation.
     """
 
     name: ClassVar[str] = "majority"
@@ -27,6 +29,8 @@ class Majority(Baseline):
 
     def answers(self, task: Task, rows: Loaded) -> Answers:
         """The same prediction for every test row."""
+        if isinstance(task.rows, Pixelwise):
+            return Answers(paint_most_frequent(task.rows, rows))
         head = label_head(task, rows, self.name)
         targets = target_splits(head, rows)
         logits = constant_logits(targets["train"], len(names_of(head.target)))

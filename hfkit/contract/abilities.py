@@ -307,6 +307,18 @@ class Spoken(Protocol):
 
 
 @runtime_checkable
+class Pixelwise(Protocol):
+    """Rows of an `image` whose answers give every pixel one of the target's labels."""
+
+    def read_map(self, row: Mapping[str, Any]) -> np.ndarray:
+        """The place of each pixel's gold label among those of the target, uint8 (height, width); 255 where it has
+        none."""
+
+    def to_map(self, places: np.ndarray, target: Target) -> Any:
+        """The answer of such places, as the judge takes it."""
+
+
+@runtime_checkable
 class Conversed(Protocol):
     """A codec whose model answers in a conversation."""
 
