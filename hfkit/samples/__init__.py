@@ -11,8 +11,14 @@ from typing import NamedTuple
 
 from hfkit.errors import UserError
 
-# Trained by make_backbones, make_gpt2 and make_t5.
-OWN = {"sample-resnet": "resnet", "sample-vit": "vit", "sample-gpt2": "gpt2", "sample-t5": "t5"}
+# Trained by make_backbones, make_segformer, make_gpt2 and make_t5.
+OWN = {
+    "sample-resnet": "resnet",
+    "sample-vit": "vit",
+    "sample-segformer": "segformer",
+    "sample-gpt2": "gpt2",
+    "sample-t5": "t5",
+}
 
 
 class Packaged(NamedTuple):

@@ -16,6 +16,7 @@ HOMES = {
     "MultipleChoice": "multiple_choice",
     "ImageClassification": "image_classification",
     "MedicalImages": "medical_images",
+    "SemanticSegmentation": "semantic_segmentation",
     "LanguageModelling": "language_model",
     "Chat": "chat",
     "Summarization": "summarization",

@@ -13,6 +13,7 @@ from datasets import Dataset
 from PIL import Image as Pillow
 
 from hfkit.data.bad_rows import Fault
+from hfkit.data.images.coco_masks import paint_regions
 from hfkit.data.images.files import AT_ONCE, bytes_of, name_image
 from hfkit.data.images.palettes import Palette
 from hfkit.data.images.pictures import DEEP, FORMATS, Refused
@@ -26,12 +27,14 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX")
 def read_mask(data: bytes, palette: Palette | None) -> np.ndarray:
     """The numbers in a mask, (height, width), whole.
 
-    Grey and the numbers of a palette are taken as they are, and so is grey that was saved as RGB. Other colours are
-    looked up in `palette`; one that it lacks gets the number behind its last.
+    Regions in JSON are painted. Grey and the numbers of a palette are taken as they are, and so is grey that was saved
+    as RGB. Other colours are looked up in `palette`; one that it lacks gets the number behind its last.
 
     Raises:
         Refused: it is no mask, or in colours without a palette.
     """
+    if data[:1] == b"{":
+        return paint_regions(data)
     image = open_mask(data)
     if image.mode in ("P", "PA") and palette is not None:
         image = image.convert("RGB")

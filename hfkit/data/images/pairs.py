@@ -142,9 +142,13 @@ def rows_of(pairs: list[Pair]) -> Dataset:
     def place(path: Path | None) -> dict | None:
         return None if path is None else {"bytes": None, "path": os.path.abspath(path)}
 
-    images = image_rows([place(pair.picture) for pair in pairs])
-    masks = image_rows([place(pair.mask) for pair in pairs]).rename_column("image", "mask")
-    return concatenate_datasets([images, masks], axis=1)
+    return rows_of_images([(place(pair.picture), place(pair.mask)) for pair in pairs])
+
+
+def rows_of_images(pairs: list[tuple[dict | None, dict | None]]) -> Dataset:
+    """Rows of `image` and `mask`, each bytes or a path."""
+    masks = image_rows([mask for _, mask in pairs]).rename_column("image", "mask")
+    return concatenate_datasets([image_rows([image for image, _ in pairs]), masks], axis=1)
 
 
 def read_lists(found: Found) -> dict[str, str]:
