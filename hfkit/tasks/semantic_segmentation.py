@@ -82,7 +82,7 @@ class SemanticSegmentation(Task):
     # From 89 megapixels on, Pillow takes a file for a decompression bomb.
     ranges: ClassVar[Mapping[str, Range]] = {
         "max_megapixels": Range(0.0, 89.0, above=True),
-        "ignore_index": Range(-1, 65_535),
+        "ignore_index": Range(0, 65_535, also=(-1,)),
     }
     row_flags: ClassVar[tuple[str, ...]] = (
         *("allow_outside_images", "max_megapixels", "image_column", "mask_column"),
@@ -92,7 +92,7 @@ class SemanticSegmentation(Task):
 
     @property
     def flags(self) -> ClassFlags:
-        """What the user says about the numbers in masks."""
+        """The flags about the numbers in masks."""
         palette = None if self.palette is None else read_palette(self.palette)
         sampled = ",".join(CLASSES) if self.dataset == "sample" else None
         return ClassFlags(self.class_names or sampled, self.ignore_index, self.reduce_labels, palette)

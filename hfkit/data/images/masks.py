@@ -98,7 +98,7 @@ def look_up_colours(pixels: np.ndarray, palette: Palette | None) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MaskLook:
-    """What a mask holds, from one look at it."""
+    """The numbers in a mask, from one look at it."""
 
     values: tuple[int, ...] = ()  # its numbers, sorted
     pixels: tuple[int, ...] = ()  # how many of each

@@ -48,7 +48,7 @@ class MaskClasses(Labels):
 
 @dataclass(frozen=True)
 class ClassFlags:
-    """What the user says about the numbers in masks."""
+    """The flags about the numbers in masks."""
 
     names: str | None = None  # of the classes: between commas, or in a file
     ignored: int | None = None  # None: 255, where it is not one of two numbers
@@ -57,7 +57,7 @@ class ClassFlags:
 
 
 class Legend(NamedTuple):
-    """What the numbers in the masks of a dataset stand for."""
+    """The classes that the numbers in the masks of a dataset stand for."""
 
     names: tuple[str, ...]
     ids: np.ndarray  # of each number, (largest + 2,); the last one is for all above
@@ -134,7 +134,7 @@ def find_ignored(found: Collection[int], flags: ClassFlags) -> set[int]:
 
 
 def describe_classes(classes: MaskClasses) -> str:
-    """What the numbers stand for, in words: what 0 is comes first."""
+    """The meaning of the numbers in words; that of 0 comes first."""
     pairs = list(zip(classes.values, classes.names, strict=True))
     listed = [f"{value} is '{name}'" for value, name in pairs[:SHOWN]]
     listed += [f"… {pairs[-1][0]} is '{pairs[-1][1]}'"] if len(pairs) > SHOWN else []

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from datasets import Dataset, Image, Value, concatenate_datasets
 from torch import Tensor, nn
-from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
+from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation, PreTrainedModel
 
 from hfkit.contract.codec import Batch, Collator, Output
 from hfkit.data.columns import space_evenly
@@ -19,6 +19,7 @@ from hfkit.data.images.palettes import Palette
 from hfkit.data.images.vision import require_vision
 from hfkit.data.notes import tell
 from hfkit.errors import UserError, first_line
+from hfkit.model.conversions import say_once
 from hfkit.model.weights import read_config
 from hfkit.tasks.checkpoint_codec import CheckpointCodec
 from hfkit.tasks.losses import IGNORED, category_divergence
@@ -100,6 +101,12 @@ class Segmenter(CheckpointCodec):
             processor.do_reduce_labels = False
         vars(processor).pop("auto_map", None)  # saved with it, it would name files that are not there
         return processor
+
+    def model(self, *, finished: bool = False, **options: Any) -> PreTrainedModel:
+        model = super().model(finished=finished, **options)
+        if not finished:
+            freeze_unread(model, self.collate.scale.size, self.collate.channels)
+        return model
 
     # Rows to batches
 
@@ -261,6 +268,26 @@ class Segmenter(CheckpointCodec):
 def count(labels: Tensor, items: Tensor | int | None) -> Tensor:
     """The number of pixels with a class in the whole optimizer step, or in a batch if `items` is None."""
     return (labels != IGNORED).sum() if items is None else torch.as_tensor(items, device=labels.device)
+
+
+def freeze_unread(model: PreTrainedModel, size: tuple[int, int], channels: int) -> None:
+    """Freeze the parameters that no logit depends on: blocks of BEiT above the last one that its head reads, and the
+    head beside it that only stock training uses.
+
+    They would stay as they are in any case, and a run that is told to train them would break off.
+    """
+    pixels = torch.zeros(1, channels, *size, device=model.device)
+    training = model.training
+    with torch.enable_grad():
+        model.eval()(pixel_values=pixels)["logits"].sum().backward()
+    unread = [(name, parameter) for name, parameter in model.named_parameters() if parameter.grad is None]
+    model.zero_grad(set_to_none=True)
+    model.train(training)
+    for _, parameter in unread:
+        parameter.requires_grad_(False)
+    if unread:
+        count = sum(parameter.numel() for _, parameter in unread)
+        say_once(f"{count:,} parameters have no part in the answers and stay as they are, from {unread[0][0]} on.")
 
 
 def refuse_family(checkpoint: str, model_type: str) -> None:
