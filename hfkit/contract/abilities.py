@@ -319,6 +319,17 @@ class Pixelwise(Protocol):
 
 
 @runtime_checkable
+class Personal(Protocol):
+    """Rows of pictures of people whom nothing may name."""
+
+    def says_burnt_in(self, image: Mapping[str, Any]) -> bool:
+        """Whether the file of a loaded row's image says that text about the person stands in its pixels."""
+
+    def read_grey(self, image: Mapping[str, Any]) -> Any:
+        """The picture of a loaded row as a grey one of Pillow."""
+
+
+@runtime_checkable
 class Conversed(Protocol):
     """A codec whose model answers in a conversation."""
 

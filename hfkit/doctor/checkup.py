@@ -14,6 +14,7 @@ from hfkit.contract.task import Task
 from hfkit.doctor.answers import examine_answers
 from hfkit.doctor.findings import Checkup, Finding
 from hfkit.doctor.machine import examine_machine
+from hfkit.doctor.medical import examine_burnt_in
 from hfkit.doctor.model import examine_model
 from hfkit.doctor.packages import examine_packages
 from hfkit.doctor.people import examine_people
@@ -79,6 +80,7 @@ def examine_rows(rows: Rows, codec: Codec | None) -> tuple[list[Finding], dict]:
     found = [*examine_answers(rows), *people, *examine_tags(rows), *examine_repeats(rows), *examine_units(rows)]
     found += examine_encoding(rows)
     pictures, sides = examine_pictures(rows, codec)
+    pictures += examine_burnt_in(rows)
     lengths, tokens = examine_lengths(rows, codec) if codec is not None else ([], {})
     return [*found, *pictures, *lengths], {**rows.facts, **agreement, **sides, **({"tokens": tokens} if tokens else {})}
 

@@ -15,7 +15,7 @@ from hfkit.data.images.scans import DICOM, Axis, Header, Part, Refused, join_par
 from hfkit.data.notes import tell
 from hfkit.data.units import find_unit_column
 from hfkit.errors import UserError
-from hfkit.tasks.classification.pictures import ClassifiedPictures
+from hfkit.tasks.classification.pictures import ClassifiedPictures, folder_of
 from hfkit.tasks.classification.writing import Writing
 from hfkit.tasks.findings.cells import find_columns, known_findings, unknown_findings
 
@@ -83,6 +83,20 @@ class MedicalPictures(ClassifiedPictures):
                 for image, part in zip(located, parts, strict=True)
             ]
         )
+
+    # What the doctor asks
+
+    def says_burnt_in(self, image: Mapping[str, Any]) -> bool:
+        from hfkit.data.images.dicom import says_burnt_in
+        from hfkit.data.images.files import bytes_of
+
+        data = bytes_of(dict(image))
+        return kind_of(data) == DICOM and says_burnt_in(data)
+
+    def read_grey(self, image: Mapping[str, Any]) -> Any:
+        from hfkit.data.images.pictures import decode_image
+
+        return decode_image(dict(image), folder_of(self.dataset), 1)
 
     # Checks of all splits
 
