@@ -26,7 +26,8 @@ def plan(
 
     With --json: the strategy in words as `plan`; `assumed` with rows, labels, epochs, rows of a step and steps;
     `stages`, the rows of the table, with the keys that training.plan has in report.json; and `blocks`, how the blocks
-    of the model were found, empty for an architecture that is listed.
+    of the model were found, empty for an architecture that is listed. Where a flag decides how the model reads its
+    inputs, `inputs` says how.
 
         hfkit plan --checkpoint sample --strategy gradual --unfreeze_stages 4 --rows 3394
         hfkit plan --checkpoint runs/bert-ner --strategy lora --lora_rank 4 --labels 5
@@ -71,7 +72,9 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
             "extend", "no run is looked at here", "Leave it out: the run prints the plan of its extension as it begins"
         )
     blocks = tuple(args.blocks)
-    config = read_config(task.path(recipe.checkpoint), **task.head_config(task.guess_target(labels)))
+    place = task.path(recipe.checkpoint)
+    inputs = task.describe_inputs(read_config(place))
+    config = read_config(place, **task.head_config(task.guess_target(labels)))
     with torch.device("meta"):
         model = task.auto_model.from_config(config, trust_remote_code=False)
         model = reshape_model(model, args, draw=False)
@@ -97,6 +100,9 @@ def _print_plan(flags: list[str], name: str | None, rows: int, labels: int, *, a
     if as_json:
         known = {"rows": rows, "labels": labels, "epochs": epochs, "step_rows": step_rows, "steps": steps}
         document = {"plan": title, "assumed": known, "stages": described, "blocks": unfreezing.depths.origin}
+        document |= {"inputs": inputs} if inputs else {}
         print(json.dumps(document, indent=1, allow_nan=False))
         return
     print_plan(described, f"{title}, if training has {assumed}", unfreezing.depths.origin)
+    if inputs:
+        print(inputs)

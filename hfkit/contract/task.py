@@ -326,6 +326,14 @@ class Task(ABC):
         refuse_own_code(place, f"checkpoint '{checkpoint}'", accepted=self.accept_stock_class)
         return place
 
+    def describe_inputs(self, config: PreTrainedConfig) -> str:
+        """How a model will read the rows, where a flag decides it, in one sentence; "" if there is no choice.
+
+        Args:
+            config: of the checkpoint.
+        """
+        return ""
+
     def head_config(self, target: Target) -> dict[str, Any]:
         """The entries for the head in a model's configuration, and the key of the task."""
         return {**target.to_config(), "hfkit_task": self.key}

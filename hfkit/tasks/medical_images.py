@@ -1,10 +1,11 @@
 """Findings in medical pictures: DICOM, NIfTI or plain files, one patient in one split, judged by ROC curves."""
 
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from datasets import Dataset
+from transformers import PreTrainedConfig
 
 from hfkit.contract.target import Labels
 from hfkit.contract.task import Sample
@@ -14,7 +15,7 @@ from hfkit.samples.xrays import sample_xrays
 from hfkit.tasks.classification.kinds import Kind
 from hfkit.tasks.classification.pictures import folder_of
 from hfkit.tasks.findings.cells import Blank, Uncertain
-from hfkit.tasks.findings.grey import Grey, GreyClassifier
+from hfkit.tasks.findings.grey import Grey, GreyClassifier, describe_grey
 from hfkit.tasks.findings.kinds import Findings, OneFinding
 from hfkit.tasks.findings.patients import MedicalPictures
 from hfkit.tasks.findings.view import MedicalPicture
@@ -99,13 +100,19 @@ class MedicalImages(ImageClassification):
             checkpoint,
             self.path(checkpoint),
             target,
-            self.head_config(target),
+            super().head_config(target),  # the codec takes the checkpoint as it is: one channel would not fit it yet
             self.kind,
             folder=folder_of(self.dataset),
             variation=self.variation,
             balanced=self.class_weights == "balanced",
             grey=self.grey,
         )
+
+    def head_config(self, target: Labels) -> dict[str, Any]:
+        return super().head_config(target) | ({"num_channels": 1} if self.grey == "sum" else {})
+
+    def describe_inputs(self, config: PreTrainedConfig) -> str:
+        return describe_grey(self.grey, getattr(config, "num_channels", None))
 
     @property
     def view(self) -> MedicalPicture:

@@ -196,3 +196,27 @@ def test_a_window_is_part_of_what_a_picture_is(tmp_path):
     assert set(other["how"]) == {"through the window given"}
     with pytest.raises(UserError, match="a centre and a width"):
         MedicalImages(window="nothing")
+
+
+# Grey
+
+
+def test_the_plan_says_how_grey_is_read(tmp_path):
+    checkpoint = tiny.resnet(tmp_path / "checkpoint")
+    asked = ("plan", "--task", "medical-images", "--checkpoint", checkpoint, "--json")
+    plain, summed = (json.loads(hfkit(*asked, "--grey", grey).stdout) for grey in ("repeat", "sum"))
+    assert plain["inputs"] == "Grey: repeated in every channel that the checkpoint reads (--grey repeat)."
+    assert summed["inputs"].startswith("Grey: one channel, with the first convolution's weights summed")
+    counts = [document["stages"][-1]["trainable"] for document in (plain, summed)]
+    assert counts[1] < counts[0]
+    assert "Grey: repeated" in hfkit("plan", "--task", "medical-images", "--checkpoint", checkpoint).stdout
+
+
+def test_a_checkpoint_of_one_channel_stays_as_it_is(tmp_path):
+    grey = tiny.resnet(tmp_path / "grey", channels=1)
+    task = MedicalImages(grey="sum")
+    codec = task.codec(grey, task.guess_target(2))
+    assert not codec.sums and codec.model().config.num_channels == 1
+    timm = tiny.timm_resnet(tmp_path / "timm")
+    with pytest.raises(UserError, match="grey=sum"):
+        task.codec(timm, task.guess_target(2)).model()

@@ -11,6 +11,15 @@ from hfkit.tasks.classification.pictures import PictureClassifier
 Grey = Literal["repeat", "sum"]
 
 
+def describe_grey(grey: Grey, channels: int | None) -> str:
+    """How a checkpoint of so many channels reads grey, in one sentence."""
+    if channels == 1:
+        return "Grey: the checkpoint reads one channel."
+    if grey == "sum":
+        return "Grey: one channel, with the first convolution's weights summed over the colours (--grey sum)."
+    return "Grey: repeated in every channel that the checkpoint reads (--grey repeat)."
+
+
 class GreyClassifier(PictureClassifier):
     """A picture classifier that reads grey, of which a checkpoint for colours may be given one channel.
 
