@@ -74,6 +74,7 @@ def _evaluate(
     from hfkit.data.split_record import load_record
     from hfkit.inference.saved import find_saved
     from hfkit.progress import reserve_stdout
+    from hfkit.report.explained import explain_mistakes
     from hfkit.report.report import Report
     from hfkit.runtime.folders import require_writable
     from hfkit.runtime.machine import measure
@@ -102,13 +103,14 @@ def _evaluate(
         require_writable(folder)  # now, rather than when all is computed
         with measure() as cost:
             encoded = saved.encode(rows["test"])
-            predictions = saved.predict_encoded(encoded, batch_size=batch_size).answers
+            predictions, likelihoods = saved.predict_encoded(encoded, batch_size=batch_size)
         settings: dict[str, Any] = {**vars(recipe), **vars(task), "checkpoint": place, "revision": revision}
         settings |= {"split": split, "batch_size": batch_size, "output_dir": str(folder)}
         if of_run:
             settings["fine_tuned_from"] = started_from
         report = Report(task, rows, encoded_facts={"test": saved.codec.facts(encoded)}, settings=settings)
         report.add("saved model", predictions, cost=cost)
+        report.explain(explain_mistakes(task, saved.codec, saved.model, rows["test"], predictions, likelihoods))
         report.judge(*rivals)
         page = report.save(folder)
         if as_json:

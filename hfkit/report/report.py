@@ -67,6 +67,7 @@ class Report:
         self.contenders: list[dict[str, Any]] = []
         self.training: dict[str, Any] | None = None
         self.pictures: list[dict[str, str]] = []
+        self.explained: list[dict[str, Any]] = []
         self._evidence: Evidence | None = None  # of the first contender, by unit
         self._predictions: list = []  # of the first contender
 
@@ -101,6 +102,15 @@ class Report:
             pictures: `picture`, a data URI of a PNG or JPEG, and `label`, of each.
         """
         self.pictures = to_plain(pictures)
+
+    def explain(self, mistakes: list[dict[str, Any]]) -> None:
+        """Show what wrong answers of the first contender rest on (see `explain_mistakes`).
+
+        Args:
+            mistakes: the `row` of test, `confidence`, `picture` and the same under a map (`looked_at`), `gold` and
+                `predicted` of each.
+        """
+        self.explained = [{**one, "row": self._row_as_it_came(one["row"])} for one in to_plain(mistakes)]
 
     def add(self, name: str, predictions: list, *, cost: dict[str, float], description: str = "") -> None:
         """Score a contender's answers to the test rows, one per row in order.
@@ -203,6 +213,7 @@ class Report:
                 [{**mistake.to_json(), "row": self._row_as_it_came(mistake.row)} for mistake in mistakes]
             ),
             "pictures": self.pictures,
+            **({"explained": self.explained} if self.explained else {}),
             "environment": environment(),
         }
         # All of it: a row with a token may end among the errors as well as among the examples.

@@ -41,6 +41,9 @@
                  one in whose pixels the gold and predicted boxes are, and these; or the row's picture, and that with
                  the gold and the predicted areas drawn onto it, with the share and the mark of each
     pictures     augmented training samples with their labels; [] if there are none
+    explained    only where the rows are pictures and some were answered wrongly: the most confident mistakes of the
+                 first contender, each with its row as among the errors, the model's probability for the answer (null of
+                 numbers), the picture, the same under a map of the places that the answer rests on, and both answers
     environment  machine and versions
 
 Seconds are seconds, memory is MiB, shares are fractions of one. A picture is a data URI of a PNG or JPEG, so that a
@@ -167,6 +170,11 @@ REPORT = {
     },
 }
 
+EXPLAINED = {
+    **{"row": int, "confidence": (float, None), "picture": PICTURE, "looked_at": PICTURE},
+    **{"gold": str, "predicted": str},
+}
+
 
 def validate(report: dict[str, Any]) -> None:
     """Refuse a report whose keys or values are not those of `REPORT`, naming the first place that is wrong.
@@ -175,7 +183,8 @@ def validate(report: dict[str, Any]) -> None:
         ValueError: a key missing or unknown, a value of another type (numpy's scalars included), nan or infinity, a
             picture that is not a data URI, or counts that are not one for every gold and predicted class.
     """
-    raise_if(find_fault(report, REPORT, "report") or _first(_contradictions(report)))
+    rule = {**REPORT, "explained": [EXPLAINED]} if "explained" in report else REPORT
+    raise_if(find_fault(report, rule, "report") or _first(_contradictions(report)))
 
 
 def raise_if(fault: str | None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from datasets import Dataset
 from torch import nn
 from transformers import TrainerCallback
@@ -11,7 +12,7 @@ from transformers import TrainerCallback
 from hfkit.arguments.adapters import KINDS
 from hfkit.arguments.recipe import RecipeArguments
 from hfkit.arguments.training import TransferArguments
-from hfkit.contract.abilities import Decision, Pictured
+from hfkit.contract.abilities import Decision, Likely, Pictured
 from hfkit.contract.codec import Codec
 from hfkit.contract.task import Loaded, Task
 from hfkit.errors import Failure, UserError
@@ -21,6 +22,7 @@ from hfkit.model.virtual_tokens import save_virtual_tokens
 from hfkit.runtime.redaction import spell_out_controls
 from hfkit.training.averages.callback import describe_averages
 from hfkit.training.console import log_contenders
+from hfkit.training.evaluating import Evaluated
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -41,11 +43,15 @@ class Run(Protocol):
     training_collator: Any
     decision: Decision | None
     untuned: list | None
+    model: nn.Module
+    evaluated: Evaluated | None
+    averages: Any
+    is_fsdp_enabled: bool
     trackers: list[TrainerCallback]
     hub_model_id: str | None
 
     def facts(self) -> dict[str, Any]: ...
-    def predictions(self, split: str) -> list: ...
+    def outputs(self, split: str) -> dict[str, np.ndarray]: ...
     def create_model_card(self) -> None: ...
     def push_to_hub(self) -> Any: ...
     def is_world_process_zero(self) -> bool: ...
@@ -53,9 +59,11 @@ class Run(Protocol):
 
 def make_report(run: Run, recipe: RecipeArguments) -> "Report":
     """The report of a run so far (see `TransferTrainer.report`)."""
+    from hfkit.report.explained import explain_mistakes
     from hfkit.report.report import Report
 
-    predictions = run.predictions("test")
+    outputs = run.outputs("test")
+    predictions = run.evaluated.predictions
     report = Report(
         run.task,
         run.rows,
@@ -73,6 +81,10 @@ def make_report(run: Run, recipe: RecipeArguments) -> "Report":
         before, after = headline.sign * run.decision.before, headline.sign * run.decision.after
         changes.append(f"validation {before:.3f} before, {after:.3f} after tuning")
     report.add(f"fine-tuned ({run.args.strategy})", predictions, cost=facts["cost"], description="; ".join(changes))
+    if report.active and not run.is_fsdp_enabled:  # no process has the whole of a divided model
+        likely = run.codec.likelihoods(outputs, run.encoded["test"]) if isinstance(run.codec, Likely) else None
+        with run.averages.in_place():  # as they answered
+            report.explain(explain_mistakes(run.task, run.codec, run.model, run.rows["test"], predictions, likely))
     if run.untuned is not None:
         report.add("the same, decision not tuned", run.untuned, cost=facts["cost"])
     return report

@@ -496,8 +496,12 @@ def opened(uri: str) -> Pillow.Image:
 @pytest.mark.parametrize("name", ["resnet", "vit"])
 def test_a_recipe_ends_in_a_report_with_pictures(name, checkpoints, images, tmp_path, monkeypatch, capsys):
     recipe = Path(__file__).parents[2] / "recipes" / f"{name}_images.py"
-    argv = ["--checkpoint", checkpoints[name], "--dataset", images, "--output_dir", str(tmp_path), "--max_steps", "3"]
-    monkeypatch.setattr("sys.argv", [str(recipe), *argv, "--tta", "flip", "--mix", "cutmix", "--flip", "horizontal"])
+    data = shutil.copytree(images, tmp_path.with_name(f"{tmp_path.name}-data"))
+    shutil.copy(next((data / "test" / "blue").iterdir()), data / "test" / "red" / "astray.png")
+    argv = ["--checkpoint", checkpoints[name], "--dataset", str(data), "--output_dir", str(tmp_path)]
+    monkeypatch.setattr(
+        "sys.argv", [str(recipe), *argv, "--max_steps", "3", "--tta", "flip", "--mix", "cutmix", "--flip", "horizontal"]
+    )
     runpy.run_path(str(recipe), run_name="__main__")
     assert capsys.readouterr().out.splitlines()[-1] == f"Report: {tmp_path / 'report.html'}"
     report = json.loads((tmp_path / "report.json").read_text())
@@ -505,6 +509,14 @@ def test_a_recipe_ends_in_a_report_with_pictures(name, checkpoints, images, tmp_
     names = ["fine-tuned (gradual)", "majority", "pixels", "linear probe"]
     assert [contender["name"] for contender in report["contenders"]] == names
     assert len(report["pictures"]) == 16
+    wrong = round(report["rows"] * (1 - report["contenders"][0]["headline"]))
+    explained = report["explained"]
+    assert len(explained) == min(wrong, 12)
+    sure = [one["confidence"] for one in explained]
+    assert sure == sorted(sure, reverse=True) and all(0 < share <= 1 for share in sure)
+    assert all(one["gold"] != one["predicted"] for one in explained)
+    page = (tmp_path / "report.html").read_text()
+    assert all(one["looked_at"] in page and one["picture"] in page for one in explained)
     assert report["task"]["headline"] == "accuracy"
     assert report["data"]["test"]["views"] == 2
     assert pipeline("image-classification", model=str(tmp_path), device="cpu").model.config.id2label[2] == "red"
