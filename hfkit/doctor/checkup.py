@@ -13,6 +13,7 @@ from hfkit.contract.rows import Media
 from hfkit.contract.task import Task
 from hfkit.doctor.answers import examine_answers
 from hfkit.doctor.findings import Checkup, Finding
+from hfkit.doctor.likeness import examine_likeness
 from hfkit.doctor.machine import examine_machine
 from hfkit.doctor.medical import examine_burnt_in
 from hfkit.doctor.model import examine_model
@@ -78,7 +79,7 @@ def examine_rows(rows: Rows, codec: Codec | None) -> tuple[list[Finding], dict]:
     """Every check of the rows; each looks at the columns that it knows."""
     people, agreement = examine_people(rows)
     found = [*examine_answers(rows), *people, *examine_tags(rows), *examine_repeats(rows), *examine_units(rows)]
-    found += examine_encoding(rows)
+    found += [*examine_likeness(rows), *examine_encoding(rows)]
     pictures, sides = examine_pictures(rows, codec)
     pictures += examine_burnt_in(rows)
     lengths, tokens = examine_lengths(rows, codec) if codec is not None else ([], {})
