@@ -129,7 +129,7 @@ class Explainer:
 
 @dataclass
 class Recording:
-    """What passes through the blocks of a model."""
+    """The tensors that pass through the blocks of a model."""
 
     outputs: list[Tensor]  # of the blocks, in forward order
     entry: Tensor | None = None  # into the first block
@@ -219,7 +219,7 @@ def choose_block(maps: Sequence[Tensor | None]) -> int:
 
 
 def find_map(given: Tensor, places: Tensor | None, sides: tuple[int, int]) -> Tensor | None:
-    """What a block gives as a map, (rows, channels, height, width); None if it is none.
+    """The output of a block as a map, (rows, channels, height, width); None if it is none.
 
     Args:
         given: a map with the channels first or last, or (rows, tokens, channels).
