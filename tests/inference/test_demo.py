@@ -209,7 +209,8 @@ def test_a_browser_gets_answers_and_asks_nobody_else(models, tmp_path):
             path = tmp_path / "picture.png"
             Image.new("L", (8, 8), 200).save(path)
             client = Client(url, verbose=False)
-            likely, _ = client.predict(handle_file(path), api_name="/ask")
+            likely, _, looked_at = client.predict(handle_file(path), api_name="/ask")
+            assert '<img src="data:image/png;base64,' in looked_at and "Where the model looks" in looked_at
             answer = models["vit-images"].answer({"image": picture(Image.open(path))})
             assert likely["label"] == answer.record
             for one in likely["confidences"]:

@@ -3,13 +3,15 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
+from hfkit.contract.abilities import Explained
 from hfkit.contract.rows import Media
-from hfkit.contract.view import Shown
+from hfkit.contract.view import Picture, Shown
 from hfkit.errors import UserError
 from hfkit.inference.examples import report_rows
 from hfkit.inference.saved import SavedModel
@@ -34,6 +36,7 @@ class Reply:
     record: Any  # as JSON has it
     likelihoods: dict[str, float] | None = None  # of every label, if the model knows them
     note: str = ""  # what to know about it
+    looked_at: Picture | None = None  # the input under a map of what the answer rests on
 
     def to_json(self) -> dict[str, Any]:
         return {"prediction": self.record, "likelihoods": self.likelihoods, "note": self.note}
@@ -55,6 +58,19 @@ class DemoModel:
     @property
     def media(self) -> Media:
         return self.saved.task.rows.media
+
+    @cached_property
+    def explains(self) -> bool:
+        """Whether the model shows what its answers rest on."""
+        if not isinstance(self.saved.codec, Explained):
+            return False
+        try:
+            rows, _ = self.saved.task.rows.to_predict(Dataset.from_list(self.made_up_rows()[:1]))
+            self.saved.explain(rows, self.saved.predictions(rows))
+        except UserError as error:
+            print(f"No maps of where the model looks: {error.rule}")
+            return False
+        return True
 
     def about(self) -> str:
         """The head of the page in Markdown: name, score, labels, and a warning if the data were made up."""
@@ -97,13 +113,14 @@ class DemoModel:
         self.refuse_unusual(row)
         rows = Dataset.from_list([row])
         try:
-            (predicted,) = self.saved.predict_table(rows)
+            (predicted,) = self.saved.predict_table(rows, explained=int(self.explains))
         except UserError as error:
             raise Unanswered(str(error)) from error
         if predicted.fault:
             raise Unanswered(f"The model cannot be asked about this: {predicted.fault.rule}.")
         answer = self.saved.task.view.answer(predicted.answer, predicted.row)
-        return Reply(answer, predicted.record, predicted.likelihoods, self.note_on_length(rows))
+        note = self.note_on_length(rows)
+        return Reply(answer, predicted.record, predicted.likelihoods, note, predicted.looked_at)
 
     def note_on_length(self, rows: Dataset) -> str:
         """A note if the end of a text was not read."""

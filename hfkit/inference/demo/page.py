@@ -25,6 +25,11 @@ TOP = 5  # labels shown of a ranking
 LARGEST_FILE = "30mb"
 WAITING = 32  # questions in line; more are refused
 ORDINALS = ("First", "Second", "Third")
+LOOKED_AT = (
+    '<figure style="margin: 0"><img src="{uri}" alt="places that the answer rests on" style="max-height: 320px">'
+    "<figcaption>Where the model looks: violet no part in the answer, yellow most. A hint, not a proof.</figcaption>"
+    "</figure>"
+)
 # Fonts that every system has.
 THEME = gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
 
@@ -51,9 +56,9 @@ def build_page(model: DemoModel, folder: Path) -> gr.Blocks:
                 inputs = make_inputs(model)
                 button = gr.Button("Ask", variant="primary")
             with gr.Column():
-                outputs = [make_output(model), gr.Markdown()]
+                outputs = [make_output(model), gr.Markdown(), *([gr.HTML()] if model.explains else [])]
 
-        def ask(*values: Any) -> tuple[Any, str]:
+        def ask(*values: Any) -> tuple[Any, ...]:
             try:
                 reply = timed.answer(dict(zip(model.columns, map(read_input, values), strict=True)))
                 return render(reply, model.saved.choices.labels)
@@ -136,12 +141,18 @@ def make_output(model: DemoModel) -> Any:
     return gr.Markdown(label="Answer")
 
 
-def render(reply: Reply, labels: Sequence[str] = ()) -> tuple[Any, str]:
-    """The value for `make_output`, and the note below it.
+def render(reply: Reply, labels: Sequence[str] = ()) -> tuple[Any, ...]:
+    """The value for `make_output`, the note below it, and of a model that is explained the input under its map.
 
     Args:
         labels: all that the model knows.
     """
+    looked_at = [LOOKED_AT.format(uri=reply.looked_at.uri)] if reply.looked_at else []
+    return (*render_answer(reply, labels), *looked_at)
+
+
+def render_answer(reply: Reply, labels: Sequence[str] = ()) -> tuple[Any, str]:
+    """The value for `make_output`, and the note below it."""
     match reply.shown:
         case Boxes():
             return render_boxes(reply.shown, labels), reply.note or ("" if reply.shown.boxes else "Nothing was found.")
