@@ -9,7 +9,13 @@ from datasets import Dataset, DatasetDict, Value
 from hfkit.data.files import READERS, TABLES, find_files, find_one_split, unclear_split
 from hfkit.data.images.folders import Found, divide, find_pictures, read_class_folders, tell_left_out
 from hfkit.data.images.paths import move_paths
-from hfkit.data.images.tables import FILE_NAME, find_metadata, has_table_of_pictures, read_metadata
+from hfkit.data.images.tables import (
+    FILE_NAME,
+    find_metadata,
+    has_table_of_pictures,
+    has_table_with_answers,
+    read_metadata,
+)
 from hfkit.data.notes import tell
 from hfkit.data.source import Source
 from hfkit.data.split_names import SPLITS, split_of
@@ -53,7 +59,15 @@ def read_pictures(
         return PictureRows(rows if only is None else take_one(rows, only[0]), FILE_NAME, by_folder=False)
     splits, divided = divide(found, None if only is None else only[0])
     classes = {one.label for split in splits.values() for one in split.rows}
-    if not splits or not divided and (named or has_table_of_pictures(found, classes=len(classes))):
+    if not splits:
+        return None
+    if not divided and (named or has_table_of_pictures(found, classes=len(classes), has_answers=has_answers)):
+        return None
+    # train/images and train/labels.csv: folders that name no classes.
+    if divided and len(classes) < 2 and has_table_with_answers(found, has_answers, deep=True):
+        return None
+    # train_images/part 1 and train.csv: the only split is a folder for all pictures.
+    if divided and list(splits) == ["train"] and has_table_with_answers(found, has_answers, deep=False):
         return None
     if only is not None:
         name = choose_split(list(splits), only[0], divided=divided)

@@ -19,10 +19,13 @@ from hfkit.data.bad_rows import Fault
 from hfkit.data.images.pictures import SUFFIXES, Refused
 from hfkit.data.leftovers import root_of
 from hfkit.data.notes import tell
+from hfkit.data.split_names import split_of
 
 DRIVE = re.compile(r"[A-Za-z]:(?=[\\/])")
 WINDOWS = "written on Windows"
 ELSEWHERE = "of another machine"
+BELOW = "without their folder or with another suffix"
+MOST_LISTED = 200_000  # entries below a folder, beyond which nothing is sought in it
 
 
 class Reading(NamedTuple):
@@ -42,7 +45,7 @@ def locate_images(
     """
     if not has_files(rows):
         return rows, []
-    finder = PathFinder(roots, allow_outside=allow_outside)
+    finder = PathFinder(roots, allow_outside=allow_outside, split=split)
     moved = rows["image"][:]
     paths = [image and image["path"] if image is None or image["bytes"] is None else None for image in moved]
     readings, faults = read_paths(paths, finder, column)
@@ -60,7 +63,7 @@ def move_paths(rows: Dataset, split: str, column: str, root: Path, beside: Path,
     paths = rows[column][:]
     if beside.resolve() == root.resolve() or not all(isinstance(path, str | None) for path in paths):
         return rows
-    readings, _ = read_paths(paths, PathFinder([root], beside, allow_outside), column)
+    readings, _ = read_paths(paths, PathFinder([root], beside, allow_outside, split), column)
     tell_readings(split, paths, readings, root)
     moved = [
         os.path.relpath(readings[row].place, root.absolute()) if row in readings else path
@@ -108,7 +111,9 @@ def find_collisions(paths: Sequence[str | None], readings: Mapping[int, Reading]
     for row, reading in readings.items():
         by_place[reading.place].add(paths[row])
     return [
-        row for row, found in readings.items() if found.how.startswith(ELSEWHERE) and len(by_place[found.place]) > 1
+        row
+        for row, found in readings.items()
+        if found.how.startswith((ELSEWHERE, BELOW)) and len(by_place[found.place]) > 1
     ]
 
 
@@ -119,11 +124,13 @@ class PathFinder:
     Args:
         roots: the folders of the dataset; relative paths begin at the first.
         beside: the folder where they are sought first.
+        split: of the rows: files in the folder of another split are not theirs.
     """
 
     roots: Sequence[Path]
     beside: Path | None = None
     allow_outside: bool = False
+    split: str = ""
     listed: dict[Path, dict[str, list[str]]] = field(default_factory=dict)  # of each folder, names by their key
 
     @cached_property
@@ -140,8 +147,9 @@ class PathFinder:
         """The file of an image.
 
         A path that is wrong as it stands is tried as one of Windows, as the address of a file, with its percent signs
-        decoded, in another case or Unicode form, without its suffix; and one from the root of another machine by its
-        end, if exactly one file of the dataset fits.
+        decoded, in another case or Unicode form, without its suffix; one from the root of another machine by its end,
+        and one that leaves out folders or has the suffix of another kind of picture by what it has, if exactly one file
+        of the dataset fits.
 
         Raises:
             Refused: an address of the network, a place outside the dataset, or no file.
@@ -190,7 +198,56 @@ class PathFinder:
                     return Reading(found.pop(), f"{ELSEWHERE}{' on Windows' if way == WINDOWS else ''}")
             elif found := self.match_anywhere(parts):
                 return Reading(found[0], way or "in another writing")
+            elif found := self.match_below(parts):
+                return Reading(found, BELOW)
         return None
+
+    def match_below(self, parts: Sequence[str]) -> str | None:
+        """The only picture below the first base whose place ends like this, whatever its suffix; None if there is none.
+
+        Raises:
+            Refused: there are several.
+        """
+        *above, name = map(key_of, parts)
+        stem, suffix = os.path.splitext(name)
+        for key in dict.fromkeys((name, stem if suffix in SUFFIXES else name)):
+            found = [
+                place
+                for place, folders in self.pictures_below.get(key, ())
+                if list(folders[len(folders) - len(above) :]) == above and self.look(Path(place))[1]
+            ]
+            if len(found) > 1:
+                raise Refused("several files of the dataset fit this path", "Write it from the folder of the dataset")
+            if found:
+                return found[0]
+        return None
+
+    @cached_property
+    def pictures_below(self) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+        """The pictures below the first base, by the keys of their names and stems: place, and keys of the folders.
+
+        Not those in folders of other splits and in hidden ones; {} where there is too much to look through.
+        """
+        base, listed = self.bases[0].absolute(), 0
+        found: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
+        if base == base.parent:
+            return {}
+        for folder, folders, files in os.walk(base):
+            folders[:] = sorted(name for name in folders if not name.startswith((".", "__")) and self.may_hold(name))
+            listed += len(folders) + len(files)
+            if listed > MOST_LISTED:
+                return {}
+            above = tuple(map(key_of, Path(folder).relative_to(base).parts))
+            for name in sorted(files):
+                stem, suffix = os.path.splitext(key_of(name))
+                if suffix in SUFFIXES and not name.startswith("."):
+                    for key in {key_of(name), stem}:
+                        found[key].append((os.path.join(folder, name), above))
+        return dict(found)
+
+    def may_hold(self, folder: str) -> bool:
+        """Whether a folder of this name may hold files of the split."""
+        return not self.split or split_of(folder) in (None, self.split)
 
     def match_anywhere(self, parts: Sequence[str]) -> list[str]:
         """The file of these names, in whatever writing, in the first base that has exactly one."""

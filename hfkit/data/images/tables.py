@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 from hfkit.data.columns import look_at, tell_column
 from hfkit.data.files import TABLES, list_rows, shared_name
 from hfkit.data.images.folders import Found, split_of_folder
-from hfkit.data.images.paths import PathFinder, move_paths
+from hfkit.data.images.paths import BELOW, PathFinder, key_of, move_paths
 from hfkit.data.images.pictures import SUFFIXES, Refused
 from hfkit.data.notes import tell
 from hfkit.data.split_names import SPLITS, split_of
@@ -101,42 +101,78 @@ def tell_unnamed(found: Found, names: Iterable[str | None]) -> None:
         tell(f"{found.folder.name}: pictures that are in no metadata are left out: {unnamed:,}")
 
 
-def has_table_of_pictures(found: Found, *, classes: int) -> bool:
+def has_table_of_pictures(found: Found, *, classes: int, has_answers: Callable[[Sequence[str]], bool]) -> bool:
     """True if a table in a folder names pictures in it, so that its subfolders are no classes.
 
     Args:
         classes: the number of classes that the subfolders would be.
+        has_answers: whether a table of these columns has answers.
     """
     tables = [path for path in list_rows(found.folder, TABLES) if path.is_file()]
     named = any(split_of(shared_name(path.stem)) for path in tables)
-    return bool(tables) and (named or classes < 2 or any(names_pictures(path, found.folder) for path in tables))
+    return bool(tables) and (
+        named or classes < 2 or any(names_pictures(path, found.folder, has_answers) for path in tables)
+    )
 
 
-def guess_paths(dataset: DatasetDict) -> str | None:
-    """The only column most of whose values end like the names of pictures, which is told; None if there is none."""
+def has_table_with_answers(found: Found, has_answers: Callable[[Sequence[str]], bool], *, deep: bool) -> bool:
+    """True if a table with answers names pictures beside or below it: one in a folder or, if `deep`, in those below."""
+    tables = [path for path in found.others if path.suffix.lower() in TABLES]
+    return any(
+        has_answers(read_names(path, read_start(path))) and names_pictures(path, path.parent, has_answers)
+        for path in tables
+        if deep or path.parent == found.folder
+    )
+
+
+def guess_paths(dataset: DatasetDict, folder: Path | None = None) -> str | None:
+    """The only column most of whose values name pictures, which is told; None if there is none.
+
+    Args:
+        folder: of the dataset: if no value ends like the name of a picture, one without suffix may name one there.
+    """
     rows = next(iter(dataset.values()))
-    found = []
-    for name in rows.column_names:
-        values = look_at(rows, name, ("string", "large_string"))
-        named = sum(value.lower().endswith(tuple(SUFFIXES)) for value in values)
-        if values and 2 * named > len(values):
-            found.append(name)
+    values = {name: look_at(rows, name, ("string", "large_string")) for name in rows.column_names}
+
+    def find_named(is_name: Callable[[str], bool]) -> list[str]:
+        return [name for name, of_column in values.items() if 2 * sum(map(is_name, of_column)) > max(len(of_column), 1)]
+
+    found = find_named(lambda value: value.lower().endswith(tuple(SUFFIXES)))
+    if not found and folder is not None and folder.is_dir():
+        pictures = PathFinder([folder]).pictures_below
+        found = find_named(lambda value: key_of(value.strip()) in pictures)
     if len(found) != 1:
         return None
     tell_column("--image_column", found[0], ", the only one that holds names of pictures")
     return found[0]
 
 
-def names_pictures(table: Path, folder: Path) -> bool:
-    """True if one of the first cells of a table that end like the name of an image is that of a file in the folder."""
-    finder = PathFinder([folder])
-    for found, _ in zip(NAME.finditer(read_start(table)), range(NAMES), strict=False):
+def names_pictures(
+    table: Path, folder: Path, has_answers: Callable[[Sequence[str]], bool] = lambda columns: False
+) -> bool:
+    """True if one of the first cells of a table that end like the name of an image is the path of one in the folder.
+
+    A bare name counts if the table has answers: those beside class folders hold names too, with sizes, say.
+    """
+    finder, start = PathFinder([folder]), read_start(table)
+    answered = has_answers(read_names(table, start))
+    for found, _ in zip(NAME.finditer(start), range(NAMES), strict=False):
         try:
-            finder.find(found[0])
+            if finder.find(found[0]).how != BELOW or answered:
+                return True
         except Refused:
             continue
-        return True
     return False
+
+
+def read_names(table: Path, start: str) -> list[str]:
+    """The names of the columns of a table, good enough to find one among them."""
+    if table.suffix.lower() == ".parquet":
+        try:
+            return pq.read_schema(table).names
+        except (pa.ArrowException, OSError):
+            return []
+    return [word.strip() for word in re.findall(r"[^,;\t|\"{}:]+", start.partition("\n")[0]) if word.strip()]
 
 
 def read_start(table: Path) -> str:

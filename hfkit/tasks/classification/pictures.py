@@ -194,7 +194,7 @@ class ClassifiedPictures(ClassifiedRows):
         if given is None and not any(match_usual(list(columns), tier) for tier in IMAGE_COLUMNS):
             from hfkit.data.images.tables import guess_paths
 
-            given = guess_paths(raw)
+            given = guess_paths(raw, folder_of(self.dataset))
         return find_usual_column(raw, given, IMAGE_COLUMNS, "--image_column", media=True)
 
     def target(self, splits: DatasetDict) -> Labels:

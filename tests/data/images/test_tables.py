@@ -1,12 +1,13 @@
 """Tables that name pictures: metadata beside them, and paths as other machines write them."""
 
+import csv
 import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from hfkit.data.images.paths import PathFinder
+from hfkit.data.images.paths import BELOW, PathFinder
 from hfkit.data.images.pictures import Refused
 from hfkit.data.notes import collect_notes
 from hfkit.errors import UserError
@@ -103,6 +104,10 @@ WRITTEN = {
     "RED/0.PNG": ("red/0.png", "in another writing"),
     "red/0": ("red/0.png", "in another writing"),
     " red/0.png ": ("red/0.png", "in another writing"),
+    "red/0.jpg": ("red/0.png", BELOW),  # converted since
+    "Ä.png": ("two words/ä.png", BELOW),
+    "ä": ("two words/ä.png", BELOW),
+    "ä.tif": ("two words/ä.png", BELOW),
     "two%20words/%C3%A4.png": ("two words/ä.png", "written with percent signs"),
     "two words/a\u0308.png": ("two words/ä.png", "in another writing"),
 }
@@ -124,7 +129,9 @@ def test_a_path_that_fits_several_files_or_none_is_refused(tmp_path):
     finder = PathFinder([tmp_path])
     with pytest.raises(Refused, match="several files of the dataset fit the end"):
         finder.find(r"D:\train\red\0.png")
-    for path in (r"red\nothing.png", r"D:\red\nothing.png", "red"):
+    with pytest.raises(Refused, match="several files of the dataset fit this path"):
+        finder.find("0.png")
+    for path in (r"red\nothing.png", r"D:\red\nothing.png", "red", "blue/0.png"):
         with pytest.raises(Refused, match="there is no such file"):
             finder.find(path)
 
@@ -145,3 +152,48 @@ def test_a_zip_of_a_mac_is_a_folder_of_pictures(folder, tmp_path, monkeypatch):
             zipped.writestr(f"__MACOSX/{name.parent}/._{name.name}", b"\0\5\26\7")
         zipped.writestr("set/train/.DS_Store", b"x")
     assert load(tmp_path / "set.zip")[0] == load(folder)[0]
+
+
+@pytest.mark.parametrize("column", ["file_name", "id"])
+def test_names_without_their_folder_or_suffix_are_sought_below(column, tmp_path):
+    """As competitions have them: a table of names, and one folder with all pictures."""
+    suffix = "" if column == "id" else ".png"
+    for number in range(12):
+        folder = "images" if column == "id" else f"train_images/part {number % 3}"
+        place = tmp_path / "set" / folder / f"a{number:03}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        tiny.picture("red", number).save(place)
+    names = [(f"a{number:03}{suffix}", ("x", "y")[number % 2]) for number in range(12)]
+    with (tmp_path / "set" / "train.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([(column, "label"), *names])
+    with collect_notes() as notes:
+        splits = ImageClassification(dataset=str(tmp_path / "set")).load().splits
+    found = {Path(row["image"]["path"]).stem: row["label"] for of_split in splits.values() for row in of_split}
+    assert found == {name.removesuffix(".png"): label for name, label in names}
+    assert any(f"paths {BELOW} are mended: 12, such as 'a000{suffix}'" in note for note in notes)
+
+
+def test_a_row_never_gets_the_picture_of_another_split(tmp_path):
+    for split in ("train", "test"):
+        for number in range(6):
+            place = tmp_path / split / "pictures" / f"{split}{number}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            tiny.picture("red", number).save(place)
+        rows = [(f"{split}{number}.png", ("x", "y")[number % 2]) for number in range(6)]
+        write_csv(tmp_path / split / "rows.csv", rows if split == "test" else [*rows, ("test0.png", "x")])
+    with collect_notes(), pytest.raises(UserError, match="row 6, .*path 'test0.png': there is no such file"):
+        ImageClassification(dataset=str(tmp_path)).load()
+
+
+def test_a_table_of_other_facts_beside_class_folders_is_left_out(folder):
+    """Bare names with sizes are no labels."""
+    with (folder / "sizes.csv").open("w") as file:
+        file.write("name,width\n" + "".join(f"{path.name},32\n" for path in (folder / "train" / "red").iterdir()))
+    (folder / "validation").rename(folder.parent / "away")
+    (folder / "test").rename(folder.parent / "away too")
+    for path in list((folder / "train").iterdir()):
+        path.rename(folder / path.name)
+    (folder / "train").rmdir()
+    found, notes = load(folder)
+    assert {label for _, label in found["train"]} == set(tiny.CLASSES)
+    assert any("left out: 1 .csv" in note for note in notes)
