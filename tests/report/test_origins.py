@@ -10,13 +10,13 @@ from safetensors.torch import save_file
 
 from hfkit.arguments.parse import parse
 from hfkit.arguments.recipe import RecipeArguments
-from hfkit.contract.rows import Raw
+from hfkit.contract.rows import Media, Raw
 from hfkit.contract.view import Example, Text
 from hfkit.errors import UserError
 from hfkit.hub.card import render_card
 from hfkit.report.origins import base_origin, dataset_origin, languages_of, license_of, read_front_matter
 from hfkit.report.report import MOST_LETTERS, Report, shorten
-from hfkit.tasks import NER, TASKS, ImageClassification, TextClassification
+from hfkit.tasks import NER, TASKS, TextClassification
 from hfkit.tasks.classification.kinds import KINDS
 from hfkit.tasks.tagging.view import TaggedText
 from tests.fixtures.reports import COST, Tags, TextRows, Texts, TextView, classified, made
@@ -135,7 +135,7 @@ def test_a_licence_is_one_word():
 def test_the_bundled_data_has_a_licence(task):
     origin = dataset_origin("sample", None, task.sample.origin())
     assert origin["license"] in ("apache-2.0", "cc-by-4.0")
-    assert origin["language"] == ([] if task is ImageClassification else ["en"])
+    assert origin["language"] == ([] if task().rows.media is Media.IMAGE else ["en"])
 
 
 def test_the_card_has_the_licence_of_the_base_unless_a_flag_names_one(tmp_path):
