@@ -1,6 +1,6 @@
 """Findings in medical pictures: DICOM, NIfTI or plain files, one patient in one split, judged by ROC curves."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -8,9 +8,11 @@ from datasets import Dataset
 from transformers import PreTrainedConfig
 
 from hfkit.contract.target import Labels
-from hfkit.contract.task import Sample
+from hfkit.contract.task import Loaded, Sample
 from hfkit.data.images.scans import WINDOWS, Axis, parse_window
+from hfkit.data.notes import tell
 from hfkit.errors import UserError
+from hfkit.model.weights import read_config
 from hfkit.samples.xrays import sample_xrays
 from hfkit.tasks.classification.kinds import Kind
 from hfkit.tasks.classification.pictures import folder_of
@@ -94,6 +96,14 @@ class MedicalImages(ImageClassification):
             axis=self.slice_axis,
             allow_shared_patients=self.allow_shared_patients,
         )
+
+    def load(self, checkpoint: str | None = None) -> Loaded:
+        loaded = super().load(checkpoint)
+        if checkpoint is None:
+            return loaded
+        inputs = self.describe_inputs(read_config(self.path(checkpoint)))
+        tell(inputs)
+        return replace(loaded, notes=(*loaded.notes, inputs))
 
     def codec(self, checkpoint: str, target: Labels) -> GreyClassifier:
         return GreyClassifier(

@@ -9,6 +9,7 @@ from transformers import AutoModelForImageClassification
 from hfkit.errors import UserError
 from hfkit.model.channels import find_first_convolution, sum_channels
 from tests.tiny import images as tiny
+from tests.tiny.families import FAMILIES
 
 
 @pytest.mark.parametrize("make", [tiny.resnet, tiny.vit])
@@ -27,6 +28,25 @@ def test_summed_weights_answer_as_repeated_grey(make, tmp_path):
     again = AutoModelForImageClassification.from_pretrained(tmp_path / "grey").eval()
     with torch.no_grad():
         assert torch.equal(again((picture - mean) / 0.3).logits, found)
+
+
+OF_TRANSFORMERS = [family for family in FAMILIES if family.modality == "image" and family.processor is not None]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", OF_TRANSFORMERS, ids=lambda family: family.name)
+def test_every_family_of_pictures_can_read_one_channel(family, tmp_path):
+    colours = family.pretrained().eval()
+    grey = copy.deepcopy(colours)
+    sum_channels(grey, spreads=[1, 1, 1], spread=1)
+    picture = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    side = getattr(getattr(colours.config, "vision_config", colours.config), "image_size", 32)
+    picture = picture[..., :side, :side]
+    grey.save_pretrained(tmp_path)
+    again = AutoModelForImageClassification.from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        assert torch.allclose(grey(picture).logits, colours(picture.repeat(1, 3, 1, 1)).logits, atol=1e-5)
+        assert torch.equal(again(picture).logits, grey(picture).logits)
 
 
 def test_a_model_that_says_nothing_of_its_channels_is_refused(tmp_path):

@@ -44,6 +44,7 @@ def test_a_run_on_dicom_files_is_judged_by_patients(finished, dataset):
     assert report["task"]["key"] == "medical-images" and report["task"]["unit"] == "patient"
     assert list(scores[names[0]]) == ["auroc", "auprc", "sensitivity_at_90_specificity", "balanced_accuracy"]
     assert scores["majority"]["auroc"] == 0.5 and scores["pixels"]["auroc"] > 0.8
+    assert report["data"]["notes"][-1].startswith("Grey: one channel")
     of_test = report["data"]["test"]
     assert of_test["rows"] == 20 and of_test["patients"] == 10 and of_test["not_known"] == {"Effusion": 3, "Mass": 4}
     assert (
