@@ -85,7 +85,8 @@ def place_parameters(model: nn.Module, plan: Plan, reads: Reads) -> dict[str, in
         if i not in depths:
             readers = _first_level(plan, lambda block, i=i: seen[block] >> i & 1)
             sources = _first_level(plan, lambda block, given=reads.given[i]: given & block.parameters, last=True)
-            floor = max((depths[other] for other in members(reads.given[i])), default=0)
+            # What is read several times may be given what is read, and placed, only later.
+            floor = max((depths[other] for other in members(reads.given[i]) if other in depths), default=0)
             depths[i] = _place_beside(model, plan, reads.names[i], sources, readers, floor, early=place < begin)
     for i, name in enumerate(reads.names):
         if i not in depths:
