@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hfkit.baselines.kneser_ney import ByteCounter
     from hfkit.baselines.lexicon import Lexicon
     from hfkit.baselines.majority import Majority
+    from hfkit.baselines.mean_boxes import MeanBoxes
     from hfkit.baselines.options import LikestOption, LongestOption, MajorityPlace
     from hfkit.baselines.passages import LikestSentence, NearWords
     from hfkit.baselines.pixel_classes import PixelColours
@@ -50,6 +51,7 @@ __all__ = [
     "LongestOption",
     "Majority",
     "MajorityPlace",
+    "MeanBoxes",
     "NGrams",
     "NearWords",
     "NearestMean",
@@ -85,6 +87,7 @@ __getattr__ = import_on_first_use(
         "LongestOption": ".options",
         "Majority": ".majority",
         "MajorityPlace": ".options",
+        "MeanBoxes": ".mean_boxes",
         "NGrams": ".tfidf",
         "NearWords": ".passages",
         "NearestMean": ".frozen.nearest_mean",

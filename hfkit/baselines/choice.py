@@ -27,6 +27,7 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
     "likest-option": lambda recipe: baselines.LikestOption(),
     "longest-option": lambda recipe: baselines.LongestOption(),
     "majority-place": lambda recipe: baselines.MajorityPlace(),
+    "mean-boxes": lambda recipe: baselines.MeanBoxes(),
     "pixels": lambda recipe: baselines.PixelProbe(),
     "pixel-colours": lambda recipe: baselines.PixelColours(),
     "hog": lambda recipe: baselines.Hog(),
