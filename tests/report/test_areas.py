@@ -70,6 +70,9 @@ def test_a_drawing_has_each_class_where_it_is_and_leaves_the_rest():
     for number, x in ((0, 10), (1, 49)):  # the contour
         assert (pixels[20, x] == to_rgb(COLOURS[number])).all()
     assert (pixels[15, 15] < 255).any() and [mark.size for mark in marks] == [(16, 16)] * 2
+    bare, marks = draw_areas(Image.new("RGB", (60, 40), "white"), ids, 2, 60, bare=[0])
+    assert (np.asarray(bare)[10:30, 10:30] == 255).all() and (np.asarray(marks[0]) == 255).all()
+    assert (np.asarray(bare)[10:30, 30:50] != 255).any()
 
 
 def test_classes_differ_by_more_than_colour():

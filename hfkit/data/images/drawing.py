@@ -1,5 +1,7 @@
 """Pictures with something drawn onto them, in colours and patterns that colour-blind readers can tell apart."""
 
+from collections.abc import Collection
+
 import numpy as np
 from PIL import Image as Pillow
 
@@ -13,26 +15,28 @@ def to_rgb(colour: str) -> tuple[int, int, int]:
 
 
 def draw_areas(
-    picture: Pillow.Image, ids: np.ndarray, classes: int, most: int
+    picture: Pillow.Image, ids: np.ndarray, classes: int, most: int, bare: Collection[int] = ()
 ) -> tuple[Pillow.Image, list[Pillow.Image]]:
     """A picture of at most `most` pixels a side with its areas in colours and patterns and with contours, and a swatch
     of each class.
 
     Args:
         ids: of the class of every pixel, (height, width); from `classes` on it is none.
+        bare: classes that are left as they are, such as the background; their swatches are white.
     """
     times = max(1, most // max(picture.size))
     size = tuple(max(1, round(side * min(times, most / max(picture.size)))) for side in picture.size)
     kind = Pillow.Resampling.NEAREST if times > 1 else Pillow.Resampling.BILINEAR
     pixels = np.asarray(picture.convert("RGB").resize(size, kind)).astype(np.float32)
     ids = np.asarray(Pillow.fromarray(ids).resize(size, Pillow.Resampling.NEAREST))
-    for number in np.unique(ids[ids < classes]).tolist():
+    for number in set(np.unique(ids[ids < classes]).tolist()) - set(bare):
         inside, colour = ids == number, np.array(to_rgb(COLOURS[number % len(COLOURS)]), np.float32)
         strong = inside & pattern_of(number, ids.shape)
         pixels[inside] = 0.6 * pixels[inside] + 0.4 * colour
         pixels[strong] = 0.25 * pixels[strong] + 0.75 * colour
         pixels[inside & has_other_beside(ids)] = colour
-    swatches = [draw_swatch(number) for number in range(classes)]
+    blank = Pillow.new("RGB", (16, 16), "white")
+    swatches = [blank if number in bare else draw_swatch(number) for number in range(classes)]
     return Pillow.fromarray(np.rint(pixels).astype(np.uint8)), swatches
 
 

@@ -11,7 +11,7 @@ from hfkit.contract.snippets import literal
 from hfkit.contract.target import Target
 from hfkit.contract.view import Area, Example, Mask, Mistake, Picture, Shown
 from hfkit.tasks.masks.answers import Painted
-from hfkit.tasks.masks.classes import NONE
+from hfkit.tasks.masks.classes import BACKGROUND, NONE
 from hfkit.tasks.masks.judge import MaskJudge, mean_iou
 
 THUMBNAIL, SWATCH = 192, 16  # pixels
@@ -63,7 +63,9 @@ class MaskedPicture:
         from hfkit.data.images.pictures import decode_image
 
         ids = answer.ids()
-        drawn, marks = draw_areas(decode_image(row["image"], self.folder, 3), ids, len(answer.names), THUMBNAIL)
+        picture = decode_image(row["image"], self.folder, 3)
+        bare = [number for number, name in enumerate(answer.names) if name.casefold() in BACKGROUND]
+        drawn, marks = draw_areas(picture, ids, len(answer.names), THUMBNAIL, bare)
         shares = np.bincount(ids.ravel(), minlength=256)[: len(answer.names)] / ids.size
         areas = [
             Area(name, float(share), data_uri(mark, SWATCH))
