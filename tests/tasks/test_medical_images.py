@@ -142,6 +142,36 @@ def test_patients_are_found_in_a_column_or_in_folders_and_stay_together(tmp_path
     assert len({unit for rows in loaded.splits.values() for unit in rows["unit"]}) == 6
 
 
+def test_a_folder_as_chexpert_has_it_is_read_by_its_table(tmp_path):
+    """Its folders are called train and after patients, and are neither splits nor classes."""
+    lines = ["Path,Sex,No Finding,Edema,Mass"]
+    for number in range(16):
+        place = tmp_path / "CheXpert" / "train" / f"patient{number // 2:05d}" / "study1"
+        place.mkdir(parents=True, exist_ok=True)
+        tiny.picture("red", number).save(place / f"view{number}.jpg")
+        path = f"CheXpert/train/patient{number // 2:05d}/study1/view{number}.jpg"
+        lines.append(f"{path},Female,,{('1.0', '', '-1.0', '0.0')[number % 4]},{('', '1.0', '0.0')[number % 3]}")
+    (tmp_path / "train.csv").write_text("\n".join(lines) + "\n")
+    loaded = MedicalImages(dataset=str(tmp_path), problem="multi-label", blank="negative").load()
+    assert loaded.labels == ["Edema", "Mass"]
+    assert len({unit for rows in loaded.splits.values() for unit in rows["unit"]}) == 8
+    assert not any("left out: 1 .csv" in note or "nested folders" in note for note in loaded.notes)
+
+
+def test_scans_in_a_column_of_bytes(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 4000, (24, 9, 8)).astype(np.uint16)
+    rows = [
+        {"image": dicom(one, PatientID=f"P{number // 3}"), "label": ("normal", "sick")[number // 3 % 2]}
+        for number, one in enumerate(pixels)
+    ]
+    Dataset.from_list(rows).to_parquet(str(tmp_path / "train.parquet"))
+    for window in (None, "2000,1000"):
+        task = MedicalImages(dataset=str(tmp_path), window=window, test_share=0.3, validation_share=0.3)
+        loaded = task.load()
+        assert len({unit for rows in loaded.splits.values() for unit in rows["unit"]}) == 8
+        assert set(loaded["train"]["format"]) == {"DICOM"}
+
+
 def test_without_patients_every_picture_stands_for_itself():
     task = MedicalImages()
     loaded = task.load()

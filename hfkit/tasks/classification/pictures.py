@@ -20,7 +20,7 @@ from hfkit.contract.target import Labels, Target, names_of
 from hfkit.contract.view import Example, Mistake, Picture, Shown
 from hfkit.data.bad_rows import Fault, count_skipped
 from hfkit.data.columns import find_usual_column, match_usual, space_evenly
-from hfkit.data.files import TABLES, read_one_split, read_splits, take_split
+from hfkit.data.files import TABLES, list_rows, read_one_split, read_splits, take_split
 from hfkit.data.images.vision import require_vision
 from hfkit.data.notes import tell
 from hfkit.data.places import find_place
@@ -123,7 +123,11 @@ class ClassifiedPictures(ClassifiedRows):
     def _read_folder(self, source: Source, folder: Path, only: tuple[str | None] | None) -> "PictureRows | None":
         """The rows of a folder with metadata or a folder for each class; None if it has neither."""
         from hfkit.data.images.layout import read_pictures
+        from hfkit.data.images.tables import METADATA
 
+        tables = [path for path in list_rows(folder, TABLES) if path.is_file()]
+        if not self.kind.one_class and any(path.name.lower() not in METADATA for path in tables):
+            return None  # folders give one label, so the answers are in a table
         flags = {"image_column": self.image_column, "label_column": self.label_column}
         named = {flag: given for flag, given in flags.items() if given not in (None, flag.removesuffix("_column"))}
         found = read_pictures(

@@ -4,11 +4,11 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from datasets import Dataset, DatasetDict, Image, Value
 
-from hfkit.contract.rows import Raw
+from hfkit.contract.rows import Raw, Source
 from hfkit.data.columns import match_usual
 from hfkit.data.images.paths import PathFinder, image_rows
 from hfkit.data.images.scans import DICOM, Axis, Header, Part, Refused, join_part, kind_of, read_header
@@ -18,6 +18,9 @@ from hfkit.errors import UserError
 from hfkit.tasks.classification.pictures import ClassifiedPictures, folder_of
 from hfkit.tasks.classification.writing import Writing
 from hfkit.tasks.findings.cells import find_columns, known_findings, unknown_findings
+
+if TYPE_CHECKING:
+    from hfkit.data.images.layout import PictureRows
 
 # The first that is there.
 PATIENT_COLUMNS = ("patient_id", "patient", "subject_id", "subject", "patient_number", "case_id", "case")
@@ -56,6 +59,14 @@ class MedicalPictures(ClassifiedPictures):
         if self.slices == "all":
             raw = DatasetDict({split: repeat_frames(split, rows, headers[split]) for split, rows in raw.items()})
         return (raw if unit is None else number_people(raw, unit)), unit
+
+    def _read_folder(self, source: Source, folder: Path, only: tuple[str | None] | None) -> "PictureRows | None":
+        found = super()._read_folder(source, folder, only)
+        if found is not None and found.by_folder:
+            labels = {label or "" for rows in found.splits.values() for label in rows["label"][:]}
+            # A folder for each person is no class.
+            return None if all(map(PERSON.fullmatch, labels)) else found
+        return found
 
     def find_answers(
         self, splits: DatasetDict, inputs: Collection[str], unit: str | None
