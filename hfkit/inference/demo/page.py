@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from starlette.middleware import Middleware
 
 from hfkit.contract.abilities import Conversed
 from hfkit.contract.rows import Media
-from hfkit.contract.view import Boxes, Choice, Mask, Number, Spans, to_text
+from hfkit.contract.view import Boxes, Choice, Mask, Number, Picture, Spans, to_text
 from hfkit.errors import UserError
 from hfkit.inference.conversation import Conversation
 from hfkit.inference.demo.asking import DemoModel, Reply, TimedModel, Unanswered
@@ -25,11 +26,6 @@ TOP = 5  # labels shown of a ranking
 LARGEST_FILE = "30mb"
 WAITING = 32  # questions in line; more are refused
 ORDINALS = ("First", "Second", "Third")
-LOOKED_AT = (
-    '<figure style="margin: 0"><img src="{uri}" alt="places that the answer rests on" style="max-height: 320px">'
-    "<figcaption>Where the model looks: violet no part in the answer, yellow most. A hint, not a proof.</figcaption>"
-    "</figure>"
-)
 # Fonts that every system has.
 THEME = gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
 
@@ -56,7 +52,7 @@ def build_page(model: DemoModel, folder: Path) -> gr.Blocks:
                 inputs = make_inputs(model)
                 button = gr.Button("Ask", variant="primary")
             with gr.Column():
-                outputs = [make_output(model), gr.Markdown(), *([gr.HTML()] if model.explains else [])]
+                outputs = [make_output(model), gr.Markdown(), *([make_map()] if model.explains else [])]
 
         def ask(*values: Any) -> tuple[Any, ...]:
             try:
@@ -117,14 +113,34 @@ def read_turns(history: list[dict[str, Any]]) -> list[dict[str, str]]:
 def make_inputs(model: DemoModel) -> list[Any]:
     """The fields for the columns of a row."""
     if model.media is Media.IMAGE:
-        field = gr.Image(label="Picture", sources=["upload", "clipboard"], height=300)
-        # Gradio's own example for programs lies on another host. A subclass would make gradio write a .pyi beside us.
-        field.example_payload = field.example_value = lambda: None
-        return [field]
+        return [without_example(gr.Image(label="Picture", sources=["upload", "clipboard"], height=300))]
     if len(model.columns) == 1:
         return [gr.Textbox(label="Text", lines=5)]
     names = [ORDINALS[place] if place < len(ORDINALS) else f"{place + 1}th" for place in range(len(model.columns))]
     return [gr.Textbox(label=f"{name} text", lines=3) for name in names]
+
+
+def without_example(field: gr.Image) -> gr.Image:
+    """A field without gradio's own example for programs, which lies on another host."""
+    # A subclass would make gradio write a .pyi beside us.
+    field.example_payload = field.example_value = lambda: None
+    return field
+
+
+def make_map() -> gr.Image:
+    """The part that shows a picture under the places that the answer rests on.
+
+    No gr.HTML: its templates are compiled in the browser, which the page's policy forbids.
+    """
+    label = "Where the model looks: yellow most"
+    # Without gradio's button that shares a picture with others.
+    return without_example(gr.Image(label=label, interactive=False, format="png", height=300, buttons=["download"]))
+
+
+def open_picture(shown: Picture) -> Any:
+    from PIL import Image
+
+    return Image.open(BytesIO(base64.b64decode(shown.uri.partition(",")[2])))
 
 
 def make_output(model: DemoModel) -> Any:
@@ -147,7 +163,7 @@ def render(reply: Reply, labels: Sequence[str] = ()) -> tuple[Any, ...]:
     Args:
         labels: all that the model knows.
     """
-    looked_at = [LOOKED_AT.format(uri=reply.looked_at.uri)] if reply.looked_at else []
+    looked_at = [open_picture(reply.looked_at)] if reply.looked_at else []
     return (*render_answer(reply, labels), *looked_at)
 
 
