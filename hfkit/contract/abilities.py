@@ -246,6 +246,17 @@ class Explained(Protocol):
             UserError: the model's architecture does not allow it.
         """
 
+    def rank_mistakes(
+        self, predictions: list, references: list, likelihoods: np.ndarray | None
+    ) -> list[tuple[int, float | None]]:
+        """The rows whose predictions are wrong, those first of which the model is surest, and how sure it is.
+
+        Where it does not know how sure it is (None), those that are furthest off come first.
+
+        Args:
+            likelihoods: see `Likely`.
+        """
+
     def overlay(self, row: Mapping[str, Any], saliency: np.ndarray, most: int) -> Picture:
         """The picture of a loaded or encoded row under the colours of its map, at most `most` pixels a side."""
 

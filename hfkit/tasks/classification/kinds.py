@@ -130,6 +130,13 @@ class Kind(ABC):
     ) -> list[Mistake]:
         return number_mistakes(predictions, references, show_row, limit)
 
+    def rank_mistakes(
+        self, predictions: list, references: list, likelihoods: np.ndarray | None, labels: list[str]
+    ) -> list[tuple[int, float | None]]:
+        """See `Explained.rank_mistakes`."""
+        misses = np.abs(np.array(predictions, dtype=float) - np.array(references, dtype=float))
+        return [(int(row), None) for row in np.argsort(-misses, kind="stable") if misses[row] > 0]
+
     def facts(self, gold: list) -> dict[str, Any]:
         """The distribution of a split's answers, for the report."""
         return {"mean": float(np.mean(gold)), "lowest": float(min(gold)), "highest": float(max(gold))}
@@ -140,6 +147,29 @@ class Named(Kind):
 
     names_labels = True
     shown = Choice
+
+    @abstractmethod
+    def pair(self, prediction: Any, gold: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The gold labels of a row, and those of a prediction for it, as far as the gold ones are known."""
+
+    def mistakes(
+        self, predictions: list, references: list, show_row: Callable[[int], Shown], limit: int
+    ) -> list[Mistake]:
+        pairs = [self.pair(ours, gold) for ours, gold in zip(predictions, references, strict=True)]
+        return choice_mistakes(pairs, show_row, limit, several=not self.one_class)
+
+    def rank_mistakes(
+        self, predictions: list, references: list, likelihoods: np.ndarray | None, labels: list[str]
+    ) -> list[tuple[int, float | None]]:
+        """Of several labels the decision that is most clearly wrong counts: one that was invented or missed."""
+        found = []
+        for row, (prediction, answer) in enumerate(zip(predictions, references, strict=True)):
+            gold, ours = self.pair(prediction, answer)
+            if set(gold) != set(ours):
+                known = dict(zip(labels, likelihoods[row].tolist(), strict=True))
+                missed = [] if self.one_class else [1 - known.get(label, 0.0) for label in gold if label not in ours]
+                found.append((row, max([known[label] for label in ours if label not in gold] + missed)))
+        return sorted(found, key=lambda one: -one[1])
 
     def target(self, splits: DatasetDict) -> Labels:
         """All labels of all splits: numbers by value, then names by letter."""
@@ -200,9 +230,9 @@ class OneLabel(Named):
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         return torch.from_numpy(logits).softmax(-1).numpy()
 
-    def speak_for(self, answers: list[list[str]], logits: Tensor, labels: list[str]) -> Tensor:
+    def speak_for(self, answers: list, logits: Tensor, labels: list[str]) -> Tensor:
         """The logit of the best label above the mean of all: what raises every logit speaks for none."""
-        best = torch.tensor([labels.index(ranked[0]) for ranked in answers], device=logits.device)
+        best = torch.tensor([labels.index(self.show(answer).labels[0]) for answer in answers], device=logits.device)
         return logits.gather(1, best[:, None])[:, 0] - logits.mean(1)
 
     def record(self, prediction: list[str]) -> str:
@@ -211,11 +241,8 @@ class OneLabel(Named):
     def show(self, answer: str | list[str]) -> Choice:
         return Choice((answer if isinstance(answer, str) else answer[0],))
 
-    def mistakes(
-        self, predictions: list, references: list, show_row: Callable[[int], Shown], limit: int
-    ) -> list[Mistake]:
-        pairs = [((gold,), (ranked[0],)) for ranked, gold in zip(predictions, references, strict=True)]
-        return choice_mistakes(pairs, show_row, limit, several=False)
+    def pair(self, prediction: Any, gold: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return (gold,), self.show(prediction).labels
 
 
 class SeveralLabels(Named):
@@ -265,9 +292,10 @@ class SeveralLabels(Named):
     def likelihoods(self, logits: np.ndarray) -> np.ndarray:
         return torch.from_numpy(logits).sigmoid().numpy()
 
-    def speak_for(self, answers: list[list[str]], logits: Tensor, labels: list[str]) -> Tensor:
+    def speak_for(self, answers: list, logits: Tensor, labels: list[str]) -> Tensor:
         """The sum of the logits of the labels in the answer; of a row without any, the largest logit."""
-        given = torch.tensor([[label in answer for label in labels] for answer in answers], device=logits.device)
+        shown = [self.show(answer).labels for answer in answers]
+        given = torch.tensor([[label in of_row for label in labels] for of_row in shown], device=logits.device)
         return torch.where(given.any(1), (logits * given).sum(1), logits.amax(1))
 
     def shift(self, logits: np.ndarray, targets: list) -> np.ndarray | None:
@@ -277,11 +305,8 @@ class SeveralLabels(Named):
     def show(self, answer: Sequence[str]) -> Choice:
         return Choice(tuple(answer), several=True)
 
-    def mistakes(
-        self, predictions: list, references: list, show_row: Callable[[int], Shown], limit: int
-    ) -> list[Mistake]:
-        pairs = [(tuple(gold), tuple(ours)) for ours, gold in zip(predictions, references, strict=True)]
-        return choice_mistakes(pairs, show_row, limit, several=True)
+    def pair(self, prediction: Any, gold: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return tuple(gold), tuple(prediction)
 
 
 class OneNumber(Kind):

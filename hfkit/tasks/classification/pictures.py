@@ -399,6 +399,11 @@ class PictureClassifier(Classifier):
                 found.append(place_map(of_row, framing.frame_of(width, height), width, height))
         return found
 
+    def rank_mistakes(
+        self, predictions: list, references: list, likelihoods: np.ndarray | None
+    ) -> list[tuple[int, float | None]]:
+        return self.kind.rank_mistakes(predictions, references, likelihoods, self.labels)
+
     def overlay(self, row: Mapping[str, Any], saliency: np.ndarray, most: int) -> Picture:
         from hfkit.data.images.overlays import draw_map, png_uri
         from hfkit.data.images.pictures import decode_image

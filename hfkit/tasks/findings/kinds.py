@@ -9,8 +9,7 @@ import torch
 from datasets import List, Value
 from torch import Tensor
 
-from hfkit.contract.view import Choice, Mistake, Shown
-from hfkit.tasks.classification.errors import choice_mistakes
+from hfkit.contract.view import Choice
 from hfkit.tasks.classification.kinds import OneLabel, SeveralLabels
 from hfkit.tasks.classification.writing import PLAIN, Writing
 from hfkit.tasks.findings.cells import (
@@ -88,14 +87,8 @@ class Findings(SeveralLabels):
     def show(self, answer: Mapping[str, float] | Sequence[str]) -> Choice:
         return Choice(tuple(decide(answer) if isinstance(answer, Mapping) else answer), several=True)
 
-    def mistakes(
-        self, predictions: list, references: list, show_row: Callable[[int], Shown], limit: int
-    ) -> list[Mistake]:
-        pairs = [
-            (tuple(known_findings(gold)), tuple(decide(ours, gold)))
-            for ours, gold in zip(predictions, references, strict=True)
-        ]
-        return choice_mistakes(pairs, show_row, limit, several=True)
+    def pair(self, prediction: Mapping[str, float], gold: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return tuple(known_findings(gold)), tuple(decide(prediction, gold))
 
     def facts(self, gold: list) -> dict[str, Any]:
         """How many rows have each finding, and how many do not say."""
@@ -124,12 +117,6 @@ class OneFinding(OneLabel):
 
     def show(self, answer: str | Mapping[str, float]) -> Choice:
         return Choice((answer if isinstance(answer, str) else likeliest(answer),))
-
-    def mistakes(
-        self, predictions: list, references: list, show_row: Callable[[int], Shown], limit: int
-    ) -> list[Mistake]:
-        pairs = [((gold,), (likeliest(ours),)) for ours, gold in zip(predictions, references, strict=True)]
-        return choice_mistakes(pairs, show_row, limit, several=False)
 
 
 def best_shift(logits: np.ndarray, targets: np.ndarray) -> float:

@@ -92,3 +92,24 @@ def test_facts_count_the_labels_or_span_the_numbers():
     assert ONE.facts(["10", "9", "10"]) == {"classes": {"9": 1, "10": 2}}
     assert SEVERAL.facts([["a", "b"], ["b"]]) == {"classes": {"a": 1, "b": 2}}
     assert NUMBER.facts([1.0, 2.0, 6.0]) == {"mean": 3.0, "lowest": 1.0, "highest": 6.0}
+
+
+def test_the_most_confident_mistakes_come_first():
+    shares = np.linspace(0.51, 0.99, 40)
+    references = ["a" if row % 2 else "b" for row in range(40)]
+    likelihoods = np.stack([1 - shares, shares], 1)  # every answer is b
+    ranked = KINDS["single-label"].rank_mistakes([["b", "a"]] * 40, references, likelihoods, ["a", "b"])
+    assert [row for row, _ in ranked] == list(range(39, 0, -2))
+    assert [sure for _, sure in ranked] == pytest.approx(shares[39:0:-2])
+
+
+def test_of_several_labels_the_clearest_wrong_decision_counts():
+    likelihoods = np.array([[0.9, 0.6, 0.02]] * 4)
+    references = [["a"], ["a", "c"], ["b", "a"], ["a", "b", "never seen"]]
+    ranked = KINDS["multi-label"].rank_mistakes([["a", "b"]] * 4, references, likelihoods, ["a", "b", "c"])
+    assert ranked == [(3, 1.0), (1, pytest.approx(0.98)), (0, 0.6)]
+
+
+def test_numbers_have_no_confidence_and_those_furthest_off_come_first():
+    for problem in ("regression", "ordinal"):
+        assert KINDS[problem].rank_mistakes([0.5, 1.0, 9.0], [0.0, 1.0, 2.0], None, []) == [(2, None), (0, None)]

@@ -90,3 +90,17 @@ def test_predictions_are_likelihoods_of_every_label():
     assert KIND.record(several) == ["Mass"] and OneFinding().record(one) == "Mass"
     assert KIND.show(["Edema", "Mass?"]).labels == ("Edema", "Mass?") and KIND.show(several).labels == ("Mass",)
     assert OneFinding().show("Edema").labels == ("Edema",) and OneFinding().show(one).labels == ("Mass",)
+
+
+def test_what_is_not_known_is_no_mistake_and_speaks_for_nothing():
+    labels = ["effusion", "nodule"]
+    logits = torch.tensor([[2.0, 3.0], [1.0, -1.0], [-2.0, -3.0]])
+    kind = Findings()
+    answers = kind.answers(logits.numpy(), labels)
+    references = [["effusion", "nodule?"], ["nodule"], []]
+    (wrong,) = kind.rank_mistakes(answers, references, kind.likelihoods(logits.numpy()), labels)
+    assert wrong == (1, pytest.approx(float(torch.tensor(1.0).sigmoid())))
+    # The sum of what was found; where nothing was, the finding that came nearest.
+    assert kind.speak_for(answers, logits, labels).tolist() == [5.0, 1.0, -2.0]
+    one = OneFinding()
+    assert one.speak_for(one.answers(logits.numpy(), labels), logits, labels).tolist() == [0.5, 1.0, 0.5]
