@@ -54,6 +54,15 @@ def trainer(checkpoint: str, task: ImageClassification, output: Path, **flags) -
 # What is read
 
 
+def test_columns_of_labels_beside_embedded_images(tmp_path):
+    """Joined into one column and left out again, they left a block of no rows, to which no column could be added."""
+    pictures = [{"bytes": tiny.encoded(tiny.picture("red", number)), "path": None} for number in range(12)]
+    rows = {"image": pictures, "round": [0, 1] * 6, "large": [0, 0, 1, 1] * 3}
+    Dataset.from_dict(rows).to_parquet(str(tmp_path / "train.parquet"))
+    loaded = ImageClassification(dataset=str(tmp_path), problem="multi-label").load()
+    assert loaded.labels == ["large", "round"] and sum(map(len, loaded.splits.values())) == 12
+
+
 def test_class_folders_become_rows(images):
     rows = ImageClassification(dataset=images).load()
     assert {split: len(of) for split, of in rows.splits.items()} == {"train": 24, "validation": 9, "test": 9}

@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import torch
 from datasets import Dataset, Features, Image, Value, concatenate_datasets
+from datasets.table import ConcatenationTable
 from PIL import Image as Pillow
 
 from hfkit.data.bad_rows import Fault
@@ -69,7 +71,7 @@ def cast_images(rows: Dataset, split: str, column: str) -> Dataset:
         DataError: the column holds something else.
     """
     try:
-        return rows.cast_column("image", Image(decode=False))
+        return join_blocks(rows).cast_column("image", Image(decode=False))
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise DataError(
             f"it holds {rows.features['image']}",
@@ -78,6 +80,17 @@ def cast_images(rows: Dataset, split: str, column: str) -> Dataset:
             split=split,
             column=column,
         ) from error
+
+
+def join_blocks(rows: Dataset) -> Dataset:
+    """The same rows in one table.
+
+    Where a column that was added is left out again, `datasets` keeps a block of no rows, and joins no column to it.
+    """
+    if not isinstance(rows.data, ConcatenationTable):
+        return rows
+    # With a name of its own: otherwise every byte would be hashed.
+    return Dataset(rows.with_format("arrow")[:], info=rows.info, fingerprint=uuid4().hex)
 
 
 def look_at_all(
