@@ -333,6 +333,10 @@ class Pixelwise(Protocol):
 class Personal(Protocol):
     """Rows of pictures of people whom nothing may name."""
 
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether a report, and so a card and a push, may show the pictures."""
+
     def says_burnt_in(self, image: Mapping[str, Any]) -> bool:
         """Whether the file of a loaded row's image says that text about the person stands in its pixels."""
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hfkit.contract.abilities import Personal
 from hfkit.contract.task import Loaded, Task
 from hfkit.contract.view import Boxes, Example, Mask, Picture, Text, to_text
 from hfkit.errors import UserError
@@ -216,6 +217,8 @@ class Report:
             **({"explained": self.explained} if self.explained else {}),
             "environment": environment(),
         }
+        if isinstance(task.rows, Personal) and not task.rows.shows_pictures:
+            report = withhold_pictures(report)
         # All of it: a row with a token may end among the errors as well as among the examples.
         report = withhold_secrets(report)
         validate(report)
@@ -293,6 +296,16 @@ class Report:
                 *(f"{cost[key]:,.{digits}f}" for key, digits in zip(COSTS, (1, 1, 0), strict=True)),
             )
         return table
+
+
+def withhold_pictures(report: dict[str, Any]) -> dict[str, Any]:
+    """A report without the pictures of its rows."""
+    errors = [
+        {**error, "picture": "", "text": "(picture withheld)"} if "picture" in error else error
+        for error in report["errors"]
+    ]
+    kept = {key: value for key, value in report.items() if key != "explained"}
+    return {**kept, "examples": {}, "errors": errors, "pictures": []}
 
 
 def state_verdict(contenders: Sequence[Mapping[str, Any]], score: Score, unit: str, rows: int) -> str:

@@ -67,6 +67,10 @@ class MedicalImages(ImageClassification):
         default=False, metadata={"help": "train although pictures of a patient are in two splits; scores are too good"}
     )
 
+    withhold_pictures: bool = field(
+        default=False, metadata={"help": "leave all pictures out of report and card, which a push publishes"}
+    )
+
     key: ClassVar[str] = "medical-images"
     row_flags: ClassVar[tuple[str, ...]] = (*ImageClassification.row_flags, "uncertain", "blank")
     sample: ClassVar[Sample] = Sample("sample-resnet", sample_xrays, license="cc-by-4.0", synthetic=False)
@@ -95,6 +99,7 @@ class MedicalImages(ImageClassification):
             slices=self.slices,
             axis=self.slice_axis,
             allow_shared_patients=self.allow_shared_patients,
+            withhold_pictures=self.withhold_pictures,
         )
 
     def load(self, checkpoint: str | None = None) -> Loaded:

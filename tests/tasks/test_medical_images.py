@@ -96,6 +96,20 @@ def test_a_saved_model_of_one_channel_needs_no_hfkit(finished):
         assert np.allclose(list(row.values()), expected, atol=1e-4)
 
 
+def test_pictures_can_be_withheld(dataset, tmp_path, monkeypatch):
+    """From the report and the card, and so from a push; scores stay as they are."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint = tiny.resnet(tmp_path / "checkpoint")
+    flags = ("--checkpoint", checkpoint, "--dataset", dataset, "--problem", "multi-label", "--baseline", "majority")
+    run_recipe("medical_images", *flags, "--max_steps", "2", "--output_dir", "withheld", "--withhold_pictures", "true")
+    report = json.loads(Path("withheld/report.json").read_text())
+    assert report["pictures"] == [] and report["examples"] == {} and "explained" not in report
+    assert report["errors"] and all(error["picture"] == "" for error in report["errors"])
+    assert not list(Path("withheld").rglob("*.png"))
+    assert all("data:image" not in Path("withheld", name).read_text() for name in ("report.html", "README.md"))
+    assert hfkit("card", "lint", "withheld").exit_code == 0
+
+
 # Patients
 
 

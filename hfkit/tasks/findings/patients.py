@@ -44,6 +44,7 @@ class MedicalPictures(ClassifiedPictures):
     slices: Literal["middle", "all"]
     axis: Axis
     allow_shared_patients: bool
+    withhold_pictures: bool
 
     # What the base class reads beside the answers
 
@@ -95,7 +96,11 @@ class MedicalPictures(ClassifiedPictures):
             ]
         )
 
-    # What the doctor asks
+    # What reports and the doctor ask
+
+    @property
+    def shows_pictures(self) -> bool:
+        return not self.withhold_pictures
 
     def says_burnt_in(self, image: Mapping[str, Any]) -> bool:
         from hfkit.data.images.dicom import says_burnt_in
