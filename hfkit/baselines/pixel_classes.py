@@ -57,7 +57,11 @@ class PixelColours(Baseline):
         if not isinstance(pixelwise, Pixelwise):
             raise UserError(f"baseline '{self.name}'", "it gives every pixel of a picture a class", "Leave it out")
         inputs, classes = draw_pixels(pixelwise, rows["train"])
-        steps = PolynomialFeatures(2, include_bias=False), StandardScaler(), LogisticRegression(C=PENALTY, max_iter=300)
+        steps = (
+            PolynomialFeatures(2, include_bias=False),
+            StandardScaler(),
+            LogisticRegression(C=PENALTY, tol=1e-3, max_iter=1000),
+        )
         model = make_pipeline(*steps).fit(inputs, classes)
         painted = []
         for image, (width, height) in zip(
