@@ -1,6 +1,7 @@
 """Semantic segmentation: every pixel has one answer, at the size of the picture, and masks are never off by one."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from transformers import AutoImageProcessor, pipeline, set_seed
 
 from hfkit import KEEP_BEST, RecipeArguments, TransferArguments, TransferTrainer, parse
 from hfkit.contract.abilities import training_collator
+from hfkit.data.digests import rows_digest
 from hfkit.data.images.runs import decode_runs_of
 from hfkit.errors import DataError, UserError
 from hfkit.hub.lint import lint
@@ -158,6 +160,19 @@ def test_reduced_labels_are_those_of_the_stock_processor(masks, checkpoint):
         Pillow.open(row["image"]["path"]), segmentation_maps=Pillow.open(row["mask"]["path"]), return_tensors="pt"
     )["labels"]
     assert torch.equal(labels.masked_fill(labels == IGNORED, 255), stock)
+
+
+def test_a_run_is_the_same_where_its_files_move_and_another_where_a_mask_changes(masks, checkpoint, tmp_path):
+    moved = Path(shutil.copytree(masks, tmp_path / "moved"))
+
+    def digest(place: str | Path) -> str:
+        return rows_digest(prepare(SemanticSegmentation(dataset=str(place)), checkpoint)[2]["train"])
+
+    before = digest(masks)
+    assert digest(moved) == before
+    place = moved / "train" / "masks" / "0.png"
+    Pillow.open(place).transpose(Pillow.Transpose.FLIP_LEFT_RIGHT).save(place)  # as many pixels of each class
+    assert digest(moved) != before
 
 
 @pytest.mark.parametrize("augmentation", ["none", "light", "strong"])

@@ -1,5 +1,6 @@
 """Masks: pictures whose pixels are numbers of classes. They are read when they are needed, and not kept."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -102,6 +103,7 @@ class MaskLook:
 
     values: tuple[int, ...] = ()  # its numbers, sorted
     pixels: tuple[int, ...] = ()  # how many of each
+    fingerprint: str = ""  # of its file
 
 
 def look_at_masks(
@@ -179,7 +181,8 @@ def look_at_mask(data: bytes, size: tuple[int, int], palette: Palette | None) ->
         raise Refused("a mask is as large as its picture, turned upright", "Make it anew for this picture", is_of)
     counts = np.bincount(pixels.ravel())
     values = np.flatnonzero(counts)
-    return MaskLook(tuple(values.tolist()), tuple(counts[values].tolist()))
+    mark = hashlib.blake2b(data, digest_size=16).hexdigest()
+    return MaskLook(tuple(values.tolist()), tuple(counts[values].tolist()), mark)
 
 
 def read_mask_of(image: dict[str, Any], folder: Path, palette: Palette | None) -> np.ndarray:

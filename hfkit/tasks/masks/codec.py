@@ -116,7 +116,8 @@ class Segmenter(CheckpointCodec):
         """
         from hfkit.tasks.masks.rows import upright_sizes
 
-        kept = ["image", "fingerprint", "width", "height", *(["mask", "legend", "values", "pixels"] if answers else [])]
+        kept = ["image", "fingerprint", "width", "height"]
+        kept += ["mask", "mask_fingerprint", "legend", "values", "pixels"] if answers else []
         encoded = self._portable(rows.select_columns(kept), "image")
         encoded = self._portable(encoded, "mask") if answers else encoded
         sizes = np.array(upright_sizes(rows)).reshape(-1, 2)

@@ -58,7 +58,8 @@ class Found(NamedTuple):
 @dataclass(frozen=True)
 class MaskedPictures:
     """Rows of `image` and `mask` (bytes or a path, not decoded), with facts from one look at each: those of
-    `ClassifiedPictures`, the `values` in the mask, how many `pixels` have each, and the `legend` (what they stand for).
+    `ClassifiedPictures`, the `mask_fingerprint`, the `values` in the mask, how many `pixels` have each, and the
+    `legend` (what they stand for).
     """
 
     dataset: str
@@ -156,6 +157,8 @@ class MaskedPictures:
         faults += find_unknown(looks, bad, columns["mask"], classes, finished=finished)
         numbers = List(Value("int32"))
         seen = seen.add_column("mask", masks["image"][:], feature=Image(decode=False))
+        marks = [look.fingerprint for look in looks]
+        seen = seen.add_column("mask_fingerprint", marks, feature=Value("string"))
         seen = seen.add_column("values", [list(look.values) for look in looks], feature=numbers)
         seen = seen.add_column("pixels", [list(look.pixels) for look in looks], feature=numbers)
         return seen.add_column("legend", [write_legend(classes)] * len(seen), feature=Value("string")), faults
