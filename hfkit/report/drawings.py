@@ -1,4 +1,4 @@
-"""Boxes over pictures: how each label looks, and a drawing of its own for places where only pictures can be shown.
+"""Boxes and areas over pictures: how each label looks, and drawings for places where only pictures can be shown.
 
 Labels differ in colour, in dashes and in the legend's order, so no reader has to tell colours apart. The colours are
 those of Okabe and Ito (2008), without black.
@@ -10,14 +10,16 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate, cycle
 from typing import TYPE_CHECKING, NamedTuple
 
-from hfkit.contract.view import Boxes
+from hfkit.contract.view import Boxes, Mask, Picture
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 DASHES = ("", "7 4", "2 3", "9 3 2 3")  # the lengths of dashes and gaps in pixels; "": no gaps
 LINE = 2  # pixels
+ROW, LEGEND = 20, 160  # pixels of a line of a legend, and its least width
 Point = tuple[float, float]
 
 
@@ -37,9 +39,9 @@ def style_labels(labels: Iterable[str]) -> dict[str, Style]:
 
 def draw_boxes(shown: Boxes) -> str:
     """A data URI of a PNG of the picture with its boxes drawn into it, each with its label."""
-    from PIL import Image, ImageDraw
+    from PIL import ImageDraw
 
-    picture = Image.open(io.BytesIO(base64.b64decode(shown.picture.uri.partition(",")[2]))).convert("RGB")
+    picture = open_picture(shown.picture)
     across, down = picture.width / shown.width, picture.height / shown.height
     styles = style_labels(dict.fromkeys(box.label for box in shown.boxes))
     brush = ImageDraw.Draw(picture)
@@ -49,6 +51,34 @@ def draw_boxes(shown: Boxes) -> str:
         brush.text(
             (sides[0] + LINE, max(sides[1] - 12, 0)), box.label, fill="white", stroke_width=1, stroke_fill="black"
         )
+    return to_uri(picture)
+
+
+def draw_mask(shown: Mask) -> str:
+    """A data URI of a PNG of the picture with its areas, and below it what they are."""
+    from PIL import Image, ImageDraw
+
+    picture = open_picture(shown.drawn)
+    longest = max([picture.width, LEGEND])
+    canvas = Image.new("RGB", (longest, picture.height + ROW * len(shown.areas)), "white")
+    canvas.paste(picture, ((longest - picture.width) // 2, 0))
+    brush = ImageDraw.Draw(canvas)
+    for place, area in enumerate(shown.areas):
+        top = picture.height + ROW * place + 2
+        mark = open_picture(Picture(area.mark))
+        canvas.paste(mark, (2, top))
+        brush.rectangle((2, top, 1 + mark.width, top - 1 + mark.height), outline="black")
+        brush.text((mark.width + 8, top + 2), f"{area.label} {area.share:.1%}", fill="black")
+    return to_uri(canvas)
+
+
+def open_picture(picture: Picture) -> "Image":
+    from PIL import Image
+
+    return Image.open(io.BytesIO(base64.b64decode(picture.uri.partition(",")[2]))).convert("RGB")
+
+
+def to_uri(picture: "Image") -> str:
     file = io.BytesIO()
     picture.save(file, format="PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hfkit.arguments.adapters import describe_parts
-from hfkit.contract.view import Boxes, Mask, to_text
+from hfkit.contract.view import Boxes, to_text
 from hfkit.report import plots
 from hfkit.report.drawings import style_labels
 from hfkit.report.names import checkpoint_name, dataset_name
@@ -192,12 +192,6 @@ def render_boxes(shown: Boxes, labels: Sequence[str]) -> str:
     used = {label: styles[label] for label in styles if any(box.label == label for box in shown.boxes)}
     drawn = parts.boxes(shown.picture.uri, shown.width, shown.height, boxes, styles, to_text(shown))
     return str(drawn) + str(parts.legend(used))
-
-
-def render_mask(shown: Mask) -> str:
-    """A picture with its areas and what they are, as HTML for any page."""
-    parts = templates(markdown=False).get_template("charts.html.j2").module
-    return str(parts.mask(shown.to_json(), to_text(shown)))
 
 
 def is_small(picture: str) -> bool:

@@ -16,7 +16,7 @@ from hfkit.contract.task import Loaded, Task
 from hfkit.contract.view import Boxes, Example, Mask, Picture, Text, to_text
 from hfkit.errors import UserError
 from hfkit.progress import progress
-from hfkit.report.drawings import draw_boxes
+from hfkit.report.drawings import draw_boxes, draw_mask
 from hfkit.report.origins import base_origin, dataset_origin
 from hfkit.report.pages import clip, interval_text, render_page, score_text, signed_text, words
 from hfkit.report.schema import SCHEMA, to_finite, to_plain, validate
@@ -369,7 +369,7 @@ def shorten(example: Example) -> Example:
     if isinstance(shown, Boxes):
         shown = Picture(draw_boxes(shown))  # a card shows files, in which nothing can be laid over a picture
     if isinstance(shown, Mask):
-        shown = shown.drawn
+        shown = Picture(draw_mask(shown))
     if not isinstance(shown, Picture):
         shown = Text(clip(withhold_secrets(to_plain(to_text(shown))), MOST_LETTERS))
     return Example(shown, clip(before[::-1], around)[::-1], clip(after, around))

@@ -12,7 +12,7 @@ from hfkit.contract.view import Area, Example, Mask, Mistake, Picture, to_column
 from hfkit.data.images.batches import data_uri
 from hfkit.data.images.drawing import COLOURS, draw_areas, draw_swatch, to_rgb
 from hfkit.inference.examples import report_rows
-from hfkit.report.pages import render_mask
+from hfkit.report.drawings import LEGEND, ROW, draw_mask
 from hfkit.report.report import render, shorten
 from hfkit.report.schema import validate
 from tests.fixtures.hostile import TEXTS, Page, assert_stays_text
@@ -49,16 +49,24 @@ def test_the_page_draws_both_sides_with_what_is_there_and_fetches_nothing():
     assert "gold: sky 25.0 %, tree 75.0 %" in render(facts())["report.md"]
 
 
+def page_of(label: str) -> Page:
+    mistake = Mistake(3, "missed", "missed", Picture(picture(80)), shown(label), shown(label))
+    return Page(render(facts() | {"errors": [mistake.to_json()]})["report.html"])
+
+
 def test_a_label_stays_text_beside_its_mark():
-    harmless = Page(render_mask(shown()))
+    harmless = page_of("sky")
     for text in TEXTS:
-        assert_stays_text(Page(render_mask(shown(text))), harmless, text, least=1)
+        assert_stays_text(page_of(text), harmless, text, least=1)
 
 
 def test_in_words_and_on_a_card():
     assert to_text(shown()) == "sky 25.0%, tree 75.0%" and to_text(Mask(Picture(picture(8)), ())) == "none"
     assert to_columns(shown()) == {"text": "", "picture": picture(64)}
-    assert shorten(Example(shown())).to_json()["picture"] == picture(64)
+    assert shorten(Example(shown())).to_json()["picture"] == draw_mask(shown())
+    drawn = Image.open(io.BytesIO(base64.b64decode(draw_mask(shown()).partition(",")[2])))
+    plain = Image.open(io.BytesIO(base64.b64decode(picture(64).partition(",")[2])))
+    assert drawn.height == plain.height + 2 * ROW and drawn.width >= LEGEND
 
 
 def test_a_drawing_has_each_class_where_it_is_and_leaves_the_rest():

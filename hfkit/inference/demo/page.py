@@ -19,7 +19,8 @@ from hfkit.inference.conversation import Conversation
 from hfkit.inference.demo.asking import DemoModel, Reply, TimedModel, Unanswered
 from hfkit.inference.demo.guard import Guard
 from hfkit.inference.examples import report_rows
-from hfkit.report.pages import escape_markdown, render_boxes, render_mask
+from hfkit.report.drawings import draw_boxes, draw_mask
+from hfkit.report.pages import escape_markdown
 
 MOST_EXAMPLES = 6
 TOP = 5  # labels shown of a ranking
@@ -128,13 +129,17 @@ def without_example(field: gr.Image) -> gr.Image:
 
 
 def make_map() -> gr.Image:
-    """The part that shows a picture under the places that the answer rests on.
+    """The part that shows a picture under the places that the answer rests on."""
+    return make_drawing("Where the model looks: yellow most", height=300)
+
+
+def make_drawing(label: str, height: int) -> gr.Image:
+    """A part that shows a picture.
 
     No gr.HTML: its templates are compiled in the browser, which the page's policy forbids.
     """
-    label = "Where the model looks: yellow most"
     # Without gradio's button that shares a picture with others.
-    return without_example(gr.Image(label=label, interactive=False, format="png", height=300, buttons=["download"]))
+    return without_example(gr.Image(label=label, interactive=False, format="png", height=height, buttons=["download"]))
 
 
 def open_picture(shown: Picture) -> Any:
@@ -149,7 +154,7 @@ def make_output(model: DemoModel) -> Any:
     if kind is Spans:
         return gr.HighlightedText(label="Answer", show_legend=True)
     if kind in (Boxes, Mask):
-        return gr.HTML(label="Answer")
+        return make_drawing("Answer", height=400)
     if kind is Number:
         return gr.Number(label=f"Answer ({', '.join(choices.labels)})" if choices.labels else "Answer")
     if kind is Choice:
@@ -171,9 +176,10 @@ def render_answer(reply: Reply, labels: Sequence[str] = ()) -> tuple[Any, str]:
     """The value for `make_output`, and the note below it."""
     match reply.shown:
         case Boxes():
-            return render_boxes(reply.shown, labels), reply.note or ("" if reply.shown.boxes else "Nothing was found.")
+            drawn = open_picture(Picture(draw_boxes(reply.shown)))
+            return drawn, reply.note or ("" if reply.shown.boxes else "Nothing was found.")
         case Mask():
-            return render_mask(reply.shown), reply.note
+            return open_picture(Picture(draw_mask(reply.shown))), reply.note
         case Spans():
             note = reply.note or ("" if reply.shown.spans else "Nothing was found.")
             return highlight(reply.shown), note
