@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 from hfkit.errors import UserError
 
-# Trained by make_backbones, make_segformer, make_gpt2 and make_t5.
+# Trained by make_backbones, make_segformer, make_detector, make_gpt2 and make_t5.
 OWN = {
     "sample-resnet": "resnet",
     "sample-vit": "vit",
     "sample-segformer": "segformer",
+    "sample-detector": "detector",
     "sample-gpt2": "gpt2",
     "sample-t5": "t5",
 }
