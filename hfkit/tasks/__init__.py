@@ -17,6 +17,7 @@ HOMES = {
     "ImageClassification": "image_classification",
     "MedicalImages": "medical_images",
     "SemanticSegmentation": "semantic_segmentation",
+    "ObjectDetection": "object_detection",
     "LanguageModelling": "language_model",
     "Chat": "chat",
     "Summarization": "summarization",
