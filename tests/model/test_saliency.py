@@ -174,6 +174,7 @@ def test_a_failure_leaves_the_model_as_it_was_too(convolutions):
     assert not any(module.training for module in convolutions.modules())
 
 
+@pytest.mark.slow
 def test_the_map_of_convolutions_is_the_one_of_captum(convolutions):
     from captum.attr import LayerGradCam
 
