@@ -72,7 +72,6 @@ class MedicalImages(ImageClassification):
     )
 
     key: ClassVar[str] = "medical-images"
-    row_flags: ClassVar[tuple[str, ...]] = (*ImageClassification.row_flags, "uncertain", "blank")
     sample: ClassVar[Sample] = Sample("sample-resnet", sample_xrays, license="cc-by-4.0", synthetic=False)
 
     def __post_init__(self) -> None:

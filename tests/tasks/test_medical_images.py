@@ -1,6 +1,7 @@
 """Findings in scans: from DICOM files and a table to a report, and nothing of a patient in anything that is written."""
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,17 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 from hfkit.errors import DataError, UserError
 from hfkit.inference.saved import load_saved
 from hfkit.tasks import MedicalImages
+from hfkit.tasks.findings.patients import find_person
 from tests.fixtures.commands import hfkit
 from tests.fixtures.finished import run_recipe
 from tests.tiny import images as tiny
 from tests.tiny.scans import NAME, PERSON, dicom, nifti, study
 
 PLANTED = [*PERSON.values(), *NAME.split("^"), "PLANTED"]
+
+
+NAMES = ("Effusion", "Fracture", "Mass")
+LABELS = {", ".join(some) or "none" for count in range(4) for some in combinations(NAMES, count)}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +51,7 @@ def test_a_run_on_dicom_files_is_judged_by_patients(finished, dataset):
     assert list(scores[names[0]]) == ["auroc", "auprc", "sensitivity_at_90_specificity", "balanced_accuracy"]
     assert scores["majority"]["auroc"] == 0.5 and scores["pixels"]["auroc"] > 0.8
     assert report["data"]["notes"][-1].startswith("Grey: one channel")
+    assert {shown["label"] for shown in report["pictures"]} <= LABELS
     of_test = report["data"]["test"]
     assert of_test["rows"] == 20 and of_test["patients"] == 10 and of_test["not_known"] == {"Effusion": 3, "Mass": 4}
     assert (
@@ -184,6 +191,21 @@ def test_scans_in_a_column_of_bytes(tmp_path):
         loaded = task.load()
         assert len({unit for rows in loaded.splits.values() for unit in rows["unit"]}) == 8
         assert set(loaded["train"]["format"]) == {"DICOM"}
+
+
+@pytest.mark.parametrize(
+    ("path", "person"),
+    [
+        ("CheXpert-v1.0/train/patient00001/study1/view1.jpg", "patient00001"),
+        ("files/p10/p10000032/s50414267/a.dcm", "p10000032"),
+        ("sub-01/ses-02/anat.nii.gz", "sub-01"),
+        ("C:\\data\\Subject_17\\a.png", "subject_17"),
+        ("train/pneumonia/1.png", None),
+        ("part1/a.png", None),
+    ],
+)
+def test_the_innermost_folder_of_a_person_names_the_patient(path, person):
+    assert find_person(path) == person
 
 
 def test_without_patients_every_picture_stands_for_itself():

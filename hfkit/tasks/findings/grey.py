@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from datasets import Dataset
 from transformers import PreTrainedModel
 
 from hfkit.errors import UserError
@@ -52,6 +53,10 @@ class GreyClassifier(PictureClassifier):
         processor.image_mean, processor.image_std = [sum(mean) / len(mean)], [sum(spread) / len(spread)]
         processor.do_convert_rgb = False  # it would bring the colours back
         return processor
+
+    def _names_of_targets(self, encoded: Dataset) -> dict[int, str]:
+        # The base class reads them off the gold answers, where what is not known has a name too.
+        return dict(enumerate(self.labels))
 
     def model(self, **options: Any) -> PreTrainedModel:
         model = super().model(**options)

@@ -178,11 +178,10 @@ def name_units(
 
 
 def find_person(path: str | None) -> str | None:
-    """The first folder of a path that is called after a person, with the folders above it."""
+    """The innermost folder of a path that is called after a person; MIMIC has those of many in folders such as p10."""
     parts = (path or "").replace("\\", "/").split("/")[:-1]
-    place = next((place for place, part in enumerate(parts) if PERSON.fullmatch(part)), None)
     # Without those above: the same person may be in the folder of another split.
-    return None if place is None else parts[place].casefold()
+    return next((part.casefold() for part in reversed(parts) if PERSON.fullmatch(part)), None)
 
 
 def paths_of(rows: Dataset, column: str) -> list[str | None]:
