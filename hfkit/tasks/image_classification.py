@@ -19,20 +19,13 @@ from hfkit.tasks.classification.pictures import (
     Variation,
     folder_of,
 )
+from hfkit.tasks.pictured import ReadsPictures
 
 
 @dataclass(frozen=True)
-class ImageClassification(Classification):
+class ImageClassification(ReadsPictures, Classification):
     """Pictures with a class, several, or a number."""
 
-    image_column: str | None = field(default=None, metadata={"help": "column of images; default: the only one"})
-    allow_outside_images: bool = field(
-        default=False,
-        metadata={"help": "follow paths out of the dataset's folder; addresses are never fetched"},
-    )
-    max_megapixels: float = field(
-        default=50.0, metadata={"help": "larger images are bad rows; a small file can unpack to gigabytes"}
-    )
     augmentation: Literal["none", "light", "standard", "strong"] = field(
         default="light",
         metadata={"help": "how training images vary: a crop of most of it, of less and with colour, or much of all"},
@@ -65,9 +58,7 @@ class ImageClassification(Classification):
     key: ClassVar[str] = "image-classification"
     tag: ClassVar[str] = "image-classification"
     auto_model: ClassVar[type] = AutoModelForImageClassification
-    # From 89 megapixels on, Pillow takes a file for a decompression bomb.
-    ranges: ClassVar[Mapping[str, Range]] = {"max_megapixels": Range(0.0, 89.0, above=True), "mix_alpha": RATE}
-    row_flags: ClassVar[tuple[str, ...]] = ("allow_outside_images", "max_megapixels")
+    ranges: ClassVar[Mapping[str, Range]] = {"mix_alpha": RATE}
     sample: ClassVar[Sample] = Sample("sample-resnet", sample_digits, license="cc-by-4.0", synthetic=False)
 
     def __post_init__(self) -> None:

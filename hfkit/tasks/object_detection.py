@@ -1,12 +1,10 @@
 """Object detection: the classes of objects in a picture, and the box of each."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from transformers import AutoModelForObjectDetection
 
-from hfkit.arguments.ranges import Range
 from hfkit.contract.target import Target
 from hfkit.contract.task import Sample, Task
 from hfkit.errors import UserError
@@ -18,13 +16,13 @@ from hfkit.tasks.detection.judge import BoxJudge
 from hfkit.tasks.detection.rows import OBJECTS, BoxedPictureRows
 from hfkit.tasks.detection.target import Objects
 from hfkit.tasks.detection.view import BoxedPictures
+from hfkit.tasks.pictured import ReadsPictures
 
 
 @dataclass(frozen=True)
-class ObjectDetection(Task):
+class ObjectDetection(ReadsPictures, Task):
     """Pictures, and the boxes of the objects in them."""
 
-    image_column: str | None = field(default=None, metadata={"help": "column of images; default: the only one"})
     objects_column: str | None = field(
         default=None,
         metadata={"help": f"column of boxes and classes; default: the one named {' or '.join(OBJECTS[0])} or the like"},
@@ -35,13 +33,6 @@ class ObjectDetection(Task):
             "help": "the meaning of a box's four numbers: xyxy, xywh or cxcywh in pixels, or one of these with -percent"
             " or -shares; auto: the only one that fits the pictures"
         },
-    )
-    allow_outside_images: bool = field(
-        default=False,
-        metadata={"help": "follow paths out of the dataset's folder; addresses are never fetched"},
-    )
-    max_megapixels: float = field(
-        default=50.0, metadata={"help": "larger images are bad rows; a small file can unpack to gigabytes"}
     )
     augmentation: Literal["none", "light", "standard", "strong"] = field(
         default="light",
@@ -60,10 +51,9 @@ class ObjectDetection(Task):
     auto_model: ClassVar[type] = AutoModelForObjectDetection
     sample: ClassVar[Sample] = Sample("sample-detector", sample_objects, license="apache-2.0")
     target_kind: ClassVar[type[Objects]] = Objects
-    # From 89 megapixels on, Pillow takes a file for a decompression bomb.
-    ranges: ClassVar[Mapping[str, Range]] = {"max_megapixels": Range(0.0, 89.0, above=True)}
     row_flags: ClassVar[tuple[str, ...]] = (
-        *("image_column", "objects_column", "box_format", "allow_outside_images", "max_megapixels"),
+        *ReadsPictures.row_flags,
+        *("image_column", "objects_column", "box_format"),
     )
 
     def __post_init__(self) -> None:

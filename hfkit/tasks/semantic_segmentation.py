@@ -18,13 +18,13 @@ from hfkit.tasks.masks.judge import MaskJudge
 from hfkit.tasks.masks.losses import LossName
 from hfkit.tasks.masks.rows import MaskedPictures
 from hfkit.tasks.masks.view import MaskedPicture
+from hfkit.tasks.pictured import ReadsPictures
 
 
 @dataclass(frozen=True)
-class SemanticSegmentation(Task):
+class SemanticSegmentation(ReadsPictures, Task):
     """Pictures with a class for every pixel."""
 
-    image_column: str | None = field(default=None, metadata={"help": "column of images; default: the only one"})
     mask_column: str | None = field(
         default=None, metadata={"help": "column of masks; default: the one named mask, label, annotation or the like"}
     )
@@ -42,13 +42,6 @@ class SemanticSegmentation(Task):
     palette: str | None = field(
         default=None,
         metadata={"help": "of masks in RGB: 'sky:0,0,255; tree:0,128,0', or a file with such a line for each class"},
-    )
-    allow_outside_images: bool = field(
-        default=False,
-        metadata={"help": "follow paths out of the dataset's folder; addresses are never fetched"},
-    )
-    max_megapixels: float = field(
-        default=50.0, metadata={"help": "larger images are bad rows; a small file can unpack to gigabytes"}
     )
     augmentation: Literal["none", "light", "standard", "strong"] = field(
         default="light",
@@ -79,14 +72,10 @@ class SemanticSegmentation(Task):
     tag: ClassVar[str] = "image-segmentation"
     auto_model: ClassVar[type] = AutoModelForSemanticSegmentation
     target_kind: ClassVar[type[Labels]] = MaskClasses
-    # From 89 megapixels on, Pillow takes a file for a decompression bomb.
-    ranges: ClassVar[Mapping[str, Range]] = {
-        "max_megapixels": Range(0.0, 89.0, above=True),
-        "ignore_index": Range(0, 65_535, also=(-1,)),
-    }
+    ranges: ClassVar[Mapping[str, Range]] = {"ignore_index": Range(0, 65_535, also=(-1,))}
     row_flags: ClassVar[tuple[str, ...]] = (
-        *("allow_outside_images", "max_megapixels", "image_column", "mask_column"),
-        *("class_names", "ignore_index", "reduce_labels", "palette"),
+        *ReadsPictures.row_flags,
+        *("image_column", "mask_column", "class_names", "ignore_index", "reduce_labels", "palette"),
     )
     sample: ClassVar[Sample] = Sample("sample-segformer", sample_shapes, license="apache-2.0")
 
