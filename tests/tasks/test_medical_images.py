@@ -103,6 +103,7 @@ def test_a_saved_model_of_one_channel_needs_no_hfkit(finished):
         assert np.allclose(list(row.values()), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_pictures_can_be_withheld(dataset, tmp_path, monkeypatch):
     """From the report and the card, and so from a push; scores stay as they are."""
     monkeypatch.chdir(tmp_path)
