@@ -311,13 +311,13 @@ class Counted:
 
     def __init__(self, monkeypatch, after: int) -> None:
         self.after, self.asked, self.answers = after, 0, Asking.answers
-        monkeypatch.setattr(Asking, "answers", lambda asking, chunk: self(asking, chunk))
+        monkeypatch.setattr(Asking, "answers", lambda asking, *given: self(asking, *given))
 
-    def __call__(self, asking, chunk):
+    def __call__(self, asking, *given):
         if self.asked == self.after:
             raise KeyboardInterrupt
         self.asked += 1
-        return self.answers(asking, chunk)
+        return self.answers(asking, *given)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
