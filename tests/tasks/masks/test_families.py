@@ -112,7 +112,6 @@ FAMILIES = {
         "MobileViTV2ForSemanticSegmentation",
     ),
 }  # fmt: skip
-SLOW = [pytest.param(name, marks=() if name == "UPerNet" else pytest.mark.slow) for name in FAMILIES]
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +144,8 @@ def train(checkpoint: str, data: str, folder: Path, resume: str | None = None, *
     return trainer
 
 
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
 def test_it_goes_the_whole_path(name, data, tmp_path):
     checkpoint = make(name, tmp_path / "checkpoint")
     trainer = train(checkpoint, data, tmp_path / "run")

@@ -50,6 +50,7 @@ def test_scores_are_those_of_all_pixels_together(seed):
     assert sum(map(sum, JUDGE.breakdown(ours, gold)["confusion"]["counts"])) == len(truth)
 
 
+@pytest.mark.slow
 def test_torchmetrics_agrees():
     torchmetrics = pytest.importorskip("torchmetrics")
     import torch
