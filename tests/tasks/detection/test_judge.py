@@ -108,7 +108,9 @@ def test_the_breakdown_counts_the_boxes_that_were_kept():
     assert found["per_class"]["dog"] == {"precision": 0.5, "recall": 1.0, "f1": 2 / 3, "support": 1}
     names, counts = found["confusion"]["gold"], np.array(found["confusion"]["counts"])
     assert names == ["cat", "dog"] and counts.tolist() == [[1, 1], [0, 1]]
-    whole = BoxJudge().breakdown([{**answer, "boxes": boxes[1:], "labels": ["dog", "dog", "cat"], "kept": 3}], gold)
+    whole = BoxJudge().breakdown(
+        [answer | dict(boxes=boxes[1:], labels=["dog", "dog", "cat"], scores=[0.8, 0.7, 0.1])], gold
+    )
     assert {MISSED, NOTHING} <= {*whole["confusion"]["gold"], *whole["confusion"]["predicted"]}
 
 
