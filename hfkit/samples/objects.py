@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-SIZES = {"train": 320, "validation": 80, "test": 160}
+SIZES = {"train": 240, "validation": 80, "test": 160}
 SEED = 19
 FINE = 3  # pictures are drawn so many times larger, then shrunk: edges are smooth
 LEAST_SEEN = 0.6  # of a shape: what is covered or cut off by more is clutter, and has no box
