@@ -245,3 +245,18 @@ def test_a_writing_in_doubt_is_asked_for(tmp_path):
     assert "xyxy" in str(caught.value) and "xywh" in str(caught.value)
     with pytest.raises(UserError, match="box_format=corners"):
         ObjectDetection(box_format="corners")
+
+
+def test_an_export_of_label_studio_is_read(tmp_path):
+    tasks = []
+    for number in range(12):
+        save_picture(tmp_path / f"p{number}.png")
+        value = {"x": 10, "y": 25, "width": 50, "height": 50, "rotation": 0, "rectanglelabels": ["cat"]}
+        one = {"id": str(number), "type": "rectanglelabels", "from_name": "label", "to_name": "image", "value": value}
+        one |= {"original_width": WIDTH, "original_height": HEIGHT}
+        answers = [{"id": number, "completed_by": 1, "result": [one] if number else []}]
+        tasks.append({"id": number, "data": {"image": f"/data/upload/1/p{number}.png"}, "annotations": answers})
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    loaded = ObjectDetection(dataset=str(tmp_path / "export.json")).load()
+    found = [boxes for split in loaded.splits.values() for boxes in split["boxes"]]
+    assert len(found) == 12 and sorted(found, key=len) == [[], *[[[6.0, 10.0, 36.0, 30.0]]] * 11]
