@@ -89,21 +89,6 @@ def test_the_demo_finds_boxes(place):
     assert isinstance(json.loads(result.stdout)["prediction"], list)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["YOLOS", "DETR", "RT-DETRv2"])
-def test_it_can_be_exported(name, place, tmp_path):
-    pytest.importorskip("onnxruntime")
-    folder = place / "run"
-    if name != "YOLOS":
-        folder = tmp_path / "run"
-        flags = ("--checkpoint", save(name, tmp_path / "checkpoint"), "--dataset", str(place / "data"))
-        run_recipe("detr_detection", *flags, "--output_dir", str(folder), "--baseline")
-    result = command("export", str(folder), "--output_dir", str(tmp_path / "onnx"))
-    assert result.exit_code == 0, (result.output, result.exception)
-    record = json.loads((tmp_path / "onnx" / "export.json").read_text())["hfkit"]
-    assert record["parity"] and all(found["equal_predictions"] == 1 for found in record["parity"].values())
-
-
 def test_the_mean_box_of_each_class_is_everywhere_the_same(place):
     task = ObjectDetection(dataset=str(place / "data"))
     rows = task.load()
