@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -23,7 +24,7 @@ from hfkit.cli import app
 from hfkit.contract.target import Labels
 from hfkit.errors import UserError
 from hfkit.inference.export import export, parity
-from hfkit.inference.export.graph import find_outputs, trace
+from hfkit.inference.export.graph import find_outputs, open_graph, run_graph, trace
 from hfkit.inference.export.parity import SENTENCE, encode_material, is_same, make_extremes
 from hfkit.inference.saved import SavedModel, load_saved
 from hfkit.tasks import NER, ImageClassification, TextClassification
@@ -373,3 +374,17 @@ def logits_of(model: Path, picture: Path) -> np.ndarray:
 )
 def test_how_sure_an_answer_is_does_not_make_it_another(one, other, same):
     assert is_same(one, other) is same
+
+
+def test_a_graph_that_was_written_for_batches_of_one_size_is_refused_by_name(tmp_path):
+    rows = onnx.helper.make_tensor_value_info("rows", onnx.TensorProto.FLOAT, ["batch", 3])
+    flat = onnx.helper.make_tensor_value_info("flat", onnx.TensorProto.FLOAT, [2, 3])
+    size = onnx.numpy_helper.from_array(np.array([2, 3]), "size")  # as some models trace the number of their rows
+    node = onnx.helper.make_node("Reshape", ["rows", "size"], ["flat"])
+    graph = onnx.helper.make_graph([node], "fixed", [rows], [flat], [size])
+    opset = onnx.helper.make_opsetid("", 18)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), tmp_path / "model.onnx")
+    session = open_graph(tmp_path, None)
+    assert run_graph(session, {"rows": torch.ones(2, 3)})["flat"].shape == (2, 3)
+    with pytest.raises(UserError, match="a batch of rows 1 x 3: .*one number of rows"):
+        run_graph(session, {"rows": torch.ones(1, 3)})

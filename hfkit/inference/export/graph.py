@@ -170,6 +170,7 @@ def open_graph(folder: Path, opset: int | None) -> onnxruntime.InferenceSession:
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # what goes wrong is raised as well
     try:
         return onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no class in common
@@ -181,11 +182,25 @@ def open_graph(folder: Path, opset: int | None) -> onnxruntime.InferenceSession:
 
 
 def run_graph(session: onnxruntime.InferenceSession, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The output of a graph for a batch, by name."""
+    """The output of a graph for a batch, by name.
+
+    Raises:
+        UserError: it was written for batches of one size alone.
+    """
     # A graph leaves out inputs that it does not read.
     inputs = {one.name: batch[one.name].numpy() for one in session.get_inputs()}
     names = [one.name for one in session.get_outputs()]
-    return dict(zip(names, map(torch.from_numpy, session.run(names, inputs)), strict=True))
+    try:
+        values = session.run(names, inputs)
+    except Exception as error:  # onnxruntime's errors have no class in common
+        sizes = ", ".join(f"{name} {' x '.join(map(str, value.shape))}" for name, value in inputs.items())
+        raise UserError(
+            f"a batch of {sizes}",
+            "the graph cannot be run on it: this architecture could only be written for pictures of one size, or for"
+            " one number of rows",
+            "Use the model through transformers",
+        ) from error
+    return dict(zip(names, map(torch.from_numpy, values), strict=True))
 
 
 def weight_bytes(graph: ExportedModel) -> int:
