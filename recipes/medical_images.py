@@ -5,6 +5,7 @@
 
 A dataset is a table that names files, a folder per class, or one of the Hub; files are DICOM, NIfTI or pictures. A
 --config YAML overrides the values below, flags override both; without flags, the bundled ResNet learns small X-rays.
+Measured results: model_cards/medical-images.md
 """
 
 from transformers import set_seed

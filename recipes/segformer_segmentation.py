@@ -5,6 +5,7 @@
 
 A dataset is a folder of images/ and masks/ of the same names, parquet files with both, or one of the Hub. A --config
 YAML overrides the values below, flags override both; without flags, the bundled SegFormer learns shapes, offline.
+Measured results: model_cards/segformer-segmentation.md
 """
 
 from transformers import set_seed

@@ -12,7 +12,7 @@ from random import Random
 from samples_source.questions_material import FACTS, HELD, SHARED, WORDS
 
 FOLDER = Path(__file__).parents[1] / "hfkit" / "samples" / "questions"
-SIZES = {"train": 110, "validation": 40, "test": 60}  # passages
+SIZES = {"train": 80, "validation": 40, "test": 60}  # passages
 FACTS_TOLD = (2, 1)  # of the first and the second subject of a passage
 QUESTIONS = 3  # about each
 UNANSWERABLE = 0.25  # of the questions

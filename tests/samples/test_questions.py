@@ -17,7 +17,7 @@ def test_the_committed_script_writes_the_committed_files(tmp_path):
 
 def test_answers_are_whole_words_of_their_passages_and_some_questions_have_none():
     corpus = sample_questions()
-    assert {split: len(corpus[split]) for split in SPLITS} == {"train": 330, "validation": 120, "test": 180}
+    assert {split: len(corpus[split]) for split in SPLITS} == {"train": 240, "validation": 120, "test": 180}
     for split in SPLITS:
         for row in corpus[split]:
             for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True):
