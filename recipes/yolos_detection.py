@@ -4,7 +4,6 @@
     accelerate launch recipes/yolos_detection.py --dataset path/to/folder --box_format xywh
 
 A vision transformer with tokens for detection, and nothing else: the values below are those it was trained with.
-
 A dataset is a folder of pictures beside COCO JSON, Pascal VOC XML or YOLO texts, an export of Label Studio, or tables
 with a column of objects. A --config YAML overrides the values below, flags override both; without flags, the bundled
 detector, which is none, stands in for a checkpoint and learns to find generated shapes, offline.

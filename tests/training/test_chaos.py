@@ -127,7 +127,9 @@ def choose(calls: list[str], count: int) -> list[int]:
     return first[::step][:count]
 
 
-@pytest.mark.parametrize("share", range(KILLS))
+@pytest.mark.parametrize(
+    "share", [pytest.param(share, marks=() if share % 3 == 0 else pytest.mark.slow) for share in range(KILLS)]
+)
 def test_the_same_command_ends_alike_after_a_kill(share, whole, setting, tmp_path):
     number = choose(whole.calls, KILLS)[share]
     folder = tmp_path / "run"

@@ -47,14 +47,14 @@ def interrupt(trainer: TransferTrainer, event: str, step: int, *numbers: int) ->
 @pytest.mark.parametrize(
     ("event", "step", "saved"),
     [
-        ("on_step_begin", 3, [4]),
-        ("on_pre_optimizer_step", 3, [4]),
+        pytest.param("on_step_begin", 3, [4], marks=pytest.mark.slow),
+        pytest.param("on_pre_optimizer_step", 3, [4], marks=pytest.mark.slow),
         ("on_step_end", 3, [4]),  # the trainer has looked already, and takes one more step
         ("on_pre_optimizer_step", 5, [6]),  # the last step of the epoch: its evaluation is left for later
         ("on_prediction_step", 6, [6]),
         ("on_save", 6, [6, 7]),
-        ("on_pre_optimizer_step", 8, [6, 9]),
-        ("on_pre_optimizer_step", 11, [6, 12]),
+        pytest.param("on_pre_optimizer_step", 8, [6, 9], marks=pytest.mark.slow),
+        pytest.param("on_pre_optimizer_step", 11, [6, 12], marks=pytest.mark.slow),
         ("on_prediction_step", 12, [6, 12]),
     ],
 )

@@ -21,6 +21,7 @@ from tests.fixtures.runs import at, trainer
 
 # Stages at steps 0, 3, 5 and 7 of the 12 that 22 rows make in two epochs of 6 batches; 0, 1, 2 with 3 per window.
 GRADUAL = dict(strategy="gradual", head_only=0.25, unfreeze_stages=3, unfreeze_until=0.58, thaw_warmup=0.2)
+ALWAYS = (("gradual", 4), ("lora", 4))  # in every run of the suite
 
 
 def weights(model) -> bytes:
@@ -30,7 +31,7 @@ def weights(model) -> bytes:
 @pytest.mark.parametrize(
     ("strategy", "accumulation"),
     [
-        pytest.param(strategy, windows, marks=pytest.mark.slow if windows == 1 or strategy == "scratch" else ())
+        pytest.param(strategy, windows, marks=() if (strategy, windows) in ALWAYS else pytest.mark.slow)
         for strategy in sorted(STRATEGIES.keys() - {"auto"})  # test_auto.py has its own
         for windows in (1, 4)
     ],
