@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 # A suite that is started in the background inherits that Ctrl+C is ignored, and so would all that it starts.
@@ -39,6 +40,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         # A command that was interrupted stays deaf until its process ends, which this one does not.
         if handler is not None and signal.getsignal(number) != handler:
             signal.signal(number, handler)
+    if commands := sys.modules.get("hfkit.runtime.commands"):
+        commands.signals.asked = None  # or the next training in this process would end as well
     if nextitem is not None and nextitem.path != item.path:
         freeze()  # more is imported by now, and what the last module held is gone
 
