@@ -1,7 +1,7 @@
 """Boxes and areas over pictures: how each label looks, and drawings for places where only pictures can be shown.
 
 Labels differ in colour, in dashes and in the legend's order, so no reader has to tell colours apart. The colours are
-those of Okabe and Ito (2008), without black.
+those of Okabe and Ito.
 """
 
 import base64
@@ -11,12 +11,12 @@ from itertools import accumulate, cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 from hfkit.contract.view import Boxes, Mask, Picture
+from hfkit.data.images.colours import OKABE_ITO
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 DASHES = ("", "7 4", "2 3", "9 3 2 3")  # the lengths of dashes and gaps in pixels; "": no gaps
 LINE = 2  # pixels
 ROW, LEGEND = 20, 160  # pixels of a line of a legend, and its least width
@@ -33,7 +33,8 @@ class Style(NamedTuple):
 def style_labels(labels: Iterable[str]) -> dict[str, Style]:
     """A style for each label in the order given; the first 28 are all different."""
     return {
-        label: Style(COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]) for place, label in enumerate(labels)
+        label: Style(OKABE_ITO[place % len(OKABE_ITO)], DASHES[place % len(DASHES)])
+        for place, label in enumerate(labels)
     }
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from hfkit.contract.view import Box, Boxes, Example, Mistake, Picture, to_text
+from hfkit.data.images.colours import OKABE_ITO
 from hfkit.inference.examples import report_rows
-from hfkit.report.drawings import COLOURS, DASHES, cut_line, draw_boxes, style_labels
+from hfkit.report.drawings import DASHES, cut_line, draw_boxes, style_labels
 from hfkit.report.pages import render_boxes
 from hfkit.report.report import render, shorten
 from hfkit.report.schema import validate
@@ -62,7 +63,7 @@ def test_a_label_stays_text_over_a_picture():
 
 
 def test_labels_differ_by_more_than_colour():
-    styles = style_labels([f"class {place}" for place in range(len(COLOURS) * len(DASHES))])
+    styles = style_labels([f"class {place}" for place in range(len(OKABE_ITO) * len(DASHES))])
     assert len(set(styles.values())) == len(styles)
     near = [styles[f"class {place}"] for place in range(4)]
     assert len({style.dash for style in near}) == 4 and len({style.colour for style in near}) == 4
@@ -70,7 +71,7 @@ def test_labels_differ_by_more_than_colour():
 
 def test_a_page_of_its_own_says_what_each_line_means():
     drawn = render_boxes(shown(PREDICTED), ["star", "cell"])
-    assert COLOURS[1] in drawn and COLOURS[0] not in drawn and drawn.count("cell") >= 2 and "star" not in drawn
+    assert OKABE_ITO[1] in drawn and OKABE_ITO[0] not in drawn and drawn.count("cell") >= 2 and "star" not in drawn
     assert to_text(shown(PREDICTED, PREDICTED)) == "2 × cell" and to_text(shown()) == "none"
 
 

@@ -5,8 +5,9 @@ from collections.abc import Collection
 import numpy as np
 from PIL import Image as Pillow
 
-# Okabe and Ito 2008, "Color Universal Design"; grey last.
-COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
+from hfkit.data.images.colours import OKABE_ITO
+
+COLOURS = (*OKABE_ITO, "#999999")
 PATTERNS = ("plain", "rising", "falling", "dots", "bars")  # of an area, on top of its colour
 
 

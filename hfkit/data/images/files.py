@@ -4,12 +4,12 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -30,6 +30,7 @@ MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK",
 FAINT = 1 / 16  # of white, which 12 bits in 16 do not reach
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # what such a file begins with
 AT_ONCE = 256  # rows with their bytes in memory at a time
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,10 @@ def look_at_all(
     Args:
         known: rows that are at fault already, and are not looked at.
     """
+
+    def look_at(row: int, image: dict | None) -> Look:
+        return Look() if row in known else look(bytes_of(image), most_megapixels, part_of(image))
+
     faults, looks = [], []
     with (
         ThreadPoolExecutor(torch.get_num_threads()) as pool,
@@ -111,7 +116,7 @@ def look_at_all(
     ):
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-        for row, image, seen in in_threads(pool, rows, most_megapixels, known):
+        for row, image, seen in look_in_threads(pool, rows, look_at):
             if isinstance(seen, Refused):
                 detail = f" ({seen.detail})" if seen.detail else ""
                 faults.append(Fault(row, column, name_image(image) + detail, seen.rule, seen.fix))
@@ -122,19 +127,21 @@ def look_at_all(
     return concatenate_datasets([rows, table], axis=1), faults
 
 
-def in_threads(
-    pool: ThreadPoolExecutor, rows: Dataset, most_megapixels: float, known: set[int]
-) -> Iterator[tuple[int, dict | None, Look | Refused]]:
-    def one(row: int, image: dict | None) -> Look | Refused:
+def look_in_threads(
+    pool: ThreadPoolExecutor, rows: Dataset, look_at: Callable[[int, dict | None], Seen]
+) -> Iterator[tuple[int, dict | None, Seen | Refused]]:
+    """The number of every row, its image, and what `look_at` found or refused; a few rows are in memory at once."""
+
+    def attempt(row: int, image: dict | None) -> Seen | Refused:
         try:
-            return Look() if row in known else look(bytes_of(image), most_megapixels, part_of(image))
+            return look_at(row, image)
         except Refused as error:
             return error
 
     row = 0
     for batch in rows.select_columns(["image"]).iter(AT_ONCE):
         numbers = range(row, row + len(batch["image"]))
-        yield from zip(numbers, batch["image"], pool.map(one, numbers, batch["image"]), strict=True)
+        yield from zip(numbers, batch["image"], pool.map(attempt, numbers, batch["image"]), strict=True)
         row = numbers.stop
 
 

@@ -66,7 +66,7 @@ class Likeness:
 def look_alike(rows: Dataset, folder: Path) -> Likeness:
     """The likeness of rows with an `image`, whose paths begin at `folder`."""
 
-    def one(image: dict) -> np.ndarray:
+    def shrink(image: dict) -> np.ndarray:
         found = open_image(image, folder)
         turn = read_orientation(found)
         draft_jpeg(found, min(found.size) / (2 * SIDE))
@@ -77,7 +77,7 @@ def look_alike(rows: Dataset, folder: Path) -> Likeness:
     with ThreadPoolExecutor(torch.get_num_threads()) as pool, progress("Comparing pictures", len(rows)) as advance:
         start = 0
         for batch in rows.select_columns(["image"]).iter(AT_ONCE):
-            for place, small in enumerate(pool.map(one, batch["image"]), start):
+            for place, small in enumerate(pool.map(shrink, batch["image"]), start):
                 pixels[place] = small
                 advance()
             start += len(batch["image"])

@@ -1,7 +1,7 @@
 """Masks: pictures whose pixels are numbers of classes. They are read when they are needed, and not kept."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 
 from hfkit.data.bad_rows import Fault
 from hfkit.data.images.coco_masks import paint_regions
-from hfkit.data.images.files import AT_ONCE, bytes_of, name_image
+from hfkit.data.images.files import bytes_of, look_in_threads, name_image
 from hfkit.data.images.palettes import Palette
 from hfkit.data.images.pictures import DEEP, FORMATS, Refused
 from hfkit.progress import progress
@@ -122,12 +122,16 @@ def look_at_masks(
         sizes: width and height of every picture, upright.
         known: rows that are at fault already, and are not looked at.
     """
+
+    def look_at(row: int, image: dict | None) -> MaskLook:
+        return MaskLook() if row in known else look_at_mask(mask_bytes(image), sizes[row], palette)
+
     looks, faults = [], []
     with (
         ThreadPoolExecutor(torch.get_num_threads()) as pool,
         progress(f"Checking the masks of {split}", len(rows)) as advance,
     ):
-        for row, image, seen in in_threads(pool, rows, sizes, palette, known):
+        for row, image, seen in look_in_threads(pool, rows, look_at):
             if isinstance(seen, Refused):
                 detail = f" ({seen.detail})" if seen.detail else ""
                 named = name_image(image).replace("embedded image", "embedded mask").replace("image '", "mask '")
@@ -136,26 +140,6 @@ def look_at_masks(
             looks.append(seen)
             advance()
     return looks, faults
-
-
-def in_threads(
-    pool: ThreadPoolExecutor,
-    rows: Dataset,
-    sizes: Sequence[tuple[int, int]],
-    palette: Palette | None,
-    known: set[int],
-) -> Iterator[tuple[int, dict | None, MaskLook | Refused]]:
-    def one(row: int, image: dict | None) -> MaskLook | Refused:
-        try:
-            return MaskLook() if row in known else look_at_mask(mask_bytes(image), sizes[row], palette)
-        except Refused as error:
-            return error
-
-    row = 0
-    for batch in rows.select_columns(["image"]).iter(AT_ONCE):
-        numbers = range(row, row + len(batch["image"]))
-        yield from zip(numbers, batch["image"], pool.map(one, numbers, batch["image"]), strict=True)
-        row = numbers.stop
 
 
 def mask_bytes(image: dict | None) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict, Image, Value, concatenate_datasets, config
 from huggingface_hub.constants import HF_HUB_CACHE
 from torch import Tensor, nn
-from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+from transformers import AutoModelForImageClassification, PreTrainedModel
 
 from hfkit.contract.codec import Batch, Collator
 from hfkit.contract.rows import Media, Only, Raw, Source
@@ -25,7 +25,7 @@ from hfkit.data.images.vision import require_vision
 from hfkit.data.notes import tell
 from hfkit.data.places import find_place
 from hfkit.data.units import find_unit_column
-from hfkit.errors import UserError, first_line
+from hfkit.errors import UserError
 from hfkit.model.weights import read_config
 from hfkit.tasks.classification.answers import label_sort_key
 from hfkit.tasks.classification.codec import Classifier
@@ -34,6 +34,7 @@ from hfkit.tasks.classification.kinds import Kind
 from hfkit.tasks.classification.label_columns import ANSWER_COLUMNS
 from hfkit.tasks.classification.onnx_snippets import PICTURES
 from hfkit.tasks.classification.view import ClassifiedView
+from hfkit.tasks.processors import load_image_processor
 
 if TYPE_CHECKING:
     from hfkit.data.images.batches import JudgedImages, VariedImages
@@ -266,15 +267,7 @@ class PictureClassifier(Classifier):
         from hfkit.data.images.batches import channels_of, scale_of
 
         channels = read_config(self.path).to_dict().get("num_channels")  # timm's own processor knows it
-        try:
-            processor = AutoImageProcessor.from_pretrained(self.path, trust_remote_code=False)
-        # Of any kind: its settings are computed with before anything has looked at them.
-        except Exception as error:
-            raise UserError(
-                f"checkpoint '{self.checkpoint}'",
-                f"its image processor could not be read ({first_line(error)})",
-                "Give a folder or a Hub id that holds preprocessor_config.json",
-            ) from error
+        processor = load_image_processor(self.path, self.checkpoint)
         if channels is not None and channels != channels_of(processor):
             raise UserError(
                 f"checkpoint '{self.checkpoint}'",
@@ -282,7 +275,6 @@ class PictureClassifier(Classifier):
                 "Give image_mean and image_std one value per channel in preprocessor_config.json",
             )
         scale_of(processor)
-        vars(processor).pop("auto_map", None)  # saved with it, it would name files that are not there
         return processor
 
     def model(self, **options: Any) -> PreTrainedModel:

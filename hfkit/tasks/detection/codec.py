@@ -9,19 +9,19 @@ import numpy as np
 import torch
 from datasets import Dataset, List, Value
 from torch import Tensor, nn
-from transformers import AutoImageProcessor, AutoModelForObjectDetection, PreTrainedConfig
+from transformers import AutoModelForObjectDetection, PreTrainedConfig
 
 from hfkit.contract.abilities import Decision
 from hfkit.contract.codec import Batch, Output, Tokens
 from hfkit.contract.view import count_labels
 from hfkit.data.columns import space_evenly
-from hfkit.data.images.vision import require_vision
-from hfkit.errors import UserError, first_line
+from hfkit.errors import UserError
 from hfkit.model.weights import read_config
 from hfkit.scores.ranked import HIT, LEFT_OUT
 from hfkit.tasks.checkpoint_codec import CheckpointCodec
 from hfkit.tasks.detection.matching import rank_boxes
 from hfkit.tasks.detection.target import THRESHOLD, Objects
+from hfkit.tasks.processors import load_image_processor
 
 if TYPE_CHECKING:
     from hfkit.tasks.detection.batches import BoxedImages, VariedBoxes
@@ -63,21 +63,7 @@ class BoxFinder(CheckpointCodec):
         super().__init__(checkpoint, path, head_config)
         self.target, self.folder, self.variation = target, folder, variation
         self.threshold = target.threshold
-        self.processor = self._load_processor()
-
-    def _load_processor(self) -> Any:
-        require_vision()
-        try:
-            processor = AutoImageProcessor.from_pretrained(self.path, trust_remote_code=False)
-        # Of any kind: its settings are computed with before anything has looked at them.
-        except Exception as error:
-            raise UserError(
-                f"checkpoint '{self.checkpoint}'",
-                f"its image processor could not be read ({first_line(error)})",
-                "Give a folder or a Hub id that holds preprocessor_config.json",
-            ) from error
-        vars(processor).pop("auto_map", None)  # saved with it, it would name files that are not there
-        return processor
+        self.processor = load_image_processor(path, checkpoint)
 
     # Rows to batches
 

@@ -29,7 +29,7 @@ class Table(NamedTuple):
     gold: np.ndarray  # 1, 0, or -1 for not known, (rows, findings)
 
     @property
-    def judged(self) -> np.ndarray:
+    def rankable(self) -> np.ndarray:
         """Whether some rows have a finding and some do not, (findings,): otherwise nothing can be ranked."""
         return (self.gold == 1).any(axis=0) & (self.gold == 0).any(axis=0)
 
@@ -87,14 +87,15 @@ class FindingsJudge:
     def describe(self, table: Table) -> str:
         """The scores of every finding, and which of them are left out, in words."""
         areas, precisions, found = (values_of(table, curve) for curve in (AREA, AUPRC, SENSITIVITY))
+        rankable = table.rankable
         having, lacking = ((table.gold == state).sum(axis=0) for state in (1, 0))
         parts = [
             f"{name} {areas[place]:.3f} (AUPRC {precisions[place]:.3f}, sensitivity at 90 % specificity"
             f" {found[place]:.3f}; {having[place]:,} with it, {lacking[place]:,} without)"
             for place, name in enumerate(table.names)
-            if table.judged[place]
+            if rankable[place]
         ]
-        left_out = [name for place, name in enumerate(table.names) if not table.judged[place]]
+        left_out = [name for place, name in enumerate(table.names) if not rankable[place]]
         said = f"AUROC of each finding: {'; '.join(parts)}." if parts else ""
         if left_out:
             said += f" Left out, because all rows of test have them or none: {', '.join(left_out)}."
@@ -138,7 +139,7 @@ class FindingsJudge:
                 recalls.append(np.mean([likeliest(predictions[row]) == name for row in rows]))
             return float(np.mean(recalls))
         said, shares = table.likely > SURE, []
-        for place in np.flatnonzero(table.judged):
+        for place in np.flatnonzero(table.rankable):
             gold, ours = table.gold[:, place], said[:, place]
             shares.append((ours[gold == 1].mean() + (~ours[gold == 0]).mean()) / 2)
         return float(np.mean(shares)) if shares else CHANCE

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from datasets import Dataset, Image, Value, concatenate_datasets
 from torch import Tensor, nn
-from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation, PreTrainedModel
+from transformers import AutoModelForSemanticSegmentation, PreTrainedModel
 
 from hfkit.contract.codec import Batch, Collator, Output
 from hfkit.data.columns import space_evenly
 from hfkit.data.images.palettes import Palette
 from hfkit.data.images.vision import require_vision
 from hfkit.data.notes import tell
-from hfkit.errors import UserError, first_line
+from hfkit.errors import UserError
 from hfkit.model.conversions import say_once
 from hfkit.model.weights import read_config
 from hfkit.tasks.checkpoint_codec import CheckpointCodec
@@ -26,6 +26,7 @@ from hfkit.tasks.losses import IGNORED, category_divergence
 from hfkit.tasks.masks.answers import PackedMap
 from hfkit.tasks.masks.classes import MaskClasses, read_legend, to_ids
 from hfkit.tasks.masks.losses import LossName, best_classes, dice_loss, grow, pixel_loss
+from hfkit.tasks.processors import load_image_processor
 
 if TYPE_CHECKING:
     from hfkit.tasks.masks.batches import JudgedMasks, VariedMasks
@@ -81,15 +82,7 @@ class Segmenter(CheckpointCodec):
         config = read_config(self.path)
         if type(config) not in self.auto_model._model_mapping:
             refuse_family(self.checkpoint, config.model_type)
-        try:
-            processor = AutoImageProcessor.from_pretrained(self.path, trust_remote_code=False)
-        # Of any kind: its settings are computed with before anything has looked at them.
-        except Exception as error:
-            raise UserError(
-                f"checkpoint '{self.checkpoint}'",
-                f"its image processor could not be read ({first_line(error)})",
-                "Give a folder or a Hub id that holds preprocessor_config.json",
-            ) from error
+        processor = load_image_processor(self.path, self.checkpoint)
         settings = processor.to_dict()
         if settings.get("do_center_crop"):
             size = settings["crop_size"]
@@ -99,7 +92,6 @@ class Segmenter(CheckpointCodec):
         # Masks are read here: by the flags of the task, and not by what was right for the checkpoint's own data.
         if "do_reduce_labels" in settings:
             processor.do_reduce_labels = False
-        vars(processor).pop("auto_map", None)  # saved with it, it would name files that are not there
         return processor
 
     def model(self, *, finished: bool = False, **options: Any) -> PreTrainedModel:
