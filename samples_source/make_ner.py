@@ -11,7 +11,7 @@ from random import Random
 from samples_source.ner_material import HELD_OUT, NAMES, PATTERNS, SHARED, TYPES, WORDS
 
 FOLDER = Path(__file__).parents[1] / "hfkit" / "samples" / "ner"
-SIZES = {"train": 1600, "validation": 320, "test": 320}
+SIZES = {"train": 480, "validation": 320, "test": 320}
 SEED = 7
 HELD_OUT_SHARE = 0.36  # of validation and test: sentences from templates that training never uses
 NO_ENTITY_SHARE = 0.18  # of every split

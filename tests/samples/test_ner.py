@@ -43,7 +43,7 @@ def entities(rows):
 
 def test_columns_and_sizes():
     dataset = sample_ner()
-    assert {split: len(dataset[split]) for split in SPLITS} == {"train": 1600, "validation": 320, "test": 320}
+    assert {split: len(dataset[split]) for split in SPLITS} == {"train": 480, "validation": 320, "test": 320}
     assert dataset["train"].column_names == ["tokens", "tags"]
     assert {type(value) for column in ("tokens", "tags") for value in dataset["test"][0][column]} == {str}
 
