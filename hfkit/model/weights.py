@@ -9,6 +9,7 @@ import torch
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hfkit.errors import Failure, UserError, first_line
+from hfkit.model.batch_norm import slow_statistics
 from hfkit.model.conversions import say_once
 from hfkit.model.depth import Depths
 from hfkit.model.heads import describe_fresh_head, find_label_tensors, fit_head, labels_of, wanted_labels
@@ -269,7 +270,9 @@ def load_model(
     if not pretrained:
         attend_in_full(config, named)
         with refuse_unreadable(auto_model, named):
-            return auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
+            model = auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
+        slow_statistics(model, named)
+        return model
     if holds_virtual_tokens(Path(path)):
         from hfkit.model.virtual_tokens import load_virtual_tokens  # in its function: it imports this module
 
@@ -283,6 +286,7 @@ def load_model(
     if finished:
         refuse_unfinished(named, fresh)
         return model
+    slow_statistics(model, named)
     depths = Depths.of(model, blocks)
     lost = sorted(key for key in fresh if key in depths.parameters and depths.parameters[key] < depths.head)
     if lost:
