@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import torch
+from accelerate.utils import is_compiled_module
 from datasets import Dataset
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
@@ -27,6 +27,7 @@ from hfkit.progress import hide_records
 from hfkit.tasks.checkpoint_codec import CheckpointCodec
 from hfkit.tasks.language.isolation import cacheless, isolates_documents, refuse_two_way, refuse_virtual_tokens
 from hfkit.tasks.language.judges import Likelihood
+from hfkit.tasks.language.likelihoods import Likelihoods, gives_logits_last
 from hfkit.tasks.losses import IGNORED
 
 LONGEST_ROW = 1024  # tokens; attention is quadratic in it
@@ -78,6 +79,7 @@ class CausalCodec(CheckpointCodec, ABC):
         self.max_length, self.stride = max_length, stride
         self.label_smoothing = 0.0
         self.keywords: dict[str, Any] = {}  # of a forward pass
+        self.narrows = False  # whether likelihoods are computed in place of logits
         self.packs: bool | None = None  # whether documents share rows; None: no model was tried yet
         self.processor: Tokenizer = self._load_tokenizer()
         self.collate = PackedRows(self.processor)
@@ -109,6 +111,7 @@ class CausalCodec(CheckpointCodec, ABC):
             # Generation pads with it, and the trainer would set it later.
             model.config.get_text_config().pad_token_id = model.config.pad_token_id = self.processor.pad_token_id
             self.keywords = cacheless(model)
+            self.narrows = gives_logits_last(model)
             refuse_two_way(model, self.name_source(finished=finished), self.processor.pad_token_id)
             if not finished:
                 self.packs = isolates_documents(model)
@@ -195,27 +198,33 @@ class CausalCodec(CheckpointCodec, ABC):
             UserError: virtual tokens stand before the rows.
         """
         refuse_virtual_tokens(model)
-        output = model(**self.inputs(batch), **self.keywords)
-        total = functional.cross_entropy(
-            output["logits"].float().flatten(0, 1),
-            batch["labels"].flatten(),
-            ignore_index=IGNORED,
-            reduction="sum",
-            label_smoothing=self.label_smoothing,
-        )
+        output = self.weigh(model, batch)
+        total, *spread = output["nats"].sum((0, 1))
+        if spread:  # Szegedy et al. 2016, section 7
+            total = (1 - self.label_smoothing) * total + self.label_smoothing * spread[0]
         count = self.count_targets(batch) if items is None else items
         return total / torch.as_tensor(count).clamp(min=1), output
+
+    def weigh(self, model: nn.Module, batch: Batch) -> Output:
+        """`nats` of a batch, (batch, tokens, 1), with label smoothing (…, 2): see `Likelihoods`."""
+        wanted = Likelihoods(batch["labels"], len(self.processor), self.label_smoothing > 0)
+        if not self.narrows or is_compiled_module(model):  # what is compiled is not looked into
+            return {"nats": wanted.read(model(**self.inputs(batch), **self.keywords))}
+        with wanted.replace_logits(model):
+            return {"nats": model(**self.inputs(batch), **self.keywords)["logits"]}
 
     # Outputs
 
     def logits(self, output: Output, batch: Batch) -> Tensor:
-        """The logits of every place with a label, (places, vocabulary)."""
-        return output["logits"][batch["labels"] != IGNORED]
+        """The logits of every place with a label, (places, vocabulary); behind `loss` likelihoods instead."""
+        return output["nats" if "nats" in output else "logits"][batch["labels"] != IGNORED]
 
     def outputs(self, model: nn.Module, batch: Batch, known: Output | None = None) -> dict[str, Tensor]:
         """`nats`: minus the logarithm of the probability of each piece's tokens, (batch, pieces in a row)."""
-        output = model(**self.inputs(batch), **self.keywords) if known is None else known
-        return {"nats": sum_by_piece(output["logits"], batch)}
+        if known is None:
+            known = self.weigh(model, batch)
+        nats = known["nats"] if "nats" in known else Likelihoods(batch["labels"], len(self.processor)).read(known)
+        return {"nats": sum_by_piece(nats[..., 0], batch)}
 
     def decode(self, outputs: Mapping[str, np.ndarray], encoded: Dataset) -> list[Likelihood]:
         """How likely the text of every row is."""
@@ -315,16 +324,12 @@ def list_pieces(encoded: Dataset) -> tuple[np.ndarray, np.ndarray]:
     return pieces.values.to_numpy(), tokens[~np.isin(starts, empty)]
 
 
-def sum_by_piece(logits: Tensor, batch: Batch) -> Tensor:
-    """Minus the logarithm of the probability of the labels of each piece, (batch, pieces)."""
-    labels = batch["labels"]
-    nats = functional.cross_entropy(
-        logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
-    ).view(labels.shape)
+def sum_by_piece(nats: Tensor, batch: Batch) -> Tensor:
+    """The sum over the places of each piece, (batch, tokens) -> (batch, pieces)."""
     if "position_ids" not in batch:
         return nats.sum(1, keepdim=True)
     piece = (batch["position_ids"] == 0).cumsum(1) - 1  # (batch, tokens)
-    return nats.new_zeros(len(labels), int(piece.max()) + 1).scatter_add_(1, piece, nats)
+    return nats.new_zeros(len(nats), int(piece.max()) + 1).scatter_add_(1, piece, nats)
 
 
 class PackedRows:
