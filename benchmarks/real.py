@@ -23,6 +23,14 @@ from benchmarks.suite.sets import draw
 
 FOLDER = Path("runs", "real")
 RESULTS = Path("benchmarks", "results")
+LITTLE = (
+    "--per_device_train_batch_size",
+    "2",
+    "--gradient_accumulation_steps",
+    "4",
+    "--per_device_eval_batch_size",
+    "2",
+)
 SCHEMA = "hfkit.benchmark.real/1"
 MINILM, SMOLLM2 = "all-MiniLM-L6-v2, pretrained", "SmolLM2-135M-Instruct, pretrained"
 TOY_T5 = "a tiny T5 trained on made-up sentences: as good as random weights here"
@@ -92,14 +100,14 @@ WORKS: dict[str, Work] = {
         "tiny_shakespeare",
         SMOLLM2,
         rows=(800, 60, 200),
-        flags=("--checkpoint", "smollm2", "--strategy", "lora", "--num_train_epochs", "1"),
+        flags=("--checkpoint", "smollm2", "--strategy", "lora", "--num_train_epochs", "1", *LITTLE),
     ),
     "gsm8k": Work(
         "chat_assistant",
         "gsm8k",
         SMOLLM2,
         rows=(300, 30, 150),
-        flags=("--checkpoint", "smollm2", "--learning_rate", "5e-4", "--num_train_epochs", "1"),
+        flags=("--checkpoint", "smollm2", "--learning_rate", "5e-4", "--num_train_epochs", "1", *LITTLE),
         rename=(("question", "prompt"), ("answer", "completion")),
     ),
     "self_instruct_human": Work(
@@ -107,7 +115,7 @@ WORKS: dict[str, Work] = {
         "self_instruct_human",
         SMOLLM2,
         rows=(155, 20, 252),
-        flags=("--checkpoint", "smollm2", "--learning_rate", "5e-4", "--num_train_epochs", "2"),
+        flags=("--checkpoint", "smollm2", "--learning_rate", "5e-4", "--num_train_epochs", "2", *LITTLE),
     ),
 }
 
