@@ -199,15 +199,13 @@ class CausalCodec(CheckpointCodec, ABC):
         """
         refuse_virtual_tokens(model)
         output = self.weigh(model, batch)
-        total, *spread = output["nats"].sum((0, 1))
-        if spread:  # Szegedy et al. 2016, section 7
-            total = (1 - self.label_smoothing) * total + self.label_smoothing * spread[0]
+        total = output["nats"][..., 0].sum()
         count = self.count_targets(batch) if items is None else items
         return total / torch.as_tensor(count).clamp(min=1), output
 
     def weigh(self, model: nn.Module, batch: Batch) -> Output:
-        """`nats` of a batch, (batch, tokens, 1), with label smoothing (…, 2): see `Likelihoods`."""
-        wanted = Likelihoods(batch["labels"], len(self.processor), self.label_smoothing > 0)
+        """`nats` of a batch, (batch, tokens, 1 or 2): see `Likelihoods`."""
+        wanted = Likelihoods(batch["labels"], len(self.processor), self.label_smoothing)
         if not self.narrows or is_compiled_module(model):  # what is compiled is not looked into
             return {"nats": wanted.read(model(**self.inputs(batch), **self.keywords))}
         with wanted.replace_logits(model):
@@ -224,7 +222,7 @@ class CausalCodec(CheckpointCodec, ABC):
         if known is None:
             known = self.weigh(model, batch)
         nats = known["nats"] if "nats" in known else Likelihoods(batch["labels"], len(self.processor)).read(known)
-        return {"nats": sum_by_piece(nats[..., 0], batch)}
+        return {"nats": sum_by_piece(nats[..., -1], batch)}
 
     def decode(self, outputs: Mapping[str, np.ndarray], encoded: Dataset) -> list[Likelihood]:
         """How likely the text of every row is."""
