@@ -92,7 +92,7 @@ class Likelihoods:
             if torch.is_grad_enabled() and (hidden.requires_grad or learning):
                 found = InParts.apply(parts, hidden[chosen], *learning)
             else:
-                found = torch.cat([parts.score(*part) for part in parts.cut(hidden[chosen])])
+                found = torch.cat([parts.score(*part) for part in parts.split(hidden[chosen])])
             return found.new_zeros(*self.labels.shape, found.shape[-1]).masked_scatter(chosen[..., None], found)
 
         head.forward = forward
@@ -118,7 +118,7 @@ class Parts:
     labels: Tensor
     size: int
 
-    def cut(self, hidden: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def split(self, hidden: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Hidden states and labels of each part."""
         return zip(hidden.split(self.size), self.labels.split(self.size), strict=True)
 
@@ -130,7 +130,7 @@ class InParts(torch.autograd.Function):
     def forward(ctx: Any, parts: Parts, hidden: Tensor, *learning: Tensor) -> Tensor:
         passes_on = ctx.needs_input_grad[1]
         scores, of_hidden, of_learning = [], [], [torch.zeros_like(parameter) for parameter in learning]
-        for part, labels in parts.cut(hidden):
+        for part, labels in parts.split(hidden):
             with torch.enable_grad():
                 part = part.detach().requires_grad_(passes_on)
                 found = parts.score(part, labels)
