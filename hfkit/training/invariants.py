@@ -107,10 +107,10 @@ class Invariants(TrainerCallback):
             if depth not in self._to_move or parameter.grad is None:
                 continue
             self._steps_without_gradient.pop(depth, None)
-            gradient = gather_whole(parameter.grad).view(-1)
+            gradient = gather_whole(parameter.grad).flatten()
             steepest = gradient.abs().argmax().item()
             if rates[depth] > 0 and gradient[steepest].abs() > LEAST:
-                value = gather_whole(parameter.detach()).view(-1)[steepest].item()
+                value = gather_whole(parameter.detach()).flatten()[steepest].item()
                 self._before.setdefault(depth, []).append((parameter, steepest, value))
         for depth in self._steps_without_gradient:
             self._steps_without_gradient[depth] += 1
@@ -127,7 +127,7 @@ class Invariants(TrainerCallback):
         if not self._to_move or optimizer.step_was_skipped:
             return
         for depth, watched in self._before.items():
-            now = [gather_whole(parameter.detach()).view(-1)[i].item() for parameter, i, _ in watched]
+            now = [gather_whole(parameter.detach()).flatten()[i].item() for parameter, i, _ in watched]
             if now == [value for _, _, value in watched]:
                 raise BrokenPromise(
                     f"step {state.global_step + 1}: depth {depth} was thawed, has a gradient and a learning rate above"
