@@ -205,6 +205,7 @@ def learnt_nli(folder: Path) -> str:
     return checkpoint
 
 
+@pytest.mark.slow
 def test_a_model_of_inference_answers_without_a_row_to_learn_from(tmp_path):
     checkpoint = learnt_nli(tmp_path)
     draw = random.Random(1)

@@ -48,10 +48,12 @@ def loaded(tmp_path_factory) -> set[str]:
     return set(json.loads(found[0].removeprefix("loaded ")))
 
 
+@pytest.mark.slow
 def test_the_run_reached_its_first_step_through_what_it_uses(loaded):
     assert {"hfkit.training.trainer", "hfkit.tasks.ner", "hfkit.model.unfreezing", "transformers.trainer"} <= loaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", sorted(UNUSED))
 def test_nothing_is_imported_that_the_run_does_not_use(loaded, module):
     assert module not in loaded

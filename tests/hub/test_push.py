@@ -76,6 +76,7 @@ def make(place: Path, way: str, finished_once: Path, checkpoint: str) -> None:
 # What goes up
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_help_run(round_trip):
     dry, private, tag, proposed, branch = round_trip.examples.values()
     for ended in (dry, private, tag, proposed, branch):
@@ -91,12 +92,14 @@ def test_the_examples_of_the_help_run(round_trip):
     assert proposed["blobs"] and not branch["blobs"] and branch["sent"]
 
 
+@pytest.mark.slow
 def test_each_way_is_taken(round_trip):
     paths = " ".join(entry["path"] for entry in round_trip.log)
     assert ("/_lfs/" in paths) == (round_trip.way == "lfs")
     assert ("/_cas/v1/xorbs" in paths) == (round_trip.way == "xet")
 
 
+@pytest.mark.slow
 def test_only_what_is_listed_is_in_the_repositories(round_trip):
     found = round_trip.repositories
     assert set(found["ner"]) == set(found["text"]) == TEXT
@@ -105,6 +108,7 @@ def test_only_what_is_listed_is_in_the_repositories(round_trip):
     assert found["private"] and found["tags"] == {"v1.0": found["head"]}
 
 
+@pytest.mark.slow
 def test_the_same_push_again_sends_nothing_and_commits_nothing(round_trip):
     for key in ("same", "with its tag"):
         ended = round_trip.again[key]
@@ -112,12 +116,14 @@ def test_the_same_push_again_sends_nothing_and_commits_nothing(round_trip):
     assert round_trip.again["commits"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["ner", "text", "images"])
 def test_a_pushed_model_is_the_local_one(round_trip, task):
     found = round_trip.loaded[task]
     assert found and all(found.values()), found
 
 
+@pytest.mark.slow
 def test_the_card_is_published_under_the_name_of_the_repository(round_trip):
     card = round_trip.repositories["card"]
     assert 'model="me/reviews"' in card
@@ -129,6 +135,7 @@ def test_the_card_is_published_under_the_name_of_the_repository(round_trip):
 # What is refused, and what breaks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "code", "fragments"),
     [
@@ -153,11 +160,13 @@ def test_what_cannot_be_pushed_is_refused_in_one_line_before_anything_is_sent(ro
     assert ended["sent"] == [] and ended["out"] == ""
 
 
+@pytest.mark.slow
 def test_a_refused_push_leaves_no_repository_behind(round_trip):
     assert round_trip.refused["repositories"] == []
     assert [round_trip.refused[f"card: {name}"]["created"] for name in ("number", "yaml", "license")] == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_an_interrupted_push_goes_on_where_it_stopped(round_trip):
     found = round_trip.interrupted
     assert found["409"]["code"] == 1 and found["409"]["blobs"]
@@ -170,6 +179,7 @@ def test_an_interrupted_push_goes_on_where_it_stopped(round_trip):
         assert found["uploading"]["blobs"] and not {*found["uploading"]["blobs"]} & {*found["after uploading"]["blobs"]}
 
 
+@pytest.mark.slow
 def test_what_a_former_push_left_and_this_one_lacks_is_removed(round_trip):
     assert "removed  model-00001-of-" in round_trip.interrupted["removed"]["out"]
     assert set(round_trip.interrupted["files"]) == PICTURES
@@ -178,6 +188,7 @@ def test_what_a_former_push_left_and_this_one_lacks_is_removed(round_trip):
 # A recipe
 
 
+@pytest.mark.slow
 def test_a_recipe_pushes_once_when_report_and_card_are_there(round_trip):
     found = round_trip.recipe
     assert set(found["files"]) == TEXT
@@ -186,6 +197,7 @@ def test_a_recipe_pushes_once_when_report_and_card_are_there(round_trip):
     assert 'model="me/pushed"' in (round_trip.work / "runs/pushed/README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_secret_never_leaves_the_machine(round_trip):
     leaky = round_trip.recipe["leaky"]
     assert leaky["code"] == 2 and leaky["sent"] == [] and leaky["created"] == 0

@@ -95,6 +95,7 @@ def compared(checkpoint, texts, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_contender_is_in_the_ledger_or_its_reason_is(compared):
     ledger = ledger_in(compared)
     assert {c["name"] for c in ledger["contenders"]} == {
@@ -110,6 +111,7 @@ def test_every_contender_is_in_the_ledger_or_its_reason_is(compared):
     assert f"Ledger: {compared / 'ledger.html'}" in (compared / "stdout.txt").read_text()
 
 
+@pytest.mark.slow
 def test_the_rate_is_the_one_that_validation_prefers(compared):
     for contender in ledger_in(compared)["contenders"]:
         if contender["kind"] == "strategy":
@@ -121,12 +123,14 @@ def test_the_rate_is_the_one_that_validation_prefers(compared):
             assert contender["cost"]["tuning_cpu_seconds"] > 0
 
 
+@pytest.mark.slow
 def test_scores_by_labels_end_at_all_rows(compared):
     for curve in ledger_in(compared)["budgets"]["curves"]:
         assert [point["rows"] for point in curve["points"]] == [8, 24]
         assert len(curve["points"][0]["seeds"]) == 2  # of a baseline too: the rows drawn are others
 
 
+@pytest.mark.slow
 def test_another_test_has_a_page_of_its_own(compared):
     first, other = ledger_in(compared), ledger_in(compared, "ledger-others")
     assert other["rows"]["test"] == 10 and first["rows"]["test"] == 16

@@ -96,6 +96,7 @@ def assert_places_are_found(model, way):
     assert patches.mean() >= 3 / 16  # three times its share of the picture
 
 
+@pytest.mark.slow
 def test_the_places_are_those_of_the_class(convolutions, attention):
     assert_places_are_found(convolutions, "map")
     assert_places_are_found(attention, "attention")

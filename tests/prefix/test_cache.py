@@ -216,6 +216,7 @@ def test_no_input_is_left_out_beside_a_mask():
     assert find_unread(masked) == {}
 
 
+@pytest.mark.slow
 def test_fixed_draws_of_each_image_are_trained_on_in_turn(images, vit, tmp_path):
     task = ImageClassification(dataset=images, augmentation="strong", flip="horizontal")
     flags = {**PLAIN, **SGD, **FEATURE, "num_train_epochs": 4}
@@ -536,6 +537,7 @@ def test_a_hundredth_does_not_hide_in_the_precision_of_what_is_stored(checkpoint
     assert "Prefix cache off: at depth 5 logits differ by" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_whatever_decides_the_activations_has_a_cache_of_its_own(checkpoint, corpus, tmp_path):
     kept_run(checkpoint, corpus, tmp_path).train()
     folder, counts = tmp_path / "kept" / "activations", [1]

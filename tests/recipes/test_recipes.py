@@ -60,6 +60,7 @@ def launched(checkpoint, corpus, tmp_path_factory) -> tuple[subprocess.Completed
     return launch(BERT_NER, *argv, cwd=ROOT), place
 
 
+@pytest.mark.slow
 def test_a_launched_recipe_ends_with_the_path_of_its_report(launched):
     ended, place = launched
     assert ended.returncode == 0, ended.stderr
@@ -67,6 +68,7 @@ def test_a_launched_recipe_ends_with_the_path_of_its_report(launched):
     assert ended.stdout.index("Plan: gradual") < ended.stdout.index("fine-tuned (gradual)")
 
 
+@pytest.mark.slow
 def test_its_report_is_whole(launched):
     report = report_of(launched[1])
     validate(report)
@@ -80,6 +82,7 @@ def test_its_report_is_whole(launched):
     assert shlex.split(report["command"]) == ["recipes/bert_ner.py", *launched[0].args[4:]]
 
 
+@pytest.mark.slow
 def test_its_page_needs_no_other_file(launched):
     html = (launched[1] / "report.html").read_text(encoding="utf-8")
     assert "linear probe" in html
@@ -87,6 +90,7 @@ def test_its_page_needs_no_other_file(launched):
     assert not re.search(r"<(script|link|iframe|img|object)|@import|(?<![-\w])src=|href=\"(?!#)", html)
 
 
+@pytest.mark.slow
 def test_its_model_is_a_plain_one(launched):
     tagger = pipeline("token-classification", model=str(launched[1]), aggregation_strategy="simple", device="cpu")
     assert [tagger.model.config.id2label[i] for i in range(5)] == ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]

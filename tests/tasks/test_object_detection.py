@@ -119,6 +119,7 @@ def test_the_threshold_has_the_best_f1():
     assert best_threshold([{**answers[2], "scores": [0.4]}], gold[:1], 0.5) == 0.5  # nothing is right
 
 
+@pytest.mark.slow
 def test_its_parts_have_the_abilities_that_are_asked_for(place):
     codec = load_saved(str(place / "run")).codec
     assert isinstance(codec, Tuned) and isinstance(codec, Counted) and isinstance(codec, Varied)

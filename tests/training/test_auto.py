@@ -90,6 +90,7 @@ def test_rows_of_two_patients_are_no_evidence_for_another_stage(checkpoint, faul
     assert decision["stage"] == 0 and ENOUGH in decision["why"] and decision["validation"] < 0.95
 
 
+@pytest.mark.slow
 def test_two_ruinous_stages_end_training_and_the_probe_is_restored(checkpoint, faulty, tmp_path):
     run = trainer(checkpoint, faulty, tmp_path, **AUTO, learning_rate=3.0, max_grad_norm=0.0)
     run.train()
@@ -130,6 +131,7 @@ def test_a_resumed_run_ends_with_the_same_bits(model, data, rate, tmp_path, requ
         assert resumed.state.global_step == whole.state.global_step
 
 
+@pytest.mark.slow
 def test_what_is_trained_is_what_the_stage_says(blind, larger, tmp_path):
     run = trainer(blind, larger, tmp_path, **AUTO, learning_rate=1e-3)
     before = {name: p.detach().clone() for name, p in run.model.named_parameters()}

@@ -31,6 +31,7 @@ def facts(run: TransferTrainer) -> tuple[bytes, list[dict]]:
     return digest(run.model.state_dict().values()), log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logged", LOGGED)
 def test_cuts_at_the_last_step_of_an_epoch_saved_by_steps_and_evaluated_by_epochs(logged, checkpoint, corpus, tmp_path):
     whole = trainer(checkpoint, corpus, tmp_path / "whole", **CUT | logged)
@@ -71,6 +72,7 @@ def test_a_cut_within_an_evaluation_that_chooses_the_best_epoch(checkpoint, corp
     assert again.state.best_model_checkpoint == str(tmp_path / "cut" / "checkpoint-12")
 
 
+@pytest.mark.slow
 def test_early_stopping_counts_the_evaluation_that_is_made_up_for(checkpoint, corpus, tmp_path):
 
     def run_in(name: str) -> TransferTrainer:

@@ -159,6 +159,7 @@ def found(short):
     return short
 
 
+@pytest.mark.slow
 def test_rates_are_multiplied_by_depth_and_a_resumed_run_does_not_sweep_again(
     found, checkpoint, corpus, tmp_path, capsys
 ):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from datasets import ClassLabel, Dataset, LargeList, List, Value
+from datasets import ClassLabel, Dataset, Features, LargeList, List, Value, concatenate_datasets
 
 from hfkit.data.bad_rows import Fault
 from hfkit.data.text.tags import entities, split_tag, to_iob2
@@ -194,10 +194,11 @@ def iob2_rows(rows: Dataset, scheme: str) -> Dataset:
         "converted": ([new != old for (new, _), old in zip(converted, tags, strict=True)], Value("bool")),
         "invalid_transitions": ([invalid for _, invalid in converted], Value("int32")),
     }
-    found = rows.remove_columns("tags")
-    for name, (values, feature) in columns.items():
-        found = found.add_column(name, values, feature=feature)
-    return found
+    added = Dataset.from_dict(
+        {name: values for name, (values, _) in columns.items()},
+        features=Features({name: feature for name, (_, feature) in columns.items()}),
+    )
+    return concatenate_datasets([rows.remove_columns("tags"), added], axis=1)  # one by one each would be hashed
 
 
 def entity_facts(rows: Dataset) -> dict[str, Any]:

@@ -277,6 +277,7 @@ def test_a_cache_that_is_damaged_or_deleted_while_it_is_used(images, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_what_is_made_otherwise_lies_in_another_file(images, tmp_path):
     """Other pixels, presets, filters, channels or pictures: never the same file."""
     others = [tiny.processor(), tiny.processor(1), tiny.processor(side=SIDE + 1)]
