@@ -22,8 +22,9 @@ Files of the classification benchmark (see collect_classification.py) become the
 speed.json and scaling.json (see __main__.py) those of speed_tables.py, and what bucketing.py, input_side.py,
 qa_windows.py, reading.py and startup.py write those of input_tables.py. What coverage.py and fold_coverage.py write
 becomes those of coverage_tables.py. Ledgers (ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py,
-and what architectures.py writes the one of architecture_tables.py, and tuning.py that of tuning_tables.py. The tests in
-reliability/, mutants.py and sealing.py become those of reliability_tables.py.
+what architectures.py writes the one of architecture_tables.py, what real.py writes that of real_tables.py, and
+tuning.py that of tuning_tables.py. The tests in reliability/, mutants.py and sealing.py become those of
+reliability_tables.py.
 """
 
 import argparse
@@ -113,6 +114,10 @@ def section(name: str, results: Path) -> str:
         return classification_table(found, part)
     if recipe == "gain":
         return gain_table(found)
+    if recipe == "real":
+        from benchmarks.real_tables import real_table
+
+        return real_table(found)
     from benchmarks.architecture_tables import architectures_table
     from benchmarks.ledger_tables import claims_table, false_claims_table
     from benchmarks.prompting_tables import prompting_table

@@ -300,6 +300,11 @@ class Caching(TrainerCallback):
         batch, device = collator(data.__getitems__(rows.tolist())), inputs["labels"].device
         inputs.update({name: value.to(device) for name, value in batch.items()})
 
+    def _logits(self, model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
+        """The logits of a batch, as its loss is computed: those of all places at once may not fit into memory."""
+        _, output = self.trainer.codec.loss(model, inputs)
+        return self.trainer.codec.logits(output, inputs)
+
     def _proves(
         self, model: nn.Module, cache: PrefixCache, depth: int, rows: np.ndarray, inputs: dict[str, Tensor], split: str
     ) -> bool:
@@ -315,12 +320,12 @@ class Caching(TrainerCallback):
         # As in the steps to come: without what only the frozen layers read.
         bare = {**given, **cache.blanks(len(rows))}
         with evaluating(model):
-            real = codec.logits(model(**given), inputs)
+            real = self._logits(model, inputs)
             with cache.replay_computed(depth, given):
-                rounded = codec.logits(model(**bare), inputs)
+                rounded = self._logits(model, inputs | bare)
             try:
                 with cache.replay(depth, rows, given):
-                    replayed = codec.logits(model(**bare), inputs)
+                    replayed = self._logits(model, inputs | bare)
             except Damaged:
                 real = rounded = replayed = real[:0]
             far = settings.mixed and real.numel() > 0 and not cache.holds(depth, rows, given)
