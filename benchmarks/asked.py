@@ -36,7 +36,7 @@ SETS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "recipes/bert_multiple_choice.py",
         ("majority-place", "likest-option", *PROMPTS, "decision"),
     ),
-    "wnut17": ("wnut17", "recipes/bert_ner.py", ("lexicon", "linear-probe", *PROMPTS)),
+    "wnut17": ("wnut17", "recipes/bert_ner.py", ("lexicon", "linear-probe", *PROMPTS, "decision")),
 }
 
 

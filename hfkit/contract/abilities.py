@@ -54,6 +54,21 @@ class Prompted(Protocol):
 
 
 @runtime_checkable
+class AskedInParts(Protocol):
+    """A task whose answer to a row is put together from those to several questions, each with its options."""
+
+    def ask_parts(self, row: Mapping[str, Any], names: Mapping[str, str]) -> list[Prompt]:
+        """The questions about a loaded row, without a look at its answer; none where there is nothing to ask.
+
+        Args:
+            names: the words for each of `Prompted.prompt_names`.
+        """
+
+    def join_parts(self, row: Mapping[str, Any], names: Mapping[str, str], chosen: Sequence[str]) -> Any:
+        """The prediction, as the judge takes it, that follows from the option `chosen` for each of the questions."""
+
+
+@runtime_checkable
 class LabelHead(Protocol):
     """Labels and their loss, without any input: fits and reads logits of any origin."""
 

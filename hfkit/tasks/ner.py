@@ -13,7 +13,7 @@ from hfkit.errors import UserError
 from hfkit.samples.ner import sample_ner
 from hfkit.tasks.tagging.flags import Tagging
 from hfkit.tasks.tagging.judges import EntityJudge
-from hfkit.tasks.tagging.prompts import NOTHING, read_entities, write_entities
+from hfkit.tasks.tagging.prompts import NOTHING, OTHER, find_capitalised, read_entities, write_entities, write_tags
 from hfkit.tasks.tagging.rows import TaggedWords
 from hfkit.tasks.tagging.view import TaggedText
 
@@ -90,3 +90,21 @@ class NER(Tagging):
         """One tag per word; all O if the answer is no list of entities."""
         tags = read_entities(completion, row["tokens"], names)
         return Parsed(["O"] * len(row["tokens"]) if tags is None else tags, tags is not None)
+
+    def ask_parts(self, row: Mapping[str, Any], names: Mapping[str, str]) -> list[Prompt]:
+        """A question for each run of capitalised words: which type of entity it is, or none of them."""
+        words = row["tokens"]
+        return [
+            Prompt(
+                f"In the sentence, which of these is '{' '.join(words[start:end])}'?",
+                (),
+                f"Sentence: {' '.join(words)}",
+                options=(*names.values(), OTHER),
+            )
+            for start, end in find_capitalised(words)
+        ]
+
+    def join_parts(self, row: Mapping[str, Any], names: Mapping[str, str], chosen: Sequence[str]) -> list[str]:
+        """One tag per word."""
+        kinds = {text: kind for kind, text in names.items()}
+        return write_tags(row["tokens"], [kinds.get(option) for option in chosen])

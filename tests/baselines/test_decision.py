@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset, DatasetDict
 from transformers import LlamaConfig, LlamaForCausalLM, pipeline
 
 from hfkit import RecipeArguments
@@ -11,6 +12,7 @@ from hfkit.baselines.prompting.decision import Questions, refuse_options, reques
 from hfkit.contract.abilities import Prompt
 from hfkit.errors import UserError
 from hfkit.tasks import NER, TextClassification
+from hfkit.tasks.tagging.prompts import write_tags
 from tests.tiny import text as tiny
 
 CHAT = (
@@ -49,6 +51,23 @@ def test_answers_are_those_of_the_stock_pipeline(assistant, task):
     assert np.ptp(found.probabilities[:, 0]) > 0.01 and found.facts["prompts_cut"] == 0
 
 
+def test_entities_are_asked_for_one_by_one(assistant, tmp_path):
+    words = "Anna Lee left Rome with anna .".split()
+    rows = [(words, ["B-PER", "I-PER", "O", "B-LOC", "O", "B-PER", "O"]), (["it", "rains", "."], ["O"] * 3)]
+    split = Dataset.from_dict({"tokens": [row for row, _ in rows], "ner_tags": [tags for _, tags in rows]})
+    task = NER(dataset=tiny.folder_of(DatasetDict(train=split, validation=split, test=split), tmp_path))
+    loaded, stock = task.load(), pipeline("decision", model=assistant)
+    found = Decision(assistant).answers(task, loaded)
+    names = {"PER": "PER", "LOC": "LOC"}
+    asked = task.ask_parts(loaded["test"][0], names)
+    assert [prompt.instruction.split("'")[1] for prompt in asked] == ["Anna Lee", "Rome"]
+    options = [stock(request_of(prompt.query, prompt))["answer"]["choice"] for prompt in asked]
+    first, second = ({"none of these": None}.get(option, option) for option in options)
+    expected = write_tags(words, [first, second])
+    assert found.predictions == [expected, ["O"] * 3] and found.facts["prompts"] == 2
+    assert task.join_parts(loaded["test"][0], names, ["PER", "none of these"]) == ["B-PER", "I-PER"] + ["O"] * 5
+
+
 def test_a_row_that_is_too_long_loses_its_end_and_is_counted(assistant, task):
     tokenizer = tiny.byte_bpe()
     tokenizer.chat_template = CHAT
@@ -62,10 +81,9 @@ def test_a_row_that_is_too_long_loses_its_end_and_is_counted(assistant, task):
         Questions(tokenizer, 20, assistant).write([prompt])
 
 
-def test_what_it_cannot_answer_is_refused(assistant, task, tmp_path):
+def test_what_it_cannot_answer_is_refused(task):
     with pytest.raises(UserError, match="here they are written"):
-        ner = NER(dataset=tiny.ner_folder(tmp_path / "ner"))
-        Decision(assistant).answers(ner, ner.load())
+        refuse_options(0, task.key)
     with pytest.raises(UserError, match="27 options: a decision has a letter for each option, 26 at most"):
         refuse_options(27, task.key)
     tokenizer = tiny.byte_bpe()

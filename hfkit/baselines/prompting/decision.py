@@ -22,7 +22,7 @@ from hfkit.baselines.prompting.language_models import load_language_model, longe
 from hfkit.baselines.prompting.layout import Request, refuse_template
 from hfkit.baselines.prompting.prompting import name_answers, read_options
 from hfkit.baselines.prompting.scoring import Scorer
-from hfkit.contract.abilities import Headed, Prompt, Prompted
+from hfkit.contract.abilities import AskedInParts, Headed, Prompt, Prompted
 from hfkit.contract.task import Loaded, Task
 from hfkit.errors import UserError, first_line
 
@@ -49,20 +49,35 @@ class Decision(Baseline):
             raise UserError(f"task '{task.key}'", "a prompt cannot do this task", "Use another baseline")
         rows = Loaded(rows.splits, learnt_target(task, rows))
         texts = name_answers(task, rows, self.label_texts)
-        prompts = [task.prompt(row, texts, ()) for row in rows["test"]]
-        for count in sorted({len(prompt.options) for prompt in prompts}):
-            refuse_options(count, task.key)
+        if isinstance(task, AskedInParts):
+            parts = [task.ask_parts(row, texts) for row in rows["test"]]
+            scores, facts = self.ask([prompt for of_row in parts for prompt in of_row], task)
+            chosen = iter(scores)
+            options = [[prompt.options[int(next(chosen).argmax())] for prompt in of_row] for of_row in parts]
+            joined = [task.join_parts(row, texts, of_row) for row, of_row in zip(rows["test"], options, strict=True)]
+            return Answers(joined, facts=facts)
         head = label_head(task, rows, self.name) if isinstance(task, Headed) else None
-        model, tokenizer = load_language_model(self.prompt_checkpoint)
-        asked = Questions(tokenizer, longest_prompt(model, tokenizer), self.prompt_checkpoint)
-        requests = asked.write(prompts)
-        scores = Scorer(model.to(PartialState().device)).score(requests, desc=self.name)
-        facts = {"prompt_checkpoint": self.prompt_checkpoint, "prompts": len(prompts), "prompts_cut": asked.cut}
+        prompts = [task.prompt(row, texts, ()) for row in rows["test"]]
+        scores, facts = self.ask(prompts, task)
         if head is None:
             return Answers(read_options(task, prompts, scores, rows["test"], texts), facts=facts)
         logs = np.array(scores)  # of each letter, and the next token is one of all: only differences count
         test = target_rows(head, rows["test"])
         return Answers(head.decode_reduced(logs, test), softmax(logs, axis=-1), facts)
+
+    def ask(self, prompts: Sequence[Prompt], task: Task) -> tuple[list[np.ndarray], dict[str, Any]]:
+        """The logits of the letters of each prompt's options, and facts about the prompts."""
+        for count in sorted({len(prompt.options) for prompt in prompts}):
+            refuse_options(count, task.key)
+        model, tokenizer = load_language_model(self.prompt_checkpoint)
+        asked = Questions(tokenizer, longest_prompt(model, tokenizer), self.prompt_checkpoint)
+        requests = asked.write(prompts)
+        scores = Scorer(model.to(PartialState().device)).score(requests, desc=self.name) if requests else []
+        return scores, {
+            "prompt_checkpoint": self.prompt_checkpoint,
+            "prompts": len(prompts),
+            "prompts_cut": asked.cut,
+        }
 
 
 class Questions:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from hfkit.data.text.tags import entities
 
 NOTHING = "none"  # the answer if there is no entity
+OTHER = "none of these"  # the option for words that are no entity
 
 
 def write_entities(words: Sequence[str], tags: Sequence[str], kinds: Mapping[str, str]) -> str:
@@ -35,6 +36,22 @@ def read_entities(answer: str, words: Sequence[str], kinds: Mapping[str, str]) -
         if place is not None:
             start, after = place
             tags[start:after] = [f"B-{kind}", *[f"I-{kind}"] * (after - start - 1)]
+    return tags
+
+
+def find_capitalised(words: Sequence[str]) -> list[tuple[int, int]]:
+    """Start and end of every run of words that begin with a capital: names, where a script has them."""
+    capitals = [word[:1].isupper() for word in words]
+    starts = [i for i, capital in enumerate(capitals) if capital and not (i and capitals[i - 1])]
+    return [(start, next((i for i in range(start, len(words)) if not capitals[i]), len(words))) for start in starts]
+
+
+def write_tags(words: Sequence[str], kinds: Sequence[str | None]) -> list[str]:
+    """Tags of words whose runs of capitalised ones are entities of these `kinds`, or none."""
+    tags = ["O"] * len(words)
+    for (start, end), kind in zip(find_capitalised(words), kinds, strict=True):
+        if kind is not None:
+            tags[start:end] = [f"B-{kind}", *[f"I-{kind}"] * (end - start - 1)]
     return tags
 
 
