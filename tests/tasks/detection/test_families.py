@@ -18,6 +18,7 @@ from hfkit.inference.saved import load_saved
 from hfkit.samples import objects
 from hfkit.tasks import ObjectDetection
 from hfkit.tasks.detection.codec import MOST_BOXES
+from tests.fixtures.runs import at
 
 RESNET = {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "layer_type": "basic"}
 CLASSES = {"id2label": {0: "ring", 1: "gear", 2: "lens"}, "label2id": {"ring": 0, "gear": 1, "lens": 2}}
@@ -238,3 +239,54 @@ def test_a_family_goes_the_whole_path(name, data, tmp_path):
     assert np.allclose(answer["boxes"][: len(order)], stock["boxes"][order].numpy(), atol=1e-3)
     names = [model.config.id2label[number] for number in stock["labels"][order].tolist()]
     assert answer["labels"][: len(order)] == names
+
+
+@pytest.mark.parametrize(
+    "name", ["YOLOS", *(pytest.param(name, marks=pytest.mark.slow) for name in ("DETR", "RT-DETR"))]
+)
+def test_a_run_that_breaks_off_is_resumed_to_the_same_bits(name, data, tmp_path):
+    """8 pictures, 3 a batch: 3 steps an epoch. It breaks off in the second one, one step behind its last checkpoint."""
+    checkpoint = save(name, tmp_path / "checkpoint")
+    task = ObjectDetection(dataset=data, augmentation="strong", flip="horizontal", mosaic=True)
+    rows = task.load(checkpoint)
+
+    def make(folder: str, *callbacks: hf.TrainerCallback) -> TransferTrainer:
+        flags = {"strategy": "gradual", "head_only": 0.2, "unfreeze_stages": 2, "unfreeze_until": 0.5}
+        args = arguments(
+            tmp_path / folder,
+            **flags,
+            num_train_epochs=2,
+            per_device_train_batch_size=3,
+            learning_rate=1e-3,
+            save_strategy="steps",
+            save_steps=2,
+            logging_steps=1,
+            load_best_model_at_end=True,
+            eval_strategy="steps",
+            eval_steps=2,
+            metric_for_best_model="map",
+        )
+        set_seed(args.seed)
+        codec = task.codec(checkpoint, rows.target)
+        trainer = TransferTrainer(model=codec.model(), args=args, task=task, codec=codec, rows=rows)
+        for callback in callbacks:
+            trainer.add_callback(callback)
+        return trainer
+
+    def break_off(args: Any, state: Any, control: Any, **rest: Any) -> None:
+        if state.global_step == 5:
+            raise BrokenPipeError
+
+    whole = make("whole")
+    whole.train()
+    with pytest.raises(BrokenPipeError):
+        make("broken", at("on_step_end", break_off)).train()
+    resumed = make("broken")
+    resumed.train(resume_from_checkpoint="auto")
+    for trainer in (whole, resumed):
+        trainer.tune_decision()
+    ours, theirs = (trainer.model.state_dict() for trainer in (resumed, whole))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    losses = [[one["loss"] for one in trainer.state.log_history if "loss" in one] for trainer in (resumed, whole)]
+    assert losses[0] == losses[1] and len(losses[0]) == 6
+    assert resumed.codec.threshold == whole.codec.threshold
