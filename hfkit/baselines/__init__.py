@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from hfkit.baselines.frozen.knn import KNN
     from hfkit.baselines.frozen.linear_probe import LinearProbe
     from hfkit.baselines.frozen.nearest_mean import NearestMean
+    from hfkit.baselines.frozen.patch_probe import PatchProbe
+    from hfkit.baselines.frozen.region_probe import RegionProbe
     from hfkit.baselines.frozen.setfit import SetFit
     from hfkit.baselines.frozen.similarity import SimilarityZeroShot
     from hfkit.baselines.hog import Hog
@@ -55,8 +57,10 @@ __all__ = [
     "NGrams",
     "NearWords",
     "NearestMean",
+    "PatchProbe",
     "PixelColours",
     "PixelProbe",
+    "RegionProbe",
     "SetFit",
     "SimilarityZeroShot",
     "TfIdf",
@@ -91,8 +95,10 @@ __getattr__ = import_on_first_use(
         "NGrams": ".tfidf",
         "NearWords": ".passages",
         "NearestMean": ".frozen.nearest_mean",
+        "PatchProbe": ".frozen.patch_probe",
         "PixelColours": ".pixel_classes",
         "PixelProbe": ".pixel_probe",
+        "RegionProbe": ".frozen.region_probe",
         "SetFit": ".frozen.setfit",
         "SimilarityZeroShot": ".frozen.similarity",
         "TfIdf": ".tfidf",

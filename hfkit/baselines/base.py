@@ -14,6 +14,7 @@ from hfkit.errors import UserError
 # Packages that single baselines need: the package, its module, and the extra of hfkit that installs it.
 PACKAGES = {
     "hog": ("scikit-image", "skimage", "vision"),
+    "region-probe": ("scikit-image", "skimage", "vision"),
     "setfit": ("sentence-transformers", "sentence_transformers", "few-shot"),
 }
 

@@ -32,6 +32,8 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
     "pixel-colours": lambda recipe: baselines.PixelColours(),
     "hog": lambda recipe: baselines.Hog(),
     "linear-probe": lambda recipe: baselines.LinearProbe(recipe.checkpoint, recipe.features_dir),
+    "patch-probe": lambda recipe: baselines.PatchProbe(recipe.checkpoint),
+    "region-probe": lambda recipe: baselines.RegionProbe(recipe.checkpoint),
     "knn": lambda recipe: baselines.KNN(recipe.checkpoint, recipe.features_dir),
     "nearest-mean": lambda recipe: baselines.NearestMean(recipe.checkpoint, recipe.features_dir),
     "zero-shot-similarity": lambda recipe: baselines.SimilarityZeroShot(

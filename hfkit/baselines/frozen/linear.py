@@ -173,9 +173,24 @@ def scale_of(numbers: Tensor) -> tuple[float, float]:
 
 def standardise(features: dict[str, Features]) -> dict[str, Features]:
     """Every feature with mean 0 and variance 1 over train, so that one penalty fits all of them."""
-    spread, mean = torch.std_mean(features["train"].inputs, dim=0, correction=0)
-    spread[spread < 1e-6] = 1.0  # a constant feature
+    mean, spread = measure_spread(features["train"].inputs)
     return {split: of_split._replace(inputs=(of_split.inputs - mean) / spread) for split, of_split in features.items()}
+
+
+def measure_spread(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and the standard deviation of every feature, (features,); of a constant one 1."""
+    spread, mean = torch.std_mean(inputs, dim=0, correction=0)
+    spread[spread < 1e-6] = 1.0
+    return mean, spread
+
+
+def unscale(linear: nn.Linear, mean: Tensor, spread: Tensor) -> nn.Linear:
+    """The linear model of features as they come, from one of features that were standardised."""
+    made = nn.Linear(linear.in_features, linear.out_features)
+    with torch.no_grad():
+        made.weight.copy_(linear.weight / spread)
+        made.bias.copy_(linear.bias - made.weight @ mean)
+    return made
 
 
 def fit(linear: nn.Module, train: Features, penalty: float, loss: Loss, *, steps: int = 60, memory: int = 100) -> None:
