@@ -24,11 +24,12 @@ from hfkit.cli import app
 from hfkit.contract.target import Labels
 from hfkit.errors import UserError
 from hfkit.inference.export import export, parity
-from hfkit.inference.export.graph import find_outputs, open_graph, run_graph, trace
+from hfkit.inference.export.graph import find_outputs, name_axes, open_graph, run_graph, trace
 from hfkit.inference.export.parity import SENTENCE, encode_material, is_same, make_extremes
 from hfkit.inference.saved import SavedModel, load_saved
 from hfkit.tasks import NER, ImageClassification, TextClassification
 from tests.fixtures.examples import examples_of
+from tests.tasks.detection import test_families as detectors
 from tests.tiny.families import FAMILIES
 
 EXAMPLES = examples_of("export")
@@ -227,7 +228,44 @@ def test_a_model_that_onnx_has_no_operators_for_is_refused_by_name(work):
     saved.model.classifier.forward = lambda x: whole(x) + torch.linalg.eigvals(x.T @ x).real.sum()
     batch = next(encode_material(saved, make_extremes(saved)).batches([2]))
     with pytest.raises(UserError, match="BertForSequenceClassification cannot be written as an ONNX graph"):
-        trace(saved, saved.codec.inputs(batch), ["logits"], None)
+        trace(saved, inputs := saved.codec.inputs(batch), name_axes(inputs, inputs), ["logits"], None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["DETR", "YOLOS"])
+def test_a_detector_is_written_for_pictures_of_any_size_and_any_number_of_them(name, tmp_path):
+    model = detectors.save(name, tmp_path / "model")
+    ended = hfkit("export", model)
+    assert ended.exit_code == 0, ended.output
+    found = read_record(tmp_path / "model" / "onnx")
+    assert found["inputs"]["pixel_values"] == ["batch", "3", "height", "width"]
+    assert found["inputs"].get("pixel_mask") == (["batch", "height", "width"] if name == "DETR" else None)
+    assert sum(one["rows"] for one in found["parity"].values()) > 20
+    assert all(one["largest_difference"] < 1e-5 for one in found["parity"].values())
+
+
+@pytest.mark.slow
+def test_a_detector_that_counts_its_pictures_outside_the_graph_is_refused(tmp_path):
+    ended = hfkit("export", detectors.save("RT-DETRv2", tmp_path / "model"))
+    assert "could only be written for pictures of one size, or for one number of rows" in read_refusal(ended)
+    assert not (tmp_path / "model" / "onnx").exists()
+
+
+def test_sides_are_named_by_what_changes_between_batches():
+    texts = {"input_ids": torch.ones(2, 5, dtype=torch.long), "choices": torch.ones(2, 3, 5, dtype=torch.long)}
+    assert name_axes(texts, texts) == {
+        "input_ids": {0: "batch", 1: "sequence"},
+        "choices": {0: "batch", 1: "texts", 2: "sequence"},
+    }
+    one, other = (
+        {"pixel_values": torch.ones(2, 3, side, 48), "pixel_mask": torch.ones(2, side, 48, dtype=torch.long)}
+        for side in (64, 32)
+    )
+    assert name_axes(one, one) == {"pixel_values": {0: "batch"}, "pixel_mask": {0: "batch"}}
+    assert name_axes(one, other) == {
+        "pixel_values": {0: "batch", 2: "height", 3: "width"},
+        "pixel_mask": {0: "batch", 1: "height", 2: "width"},
+    }
 
 
 class Writer:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def export(
     """
     require_onnx()
     refuse_unknown(opset)
-    from hfkit.inference.export.graph import find_outputs, open_graph, to_8_bits, trace, weight_bytes
+    from hfkit.inference.export.graph import find_outputs, name_axes, open_graph, to_8_bits, trace, weight_bytes
 
     saved = load_saved(place, revision=revision)
     refuse_virtual_tokens(saved)
@@ -62,9 +63,10 @@ def export(
     refuse_foreign(folder)
     material = find_material(saved, dataset)
     probes = encode_material(saved, make_extremes(saved))
-    batch = next(probes.batches([2]))
+    batch, *others = islice(probes.batches([2, 1]), 2)
     inputs = saved.codec.inputs(batch)
-    graph = trace(saved, inputs, find_outputs(saved, batch), opset)
+    axes = name_axes(inputs, saved.codec.inputs(others[0] if others else batch))
+    graph = trace(saved, inputs, axes, find_outputs(saved, batch), opset)
     with replace_folder(folder) as part:
         graph.save_pretrained(part)
         session = open_graph(part, opset)

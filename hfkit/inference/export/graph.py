@@ -27,7 +27,11 @@ from hfkit.errors import UserError, first_line
 from hfkit.inference.saved import SavedModel
 
 # The names of those sides of an input that may have any length; a model may read several texts of a row.
-AXES = {1: ("batch",), 2: ("batch", "sequence"), 3: ("batch", "texts", "sequence")}
+AXES = {
+    1: {0: "batch"},
+    2: {0: "batch", 1: "sequence"},
+    3: {0: "batch", 1: "texts", 2: "sequence"},
+}
 
 
 class ReadOutput(Mapping[str, Tensor]):
@@ -72,23 +76,46 @@ def find_outputs(saved: SavedModel, batch: Mapping[str, Tensor]) -> list[str]:
     return list(output.names)
 
 
-def trace(saved: SavedModel, batch: Mapping[str, Tensor], outputs: Sequence[str], opset: int | None) -> ExportedModel:
-    """The model as an ONNX graph for any number of rows, and for texts of any length.
+def name_axes(inputs: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> dict[str, dict[int, str]]:
+    """For every input the names of its sides of any length.
+
+    Pictures are of one size, that of the processor, if they are so in both batches. Otherwise they may be of any, and
+    so may the masks that say where in a batch each of them ends.
+
+    Args:
+        inputs, others: of two batches of unlike rows.
+    """
+    pictures = [name for name, value in inputs.items() if value.is_floating_point() and value.ndim == 4]
+    varied = any(inputs[name].shape[2:] != others[name].shape[2:] for name in pictures)
+    axes = {}
+    for name, value in inputs.items():
+        if pictures and value.ndim >= 3:
+            sides = {value.ndim - 2: "height", value.ndim - 1: "width"}
+            axes[name] = {0: "batch", **(sides if varied else {})}
+        else:
+            axes[name] = AXES[value.ndim if value.ndim == 2 or not value.is_floating_point() else 1]
+    return axes
+
+
+def trace(
+    saved: SavedModel,
+    batch: Mapping[str, Tensor],
+    axes: Mapping[str, Mapping[int, str]],
+    outputs: Sequence[str],
+    opset: int | None,
+) -> ExportedModel:
+    """The model as an ONNX graph for any number of rows, and for texts and pictures of any size that `axes` names.
 
     Args:
         batch: inputs of two rows of unlike length; a side of 1 would be taken for one that never changes.
+        axes: see `name_axes`.
         outputs: the parts of the model's output that the graph gives.
 
     Raises:
         UserError: torch cannot write it.
     """
     model = saved.model
-    # Pictures are all of one size: that of the processor.
-    axes = {
-        name: AXES[value.ndim if value.ndim == 2 or not value.is_floating_point() else 1]
-        for name, value in batch.items()
-    }
-    sides = {name: {side: Dim.AUTO for side in range(len(named))} for name, named in axes.items()}
+    sides = {name: dict.fromkeys(named, Dim.AUTO) for name, named in axes.items()}
     try:
         with silence_exporters(), return_only(model, outputs):
             graph = OnnxExporter().export(model, dict(batch), OnnxConfig(opset_version=opset, dynamic_shapes=sides))
@@ -109,14 +136,14 @@ def trace(saved: SavedModel, batch: Mapping[str, Tensor], outputs: Sequence[str]
     return graph
 
 
-def name_sides(saved: SavedModel, graph: ExportedModel, axes: Mapping[str, Sequence[str]]) -> None:
+def name_sides(saved: SavedModel, graph: ExportedModel, axes: Mapping[str, Mapping[int, str]]) -> None:
     """Name the sides of any length, as `axes` has them for every input.
 
     Raises:
         UserError: one has become a number, because the model computes with its length outside the graph.
     """
     for value in graph.program.graph.inputs:
-        for side, axis in enumerate(axes[value.name]):
+        for side, axis in axes[value.name].items():
             if isinstance(value.shape[side], int):
                 raise UserError(
                     f"model '{saved.place}'",
