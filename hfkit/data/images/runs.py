@@ -11,6 +11,7 @@ from PIL import ImageDraw
 from hfkit.data.images.pictures import Refused
 
 BITS, SIGN, MORE, FIRST = 5, 0x10, 0x20, 48  # of a letter of COCO's compressed counts
+LARGEST = 60  # bits of a count: more would not fit a number of the processor
 
 
 def encode_runs(mask: np.ndarray) -> dict[str, Any]:
@@ -65,22 +66,24 @@ def unpack_counts(letters: str) -> list[int]:
         IndexError: they end within a count.
         ValueError: a letter stands for no six bits.
     """
-    counts: list[int] = []
-    place = 0
-    while place < len(letters):
-        number = shift = 0
-        while True:
-            part = ord(letters[place]) - FIRST
-            if not 0 <= part < 2 * MORE:
-                raise ValueError(letters[place])
-            number |= (part & (2**BITS - 1)) << shift
-            place, shift = place + 1, shift + BITS
-            if not part & MORE:
-                break
-        if part & SIGN:
-            number -= 1 << shift
-        counts.append(number + counts[-2] if len(counts) > 2 else number)
-    return counts
+    values = np.frombuffer(letters.encode("ascii"), np.uint8).astype(np.int64) - FIRST
+    if ((values < 0) | (values >= 2 * MORE)).any():
+        raise ValueError(letters)
+    last = np.flatnonzero(values & MORE == 0)
+    if len(values) and (not len(last) or last[-1] != len(values) - 1):
+        raise IndexError("counts end within a count")
+    if not len(values):
+        return []
+    first = np.append(0, last[:-1] + 1)
+    lengths = last - first + 1
+    if BITS * lengths.max() > LARGEST:
+        raise ValueError(letters)
+    shifts = BITS * (np.arange(len(values)) - np.repeat(first, lengths))
+    numbers = np.add.reduceat((values & (2**BITS - 1)) << shifts, first)
+    numbers -= np.where(values[last] & SIGN, 1 << BITS * lengths, 0)
+    for begin in (1, 2):  # each but the first three is the difference from the one before the last
+        numbers[begin::2] = np.cumsum(numbers[begin::2])
+    return numbers.tolist()
 
 
 def draw_region(region: Any, width: int, height: int) -> np.ndarray:
