@@ -69,11 +69,11 @@ class ObjectDetection(ReadsPictures, Task):
             self.dataset,
             self.image_column,
             self.objects_column,
-            self.box_format,
             self.unit_column,
             self.allow_outside_images,
             self.max_megapixels,
             self.sample.rows,
+            box_format=self.box_format,
         )
 
     @property

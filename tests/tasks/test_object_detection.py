@@ -14,6 +14,7 @@ from hfkit.inference.saved import load_saved
 from hfkit.report.pages import render_boxes
 from hfkit.tasks import ObjectDetection
 from hfkit.tasks.detection.codec import best_threshold
+from hfkit.tasks.detection.matching import rank_boxes
 from hfkit.tasks.detection.target import Objects
 from tests.fixtures.commands import hfkit as command
 from tests.fixtures.finished import run_recipe
@@ -114,9 +115,9 @@ def test_the_threshold_has_the_best_f1():
         }
         for score, hit in zip(scores, hits, strict=True)
     ]
-    assert best_threshold(answers, gold, 0.5) == pytest.approx(0.1)  # all four: F1 of 3 hits, and not of 2
-    assert best_threshold(answers[:3], gold[:3], 0.45) == 0.45  # the present one is as good
-    assert best_threshold([{**answers[2], "scores": [0.4]}], gold[:1], 0.5) == 0.5  # nothing is right
+    assert best_threshold(rank_boxes(answers, gold), 0.5) == pytest.approx(0.1)  # all four: F1 of 3 hits, and not of 2
+    assert best_threshold(rank_boxes(answers[:3], gold[:3]), 0.45) == 0.45  # the present one is as good
+    assert best_threshold(rank_boxes([{**answers[2], "scores": [0.4]}], gold[:1]), 0.5) == 0.5  # nothing is right
 
 
 @pytest.mark.slow

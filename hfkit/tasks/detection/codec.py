@@ -17,7 +17,7 @@ from hfkit.contract.view import count_labels
 from hfkit.data.columns import space_evenly
 from hfkit.errors import UserError
 from hfkit.model.weights import read_config
-from hfkit.scores.ranked import HIT, LEFT_OUT
+from hfkit.scores.ranked import HIT, LEFT_OUT, Entries
 from hfkit.tasks.checkpoint_codec import CheckpointCodec
 from hfkit.tasks.detection.matching import rank_boxes
 from hfkit.tasks.detection.target import THRESHOLD, Objects
@@ -199,7 +199,8 @@ class BoxFinder(CheckpointCodec):
             for boxes, numbers in zip(encoded["boxes"], encoded["class_labels"], strict=True)
         ]
         before = headline(predictions)
-        return Decision(np.array([best_threshold(predictions, gold, self.threshold) - self.threshold]), before, before)
+        threshold = best_threshold(rank_boxes(predictions, gold), self.threshold)
+        return Decision(np.array([threshold - self.threshold]), before, before)
 
     def apply(self, decision: Decision, head: Sequence[nn.Parameter], config: PreTrainedConfig) -> bool:
         """Move the threshold in the configuration; no parameter of the head can hold it."""
@@ -241,14 +242,11 @@ def rank_queries(logits: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:
     return scores[:, :most], place % classes, place.div(classes, rounding_mode="floor")
 
 
-def best_threshold(
-    predictions: Sequence[Mapping[str, Any]], gold: Sequence[Mapping[str, Any]], present: float
-) -> float:
-    """The threshold above which boxes have the best F1 at an overlap of 50 %; the present one if nothing is better.
+def best_threshold(entries: Entries, present: float) -> float:
+    """The threshold above which objects have the best F1 at an overlap of 50 %; the present one if nothing is better.
 
-    Boxes take gold boxes in the order of their scores, so those above any threshold are matched as if alone.
+    They take gold ones in the order of their scores, so those above any threshold are matched as if alone.
     """
-    entries = rank_boxes(predictions, gold)
     counted = entries.hit[:, 0] != LEFT_OUT
     order = np.argsort(-entries.confidence[counted], kind="stable")
     scores, hit = entries.confidence[counted][order], entries.hit[counted, 0][order] == HIT

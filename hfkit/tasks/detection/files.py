@@ -33,6 +33,7 @@ COLUMNS = Features(
         },
     }
 )
+WITH_REGIONS = Features({**COLUMNS, "objects": {**COLUMNS["objects"], "segmentation": List(Value("string"))}})
 NAMES = ("classes.txt", "obj.names", "labels.txt", "names.txt")  # a class a line
 GLIMPSE = 2**16  # bytes of a JSON file by which it is known
 
@@ -47,10 +48,12 @@ class Annotated:
     labels: list[str] = field(default_factory=list)
     crowd: list[bool] = field(default_factory=list)
     fault: list[str] = field(default_factory=list)
+    regions: list[str] = field(default_factory=list)  # of each object as JSON, if they are asked for
 
     def to_row(self) -> dict[str, Any]:
         objects = {"bbox": self.boxes, "category": self.labels, "iscrowd": self.crowd}
-        return {"image": self.image, "objects": {**objects, "box_format": self.writing, "fault": self.fault}}
+        objects |= {"box_format": self.writing, "fault": self.fault, "segmentation": self.regions}
+        return {"image": self.image, "objects": objects}
 
 
 class Kind(NamedTuple):
@@ -60,11 +63,14 @@ class Kind(NamedTuple):
     splits: dict[str, list[Annotated]]
 
 
-def read_annotated_folder(folder: Path, only: tuple[str | None] | None, *, allow_outside: bool) -> DatasetDict | None:
+def read_annotated_folder(
+    folder: Path, only: tuple[str | None] | None, *, allow_outside: bool, regions: bool = False
+) -> DatasetDict | None:
     """The rows of a folder that holds one of the known kinds of annotations; None if it holds none.
 
     Args:
         only: the name of the only split to read, as test; (None,) takes the one called test, or all that is undivided.
+        regions: read `segmentation` too (polygons or run lengths, as JSON), and only annotations that have it.
 
     Raises:
         UserError: it holds several kinds, or the split is not there.
@@ -73,7 +79,11 @@ def read_annotated_folder(folder: Path, only: tuple[str | None] | None, *, allow
     if not found.pictures:
         return None
     pictures = Pictures(found)
-    kinds = [kind for read in (read_coco, read_voc, read_yolo) if (kind := read(found, pictures)) is not None]
+    if regions:
+        coco = read_coco(found, pictures, regions=True)
+        kinds = [] if coco is None else [coco]
+    else:
+        kinds = [kind for read in (read_coco, read_voc, read_yolo) if (kind := read(found, pictures)) is not None]
     if not kinds:
         return None
     if len(kinds) > 1:
@@ -85,10 +95,12 @@ def read_annotated_folder(folder: Path, only: tuple[str | None] | None, *, allow
     (kind,) = kinds
     tell(f"{folder.name}: {kind.title}, {sum(map(len, kind.splits.values())):,} pictures with annotations")
     pictures.tell_left_over(kind)
-    return choose_splits(kind.splits, only)
+    return choose_splits(kind.splits, only, WITH_REGIONS if regions else COLUMNS)
 
 
-def choose_splits(splits: Mapping[str, list[Annotated]], only: tuple[str | None] | None) -> DatasetDict:
+def choose_splits(
+    splits: Mapping[str, list[Annotated]], only: tuple[str | None] | None, columns: Features
+) -> DatasetDict:
     """The splits under their own names; of an undivided dataset all is train."""
     if only is not None:
         wanted = only[0]
@@ -98,16 +110,16 @@ def choose_splits(splits: Mapping[str, list[Annotated]], only: tuple[str | None]
             meant = names[0]
         if meant not in splits:
             raise unclear_split(wanted, names)
-        return DatasetDict(test=to_rows(splits[meant], "test"))
+        return DatasetDict(test=to_rows(splits[meant], "test", columns))
     if set(splits) == {""}:
-        return DatasetDict(train=to_rows(splits[""], "train"))
-    return DatasetDict({split: to_rows(splits[split], split) for split in SPLITS if splits.get(split)})
+        return DatasetDict(train=to_rows(splits[""], "train", columns))
+    return DatasetDict({split: to_rows(splits[split], split, columns) for split in SPLITS if splits.get(split)})
 
 
-def to_rows(annotated: Sequence[Annotated], split: str) -> Dataset:
+def to_rows(annotated: Sequence[Annotated], split: str, columns: Features) -> Dataset:
     rows = [one.to_row() for one in sorted(annotated, key=lambda one: one.image or "")]
-    columns = {name: [row[name] for row in rows] for name in COLUMNS}
-    return Dataset.from_dict(columns, features=COLUMNS, split=split)
+    marks = [{name: row["objects"][name] for name in columns["objects"]} for row in rows]
+    return Dataset.from_dict({"image": [row["image"] for row in rows], "objects": marks}, features=columns, split=split)
 
 
 class Pictures:
@@ -168,11 +180,16 @@ def split_of_path(path: Path, folder: Path) -> str:
 # COCO
 
 
-def read_coco(found: Found, pictures: Pictures) -> Kind | None:
-    """Files with `images`, `annotations` with a `bbox`, and `categories`; of several for a split that of instances."""
+def read_coco(found: Found, pictures: Pictures, *, regions: bool = False) -> Kind | None:
+    """Files with `images`, `annotations` with a `bbox`, and `categories`; of several for a split that of instances.
+
+    Args:
+        regions: annotations have a `segmentation`, and maybe no `bbox`.
+    """
+    marked = "segmentation" if regions else "bbox"
     files: dict[str, list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
     for path in found.others:
-        if path.suffix.lower() == ".json" and (content := load_coco(path)) is not None:
+        if path.suffix.lower() == ".json" and (content := load_coco(path, marked)) is not None:
             files[split_of_path(path, found.folder)].append((path, content))
     if not files:
         return None
@@ -183,12 +200,12 @@ def read_coco(found: Found, pictures: Pictures) -> Kind | None:
             names = ", ".join(str(path.relative_to(found.folder)) for path, _ in instances)
             raise UserError(f"files {names}", "a split has one file of boxes", "Leave one of them in the folder")
         path, content = instances[0]
-        splits[split] = list(coco_rows(path, content, split, pictures))
+        splits[split] = list(coco_rows(path, content, split, pictures, marked))
     return Kind("COCO JSON", splits)
 
 
-def load_coco(path: Path) -> dict[str, Any] | None:
-    """The content of a file with boxes in COCO's layout; None if it is none."""
+def load_coco(path: Path, marked: str) -> dict[str, Any] | None:
+    """The content of a file in COCO's layout whose annotations have an entry `marked`; None if it is none."""
     with path.open("rb") as file:
         if (
             b'"images"' not in (head := file.read(GLIMPSE))
@@ -205,10 +222,12 @@ def load_coco(path: Path) -> dict[str, Any] | None:
     annotations = content.get("annotations")
     if not isinstance(annotations, list) or not isinstance(content.get("categories"), list):
         return None
-    return content if not annotations or any("bbox" in one for one in annotations) else None
+    return content if not annotations or any(one.get(marked) for one in annotations) else None
 
 
-def coco_rows(path: Path, content: Mapping[str, Any], split: str, pictures: Pictures) -> Iterator[Annotated]:
+def coco_rows(
+    path: Path, content: Mapping[str, Any], split: str, pictures: Pictures, marked: str
+) -> Iterator[Annotated]:
     """A row for each picture of the file, and one for each picture that annotations name and the file lacks."""
     names = {category["id"]: str(category["name"]) for category in content["categories"]}
     of_picture: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
@@ -218,11 +237,15 @@ def coco_rows(path: Path, content: Mapping[str, Any], split: str, pictures: Pict
         name = str(image.get("file_name"))
         row = Annotated(pictures.find(name, split, beside=path.parent) or name, "xywh")
         for one in of_picture.pop(image["id"], []):
-            if one.get("bbox") is None:
+            if marked == "bbox" and one.get("bbox") is None:
                 continue
             if one.get("category_id") not in names:
                 row.fault = row.fault or [f"category {one.get('category_id')}", "every category has a name"]
-            row.boxes.append([as_number(side) for side in one["bbox"]])
+            if marked == "segmentation":
+                region = one.get("segmentation")
+                row.regions.append(json.dumps(region) if region else "")
+            else:
+                row.boxes.append([as_number(side) for side in one["bbox"]])
             row.labels.append(names.get(one.get("category_id"), ""))
             row.crowd.append(bool(one.get("iscrowd", 0)))
         yield row

@@ -19,7 +19,6 @@ from hfkit.data.images.palettes import Palette
 from hfkit.data.images.vision import require_vision
 from hfkit.data.notes import tell
 from hfkit.errors import UserError
-from hfkit.model.conversions import say_once
 from hfkit.model.weights import read_config
 from hfkit.tasks.checkpoint_codec import CheckpointCodec
 from hfkit.tasks.losses import IGNORED, category_divergence
@@ -27,12 +26,13 @@ from hfkit.tasks.masks.answers import PackedMap
 from hfkit.tasks.masks.classes import MaskClasses, read_legend, to_ids
 from hfkit.tasks.masks.losses import LossName, best_classes, dice_loss, grow, pixel_loss
 from hfkit.tasks.processors import load_image_processor
+from hfkit.tasks.unread import freeze_unread
+from hfkit.tasks.words import from_words, to_words
 
 if TYPE_CHECKING:
     from hfkit.tasks.masks.batches import JudgedMasks, VariedMasks
 
 PICTURE = 160  # pixels
-WORD = 4  # bytes
 SIDES = ("height", "width")
 
 
@@ -97,7 +97,8 @@ class Segmenter(CheckpointCodec):
     def model(self, *, finished: bool = False, **options: Any) -> PreTrainedModel:
         model = super().model(finished=finished, **options)
         if not finished:
-            freeze_unread(model, self.collate.scale.size, self.collate.channels)
+            pixels = torch.zeros(1, self.collate.channels, *self.collate.scale.size)
+            freeze_unread(model, lambda: model(pixel_values=pixels.to(model.device))["logits"].sum())
         return model
 
     # Rows to batches
@@ -224,19 +225,15 @@ class Segmenter(CheckpointCodec):
             zlib.compress(best_classes(logits, tuple(size)).cpu().numpy())
             for logits, size in zip(output["logits"], sizes, strict=True)
         ]
-        words = np.zeros((len(packed), -(-max(map(len, packed)) // WORD)), np.int32)
-        for row, one in enumerate(packed):
-            words[row].view(np.uint8)[: len(one)] = np.frombuffer(one, np.uint8)
-        made = {"words": torch.from_numpy(words), "bytes": torch.tensor(list(map(len, packed)))}
-        made = {name: tensor.to(batch["sizes"].device) for name, tensor in made.items()}
+        made = {name: tensor.to(batch["sizes"].device) for name, tensor in to_words(packed).items()}
         return {**made, "height": batch["sizes"][:, 0], "width": batch["sizes"][:, 1]}
 
     def decode(self, outputs: Mapping[str, np.ndarray], encoded: Dataset) -> list[PackedMap]:
         """The classes of each picture at its own size, still packed."""
         columns = (outputs[name].tolist() for name in ("bytes", "width", "height"))
         return [
-            PackedMap(words.tobytes()[:length], width, height, self.target.names)
-            for words, length, width, height in zip(outputs["words"].astype(np.int32), *columns, strict=True)
+            PackedMap(from_words(words, length), width, height, self.target.names)
+            for words, length, width, height in zip(outputs["words"], *columns, strict=True)
         ]
 
     def pictures(self, encoded: Dataset, collator: Any, limit: int) -> list[dict[str, str]]:
@@ -261,26 +258,6 @@ class Segmenter(CheckpointCodec):
 def count(labels: Tensor, items: Tensor | int | None) -> Tensor:
     """The number of pixels with a class in the whole optimizer step, or in a batch if `items` is None."""
     return (labels != IGNORED).sum() if items is None else torch.as_tensor(items, device=labels.device)
-
-
-def freeze_unread(model: PreTrainedModel, size: tuple[int, int], channels: int) -> None:
-    """Freeze the parameters that no logit depends on: blocks of BEiT above the last one that its head reads, and the
-    head beside it that only stock training uses.
-
-    They would stay as they are in any case, and a run that is told to train them would break off.
-    """
-    pixels = torch.zeros(1, channels, *size, device=model.device)
-    training = model.training
-    with torch.enable_grad():
-        model.eval()(pixel_values=pixels)["logits"].sum().backward()
-    unread = [(name, parameter) for name, parameter in model.named_parameters() if parameter.grad is None]
-    model.zero_grad(set_to_none=True)
-    model.train(training)
-    for _, parameter in unread:
-        parameter.requires_grad_(False)
-    if unread:
-        count = sum(parameter.numel() for _, parameter in unread)
-        say_once(f"{count:,} parameters have no part in the answers and stay as they are, from {unread[0][0]} on.")
 
 
 def refuse_family(checkpoint: str, model_type: str) -> None:

@@ -117,7 +117,7 @@ def test_the_breakdown_counts_the_boxes_that_were_kept():
 def test_a_box_takes_the_gold_box_it_overlaps_most_and_each_is_taken_once():
     gold = as_boxes([[0, 0, 10, 10], [0, 0, 10, 8]])
     ours = as_boxes([[0, 0, 10, 8], [0, 0, 10, 8], [0, 0, 10, 8]])
-    hits = match(ours, gold, np.zeros(2, dtype=bool))
+    hits = match(overlaps(ours, gold), np.zeros(2, dtype=bool))
     assert hits[:, 0].tolist() == [1, 1, 0] and hits[:, -1].tolist() == [1, 0, 0]
     assert overlaps(ours[:1], gold)[0].tolist() == pytest.approx([0.8, 1.0])
     assert hits.shape == (3, len(THRESHOLDS))
