@@ -1,4 +1,4 @@
-"""The sample of object detection: generated pictures of shapes among clutter, and a box around each shape.
+"""The samples of objects: generated pictures of shapes among clutter, with a box around each shape or with its pixels.
 
 Nothing is stored: the pictures are drawn in memory, the same ones on every machine.
 """
@@ -22,11 +22,12 @@ Outline = Callable[[], list[tuple[float, float]]]  # corners within a circle of 
 
 
 class Scene(NamedTuple):
-    """A picture with the boxes of the shapes in it."""
+    """A picture with the boxes and the visible pixels of the shapes in it."""
 
     pixels: np.ndarray  # uint8, (height, width, 3)
     boxes: list[tuple[float, float, float, float]]  # left, top, right, bottom in pixels
     kinds: list[str]
+    owners: np.ndarray  # which of them each pixel belongs to, from 1 on; 0 where it is none, (height, width)
 
 
 def ring_of(radii: list[float]) -> list[tuple[float, float]]:
@@ -48,10 +49,28 @@ def sample_objects() -> "DatasetDict":
     lists of `bbox` (left, top, width, height in pixels) and of `category`, a class label.
     """
     # Imported here: resolving a checkpoint should not wait for them.
-    from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value
+    from datasets import ClassLabel, Features, Image, List, Value
 
     kind = ClassLabel(names=list(OUTLINES))
     features = Features({"image": Image(), "objects": {"bbox": List(List(Value("float32"))), "category": List(kind)}})
+    return make_splits(features, to_row)
+
+
+def sample_instances() -> "DatasetDict":
+    """The same pictures: `image` and `objects`, the layout of COCO: lists of `segmentation` (the run lengths of the
+    pixels that are seen) and of `category`, a class label.
+    """
+    from datasets import ClassLabel, Features, Image, List, Value
+
+    kind, runs = ClassLabel(names=list(OUTLINES)), {"size": List(Value("int32")), "counts": List(Value("int32"))}
+    objects = {"segmentation": List(runs), "category": List(kind)}
+    return make_splits(Features({"image": Image(), "objects": objects}), to_instances)
+
+
+def make_splits(features: Any, to_row: Callable[["Scene"], dict[str, Any]]) -> "DatasetDict":
+    """Pictures that are drawn anew for every split, as rows."""
+    from datasets import Dataset, DatasetDict
+
     splits = {}
     for place, (split, size) in enumerate(SIZES.items()):
         rows = [to_row(draw_scene(np.random.RandomState(1000 * SEED + 100_000 * place + row))) for row in range(size)]
@@ -63,12 +82,30 @@ def sample_objects() -> "DatasetDict":
 
 
 def to_row(scene: Scene) -> dict[str, Any]:
+    boxes = [[left, top, right - left, bottom - top] for left, top, right, bottom in scene.boxes]
+    return {"image": to_image(scene), "objects": {"bbox": boxes, "category": scene.kinds}}
+
+
+def to_instances(scene: Scene) -> dict[str, Any]:
+    masks = [scene.owners == number + 1 for number in range(len(scene.kinds))]
+    runs = [{"size": list(mask.shape), "counts": count_runs(mask)} for mask in masks]
+    return {"image": to_image(scene), "objects": {"segmentation": runs, "category": scene.kinds}}
+
+
+def to_image(scene: Scene) -> dict[str, Any]:
     from PIL import Image
 
     file = io.BytesIO()
     Image.fromarray(scene.pixels).save(file, format="PNG")
-    boxes = [[left, top, right - left, bottom - top] for left, top, right, bottom in scene.boxes]
-    return {"image": {"bytes": file.getvalue(), "path": None}, "objects": {"bbox": boxes, "category": scene.kinds}}
+    return {"bytes": file.getvalue(), "path": None}
+
+
+def count_runs(mask: np.ndarray) -> list[int]:
+    """The lengths of runs of no and of yes in turn, column by column, as COCO writes them without compression."""
+    flat = mask.ravel(order="F")
+    ends = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    counts = np.diff(ends, prepend=0, append=len(flat)).tolist()
+    return [0, *counts] if flat[0] else counts
 
 
 def draw_scene(random: np.random.RandomState, outlines: Mapping[str, Outline] = OUTLINES) -> Scene:
@@ -102,7 +139,9 @@ def draw_scene(random: np.random.RandomState, outlines: Mapping[str, Outline] = 
     pixels += random.normal(0, random.uniform(2, 14), pixels.shape)
     seen = [number for number, (_, _, area) in enumerate(found) if (owner == number).sum() >= LEAST_SEEN * area]
     boxes = [enclose(found[number][1], width, height) for number in seen]
-    return Scene(pixels.clip(0, 255).astype(np.uint8), boxes, [found[number][0] for number in seen])
+    numbers = np.zeros(len(found) + 1, np.uint8)  # the last one is for the ground
+    numbers[seen] = np.arange(1, len(seen) + 1)
+    return Scene(pixels.clip(0, 255).astype(np.uint8), boxes, [found[number][0] for number in seen], numbers[owner])
 
 
 def draw_ground(random: np.random.RandomState, colour: np.ndarray, width: int, height: int) -> np.ndarray:

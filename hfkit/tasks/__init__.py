@@ -18,6 +18,7 @@ HOMES = {
     "MedicalImages": "medical_images",
     "SemanticSegmentation": "semantic_segmentation",
     "ObjectDetection": "object_detection",
+    "InstanceSegmentation": "instance_segmentation",
     "LanguageModelling": "language_model",
     "Chat": "chat",
     "Summarization": "summarization",
