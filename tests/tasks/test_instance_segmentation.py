@@ -29,7 +29,7 @@ def place(tmp_path_factory) -> Path:
     (folder / "data").mkdir()
     save_shapes(folder / "data", pictures=6)
     flags = ("--checkpoint", save("MaskFormer", folder / "maskformer"), "--dataset", str(folder / "data"))
-    run_recipe("mask2former_instances", *flags, "--output_dir", str(folder / "run"), "--num_train_epochs", "2")
+    run_recipe("mask2former_instances", *flags, "--output_dir", str(folder / "run"))
     return folder
 
 
@@ -76,6 +76,7 @@ def test_a_picture_is_predicted_as_run_lengths(place):
         assert decode_runs_of(found["segmentation"]).shape == row["image"].size[::-1]
 
 
+@pytest.mark.slow
 def test_it_is_evaluated_as_in_its_own_report(place):
     out = place / "evaluation"
     result = command("evaluate", str(place / "run"), "--dataset", str(place / "data"), "--output_dir", str(out))
