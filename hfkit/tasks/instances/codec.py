@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from datasets import Dataset, List, Value
 from torch import Tensor, nn
-from transformers import AutoModelForUniversalSegmentation, PreTrainedModel
+from transformers import AutoModelForInstanceSegmentation, AutoModelForUniversalSegmentation, PreTrainedModel
 
 from hfkit.contract.abilities import Decision
 from hfkit.contract.codec import Batch, Output
@@ -182,8 +182,15 @@ def refuse_family(checkpoint: str, model_type: str) -> None:
     """
     if model_type in FAMILIES:
         return
-    universal = {config.model_type for config in AutoModelForUniversalSegmentation._model_mapping}
-    why = "needs more than a picture to answer" if model_type in universal else "has no mask for each object"
+    others, universal = (
+        {config.model_type for config in auto_model._model_mapping}
+        for auto_model in (AutoModelForInstanceSegmentation, AutoModelForUniversalSegmentation)
+    )
+    why = "has no mask for each object"
+    if model_type in universal:
+        why = "answers in a way of its own"
+    elif model_type in others:
+        why = "is made by another class of transformers"
     raise UserError(
         f"checkpoint '{checkpoint}'",
         f"a model of this task answers with a mask and a class for each query, and {model_type} {why}",

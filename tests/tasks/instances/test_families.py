@@ -199,7 +199,11 @@ def test_a_small_picture_beside_a_large_one_is_answered_as_alone():
 
 
 def test_other_families_are_refused_by_name(tmp_path):
-    for kind, why in (("eomt", "more than a picture"), ("segformer", "no mask for each object")):
+    for kind, why in (
+        ("eomt", "a way of its own"),
+        ("segformer", "no mask for each object"),
+        ("rf_detr", "made by another class"),
+    ):
         (tmp_path / "config.json").write_text(f'{{"model_type": "{kind}"}}')
         with pytest.raises(UserError, match=rf"{kind} .*{why}.*Take a checkpoint of mask2former or maskformer"):
             InstanceSegmentation().codec(str(tmp_path), InstanceSegmentation().guess_target(2))
