@@ -11,6 +11,7 @@ import time
 from argparse import ArgumentParser
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -196,7 +197,7 @@ def new_processor() -> RTDetrImageProcessor:
     return RTDetrImageProcessor(size={"height": SIDE, "width": SIDE})
 
 
-def save(model: torch.nn.Module, folder: Path) -> None:
+def save(model: torch.nn.Module, processor: Any, folder: Path) -> None:
     """Save a plain checkpoint of transformers: float16 on disk, loaded as float32.
 
     Raises:
@@ -216,7 +217,7 @@ def save(model: torch.nn.Module, folder: Path) -> None:
             value = half
         weights[name] = value.contiguous()
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    new_processor().save_pretrained(folder)
+    processor.save_pretrained(folder)
 
 
 CARD = """---
@@ -282,7 +283,7 @@ def make(settings: Settings, folder: Path) -> dict:
     train(model, draw(settings.images, 10_000_000), settings)
     seconds = round(time.process_time() - started)
     folder.mkdir(parents=True, exist_ok=True)
-    save(model, folder)
+    save(model, new_processor(), folder)
     return write_record(settings, folder, seconds)
 
 

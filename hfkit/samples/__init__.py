@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from hfkit.errors import UserError
 
-# Trained by make_backbones, make_segformer, make_detector, make_gpt2 and make_t5.
+# Trained by make_backbones, make_segformer, make_detector, make_mask2former, make_gpt2 and make_t5.
 OWN = {
     "sample-resnet": "resnet",
     "sample-vit": "vit",
     "sample-segformer": "segformer",
     "sample-detector": "detector",
+    "sample-mask2former": "mask2former",
     "sample-gpt2": "gpt2",
     "sample-t5": "t5",
 }
