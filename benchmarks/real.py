@@ -60,7 +60,7 @@ class Work:
 
 def read_elementary(row: dict[str, Any]) -> bool:
     """Whether a question is about the easiest of three versions of an article."""
-    return row["level"] == "Ele"
+    return row["level"] == 0
 
 
 WORKS: dict[str, Work] = {

@@ -1,4 +1,4 @@
-"""recipes/mask2former_instances.py without a flag: offline, from the bundled Mask2Former and drawn shapes to a report."""
+"""recipes/mask2former_instances.py without a flag: offline, from the bundled Mask2Former and shapes to a report."""
 
 import json
 import os
