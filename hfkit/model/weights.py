@@ -9,10 +9,10 @@ import torch
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hfkit.errors import Failure, UserError, first_line
-from hfkit.model.batch_norm import slow_statistics
 from hfkit.model.conversions import say_once
 from hfkit.model.depth import Depths
 from hfkit.model.heads import describe_fresh_head, find_label_tensors, fit_head, labels_of, wanted_labels
+from hfkit.model.kept_shares import turn_shares
 from hfkit.model.pickles import convert_pickles, read_shards
 from hfkit.model.sources import holds_virtual_tokens, open_checkpoint
 from hfkit.progress import loading
@@ -276,7 +276,7 @@ def load_model(
         attend_in_full(config, named)
         with refuse_unreadable(auto_model, named):
             model = auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
-        slow_statistics(model, named)
+        turn_shares(model, named)
         return lay_out(model)
     if holds_virtual_tokens(Path(path)):
         from hfkit.model.virtual_tokens import load_virtual_tokens  # in its function: it imports this module
@@ -291,7 +291,7 @@ def load_model(
     if finished:
         refuse_unfinished(named, fresh)
         return lay_out(model)
-    slow_statistics(model, named)
+    turn_shares(model, named)
     depths = Depths.of(model, blocks)
     lost = sorted(key for key in fresh if key in depths.parameters and depths.parameters[key] < depths.head)
     if lost:

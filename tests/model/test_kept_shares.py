@@ -1,4 +1,4 @@
-"""Running statistics are those of many batches, whatever a model's class says."""
+"""Shares that TensorFlow keeps are not dropped: running statistics of many batches, and what the head reads."""
 
 import pytest
 import torch
@@ -34,6 +34,19 @@ def test_a_batch_moves_statistics_by_a_tenth(name, pretrained, tmp_path, capsys)
     mean = inputs[0].mean((0, 2, 3)).detach()
     torch.testing.assert_close(first.running_mean, 0.9 * before + 0.1 * mean)
     assert {norm.momentum for norm in norms(stock)} != {0.1} == {norm.momentum for norm in norms(model)}
+
+
+@pytest.mark.parametrize(("name", "published", "meant"), [("MobileNetV1", 0.999, 0.001), ("MobileNetV2", 0.8, 0.2)])
+def test_the_head_drops_what_was_not_to_be_kept(name, published, meant, tmp_path, capsys):
+    assert CONFIGS[name].classifier_dropout_prob == published
+    AutoModelForImageClassification.from_config(CONFIGS[name]).save_pretrained(tmp_path)
+    model = load_model(AutoModelForImageClassification, str(tmp_path), f"{name} dropping", {})
+    assert model.dropout.p == model.config.classifier_dropout_prob == meant
+    assert f"{name} dropping: its head would drop {published:.1%} of its input" in capsys.readouterr().out
+    # A model that was mended is left alone.
+    model.save_pretrained(tmp_path)
+    again = load_model(AutoModelForImageClassification, str(tmp_path), f"{name} mended", {})
+    assert again.dropout.p == meant and "would drop" not in capsys.readouterr().out
 
 
 def test_a_model_with_slow_statistics_stays_as_it_is(tmp_path, capsys):
