@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from datasets import Dataset, DatasetDict
 
+from hfkit.data.images.coco import Coco, open_coco
 from hfkit.data.images.folders import Found
 from hfkit.data.images.pairs import rows_of_images
 from hfkit.data.images.pictures import Refused
@@ -18,16 +19,6 @@ from hfkit.data.split_names import SPLITS, split_of
 from hfkit.errors import UserError
 
 BACKGROUND = "background"  # what no object covers: 0 in these masks
-PARTS = ("images", "annotations", "categories")
-
-
-class Coco(NamedTuple):
-    """A file of annotations."""
-
-    path: Path
-    images: list[Mapping[str, Any]]
-    annotations: list[Mapping[str, Any]]
-    categories: dict[int, str]
 
 
 class CocoRows(NamedTuple):
@@ -43,10 +34,10 @@ def read_coco(found: Found) -> CocoRows | None:
     Each file is a split, by its own name or that of its folder; without such a name its pictures are train's.
 
     Raises:
-        UserError: two files are the same split, or an annotation has a category without a name.
+        UserError: a file is broken, two files are the same split, or an annotation has a category without a name.
     """
-    files = [file for path in found.others if path.suffix.lower() == ".json" and (file := open_coco(path))]
-    files = [file for file in files if any(one.get("segmentation") for one in file.annotations)]
+    paths = [path for path in found.others if path.suffix.lower() == ".json"]
+    files = [file for path in paths if (file := open_coco(path, "segmentation")) and file.annotations]
     if not files:
         return None
     names = sorted({name for file in files for name in file.categories.values()})
@@ -67,18 +58,6 @@ def read_coco(found: Found) -> CocoRows | None:
         splits[split] = make_rows(split, file, found, numbers)
     ordered = DatasetDict({split: splits[split] for split in SPLITS if split in splits})
     return CocoRows(ordered, {0: BACKGROUND, **{number: name for name, number in numbers.items()}})
-
-
-def open_coco(path: Path) -> Coco | None:
-    """The annotations in a file; None if it holds something else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in PARTS):
-            return None
-        categories = {int(one["id"]): str(one["name"]) for one in content["categories"]}
-        return Coco(path, content["images"], content["annotations"], categories)
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
 
 
 def make_rows(split: str, file: Coco, found: Found, numbers: Mapping[str, int]) -> Dataset:

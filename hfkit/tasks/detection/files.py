@@ -16,10 +16,11 @@ import yaml
 from datasets import Dataset, DatasetDict, Features, List, Value
 
 from hfkit.data.files import unclear_split
+from hfkit.data.images.coco import Coco, open_coco
 from hfkit.data.images.folders import Found, find_pictures
 from hfkit.data.notes import tell
 from hfkit.data.split_names import SPLITS, split_of
-from hfkit.errors import UserError, first_line
+from hfkit.errors import UserError
 
 COLUMNS = Features(
     {
@@ -35,7 +36,6 @@ COLUMNS = Features(
 )
 WITH_REGIONS = Features({**COLUMNS, "objects": {**COLUMNS["objects"], "segmentation": List(Value("string"))}})
 NAMES = ("classes.txt", "obj.names", "labels.txt", "names.txt")  # a class a line
-GLIMPSE = 2**16  # bytes of a JSON file by which it is known
 
 
 @dataclass
@@ -187,66 +187,41 @@ def read_coco(found: Found, pictures: Pictures, *, regions: bool = False) -> Kin
         regions: annotations have a `segmentation`, and maybe no `bbox`.
     """
     marked = "segmentation" if regions else "bbox"
-    files: dict[str, list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
+    files: dict[str, list[Coco]] = defaultdict(list)
     for path in found.others:
-        if path.suffix.lower() == ".json" and (content := load_coco(path, marked)) is not None:
-            files[split_of_path(path, found.folder)].append((path, content))
+        if path.suffix.lower() == ".json" and (file := open_coco(path, marked)) is not None:
+            files[split_of_path(path, found.folder)].append(file)
     if not files:
         return None
     splits = {}
     for split, given in files.items():
-        instances = [one for one in given if one[0].stem.startswith("instances")] or given
+        instances = [one for one in given if one.path.stem.startswith("instances")] or given
         if len(instances) > 1:
-            names = ", ".join(str(path.relative_to(found.folder)) for path, _ in instances)
+            names = ", ".join(str(one.path.relative_to(found.folder)) for one in instances)
             raise UserError(f"files {names}", "a split has one file of boxes", "Leave one of them in the folder")
-        path, content = instances[0]
-        splits[split] = list(coco_rows(path, content, split, pictures, marked))
+        splits[split] = list(coco_rows(instances[0], split, pictures, marked))
     return Kind("COCO JSON", splits)
 
 
-def load_coco(path: Path, marked: str) -> dict[str, Any] | None:
-    """The content of a file in COCO's layout whose annotations have an entry `marked`; None if it is none."""
-    with path.open("rb") as file:
-        if (
-            b'"images"' not in (head := file.read(GLIMPSE))
-            and b'"annotations"' not in head
-            and b'"categories"' not in head
-        ):
-            return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise UserError(f"file '{path}'", f"it is no JSON ({first_line(error)})", "Export it again") from error
-    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        return None
-    annotations = content.get("annotations")
-    if not isinstance(annotations, list) or not isinstance(content.get("categories"), list):
-        return None
-    return content if not annotations or any(one.get(marked) for one in annotations) else None
-
-
-def coco_rows(
-    path: Path, content: Mapping[str, Any], split: str, pictures: Pictures, marked: str
-) -> Iterator[Annotated]:
+def coco_rows(file: Coco, split: str, pictures: Pictures, marked: str) -> Iterator[Annotated]:
     """A row for each picture of the file, and one for each picture that annotations name and the file lacks."""
-    names = {category["id"]: str(category["name"]) for category in content["categories"]}
     of_picture: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
-    for one in content["annotations"]:
+    for one in file.annotations:
         of_picture[one.get("image_id")].append(one)
-    for image in content["images"]:
+    for image in file.images:
         name = str(image.get("file_name"))
-        row = Annotated(pictures.find(name, split, beside=path.parent) or name, "xywh")
+        row = Annotated(pictures.find(name, split, beside=file.path.parent) or name, "xywh")
         for one in of_picture.pop(image["id"], []):
             if marked == "bbox" and one.get("bbox") is None:
                 continue
-            if one.get("category_id") not in names:
+            if one.get("category_id") not in file.categories:
                 row.fault = row.fault or [f"category {one.get('category_id')}", "every category has a name"]
             if marked == "segmentation":
                 region = one.get("segmentation")
                 row.regions.append(json.dumps(region) if region else "")
             else:
                 row.boxes.append([as_number(side) for side in one["bbox"]])
-            row.labels.append(names.get(one.get("category_id"), ""))
+            row.labels.append(file.categories.get(one.get("category_id"), ""))
             row.crowd.append(bool(one.get("iscrowd", 0)))
         yield row
     for number, lost in of_picture.items():
