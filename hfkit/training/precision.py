@@ -46,7 +46,7 @@ AGREE = 0.05  # of the spread of the logits, which may be the mean distance of t
 WORTH = 1.15  # times as fast: less is not told from noise, and float32 is exact
 CLEAR = 1.3  # times as fast in the first trial, which costs more for being the first, needs no second one
 # A trial takes about as long as three steps. The operations are those of about ten seconds on one core.
-FEWEST_STEPS, FEWEST_OPERATIONS = 50, 1e12
+FEWEST_BATCHES, FEWEST_OPERATIONS = 20, 1e12
 
 
 class Run(Protocol):
@@ -147,7 +147,7 @@ def reason_against(run: Run) -> str | None:
     if run.is_fsdp_enabled:
         return "a model in parts runs in all processes together"
     epoch_steps, steps = lengths(run)
-    if steps < FEWEST_STEPS:
+    if steps * args.gradient_accumulation_steps < FEWEST_BATCHES:
         return "too few steps for a trial to pay"
     frozen = lowest_of(run) >= run.unfreezing.depths.head
     passes = epoch_steps if frozen and args.prefix_cache else steps

@@ -30,7 +30,7 @@ def entries(run) -> list[dict]:
 @pytest.fixture
 def tries(monkeypatch):
     """However short a run is, a trial is made, and half precision need not be faster."""
-    for name in ("FEWEST_STEPS", "FEWEST_OPERATIONS", "WORTH"):
+    for name in ("FEWEST_BATCHES", "FEWEST_OPERATIONS", "WORTH"):
         monkeypatch.setattr(precision, name, 0)
     monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
     return monkeypatch
