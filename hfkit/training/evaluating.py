@@ -120,7 +120,8 @@ def tune_decision(run: Run, *, keep_untuned: bool) -> dict[str, float]:
     decision, sign = run.codec.decision(outputs, rows, headline), judge.headline.sign
     if not decision.shift.any():
         return {"before": sign * decision.before, "after": sign * decision.before}
-    untuned = run.predictions("test") if keep_untuned else None
+    # A decision that the headline does not look at (which boxes to keep) would be shown with the same score twice.
+    untuned = run.predictions("test") if keep_untuned and decision.before != decision.after else None
     if not run.codec.apply(decision, head_parameters(run), run.model.config):
         return {"before": sign * decision.before, "after": sign * decision.before}
     run.decision, run.untuned = decision, untuned

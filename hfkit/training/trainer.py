@@ -360,7 +360,7 @@ class TransferTrainer(Trainer):
         Nothing moves but the head's own parameters, or an entry of the configuration: what is saved stays plain.
 
         Args:
-            keep_untuned: answer the test rows first if it moves, so that the report can show both.
+            keep_untuned: answer the test rows first if the headline moves, so that the report can show both.
 
         Returns:
             The headline on validation `before` and `after`: equal where there is nothing to move.
