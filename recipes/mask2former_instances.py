@@ -7,6 +7,7 @@
 A dataset is a folder of pictures beside COCO JSON or beside masks in which every object has a number, or tables with a
 column of either. A --config YAML overrides the values below, flags override both; without flags, the bundled
 Mask2Former learns generated shapes, offline.
+Measured results: model_cards/mask2former-instances.md
 """
 
 from transformers import set_seed
