@@ -12,7 +12,7 @@ import pytest
 from hfkit.hub.lint import lint
 
 ROOT = Path(__file__).parents[2]
-LEAST = 0.2  # mask mAP; the mean boxes have next to nothing
+LEAST = 0.08  # mask mAP; the mean boxes have next to nothing
 
 
 @pytest.mark.slow
