@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from benchmarks.suite.cells import FOLDER, SEEDS, chosen_rate, data_of, own_path, stock_path
+from benchmarks.suite.cells import SEEDS, chosen_rate, data_of, own_path, stock_path
 from benchmarks.suite.sets import SETS, Set
 from hfkit.ledger.comparison import Comparison
 from hfkit.report.pages import interval_text, score_text, signed_text
@@ -19,7 +19,7 @@ TASKS = {"ner": NER, "text": TextClassification, "image": ImageClassification}
 def collect() -> None:
     """Write the result file from the cells that there are; sets without both sides are left out."""
     rows = [row for name, one in SETS.items() if (row := collect_set(name, one)) is not None]
-    machine = next(iter(json.loads(path.read_text())["environment"] for path in FOLDER.glob("cells/*/default-*.json")))
+    machine = json.loads(own_path(rows[0]["set"], rows[0]["seeds"][0]).read_text())["environment"]
     result = {"sets": rows, "planned": {"sets": len(SETS), "seeds": len(SEEDS)}, "environment": machine}
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
