@@ -25,7 +25,7 @@ def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, Chat, Tra
     return parse(
         (RecipeArguments, Chat, TransferArguments),
         argv=argv,
-        baseline=["kneser-ney"],
+        baseline=["untouched", "kneser-ney"],
         output_dir="runs/chat-assistant",
         strategy="lora",
         learning_rate=2e-3,

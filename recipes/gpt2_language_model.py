@@ -24,7 +24,7 @@ def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, LanguageM
     return parse(
         (RecipeArguments, LanguageModelling, TransferArguments),
         argv=argv,
-        baseline=["kneser-ney"],
+        baseline=["untouched", "kneser-ney"],
         output_dir="runs/gpt2-language-model",
         strategy="gradual",
         learning_rate=1e-3,  # all of it is trained already, and the bundled decoder is small

@@ -21,7 +21,7 @@ def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, Summariza
     return parse(
         (RecipeArguments, Summarization, TransferArguments),
         argv=argv,
-        baseline=["lead-1", "lead-3", "copy"],
+        baseline=["untouched", "lead-1", "lead-3", "copy"],
         output_dir="runs/t5-summarization",
         strategy="full",
         learning_rate=1e-3,  # T5's own rate of fine-tuning; larger checkpoints of other families want 1e-5 to 1e-4

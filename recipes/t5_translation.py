@@ -21,7 +21,7 @@ def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, Translati
     return parse(
         (RecipeArguments, Translation, TransferArguments),
         argv=argv,
-        baseline=["copy"],
+        baseline=["untouched", "copy"],
         output_dir="runs/t5-translation",
         strategy="full",
         learning_rate=1e-3,  # T5's own rate of fine-tuning; larger checkpoints of other families want 1e-5 to 1e-4

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hfkit.baselines.prompting.decision import Decision
     from hfkit.baselines.prompting.prompting import FewShotPrompt, ZeroShotPrompt
     from hfkit.baselines.tfidf import NGrams, TfIdf
+    from hfkit.baselines.untouched import Untouched
     from hfkit.baselines.word_tags import WordTags
     from hfkit.baselines.zero_shot_clip import ZeroShotCLIP
     from hfkit.baselines.zero_shot_nli import ZeroShotNLI
@@ -64,6 +65,7 @@ __all__ = [
     "SetFit",
     "SimilarityZeroShot",
     "TfIdf",
+    "Untouched",
     "WordTags",
     "ZeroShotCLIP",
     "ZeroShotNLI",
@@ -102,6 +104,7 @@ __getattr__ = import_on_first_use(
         "SetFit": ".frozen.setfit",
         "SimilarityZeroShot": ".frozen.similarity",
         "TfIdf": ".tfidf",
+        "Untouched": ".untouched",
         "WordTags": ".word_tags",
         "ZeroShotCLIP": ".zero_shot_clip",
         "ZeroShotNLI": ".zero_shot_nli",

@@ -21,6 +21,7 @@ BASELINES: dict[str, Callable[[RecipeArguments], Baseline]] = {
     "copy": lambda recipe: baselines.Copy(),
     "tf-idf": lambda recipe: baselines.TfIdf(),
     "n-grams": lambda recipe: baselines.NGrams(),
+    "untouched": lambda recipe: baselines.Untouched(recipe.checkpoint),
     "kneser-ney": lambda recipe: baselines.ByteCounter(),
     "likest-sentence": lambda recipe: baselines.LikestSentence(),
     "near-words": lambda recipe: baselines.NearWords(),

@@ -13,21 +13,18 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from huggingface_hub import snapshot_download
-from torch import Tensor
-from torch.utils.data import DataLoader
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from hfkit.arguments.parse import nearest_word, parse
 from hfkit.contract.abilities import Explained, Likely, list_choices
+from hfkit.contract.answering import compute_outputs
 from hfkit.contract.codec import Codec
 from hfkit.contract.target import names_of
 from hfkit.contract.task import Task
 from hfkit.contract.view import Choice, Picture
 from hfkit.data.bad_rows import Fault
-from hfkit.data.batches import evaluation_order, restore_row_order, rows_to_fetch
 from hfkit.errors import DataError, UserError, first_line
 from hfkit.model.weights import read_config
-from hfkit.progress import track
 from hfkit.runtime.files import expand_home, read_object
 from hfkit.runtime.machine import has_bfloat16
 
@@ -124,22 +121,8 @@ class SavedModel:
         return Predictions(self.codec.decode(outputs, encoded), likelihoods)
 
     def outputs(self, encoded: Dataset, batch_size: int) -> dict[str, np.ndarray]:
-        """The outputs for every encoded row (see `Codec.outputs`), padded with -100: the only loop over a model."""
-        # Order, batches and precision are those of the trainer's evaluation, so that rounding is the same too.
-        batches = DataLoader(
-            rows_to_fetch(encoded),
-            batch_size=batch_size,
-            sampler=evaluation_order(encoded),
-            collate_fn=self.codec.collate,
-        )
-        pieces = []
-        with torch.inference_mode():
-            for batch in track(batches, "answering"):
-                batch = {name: tensor.to(self.model.device) for name, tensor in batch.items()}
-                with self.autocast():
-                    outputs = self.codec.outputs(self.model, batch)
-                pieces.append({name: to_array(tensor) for name, tensor in outputs.items()})
-        return {name: restore_row_order(values, encoded) for name, values in join_batches(pieces).items()}
+        """The outputs for every encoded row (see `Codec.outputs`), padded with -100."""
+        return compute_outputs(self.codec, self.model, encoded, batch_size, self.autocast)
 
     def autocast(self) -> AbstractContextManager:
         if self.precision is None:
@@ -443,24 +426,3 @@ def find_precision(settings: dict[str, Any], model: PreTrainedModel) -> torch.dt
         return None if emulated and settings.get("precision") == "auto" else torch.bfloat16
     # On a CPU half floats are slow and cover little.
     return torch.float16 if settings.get("fp16") is True and model.device.type == "cuda" else None
-
-
-def to_array(tensor: Tensor) -> np.ndarray:
-    """The values of a tensor; numpy has no bfloat16."""
-    tensor = tensor.cpu()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-
-
-def join_batches(pieces: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The outputs of several batches, by name, as one array each; what is narrower is padded with -100."""
-    return {name: join_padded([piece[name] for piece in pieces]) for name in pieces[0]}
-
-
-def join_padded(pieces: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrays one below the other, (rows, ...), every other side as wide as the widest, the rest -100."""
-    widest = np.max([piece.shape[1:] for piece in pieces], axis=0)
-    padded = []
-    for piece in pieces:
-        missing = [(0, int(most) - side) for most, side in zip(widest, piece.shape[1:], strict=True)]
-        padded.append(np.pad(piece, [(0, 0), *missing], constant_values=-100))
-    return np.concatenate(padded)

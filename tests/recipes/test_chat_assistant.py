@@ -24,7 +24,10 @@ def test_a_few_rows_of_the_sample_end_in_a_report_a_card_and_a_talk(tmp_path):
     folder = tmp_path / "chat"
     report = run(folder, "--max_train_rows", "40", "--num_train_epochs", "1")
     assert (report["task"]["key"], report["task"]["headline"]) == ("chat", "bits_per_byte")
-    assert list(headlines(report)) == ["fine-tuned (lora)", "Kneser-Ney bytes"] and report["rows"] == 90
+    assert (
+        list(headlines(report)) == ["fine-tuned (lora)", "untouched checkpoint", "Kneser-Ney bytes"]
+        and report["rows"] == 90
+    )
     assert 0.1 < report["data"]["train"]["supervised_share"] < 0.3
     assert lint(folder) == [] and (folder / "chat_template.jinja").is_file()
     talk = hfkit("chat", str(folder), given="Where is the bell?\n")
@@ -34,4 +37,4 @@ def test_a_few_rows_of_the_sample_end_in_a_report_a_card_and_a_talk(tmp_path):
 @pytest.mark.slow
 def test_without_a_flag_it_learns_the_sample(tmp_path):
     scores = headlines(run(tmp_path / "chat"))
-    assert scores["fine-tuned (lora)"] < min(1.2, scores["Kneser-Ney bytes"])
+    assert scores["fine-tuned (lora)"] < min(1.2, scores["untouched checkpoint"], scores["Kneser-Ney bytes"])

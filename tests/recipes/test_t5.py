@@ -24,7 +24,7 @@ def test_a_few_reports_end_in_a_report_a_card_and_answers(tmp_path):
     place = tmp_path / "t5-summarization"
     report = run("t5_summarization", place, "--max_train_rows", "48", "--max_target_length", "24")
     assert (report["task"]["key"], report["task"]["headline"], report["rows"]) == ("summarization", "rougeL", 110)
-    assert list(headlines(report)) == ["fine-tuned (full)", "lead-1", "lead-3", "copy"]
+    assert list(headlines(report)) == ["fine-tuned (full)", "untouched checkpoint", "lead-1", "lead-3", "copy"]
     assert all(mistake["gold"] and mistake["text"] for mistake in report["errors"])
     assert lint(place) == []
     assert "summarize: " in (place / "config.json").read_text()

@@ -9,9 +9,9 @@ import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
 
+from hfkit.contract.answering import join_batches, to_array
 from hfkit.data.batches import rows_to_fetch
 from hfkit.errors import DataError, UserError
-from hfkit.inference.saved import join_batches, to_array
 from hfkit.tasks import LanguageModelling
 from hfkit.tasks.language.codec import Document
 from hfkit.tasks.language.text_view import TEXT

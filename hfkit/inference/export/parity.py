@@ -15,11 +15,12 @@ from datasets import Dataset
 from torch import Tensor
 
 from hfkit.contract.abilities import input_columns
+from hfkit.contract.answering import join_batches, to_array
 from hfkit.contract.rows import Media, Only
 from hfkit.contract.task import Task
 from hfkit.errors import Failure, UserError
 from hfkit.inference.examples import read_report, report_rows
-from hfkit.inference.saved import SavedModel, join_batches, row_flags, to_array
+from hfkit.inference.saved import SavedModel, row_flags
 from hfkit.report.names import dataset_name
 from hfkit.scores.evidence import total
 from hfkit.scores.statistics import paired_difference
