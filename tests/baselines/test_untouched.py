@@ -31,7 +31,5 @@ def test_likelihoods_are_those_of_the_checkpoint(tmp_path):
 def test_a_fresh_head_is_refused(tmp_path):
     checkpoint = tiny.bert(tmp_path / "bert")
     task = TextClassification(dataset=tiny.folder_of(tiny.review_splits(), tmp_path / "reviews"))
-    with pytest.raises(
-        UserError, match="2 of its parameters are fresh for this task .bert.pooler.dense.weight, classifier.weight"
-    ):
+    with pytest.raises(UserError, match="2 of its parameters are fresh for this task .bert.pooler"):
         Untouched(checkpoint).predict(task, task.load())
