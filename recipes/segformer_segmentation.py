@@ -20,7 +20,7 @@ def arguments(argv: list[str] | None = None) -> tuple[RecipeArguments, SemanticS
     return parse(
         (RecipeArguments, SemanticSegmentation, TransferArguments),
         argv=argv,
-        baseline=["majority", "pixel-colours"],
+        baseline=["majority", "pixel-colours", "patch-probe"],
         checkpoint="sample-segformer",
         output_dir="runs/segformer-segmentation",
         flip="none",  # photographs want "horizontal"; where left and right differ it is wrong
