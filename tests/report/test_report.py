@@ -59,7 +59,7 @@ class Memoriser(Baseline):
         # Straight from the system: the allocator may have that much left from an earlier test.
         block = np.frombuffer(mmap.mmap(-1, 96_000_000))  # 92 MiB
         start = time.process_time()
-        while time.process_time() - start < 0.1:
+        while time.process_time() - start < 0.13:  # the cost is read from a clock with ticks
             block += 1
         return Answers([["B-PER"] + ["O"] * (len(words) - 1) for words in rows["test"]["tokens"]])
 
