@@ -4,18 +4,14 @@ Run it as `python -m samples_source.make_detector` after a change of the drawing
 of the shapes it learns are those of the sample's rows: fine-tuning has something left to learn.
 """
 
-import json
 import math
-import platform
 import time
-from argparse import ArgumentParser
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,6 +25,7 @@ from transformers import (
 
 from hfkit.progress import track
 from hfkit.samples.objects import Outline, Scene, draw_scene, ring_of
+from samples_source.finders import run, write_record
 
 FOLDER = Path(__file__).parents[1] / "hfkit" / "samples" / "detector"
 SIDE = 96  # pixels, to which every picture is stretched
@@ -284,43 +281,17 @@ def make(settings: Settings, folder: Path) -> dict:
     seconds = round(time.process_time() - started)
     folder.mkdir(parents=True, exist_ok=True)
     save(model, new_processor(), folder)
-    return write_record(settings, folder, seconds)
+    return judge_saved(settings, folder, seconds)
 
 
-def write_record(settings: Settings, folder: Path, seconds: int) -> dict:
+def judge_saved(settings: Settings, folder: Path, seconds: int) -> dict:
     """Judge the saved weights, write training.json and the card, and return the content of training.json."""
     saved = RTDetrV2ForObjectDetection.from_pretrained(folder, dtype=torch.float32).eval()
-    scores = judge(saved, draw(HELD_OUT, 20_000_000))
-    record = {
-        **asdict(settings),
-        "command": settings.command,
-        "held_out": HELD_OUT,
-        "map": scores["map"],
-        "map50": scores["map50"],
-        "parameters": sum(p.numel() for p in saved.parameters()),
-        "bytes": (folder / "model.safetensors").stat().st_size,
-        "seconds": seconds,
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
-    }
-    (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card(record), encoding="utf-8")
-    return record
+    return write_record(settings, folder, seconds, saved, judge(saved, draw(HELD_OUT, 20_000_000)), HELD_OUT, card)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=FOLDER, help="where the checkpoint goes")
-    for setting in fields(Settings):
-        parser.add_argument(f"--{setting.name.replace('_', '-')}", type=int, default=setting.default)
-    options = vars(parser.parse_args(arguments))
-    folder = options.pop("output")
-    record = make(Settings(**options), folder)
-    print(f"{folder}: mAP {record['map']:.3f} on unseen pictures, {record['seconds']} CPU seconds")
+    run(make, Settings, FOLDER, __doc__, arguments)
 
 
 if __name__ == "__main__":

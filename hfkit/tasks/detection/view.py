@@ -108,15 +108,9 @@ class BoxedPictures:
 
     def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
         """For each class the first picture with few others, and its boxes there."""
-        found: dict[str, int] = {}
-        labels = rows["labels"][:]
-        for row in sorted(range(len(labels)), key=lambda row: len(labels[row])):
-            for label in labels[row]:
-                found.setdefault(label, row)
         examples = {}
-        for label in sorted(found)[:limit]:
-            row = rows[found[label]]
-            places = [place for place, name in enumerate(row["labels"]) if name == label]
+        for label, (number, places) in choose_examples(rows["labels"][:], limit).items():
+            row = rows[number]
             of_label = {"boxes": [row["boxes"][place] for place in places], "labels": [label] * len(places)}
             examples[label] = Example(self.answer(of_label, row))
         return examples
@@ -145,6 +139,22 @@ class BoxedPictures:
         from hfkit.data.images.pictures import decode_image
 
         return decode_image(row["image"], self.folder, 3)
+
+
+def choose_examples(labels: Sequence[Sequence[str]], limit: int) -> dict[str, tuple[int, list[int]]]:
+    """For each class the first row with few other objects, and the places of its objects there.
+
+    Args:
+        labels: of the objects of each row.
+    """
+    found: dict[str, int] = {}
+    for row in sorted(range(len(labels)), key=lambda row: len(labels[row])):
+        for label in labels[row]:
+            found.setdefault(label, row)
+    return {
+        label: (found[label], [place for place, name in enumerate(labels[found[label]]) if name == label])
+        for label in sorted(found)[:limit]
+    }
 
 
 def describe(missed: int, extra: int) -> str:

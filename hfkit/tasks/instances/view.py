@@ -12,7 +12,7 @@ from hfkit.contract.target import Target
 from hfkit.contract.view import Area, Example, Mask, Mistake, Picture, Shown
 from hfkit.scores.ranked import HIT, LEFT_OUT
 from hfkit.tasks.detection.judge import keep
-from hfkit.tasks.detection.view import describe
+from hfkit.tasks.detection.view import choose_examples, describe
 from hfkit.tasks.instances.judge import InstanceJudge
 
 THUMBNAIL, SWATCH = 192, 16  # pixels
@@ -98,15 +98,9 @@ class InstancePictures:
 
     def examples(self, rows: Dataset, limit: int) -> dict[str, Example]:
         """For each class the first picture with few others, and its objects there."""
-        found: dict[str, int] = {}
-        labels = rows["labels"][:]
-        for row in sorted(range(len(labels)), key=lambda row: len(labels[row])):
-            for label in labels[row]:
-                found.setdefault(label, row)
         examples = {}
-        for label in sorted(found)[:limit]:
-            row = rows[found[label]]
-            places = [place for place, name in enumerate(row["labels"]) if name == label]
+        for label, (number, places) in choose_examples(rows["labels"][:], limit).items():
+            row = rows[number]
             of_label = {"runs": [row["runs"][place] for place in places], "labels": [label] * len(places)}
             examples[label] = Example(self.answer(of_label, row))
         return examples
