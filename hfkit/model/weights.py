@@ -19,6 +19,7 @@ from hfkit.progress import loading
 
 # Architectures that replace modules of theirs within a forward pass.
 SWITCHING = ("big_bird", "bigbird_pegasus")
+LAYOUT = torch.channels_last  # of convolutions: the channels of a place lie together, which computes fastest
 IMPLEMENTATIONS = "_implementation_internal"  # how transformers keeps by which code attention and experts are computed
 
 
@@ -243,11 +244,6 @@ def attend_in_full(config: PreTrainedConfig, named: str) -> None:
         )
 
 
-def lay_out(model: PreTrainedModel) -> PreTrainedModel:
-    """The model, with the channels of a place next to each other in memory, as convolutions compute fastest."""
-    return model.to(memory_format=torch.channels_last)
-
-
 def load_model(
     auto_model: type,
     path: str,
@@ -277,7 +273,7 @@ def load_model(
         with refuse_unreadable(auto_model, named):
             model = auto_model.from_config(config, dtype=torch.float32, trust_remote_code=False)
         turn_shares(model, named)
-        return lay_out(model)
+        return model.to(memory_format=LAYOUT)
     if holds_virtual_tokens(Path(path)):
         from hfkit.model.virtual_tokens import load_virtual_tokens  # in its function: it imports this module
 
@@ -287,10 +283,11 @@ def load_model(
     if not finished:
         attend_in_full(config, named)
     model, info = load_weights(auto_model, path, config, named, ignore_mismatched_sizes=True)
+    model.to(memory_format=LAYOUT)
     fresh = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
     if finished:
         refuse_unfinished(named, fresh)
-        return lay_out(model)
+        return model
     turn_shares(model, named)
     depths = Depths.of(model, blocks)
     lost = sorted(key for key in fresh if key in depths.parameters and depths.parameters[key] < depths.head)
@@ -308,4 +305,4 @@ def load_model(
         line = describe_fresh_head(known) if info["mismatched_keys"] else fit_head(model, known, wanted, fresh)
         if line is not None:
             say_once(f"{named[0].upper()}{named[1:]}: {line}.")
-    return lay_out(model)
+    return model

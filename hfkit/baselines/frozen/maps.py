@@ -16,7 +16,10 @@ from datasets import Dataset
 from torch import Tensor, nn
 
 from hfkit.baselines.frozen.features import frozen_backbone
+from hfkit.baselines.frozen.linear import Search
 from hfkit.contract.codec import Codec
+from hfkit.contract.task import Loaded
+from hfkit.data.columns import space_evenly
 from hfkit.errors import UserError
 from hfkit.model.depth import Depths
 from hfkit.model.paths import base_of, find_core
@@ -25,6 +28,8 @@ from hfkit.progress import track
 
 FEWEST = 2  # places a side of a map
 NOISE = 2  # pictures of it: places are where they differ
+MOST = {"train": 1000, "validation": 100}  # pictures that are looked at, evenly spaced
+SEARCH = Search(penalties=(1e-1, 1e-2, 1e-3, 1e-4))  # of linear models on the features of places
 Sides = tuple[int, int]  # height and width
 
 
@@ -98,6 +103,13 @@ class FrozenMaps:
             seen = run_blocks(self.model, self.first, (), {"pixel_values": draw_noise(pixels)})
             self.places[sides] = find_places(seen.entry, sides)
         return self.places[sides]
+
+
+def encode_parts(codec: Codec, rows: Loaded) -> tuple[dict[str, Dataset], dict[str, Dataset]]:
+    """Rows of training and validation, at most `MOST`, and all of test; and the model's inputs for them, by split."""
+    parts = {split: rows[split].select(space_evenly(len(rows[split]), most)) for split, most in MOST.items()}
+    parts["test"] = rows["test"]
+    return parts, {split: codec.encode(part, split=split, answers=False) for split, part in parts.items()}
 
 
 def list_blocks(model: nn.Module) -> tuple[list[str], list[nn.Module]]:

@@ -14,20 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hfkit.baselines.base import Answers, Baseline
-from hfkit.baselines.frozen.linear import Features, Search, fit_penalties, measure_spread, unscale
-from hfkit.baselines.frozen.maps import FrozenMaps
+from hfkit.baselines.frozen.linear import Features, fit_penalties, measure_spread, unscale
+from hfkit.baselines.frozen.maps import SEARCH, FrozenMaps, encode_parts
 from hfkit.baselines.logits import learnt_target, score_of
 from hfkit.baselines.pixel_classes import NONE, sizes_of
 from hfkit.contract.abilities import Pixelwise
 from hfkit.contract.target import Target, names_of
 from hfkit.contract.task import Loaded, Task
-from hfkit.data.columns import space_evenly
 from hfkit.errors import UserError
 
 BATCH = 16  # pictures
 PATCHES = 100_000  # of all training pictures together, of each size of map
-MOST = {"train": 1000, "validation": 100}  # pictures, evenly spaced
-SEARCH = Search(penalties=(1e-1, 1e-2, 1e-3, 1e-4))
 
 
 class Fitted(NamedTuple):
@@ -61,9 +58,7 @@ class PatchProbe(Baseline):
         if not isinstance(task.rows, Pixelwise):
             raise UserError(f"baseline '{self.name}'", "it gives every pixel of a picture a class", "Leave it out")
         codec = task.codec(self.checkpoint, learnt_target(task, rows))
-        parts = {split: rows[split].select(space_evenly(len(rows[split]), most)) for split, most in MOST.items()}
-        parts["test"] = rows["test"]
-        encoded = {split: codec.encode(part, split=split, answers=False) for split, part in parts.items()}
+        parts, encoded = encode_parts(codec, rows)
         maps = FrozenMaps.of(codec, encoded["train"], self.name)
         learnt = read_patches(maps, encoded["train"], parts["train"], task.rows, f"{self.name}: train")
         painter = Painter(task, codec.target)

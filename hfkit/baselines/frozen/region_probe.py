@@ -17,12 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hfkit.baselines.base import Answers, Baseline, column_of, require_package
-from hfkit.baselines.frozen.linear import Features, Search, fit_penalties, measure_spread, unscale
-from hfkit.baselines.frozen.maps import FrozenMaps
+from hfkit.baselines.frozen.linear import Features, fit_penalties, measure_spread, unscale
+from hfkit.baselines.frozen.maps import SEARCH, FrozenMaps, encode_parts
 from hfkit.baselines.logits import learnt_target, score_of
 from hfkit.contract.target import names_of
 from hfkit.contract.task import Loaded, Task
-from hfkit.data.columns import space_evenly
 
 SIDE = 256  # pixels of the longer side at which larger pictures are cut into segments
 SCALES = (30, 100, 300)  # of segments: larger ones join more
@@ -30,12 +29,10 @@ SMALLEST = 12  # pixels of a segment
 LEAST_SIDE = 3  # pixels of a box
 MOST_BOXES = 300  # of a picture that are looked at
 GRID = 2  # cells a side of a box, whose features stand side by side
-MOST = {"train": 1000, "validation": 100}  # pictures, evenly spaced
 IS, IS_NOT = 0.5, 0.3  # overlaps with a gold box, from which a box is of its class, and up to which it is of none
 ON, BESIDE = 12, 40  # boxes of classes, and of none, of each training picture
 REPEATED = 0.4  # overlap with a surer box of the class, beyond which a box is left out
 MOST_ANSWERS = 100  # boxes of a picture, as in COCO's evaluation
-SEARCH = Search(penalties=(1e-1, 1e-2, 1e-3, 1e-4))
 
 
 class Looked(NamedTuple):
@@ -77,9 +74,7 @@ class RegionProbe(Baseline):
             column_of(rows, column, self.name)
         codec = task.codec(self.checkpoint, learnt_target(task, rows))
         names = names_of(codec.target)
-        parts = {split: rows[split].select(space_evenly(len(rows[split]), most)) for split, most in MOST.items()}
-        parts["test"] = rows["test"]
-        encoded = {split: codec.encode(part, split=split, answers=False) for split, part in parts.items()}
+        parts, encoded = encode_parts(codec, rows)
         maps = FrozenMaps.of(codec, encoded["train"], self.name)
 
         def look(split: str) -> Iterator[Looked]:
