@@ -39,7 +39,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 from transformers import AutoModelForObjectDetection, RTDetrImageProcessor, SegformerImageProcessor
 
-from benchmarks.image_input import epochs, photos
+from benchmarks.image_input import epochs, photos, ratios, time_rounds
 from hfkit.data.images.augmentation import Preset
 from hfkit.runtime.machine import environment
 from hfkit.tasks import ObjectDetection
@@ -84,25 +84,11 @@ def main() -> None:
 
 def compare(sides: dict[str, Side], rounds: int) -> dict[str, dict[str, float]]:
     """Milliseconds of CPU a picture, as the median over rounds, and how many times as long the example took."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    order, draw = list(sides), random.Random(0)
-    for number in range(rounds + 1):
-        spent = dict.fromkeys(sides, 0.0)
-        for start in range(0, PHOTOS, BATCH):
-            draw.shuffle(order)
-            for name in order:
-                begun = time.process_time()
-                sides[name](list(range(start, start + BATCH)))
-                spent[name] += (time.process_time() - begun) / PHOTOS * 1000
-        if number:  # the first round warms up
-            for name, found in times.items():
-                found.append(spent[name])
+    times = time_rounds(sides, rounds, PHOTOS, BATCH)
     return {
         name: {
             "cpu_ms": median(found),
-            "times_the_example": median(ratios := [a / b for a, b in zip(times["example"], found, strict=True)]),
-            "lowest": min(ratios),
-            "highest": max(ratios),
+            **ratios([a / b for a, b in zip(times["example"], found, strict=True)]),
         }
         for name, found in times.items()
     }

@@ -116,20 +116,7 @@ def speed(rounds: int) -> dict:
 
 
 def compared(contenders: dict[str, Callable], rounds: int) -> dict:
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    order, draw = list(contenders), random.Random(0)
-    for number in range(rounds + 1):
-        spent = dict.fromkeys(contenders, 0.0)
-        for start in range(0, PHOTOS, BATCH):
-            draw.shuffle(order)
-            for name in order:
-                began = time.process_time()
-                batch = contenders[name](list(range(start, start + BATCH)))
-                spent[name] += (time.process_time() - began) / PHOTOS * 1000
-                assert batch["pixel_values"].shape == (BATCH, 3, SIZE, SIZE)
-        if number:  # the first round warms up
-            for name, found in times.items():
-                found.append(spent[name])
+    times = time_rounds({name: checked(make) for name, make in contenders.items()}, rounds, PHOTOS, BATCH)
     return {
         name: {
             "cpu_ms": median(found),
@@ -138,6 +125,33 @@ def compared(contenders: dict[str, Callable], rounds: int) -> dict:
         }
         for name, found in times.items()
     }
+
+
+def checked(make: Callable) -> Callable:
+    """A contender whose batches have the shape that the model reads."""
+
+    def call(numbers: list[int]) -> None:
+        assert make(numbers)["pixel_values"].shape == (BATCH, 3, SIZE, SIZE)
+
+    return call
+
+
+def time_rounds(sides: dict[str, Callable], rounds: int, photos: int, batch: int) -> dict[str, list[float]]:
+    """Milliseconds of CPU a picture in each round; sides take turns batch by batch, in an order that is drawn."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    order, draw = list(sides), random.Random(0)
+    for number in range(rounds + 1):
+        spent = dict.fromkeys(sides, 0.0)
+        for start in range(0, photos, batch):
+            draw.shuffle(order)
+            for name in order:
+                began = time.process_time()
+                sides[name](list(range(start, start + batch)))
+                spent[name] += (time.process_time() - began) / photos * 1000
+        if number:  # the first round warms up
+            for name, found in times.items():
+                found.append(spent[name])
+    return times
 
 
 def ratios(found: list[float]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from datasets import Dataset, DatasetDict, load_dataset
 from benchmarks.suite.sets import draw
 
 FOLDER = Path("runs", "real")
+ROWS = ("train", "validation", "test")
 RESULTS = Path("benchmarks", "results")
 LITTLE = (
     "--per_device_train_batch_size",
@@ -137,9 +138,6 @@ def prepare(name: str, work: Work, data: Path) -> Path:
         rows: Dataset = draw(splits[split], most)
         rows.rename_columns(dict(work.rename)).to_parquet(folder / f"{split}.parquet")
     return folder
-
-
-ROWS = ("train", "validation", "test")
 
 
 def run(name: str, work: Work, seed: int, data: Path, weights: Path) -> dict[str, Any]:

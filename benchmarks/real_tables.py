@@ -57,7 +57,7 @@ def contender_text(one: dict[str, Any]) -> str:
 
 def other_seeds(result: dict[str, Any]) -> str:
     others = [
-        f"{score_text(next(one['headline'] for one in run['contenders'] if not one['baseline']))}"
+        score_text(next(one["headline"] for one in run["contenders"] if not one["baseline"]))
         for run in result["runs"][1:]
     ]
     return f"; other seeds {', '.join(others)}" if others else ""
