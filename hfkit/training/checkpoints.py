@@ -35,7 +35,7 @@ DECIDING = (
     *("bf16", "fp16", "tf32", "full_determinism", "dataloader_drop_last", "train_sampling_strategy"),
     *("average_tokens_across_devices", "ignore_data_skip", "load_best_model_at_end", "metric_for_best_model"),
     *("keep_weights", "freeze_embeddings"),
-    *("prefix_cache", "cache_dtype", "cache_views"),
+    *("unpad", "prefix_cache", "cache_dtype", "cache_views"),
     *("r_drop", "mixout", "focal_loss", "balanced_sampler", "find_rate"),
 )
 # Where validation decides after each stage, also when that is asked.

@@ -74,6 +74,7 @@ from hfkit.training.scheduling import require_all_groups, schedule_groups
 from hfkit.training.sealed import has_seal
 from hfkit.training.sparing import clip_by_norms, spare_steps
 from hfkit.training.trained import find_trained, mark_trained, take_up
+from hfkit.training.unpadding import SkipPadding
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -146,14 +147,14 @@ class TransferTrainer(Trainer):
         shard_by_blocks(self.accelerator, model, self.unfreezing.depths)
         self.invariants = Invariants(self.unfreezing)
         self.training_collator = training_collator(codec, args.seed)
-        self.caching, self.averages = Caching(self), Averages(self)
+        self.caching, self.averages, self.unpadding = Caching(self), Averages(self), SkipPadding(self)
         self.console = replace_printers(self)
         self.trackers = censor_trackers(self)
         self.precision, self.patience, self.fitting = Precision(self), Patience(), FitHead(self)
         self.keeping = Keeping(self)
         self.r_drop = RDrop(self) if args.r_drop else None
         callbacks = [self.invariants, self.unfreezing, AnnouncePlan(self), self.patience, TellEpoch(self), self.caching]
-        callbacks += [self.precision, self.keeping]
+        callbacks += [self.unpadding, self.precision, self.keeping]
         if args.decided:
             refuse_blind(args, task, self.eval_dataset)
             callbacks.append(Auto(self))
@@ -248,7 +249,8 @@ class TransferTrainer(Trainer):
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
         if self.r_drop:
             inputs.update(repeat(inputs))
-        with self.caching.replay_prefix(self.model, inputs, "train"):
+        replaying = self.caching.replay_prefix(self.model, inputs, "train")
+        with self.unpadding.around_blocks(), replaying, self.unpadding.skip_padding(inputs):
             loss = super().training_step(model, inputs, num_items_in_batch)
         # Under fp16 the gradient scaler skips steps with infinite gradients itself, and lowers its scale.
         complete = self.accelerator.sync_gradients and not self.args.fp16
