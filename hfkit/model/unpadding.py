@@ -10,26 +10,49 @@ Source: Zeng et al. 2022, "Boosting Distributed Training Performance of the Unpa
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 from transformers import AttentionInterface
 
 ATTENTION, OWN = "hfkit_unpadded", "sdpa"
+# What it costs to attend in one more part, in pairs of tokens that a row of its heads compares.
+PART = 4000
+
+
+class Part(NamedTuple):
+    """Rows of a batch that attend together, in the window of columns in which they have tokens."""
+
+    rows: Tensor
+    tokens: slice  # theirs, among the real tokens of the batch
+    window: slice
+    places: Tensor  # of the tokens in (rows, window), flat
 
 
 class Places:
-    """Where the real tokens of a batch are.
+    """Where the real tokens of a batch are. They are numbered row by row, from the longest row to the shortest.
 
     Args:
         mask: of real tokens, (..., tokens); the axes before are those of rows.
+        part: what a part of its own costs in attention, in pairs of tokens.
     """
 
-    def __init__(self, mask: Tensor) -> None:
-        mask = mask.reshape(-1, mask.shape[-1])
+    def __init__(self, mask: Tensor, part: int = PART) -> None:
+        mask = mask.reshape(-1, mask.shape[-1]).bool()
         self.rows, self.tokens = mask.shape
-        self.real = mask.reshape(-1).nonzero().squeeze(1)
+        lengths, order = mask.sum(1).sort(descending=True, stable=True)
+        row, column = mask[order].nonzero(as_tuple=True)
+        self.real = order[row] * self.tokens + column
+        self.parts = []
+        for first, end in split_rows(lengths.tolist(), part):
+            inside = slice(*lengths.cumsum(0)[[first, end - 1]].tolist())
+            inside = slice(inside.start - int(lengths[first]), inside.stop)
+            columns = column[inside]
+            window = slice(int(columns.min()), int(columns.max()) + 1)
+            places = (row[inside] - first) * (window.stop - window.start) + columns - window.start
+            self.parts.append(Part(order[first:end], inside, window, places))
 
     @property
     def padding(self) -> int:
@@ -38,20 +61,40 @@ class Places:
 
     def holds(self, value: Any) -> bool:
         """Whether something is a tensor with numbers for each place, (rows or 1, tokens, width)."""
-        return isinstance(value, Tensor) and value.ndim == 3 and value.shape[:2] in (self.shape, (1, self.tokens))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.rows, self.tokens
+        shapes = ((self.rows, self.tokens), (1, self.tokens))
+        return isinstance(value, Tensor) and value.ndim == 3 and value.shape[:2] in shapes
 
     def pack(self, value: Tensor) -> Tensor:
-        """The real tokens of (rows or 1, tokens, ...), as (1, real tokens, ...)."""
-        return value.expand(self.rows, *value.shape[1:]).flatten(0, 1)[self.real].unsqueeze(0)
+        """The real tokens of (rows or 1, tokens, width), as (1, real tokens, width)."""
+        return value.expand(self.rows, -1, -1).flatten(0, 1).index_select(0, self.real).unsqueeze(0)
 
     def unpack(self, value: Tensor) -> Tensor:
-        """The inverse, (rows, tokens, ...), with 0 for padding."""
-        blank = value.new_zeros(self.rows * self.tokens, *value.shape[2:])
-        return blank.index_copy(0, self.real, value[0]).unflatten(0, self.shape)
+        """The inverse, (rows, tokens, width), with 0 for padding."""
+        return scatter(value[0], self.real, self.rows, self.tokens)
+
+
+def split_rows(lengths: list[int], part: int) -> list[tuple[int, int]]:
+    """First rows and ends of the parts in which falling lengths cost least; rows without tokens are in none.
+
+    Rows cost the square of the longest among them, and each part as much as `part` pairs of tokens.
+    """
+    count = sum(length > 0 for length in lengths)
+    ends = [end for end in range(1, count) if lengths[end] < lengths[end - 1]] + [count]
+    best = {0: (0, 0)}  # end of the rows so far -> least cost, start of the last part
+    for end in ends:
+        best[end] = min((cost + (end - start) * lengths[start] ** 2 + part, start) for start, (cost, _) in best.items())
+    parts, end = [], count
+    while end:
+        start = best[end][1]
+        parts.insert(0, (start, end))
+        end = start
+    return parts
+
+
+def scatter(values: Tensor, places: Tensor, rows: int, columns: int) -> Tensor:
+    """Values, (places, ...), at flat places of (rows, columns, ...), and 0 elsewhere."""
+    blank = values.new_zeros(rows * columns, *values.shape[1:])
+    return blank.index_copy(0, places, values).unflatten(0, (rows, columns))
 
 
 class Unpadding:
@@ -136,13 +179,29 @@ _running: list[tuple[Unpadding, Places]] = []  # the block that computes at the 
 
 def attend_by_rows(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[Tensor, None]:
     """Attention of each row to itself, of (1, heads, real tokens, width) each; see `AttentionInterface`."""
     ((unpadding, places),) = _running
     unpadding.attended += 1
-    query, key, value = (places.unpack(one.transpose(1, 2)).transpose(1, 2) for one in (query, key, value))
-    output, weights = AttentionInterface()[OWN](module, query, key, value, mask, **kwargs)
-    return places.pack(output), weights
+    outputs = []
+    for part in places.parts:
+        columns = part.window.stop - part.window.start
+        theirs = [
+            scatter(one[0, :, part.tokens].transpose(0, 1), part.places, len(part.rows), columns).transpose(1, 2)
+            for one in (query, key, value)
+        ]
+        output, _ = AttentionInterface()[OWN](module, *theirs, crop(mask, part, places), **kwargs)
+        outputs.append(output.flatten(0, 1).index_select(0, part.places))
+    return torch.cat(outputs).unsqueeze(0), None
+
+
+def crop(mask: Tensor | None, part: Part, places: Places) -> Tensor | None:
+    """The mask of a part: (rows or 1, heads or 1, queries or 1, keys)."""
+    if mask is None:
+        return None
+    mask = mask if len(mask) == 1 else mask.index_select(0, part.rows)
+    queries = part.window if mask.shape[2] == places.tokens else slice(None)
+    return mask[:, :, queries, part.window]
 
 
 AttentionInterface.register(ATTENTION, attend_by_rows)

@@ -102,7 +102,7 @@ class SkipPadding(TrainerCallback):
         if proven:
             return None
         batch = self._look()
-        if batch.get(MASK) is None or (places := Places(batch[MASK])).padding == 0:
+        if batch.get(MASK) is None or (places := Places(batch[MASK], part=0)).padding == 0:
             return "batches have no padding"
 
         def run() -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hfkit.model.depth import Depths
-from hfkit.model.unpadding import Places, Unpadding, is_same
+from hfkit.model.unpadding import Places, Unpadding, is_same, split_rows
 from hfkit.training.unpadding import find_blocks
 from tests.model.test_depth import CASES, TEXT, build
 
@@ -68,7 +68,7 @@ def reason_against(model: nn.Module, run: Callable[[], Tensor], places: Places) 
 def test_a_model_without_padding_is_the_same_or_refused(name, side):
     model = build(CASES[name])
     batch = make_batch(model.config.pad_token_id or 0, side)
-    places, run = Places(batch["attention_mask"]), partial(answers, model, batch)
+    places, run = Places(batch["attention_mask"], part=0), partial(answers, model, batch)
     reason = reason_against(model, run, places)
     if side == "left" and name in FIRST:
         assert "of the largest away" in reason
@@ -85,11 +85,38 @@ def test_a_model_without_padding_is_the_same_or_refused(name, side):
             torch.testing.assert_close(packed[parameter], value, rtol=1e-4, atol=1e-5 * largest.item())
 
 
+@pytest.mark.parametrize(
+    ("lengths", "part", "parts"),
+    [
+        ([5, 5, 5], 0, [(0, 3)]),
+        ([9, 3, 3, 2], 0, [(0, 1), (1, 3), (3, 4)]),
+        ([9, 3, 3, 2], 10, [(0, 1), (1, 4)]),  # 81 + 10 + 27 + 10, where one part costs 324 + 10
+        ([9, 8, 8], 100, [(0, 3)]),
+        ([4, 2, 0, 0], 0, [(0, 1), (1, 2)]),
+        ([0, 0], 0, []),
+    ],
+)
+def test_rows_attend_in_the_parts_that_cost_least(lengths, part, parts):
+    assert split_rows(lengths, part) == parts
+
+
+def test_real_tokens_come_back_to_their_places():
+    mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0], [1, 0, 1, 0]])
+    places, value = Places(mask, part=0), torch.arange(32.0).view(4, 4, 2)
+    assert places.padding == 8 and places.pack(value).shape == (1, 8, 2)
+    assert torch.equal(places.unpack(places.pack(value)), value * mask.unsqueeze(-1))
+    # Rows without tokens are in no part, and gaps within a row are left where they are.
+    assert [(part.rows.tolist(), part.window) for part in places.parts] == [
+        ([1], slice(0, 4)),
+        ([0, 3], slice(0, 4)),
+    ]
+
+
 def test_choices_of_a_row_are_rows_of_their_own():
     torch.manual_seed(0)
     model = hf.BertForMultipleChoice(hf.BertConfig(**TEXT)).eval()
     batch = {name: value.unsqueeze(0) for name, value in make_batch(0, "right").items()}
-    places = Places(batch["attention_mask"])
+    places = Places(batch["attention_mask"], part=0)
     assert (places.rows, places.tokens, places.padding) == (3, 7, 6)
     assert reason_against(model, lambda: model(**batch)["logits"].flatten(), places) is None
 
@@ -98,7 +125,7 @@ def test_products_are_those_of_real_tokens():
     torch.manual_seed(0)
     model = hf.BertForSequenceClassification(hf.BertConfig(**TEXT | {"hidden_size": 64, "intermediate_size": 256}))
     batch = make_batch(0, "right")
-    places, counted = Places(batch["attention_mask"]), {}
+    places, counted = Places(batch["attention_mask"], part=0), {}
     unpadding = Unpadding(model.bert.encoder.layer)
     with FlopCounterMode(display=False) as counter:
         model(**batch)
@@ -113,7 +140,7 @@ def test_products_are_those_of_real_tokens():
 def test_a_model_is_as_before_also_after_an_error():
     model = hf.BertForSequenceClassification(hf.BertConfig(**TEXT))
     unpadding, batch = Unpadding(model.bert.encoder.layer), make_batch(0, "right")
-    places = Places(batch["attention_mask"])
+    places = Places(batch["attention_mask"], part=0)
     with pytest.raises(RuntimeError), unpadding.around_blocks(), unpadding.skip_padding(places):
         model.bert.encoder.layer[1].output.dense.weight.data = torch.zeros(3, 3)
         model(**batch)
@@ -128,7 +155,7 @@ def test_rows_of_another_shape_are_computed_as_they_are():
     other = {name: value[:2] for name, value in batch.items()}
     with torch.no_grad():
         wanted = model(**other)["logits"]
-        with unpadding.around_blocks(), unpadding.skip_padding(Places(batch["attention_mask"])):
+        with unpadding.around_blocks(), unpadding.skip_padding(Places(batch["attention_mask"], part=0)):
             torch.testing.assert_close(model(**other)["logits"], wanted, rtol=0, atol=0)
 
 
@@ -147,7 +174,7 @@ def test_a_model_whose_rows_read_each_other_is_refused():
     model = hf.BertForTokenClassification(hf.BertConfig(**TEXT)).eval()
     model.bert.encoder.layer[0] = Mixing(model.bert.encoder.layer[0])
     batch = make_batch(0, "right")
-    places = Places(batch["attention_mask"])
+    places = Places(batch["attention_mask"], part=0)
     with torch.no_grad():
         found = is_same(Unpadding(model.bert.encoder.layer), places, partial(answers, model, batch), 1e-4)
     assert "of the largest away" in found
