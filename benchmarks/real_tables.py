@@ -12,6 +12,7 @@ def real_table(results: list[dict[str, Any]]) -> str:
     for result in results:
         if result["schema"] != SCHEMA:
             raise ValueError(f"this renders {SCHEMA} and not {result['schema']}")
+    machines = sorted({result["environment"]["cpu"] for result in results})
     environment = results[-1]["environment"]
     versions = environment["versions"]
     return "\n".join(
@@ -24,7 +25,7 @@ def real_table(results: list[dict[str, Any]]) -> str:
             "",
             "Scores with 95 % intervals over the test rows, and CPU seconds of training. The rows are drawn with a"
             " fixed seed where there are fewer than the dataset has. `python -m benchmarks.real` runs them"
-            f" ({environment['cpu']}, {environment['threads']} thread, torch {versions['torch']}, transformers"
+            f" ({' and '.join(machines)}, {environment['threads']} thread, torch {versions['torch']}, transformers"
             f" {versions['transformers']}).",
         ]
     )

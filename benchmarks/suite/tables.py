@@ -17,10 +17,11 @@ TASKS = {"ner": NER, "text": TextClassification, "image": ImageClassification}
 
 
 def collect() -> None:
-    """Write the result file from the cells that there are; sets without both sides are left out."""
-    rows = [row for name, one in SETS.items() if (row := collect_set(name, one)) is not None]
-    machine = json.loads(own_path(rows[0]["set"], rows[0]["seeds"][0]).read_text())["environment"]
-    result = {"sets": rows, "planned": {"sets": len(SETS), "seeds": len(SEEDS)}, "environment": machine}
+    """Write the result file from the cells that there are; a set without both sides keeps what is recorded of it."""
+    known = json.loads(RESULT.read_text()) if RESULT.is_file() else {"sets": []}
+    recorded = {row["set"]: row for row in known["sets"]}
+    rows = [row for name, one in SETS.items() if (row := collect_set(name, one) or recorded.get(name))]
+    result = {"sets": rows, "planned": {"sets": len(SETS), "seeds": len(SEEDS)}}
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
@@ -68,6 +69,7 @@ def collect_set(name: str, one: Set) -> dict[str, Any] | None:
             "fp32": mean(seconds["hfkit"]) / read_seconds(plain) if plain.is_file() else None,
         },
         "steps": {side: [cell["steps"] for cell in of_side] for side, of_side in cells.items()},
+        "environment": cells["hfkit"][0]["environment"],
     }
 
 
@@ -95,11 +97,11 @@ def suite_table(result: dict) -> str:
             f" | {len(row['seeds'])} | {row['headline']} | {sides[0]} | {sides[1]} | {beyond}{difference}{beyond}"
             f" | {ratio_text(row['cpu_ratio']['fp32'])} | {ratio_text(row['cpu_ratio']['bf16'])} |"
         )
-    machine = result["environment"]
+    machines = sorted({row["environment"]["cpu"] for row in result["sets"]})
     text = (
         "\\* The defaults were chosen by looking at this set; the others were judged once. Bold: beyond noise, over"
-        f" test rows and seeds.{progress_text(result)} `python -m benchmarks.suite`, {machine['cpu']}, CPU only, one"
-        " thread a run."
+        f" test rows and seeds.{progress_text(result)} `python -m benchmarks.suite`, {' and '.join(machines)}, CPU"
+        " only, one thread a run."
     )
     return "\n".join([*lines, "", text])
 
