@@ -11,7 +11,7 @@ defaults: for boxes a square of 640 pixels (RT-DETR's), for masks one of 512 (Se
 
 Sides take turns batch by batch, and a ratio is of one round over the same pictures, so that load on the machine falls
 on both alike. Photographs are those of image_input.py. "Light" is what recipes do if nothing is said. The image cache
-holds pictures with masks; boxes have none. Judging is what evaluations read. Memory: how much the private memory of a
+holds pictures and masks; boxes have none. Judging is what evaluations read. Memory: how much the private memory of a
 process grows over loading 50,000 tiny pictures with boxes, and over batches of all of them.
 Results: benchmarks/results/annotated_input.json
 """
@@ -170,6 +170,7 @@ def mask_sides(files: list[bytes], folder: Path) -> dict[str, Side]:
         for name, of_kind in (("image", files), ("mask", masks))
     }
     columns["fingerprint"] = [hashlib.blake2b(data, digest_size=16).hexdigest() for data in files]
+    columns["mask_fingerprint"] = [hashlib.blake2b(data, digest_size=16).hexdigest() for data in masks]
     columns |= {"legend": [write_legend(target)] * PHOTOS, "row": list(range(PHOTOS)), "view": [0] * PHOTOS}
     for name, value in (("width", WIDTH), ("height", HEIGHT), ("upright_width", WIDTH), ("upright_height", HEIGHT)):
         columns[name] = [value] * PHOTOS

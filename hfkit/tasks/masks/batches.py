@@ -1,16 +1,18 @@
 """Batches of pictures with their masks, varied in step in training."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from hfkit.data.images.augmentation import Preset, pixels_of
 from hfkit.data.images.batches import MIRRORED, JudgedImages, VariedImages, scale_box
+from hfkit.data.images.cache import Picture, PictureFile, picture_file
 from hfkit.data.images.masks import Palette, read_mask_of
 from hfkit.data.images.pictures import decode_image
 from hfkit.tasks.losses import IGNORED
@@ -26,49 +28,81 @@ PRESETS = {
 
 
 @dataclass
-class JudgedMasks(JudgedImages):
-    """Encoded rows -> `pixel_values`, the `sizes` of the pictures, and `labels` if there are masks."""
+class Masked(JudgedImages):
+    """What batches of judged and of varied pictures with masks have in common."""
 
     palette: Palette | None = field(default=None, kw_only=True)
+    kept_masks: PictureFile | None = field(default=None, kw_only=True)
+
+    @property
+    def cropped(self) -> bool:
+        """Whether labels are those of a part of the picture."""
+        return False
+
+    def with_cache(self, rows: Dataset, folder: Path, budget: int) -> Self:
+        """This collator with a cache in `folder`; batches stay the same.
+
+        Beside the pictures it holds the ids of masks, at the model's size, or whole where parts are cut out of them.
+        """
+        stored = super().with_cache(rows, folder, budget)
+        if stored is self or "mask" not in rows.column_names or len(legends := set(rows["legend"])) != 1:
+            return stored
+        sizes = (rows["upright_height"], rows["upright_width"]) if self.cropped else self.scale.size
+        lengths = np.broadcast_to(np.multiply(*map(np.asarray, sizes)), len(rows))
+        made_by = {"legend": legends.pop(), "palette": self.palette, "size": None if self.cropped else self.scale.size}
+        return replace(stored, kept_masks=picture_file(folder, rows["mask_fingerprint"], lengths, budget, **made_by))
+
+    def ids(self, row: dict[str, Any]) -> np.ndarray:
+        """The ids of a row's mask, uint8: (height, width) of the model's input, or whole where it is cropped."""
+        if self.kept_masks and (kept := self.kept_masks.read(row["mask_fingerprint"])):
+            return kept.pixels[0]
+        numbers = read_mask_of(row["mask"], self.folder, self.palette)
+        ids = to_ids(numbers if self.cropped else take_nearest(numbers, self.scale.size), read_legend(row["legend"]))
+        if self.kept_masks:
+            self.kept_masks.write(row["mask_fingerprint"], Picture(ids[None], (0, 0)))
+        return ids
+
+    def empty_labels(self, rows: list[dict[str, Any]]) -> Tensor:
+        return torch.empty(len(rows), *self.scale.size, dtype=torch.int64)
+
+
+@dataclass
+class JudgedMasks(Masked):
+    """Encoded rows -> `pixel_values`, the `sizes` of the pictures, and `labels` if there are masks."""
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
         batch = {"pixel_values": self.pixel_values(rows), "sizes": sizes_of(rows)}
         if "mask" in rows[0]:
-            batch["labels"] = torch.stack([self.labels(row, row["view"]) for row in rows])
+            batch["labels"] = self.empty_labels(rows)
+            for row, place in zip(rows, batch["labels"], strict=True):
+                write_labels(self.ids(row), place, mirrored=row["view"] == MIRRORED)
         return batch
-
-    def ids(self, row: dict[str, Any]) -> Tensor:
-        """The ids of a row's mask, uint8 (height, width)."""
-        ids = to_ids(read_mask_of(row["mask"], self.folder, self.palette), read_legend(row["legend"]))
-        return torch.from_numpy(np.ascontiguousarray(ids))
-
-    def labels(self, row: dict[str, Any], view: int) -> Tensor:
-        labels = to_labels(self.ids(row), self.scale.size)
-        return labels.flip(-1) if view == MIRRORED else labels
 
 
 @dataclass
-class VariedMasks(VariedImages):
+class VariedMasks(Masked, VariedImages):
     """Training rows, picture and mask varied alike by the seed, the epoch and the number of the row."""
 
-    palette: Palette | None = field(default=None, kw_only=True)
-
-    ids, labels = JudgedMasks.ids, JudgedMasks.labels
+    @property
+    def cropped(self) -> bool:
+        return self.preset.scale is not None
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-        if self.preset.scale is None:
+        labels = self.empty_labels(rows)
+        if self.cropped:
+            pixels = torch.empty(len(rows), self.channels, *self.scale.size)
+            for row, place, of_row in zip(rows, pixels, labels, strict=True):
+                with self.seed_row(row):
+                    self.vary_both(row, place, of_row)
+                self.scale.normalise(place)
+        else:
             views = [self.draw_mirror(row) for row in rows]
             pixels = self.process(rows, views)
-            labels = [self.labels(row, view) for row, view in zip(rows, views, strict=True)]
-        else:
-            pixels, labels = torch.empty(len(rows), self.channels, *self.scale.size), []
-            for row, place in zip(rows, pixels, strict=True):
-                with self.seed_row(row):
-                    labels.append(self.vary_both(row, place))
-                self.scale.normalise(place)
-        return {"pixel_values": pixels, "sizes": sizes_of(rows), "labels": torch.stack(labels)}
+            for row, view, of_row in zip(rows, views, labels, strict=True):
+                write_labels(self.ids(row), of_row, mirrored=view == MIRRORED)
+        return {"pixel_values": pixels, "sizes": sizes_of(rows), "labels": labels}
 
-    def vary_both(self, row: dict[str, Any], out: Tensor) -> Tensor:
+    def vary_both(self, row: dict[str, Any], out: Tensor, labels: Tensor) -> None:
         """A part of the picture into `out`, from 0 to 1, and the labels of the same part."""
         if self.shrunk:
             picture = self.shrunk_picture(row)
@@ -81,8 +115,8 @@ class VariedMasks(VariedImages):
         mirrored = bool(self.flipped and torch.rand(()) < 0.5)
         self.steps(pixels[:, upper:lower, left:right], out, mirrored=mirrored)
         left, upper, right, lower = box
-        labels = to_labels(self.ids(row)[upper:lower, left:right], self.scale.size)
-        return labels.flip(-1) if mirrored else labels
+        part = take_nearest(self.ids(row)[upper:lower, left:right], self.scale.size)
+        write_labels(part, labels, mirrored=mirrored)
 
     def steps(self, part: Tensor, out: Tensor, *, mirrored: bool) -> None:
         pixels = functional.resize(part, list(self.scale.size), interpolation=self.augmentation.resample)
@@ -96,7 +130,19 @@ def sizes_of(rows: list[dict[str, Any]]) -> Tensor:
     return torch.tensor([(row["upright_height"], row["upright_width"]) for row in rows])
 
 
-def to_labels(ids: Tensor, size: tuple[int, int]) -> Tensor:
-    """Ids at the size that the model reads, by the nearest pixel, and -100 for those of no class."""
-    near = functional.resize(ids[None], list(size), interpolation=InterpolationMode.NEAREST_EXACT)[0].long()
-    return near.masked_fill_(near == NONE, IGNORED)
+def take_nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The values of (height, width) at another size, by the nearest pixel.
+
+    Places are those of torch's `nearest-exact`, Pillow and scikit-image; OpenCV takes others.
+    """
+    rows, columns = (
+        ((np.arange(new) + 0.5) * (old / new)).astype(np.intp) for new, old in zip(size, values.shape, strict=True)
+    )
+    return values.take(columns, axis=1).take(rows, axis=0)
+
+
+def write_labels(ids: np.ndarray, out: Tensor, *, mirrored: bool) -> None:
+    """Ids into `out`, (height, width), with -100 for those of no class."""
+    labels = out.numpy()
+    labels[...] = ids[:, ::-1] if mirrored else ids
+    labels[labels == NONE] = IGNORED
