@@ -29,7 +29,7 @@ PRESETS = {
 
 @dataclass
 class Masked(JudgedImages):
-    """What batches of judged and of varied pictures with masks have in common."""
+    """Batches of pictures with masks, judged or varied: how masks become labels, and where they are kept."""
 
     palette: Palette | None = field(default=None, kw_only=True)
     kept_masks: PictureFile | None = field(default=None, kw_only=True)
