@@ -107,6 +107,7 @@ def section(name: str, results: Path) -> str:
         qa_windows_table,
         reading_table,
         startup_table,
+        unpadding_table,
     )
     from benchmarks.speed_tables import scaling_table, speed_table
 
@@ -149,6 +150,7 @@ def section(name: str, results: Path) -> str:
         "generation": generation_table,
         "packing": packing_table,
         "cached_heads": cached_heads_table,
+        "unpadding": unpadding_table,
         "reliability": reliability_table,
         "mutants": mutants_line,
         "sealing": sealing_line,
