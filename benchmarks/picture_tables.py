@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from benchmarks.input_tables import measured
-from hfkit.report.pages import interval_text, score_text
+from hfkit.report.pages import interval_text, markdown_text, score_text
 
 REPORTS = {"object-detection": "detr-detection", "semantic-segmentation": "segformer-segmentation"}
 RESULTS = Path(__file__).parent / "results"
@@ -56,3 +56,17 @@ def annotated_input_table(result: dict) -> str:
             f" are loaded, {memory['mib_after_batches']:,.0f} MiB at most over one epoch of batches.",
         ]
     return measured(lines, result)
+
+
+def dicom_files_text(result: dict) -> str:
+    """How many of pydicom's own files are read, whether they look alike, and why the others are refused."""
+    refused = "; ".join(f"{count}: {markdown_text(rule)}" for rule, count in result["refused"].items())
+    apart = ", ".join(one["file"] for one in result["apart"])
+    known = "none that pydicom reads" if not result["refused_alone"] else ", ".join(result["refused_alone"])
+    return (
+        f"Of the {result['files']} DICOM files that pydicom is tested on, many of them broken on purpose,"
+        f" {result['read']} are read. {result['compared'] - len(result['apart'])} of {result['compared']} look as"
+        f" pydicom's own functions show them (correlation of all pixels at least {result['lowest']:.4f}), and"
+        f" {markdown_text(apart)} does not: its frames have windows of their own, which those functions leave out."
+        f" Refused are {known}: {refused}. `{result['command']}`, with pydicom-data."
+    )

@@ -24,7 +24,7 @@ qa_windows.py, reading.py and startup.py write those of input_tables.py. What co
 becomes those of coverage_tables.py. Ledgers (ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py,
 what architectures.py writes the one of architecture_tables.py, what real.py writes that of real_tables.py, and
 tuning.py that of tuning_tables.py. The tests in reliability/, mutants.py and sealing.py become those of
-reliability_tables.py, and what frozen_places.py and annotated_input.py write those of picture_tables.py.
+reliability_tables.py, and what frozen_places.py, annotated_input.py and dicom_files.py write becomes picture_tables.py's.
 """
 
 import argparse
@@ -121,7 +121,7 @@ def section(name: str, results: Path) -> str:
         return real_table(found)
     from benchmarks.architecture_tables import architectures_table
     from benchmarks.ledger_tables import claims_table, false_claims_table
-    from benchmarks.picture_tables import annotated_input_table, frozen_places_table
+    from benchmarks.picture_tables import annotated_input_table, dicom_files_text, frozen_places_table
     from benchmarks.prompting_tables import prompting_table
     from benchmarks.rate_tables import rate_range_table
     from benchmarks.reliability_tables import mutants_line, reliability_table, sealing_line
@@ -139,6 +139,7 @@ def section(name: str, results: Path) -> str:
         "rate_range": rate_range_table,
         "image_input": image_input_table,
         "annotated_input": annotated_input_table,
+        "dicom_files": dicom_files_text,
         "frozen_places": frozen_places_table,
         "speed": speed_table,
         "scaling": scaling_table,

@@ -36,9 +36,9 @@ READ = (
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "EncryptedAttributesSequence"),
     *("BurnedInAnnotation",),
     *(
-        f"{colour}PaletteColorLookupTable{what}"
+        f"{kind}{colour}PaletteColorLookupTable{part}"
         for colour in ("Red", "Green", "Blue")
-        for what in ("Data", "Descriptor")
+        for kind, part in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))
     ),
 )
 DECODERS = 'Run: pip install "pylibjpeg[all]", or save it uncompressed'
@@ -164,7 +164,14 @@ def decode_frame(found: Any, frame: int, frames: int) -> np.ndarray:
     if not decoder.is_available:
         raise Refused(f"pixels of {syntax.name} need a decoder that is not installed", DECODERS)
     with refuse_damage():
-        return pixel_array(found, index=frame if frames > 1 else 0)
+        try:
+            return pixel_array(found, index=frame if frames > 1 else 0)
+        except RuntimeError as error:
+            if not decoder.missing_dependencies:
+                raise
+            # Such as JPEG with 12 bits: a decoder is there, but none for these pixels.
+            rule = f"no decoder that is installed reads these pixels of {syntax.name}"
+            raise Refused(rule, f"{DECODERS}; if that changes nothing, the file is damaged") from error
 
 
 def to_colours(values: np.ndarray, found: Any) -> np.ndarray:

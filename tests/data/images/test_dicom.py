@@ -83,6 +83,26 @@ def test_colours_and_palettes():
     assert look((FILES / "examples_palette.dcm").read_bytes(), 50).mode == "RGB"
 
 
+def test_a_palette_in_segments_is_that_in_one_piece():
+    """Segments of PS3.3 C.7.9.2: 0 lists values, 1 goes on in a straight line from the last one."""
+    pixels = np.array([[0, 1], [2, 3]], np.uint8)
+    whole, segments = (0, 0x4000, 0x8000, 0xC000), (0, 1, 0x0000, 1, 3, 0xC000)
+    made = []
+    for kind, words in (("", whole), ("Segmented", segments)):
+        data = np.array(words, "<u2").tobytes()
+        tables = {f"{kind}{colour}PaletteColorLookupTableData": data for colour in ("Red", "Green", "Blue")}
+        tables |= {f"{colour}PaletteColorLookupTableDescriptor": [4, 0, 16] for colour in ("Red", "Green", "Blue")}
+        made.append(grey(dicom(pixels, PhotometricInterpretation="PALETTE COLOR", **tables)))
+    assert made[0].shape == (2, 2, 3) and made[0].max() > 100 and np.array_equal(*made)
+
+
+def test_pixels_that_no_installed_decoder_reads_name_the_command():
+    # Twelve bits in JPEG: Pillow reads eight, and is the only decoder here.
+    with pytest.raises(Refused, match="no decoder that is installed reads these pixels of JPEG Extended") as error:
+        look((FILES / "JPEG-lossy.dcm").read_bytes(), 50)
+    assert "pylibjpeg" in error.value.fix
+
+
 @pytest.mark.parametrize(
     "compressed",
     ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_implicit.dcm"],
