@@ -60,13 +60,13 @@ def annotated_input_table(result: dict) -> str:
 
 def dicom_files_text(result: dict) -> str:
     """How many of pydicom's own files are read, whether they look alike, and why the others are refused."""
-    refused = "; ".join(f"{count}: {markdown_text(rule)}" for rule, count in result["refused"].items())
+    refused = "; ".join(f"{markdown_text(rule)} ({count})" for rule, count in result["refused"].items())
     apart = ", ".join(one["file"] for one in result["apart"])
-    known = "none that pydicom reads" if not result["refused_alone"] else ", ".join(result["refused_alone"])
+    alone = ", ".join(result["refused_alone"]) or "none that pydicom reads"
     return (
         f"Of the {result['files']} DICOM files that pydicom is tested on, many of them broken on purpose,"
         f" {result['read']} are read. {result['compared'] - len(result['apart'])} of {result['compared']} look as"
         f" pydicom's own functions show them (correlation of all pixels at least {result['lowest']:.4f}), and"
         f" {markdown_text(apart)} does not: its frames have windows of their own, which those functions leave out."
-        f" Refused are {known}: {refused}. `{result['command']}`, with pydicom-data."
+        f" Refused is {alone}; the rules that the others break: {refused}. `{result['command']}`, with pydicom-data."
     )

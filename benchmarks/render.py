@@ -24,7 +24,8 @@ qa_windows.py, reading.py and startup.py write those of input_tables.py. What co
 becomes those of coverage_tables.py. Ledgers (ledgers.py, claims.py, false_claims.py) become those of ledger_tables.py,
 what architectures.py writes the one of architecture_tables.py, what real.py writes that of real_tables.py, and
 tuning.py that of tuning_tables.py. The tests in reliability/, mutants.py and sealing.py become those of
-reliability_tables.py, and what frozen_places.py, annotated_input.py and dicom_files.py write becomes picture_tables.py's.
+reliability_tables.py, and what frozen_places.py, annotated_input.py and dicom_files.py write those of
+picture_tables.py.
 """
 
 import argparse
