@@ -135,9 +135,12 @@ class TransferArguments(
         default="auto",
         metadata={"help": "auto: many texts in batches of like length (group_by_length), else random"},
     )
-    unpad: bool = field(
-        default=True,
-        metadata={"help": "blocks of text models compute no padding in training, where that is proven to be the same"},
+    unpad: bool | None = field(
+        default=None,
+        metadata={
+            "help": "blocks of text models compute no padding in training, where that is proven to be the same;"
+            " default: on a CPU"
+        },
     )
     prefix_cache: bool = field(
         default=True, metadata={"help": "compute what frozen layers make of each row once, where that saves time"}

@@ -86,7 +86,8 @@ class SkipPadding(TrainerCallback):
     def _reason_against(self, *, proven: bool) -> str | None:
         """Why padding is computed, in words; None where nothing is against leaving it out."""
         trainer, args = self.trainer, self.trainer.args
-        if not args.unpad:
+        # Steps of small models on an accelerator are as long as it takes to launch them, and this launches more.
+        if not (args.device.type == "cpu" if args.unpad is None else args.unpad):
             return "not asked for"
         if trainer.is_fsdp_enabled or args.torch_compile:
             return "a model in parts or a compiled one runs as a whole"

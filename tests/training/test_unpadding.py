@@ -52,6 +52,24 @@ def test_the_same_is_learnt(checkpoint, corpus, tmp_path, packed, flags):
         torch.testing.assert_close(run.model.state_dict()[name], value, rtol=1e-3, atol=2e-4)
 
 
+@pytest.mark.parametrize("adapter", ["lora", "dora", "ia3", "vera", "oft"])
+def test_adapters_learn_the_same_without_padding(checkpoint, corpus, tmp_path, adapter):
+    ends = []
+    for unpad in (False, True):
+        flags = dict(strategy="lora", adapter=adapter, max_steps=3, unpad=unpad)
+        run = without_dropout(trainer(checkpoint, corpus, tmp_path / str(unpad), **flags))
+        run.train()
+        assert (decided(run) == "on") == unpad
+        ends.append(losses(run))
+    torch.testing.assert_close(torch.tensor(ends[1]), torch.tensor(ends[0]), rtol=1e-3, atol=1e-4)
+
+
+def test_virtual_tokens_are_no_places_of_a_batch(checkpoint, corpus, tmp_path):
+    run = trainer(checkpoint, corpus, tmp_path, strategy="lora", adapter="prefix", max_steps=2)
+    run.train()
+    assert decided(run) != "on"
+
+
 def test_a_resumed_run_ends_with_the_same_bits(checkpoint, corpus, tmp_path):
     flags = dict(strategy="gradual", save_strategy="steps", save_steps=3)
     whole = trainer(checkpoint, corpus, tmp_path / "whole", **flags)
