@@ -79,7 +79,7 @@ def read_legend(text: str) -> Legend:
 
 def to_ids(numbers: np.ndarray, legend: Legend) -> np.ndarray:
     """The ids of the classes that numbers stand for, uint8; `NONE` where they stand for none."""
-    return legend.ids[np.minimum(numbers, len(legend.ids) - 1)]
+    return legend.ids.take(numbers, mode="clip")
 
 
 def settle_classes(
