@@ -410,8 +410,9 @@ class TransferTrainer(Trainer):
     def _keep_in(self, folder: Path) -> None:
         if isinstance(self.codec, Stored):
             budget = int(self.args.cache_budget * 1e9)
-            self.training_collator = self.codec.store(self.training_collator, self.train_dataset, folder, budget)
+            # Those of validation first: they are fewer, and masks of training rows may be large.
             self.data_collator = self.codec.store(self.data_collator, self.eval_dataset, folder, budget)
+            self.training_collator = self.codec.store(self.training_collator, self.train_dataset, folder, budget)
 
     def _init_training_state(
         self, max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial

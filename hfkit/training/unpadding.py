@@ -22,7 +22,6 @@ from hfkit.prefix.rounding import TOLERANCE, computing_in_float32
 
 DECISION, ON = "unpadding", "on"  # in the log; else the reason
 MASK = "attention_mask"
-LOOKED_AT = 4  # rows, from the shortest to the longest
 WORTH = 0.05  # share of padding below which a batch is computed as it is
 
 
@@ -52,6 +51,8 @@ class SkipPadding(TrainerCallback):
             return
         # A resumed run keeps to what was decided.
         decided = [entry[DECISION] for entry in state.log_history if DECISION in entry]
+        if decided and ON not in decided:
+            return
         reason = next(filter(None, gather_object([self._reason_against(proven=ON in decided)])), None)
         if reason is not None:
             self.unpadding = None
@@ -114,11 +115,12 @@ class SkipPadding(TrainerCallback):
             return is_same(self.unpadding, places, run, TOLERANCE["float32"])
 
     def _look(self) -> dict[str, Tensor]:
-        """A batch of rows from the shortest to the longest."""
-        trainer = self.trainer
+        """A batch with as many tokens as the largest step: the longest row over and over, and two shorter ones."""
+        # Not fewer: a model may compute another thing from some number of tokens on.
+        trainer, size = self.trainer, self.trainer.args.train_batch_size * (2 if self.trainer.args.r_drop else 1)
         order = np.argsort(text_lengths(trainer.train_dataset), kind="stable")
-        rows = order[np.linspace(0, len(order) - 1, min(LOOKED_AT, len(order))).astype(int)]
-        batch = trainer.training_collator(rows_to_fetch(trainer.train_dataset).__getitems__(rows.tolist()))
+        rows = [order[0], order[len(order) // 2], *[order[-1]] * max(1, size - 2)]
+        batch = trainer.training_collator(rows_to_fetch(trainer.train_dataset).__getitems__([int(row) for row in rows]))
         return send_to_device(batch, trainer.args.device)
 
 

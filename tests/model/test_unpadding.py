@@ -63,12 +63,13 @@ def reason_against(model: nn.Module, run: Callable[[], Tensor], places: Places) 
         return is_same(unpadding, places, run, 1e-4)
 
 
+@pytest.mark.parametrize("part", [0, 30])  # each length by itself, or the shorter two together
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_model_without_padding_is_the_same_or_refused(name, side):
+def test_a_model_without_padding_is_the_same_or_refused(name, side, part):
     model = build(CASES[name])
     batch = make_batch(model.config.pad_token_id or 0, side)
-    places, run = Places(batch["attention_mask"], part=0), partial(answers, model, batch)
+    places, run = Places(batch["attention_mask"], part), partial(answers, model, batch)
     reason = reason_against(model, run, places)
     if side == "left" and name in FIRST:
         assert "of the largest away" in reason

@@ -38,7 +38,7 @@ def packed(monkeypatch) -> list[float]:
     return shares
 
 
-@pytest.mark.parametrize("flags", [{}, {"strategy": "gradual"}, {"r_drop": 0.0, "gradient_accumulation_steps": 2}])
+@pytest.mark.parametrize("flags", [{}, {"strategy": "gradual"}, {"gradient_accumulation_steps": 2}])
 def test_the_same_is_learnt(checkpoint, corpus, tmp_path, packed, flags):
     flags = {"strategy": "full", **flags}
     padded = without_dropout(trainer(checkpoint, corpus, tmp_path / "padded", unpad=False, **flags))
@@ -79,6 +79,23 @@ def test_a_resumed_run_ends_with_the_same_bits(checkpoint, corpus, tmp_path):
     assert decided(resumed) == "on"
     for name, value in whole.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], value), name
+
+
+def test_a_resumed_run_keeps_to_padding(checkpoint, corpus, tmp_path, packed, monkeypatch):
+    flags = dict(strategy="full", save_strategy="steps", save_steps=3, max_steps=6)
+    monkeypatch.setattr("hfkit.training.unpadding.is_same", lambda *_: "a close call")
+    trainer(checkpoint, corpus, tmp_path / "whole", **flags).train()
+    monkeypatch.undo()
+    resumed = trainer(checkpoint, corpus, tmp_path / "resumed", **flags)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-3"))
+    assert decided(resumed) == "a close call" and resumed.unpadding.unpadding is None and not packed
+
+
+def test_the_trial_has_as_many_tokens_as_a_step(checkpoint, corpus, tmp_path):
+    run = trainer(checkpoint, corpus, tmp_path, strategy="full", per_device_train_batch_size=8)
+    lengths = sorted(len(ids) for ids in run.train_dataset["input_ids"][:])
+    mask = run.unpadding._look()["attention_mask"]
+    assert len(mask) == 8 and mask.sum() >= sum(lengths[-6:]) + lengths[0]
 
 
 def test_nothing_of_it_is_saved(checkpoint, corpus, tmp_path):

@@ -151,6 +151,7 @@ def decode_frame(found: Any, frame: int, frames: int) -> np.ndarray:
         Refused: no decoder is there for the transfer syntax, or the pixels are damaged.
     """
     from pydicom.pixels import get_decoder, pixel_array
+    from pydicom.uid import RLELossless
 
     syntax = found.file_meta.TransferSyntaxUID
     try:
@@ -166,12 +167,12 @@ def decode_frame(found: Any, frame: int, frames: int) -> np.ndarray:
     with refuse_damage():
         try:
             return pixel_array(found, index=frame if frames > 1 else 0)
-        except RuntimeError as error:
-            if not decoder.missing_dependencies:
+        except RuntimeError:
+            if syntax == RLELossless or not decoder.missing_dependencies:
                 raise
             # Such as JPEG with 12 bits: a decoder is there, but none for these pixels.
             rule = f"no decoder that is installed reads these pixels of {syntax.name}"
-            raise Refused(rule, f"{DECODERS}; if that changes nothing, the file is damaged") from error
+            raise Refused(rule, f"{DECODERS}; if that changes nothing, the file is damaged") from None
 
 
 def to_colours(values: np.ndarray, found: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Masks: pictures whose pixels are numbers of classes. They are read when they are needed, and not kept."""
+"""Masks: pictures whose pixels are numbers of classes."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """Batches of pictures with their masks, varied in step in training."""
 
+import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -45,21 +46,23 @@ class Masked(JudgedImages):
         Beside the pictures it holds the ids of masks, at the model's size, or whole where parts are cut out of them.
         """
         stored = super().with_cache(rows, folder, budget)
-        if stored is self or "mask" not in rows.column_names or len(legends := set(rows["legend"])) != 1:
+        if stored is self or "mask" not in rows.column_names:
             return stored
         sizes = (rows["upright_height"], rows["upright_width"]) if self.cropped else self.scale.size
         lengths = np.broadcast_to(np.multiply(*map(np.asarray, sizes)), len(rows))
-        made_by = {"legend": legends.pop(), "palette": self.palette, "size": None if self.cropped else self.scale.size}
-        return replace(stored, kept_masks=picture_file(folder, rows["mask_fingerprint"], lengths, budget, **made_by))
+        keys = [key_of(mark, legend) for mark, legend in zip(rows["mask_fingerprint"], rows["legend"], strict=True)]
+        made_by = {"palette": self.palette, "size": None if self.cropped else self.scale.size}
+        return replace(stored, kept_masks=picture_file(folder, keys, lengths, budget, **made_by))
 
     def ids(self, row: dict[str, Any]) -> np.ndarray:
         """The ids of a row's mask, uint8: (height, width) of the model's input, or whole where it is cropped."""
-        if self.kept_masks and (kept := self.kept_masks.read(row["mask_fingerprint"])):
+        key = key_of(row["mask_fingerprint"], row["legend"]) if self.kept_masks else ""
+        if self.kept_masks and (kept := self.kept_masks.read(key)):
             return kept.pixels[0]
         numbers = read_mask_of(row["mask"], self.folder, self.palette)
         ids = to_ids(numbers if self.cropped else take_nearest(numbers, self.scale.size), read_legend(row["legend"]))
         if self.kept_masks:
-            self.kept_masks.write(row["mask_fingerprint"], Picture(ids[None], (0, 0)))
+            self.kept_masks.write(key, Picture(ids[None], (0, 0)))
         return ids
 
     def empty_labels(self, rows: list[dict[str, Any]]) -> Tensor:
@@ -130,14 +133,15 @@ def sizes_of(rows: list[dict[str, Any]]) -> Tensor:
     return torch.tensor([(row["upright_height"], row["upright_width"]) for row in rows])
 
 
-def take_nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The values of (height, width) at another size, by the nearest pixel.
+def key_of(fingerprint: str, legend: str) -> str:
+    """The key by which the ids of a mask are kept: its file, and what the numbers in it stand for."""
+    return f"{fingerprint}{zlib.crc32(legend.encode()) & 0xFFFF:04x}"
 
-    Places are those of torch's `nearest-exact`, Pillow and scikit-image; OpenCV takes others.
-    """
-    rows, columns = (
-        ((np.arange(new) + 0.5) * (old / new)).astype(np.intp) for new, old in zip(size, values.shape, strict=True)
-    )
+
+def take_nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The values of (height, width) at another size, by the nearest pixel, as torch's `nearest-exact` has it."""
+    # In whole numbers: others land beside the place where one pixel ends and the next begins.
+    rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, values.shape, strict=True))
     return values.take(columns, axis=1).take(rows, axis=0)
 
 

@@ -103,6 +103,15 @@ def test_pixels_that_no_installed_decoder_reads_name_the_command():
     assert "pylibjpeg" in error.value.fix
 
 
+def test_damage_is_not_blamed_on_a_decoder_that_needs_no_other():
+    data = bytearray((FILES / "MR_small_RLE.dcm").read_bytes())
+    item = b"\xfe\xff\x00\xe0"
+    frame = data.index(item, data.index(item, data.index(b"\xe0\x7f\x10\x00")) + 4)  # behind the table of frames
+    data[frame + 8 : frame + 12] = (9).to_bytes(4, "little")  # segments, where there are two
+    with pytest.raises(Refused, match="the file is damaged or cut off"):
+        look(bytes(data), 50)
+
+
 @pytest.mark.parametrize(
     "compressed",
     ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_implicit.dcm"],

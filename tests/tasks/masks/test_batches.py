@@ -1,5 +1,6 @@
 """Batches of pictures and masks: places are those of torch, and a cache changes no batch and spares the files."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def test_the_nearest_pixels_are_those_of_torch():
                 torch.from_numpy(column)[None, None].double(), (new, 3), mode="nearest-exact"
             )
             assert (take_nearest(column, (new, 3)) == wanted[0, 0].numpy()).all(), (old, new)
+    # Here middles of pixels lie between two others, and floating point takes now this one, now that one.
+    assert take_nearest(np.arange(280)[:, None], (100, 1))[:5, 0].tolist() == [1, 4, 7, 9, 12]
 
 
 def test_labels_are_mirrored_and_those_of_no_class_ignored():
@@ -61,7 +64,7 @@ def test_a_cache_changes_no_batch_and_spares_the_files(checkpoint, tmp_path, spl
         assert all(torch.equal(found[name], value) for name, value in batch.items())
 
 
-def test_masks_of_another_legend_are_read_from_their_files(checkpoint, tmp_path):
+def test_a_mask_is_kept_for_each_legend(checkpoint, tmp_path):
     folder = tiny.mask_folder(tmp_path / "data")
     task = SemanticSegmentation(dataset=folder)
     loaded = task.load()
@@ -70,4 +73,8 @@ def test_masks_of_another_legend_are_read_from_their_files(checkpoint, tmp_path)
     legends = [legend.replace("disc", "ring") if row == 0 else legend for row, legend in enumerate(encoded["legend"])]
     mixed = encoded.remove_columns("legend").add_column("legend", legends)
     kept = codec.store(codec.collate, mixed, tmp_path / "cache", 10**9)
-    assert kept.kept is not None and kept.kept_masks is None
+    rows = [{**mixed[0], "legend": legend} for legend in (legends[0], encoded[0]["legend"])]
+    rows[1]["legend"] = json.dumps({**json.loads(rows[1]["legend"]), "values": [1, 0, 2]})
+    wanted = codec.collate(rows)["labels"]
+    assert torch.equal(kept(rows)["labels"], wanted) and not torch.equal(*wanted)
+    assert torch.equal(kept(rows)["labels"], wanted)
