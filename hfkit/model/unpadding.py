@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 from transformers import AttentionInterface
 
+from hfkit.model.forwards import wrap_forwards
+
 ATTENTION, OWN = "hfkit_unpadded", "sdpa"
 # What it costs to attend in one more part, in pairs of tokens that a row of its heads compares.
 PART = 4000
@@ -46,9 +48,9 @@ class Places:
         row, column = mask[order].nonzero(as_tuple=True)
         self.real = order[row] * self.tokens + column
         self.parts = []
+        begins = [0, *lengths.cumsum(0).tolist()]  # of the tokens of each row, and the end of the last
         for first, end in split_rows(lengths.tolist(), part):
-            inside = slice(*lengths.cumsum(0)[[first, end - 1]].tolist())
-            inside = slice(inside.start - int(lengths[first]), inside.stop)
+            inside = slice(begins[first], begins[end])
             columns = column[inside]
             window = slice(int(columns.min()), int(columns.max()) + 1)
             places = (row[inside] - first) * (window.stop - window.start) + columns - window.start
@@ -120,18 +122,9 @@ class Unpadding:
     @contextmanager
     def around_blocks(self) -> Iterator[None]:
         """Within it the blocks can do without padding; they do so within `skip_padding`, which stands inside."""
-        # On the instance, as `hfkit.prefix.replay` does it: what that one wraps around it finds shapes as ever.
-        before = [vars(block).get("forward") for block in self.blocks]
-        try:
-            for block in self.blocks:
-                vars(block)["forward"] = self._on_real_tokens(block.forward)
+        # As `hfkit.prefix.replay` does it: what that one wraps around it finds shapes as ever.
+        with wrap_forwards([(block, self._on_real_tokens) for block in self.blocks]):
             yield
-        finally:
-            for block, own in zip(self.blocks, before, strict=True):
-                if own is None:
-                    vars(block).pop("forward", None)
-                else:
-                    vars(block)["forward"] = own
 
     @contextmanager
     def skip_padding(self, places: Places) -> Iterator[None]:

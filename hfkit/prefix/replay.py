@@ -9,12 +9,15 @@ were seen. Masks, positions, pooling, head and loss remain the model's own code,
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+from hfkit.model.forwards import wrap_forwards
 
 Key = tuple[str, int]  # path of a module, and which of its calls in one forward pass
 Handler = Callable[[Callable, tuple, dict], Any]  # (the module's own forward, args, kwargs) -> output
@@ -189,11 +192,8 @@ def intercept(model: nn.Module, handlers: Mapping[Key, Handler]) -> Iterator[Non
     by_module: dict[str, dict[int, Handler]] = {}
     for (path, nth), handler in handlers.items():
         by_module.setdefault(path, {})[nth] = handler
-    modules = {path: model.get_submodule(path) for path in by_module}
-    # accelerate also keeps a `forward` of its own in the instance, which has to come back afterwards.
-    before = {path: module.__dict__.get("forward") for path, module in modules.items()}
 
-    def count_calls(own: Callable, of_call: dict[int, Handler]) -> Callable:
+    def count_calls(of_call: dict[int, Handler], own: Callable) -> Callable:
         # A shared module is called several times: ALBERT's one block N times, T5's embeddings by encoder and decoder.
         # Which call it is decides what it returns, so a second forward pass would find all numbers used up.
         calls = count()
@@ -204,18 +204,9 @@ def intercept(model: nn.Module, handlers: Mapping[Key, Handler]) -> Iterator[Non
 
         return forward
 
-    try:
-        for path, module in modules.items():
-            # Not a forward hook: that cannot keep the module from running. And on the instance, not the class: other
-            # blocks are of the same class.
-            module.__dict__["forward"] = count_calls(module.forward, by_module[path])
+    wrappers = [(model.get_submodule(path), partial(count_calls, of_call)) for path, of_call in by_module.items()]
+    with wrap_forwards(wrappers):
         yield
-    finally:
-        for path, module in modules.items():
-            if before[path] is None:
-                module.__dict__.pop("forward", None)
-            else:
-                module.__dict__["forward"] = before[path]
 
 
 def replay(

@@ -28,6 +28,7 @@ from hfkit.arguments.training import TransferArguments
 from hfkit.contract.codec import Batch, Codec, Collator
 from hfkit.data.batches import rows_to_fetch
 from hfkit.errors import first_line
+from hfkit.model.forwards import wrap_forwards
 from hfkit.model.unfreezing import Unfreezing
 from hfkit.runtime.machine import has_bfloat16, measure
 from hfkit.training.budget import count_epoch_steps
@@ -287,15 +288,8 @@ def autocast(model: nn.Module, precision: str) -> Iterator[None]:
         yield
         return
     cast = torch.autocast(next(model.parameters()).device.type, DTYPES[precision])
-    own = vars(model).get("forward")
-    model.forward = convert_outputs_to_fp32(cast(model.forward))
-    try:
+    with wrap_forwards([(model, lambda forward: convert_outputs_to_fp32(cast(forward)))]):
         yield
-    finally:
-        if own is None:
-            del model.forward
-        else:
-            model.forward = own
 
 
 @contextmanager
