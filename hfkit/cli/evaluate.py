@@ -99,7 +99,7 @@ def _evaluate(
             print(f"The run drew units of '{unit}' for its intervals; here rows are drawn: see --unit_column")
         saved = found.load(task)
         record = load_record(found.folder) if (found.folder / SPLIT_FILE).is_file() else None
-        rows = task.rows_to_evaluate(saved.codec.target, None if rivals else Only(split), record)
+        rows = task.rows_to_evaluate(saved.codec.target, None if rivals else Only(split), record, saved.codec)
         require_writable(folder)  # now, rather than when all is computed
         with measure() as cost:
             encoded = saved.encode(rows["test"])

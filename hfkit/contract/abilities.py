@@ -13,6 +13,7 @@ from hfkit.contract.codec import Batch, Codec, Collator, Output
 from hfkit.contract.rows import Rows
 from hfkit.contract.target import Target, names_of
 from hfkit.contract.view import Choice, Picture, View
+from hfkit.data.bad_rows import Fault
 
 
 class Prompt(NamedTuple):
@@ -66,6 +67,14 @@ class AskedInParts(Protocol):
 
     def join_parts(self, row: Mapping[str, Any], names: Mapping[str, str], chosen: Sequence[str]) -> Any:
         """The prediction, as the judge takes it, that follows from the option `chosen` for each of the questions."""
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A codec whose processor cannot read every checked row."""
+
+    def find_unreadable(self, rows: Dataset) -> list[Fault]:
+        """A fault for each loaded row that `encode` refuses."""
 
 
 @runtime_checkable

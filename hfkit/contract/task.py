@@ -15,6 +15,7 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedConfig
 
 from hfkit.arguments.ranges import Range, refuse_outside
+from hfkit.contract.abilities import Selective
 from hfkit.contract.agreement import measure_people
 from hfkit.contract.codec import Codec
 from hfkit.contract.drawing import Draw, Origin, draw_missing, take_untrained
@@ -230,16 +231,19 @@ class Task(ABC):
             DataError: rows at fault, by split, row and column.
             UserError: the dataset as a whole, or the checkpoint, cannot be used.
         """
-        if checkpoint is not None:
-            self.codec(checkpoint, self.guess_target(2))
+        codec = None if checkpoint is None else self.codec(checkpoint, self.guess_target(2))
         with collect_notes() as notes:
-            loaded = self.check(self.read())
+            loaded = self.check(self.read(), codec)
         return replace(loaded, notes=tuple(notes))
 
-    def check(self, raw: Raw) -> Loaded:
-        """The result of `load` for rows that were read already."""
+    def check(self, raw: Raw, codec: Codec | None = None) -> Loaded:
+        """The result of `load` for rows that were read already.
+
+        Args:
+            codec: of the checkpoint; rows that it cannot read are at fault.
+        """
         given = load_record(expand_home(self.split_file)) if self.split_file else None
-        draw = draw_missing(self.rows, *self._check_splits(raw, None), self._shares, given)
+        draw = draw_missing(self.rows, *self._check_splits(raw, None, codec), self._shares, given)
         splits = self.rows.settle(draw.splits, raw, finished=False)
         if self.max_train_rows is not None:
             splits["train"] = self.rows.thin(splits["train"], self.max_train_rows)
@@ -257,12 +261,19 @@ class Task(ABC):
             raise TypeError(f"the rows of {type(self).__name__} make {kind}: set its target_kind = {kind}")
         return target
 
-    def rows_to_evaluate(self, target: Target, only: Only | None = None, record: SplitRecord | None = None) -> Loaded:
+    def rows_to_evaluate(
+        self,
+        target: Target,
+        only: Only | None = None,
+        record: SplitRecord | None = None,
+        codec: Codec | None = None,
+    ) -> Loaded:
         """Checked rows with answers to evaluate a finished model on: `test`, and without `only` all splits.
 
         Args:
             target: that of the model; other answers are faults.
             record: of the rows that the model was trained on; if these are the same ones, its test rows are taken.
+            codec: that of the model; rows that it cannot read are at fault.
 
         Raises:
             DataError: rows at fault, or with answers that the model does not know, by split, row and column.
@@ -270,7 +281,7 @@ class Task(ABC):
         """
         with collect_notes() as notes:
             raw = self.read(only)
-            splits, origins = self._check_splits(raw, target)
+            splits, origins = self._check_splits(raw, target, codec)
             draw = Draw(splits, origins)
             if only is None:
                 draw = draw_missing(self.rows, splits, origins, self._shares, record)
@@ -282,7 +293,9 @@ class Task(ABC):
             people = self._measure_people(raw, splits["test"], draw.origins["test"])
         return Loaded(splits, target, draw, tuple(notes), people)
 
-    def _check_splits(self, raw: Raw, finished: Target | None) -> tuple[DatasetDict, dict[str, Origin]]:
+    def _check_splits(
+        self, raw: Raw, finished: Target | None, codec: Codec | None
+    ) -> tuple[DatasetDict, dict[str, Origin]]:
         """Every split without its bad rows. The finished model, or train, must know the answers of test."""
         rows, checked, origins, known = self.rows, {}, {}, None
         for split in raw.splits:
@@ -293,6 +306,10 @@ class Task(ABC):
             if "unit" in raw.columns:
                 units, wrong = check_units(raw.splits[split], raw.columns["unit"])
                 found, faults = found.add_column("unit", units), faults + wrong
+            if self.on_bad_row == "skip" and isinstance(codec, Selective):  # else the first one shows when all are read
+                good = np.delete(np.arange(len(found)), [fault.row for fault in faults])
+                unreadable = codec.find_unreadable(found.select(good))
+                faults += [replace(fault, row=int(good[fault.row])) for fault in unreadable]
             faults = sorted(faults, key=lambda fault: fault.row)
             checked[split] = keep_rows(split, found, faults, self.on_bad_row)
             origins[split] = Origin(split, np.delete(np.arange(len(found)), [fault.row for fault in faults]))

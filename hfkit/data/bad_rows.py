@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datasets import Dataset
 
 from hfkit.errors import DataError
+
+WAY_OUT = ", or leave such rows out with --on_bad_row skip"
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,9 @@ class Fault:
     rule: str  # the same words for every row that breaks it: they are counted by it
     fix: str
 
-    def to_error(self, split: str) -> DataError:
-        return DataError(self.value, self.rule, self.fix, split=split, row=self.row, column=self.column)
+    def to_error(self, split: str, *, skippable: bool = False) -> DataError:
+        fix = self.fix + WAY_OUT * skippable
+        return DataError(self.value, self.rule, fix, split=split, row=self.row, column=self.column)
 
 
 _COLLECTED: ContextVar[dict[str, list[Fault]] | None] = ContextVar("collected", default=None)
@@ -57,10 +60,7 @@ def keep_rows(split: str, rows: Dataset, faults: Iterable[Fault], on_bad_row: st
         collected.setdefault(split, []).extend(faults)
     if len(bad) == len(rows) or (collected is None and on_bad_row != "skip"):
         others = f"; {len(bad) - 1} more rows of the split are at fault" if len(bad) > 1 else ""
-        wayout = ", or leave such rows out with --on_bad_row skip" if len(bad) < len(rows) else ""
-        raise DataError(
-            first.value, first.rule + others, first.fix + wayout, split=split, row=first.row, column=first.column
-        )
+        raise replace(first, rule=first.rule + others).to_error(split, skippable=len(bad) < len(rows))
     if collected is None:
         print(f"{split}: {len(bad):,} of {len(rows):,} rows skipped, first row {first.row} ({first.rule})")
     counts = Counter(count_skipped(rows))

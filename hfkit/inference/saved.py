@@ -16,7 +16,7 @@ from huggingface_hub import snapshot_download
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from hfkit.arguments.parse import nearest_word, parse
-from hfkit.contract.abilities import Explained, Likely, list_choices
+from hfkit.contract.abilities import Explained, Likely, Selective, list_choices
 from hfkit.contract.answering import compute_outputs
 from hfkit.contract.codec import Codec
 from hfkit.contract.target import names_of
@@ -161,7 +161,8 @@ class SavedModel:
         try:
             found = self.predict(rows.select(good), batch_size=batch_size)
         except DataError:  # only the processor sees it: try every row by itself
-            bad |= self.unreadable_rows(rows, good)
+            unreadable = self.codec.find_unreadable(rows.select(good)) if isinstance(self.codec, Selective) else []
+            bad |= {good[fault.row]: replace(fault, row=good[fault.row]) for fault in unreadable}
             good = [row for row in good if row not in bad]
             found = self.predict(rows.select(good), batch_size=batch_size)
         predicted = [PredictedRow(fault=bad.get(row)) for row in range(len(rows))]
@@ -177,16 +178,6 @@ class SavedModel:
             for row, picture in zip(wanted, drawn, strict=True):
                 predicted[row] = predicted[row]._replace(looked_at=picture)
         return predicted
-
-    def unreadable_rows(self, rows: Dataset, numbers: Sequence[int]) -> dict[int, Fault]:
-        """The rows that the processor refuses, with the reason."""
-        faults = {}
-        for row in numbers:
-            try:
-                self.encode(rows.select([row]))
-            except DataError as error:
-                faults[row] = Fault(row, error.column or "", error.value, error.rule, error.fix)
-        return faults
 
 
 @dataclass(frozen=True)

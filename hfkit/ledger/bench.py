@@ -70,8 +70,8 @@ class Bench:
             self.task = replace(self.task, max_train_rows=SAMPLE_ROWS)
         require_writable(Path(own.compare_dir))
         self.search = self._make_search()
-        self.folds = Folds(self.task, own.folds) if own.folds else None
-        loaded = self.folds.whole if self.folds else self.task.load()
+        self.folds = Folds(self.task, own.folds, self.recipe.checkpoint) if own.folds else None
+        loaded = self.folds.whole if self.folds else self._load()
         self.spans = {Path(self.task.dataset).name: slice(0, len(loaded["test"]))}  # of each test among all test rows
         others: dict[str, Dataset] = {}
         for dataset in own.other_tests:
@@ -82,7 +82,7 @@ class Bench:
                     "a page is named after its dataset's folder",
                     "Rename one of the folders",
                 )
-            others[dataset] = replace(self.task, dataset=dataset, max_train_rows=None).load()["test"]
+            others[dataset] = self._load(dataset=dataset, max_train_rows=None)["test"]
             start = max(span.stop for span in self.spans.values())
             self.spans[name] = slice(start, start + len(others[dataset]))
         # All tests as one: every contender answers them in one go.
@@ -100,7 +100,7 @@ class Bench:
             return self.folds.available
         if self.task.max_train_rows is None:
             return len(self.rows["train"])
-        return len(replace(self.task, max_train_rows=None).load()["train"])
+        return len(self._load(max_train_rows=None)["train"])
 
     @cached_property
     def references(self) -> list:
@@ -129,6 +129,10 @@ class Bench:
         require_flags(self.recipe)
         baselines = {name: make_baseline(name, self.recipe) for name in self.recipe.baseline}
         return strategies + [Contender(name, "baseline", seeded=one.seeded) for name, one in baselines.items()]
+
+    def _load(self, **changes: Any) -> Loaded:
+        """The task's rows, all of which the checkpoint can read."""
+        return replace(self.task, **changes).load(self.recipe.checkpoint)
 
     def _make_search(self) -> Search | None:
         own = self.own

@@ -26,9 +26,9 @@ class Folds:
         UserError: there are too few rows or units, or no validation rows could be drawn.
     """
 
-    def __init__(self, task: Task, count: int) -> None:
+    def __init__(self, task: Task, count: int, checkpoint: str | None = None) -> None:
         self.task, self.count = task, count
-        loaded = replace(task, max_train_rows=None).load()
+        loaded = replace(task, max_train_rows=None).load(checkpoint)
         pool = join_splits(loaded, pooled_splits(loaded, task))
         self.available = len(pool)
         if task.max_train_rows is not None:

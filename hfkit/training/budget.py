@@ -41,7 +41,7 @@ def settle_length(args: TransferArguments, rows: int) -> None:
     epoch_steps = count_epoch_steps(args, rows)
     args.num_train_epochs = float(count_passes(epoch_steps))
     if args.eval_strategy == IntervalStrategy.EPOCH:
-        every = max(1, round(args.num_train_epochs * epoch_steps / EVALUATIONS))
+        every = math.ceil(args.num_train_epochs * epoch_steps / EVALUATIONS)  # the last one is of the last step
         args.eval_strategy, args.eval_steps = IntervalStrategy.STEPS, every
         if args.save_strategy == IntervalStrategy.EPOCH:
             args.save_strategy, args.save_steps = IntervalStrategy.STEPS, every

@@ -15,6 +15,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForSpeechSeq2Seq,
     AutoModelForTokenClassification,
+    AutoTokenizer,
     BartConfig,
     BertConfig,
     GPT2Config,
@@ -27,6 +28,7 @@ import hfkit.inference.saved
 from hfkit import Report, TransferArguments, TransferTrainer
 from hfkit.arguments.parse import parse
 from hfkit.contract.task import Loaded, Task
+from hfkit.data.bad_rows import count_skipped
 from hfkit.data.text.words import split_words
 from hfkit.errors import UserError
 from hfkit.inference.saved import SavedModel, find_task, fits_head, load_saved
@@ -307,6 +309,26 @@ def test_a_text_of_no_token_is_a_row_at_fault(checkpoint, tmp_path):
         "the tokenizer makes no token of it, and no model reads an empty row",
         None,
     ]
+
+
+def test_texts_of_no_token_are_left_out_on_demand(tmp_path):
+    checkpoint = tiny.gpt2(tmp_path / "gpt2")
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer.backend_tokenizer.normalizer = drop_signs()
+    tokenizer.save_pretrained(checkpoint)
+    place = tmp_path / "data"
+    place.mkdir()
+    for split in ("train", "validation", "test"):
+        rows = {"text": ["anna", "∅", "boris", " ", "clara"], "label": ["a", "a", "b", "a", "b"]}
+        Dataset.from_dict(rows).to_json(place / f"{split}.json")
+    task = TextClassification(dataset=str(place), on_bad_row="skip")
+    loaded = task.load(checkpoint)
+    assert loaded["train"]["text"][:] == ["anna", "boris", "clara"]
+    assert loaded.draw.origins["test"].rows.tolist() == [0, 2, 4]
+    assert count_skipped(loaded["train"]) == {
+        "every row has a text": 1,
+        "the tokenizer makes no token of it, and no model reads an empty row": 1,
+    }
 
 
 def drop_signs():

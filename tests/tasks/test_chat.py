@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from datasets import Dataset
 from transformers import set_seed
 
 from hfkit import TransferArguments, TransferTrainer
 from hfkit.contract.view import Example, Text
+from hfkit.data.bad_rows import count_skipped
 from hfkit.errors import DataError, UserError
 from hfkit.inference.conversation import load_conversation
 from hfkit.inference.saved import load_saved
@@ -130,6 +132,31 @@ def test_a_template_that_refuses_the_system_is_quoted_with_the_fix(checkpoint, t
     with pytest.raises(DataError, match="row 1.*System role not supported.*--system_message merge"):
         encode(folder, rows)
     assert set(encode(folder, rows, system_message="merge")[1]["row"]) == {0, 1}
+
+
+def test_conversations_that_a_template_refuses_are_left_out_on_demand(tmp_path):
+    """Only the checkpoint knows which; what was drawn of the others still says which row of the file it was."""
+    tokenizer = KNOWN["GPT-2"].processor()
+    folder = causal("GPT-2", tmp_path / "gpt2")
+    tokenizer.chat_template = STRICT
+    tokenizer.save_pretrained(folder)
+
+    folder_of_rows = write_rows(tmp_path / "rows", "messages", conversations)  # some begin with the system
+    task = Chat(dataset=folder_of_rows, on_bad_row="skip")
+    kept, whole = task.load(folder), task.load()
+    rule = "the checkpoint's chat template takes them, and here it says: System role not supported"
+    codec = task.codec(folder, kept.target)
+    judged = task.rows_to_evaluate(kept.target, codec=codec)
+    for split in ("train", "validation", "test"):
+        begins = np.array([messages[0]["role"] for messages in whole[split]["messages"][:]])
+        rest, refused = np.flatnonzero(begins == "user"), np.flatnonzero(begins == "system")
+        assert len(rest) and len(refused)
+        assert [fault.row for fault in codec.find_unreadable(whole[split])] == refused.tolist()
+        assert kept[split]["messages"][:] == whole[split].select(rest)["messages"][:]
+        assert count_skipped(kept[split]) == {rule: len(refused)}
+        assert kept.draw.origins[split].rows.tolist() == judged.draw.origins[split].rows.tolist() == rest.tolist()
+    with pytest.raises(DataError, match="--system_message merge .* or leave such rows out with --on_bad_row skip"):
+        codec.encode(whole["train"], split="train", answers=True)
 
 
 def test_a_template_that_writes_no_answer_leaves_nothing_to_learn(tmp_path):

@@ -23,7 +23,7 @@ def test_a_run_by_default_is_evaluated_ten_times(tmp_path):
     settle_length(args, 3394)  # 213 steps a pass
     assert (args.num_train_epochs, args.patience) == (5.0, None)
     assert (args.eval_strategy, args.save_strategy) == ("steps", "steps")
-    assert args.eval_steps == args.save_steps == 106  # of 1,065
+    assert args.eval_steps == args.save_steps == 107  # of 1,065
 
 
 def test_a_length_that_is_given_stays(tmp_path):

@@ -114,7 +114,7 @@ def read_test_rows(task: Task, saved: SavedModel) -> Material:
     Raises:
         UserError: they cannot be loaded, or have answers that the model does not know.
     """
-    rows = task.rows_to_evaluate(saved.codec.target, Only())["test"]
+    rows = task.rows_to_evaluate(saved.codec.target, Only(), codec=saved.codec)["test"]
     if len(rows) > MOST_ROWS:
         rows = rows.select(np.linspace(0, len(rows) - 1, MOST_ROWS).astype(int))
     return Material(task, rows, f"test rows of {dataset_name(task.dataset)}", task.rows.references(rows))

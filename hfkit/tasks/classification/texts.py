@@ -31,7 +31,7 @@ from hfkit.data.text.tokenizers import (
     spell_out,
 )
 from hfkit.data.units import find_unit_column
-from hfkit.errors import DataError, UserError
+from hfkit.errors import UserError
 from hfkit.model.conversions import say_once
 from hfkit.model.sources import read_pooling
 from hfkit.tasks.classification.codec import Classifier
@@ -181,24 +181,31 @@ class TextClassifier(Classifier):
             UserError: `max_length` does not fit the tokenizer.
             DataError: the tokenizer turns a text into nothing.
         """
-        longest = self.longest(pairs="text_pair" in rows.column_names)
-        hides = split == "train" and bool(self.hiding)
-        names = [*self.processor.model_input_names, *([WORD_STARTS] if hides else [])]
+        tokens = self.tokenize(rows, split, with_words=split == "train" and bool(self.hiding))
+        for fault in find_empty(tokens, rows):
+            raise fault.to_error(split, skippable=answers)
+        return self.with_numbers(tokens, rows, answers=answers)
+
+    def find_unreadable(self, rows: Dataset) -> list[Fault]:
+        return find_empty(self.tokenize(rows, "rows"), rows)
+
+    def tokenize(self, rows: Dataset, named: str, *, with_words: bool = False) -> Dataset:
+        """Tokens of every row, and whether it was `truncated`."""
+        names = [*self.processor.model_input_names, *([WORD_STARTS] if with_words else [])]
         tokens = map_rows(
             rows,
             tokenize_batch,
-            f"Tokenizing {split}",
+            f"Tokenizing {named}",
             features=Features({**{name: List(Value("int32")) for name in names}, "truncated": Value("bool")}),
             processor=self.processor,
-            longest=longest,
-            with_words=hides,
+            longest=self.longest(pairs="text_pair" in rows.column_names),
+            with_words=with_words,
             marks=find_readable_marks(self.processor),
         )
-        refuse_empty(split, tokens, rows)
         if self.processor.is_fast:
             # The tokenizer keeps the last call's truncation and would save it with the model.
             self.processor.backend_tokenizer.no_truncation()
-        return self.with_numbers(tokens, rows, answers=answers)
+        return tokens
 
     @property
     def varies(self) -> Literal["rows"] | None:
@@ -329,15 +336,7 @@ def refuse_without_words(tokenizer: Tokenizer, hiding: Hiding) -> None:
     find_stand_in(tokenizer, hiding)
 
 
-def refuse_empty(split: str, tokens: Dataset, rows: Dataset) -> None:
-    empty = np.flatnonzero(text_lengths(tokens) == 0)
-    if len(empty):
-        row = int(empty[0])
-        raise DataError(
-            f"text {rows[row]['text']!r}",
-            "the tokenizer makes no token of it, and no model reads an empty row",
-            "Remove the row",
-            split=split,
-            row=row,
-            column="text",
-        )
+def find_empty(tokens: Dataset, rows: Dataset) -> list[Fault]:
+    rule = "the tokenizer makes no token of it, and no model reads an empty row"
+    empty = np.flatnonzero(text_lengths(tokens) == 0).tolist()
+    return [Fault(row, "text", f"text {rows[row]['text']!r}", rule, "Remove the row") for row in empty]

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, TextIteratorStreamer
 
 from hfkit.contract.codec import Batch, Output, Tokens
+from hfkit.data.bad_rows import Fault
 from hfkit.data.notes import tell
-from hfkit.errors import DataError, UserError
+from hfkit.errors import UserError
 from hfkit.progress import track
 from hfkit.tasks.language.codec import CausalCodec, Document, PackedRows, count_values, fill
 from hfkit.tasks.language.conversations import ASSISTANT, SYSTEM, Message
@@ -73,8 +74,8 @@ class ChatCodec(CausalCodec):
             return self.encode_prompts(conversations, split)
         documents = []
         for row, messages in enumerate(track(conversations, f"Tokenizing {split}")):
-            marked = self.mark(row, messages, split)
-            documents += [Document(row, ids, counted) for ids, counted in marked]
+            with name_row(row, split, skippable=answers):
+                documents += [Document(row, ids, counted) for ids, counted in self.mark(messages)]
         if split == "train":
             counted = sum(sum(document.counted) for document in documents)
             tokens = sum(len(document.ids) for document in documents)
@@ -83,31 +84,46 @@ class ChatCodec(CausalCodec):
         encoded = self.lay_out(documents, split, together=split == "train" and answers, shared=stride)
         return self.add_prompts(encoded, conversations) if self.exact_tokens and split != "train" else encoded
 
-    def mark(self, row: int, messages: Sequence[Message], split: str) -> list[Marked]:
+    def find_unreadable(self, rows: Dataset) -> list[Fault]:
+        faults = []
+        for row, messages in enumerate(track(rows["messages"][:], "Checking turns")):
+            try:
+                self.mark(messages) if messages[-1]["role"] == ASSISTANT else self.ask(messages)
+            except Unreadable as error:
+                faults.append(error.to_fault(row))
+        return faults
+
+    def mark(self, messages: Sequence[Message]) -> list[Marked]:
         """The tokens of a conversation.
 
         Raises:
-            DataError: see `encode`.
+            Unreadable: the template refuses it, or nothing of it is left to learn.
         """
-        with explain_refusal(row, messages, split):
+        with explain_refusal(messages):
             marked = self.template.mark(messages)
         if not any(any(one.counted[1:]) for one in marked):
-            raise DataError(
+            raise Unreadable(
                 f"{sum(len(one.ids) for one in marked):,} tokens, none of them the assistant's",
                 "every conversation has a token to learn, and the template writes none of its answers",
                 "Mend the chat template of the checkpoint, or remove the row",
-                split=split,
-                row=row,
-                column="messages",
             )
         return marked
+
+    def ask(self, messages: Sequence[Message]) -> list[int]:
+        """The tokens of a conversation, after which an answer comes.
+
+        Raises:
+            Unreadable: the template refuses it.
+        """
+        with explain_refusal(messages):
+            return self.template.ask(messages)
 
     def encode_prompts(self, conversations: Sequence[Sequence[Message]], split: str) -> Dataset:
         """A row for each conversation that is to be answered."""
         ids = []
         for row, messages in enumerate(conversations):
-            with explain_refusal(row, messages, split):
-                ids.append(self.template.ask(messages))
+            with name_row(row, split):
+                ids.append(self.ask(messages))
         limit = self.window()[0] - self.room_of_answer(self.most_tokens)
         features = Features({"row": Value("int32"), "input_ids": List(Value("int32")), "asked": Value("bool")})
         columns = {"row": range(len(ids)), "input_ids": [one[-limit:] for one in ids], "asked": [True] * len(ids)}
@@ -132,7 +148,7 @@ class ChatCodec(CausalCodec):
     def tokens(self, rows: Dataset) -> Tokens:
         ids = []
         for row, messages in enumerate(rows["messages"][:]):
-            with explain_refusal(row, messages, "input"):
+            with name_row(row, "input"), explain_refusal(messages):
                 ids.append(self.template.encode(self.template.render(self.template.prepare(messages))))
         return Tokens(ids, self.window()[0], windowed=True)
 
@@ -263,12 +279,32 @@ class ChatCodec(CausalCodec):
             rest = rest[2:]  # a question with its answer
 
 
+class Unreadable(Exception):
+    """The checkpoint cannot learn from a conversation: the value, the rule and the fix of its fault."""
+
+    def to_fault(self, row: int) -> Fault:
+        return Fault(row, "messages", *self.args)
+
+
 @contextmanager
-def explain_refusal(row: int, messages: Sequence[Message], split: str) -> Iterator[None]:
-    """Within it, what a template refuses becomes an error with its row.
+def name_row(row: int, split: str, *, skippable: bool = False) -> Iterator[None]:
+    """Within it, what is unreadable becomes an error with its row.
 
     Raises:
-        DataError: quoting the template.
+        DataError: see `Unreadable`.
+    """
+    try:
+        yield
+    except Unreadable as error:
+        raise error.to_fault(row).to_error(split, skippable=skippable) from error
+
+
+@contextmanager
+def explain_refusal(messages: Sequence[Message]) -> Iterator[None]:
+    """Within it, a conversation that a template refuses is unreadable.
+
+    Raises:
+        Unreadable: quoting the template.
     """
     try:
         yield
@@ -276,14 +312,8 @@ def explain_refusal(row: int, messages: Sequence[Message], split: str) -> Iterat
         fix = "Change the turns, or use a checkpoint with another template"
         if messages[0]["role"] == SYSTEM:
             fix = "Set --system_message merge to put it before the user's first turn, or drop to leave it out"
-        raise DataError(
-            f"turns of {', '.join(message['role'] for message in messages)}",
-            f"the checkpoint's chat template takes them, and here it says: {error}",
-            fix,
-            split=split,
-            row=row,
-            column="messages",
-        ) from error
+        shown = f"turns of {', '.join(message['role'] for message in messages)}"
+        raise Unreadable(shown, f"the checkpoint's chat template takes them, and here it says: {error}", fix) from error
 
 
 class ChatRows(PackedRows):
