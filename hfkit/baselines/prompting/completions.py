@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache, GenerationConfig, PreTrainedModel, StoppingCriteria
+from transformers import Cache, DynamicCache, GenerationConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from hfkit.baselines.prompting.layout import Request
 from hfkit.baselines.prompting.scoring import REFUSALS, TOLERANCE, read_beginning, shared_start
 from hfkit.errors import first_line
+from hfkit.model.writing import write
 from hfkit.progress import track
 
 log = logging.getLogger(__name__)
@@ -19,16 +20,10 @@ log = logging.getLogger(__name__)
 TOKENS = 4096  # in a batch, about, those to be written included
 
 
-class LineEnd(StoppingCriteria):
-    """Stops a row at its first token with a line end: answers are one line."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
-        self.ends = torch.tensor(["\n" in text for text in texts])
-
-    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs) -> Tensor:
-        self.ends = self.ends.to(input_ids.device)
-        return self.ends[input_ids[:, -1].clamp(max=len(self.ends) - 1)]
+def find_line_ends(tokenizer: Tokenizer) -> list[int]:
+    """The tokens with a line end in them: the last one of an answer, which is one line."""
+    texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+    return [token for token, text in enumerate(texts) if "\n" in text]
 
 
 @torch.inference_mode()
@@ -43,17 +38,16 @@ def complete(
     if reason:
         log.warning("Prompts are read in whole: this model cannot share their beginning (%s).", reason)
         start = 0
-    shared, line_end = read_beginning(model, requests[0].context[:start]), LineEnd(tokenizer)
+    shared = read_beginning(model, requests[0].context[:start])
+    settings = greedy_settings(model, tokenizer, most)
+    settings.eos_token_id = [*ends_of(settings), *find_line_ends(tokenizer)]
     order = sorted(range(len(requests)), key=lambda i: len(requests[i].context))
     size = max(1, TOKENS // (len(requests[order[-1]].context) + most))
     completions: dict[int, str] = {}
     for first in track(range(0, len(order), size), desc):
         numbers = order[first : first + size]
         inputs = lay_out_batch(model, tokenizer, [requests[i].context for i in numbers], start, shared)
-        output = model.generate(
-            **inputs, generation_config=greedy_settings(model, tokenizer, most), stopping_criteria=[line_end]
-        )
-        new = output[:, inputs["input_ids"].shape[1] :]
+        new = write(model, inputs, settings)[:, inputs["input_ids"].shape[1] :]
         texts = tokenizer.batch_decode(new, skip_special_tokens=True)
         completions |= {i: text.partition("\n")[0].strip() for i, text in zip(numbers, texts, strict=True)}
     return [completions[i] for i in range(len(requests))]
@@ -93,6 +87,12 @@ def greedy_settings(model: PreTrainedModel, tokenizer: Tokenizer, most: int, **s
         eos_token_id=tokenizer.eos_token_id if ends is None else ends,
         **settings,
     )
+
+
+def ends_of(settings: GenerationConfig) -> list[int]:
+    """The tokens that end a text."""
+    ends = settings.eos_token_id
+    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
 
 
 def lay_out_batch(

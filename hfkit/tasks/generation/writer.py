@@ -33,6 +33,7 @@ from hfkit.data.text.tokenizers import (
 from hfkit.errors import UserError
 from hfkit.model.conversions import say_once
 from hfkit.model.weights import read_config
+from hfkit.model.writing import write
 from hfkit.tasks.checkpoint_codec import CheckpointCodec
 from hfkit.tasks.losses import IGNORED, category_divergence
 
@@ -313,12 +314,14 @@ class Writer(CheckpointCodec):
         The encoder does not run again if its output is `known`.
         """
         writer = extract_model_from_parallel(model)
-        given: dict[str, Any] = {name: batch[name] for name in INPUTS}
         if known is not None and "labels" in batch:  # without them the decoder had no inputs, and nothing ran
-            given["encoder_outputs"] = BaseModelOutput(last_hidden_state=known["encoder_last_hidden_state"])
-            del given["input_ids"]
-        written = writer.generate(**given)[:, 1:]  # without the token that starts the decoder
-        ended = torch.isin(written, torch.as_tensor(writer.generation_config.eos_token_id, device=written.device))
+            read = BaseModelOutput(last_hidden_state=known["encoder_last_hidden_state"])
+        else:
+            read = writer.get_encoder()(**{name: batch[name] for name in INPUTS})
+        given = {"encoder_outputs": read, "attention_mask": batch["attention_mask"]}
+        settings = writer.generation_config
+        written = write(writer, given, settings)[:, 1:]  # without the token that starts the decoder
+        ended = torch.isin(written, torch.as_tensor(settings.eos_token_id, device=written.device))
         return {"written": written.masked_fill((ended.cumsum(1) - ended.long()) > 0, IGNORED)}
 
     def logits(self, output: Output, batch: Batch) -> Tensor:

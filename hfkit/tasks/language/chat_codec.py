@@ -16,6 +16,7 @@ from hfkit.contract.codec import Batch, Output, Tokens
 from hfkit.data.bad_rows import Fault
 from hfkit.data.notes import tell
 from hfkit.errors import UserError
+from hfkit.model.writing import write
 from hfkit.progress import track
 from hfkit.tasks.language.codec import CausalCodec, Document, PackedRows, count_values, fill
 from hfkit.tasks.language.conversations import ASSISTANT, SYSTEM, Message
@@ -180,8 +181,7 @@ class ChatCodec(CausalCodec):
         asked = mask.any(1)
         if asked.any():
             inputs = {"input_ids": prompts[asked], "attention_mask": mask[asked]}
-            made = extract_model_from_parallel(model).generate(**inputs, generation_config=self.settings(most))
-            made = made[:, prompts.shape[1] :]
+            made = write(extract_model_from_parallel(model), inputs, self.settings(most))[:, prompts.shape[1] :]
             # Behind the token that ends an answer there is padding, which may be that token itself.
             ends = torch.isin(made, torch.tensor(sorted(self.template.stops), device=made.device)).cumsum(1) > 0
             written[asked, : made.shape[1]] = made.masked_fill(ends, -100)
