@@ -149,4 +149,5 @@ def write_labels(ids: np.ndarray, out: Tensor, *, mirrored: bool) -> None:
     """Ids into `out`, (height, width), with -100 for those of no class."""
     labels = out.numpy()
     labels[...] = ids[:, ::-1] if mirrored else ids
-    labels[labels == NONE] = IGNORED
+    if (ids == NONE).any():
+        labels[labels == NONE] = IGNORED

@@ -61,6 +61,7 @@ class Legend(NamedTuple):
 
     names: tuple[str, ...]
     ids: np.ndarray  # of each number, (largest + 2,); the last one is for all above
+    same: int  # from 0 on, the numbers that are their own ids, if `NONE` is no class
 
 
 def write_legend(classes: MaskClasses) -> str:
@@ -74,12 +75,19 @@ def read_legend(text: str) -> Legend:
     written = json.loads(text)
     ids = np.full(max(written["values"], default=0) + 2, NONE, np.uint8)
     ids[written["values"]] = np.arange(len(written["names"]))
-    return Legend(tuple(written["names"]), ids)
+    own = ids == np.arange(len(ids))
+    return Legend(tuple(written["names"]), ids, int(np.argmin(own)) if NONE not in written["values"] else 0)
 
 
 def to_ids(numbers: np.ndarray, legend: Legend) -> np.ndarray:
     """The ids of the classes that numbers stand for, uint8; `NONE` where they stand for none."""
+    if numbers.dtype == np.uint8 and are_own_ids(numbers, legend):
+        return numbers  # as most masks are written; to look every pixel up takes several times as long
     return legend.ids.take(numbers, mode="clip")
+
+
+def are_own_ids(numbers: np.ndarray, legend: Legend) -> bool:
+    return numbers.max(initial=0) < legend.same or not ((numbers >= legend.same) & (numbers != NONE)).any()
 
 
 def settle_classes(

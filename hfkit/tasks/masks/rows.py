@@ -219,7 +219,7 @@ class MaskedPictures:
         return self._classes_of(rows[0]["legend"])
 
     def _classes_of(self, legend: str) -> MaskClasses:
-        names, ids = read_legend(legend)
+        names, ids, _ = read_legend(legend)
         values = [int(np.flatnonzero(ids == number)[0]) for number in range(len(names))]
         ignored = {255 if self.flags.ignored is None else self.flags.ignored} | ({0} if self.flags.reduced else set())
         return MaskClasses(names, None, tuple(values), tuple(sorted(ignored - {*values, -1})))

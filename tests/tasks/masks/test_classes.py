@@ -45,6 +45,19 @@ def test_reduced_labels_begin_at_1_and_what_0_is_comes_first():
     assert to_ids(np.array([[0, 1, 2, 255, 7]]), legend).tolist() == [[NONE, 0, 1, NONE, NONE]]
 
 
+@pytest.mark.parametrize(
+    "values", [(0, 1, 2), (0, 255), (1, 2), (0, 2), (0, 1, 255), tuple(range(255)), tuple(range(1, 256)), ()]
+)
+def test_bytes_become_the_ids_that_wider_numbers_become(values):
+    """Masks whose numbers are their own ids are not looked up; which these are depends on whether 255 is a class."""
+    legend = read_legend(write_legend(MaskClasses(tuple(map(str, values)), None, values)))
+    for numbers in (np.arange(256), np.arange(3), np.array([0, 1, 255]), np.array([2, 2]), np.arange(0)):
+        expected = [values.index(number) if number in values else NONE for number in numbers.tolist()]
+        for kind in (np.uint8, np.int64):
+            made = to_ids(numbers.astype(kind), legend)
+            assert made.tolist() == expected and made.dtype == np.uint8
+
+
 def test_reduced_labels_whose_first_name_is_that_of_0_are_refused():
     with pytest.raises(UserError, match="begin with 'background'"):
         settle({0, 1}, names="background,sky", reduced=True)
