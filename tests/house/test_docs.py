@@ -13,6 +13,7 @@ import typer
 
 from hfkit import Report
 from hfkit.cli import app
+from hfkit.contract import abilities
 from hfkit.ledger.arguments import load_recipe, split_flags
 from hfkit.tasks import TextClassification
 
@@ -144,3 +145,11 @@ def test_the_site_is_built_without_a_warning_and_whole(tmp_path):
         assert f"hfkit {name}" in pages["commands.html"]
     assert "GPT-NeoX" in pages["devices.html"]
     assert "TransferTrainer" in pages["reference/recipes.html"] and "banking77" in pages["results.html"]
+
+
+@pytest.mark.parametrize("page", ["docs/tasks.md", "CONTRIBUTING.md"])
+def test_every_ability_is_listed(page):
+    named = {name for name, value in vars(abilities).items() if getattr(value, "_is_protocol", False)}
+    own = {name for name in named if vars(abilities)[name].__module__ == abilities.__name__}
+    written = (ROOT / page).read_text(encoding="utf-8")
+    assert {name for name in own if f"`{name}`" not in written} == set() and len(own) > 15
