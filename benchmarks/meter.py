@@ -35,17 +35,31 @@ class Meter(TrainerCallback):
         self.config = trainer.model.config
         self.is_text = encoder is not None and getattr(self.config, "intermediate_size", None) is not None
         if self.is_text:
-            encoder.layer[-1].register_forward_pre_hook(self._count, with_kwargs=True)
+            last = encoder.layer[-1]
+            last.register_forward_pre_hook(self._count_attention, with_kwargs=True)
+            # A block may leave padding out of all its products but those of attention.
+            linear = [module for module in last.modules() if isinstance(module, torch.nn.Linear)][-1]
+            linear.register_forward_pre_hook(self._count_tokens)
 
-    def _count(self, module, args, kwargs) -> None:
+    def _count_attention(self, module, args, kwargs) -> None:
         rows, length = (args[0] if args else kwargs["hidden_states"]).shape[:2]
-        self.flops["padded"] += rows * self.forward_flops(length)
+        self.flops["padded"] += rows * self.attention_flops(length)
+
+    def _count_tokens(self, module, args) -> None:
+        self.flops["padded"] += args[0].shape[:-1].numel() * self.token_flops()
+
+    def attention_flops(self, length: int) -> float:
+        """Products of the tokens of one row with each other, in the whole encoder."""
+        return self.config.num_hidden_layers * 4 * self.config.hidden_size * length**2
+
+    def token_flops(self) -> float:
+        """Products of one token with the weights of the encoder, embeddings and head left out."""
+        hidden, inner = self.config.hidden_size, self.config.intermediate_size
+        return self.config.num_hidden_layers * 2 * (4 * hidden**2 + 2 * hidden * inner)
 
     def forward_flops(self, length: int) -> float:
-        """Matrix products of one row of `length` tokens through the encoder, embeddings and head left out."""
-        hidden, inner = self.config.hidden_size, self.config.intermediate_size
-        per_token = 2 * (4 * hidden**2 + 2 * hidden * inner) + 4 * hidden * length
-        return self.config.num_hidden_layers * length * per_token
+        """Matrix products of one row of `length` tokens through the encoder."""
+        return length * self.token_flops() + self.attention_flops(length)
 
     def real_flops(self, rows: Dataset) -> float:
         return sum(self.forward_flops(len(ids)) for ids in rows["input_ids"])
@@ -106,16 +120,17 @@ class Meter(TrainerCallback):
 
 
 def matmul_peak() -> float:
-    """GFLOP/s of a float32 matrix product with the threads of this process, the best of several.
+    """GFLOP/s of a matrix product with the threads of this process, the best of several in float32 and in bfloat16.
 
     By CPU time of the threads, like what it is compared with: by the clock, other programs would count.
     """
-    left, right = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
     best = float("inf")
-    for _ in range(TRIES):
-        began = time.process_time()
-        left @ right
-        best = min(best, time.process_time() - began)
+    for dtype in (torch.float32, torch.bfloat16):
+        left, right = torch.rand(2, SIDE, SIDE).to(dtype)
+        for _ in range(TRIES):
+            began = time.process_time()
+            left @ right
+            best = min(best, time.process_time() - began)
     return 2 * SIDE**3 / best * torch.get_num_threads() / 1e9
 
 

@@ -8,7 +8,7 @@ NOTHING = "–"
 def speed_table(result: dict) -> str:
     """Ratios to the peer, one row for each work, dataset and number of threads."""
     lines = [
-        "| work | data | threads | times less CPU [lowest, highest] | times less wall | least wanted (ceiling) "
+        "| work | data | threads | times less CPU [lowest, highest] | times less wall | wanted "
         "| peak memory against the peer | score: peer, hfkit, difference |",
         "|---|---|---:|---|---|---|---:|---|",
     ]
@@ -20,7 +20,7 @@ def speed_table(result: dict) -> str:
             f"**{row['cpu_ratio']['median']:.2f}** [{row['cpu_ratio']['min']:.2f}, {row['cpu_ratio']['max']:.2f}]"
             f" of {row['cpu_ratio']['rounds']}",
             f"{row['wall_ratio']['median']:.2f} [{row['wall_ratio']['min']:.2f}, {row['wall_ratio']['max']:.2f}]",
-            wanted_text(row),
+            NOTHING if row["wanted"] is None else f"{row['wanted']:g}",
             f"{row['memory_ratio']['median']:.2f}",
             difference_text(row.get("score")),
         ]
@@ -38,12 +38,6 @@ def speed_table(result: dict) -> str:
     place = [machine["cpu"], f"{machine['cores']} cores, CPU only"]
     place += [f"{name} {version}" for name, version in machine["versions"].items() if name != "hfkit"]
     return "\n".join([*lines, "", f"Measured by `{result['command']}` on {markdown_text(', '.join(place))}."])
-
-
-def wanted_text(row: dict) -> str:
-    if row["wanted"] is None:
-        return NOTHING
-    return f"{row['wanted']:g}" + (f" ({row['ceiling']:g})" if row["ceiling"] else "")
 
 
 def difference_text(score: dict | None) -> str:
