@@ -51,7 +51,7 @@ def grid_cells(corpus: Corpus) -> list[Cell]:
 
 
 def chosen(corpus: Corpus) -> dict[str, str]:
-    """What did best on validation, by contender: a rate, or the name of a plan; the usual rate of what was not tried."""
+    """The rate, or the name of the plan, best on validation, by contender; a usual one where none was tried."""
     usual = {
         "stock": corpus.rates[len(corpus.rates) // 2],
         "stock-frozen": FROZEN_RATES[-1],
