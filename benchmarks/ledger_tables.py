@@ -44,6 +44,32 @@ def ledgers_table(ledgers: dict[Path, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def asked_table(ledgers: dict[Path, dict[str, Any]]) -> str:
+    """A small chat model that is asked, beside fine-tuning an encoder on few rows and on all; and what a row costs."""
+    lines = [
+        "| data | asked as | score | CPU ms a row | fine-tuned, by training rows | CPU ms a row |",
+        "|---|---|---|---:|---|---:|",
+    ]
+    for path, ledger in ledgers.items():
+        tests, name = ledger["rows"]["test"], path.stem.removeprefix("asked_")
+        tuned = next(one for one in ledger["contenders"] if one["kind"] == "strategy")
+        points = next(curve["points"] for curve in ledger["budgets"]["curves"] if curve["name"] == tuned["name"])
+        curve = ", ".join(f"{point['rows']:,}: {score_text(point['headline'])}" for point in points)
+        asked = [one for one in ledger["contenders"] if "prompt_checkpoint" in (one["facts"] or {})]
+        page = f"[{markdown_text(name)}](benchmarks/results/ledgers/{path.stem}.md)"
+        for place, one in enumerate(asked):
+            cells = [
+                "" if place else f"{page}, {headline_score(ledger['task']).title}",
+                one["name"],
+                f"{score_text(one['headline'])} {interval_text(one['interval'])}",
+                f"{1000 * one['cost']['cpu_seconds'] / tests:,.0f}",
+                *(("", "") if place else (curve, f"{tuned['latency_ms']:.1f}")),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    machine = next(iter(ledgers.values()))["environment"]
+    return "\n".join([*lines, "", f"Measured by `python -m benchmarks.asked`, {machine['cpu']}, CPU only, one thread."])
+
+
 def worth(ledger: dict[str, Any]) -> str:
     """Whether the verdict finds the chosen strategy worth its cost beside every baseline, or why it cannot tell."""
     texts = {sentence["rule"]: sentence["text"] for sentence in ledger["verdict"]["sentences"]}

@@ -86,12 +86,14 @@ def section(name: str, results: Path) -> str:
     if kind != "results":
         raise ValueError(f"a page marks a section '{name}', and there is no such table")
     recipe, _, part = recipe.partition(":")
-    if recipe == "ledgers":
-        from benchmarks.ledger_tables import ledgers_table
+    if recipe in ("ledgers", "asked"):
+        from benchmarks.ledger_tables import asked_table, ledgers_table
 
-        pages = sorted((results / "ledgers").glob("*.json"))
+        asked = set((results / "ledgers").glob("asked_*.json"))
+        pages = sorted(asked if recipe == "asked" else set((results / "ledgers").glob("*.json")) - asked)
         ledgers = {path: json.loads(path.read_text(encoding="utf-8")) for path in pages}
-        return ledgers_table(ledgers) if ledgers else "No ledger yet."
+        table = asked_table if recipe == "asked" else ledgers_table
+        return table(ledgers) if ledgers else "No ledger yet."
     files = sorted(results.glob(f"{recipe}_*.json")) or sorted(results.glob(f"{recipe}.json"))
     found = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     if not found:
