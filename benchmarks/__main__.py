@@ -16,9 +16,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.quality import WORKS as SEED_WORKS
 from benchmarks.quality import chosen, grid_cells, grid_rows, quality_rows, seed_cells
 from benchmarks.scaling import scaling_cells, scaling_rows
-from benchmarks.speed import CELLS, Corpus, round_cells, run_cells, speed_rows
+from benchmarks.speed import CELLS, WORKS, Corpus, round_cells, run_cells, speed_rows
 from hfkit.runtime.machine import environment
 
 HERE = Path(__file__).parent
@@ -77,11 +78,19 @@ def corpora(data: Path, weights: Path) -> list[Corpus]:
 
 
 def collect(everything: list[Corpus], threads: list[int]) -> None:
-    """Write the result files from the cells that there are."""
+    """Write the result files from the cells that there are; rows that were not measured anew stay, marked `earlier`."""
     facts = {"command": COMMAND, "environment": environment()}
+    before = json.loads((HERE / "results" / "speed.json").read_text(encoding="utf-8"))
     rows = [row for corpus in everything for row in (*speed_rows(corpus, threads), *quality_rows(corpus))]
-    write("speed", {"schema": "hfkit.speed/1", **facts, "rows": rows, "grid": grid_rows(everything)})
-    write("scaling", {"schema": "hfkit.scaling/1", **facts, "sizes": scaling_rows()})
+    measured, works = {key_of(row) for row in rows}, {work.title for work in (*WORKS, *SEED_WORKS)}
+    rows += [row | {"earlier": True} for row in before["rows"] if key_of(row) not in measured and row["work"] in works]
+    write("speed", {"schema": "hfkit.speed/1", **facts, "rows": rows, "grid": grid_rows(everything) or before["grid"]})
+    if sizes := scaling_rows():
+        write("scaling", {"schema": "hfkit.scaling/1", **facts, "sizes": sizes})
+
+
+def key_of(row: dict) -> tuple:
+    return row["work"], row["dataset"], row["threads"], row["peer"]["contender"]
 
 
 def write(name: str, result: dict) -> None:

@@ -77,17 +77,22 @@ class Work:
     wanted: tuple[float | None, float | None, float | None] = (None, None, None)
 
 
+FROZEN, CUT_STEP, EPOCH = (
+    "frozen encoder, 10 epochs",
+    "one step, 4 of 6 blocks frozen, and a full one",
+    "full fine-tuning, one epoch",
+)
 WORKS = (
-    Work("frozen encoder, 10 epochs", "stock-frozen", "frozen", "train", (25, 30, 15)),
-    Work("the same, the peer in bfloat16", "stock-frozen-bf16", "frozen", "train", (15, 18, 10)),
+    Work(FROZEN, "stock-frozen", "frozen", "train", (25, 30, 15)),
+    Work(FROZEN, "stock-frozen-bf16", "frozen", "train", (15, 18, 10)),
     Work("frozen encoder once more, with another seed", "stock-frozen", "frozen-again", "train", (25, 25, 25)),
-    Work("one step, 4 of 6 blocks frozen, and a full one", "stock-full", "cut", "step", (6, 8, None)),
-    Work("the same, the peer in bfloat16", "stock-full-bf16", "cut", "step"),
-    Work("full fine-tuning, one epoch", "stock-full", "full", "train"),
-    Work("the same, the peer in bfloat16", "stock-full-bf16", "full", "train"),
-    Work("the same, the peer in bfloat16 and grouping by length", "stock-grouped-bf16", "full", "train"),
+    Work(CUT_STEP, "stock-full", "cut", "step", (6, 8, None)),
+    Work(CUT_STEP, "stock-full-bf16", "cut", "step"),
+    Work(EPOCH, "stock-full", "full", "train"),
+    Work(EPOCH, "stock-full-bf16", "full", "train"),
+    Work(EPOCH, "stock-grouped-bf16", "full", "train"),
     Work("evaluation", "stock-full", "full", "evaluation", (1.6, 1.6, 1.6)),
-    Work("the same, the peer in bfloat16", "stock-full-bf16", "full", "evaluation"),
+    Work("evaluation", "stock-full-bf16", "full", "evaluation"),
     Work("frozen encoder and logistic regression", "features", "frozen", "train"),
     Work("from texts to answers, linear probe", "features", "probe", "whole"),
 )

@@ -2,24 +2,24 @@
 
 from hfkit.report.pages import interval_text, markdown_text, score_text, signed_text
 
-NOTHING = "–"
+NOTHING, MARK = "–", "†"
 
 
 def speed_table(result: dict) -> str:
     """Ratios to the peer, one row for each work, dataset and number of threads."""
     lines = [
-        "| work | data | threads | times less CPU [lowest, highest] | times less wall | wanted "
+        "| work | data | threads | times less CPU [lowest, highest] | wanted "
         "| peak memory against the peer | score: peer, hfkit, difference |",
-        "|---|---|---:|---|---|---|---:|---|",
+        "|---|---|---:|---|---|---:|---|",
     ]
     for row in result["rows"]:
         cells = [
-            markdown_text(f"{row['work']}: {row['own']['contender']} against {row['peer']['contender']}"),
+            markdown_text(f"{row['work']}: {row['own']['contender']} against {row['peer']['contender']}")
+            + f" {MARK}" * bool(row.get("earlier")),
             markdown_text(row["dataset"]),
             str(row["threads"]),
             f"**{row['cpu_ratio']['median']:.2f}** [{row['cpu_ratio']['min']:.2f}, {row['cpu_ratio']['max']:.2f}]"
             f" of {row['cpu_ratio']['rounds']}",
-            f"{row['wall_ratio']['median']:.2f} [{row['wall_ratio']['min']:.2f}, {row['wall_ratio']['max']:.2f}]",
             NOTHING if row["wanted"] is None else f"{row['wanted']:g}",
             f"{row['memory_ratio']['median']:.2f}",
             difference_text(row.get("score")),
@@ -29,7 +29,7 @@ def speed_table(result: dict) -> str:
     if rates:
         lines += [
             "",
-            "| work | data | threads | GFLOP/s on real tokens: peer, hfkit | share of the matrix-product peak "
+            "| work, peer | data | threads | GFLOP/s on real tokens: peer, hfkit | share of the matrix-product peak "
             "| share of the products that is of real tokens |",
             "|---|---|---:|---|---|---|",
             *map(rate_row, rates),
@@ -37,7 +37,10 @@ def speed_table(result: dict) -> str:
     machine = result["environment"]
     place = [machine["cpu"], f"{machine['cores']} cores, CPU only"]
     place += [f"{name} {version}" for name, version in machine["versions"].items() if name != "hfkit"]
-    return "\n".join([*lines, "", f"Measured by `{result['command']}` on {markdown_text(', '.join(place))}."])
+    said = f"Measured by `{result['command']}` on {markdown_text(', '.join(place))}."
+    if any(row.get("earlier") for row in result["rows"]):
+        said += f" Rows with {MARK}: before steps in bfloat16 and without padding, on another machine."
+    return "\n".join([*lines, "", said])
 
 
 def difference_text(score: dict | None) -> str:
@@ -52,7 +55,7 @@ def difference_text(score: dict | None) -> str:
 def rate_row(row: dict) -> str:
     sides = [row["peer"], row["own"]]
     cells = [
-        markdown_text(row["work"]),
+        markdown_text(f"{row['work']}, {row['peer']['contender']}") + f" {MARK}" * bool(row.get("earlier")),
         markdown_text(row["dataset"]),
         str(row["threads"]),
         ", ".join(f"{side['useful_gflops']:.0f}" for side in sides),

@@ -69,8 +69,10 @@ def test_tables_come_from_the_files(rounds, tmp_path):
     facts = {"command": "python -m benchmarks", "environment": machine}
     (tmp_path / "speed.json").write_text(json.dumps(facts | {"rows": [row], "grid": []}))
     text = render(MARKED.format("speed"), tmp_path)
-    assert "| made up: full against stock-full | words | 1 | **2.50** [2.00, 3.00] of 2 |" in text
-    assert "| 1.4 | 0.42 | – |" in text and "| 50%, 50% |" in text and "torch 9.9" in text
+    assert "| made up: full against stock-full | words | 1 | **2.50** [2.00, 3.00] of 2 | 1.4 | 0.42 | – |" in text
+    assert "| 50%, 50% |" in text and "torch 9.9" in text and "†" not in text
+    (tmp_path / "speed.json").write_text(json.dumps(facts | {"rows": [row | {"earlier": True}], "grid": []}))
+    assert "stock-full † | words" in (older := render(MARKED.format("speed"), tmp_path)) and "Rows with †" in older
     size = {"rows": 1000, "cpu_seconds": {"reading": 0.5}, "memory_mib": {"peak": 900.0, "private": 500.0}}
     (tmp_path / "scaling.json").write_text(json.dumps(facts | {"sizes": [size | {"environment": machine}]}))
     assert "| 1,000 | 500 | 900 | 500 |" in render(MARKED.format("scaling"), tmp_path)
