@@ -61,7 +61,7 @@ class Codec(Protocol):
             split: the name of the rows, for messages; `train` may be encoded differently from the others.
 
         Raises:
-            DataError: the processor turns a row into nothing.
+            DataError: the processor turns a row into nothing; such a codec is `Selective`.
             UserError: a flag of length does not fit the processor.
         """
 

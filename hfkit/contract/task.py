@@ -306,8 +306,9 @@ class Task(ABC):
             if "unit" in raw.columns:
                 units, wrong = check_units(raw.splits[split], raw.columns["unit"])
                 found, faults = found.add_column("unit", units), faults + wrong
-            if self.on_bad_row == "skip" and isinstance(codec, Selective):  # else the first one shows when all are read
-                good = np.delete(np.arange(len(found)), [fault.row for fault in faults])
+            good = np.delete(np.arange(len(found)), [fault.row for fault in faults])
+            # Without --on_bad_row skip, `encode` refuses the first of them.
+            if self.on_bad_row == "skip" and isinstance(codec, Selective) and len(good):
                 unreadable = codec.find_unreadable(found.select(good))
                 faults += [replace(fault, row=int(good[fault.row])) for fault in unreadable]
             faults = sorted(faults, key=lambda fault: fault.row)

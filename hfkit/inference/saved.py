@@ -160,7 +160,7 @@ class SavedModel:
         good = [row for row in range(len(rows)) if row not in bad]
         try:
             found = self.predict(rows.select(good), batch_size=batch_size)
-        except DataError:  # only the processor sees it: try every row by itself
+        except DataError:  # only the processor sees it
             unreadable = self.codec.find_unreadable(rows.select(good)) if isinstance(self.codec, Selective) else []
             bad |= {good[fault.row]: replace(fault, row=good[fault.row]) for fault in unreadable}
             good = [row for row in good if row not in bad]

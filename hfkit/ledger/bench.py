@@ -131,7 +131,7 @@ class Bench:
         return strategies + [Contender(name, "baseline", seeded=one.seeded) for name, one in baselines.items()]
 
     def _load(self, **changes: Any) -> Loaded:
-        """The task's rows, all of which the checkpoint can read."""
+        """The task's rows; with --on_bad_row skip, those that the checkpoint can read."""
         return replace(self.task, **changes).load(self.recipe.checkpoint)
 
     def _make_search(self) -> Search | None:

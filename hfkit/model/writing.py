@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 from transformers import Cache, EncoderDecoderCache, GenerationConfig, PreTrainedModel, StoppingCriteria
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
-from transformers.modeling_outputs import BaseModelOutput
 
 from hfkit.model.parallel import is_sharded
 
 # Settings that count from where a call of `generate()` begins, or compute every step twice.
-FROM_THE_START = ("min_new_tokens", "exponential_decay_length_penalty", "guidance_scale")
-FIRST_TOKEN = ("begin_suppress_tokens", "forced_bos_token_id")  # what they ask for, the first call has done
+FROM_THE_START = ("begin_suppress_tokens", "min_new_tokens", "exponential_decay_length_penalty", "guidance_scale")
+OF_CACHES = "cache_implementation"  # names one that generate() makes, and takes no other beside it
 DIVISIBLE = (DynamicLayer, DynamicSlidingWindowLayer)  # layers of a cache that keep nothing but a part for each row
 
 
@@ -36,7 +35,7 @@ class HalfEnded(StoppingCriteria):
 
 
 def write(model: PreTrainedModel, inputs: Mapping[str, Any], config: GenerationConfig) -> Tensor:
-    """The tokens of `model.generate(**inputs, generation_config=config)`, (rows, tokens), what is behind an end aside.
+    """The tokens of `model.generate(**inputs, generation_config=config)`, apart from what follows an end.
 
     Args:
         inputs: `attention_mask`, and `input_ids` of a decoder, or the `encoder_outputs` of a model with an encoder.
@@ -45,7 +44,7 @@ def write(model: PreTrainedModel, inputs: Mapping[str, Any], config: GenerationC
         return model.generate(**inputs, generation_config=config)
     stops = torch.as_tensor(config.eos_token_id, device=inputs["attention_mask"].device).reshape(-1)
     begun = inputs["input_ids"].shape[1] if "input_ids" in inputs else 1  # the token that starts a decoder
-    limit = config.max_length if config.max_new_tokens is None else begun + config.max_new_tokens
+    limit = begun + config.max_new_tokens
     rows, written = torch.arange(len(inputs["attention_mask"]), device=stops.device), []
     settings = deepcopy(config)
     settings.return_dict_in_generate = True
@@ -57,19 +56,20 @@ def write(model: PreTrainedModel, inputs: Mapping[str, Any], config: GenerationC
         last = bool(ended.all()) or tokens.shape[1] >= limit or 2 * int(ended.sum()) < len(ended)
         written.append((rows, tokens) if last else (rows[ended], tokens[ended]))
         if last:
-            return join_rows(written, int(stops[0]))
+            return join_rows(written, int(stops[0]) if config.pad_token_id is None else config.pad_token_id)
         rows, inputs = rows[~ended], go_on(inputs, made, ~ended)
-        settings.update(**dict.fromkeys(FIRST_TOKEN))
-        if settings.max_new_tokens is not None:
-            settings.max_new_tokens = limit - tokens.shape[1]
+        settings.max_new_tokens = limit - tokens.shape[1]
 
 
 def may_part(model: PreTrainedModel, inputs: Mapping[str, Any], config: GenerationConfig) -> bool:
     """Whether each row is written without a look at the others, and a call may begin where another one ended."""
-    greedy = (config.num_beams or 1) == 1 and not config.do_sample and config.eos_token_id is not None
+    if len(inputs["attention_mask"]) == 1 or config.eos_token_id is None or config.max_new_tokens is None:
+        return False
+    # What a config leaves open, generate() takes from the model's own.
+    asked = {**model.generation_config.to_diff_dict(), **config.to_diff_dict()}
+    greedy = asked.get("num_beams", 1) == 1 and not asked.get("do_sample", False)
     whole = not any(map(is_sharded, model.parameters()))  # processes that share a model take every step together
-    several = len(inputs["attention_mask"]) > 1
-    return greedy and whole and several and all(getattr(config, name) is None for name in FROM_THE_START)
+    return greedy and whole and not any(asked.get(name) is not None for name in (*FROM_THE_START, OF_CACHES))
 
 
 def go_on(inputs: Mapping[str, Any], made: Any, rows: Tensor) -> dict[str, Any]:
@@ -78,14 +78,16 @@ def go_on(inputs: Mapping[str, Any], made: Any, rows: Tensor) -> dict[str, Any]:
     Without a cache that can be divided, what these rows have written is read anew.
     """
     mask, tokens = inputs["attention_mask"][rows], made.sequences[rows]
-    # By the name that generate() has for it: releases differ.
+    # By the name that generate() has for it: releases differ. A model that keeps nothing hands an empty one back.
     caches = {name: value for name, value in made.items() if isinstance(value, Cache) and is_divisible(value)}
+    caches = {name: cache for name, cache in caches.items() if cache.get_seq_length() == tokens.shape[1] - 1}
     for cache in caches.values():
         cache.batch_select_indices(rows.nonzero().squeeze(1))
     if "input_ids" in inputs:
         new = mask.new_ones(len(mask), tokens.shape[1] - mask.shape[1])
         return {"input_ids": tokens, "attention_mask": torch.cat([mask, new], 1), **caches}
-    read = BaseModelOutput(last_hidden_state=inputs["encoder_outputs"].last_hidden_state[rows])
+    read = inputs["encoder_outputs"]
+    read = type(read)(last_hidden_state=read.last_hidden_state[rows])
     # Without its mask, generate() would take all tokens of the decoder for new ones, though the cache has them.
     decoder = {"decoder_input_ids": tokens, "decoder_attention_mask": torch.ones_like(tokens)}
     return {"encoder_outputs": read, "attention_mask": mask, **decoder, **caches}

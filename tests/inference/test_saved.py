@@ -331,6 +331,15 @@ def test_texts_of_no_token_are_left_out_on_demand(tmp_path):
     }
 
 
+def test_a_split_of_bad_rows_alone_is_an_error_whatever_the_checkpoint_reads(tmp_path):
+    checkpoint, place = tiny.gpt2(tmp_path / "gpt2"), tmp_path / "data"
+    place.mkdir()
+    for split, text in (("train", "anna"), ("validation", "anna"), ("test", " ")):
+        Dataset.from_dict({"text": [text] * 2, "label": ["a", "b"]}).to_json(place / f"{split}.json")
+    with pytest.raises(UserError, match="every row has a text"):
+        TextClassification(dataset=str(place), on_bad_row="skip").load(checkpoint)
+
+
 def drop_signs():
     from tokenizers import normalizers
 

@@ -1,5 +1,7 @@
 """A batch whose rows leave it as they end is written as `generate()` writes it, in fewer products."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import transformers as hf
@@ -60,7 +62,7 @@ def up_to_ends(tokens: Tensor, begun: int) -> list[list[int]]:
     return [row[: end + 1] for row, end in zip(rows, ends, strict=True)]
 
 
-def count_rows(model: nn.Module, module: nn.Module, run: object) -> tuple[int, Tensor]:
+def count_rows(module: nn.Module, run: Callable[[], Tensor]) -> tuple[int, Tensor]:
     """The rows that a module computes in a run, over all its calls."""
     seen = []
     hook = module.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
@@ -69,15 +71,22 @@ def count_rows(model: nn.Module, module: nn.Module, run: object) -> tuple[int, T
     return sum(seen), made
 
 
+def count_calls(model: PreTrainedModel, run: Callable[[], Tensor]) -> tuple[int, Tensor]:
+    """How often the model is computed in a run, and its result."""
+    calls = []
+    hook = model.register_forward_pre_hook(lambda *_: calls.append(1))
+    made = run()
+    hook.remove()
+    return len(calls), made
+
+
 def compare(model: PreTrainedModel, config: GenerationConfig) -> tuple[int, int]:
     """The rows that go through the head with and without a call for each row that goes on; the tokens are alike."""
     begun = 1 if model.config.is_encoder_decoder else WIDTH
     head = model.get_output_embeddings()
     with torch.no_grad():
-        whole, expected = count_rows(
-            model, head, lambda: model.generate(**make_inputs(model), generation_config=config)
-        )
-        parts, made = count_rows(model, head, lambda: write(model, make_inputs(model), config))
+        whole, expected = count_rows(head, lambda: model.generate(**make_inputs(model), generation_config=config))
+        parts, made = count_rows(head, lambda: write(model, make_inputs(model), config))
     answers = up_to_ends(expected, begun)
     assert up_to_ends(made, begun) == answers and made.shape == expected.shape
     assert len({len(answer) for answer in answers}) > 3  # ends are spread out
@@ -96,9 +105,7 @@ def test_what_is_written_is_what_generate_writes_in_fewer_products(name):
     [
         {"no_repeat_ngram_size": 2},
         {"repetition_penalty": 1.5},
-        {"begin_suppress_tokens": list(range(3, 60))},
         {"forced_bos_token_id": 5},
-        {"max_new_tokens": None, "max_length": MOST},
         {"suppress_tokens": [4, 5, 6]},
     ],
 )
@@ -108,12 +115,31 @@ def test_settings_that_look_back_see_all_that_was_written(changes):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"num_beams": 2}, {"min_new_tokens": 4}, {"exponential_decay_length_penalty": (4, 1.2)}]
+    "changes",
+    [
+        {"num_beams": 2},
+        {"min_new_tokens": 4},
+        {"exponential_decay_length_penalty": (4, 1.2)},
+        {"begin_suppress_tokens": list(range(3, 60))},
+        {"cache_implementation": "dynamic"},
+    ],
 )
-def test_what_counts_from_the_start_is_written_in_one_call(changes):
+@pytest.mark.parametrize("of_model", [False, True])  # generate() takes from its config what another leaves open
+def test_what_counts_from_the_start_is_written_in_one_call(changes, of_model):
     model = shake(make_model("bart", VOCABULARY))
-    expected = model.generate(**make_inputs(model), generation_config=settings(**changes))
-    assert torch.equal(write(model, make_inputs(model), settings(**changes)), expected)
+    if of_model:
+        model.generation_config.update(**changes)
+    config = settings() if of_model else settings(**changes)
+    whole, expected = count_calls(model, lambda: model.generate(**make_inputs(model), generation_config=config))
+    calls, made = count_calls(model, lambda: write(model, make_inputs(model), config))
+    assert torch.equal(made, expected) and calls == whole
+
+
+def test_a_length_that_counts_the_prompt_is_written_in_one_call():
+    model, config = causal("Llama"), settings(max_new_tokens=None, max_length=WIDTH + 4)
+    assert torch.equal(
+        write(model, make_inputs(model), config), model.generate(**make_inputs(model), generation_config=config)
+    )
 
 
 def test_a_cache_that_keeps_more_than_a_part_for_each_row_is_read_anew():
@@ -128,6 +154,26 @@ def test_a_cache_that_keeps_more_than_a_part_for_each_row_is_read_anew():
         mamba_chunk_size=8,
     )
     compare(shake(AutoModelForCausalLM.from_config(config)), settings())
+
+
+@pytest.mark.parametrize("kind", ["openai-gpt", "switch"])
+def test_models_without_a_cache_or_with_more_in_the_output_of_their_encoder_go_on(kind):
+    ids = {"pad_token_id": 0, "decoder_start_token_id": 0}
+    if kind == "openai-gpt":
+        config = hf.OpenAIGPTConfig(vocab_size=VOCABULARY, n_positions=64, n_embd=32, n_layer=2, n_head=2)
+        model = AutoModelForCausalLM.from_config(config)
+    else:
+        sizes = {"d_model": 32, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
+        config = hf.SwitchTransformersConfig(vocab_size=VOCABULARY, num_experts=2, **sizes, **ids)
+        model = hf.SwitchTransformersForConditionalGeneration(config)
+    compare(shake(model), settings())
+
+
+def test_what_follows_an_end_is_padding():
+    model = causal("Llama")
+    tokens = write(model, make_inputs(model), settings(pad_token_id=1))
+    for row, answer in zip(tokens[:, WIDTH:].tolist(), up_to_ends(tokens, WIDTH), strict=True):
+        assert row[len(answer) :] == [1] * (len(row) - len(answer))
 
 
 def test_one_row_is_written_in_one_call():

@@ -40,7 +40,7 @@ def complete(
         start = 0
     shared = read_beginning(model, requests[0].context[:start])
     settings = greedy_settings(model, tokenizer, most)
-    settings.eos_token_id = [*ends_of(settings), *find_line_ends(tokenizer)]
+    settings.eos_token_id = [*ends_of(settings), *find_line_ends(tokenizer)] or None
     order = sorted(range(len(requests)), key=lambda i: len(requests[i].context))
     size = max(1, TOKENS // (len(requests[order[-1]].context) + most))
     completions: dict[int, str] = {}

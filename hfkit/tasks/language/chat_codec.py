@@ -89,7 +89,10 @@ class ChatCodec(CausalCodec):
         faults = []
         for row, messages in enumerate(track(rows["messages"][:], "Checking turns")):
             try:
-                self.mark(messages) if messages[-1]["role"] == ASSISTANT else self.ask(messages)
+                if messages[-1]["role"] == ASSISTANT:
+                    self.mark(messages)
+                else:
+                    self.ask(messages)
             except Unreadable as error:
                 faults.append(error.to_fault(row))
         return faults

@@ -61,7 +61,7 @@ class Legend(NamedTuple):
 
     names: tuple[str, ...]
     ids: np.ndarray  # of each number, (largest + 2,); the last one is for all above
-    same: int  # from 0 on, the numbers that are their own ids, if `NONE` is no class
+    same: int  # numbers below it are their own ids; 0 if 255 is a class
 
 
 def write_legend(classes: MaskClasses) -> str:
@@ -87,6 +87,9 @@ def to_ids(numbers: np.ndarray, legend: Legend) -> np.ndarray:
 
 
 def are_own_ids(numbers: np.ndarray, legend: Legend) -> bool:
+    """Whether every number is its own id, 255 of no class among them."""
+    if not legend.same:  # 255 may be a class, and then its id is another number
+        return False
     return numbers.max(initial=0) < legend.same or not ((numbers >= legend.same) & (numbers != NONE)).any()
 
 

@@ -51,7 +51,14 @@ def test_reduced_labels_begin_at_1_and_what_0_is_comes_first():
 def test_bytes_become_the_ids_that_wider_numbers_become(values):
     """Masks whose numbers are their own ids are not looked up; which these are depends on whether 255 is a class."""
     legend = read_legend(write_legend(MaskClasses(tuple(map(str, values)), None, values)))
-    for numbers in (np.arange(256), np.arange(3), np.array([0, 1, 255]), np.array([2, 2]), np.arange(0)):
+    for numbers in (
+        np.arange(256),
+        np.arange(3),
+        np.array([0, 1, 255]),
+        np.array([2, 2]),
+        np.array([255]),
+        np.arange(0),
+    ):
         expected = [values.index(number) if number in values else NONE for number in numbers.tolist()]
         for kind in (np.uint8, np.int64):
             made = to_ids(numbers.astype(kind), legend)
