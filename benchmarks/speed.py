@@ -26,7 +26,7 @@ from hfkit.tasks import NER, ImageClassification, TextClassification
 CELLS = Path("runs/bench/speed")
 ROWS = "1000"  # training rows of a round, evenly spaced: what is compared is a ratio
 FROZEN_EPOCHS = "10"
-HALF = "-bf16"  # at the end of a peer's name: it is told to compute in bfloat16
+HALF = "--bf16"  # tells a peer to compute in bfloat16
 FROZEN_RATES = ("1e-3", "5e-3")  # of what stands on the frozen encoder; the same for both sides
 # Of the first half of training only blocks 5 and 6 and the head learn; then depths are thawed that are not looked at.
 CUT = ("--strategy", "gradual", "--head_only", "0", "--unfreeze_stages", "3", "--unfreeze_until", "0.99")
@@ -108,10 +108,13 @@ def contenders(corpus: Corpus, rates: dict[str, str], folder: Path, seed: int) -
     frozen = ("--strategy", "feature-extraction", *own_head, "--last")
     kept = ("--cache_dir", str(folder / f"cache-{seed}"))
     thrice, seeds = ("--evaluations", "3"), ("--seed", str(seed))
+    full, head = (*rate, *seeds, "--last", *thrice), (*peer_head, *seeds, "--frozen", "--last")
     found = {
-        "stock-full": [corpus.peer(*rate, *seeds, "--last", *thrice)],
+        "stock-full": [corpus.peer(*full)],
+        "stock-full-bf16": [corpus.peer(*full, HALF)],
         "full": [corpus.ours("--strategy", "full", *rate, *seeds, "--last", *thrice)],
-        "stock-frozen": [corpus.peer(*peer_head, *seeds, "--frozen", "--last", epochs=FROZEN_EPOCHS)],
+        "stock-frozen": [corpus.peer(*head, epochs=FROZEN_EPOCHS)],
+        "stock-frozen-bf16": [corpus.peer(*head, HALF, epochs=FROZEN_EPOCHS)],
         "frozen": [corpus.ours(*frozen, *seeds, epochs=FROZEN_EPOCHS)],
         # The first of the two fills the cache.
         "frozen-again": [
@@ -120,11 +123,8 @@ def contenders(corpus: Corpus, rates: dict[str, str], folder: Path, seed: int) -
         ],
     }
     if corpus.kind != "image":
-        found["stock-grouped"] = [corpus.peer(*rate, *seeds, "--last", "--group_by_length")]
+        found["stock-grouped-bf16"] = [corpus.peer(*rate, *seeds, "--last", "--group_by_length", HALF)]
         found["cut"] = [corpus.ours(*CUT, *seeds, "--last", epochs=2)]  # one would not be worth a cache
-    found |= {f"{name}{HALF}": [[*command, "--bf16"] for command in commands]
-              for name, commands in found.items() if name.startswith("stock-")}  # fmt: skip
-    found.pop("stock-grouped", None)  # of peers that group by length, the faster one
     if corpus.kind == "text":
         found["features"] = [["benchmarks.peers", "features", "--dataset", str(corpus.folder)]]
         found["probe"] = [["benchmarks.ours", "probe", "--dataset", str(corpus.folder)]]

@@ -1,6 +1,7 @@
 """Optional abilities of tasks and codecs: asked for by isinstance, never by name."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -401,6 +402,13 @@ def training_collator(codec: Codec, seed: int) -> Collator:
 def varies(codec: Codec) -> Literal["rows", "batches"] | None:
     """The random part of every epoch (see `Varied.varies`); None if there is none."""
     return codec.varies if isinstance(codec, Varied) else None
+
+
+def find_unreadable(codec: Codec | None, rows: Dataset, numbers: Sequence[int]) -> list[Fault]:
+    """A fault for each of the rows with these numbers that the codec cannot read."""
+    if not isinstance(codec, Selective) or not len(numbers):
+        return []
+    return [replace(fault, row=int(numbers[fault.row])) for fault in codec.find_unreadable(rows.select(numbers))]
 
 
 def list_choices(view: View, target: Target) -> Choice:

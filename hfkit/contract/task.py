@@ -15,7 +15,7 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedConfig
 
 from hfkit.arguments.ranges import Range, refuse_outside
-from hfkit.contract.abilities import Selective
+from hfkit.contract.abilities import find_unreadable
 from hfkit.contract.agreement import measure_people
 from hfkit.contract.codec import Codec
 from hfkit.contract.drawing import Draw, Origin, draw_missing, take_untrained
@@ -24,7 +24,7 @@ from hfkit.contract.rows import Only, Raw, Rows
 from hfkit.contract.target import Labels, Nothing, Target, names_of
 from hfkit.contract.view import View
 from hfkit.data.annotators import find_ties
-from hfkit.data.bad_rows import keep_rows
+from hfkit.data.bad_rows import keep_rows, rows_left
 from hfkit.data.notes import collect_notes
 from hfkit.data.places import explain_reading
 from hfkit.data.source import Source
@@ -306,14 +306,11 @@ class Task(ABC):
             if "unit" in raw.columns:
                 units, wrong = check_units(raw.splits[split], raw.columns["unit"])
                 found, faults = found.add_column("unit", units), faults + wrong
-            good = np.delete(np.arange(len(found)), [fault.row for fault in faults])
-            # Without --on_bad_row skip, `encode` refuses the first of them.
-            if self.on_bad_row == "skip" and isinstance(codec, Selective) and len(good):
-                unreadable = codec.find_unreadable(found.select(good))
-                faults += [replace(fault, row=int(good[fault.row])) for fault in unreadable]
+            if self.on_bad_row == "skip":  # without it, `encode` refuses the first of them
+                faults = faults + find_unreadable(codec, found, rows_left(found, faults))
             faults = sorted(faults, key=lambda fault: fault.row)
             checked[split] = keep_rows(split, found, faults, self.on_bad_row)
-            origins[split] = Origin(split, np.delete(np.arange(len(found)), [fault.row for fault in faults]))
+            origins[split] = Origin(split, rows_left(found, faults))
             if finished is None and split == "train":
                 rows.refuse_unlearnable(checked[split], raw)
                 known = rows.target(DatasetDict(train=checked[split]))

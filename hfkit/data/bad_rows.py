@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
+import numpy as np
 from datasets import Dataset
 
 from hfkit.errors import DataError
@@ -41,6 +42,11 @@ def collect_faults() -> Iterator[dict[str, list[Fault]]]:
         yield found
     finally:
         _COLLECTED.reset(token)
+
+
+def rows_left(rows: Dataset, faults: Iterable[Fault]) -> np.ndarray:
+    """The numbers of the rows that are not at fault."""
+    return np.delete(np.arange(len(rows)), [fault.row for fault in faults])
 
 
 def keep_rows(split: str, rows: Dataset, faults: Iterable[Fault], on_bad_row: str) -> Dataset:

@@ -16,7 +16,7 @@ from huggingface_hub import snapshot_download
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from hfkit.arguments.parse import nearest_word, parse
-from hfkit.contract.abilities import Explained, Likely, Selective, list_choices
+from hfkit.contract.abilities import Explained, Likely, find_unreadable, list_choices
 from hfkit.contract.answering import compute_outputs
 from hfkit.contract.codec import Codec
 from hfkit.contract.target import names_of
@@ -161,8 +161,7 @@ class SavedModel:
         try:
             found = self.predict(rows.select(good), batch_size=batch_size)
         except DataError:  # only the processor sees it
-            unreadable = self.codec.find_unreadable(rows.select(good)) if isinstance(self.codec, Selective) else []
-            bad |= {good[fault.row]: replace(fault, row=good[fault.row]) for fault in unreadable}
+            bad |= {fault.row: fault for fault in find_unreadable(self.codec, rows, good)}
             good = [row for row in good if row not in bad]
             found = self.predict(rows.select(good), batch_size=batch_size)
         predicted = [PredictedRow(fault=bad.get(row)) for row in range(len(rows))]

@@ -15,9 +15,11 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from hfkit.model.parallel import is_sharded
 
-# Settings that count from where a call of `generate()` begins, or compute every step twice.
-FROM_THE_START = ("begin_suppress_tokens", "min_new_tokens", "exponential_decay_length_penalty", "guidance_scale")
-OF_CACHES = "cache_implementation"  # names one that generate() makes, and takes no other beside it
+# Settings that count from where a call of `generate()` begins, compute every step twice, or take no cache from outside.
+IN_ONE_CALL = (
+    *("begin_suppress_tokens", "min_new_tokens", "exponential_decay_length_penalty"),
+    *("guidance_scale", "cache_implementation"),
+)
 DIVISIBLE = (DynamicLayer, DynamicSlidingWindowLayer)  # layers of a cache that keep nothing but a part for each row
 
 
@@ -69,7 +71,7 @@ def may_part(model: PreTrainedModel, inputs: Mapping[str, Any], config: Generati
     asked = {**model.generation_config.to_diff_dict(), **config.to_diff_dict()}
     greedy = asked.get("num_beams", 1) == 1 and not asked.get("do_sample", False)
     whole = not any(map(is_sharded, model.parameters()))  # processes that share a model take every step together
-    return greedy and whole and not any(asked.get(name) is not None for name in (*FROM_THE_START, OF_CACHES))
+    return greedy and whole and not any(asked.get(name) is not None for name in IN_ONE_CALL)
 
 
 def go_on(inputs: Mapping[str, Any], made: Any, rows: Tensor) -> dict[str, Any]:
@@ -79,8 +81,12 @@ def go_on(inputs: Mapping[str, Any], made: Any, rows: Tensor) -> dict[str, Any]:
     """
     mask, tokens = inputs["attention_mask"][rows], made.sequences[rows]
     # By the name that generate() has for it: releases differ. A model that keeps nothing hands an empty one back.
-    caches = {name: value for name, value in made.items() if isinstance(value, Cache) and is_divisible(value)}
-    caches = {name: cache for name, cache in caches.items() if cache.get_seq_length() == tokens.shape[1] - 1}
+    full = tokens.shape[1] - 1
+    caches = {
+        name: value
+        for name, value in made.items()
+        if isinstance(value, Cache) and is_divisible(value) and value.get_seq_length() == full
+    }
     for cache in caches.values():
         cache.batch_select_indices(rows.nonzero().squeeze(1))
     if "input_ids" in inputs:

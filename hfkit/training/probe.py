@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from hfkit.baselines.frozen.features import BATCH, mark_labelled
 from hfkit.baselines.frozen.linear import Features, fit_penalties, place_outputs, scale_of
 from hfkit.baselines.frozen.linear_probe import ROW_SEARCH, TOKEN_SEARCH
+from hfkit.baselines.logits import score_of
 from hfkit.contract.task import Task
 from hfkit.data.batches import is_text, text_lengths
 from hfkit.errors import UserError
 from hfkit.prefix.callback import Caching
 from hfkit.progress import track
-from hfkit.scores.evidence import total
 
 MOST = 2**28  # numbers that are fitted: the inputs of the layer at all positions, 1 GiB
 # Of L-BFGS for one penalty on tokens, of which there are many: F1 on WNUT-17 is that of 60, at less than half the cost.
@@ -80,7 +80,7 @@ def fit_head(trainer: Run, linear: nn.Linear) -> dict[str, float]:
         with torch.no_grad():
             outputs = place_outputs(offset + unit * head(gold.inputs), gold, codec)
         predictions = codec.decode_reduced(outputs, trainer.eval_dataset)
-        score = judge.headline.sign * total(judge.evidence(predictions, references))  # all scores take far longer
+        score = judge.headline.sign * score_of(trainer.task, predictions, references)
         worse = worse + 1 if score < best_score else 0
         if not best or score > best_score:
             best_score, best_penalty, best = score, penalty, [p.detach().clone() for p in head.parameters()]

@@ -219,10 +219,10 @@ class MaskedPictures:
         return self._classes_of(rows[0]["legend"])
 
     def _classes_of(self, legend: str) -> MaskClasses:
-        names, ids, _ = read_legend(legend)
-        values = [int(np.flatnonzero(ids == number)[0]) for number in range(len(names))]
+        read = read_legend(legend)
+        values = [int(np.flatnonzero(read.ids == number)[0]) for number in range(len(read.names))]
         ignored = {255 if self.flags.ignored is None else self.flags.ignored} | ({0} if self.flags.reduced else set())
-        return MaskClasses(names, None, tuple(values), tuple(sorted(ignored - {*values, -1})))
+        return MaskClasses(read.names, None, tuple(values), tuple(sorted(ignored - {*values, -1})))
 
     def references(self, rows: Dataset) -> list[GoldMap]:
         kept = rows.select_columns(["mask", "legend"])
